@@ -1,0 +1,179 @@
+"""Specs: frozen dataclasses that say what; comparable, hashable, written to and read from JSON by a closed table.
+
+A field made by `traced` holds a number that may differ between members of one compiled program; every other field
+is static. `partition` takes the traced numbers out of a spec, `combine` puts them (or tracers) back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from perceptory.errors import InputError
+from perceptory.registry import Table, did_you_mean
+
+S = TypeVar("S")
+SPECS: Table[type] = Table("spec")
+
+
+def register(cls: type[S]) -> type[S]:
+    """Class decorator: enter a spec into the closed table that files are read by."""
+    SPECS.add(cls.__name__, cls)
+    return cls
+
+
+class Search:
+    """Base of the search values (`choice`, `uniform`, ...): a study replaces them before anything is built."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Stands in a static spec where the number at `index` of a member's vector belongs."""
+
+    index: int
+
+
+def traced(default: Any = dataclasses.MISSING, *, off: float | None = None, check: Callable | None = None) -> Any:
+    """A dataclass field for a number that may be traced. The value `off` stays static, so that the program may
+    leave out what it switches off (dropout at rate 0). `check(name, value)` raises `InputError` for bad values."""
+    return field(default=default, metadata={"traced": True, "off": off, "check": check})
+
+
+def checked(default: Any = dataclasses.MISSING, *, check: Callable) -> Any:
+    """A dataclass field for a static value that `check(name, value)` looks at."""
+    return field(default=default, metadata={"check": check})
+
+
+class Spec:
+    """Base of all specs. Subclasses are frozen dataclasses; their fields' checks run on plain values only."""
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            value, check = getattr(self, f.name), f.metadata.get("check")
+            if check is not None and is_plain(value):
+                check(f"{type(self).__name__}.{f.name}", value)
+
+    def replace(self: S, **changes: Any) -> S:
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+def is_plain(value: Any) -> bool:
+    """True for what a user may write as a value: not a search value, not a placeholder, not a tracer."""
+    return not isinstance(value, (Search, Traced)) and not type(value).__module__.startswith("jax")
+
+
+# --- checks, used as traced(..., check=positive) -----------------------------------------------------------------
+
+
+def _number(name: str, value: Any) -> float:
+    import numbers
+
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise InputError(f"{name} needs a finite number, got {value!r}.")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> None:
+    if _number(name, value) <= 0:
+        raise InputError(f"{name} needs a number above 0, got {value!r}.")
+
+
+def not_negative(name: str, value: Any) -> None:
+    if _number(name, value) < 0:
+        raise InputError(f"{name} needs a number of at least 0, got {value!r}.")
+
+
+def below_one(name: str, value: Any) -> None:
+    if not 0 <= _number(name, value) < 1:
+        raise InputError(f"{name} needs a number of at least 0 and below 1, got {value!r}. Example: {name}=0.1")
+
+
+def at_least_one(name: str, value: Any) -> None:
+    if _number(name, value) < 1:
+        raise InputError(f"{name} needs a number of at least 1, got {value!r}.")
+
+
+def count(name: str, value: Any, least: int = 1) -> None:
+    import numbers
+
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{name} needs a whole number of at least {least}, got {value!r}.")
+
+
+# --- static and traced -------------------------------------------------------------------------------------------
+
+
+def _walk(value: Any, leaf: Callable[[Any, Any], Any]) -> Any:
+    """Rebuild a value with `leaf(value, field)` put in the place of every traced field's value."""
+    if isinstance(value, Spec):
+        changes = {}
+        for f in dataclasses.fields(value):  # type: ignore[arg-type]
+            old = getattr(value, f.name)
+            number = f.metadata.get("traced") and not isinstance(old, Spec)
+            changes[f.name] = leaf(old, f) if number else _walk(old, leaf)
+        return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    if isinstance(value, tuple):
+        return tuple(_walk(v, leaf) for v in value)
+    return value
+
+
+def partition(spec: S) -> tuple[S, tuple[float, ...]]:
+    """Split a spec into its static part (equal for all members of a group) and its traced numbers, in field order."""
+    numbers: list[float] = []
+
+    def take(value: Any, f: Any) -> Any:
+        if value is None or (f.metadata["off"] is not None and value == f.metadata["off"]):
+            return value
+        numbers.append(float(value))
+        return Traced(len(numbers) - 1)
+
+    return _walk(spec, take), tuple(numbers)
+
+
+def combine(spec: S, numbers: Any) -> S:
+    """Inverse of `partition`; `numbers` is [number], and may be a tracer."""
+    return _walk(spec, lambda value, f: numbers[value.index] if isinstance(value, Traced) else value)
+
+
+# --- JSON --------------------------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON data for a spec: {"kind": class name, field: value, ...}."""
+    if isinstance(value, Spec):
+        kind = type(value).__name__
+        if kind not in SPECS or SPECS[kind] is not type(value):
+            raise InputError(f"{kind} is not in the table of specs, so it cannot be written to a file.")
+        fields = dataclasses.fields(value)  # type: ignore[arg-type]
+        return {"kind": kind} | {f.name: to_json(getattr(value, f.name)) for f in fields}
+    if isinstance(value, (tuple, list)):
+        return [to_json(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) or hasattr(value, "item"):
+        return value if isinstance(value, float) else value.item()
+    raise InputError(f"a {type(value).__name__} cannot be written to a file: {value!r}.")
+
+
+def from_json(data: Any) -> Any:
+    """Rebuild specs from `to_json`'s data. Unknown kinds and fields raise `InputError`; nothing is imported."""
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return tuple(from_json(v) for v in data)
+    if not isinstance(data, dict):
+        return data
+    if not isinstance(data.get("kind"), str):
+        raise InputError("a spec needs a 'kind', got " + repr(data)[:80] + ". Is this a file that perceptory wrote?")
+    cls = SPECS[data["kind"]]
+    known = {f.name for f in dataclasses.fields(cls)}
+    for name in data:
+        if name != "kind" and name not in known:
+            raise InputError(f"{data['kind']} has no field {name!r}.{did_you_mean(name, known)}")
+    try:
+        return cls(**{k: from_json(v) for k, v in data.items() if k != "kind"})
+    except TypeError as error:
+        raise InputError(f"{data['kind']} cannot be read: {error}.") from None
