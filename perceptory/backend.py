@@ -1,0 +1,110 @@
+"""Devices, precision, the compilation cache, and the guard against JAX releases that compute wrong numbers.
+
+Everything that uses JAX imports this module first. `prepare` changes only what the user has not set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+# jaxlib releases whose CPU backend fuses a batched product with a following reduction wrongly (jax-ml/jax#39103):
+# the sum of vmapped matrix-vector products comes out off by a few parts in a million, silently.
+FAULTY_JAXLIB = frozenset({"0.10.2"})
+FAULTY_FUSION_OFF = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+
+_prepared = False
+
+
+def prepare() -> None:
+    """Set up JAX once: one CPU device a core, a persistent compilation cache, the guard. Later calls do nothing."""
+    global _prepared
+    if _prepared:
+        return
+    _prepared = True
+    guard(version("jaxlib"), started=_started())
+    import jax
+
+    flags = os.environ.get("XLA_FLAGS", "")
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or re.search("xla_force_host_platform_device_count", flags)
+    if not _started() and not chosen and jax.config.jax_num_cpu_devices == -1:
+        jax.config.update("jax_num_cpu_devices", cores())
+    if jax.config.jax_compilation_cache_dir is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def guard(jaxlib: str, *, started: bool) -> bool:
+    """Turn the faulty fusion off for an affected jaxlib, or warn where the backend has started. True if affected."""
+    if jaxlib not in FAULTY_JAXLIB:
+        return False
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_experimental_ynn_fusion_type" in flags:
+        return True
+    if started:
+        warnings.warn(
+            f"jaxlib {jaxlib} computes wrong sums on CPU and JAX has started already: import perceptory before the"
+            f" first JAX computation, set XLA_FLAGS={FAULTY_FUSION_OFF}, or install jaxlib 0.10.1.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    else:
+        os.environ["XLA_FLAGS"] = f"{flags} {FAULTY_FUSION_OFF}".strip()
+    return True
+
+
+def _started() -> bool:
+    import sys
+
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bool(bridge and bridge.backends_are_initialized())
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs: $PERCEPTORY_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("PERCEPTORY_CACHE")
+    if chosen and chosen not in ("on", "off"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "perceptory"
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[Any]:
+    """Compute in 'single' or 'double' precision within the block; yields the dtype."""
+    prepare()
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(name == "double"):
+        yield jnp.float64 if name == "double" else jnp.float32
+
+
+def environment() -> dict[str, Any]:
+    """Versions and devices, for the run folder."""
+    import platform
+
+    prepare()
+    import jax
+
+    packages = ("perceptory", "jax", "jaxlib", "equinox", "optax", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "backend": jax.default_backend(),
+        "devices": [str(d.device_kind) for d in jax.local_devices()],
+    }

@@ -1,0 +1,1 @@
+"""Frozen network specs and the Equinox modules that they build."""

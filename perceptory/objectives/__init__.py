@@ -1,0 +1,1 @@
+"""Costs and penalties: what training makes small."""

@@ -1,0 +1,1 @@
+"""Optimizers and schedules: specs that build Optax transformations."""

@@ -1,0 +1,74 @@
+"""Learning rates over the course of training: `schedule.at(progress)`, progress from 0 (start) to 1 (last step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from perceptory.specs import Spec, below_one, positive, register, traced
+
+
+class Schedule(Spec):
+    """Base of schedules. Total length is the study's epochs, so a schedule's shape does not depend on batch size."""
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        """The learning rate at `progress` in [0, 1]."""
+        raise NotImplementedError
+
+
+@register
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From `start` down to `start · end` along half a cosine (Loshchilov & Hutter 2017)."""
+
+    start: float = traced(1e-2, check=positive)
+    end: float = traced(0.0, check=below_one)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        return self.start * (self.end + (1 - self.end) * 0.5 * (1 + jnp.cos(jnp.pi * progress)))
+
+
+@register
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """From `start` to `start · end`, by an equal factor each step."""
+
+    start: float = traced(1e-2, check=positive)
+    end: float = traced(0.01, check=positive)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        return self.start * jnp.asarray(self.end) ** progress
+
+
+@register
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Linear from 0 over the first `share` of training, then `after`, a number or another schedule."""
+
+    after: Any = traced(1e-2, check=lambda name, value: isinstance(value, Schedule) or positive(name, value))
+    share: float = traced(0.1, check=positive)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        rest = jnp.clip((progress - self.share) / jnp.maximum(1 - self.share, 1e-6), 0, 1)
+        full = rate_at(self.after, rest)
+        return full * jnp.minimum(progress / self.share, 1)
+
+
+def rate_at(rate: Any, progress: jax.Array) -> jax.Array:
+    """The learning rate at `progress`, for a number or a schedule."""
+    return rate.at(progress) if isinstance(rate, Schedule) else jnp.asarray(rate)
+
+
+def check_rate(name: str, value: Any) -> None:
+    if not isinstance(value, Schedule):
+        positive(name, value)
+
+
+def rate_label(rate: Any) -> str:
+    if isinstance(rate, Schedule):
+        start = rate.after if isinstance(rate, WarmUp) else rate.start  # type: ignore[attr-defined]
+        return f"{rate_label(start)} {type(rate).__name__.lower()}"
+    return f"{rate:g}" if isinstance(rate, float | int) else str(rate)

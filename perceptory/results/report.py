@@ -1,0 +1,279 @@
+"""The report: one HTML file that opens offline and reads well on a screen, a phone and paper."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perceptory.errors import InputError
+from perceptory.results.summary import (
+    advice,
+    as_list,
+    count_of,
+    duration,
+    metric_name,
+    metric_rows,
+    naive,
+    number,
+    sealed_words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from perceptory.results.result import Result
+
+TEMPLATE = Path(__file__).parent / "templates" / "report.html"
+ROWS_OPEN = 30  # of the ranking, before the rest is folded
+COLUMNS_OPEN = 40  # of the data summary, before it is folded
+TARGETS_OPEN = 3  # whose figures are shown, before the rest is folded
+TARGETS_DRAWN = 12
+
+
+def spec_words(value: Any) -> str:
+    """JSON data of a spec as a person would write it: MLP(hidden=(32, 32), activation='tanh')."""
+    if isinstance(value, dict):
+        fields = [f"{k}={spec_words(v)}" for k, v in value.items() if k != "kind"]
+        return f"{value.get('kind', '')}({', '.join(fields)})"
+    if isinstance(value, (list, tuple)):
+        return "(" + ", ".join(spec_words(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    return repr(value)
+
+
+def _asked(study: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """(what, lines) of the study; a list of specs has a line each."""
+    rows = []
+    for key, value in study.items():
+        if key in ("kind", "format"):
+            continue
+        several = isinstance(value, (list, tuple)) and value and all(isinstance(v, dict) for v in value)
+        lines = [spec_words(v) for v in value] if several else [value if isinstance(value, str) else spec_words(value)]
+        rows.append((str(key).replace("_", " "), lines))
+    return rows
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(v) for v in value)
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def headline(result: Result) -> str:
+    """What was learned, in one sentence: the test error in the target's units against predicting without a network."""
+    chosen = result.candidate(result.best)
+    opened = result.test is not None
+    metrics = result.test if result.test is not None else result.validation
+    rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
+    where = f"on {count_of(rows, 'sealed test row')}" if opened else f"in validation, on {count_of(rows, 'row')}"
+    plain = naive(result)
+    if result.task == "regression" and "rmse" in metrics:
+        errors = as_list(metrics["rmse"])
+        many = len(errors) > TARGETS_OPEN
+        told = ", ".join(f"{t} {number(e)}" for t, e in zip(result.targets[:TARGETS_OPEN], errors, strict=False))
+        told = f"{told} and {count_of(len(errors) - TARGETS_OPEN, 'more target')} below" if many else told
+        what = result.targets[0] if len(errors) == 1 else f"{len(errors)} targets"
+        size = f"of {number(errors[0])}" if len(errors) == 1 else f"({told})"
+        sentence = f"{chosen.label} predicts {what} with a typical error (RMSE) {size} {where}"
+        if plain and opened:
+            means = ", ".join(number(v) for v in plain["rmse"][:TARGETS_OPEN]) + (", …" if many else "")
+            sentence += f"; always saying the mean would err by {means}"
+        return sentence + "."
+    if "accuracy" in metrics:
+        where = f"of {count_of(rows, 'sealed test row')}" if opened else f"of {count_of(rows, 'row')} in validation"
+        sentence = f"{chosen.label} names the right {result.targets[0]} for {_percent(metrics['accuracy'])} {where}"
+        if plain and opened:
+            sentence += f"; always saying {plain['class']!r} would be right for {_percent(plain['accuracy'])}"
+        return sentence + "."
+    return f"{chosen.label} was chosen: {metric_name(result.score['name'])} {number(chosen.mean)} in validation."
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * float(share):.1f} %"
+
+
+def _tiles(result: Result) -> list[tuple[str, str]]:
+    """(number, what it is) of the few numbers that are looked for first."""
+    part, metrics = ("test", result.test) if result.test is not None else ("validation", result.validation)
+    wanted = ("rmse", "r2", "mae") if result.task == "regression" else ("accuracy", "log_loss", "auc")
+    several = len(result.targets) > 1
+    tiles = []
+    for name in wanted:
+        if name in metrics:
+            values = as_list(metrics[name])
+            shown = number(sum(values) / len(values))
+            tiles.append((shown, f"{part} {metric_name(name)}" + (", mean of targets" if several else "")))
+    tiles.append((str(len(result.candidates)), "candidates" if len(result.candidates) != 1 else "candidate"))
+    tiles.append((str(len(result.members)), "networks trained" if len(result.members) != 1 else "network trained"))
+    return [*tiles, (duration(result.seconds), "in all")]
+
+
+def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> dict[str, str]:
+    """A drawn figure, or the sentence that says why there is none."""
+    from markupsafe import Markup
+
+    from perceptory.results.plots_svg import to_svg
+
+    try:
+        # Safe: the SVG was serialized from a tree, which escapes every name in it.
+        return {"svg": Markup(to_svg(draw(), key, words)), "caption": caption, "key": key}
+    except InputError as refusal:
+        return {"svg": "", "caption": f"No figure here: {refusal}", "key": key}
+
+
+def _study_figures(result: Result) -> dict[str, dict[str, str]]:
+    from perceptory.results import plots
+
+    return {
+        "ranking": _figure(
+            "ranking",
+            "Validation score of each candidate with error bars and training score",
+            "Filled: mean validation score, with a bar of one standard deviation over folds and seeds. Ticks: folds. "
+            "Open circle: the score on the rows trained on; the farther it is from the filled mark, the more was "
+            "learned by heart.",
+            lambda: plots.ranking(result),
+        ),
+        "curves": _figure(
+            "curves",
+            "Cost by epoch on training and validation rows",
+            "Each thin line is one network; a dot stands at its best epoch, whose weights are kept. Thick lines are "
+            "medians, drawn while at least half of the networks were training. The bar is the gap at the best epoch.",
+            lambda: plots.learning_curves(result),
+        ),
+    }
+
+
+def _prediction_figures(result: Result) -> list[dict[str, Any]]:
+    """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
+    from perceptory.results import plots
+
+    part = "test" if (result.predictions.part == "test").any() else "validation"
+    if result.task != "regression":
+        figures = [
+            _figure(
+                "confusion",
+                f"Confusion matrix of the {part} rows",
+                "Rows by the class they are of and the class they were taken for; right ones on the diagonal.",
+                lambda: plots.confusion_matrix(result, part),
+            ),
+            _figure(
+                "roc",
+                f"ROC curve of the {part} rows",
+                "How many rows of a class are found, and how many others are taken for it, as the threshold moves. "
+                "The nearer to the upper left corner, the better.",
+                lambda: plots.roc(result, part),
+            ),
+            _figure(
+                "calibration",
+                f"Reliability diagram of the {part} rows",
+                "Whether probabilities mean what they say: on the diagonal, of the rows given 80 %, 80 % came true. "
+                "Bars are 95 % intervals; below, how many rows were given which probability.",
+                lambda: plots.calibration(result, part),
+            ),
+        ]
+        return [{"title": "", "folded": False, "figures": figures}]
+    groups = []
+    for k, name in enumerate(result.targets[:TARGETS_DRAWN]):
+        figures = [
+            _figure(
+                f"true{k}",
+                f"Predicted against true {name}, {part} rows",
+                "One mark a row; on the dashed line the prediction is exact.",
+                lambda k=k: plots.predicted_against_true(result, part, k),  # type: ignore[misc]
+            ),
+            _figure(
+                f"residuals{k}",
+                f"Residuals of {name}, {part} rows",
+                "What the prediction misses. A pattern here is something that the columns tell and the network has not "
+                "learned; the histogram shows whether errors are normal (dashed).",
+                lambda k=k: plots.residuals(result, part, k),  # type: ignore[misc]
+            ),
+        ]
+        several = len(result.targets) > 1
+        groups.append({"title": name if several else "", "folded": k >= TARGETS_OPEN, "figures": figures})
+    return groups
+
+
+def _ranking_rows(result: Result) -> list[dict[str, Any]]:
+    return [
+        {
+            "place": place,
+            "label": c.label,
+            "chosen": c.id == result.best,
+            "status": c.status,
+            "cells": [
+                *(number(v) for v in (c.mean, c.spread, c.train)),
+                f"{c.best_epoch:.0f}" if math.isfinite(c.mean) else "n/a",
+                str(c.weights),
+                duration(c.seconds),
+            ],
+        }
+        for place, c in enumerate(result.candidates, start=1)
+    ]
+
+
+def render(result: Result) -> str:
+    """The report as one HTML text, figures inside. It loads nothing from elsewhere and runs no script."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    folder = result.folder or "RUN_FOLDER"
+    chosen = result.candidate(result.best)
+    undrawn = len(result.targets) - TARGETS_DRAWN if result.task == "regression" else 0
+    return template.render(
+        title=f"perceptory: {', '.join(result.targets[:TARGETS_OPEN])}",
+        headline=headline(result),
+        tiles=_tiles(result),
+        notes=advice(result),
+        result=result,
+        chosen=chosen,
+        chosen_spec=spec_words(chosen.spec),
+        asked=_asked(result.study),
+        columns=result.data.get("columns", []),
+        columns_open=COLUMNS_OPEN,
+        ranking=_ranking_rows(result),
+        rows_open=ROWS_OPEN,
+        score=metric_name(result.score["name"]),
+        better="smaller" if result.score["direction"] == "min" else "larger",
+        figures=_study_figures(result),
+        groups=_prediction_figures(result),
+        undrawn=undrawn if undrawn > 0 else 0,
+        metrics=metric_rows(result),
+        naive=naive(result) if result.test is not None else None,
+        number=number,
+        sealed=sealed_words(result),
+        environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],
+        command=f"perceptory predict {shlex.quote(folder)} new.csv",
+        python=f"from perceptory import Model\n\nmodel = Model.load({str(Path(folder, 'model.safetensors'))!r})\n"
+        "model.predict(table)" + ("" if result.task == "regression" else "\nmodel.predict_proba(table)"),
+    )
+
+
+def write_report(result: Result, path: str | os.PathLike[str]) -> Path:
+    """Write the report to a file: first to a temporary name beside it, then renamed, so that no half report is left."""
+    path = Path(path)
+    text = render(result)
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {str(path.parent)!r} for the report does not exist. Create it first.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are private, a report is as any other file
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror}.") from None
+    return path

@@ -1,0 +1,219 @@
+"""How good predictions are, in the target's own units. NumPy only, in float64; rows may have weights.
+
+Rows of weight zero (padding) are left out before anything is computed. A metric that is not defined on the rows that
+it is given (R2 of a constant target, AUC where a class is absent) is nan, and so is one of predictions that hold nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.registry import Table
+
+# Predictions may be infinite or huge: the answer (inf or nan) says so, no warning is needed beside it.
+quiet = np.errstate(invalid="ignore", divide="ignore", over="ignore")
+
+# --- regression: f(target [row, out], output [row, out], weights [row] or None) -> [out] ---------------------------
+
+
+@quiet
+def mse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
+    """Mean squared error (E28): mean over rows of (t - y)². [row, out] twice -> [out], in squared units."""
+    t, y, w = _rows(target, output, weights)
+    return _mean((t - y) ** 2, w)
+
+
+def rmse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
+    """Root of the mean squared error, in the target's units. [row, out] twice -> [out]."""
+    return np.sqrt(mse(target, output, weights))
+
+
+@quiet
+def mae(target: Any, output: Any, weights: Any = None) -> np.ndarray:
+    """Mean absolute error: mean over rows of |t - y|, in the target's units. [row, out] twice -> [out]."""
+    t, y, w = _rows(target, output, weights)
+    return _mean(np.abs(t - y), w)
+
+
+@quiet
+def r2(target: Any, output: Any, weights: Any = None) -> np.ndarray:
+    """Coefficient of determination: 1 - Σ(t - y)² / Σ(t - mean t)². [row, out] twice -> [out]; nan for constant t."""
+    t, y, w = _rows(target, output, weights)
+    return 1 - _mean((t - y) ** 2, w) / _variance(t, w)
+
+
+@quiet
+def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
+    """Variance accounted for (E29), in percent: 100 · (1 - var(t - y) / var(t)).
+
+    [row, out] twice -> [out]; nan where t is constant. Blind to a constant offset of y, which R2 is not.
+    """
+    t, y, w = _rows(target, output, weights)
+    error = t - y
+    spread = _mean((error - _mean(error, w)) ** 2, w)
+    return 100 * (1 - spread / _variance(t, w))
+
+
+def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
+    """Regularity criterion of two data sets (E27): the mean of both models' MSE on the set they do not know.
+
+    a_on_b: mean squared error on B of the model fitted on A; b_on_a: the other way round. Numbers or [out], as is the
+    answer.
+    """
+    first, second = np.asarray(a_on_b, float), np.asarray(b_on_a, float)
+    if first.shape != second.shape:
+        raise InputError(f"the two errors need one shape, got {first.shape} and {second.shape}.")
+    criterion = (first + second) / 2
+    return criterion if criterion.ndim else float(criterion)
+
+
+# --- classification: f(target [row] class index, probability [row, class], weights [row] or None) -> float ---------
+
+
+def accuracy(target: Any, probability: Any, weights: Any = None) -> float:
+    """Share of rows whose most probable class (the first one in a tie) is the true one."""
+    t, p, w = _classes(target, probability, weights)
+    if not np.isfinite(p).all():
+        return float("nan")
+    return float(_mean((p.argmax(axis=1) == t).astype(float), w))
+
+
+def log_loss(target: Any, probability: Any, weights: Any = None) -> float:
+    """Mean of -log(probability of the true class).
+
+    Probabilities are clipped to [eps, 1 - eps] of their own floating type first, as scikit-learn does.
+    """
+    t, p, w = _classes(target, probability, weights)
+    eps = np.finfo(p.dtype).eps if np.issubdtype(p.dtype, np.floating) else np.finfo(float).eps
+    own = p[np.arange(len(t)), t]
+    return float(_mean(-np.log(np.clip(own, eps, 1 - eps).astype(float)), w))
+
+
+def auc(target: Any, probability: Any, weights: Any = None) -> float:
+    """Area under the ROC curve; for more than two classes the mean over the classes of one against the rest.
+
+    The chance that a row of the class gets a higher probability than a row of another; ties count one half. nan where
+    a class has no row.
+    """
+    t, p, w = _classes(target, probability, weights)
+    if not np.isfinite(p).all():
+        return float("nan")
+    columns = [1] if p.shape[1] == 2 else range(p.shape[1])
+    return float(np.mean([_area(t == k, p[:, k], w) for k in columns]))
+
+
+def _area(positive: np.ndarray, value: np.ndarray, w: np.ndarray) -> float:
+    distinct, place = np.unique(value, return_inverse=True)
+    for_it = np.bincount(place, weights=w * positive, minlength=len(distinct))
+    against = np.bincount(place, weights=w * ~positive, minlength=len(distinct))
+    pairs = for_it.sum() * against.sum()
+    below = np.cumsum(against) - against
+    return float((for_it * (below + against / 2)).sum() / pairs) if pairs > 0 else float("nan")
+
+
+# --- tables and scores -------------------------------------------------------------------------------------------
+
+REGRESSION: Table[Callable[..., np.ndarray]] = Table(
+    "regression metric", {"mse": mse, "rmse": rmse, "mae": mae, "r2": r2, "vaf": vaf}
+)
+CLASSIFICATION: Table[Callable[..., float]] = Table(
+    "classification metric", {"accuracy": accuracy, "log_loss": log_loss, "auc": auc}
+)
+TASKS: Table[Table] = Table("task", {"regression": REGRESSION, "binary": CLASSIFICATION, "multiclass": CLASSIFICATION})
+SCORES: Table[str] = Table(
+    "score",
+    {"mse": "min", "rmse": "min", "mae": "min", "r2": "max", "vaf": "max"}
+    | {"accuracy": "max", "log_loss": "min", "auc": "max"},
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric that candidates are ranked by, and whether less ("min") or more ("max") of it is better."""
+
+    name: str
+    direction: str
+
+
+def score_for(task: str, name: str | None = None) -> Score:
+    """The score of that name, or the task's own: rmse for regression, log_loss for classification.
+
+    `InputError` for an unknown name and for one that does not fit the task.
+    """
+    table = TASKS[task]
+    if name is None:
+        name = "rmse" if table is REGRESSION else "log_loss"
+    direction = SCORES[name]
+    if name not in table:
+        raise InputError(f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(table)}.")
+    return Score(name, direction)
+
+
+def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[str, float | list[float]]:
+    """Every metric of the task: name -> number, or a list of numbers for several targets, in the order of the tables.
+
+    Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
+    """
+    found: dict[str, float | list[float]] = {}
+    for name, metric in TASKS[task].items():
+        value = np.asarray(metric(target, output, weights))
+        found[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
+    return found
+
+
+def score(name: str, task: str, target: Any, output: Any, weights: Any = None) -> float:
+    """One number for a ranking: the metric, for several targets its mean over them (each in its own units)."""
+    name = score_for(task, name).name
+    return float(np.mean(TASKS[task][name](target, output, weights)))
+
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+
+def _rows(target: Any, output: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    t, y = np.asarray(target, float), np.asarray(output, float)
+    if t.ndim != 2 or t.shape != y.shape or t.shape[1] == 0:
+        raise InputError(f"target and output need one shape [row, out], got {t.shape} and {y.shape}.")
+    w, kept = _weights(weights, len(t))
+    return t[kept], y[kept], w
+
+
+def _classes(target: Any, probability: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    t, p = np.asarray(target), np.asarray(probability)
+    if p.ndim != 2 or p.shape[1] < 2 or t.shape != p.shape[:1]:
+        raise InputError(
+            f"target needs the shape [row] and probability [row, class] with at least two classes, "
+            f"got {t.shape} and {p.shape}."
+        )
+    if not np.issubdtype(t.dtype, np.integer) or (t.size and not 0 <= t.min() <= t.max() < p.shape[1]):
+        raise InputError(
+            f"target needs whole class indices from 0 to {p.shape[1] - 1}, got {np.unique(t)[:8].tolist()}."
+        )
+    w, kept = _weights(weights, len(t))
+    return t[kept], p[kept], w
+
+
+def _weights(weights: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the rows that have any, and which rows those are."""
+    w = np.ones(rows) if weights is None else np.asarray(weights, float)
+    if w.shape != (rows,) or not np.isfinite(w).all() or (w < 0).any():
+        raise InputError(f"weights need one finite number of at least 0 for each of {rows} rows, got shape {w.shape}.")
+    kept = w > 0
+    if not kept.any():
+        raise InputError(f"metrics need at least one row with a weight above 0, got {rows} rows.")
+    return w[kept], kept
+
+
+def _mean(values: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return np.average(values, axis=0, weights=w)
+
+
+def _variance(t: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Variance of each column; nan where it is constant (a mean's rounding would leave a tiny number there)."""
+    variance = _mean((t - _mean(t, w)) ** 2, w)
+    return np.where(t.min(axis=0) == t.max(axis=0), np.nan, variance)

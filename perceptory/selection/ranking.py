@@ -1,0 +1,140 @@
+"""Which candidate is best: order by mean validation score, and the choice among the best ones.
+
+A score that is not finite marks a member that diverged (or one whose score is not defined on its validation rows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.registry import Table
+
+RULES: Table[str] = Table(
+    "rule",
+    {
+        "best": "the best mean score",
+        "one_standard_error": "the fewest weights among those within one standard error of the best mean score",
+    },
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Candidates compared. Means, spreads and errors are over finite scores only, nan where there are too few."""
+
+    order: np.ndarray  # [candidate] places in the list of candidates, best first
+    mean: np.ndarray  # [candidate] over folds and seeds; nan where every member diverged
+    spread: np.ndarray  # [candidate] standard deviation over folds and seeds (n - 1); nan with fewer than two members
+    per_fold: np.ndarray  # [candidate, fold] mean over seeds
+    standard_error: np.ndarray  # [candidate] of the mean over folds: std(per_fold) / sqrt(folds); nan with one fold
+    diverged: np.ndarray  # [candidate] number of members that diverged
+    members: int  # members of each candidate
+    direction: str  # "min" | "max"
+    complexity: np.ndarray | None  # [candidate] number of weights
+
+    def status(self, candidate: int) -> str:
+        """ "ok", "partly diverged" or "diverged"."""
+        bad = int(self.diverged[candidate])
+        return "ok" if bad == 0 else "diverged" if bad == self.members else "partly diverged"
+
+    def choose(self, rule: str = "best", score: str = "score", ids: Sequence[str] | None = None) -> Chosen:
+        """Choose a candidate. `score` and `ids` (default c00, c01, ...) are the names that the reason uses.
+
+        "best": the best mean. "one_standard_error": of the candidates whose mean is within one standard error (of the
+        best one's mean over folds) of the best, the one with the fewest weights; equals are told apart by their mean.
+        Candidates with diverged members count there only where the best has some itself. `InputError` for an unknown
+        rule, and where all diverged.
+        """
+        RULES[rule]  # raises for an unknown one
+        n = len(self.order)
+        names = list(ids) if ids is not None else [f"c{i:02d}" for i in range(n)]
+        if len(names) != n:
+            raise InputError(f"ids need one name for each of {n} candidates, got {len(names)}.")
+        best = int(self.order[0])
+        if not np.isfinite(self.mean[best]):
+            raise InputError(
+                f"{'the only candidate' if n == 1 else f'all {n} candidates'} diverged (no finite {score} on any "
+                f"validation rows). Use a smaller learning rate, such as a tenth of it, or another score."
+            )
+        word = "lowest" if self.direction == "min" else "highest"
+        reason = "the only candidate" if n == 1 else f"{word} mean {score} of {n} candidates"
+        chosen = best
+        if rule == "one_standard_error" and n > 1:
+            chosen, reason = self._simplest(best, reason, names)
+        if self.diverged[chosen]:
+            reason += f"; {self.diverged[chosen]} of its {self.members} trainings diverged"
+        return Chosen(chosen, reason)
+
+    def _simplest(self, best: int, reason: str, names: list[str]) -> tuple[int, str]:
+        if self.complexity is None:
+            raise InputError("the rule 'one_standard_error' needs the number of weights of each candidate, got none.")
+        error = self.standard_error[best]
+        if not np.isfinite(error):
+            return best, f"{reason} (one fold has no standard error)"
+        sign = 1 if self.direction == "min" else -1
+        near = [
+            int(i)
+            for i in self.order
+            if self.status(i) == self.status(best) and sign * (self.mean[i] - self.mean[best]) <= error
+        ]
+        chosen = min(near, key=lambda i: self.complexity[i])  # type: ignore[index]
+        if chosen == best:
+            return best, f"{reason}, and the simplest within one standard error"
+        return chosen, f"the simplest within one standard error of the best ({names[best]})"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The chosen candidate and why, in words."""
+
+    index: int
+    reason: str
+
+
+def rank(scores: Any, direction: str, complexity: Any = None) -> Ranking:
+    """Compare candidates by their validation scores.
+
+    scores: [candidate, fold, seed], in the score's own units, not finite where a member diverged. complexity:
+    [candidate], the number of weights. Order: best mean first, then the simpler, then the earlier one; candidates with
+    diverged members come after all others, those with nothing else last.
+    """
+    s = np.asarray(scores, float)
+    if s.ndim != 3 or 0 in s.shape:
+        raise InputError(f"scores need the shape [candidate, fold, seed] with at least one each, got {s.shape}.")
+    if direction not in ("min", "max"):
+        raise InputError(f"direction needs 'min' or 'max', got {direction!r}.")
+    weights = None if complexity is None else np.asarray(complexity, float)
+    if weights is not None and (weights.shape != s.shape[:1] or not np.isfinite(weights).all()):
+        raise InputError(f"complexity needs one finite number for each of {len(s)} candidates, got {weights.shape}.")
+
+    members = s.shape[1] * s.shape[2]
+    flat = s.reshape(len(s), members)
+    per_fold = _mean(s)
+    mean, diverged = _mean(flat), (~np.isfinite(flat)).sum(axis=1)
+    folds = np.isfinite(per_fold).sum(axis=1)
+    error = _deviation(per_fold) / np.sqrt(np.maximum(folds, 1))
+    last = np.where(diverged == 0, 0, np.where(diverged < members, 1, 2))
+    value = np.nan_to_num(mean if direction == "min" else -mean)  # nan only in those that come last anyway
+    order = np.lexsort((np.zeros(len(s)) if weights is None else weights, value, last))
+    return Ranking(order, mean, _deviation(flat), per_fold, error, diverged, members, direction, weights)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean of the finite values along the last axis; nan where there is none."""
+    good = np.isfinite(values)
+    n = good.sum(axis=-1)
+    return np.where(n > 0, np.where(good, values, 0).sum(axis=-1) / np.maximum(n, 1), np.nan)
+
+
+@np.errstate(over="ignore")
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """Standard deviation (n - 1) of the finite values along the last axis; nan where there are fewer than two."""
+    good = np.isfinite(values)
+    n = good.sum(axis=-1)
+    off = np.where(good, values - np.nan_to_num(_mean(values))[..., None], 0)
+    return np.where(n > 1, np.sqrt((off**2).sum(axis=-1) / np.maximum(n - 1, 1)), np.nan)

@@ -1,0 +1,1 @@
+"""Training: one member as a pure function, mapped over a population in one compiled program."""

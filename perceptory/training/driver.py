@@ -1,0 +1,125 @@
+"""The host's side of training: fills the slots of a chunk from a queue of members, runs segments, collects results.
+
+Members that have finished leave their slots to waiting ones, and the rest are packed into as few blocks as they
+fill, so a chunk's shape never changes and nothing is compiled again. Where a member stands does not change its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from perceptory.training.epoch import FINISHED, RUNNING, STATUS
+from perceptory.training.plan import Member, Plan, chunk_devices
+from perceptory.training.population import empty_state, program
+
+
+@dataclass
+class Outcome:
+    """One finished member. Outputs are on the scale that is trained on, at the best weights."""
+
+    status: str
+    epochs: int
+    best_epoch: int
+    weights: np.ndarray  # [weight]
+    train_cost: np.ndarray  # [epoch]
+    validation_cost: np.ndarray  # [epoch]
+    train_output: np.ndarray  # [rows, out]
+    validation_output: np.ndarray  # [validation_rows, out]
+
+
+def train_group(
+    plan: Plan,
+    members: Member,
+    data: np.ndarray,
+    *,
+    waiting: Sequence[int] | None = None,
+    finished: Callable[[dict[int, Outcome]], None],
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Train a group's members; arrays of `members` are NumPy with a leading axis [member].
+
+    waiting: places of the members to train, all by default. finished(outcomes by place) is called after each segment
+    in which members ended; progress(epochs trained by all members together) after every segment.
+    """
+    run, spread, whole = program(plan)
+    data = jax.device_put(data, whole)
+    queue = list(range(len(members.count)) if waiting is None else waiting)[::-1]
+    slots = np.full(plan.chunk, -1)
+    state: Any = None
+    host: Any = None
+    costs: dict[int, list[np.ndarray]] = {}
+    order = _fill_order(plan)
+    epochs = 0
+    while True:
+        # Keep the running members, packed, and put waiting ones into the free slots.
+        alive = slots[slots >= 0]
+        kept = np.flatnonzero(slots >= 0)
+        new = [queue.pop() for _ in range(min(len(queue), plan.chunk - len(alive)))]
+        if not len(alive) and not new:
+            return
+        if state is None or new or len(alive) < np.count_nonzero(slots >= -1):
+            places = order[: len(alive) + len(new)]
+            slots = np.full(plan.chunk, -1)
+            slots[places] = np.concatenate([alive, np.asarray(new, int)]).astype(int)
+            fresh = np.zeros(plan.chunk, bool)
+            fresh[places[len(alive) :]] = True
+            batch = jax.tree.map(lambda a, s=slots: a[np.maximum(s, 0)], members)
+            if state is None:
+                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), empty_state(plan, batch))
+                moved = host
+            else:
+                host = jax.tree.map(np.asarray, state)
+                source = np.zeros(plan.chunk, int)
+                source[places[: len(alive)]] = kept
+                moved = jax.tree.map(lambda a, s=source: a[s], host)
+            counters = moved.counters.copy()
+            counters[slots < 0, 3] = FINISHED
+            state = jax.device_put(moved._replace(counters=counters), spread)
+            placed = jax.device_put(batch, spread)
+            for m in new:
+                costs[m] = []
+        else:
+            fresh = np.zeros(plan.chunk, bool)
+        before = np.where(fresh, 0, np.asarray(state.counters)[:, 0])
+        state, segment = run(placed, state, jax.device_put(fresh, spread), data)
+        counters = np.asarray(state.counters)
+        records = np.asarray(segment.records)
+        used = slots >= 0
+        epochs += int(np.sum((counters[:, 0] - before)[used]))
+        for slot in np.flatnonzero(used):
+            costs[slots[slot]].append(records[slot, : counters[slot, 0] - before[slot]])
+        ended = np.flatnonzero(used & (counters[:, 3] != RUNNING))
+        if len(ended):
+            best = np.asarray(state.best)
+            outputs = np.asarray(segment.train_output), np.asarray(segment.validation_output)
+            outcomes = {}
+            for slot in ended:
+                member = int(slots[slot])
+                cost = np.concatenate(costs.pop(member))
+                count, validation = members.count[member], members.validation_count[member]
+                outcomes[member] = Outcome(
+                    STATUS[counters[slot, 3]],
+                    int(counters[slot, 0]),
+                    int(counters[slot, 1]),
+                    best[slot].copy(),
+                    cost[:, 0],
+                    cost[:, 1],
+                    outputs[0][slot, :count].copy(),
+                    outputs[1][slot, :validation].copy(),
+                )
+            slots[ended] = -2  # freed: the next round packs
+            finished(outcomes)
+        if progress:
+            progress(epochs)
+
+
+def _fill_order(plan: Plan) -> np.ndarray:
+    """[chunk] the slots in the order in which they fill: whole blocks, taking the devices in turn."""
+    devices = len(chunk_devices(plan.blocks))
+    blocks = np.arange(plan.blocks).reshape(devices, -1).T.ravel()
+    return (blocks[:, None] * plan.block + np.arange(plan.block)).ravel()

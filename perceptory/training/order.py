@@ -1,0 +1,53 @@
+"""The order of rows in an epoch: a random permutation by arithmetic, since sorting random numbers costs more than a
+small network's training step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+ROUNDS = 3
+
+
+def _hash(x: jax.Array, salt: jax.Array) -> jax.Array:
+    """A 32-bit mix (the finalizer of MurmurHash3, Appleby 2011) of x with a random word."""
+    x = x ^ salt
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)
+
+
+def _below(x: jax.Array, limit: Any) -> jax.Array:
+    """Map uniform 32-bit words to 0 .. limit - 1 (limit < 2^16) without a division."""
+    return ((x >> 16) * jnp.uint32(limit)) >> 16
+
+
+def _wrap(x: jax.Array, limit: Any) -> jax.Array:
+    """x mod limit for x < 2 · limit."""
+    return jnp.where(x >= jnp.uint32(limit), x - jnp.uint32(limit), x)
+
+
+def shuffled(key: jax.Array, batches: Any, most: int, batch: int) -> jax.Array:
+    """A random permutation of the places 0 .. batches · batch - 1 as [most, batch] uint32.
+
+    `batches` may be traced; rows of the result from `batches` on are places beyond the end. The permutation is an
+    unbalanced Feistel network on the grid batches x batch (Black & Rogaway 2002): in each round the row index is
+    shifted by a hash of the column and the column by a hash of the row, so every place comes exactly once.
+    """
+    salts = jax.random.bits(key, (2 * ROUNDS,), jnp.uint32)
+    n = jnp.asarray(batches, jnp.uint32)
+    row = jnp.broadcast_to(jnp.arange(most, dtype=jnp.uint32)[:, None], (most, batch))
+    column = jnp.broadcast_to(jnp.arange(batch, dtype=jnp.uint32)[None, :], (most, batch))
+    inside = row < n
+    for r in range(ROUNDS):
+        row = jnp.where(inside, _wrap(row + _below(_hash(column, salts[2 * r]), n), n), row)
+        column = _wrap(column + _below(_hash(row, salts[2 * r + 1]), batch), batch)
+    return row * jnp.uint32(batch) + column
+
+
+def drawn(key: jax.Array, count: Any, most: int, batch: int) -> jax.Array:
+    """Places drawn independently, with replacement (E21), as [most, batch] uint32 below `count`."""
+    bits = jax.random.bits(key, (most, batch), jnp.uint32)
+    return bits % jnp.asarray(count, jnp.uint32)

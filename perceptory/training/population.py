@@ -1,0 +1,102 @@
+"""The population program: where members are mapped. A chunk of members runs a segment of epochs in one compiled call.
+
+Layout of a chunk: [blocks, block] members. Blocks are spread over the local devices (`shard_map`) and done one after
+the other within a device (`lax.map`); the members of a block are mapped (`vmap`). A block's shape does not depend on
+the devices, so neither do its bits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from perceptory.training.epoch import RUNNING, State, build, epoch, prepare, start
+from perceptory.training.plan import Member, Plan, chunk_devices
+
+
+class Segment(NamedTuple):
+    """What a segment returns for each member beside its state."""
+
+    records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
+    train_output: Any  # [rows, out] at the best weights, on the scale that is trained on; nan while it runs
+    validation_output: Any  # [validation_rows, out]
+
+
+def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
+    """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
+    first = jax.vmap(partial(start, plan=plan))(members)
+    state = jax.tree.map(lambda a, b: jnp.where(_column(fresh, a), a, b), first, state)
+    prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
+    one = jax.vmap(partial(epoch, plan=plan))
+
+    def running(state: State) -> jax.Array:
+        return state.counters[:, 3] == RUNNING
+
+    def go_on(carry: tuple) -> jax.Array:
+        e, state, _ = carry
+        return (e < plan.segment) & jnp.any(running(state))
+
+    def advance(carry: tuple) -> tuple:
+        e, state, records = carry
+        active = running(state)
+        state, record = one(members, prepared, state)
+        record = jnp.where(active[:, None], record, jnp.nan)
+        return e + 1, state, jax.lax.dynamic_update_index_in_dim(records, record, e, axis=1)
+
+    empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, state.weights.dtype)
+    _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
+
+    def outputs(member: Member, prepared: Any, best: Any) -> tuple[Any, Any]:
+        network = build(member, best, plan)
+        return network(prepared.table[:, : plan.inputs]), network(prepared.x)
+
+    shapes = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
+    train_output, validation_output = jax.lax.cond(
+        jnp.any(~running(state)),
+        lambda: jax.vmap(outputs)(members, prepared, state.best),
+        lambda: jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes),
+    )
+    return state, Segment(records, train_output, validation_output)
+
+
+def _column(mask: Any, like: Any) -> Any:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - 1))
+
+
+@lru_cache(maxsize=64)
+def program(plan: Plan) -> Any:
+    """The compiled program of a group: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
+    devices = chunk_devices(plan.blocks)
+    mesh = Mesh(devices, ("member",))
+    spread, whole = PartitionSpec("member"), PartitionSpec()
+
+    def chunk(members: Member, state: State, fresh: Any, data: Any) -> tuple[State, Segment]:
+        here = plan.blocks // len(devices)
+        split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
+
+        def one(block: tuple) -> tuple[State, Segment]:
+            return block_segment(*block, data, plan)
+
+        blocks = (split(members), split(state), split(fresh))
+        if here == 1:
+            return merge(jax.tree.map(lambda a: a[None], one(jax.tree.map(lambda a: a[0], blocks))))
+        return merge(jax.lax.map(one, blocks))
+
+    mapped = jax.shard_map(
+        chunk, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=(spread, spread), check_vma=False
+    )
+    return jax.jit(mapped), NamedSharding(mesh, spread), NamedSharding(mesh, whole)
+
+
+def _reshape(lead: tuple[int, ...], drop: int) -> Any:
+    """Reshape the first `drop` axes of every array to `lead`."""
+    return lambda tree: jax.tree.map(lambda a: a.reshape(lead + a.shape[drop:]), tree)
+
+
+def empty_state(plan: Plan, members: Member) -> Any:
+    """Shapes of a chunk's state, from one chunk of members."""
+    return jax.eval_shape(jax.vmap(partial(start, plan=plan)), members)
