@@ -1,3 +1,72 @@
-"""perceptory: neural networks that can be trusted."""
+"""perceptory: neural networks that can be trusted.
+
+A study trains every candidate on every fold with every seed in one compiled program, chooses by validation, measures
+the choice once on sealed test rows, and gives a model with its report. Names are loaded when they are first used, so
+that importing the package, and asking the command line for help, stays fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "perceptory.errors": ("InputError",),
+    "perceptory.data": ("Dataset", "read_table", "load_bundled"),
+    "perceptory.networks.base": ("Network",),
+    "perceptory.networks.mlp": ("MLP",),
+    "perceptory.objectives.costs": (
+        "Cost",
+        "SquaredError",
+        "AbsoluteError",
+        "SigmoidCrossEntropy",
+        "SoftmaxCrossEntropy",
+    ),
+    "perceptory.objectives.penalties": ("WeightPenalty",),
+    "perceptory.optimizers.first_order": (
+        "Adam",
+        "AdamW",
+        "GradientDescent",
+        "Momentum",
+        "Optax",
+        "RMSProp",
+        "SGD",
+    ),
+    "perceptory.optimizers.schedules": ("Cosine", "Exponential", "WarmUp"),
+    "perceptory.selection.search": ("choice", "integers", "log_uniform", "uniform"),
+    "perceptory.selection.validation": (
+        "BlockedKFold",
+        "Folds",
+        "GroupKFold",
+        "HoldOut",
+        "KFold",
+        "LeaveOneOut",
+        "Repeated",
+        "RollingOrigin",
+        "Splitter",
+        "StratifiedKFold",
+        "TwoSets",
+    ),
+    "perceptory.results.model": ("Model",),
+    "perceptory.results.result": ("Result",),
+    "perceptory.results.store": ("load_result",),
+    "perceptory.studies.study": ("Candidate", "Study"),
+    "perceptory.studies.presets": ("default_study",),
+}
+_PLACE = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_PLACE)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACE:
+        raise AttributeError(f"module 'perceptory' has no attribute {name!r}")
+    value = getattr(import_module(_PLACE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

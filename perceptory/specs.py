@@ -115,7 +115,7 @@ def _walk(value: Any, leaf: Callable[[Any, Any], Any]) -> Any:
             number = f.metadata.get("traced") and not isinstance(old, Spec)
             changes[f.name] = leaf(old, f) if number else _walk(old, leaf)
         return dataclasses.replace(value, **changes)  # type: ignore[type-var]
-    if isinstance(value, tuple):
+    if type(value) is tuple:  # not a NamedTuple, such as an Optax transformation
         return tuple(_walk(v, leaf) for v in value)
     return value
 
@@ -141,23 +141,28 @@ def combine(spec: S, numbers: Any) -> S:
 # --- JSON --------------------------------------------------------------------------------------------------------
 
 
-def to_json(value: Any) -> Any:
-    """Plain JSON data for a spec: {"kind": class name, field: value, ...}."""
+def to_json(value: Any, *, strict: bool = True) -> Any:
+    """Plain JSON data for a spec: {"kind": class name, field: value, ...}.
+
+    What is not in the closed table raises `InputError`, or, where not strict, is written as a description that
+    `from_json` refuses to read: {"custom": text}.
+    """
     if isinstance(value, Spec):
         kind = type(value).__name__
-        if kind not in SPECS or SPECS[kind] is not type(value):
-            raise InputError(f"{kind} is not in the table of specs, so it cannot be written to a file.")
-        fields = dataclasses.fields(value)  # type: ignore[arg-type]
-        return {"kind": kind} | {f.name: to_json(getattr(value, f.name)) for f in fields}
-    if isinstance(value, (tuple, list)):
-        return [to_json(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): to_json(v) for k, v in value.items()}
-    if value is None or isinstance(value, (bool, int, str)):
+        if kind in SPECS and SPECS[kind] is type(value):
+            fields = dataclasses.fields(value)  # type: ignore[arg-type]
+            return {"kind": kind} | {f.name: to_json(getattr(value, f.name), strict=strict) for f in fields}
+    elif isinstance(value, (tuple, list)):
+        return [to_json(v, strict=strict) for v in value]
+    elif isinstance(value, dict):
+        return {str(k): to_json(v, strict=strict) for k, v in value.items()}
+    elif value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, float) or hasattr(value, "item"):
-        return value if isinstance(value, float) else value.item()
-    raise InputError(f"a {type(value).__name__} cannot be written to a file: {value!r}.")
+    elif hasattr(value, "item"):
+        return value.item()
+    if strict:
+        raise InputError(f"a {type(value).__name__} is not in the table of specs, so it cannot be written to a file.")
+    return {"custom": str(getattr(value, "label", repr(value)))}
 
 
 def from_json(data: Any) -> Any:

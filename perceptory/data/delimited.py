@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from perceptory.data.table import MISSING, RawColumn, Table, listed, objects, unique_names
@@ -42,8 +43,9 @@ def read_delimited(path: Path, delimiter: str | None = None) -> Table:
     if not rows:
         raise InputError(f"{path.name} has a header line but no rows.")
     names, more, duplicated = unique_names(header, path.name)
-    columns = [list(map(str.strip, cells)) for cells in zip(*rows, strict=True)]
+    columns: list[Sequence[str]] = list(zip(*rows, strict=True))
     if delimiter != ",":
+        columns = [list(map(str.strip, cells)) for cells in columns]
         notes += decimal_commas(names, columns)
     raw = tuple(RawColumn(name, "text", objects(cells)) for name, cells in zip(names, columns, strict=True))
     return Table(raw, len(rows), (*notes, *more), duplicated=duplicated)
@@ -149,7 +151,7 @@ def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[s
     return header, rows, notes
 
 
-def decimal_commas(names: list[str], columns: list[list[str]]) -> list[str]:
+def decimal_commas(names: list[str], columns: list[Sequence[str]]) -> list[str]:
     """Turn '1,5' into '1.5' in place, in the columns that hold such numbers only. Returns notes.
 
     Done only where no other column has numbers with a decimal point, for there 1,500 may mean fifteen hundred.

@@ -35,6 +35,9 @@ def infer(raw: RawColumn) -> Column:
 
 
 def _text(raw: RawColumn) -> Column:
+    numbers = parse_numbers(raw.values)  # most columns are plain numbers: try that before taking off all spaces
+    if numbers is not None and not np.isnan(numbers).all():
+        return _numeric(raw.name, numbers, raw.note)
     cells = stripped(raw.values)
     present = [c for c in cells if c is not None]
     if not present:
@@ -98,24 +101,30 @@ def finite(name: str, values: np.ndarray, what: str = "column") -> None:
 
 def stripped(values: Sequence[str | None] | np.ndarray) -> list[str | None]:
     """Texts without the spaces around them; None for those that stand for a missing value."""
-    cells = [None if v is None else v.strip() for v in values]
-    return [None if c in MISSING else c for c in cells]
+    return [None if v is None or (cell := v.strip()) in MISSING else cell for v in values]
 
 
-def parse_numbers(cells: Sequence[str | None]) -> np.ndarray | None:
-    """Numbers as Python writes them ("-1.5e3", "inf"), NaN for None; None where a text is not a number."""
-    nan = math.nan
+def parse_numbers(cells: Sequence[str | None] | np.ndarray) -> np.ndarray | None:
+    """Numbers as Python writes them ("-1.5e3", "inf"), NaN for what is missing; None where a text is not a number."""
+    present: list[str] = [c for c in cells if c is not None and c not in MISSING]
     try:
-        values = np.array([nan if c is None else float(c) for c in cells], dtype=np.float64)
+        numbers = np.fromiter(map(float, present), np.float64, len(present))
     except ValueError:
         return None
-    joined = "".join(c for c in cells if c is not None)
-    return values if "_" not in joined and joined.isascii() else None  # float() takes 1_000 and ٣, this does not
+    joined = "".join(present)
+    if "_" in joined or not joined.isascii():  # float() takes 1_000 and ٣
+        return None
+    if len(present) == len(cells):
+        return numbers
+    values = np.full(len(cells), math.nan)
+    values[[c is not None and c not in MISSING for c in cells]] = numbers
+    return values
 
 
 def parse_truth(cells: Sequence[str | None]) -> np.ndarray | None:
     """1 for true, 0 for false (in any case), NaN for None; None where a text is neither."""
-    if not {c.lower() for c in set(cells) if c is not None} <= TRUTH.keys():
+    first = next((c for c in cells if c is not None), "true")
+    if first.lower() not in TRUTH or not {c.lower() for c in cells if c is not None} <= TRUTH.keys():
         return None
     return np.array([math.nan if c is None else TRUTH[c.lower()] for c in cells], dtype=np.float64)
 

@@ -13,7 +13,7 @@ from perceptory.data.dataset import Column, Dataset
 from perceptory.data.delimited import counted
 from perceptory.data.encoding import Encoder
 from perceptory.data.infer import infer
-from perceptory.data.sources import as_array, as_table, column_of, from_array
+from perceptory.data.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.table import RawColumn, Table, columns_are, listed
 from perceptory.data.targets import has_value, read_target, typed
 from perceptory.errors import InputError
@@ -64,7 +64,7 @@ def read_table(
     keep, notes = _rows_with_target(raw_targets, table)
     rows = np.flatnonzero(keep)
     found = read_target([replace(c, values=c.values[rows]) for c in raw_targets], task)
-    kept = table.take(rows)
+    kept = table.take(rows) if len(rows) < table.rows else table
     columns = tuple(
         Column(c.name, "ignored", c.values, "ignored as asked") if c.name in ignored else infer(c)
         for c in kept.columns
@@ -131,6 +131,7 @@ def _side_columns(target: Any) -> list[RawColumn]:
     """Target values beside the table, [row] or [row, out], as columns with their own names, or y, or y0, y1, ..."""
     import narwhals as nw
 
+    target = as_series(target)
     given = nw.from_native(target, pass_through=True, allow_series=True)
     if isinstance(given, nw.Series):
         return [column_of(str(given.name) if given.name else "y", target)]

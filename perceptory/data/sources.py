@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -153,7 +154,7 @@ def column_of(name: str, values: Any) -> RawColumn:
     """A list, array or series of one dimension as a `RawColumn`."""
     import narwhals as nw
 
-    series = nw.from_native(values, pass_through=True, allow_series=True)
+    series = nw.from_native(as_series(values), pass_through=True, allow_series=True)
     if isinstance(series, nw.Series):
         return from_series(series.alias(name))
     array = as_array(values)
@@ -162,10 +163,16 @@ def column_of(name: str, values: Any) -> RawColumn:
     return from_array(name, array)
 
 
+def as_series(values: Any) -> Any:
+    """A pandas array that is not in a series, such as pd.Categorical, as one, so that it keeps its type."""
+    pandas = sys.modules.get("pandas")
+    return pandas.Series(values) if pandas and isinstance(values, pandas.api.extensions.ExtensionArray) else values
+
+
 def as_array(source: Any) -> np.ndarray:
     """A NumPy array of a list or array of any library. Lists become objects first, so that 1 and 'a' stay apart."""
     if isinstance(source, np.ma.MaskedArray):
-        return source.astype(object).filled(None)
+        return np.ma.filled(source.astype(object), None)
     if isinstance(source, (str, bytes)) or not (hasattr(source, "__array__") or isinstance(source, Sequence)):
         raise InputError(
             f"a {type(source).__name__} is not a table. Expected a file name, a data frame, a two-dimensional array or "

@@ -15,9 +15,8 @@ from perceptory.registry import did_you_mean
 Storage = Literal["text", "label", "number", "boolean", "date", "other"]
 
 MISSING = frozenset(
-    ("", "?", "-", "NA", "Na", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "NaT")
-    + ("NULL", "Null", "null", "NONE", "None", "none")
-)
+    ("", "?", "-", "NA", "Na", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "NaT", "NULL", "Null")
+) | {"null", "NONE", "None", "none"}
 """Texts that stand for a missing value (after spaces around them are taken off), in any source."""
 
 
@@ -65,8 +64,10 @@ class Table:
 
     def take(self, rows: np.ndarray) -> Table:
         """The same table with the given rows only (indices or a mask)."""
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
         columns = tuple(replace(c, values=c.values[rows]) for c in self.columns)
-        return replace(self, columns=columns, rows=int(np.arange(self.rows)[rows].size))
+        return replace(self, columns=columns, rows=len(rows))
 
 
 def nearest(name: object, known: Sequence[str]) -> str:

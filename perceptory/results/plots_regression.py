@@ -119,7 +119,7 @@ def predicted_against_true(result: Result, part: str = "test", target: int | str
 def residuals(result: Result, part: str = "test", target: int | str = 0) -> Figure:
     """Residuals (true - predicted) of one target against the prediction, and their histogram beside it.
 
-    The histogram's line is the normal density of the same mean and standard deviation. Residuals beyond ten robust
+    The histogram's line is the normal density of the same mean and standard deviation. Residuals beyond six robust
     standard deviations are drawn at the edge. Raises `InputError` as `predicted_against_true` does.
     """
     need_task(result, "residuals", classification=False)
@@ -128,7 +128,7 @@ def residuals(result: Result, part: str = "test", target: int | str = 0) -> Figu
     robust = 1.4826 * float(np.median(np.abs(error - np.median(error))))
     reach = float(np.abs(error).max()) or 1.0
     if robust > 0:
-        reach = min(reach, 10 * robust + abs(float(np.median(error))))
+        reach = min(reach, 6 * robust + abs(float(np.median(error))))
     reach *= 1.05
     figure = new_figure(TALL)
     ax, side = figure.subplots(1, 2, sharey=True, width_ratios=(3.2, 1))
@@ -152,7 +152,10 @@ def residuals(result: Result, part: str = "test", target: int | str = 0) -> Figu
 def _histogram(ax: Axes, error: np.ndarray, reach: float) -> None:
     """Residuals [row] as a sideways histogram of densities with the normal curve of the same moments."""
     mean, deviation = float(error.mean()), float(error.std())
-    bins = int(np.clip(np.sqrt(len(error)) * 1.2, 8, 60))
+    # Freedman and Diaconis's width, which residuals far out do not stretch.
+    low, high = np.percentile(error, (25, 75))
+    width = 2 * (high - low) / len(error) ** (1 / 3)
+    bins = int(np.clip(2 * reach / width, 9, 60)) if width > 0 else 25
     heights, edges = np.histogram(error, bins=bins, range=(-reach, reach))
     density = heights / (len(error) * np.diff(edges))
     ax.barh(edges[:-1], density, np.diff(edges), align="edge", color=BLUE, alpha=0.35, linewidth=0)

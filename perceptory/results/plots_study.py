@@ -212,17 +212,10 @@ def learning_curves(result: Result, candidate: str | None = None) -> Figure:
     ax.grid(axis="y")
     ax.set_xlabel("epoch")
     ax.set_ylabel("cost, as trained on (scaled)")
-    ax.set_title(f"Learning curves: {clean(chosen.label, 44)}", loc="left")
-    ax.legend(
-        loc="upper right",
-        title=f"thin: {plan_words(members)}",
-        title_fontsize=8,
-        alignment="left",
-        frameon=True,
-        facecolor=PAPER,
-        framealpha=0.85,
-        edgecolor="none",
-    )
+    ax.set_title(f"Learning curves: {clean(chosen.label, 44)}", loc="left", pad=26)
+    if len(members) > 1:
+        ax.plot([], [], color=MUTED, lw=0.7, label=plan_words(members))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, handlelength=2.2, columnspacing=1.4)
     footnote(ax, [f"{len(members[::step])} of {len(members)} members drawn as thin lines"] if step > 1 else [])
     return figure
 

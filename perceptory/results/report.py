@@ -38,6 +38,8 @@ TARGETS_DRAWN = 12
 def spec_words(value: Any) -> str:
     """JSON data of a spec as a person would write it: MLP(hidden=(32, 32), activation='tanh')."""
     if isinstance(value, dict):
+        if set(value) == {"kind", "values"} and isinstance(value["values"], (list, tuple)):  # a search value
+            return f"{value['kind']}({', '.join(spec_words(v) for v in value['values'])})"
         fields = [f"{k}={spec_words(v)}" for k, v in value.items() if k != "kind"]
         return f"{value.get('kind', '')}({', '.join(fields)})"
     if isinstance(value, (list, tuple)):
@@ -45,19 +47,23 @@ def spec_words(value: Any) -> str:
     return repr(value)
 
 
-def _asked(study: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """(what, lines) of the study; a list of specs has a line each."""
+def _asked(study: dict[str, Any]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """(what, [(words, are they code)]) of the study; a list of specs has a line each."""
     rows = []
     for key, value in study.items():
         if key in ("kind", "format"):
             continue
         several = isinstance(value, (list, tuple)) and value and all(isinstance(v, dict) for v in value)
-        lines = [spec_words(v) for v in value] if several else [value if isinstance(value, str) else spec_words(value)]
-        rows.append((str(key).replace("_", " "), lines))
+        lines = [
+            spec_words(v) if isinstance(v, (dict, list, tuple)) else _plain(v) for v in (value if several else [value])
+        ]
+        rows.append((str(key).replace("_", " "), [(line, "(" in line) for line in lines]))
     return rows
 
 
 def _plain(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, dict):
         return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
@@ -68,8 +74,8 @@ def _plain(value: Any) -> str:
 def headline(result: Result) -> str:
     """What was learned, in one sentence: the test error in the target's units against predicting without a network."""
     chosen = result.candidate(result.best)
-    opened = result.test is not None
-    metrics = result.test if result.test is not None else result.validation
+    opened = result.tested is not None
+    metrics = result.tested if result.tested is not None else result.validation
     rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
     where = f"on {count_of(rows, 'sealed test row')}" if opened else f"in validation, on {count_of(rows, 'row')}"
     plain = naive(result)
@@ -100,7 +106,7 @@ def _percent(share: Any) -> str:
 
 def _tiles(result: Result) -> list[tuple[str, str]]:
     """(number, what it is) of the few numbers that are looked for first."""
-    part, metrics = ("test", result.test) if result.test is not None else ("validation", result.validation)
+    part, metrics = ("test", result.tested) if result.tested is not None else ("validation", result.validation)
     wanted = ("rmse", "r2", "mae") if result.task == "regression" else ("accuracy", "log_loss", "auc")
     several = len(result.targets) > 1
     tiles = []
@@ -233,6 +239,7 @@ def render(result: Result) -> str:
         tiles=_tiles(result),
         notes=advice(result),
         result=result,
+        task=result.task if result.task == "regression" else f"{result.task} classification",
         chosen=chosen,
         chosen_spec=spec_words(chosen.spec),
         asked=_asked(result.study),
@@ -246,7 +253,7 @@ def render(result: Result) -> str:
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),
-        naive=naive(result) if result.test is not None else None,
+        naive=naive(result) if result.tested is not None else None,
         number=number,
         sealed=sealed_words(result),
         environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,14 @@ class Result:
     members: list[MemberResult]
     train: dict[str, Any]  # metric name -> number, or list for several targets
     validation: dict[str, Any]
-    test: dict[str, Any] | None  # None until Result.test()
+    tested: dict[str, Any] | None  # metrics on the sealed rows; None until Result.test()
     predictions: Predictions
     data: dict[str, Any]  # {"rows": n, "study_rows": n, "test_rows": n, "columns": [{"name","kind","made","note"}], "notes": []}
     environment: dict[str, Any]
     seconds: float
     model: Any = None
     folder: str | None = None
+    fingerprint: str = ""
     _sealed: Callable[[], tuple[dict[str, Any], Predictions]] | None = field(default=None, repr=False)
 
     def candidate(self, id: str) -> CandidateResult:
@@ -89,3 +91,38 @@ class Result:
             if c.id == id:
                 return c
         raise InputError(f"no candidate {id!r}. Known: {', '.join(c.id for c in self.candidates)}.")
+
+    def test(self) -> dict[str, Any] | None:
+        """Open the sealed test rows, once, and record their metrics; later calls return the recorded numbers.
+
+        None where no row was sealed. With a run folder, its files are written anew with the test numbers in them.
+        """
+        if self.tested is None and self._sealed is not None:
+            self.tested, opened = self._sealed()
+            self._sealed = None
+            kept, new = vars(self.predictions), vars(opened)
+            self.predictions = Predictions(**{k: np.concatenate([kept[k], new[k]]) for k in kept})
+            if self.folder is not None:
+                self._write(self.folder)
+        return self.tested
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the run folder (study.json, result.json, history.parquet, model.safetensors, predictions.csv,
+        report.html). A folder that holds a run is refused unless `overwrite`."""
+        from perceptory.results.store import RunFolder
+
+        store = RunFolder(folder)
+        store.prepare(resume=False, overwrite=overwrite)
+        store.begin(self.study, self.fingerprint, resume=False, overwrite=overwrite)
+        self._write(folder)
+
+    def _write(self, folder: str | Path) -> None:
+        from perceptory.results.store import RunFolder
+
+        RunFolder(folder).complete(self)
+
+    def summary(self) -> str:
+        """The result in plain text."""
+        from perceptory.results.summary import summary
+
+        return summary(self)

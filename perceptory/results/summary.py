@@ -36,11 +36,9 @@ def number(value: Any) -> str:
         return str(value)
     if value == 0:
         return "0"
-    rounded = float(f"{value:.3e}")
-    size = math.floor(math.log10(abs(rounded)))
-    if -5 < size < 7:
-        return f"{rounded:.{max(0, 3 - size)}f}"
-    return f"{rounded:.3e}"
+    scientific = f"{value:.3e}"
+    size = int(scientific.partition("e")[2])
+    return f"{float(scientific):.{max(0, 3 - size)}f}" if -5 < size < 7 else scientific
 
 
 def metric_name(name: str) -> str:
@@ -69,7 +67,7 @@ def plan_words(members: Sequence[MemberResult]) -> str:
 
 def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
     """(metric, target or '', [train, validation, test]) as printed; for several targets a row each."""
-    parts = [result.train, result.validation, result.test or {}]
+    parts = [result.train, result.validation, result.tested or {}]
     names = list(dict.fromkeys(name for part in parts for name in part))
     rows = []
     for name in names:
@@ -145,7 +143,7 @@ def _useless(result: Result) -> str:
                 "the columns may not tell of it, or the rows may be too few."
             )
     plain = naive(result)
-    if plain and "accuracy" in plain and result.test and result.test.get("accuracy", 1.0) <= plain["accuracy"]:
+    if plain and "accuracy" in plain and result.tested and result.tested.get("accuracy", 1.0) <= plain["accuracy"]:
         return (
             f"Always saying {plain['class']!r} is right as often on the test rows ({number(plain['accuracy'])}). "
             "Judge by AUC and log loss, or gather rows of the rarer classes."
@@ -185,9 +183,9 @@ def _last_epoch(members: list[MemberResult]) -> str:
 
 def _test_apart(result: Result, chosen: CandidateResult) -> str:
     name = result.score["name"]
-    if not result.test or name not in result.test or not math.isfinite(chosen.mean):
+    if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
         return ""
-    test = float(np.mean(as_list(result.test[name])))
+    test = float(np.mean(as_list(result.tested[name])))
     sign = 1 if result.score["direction"] == "min" else -1
     worse = sign * (test - chosen.mean)
     spread = chosen.spread if math.isfinite(chosen.spread) else 0.0
@@ -201,7 +199,7 @@ def _test_apart(result: Result, chosen: CandidateResult) -> str:
 
 def _few_rows(result: Result) -> str:
     rows = int(result.data.get("test_rows", 0))
-    if 0 < rows < 50 and result.test:
+    if 0 < rows < 50 and result.tested:
         return f"There are only {count_of(rows, 'test row')}: the test numbers are rough, so look at validation too."
     return ""
 
@@ -272,7 +270,7 @@ def _parts(result: Result) -> list[RenderableType]:
     for metric, target, cells in metric_rows(result):
         metrics.add_row(metric, *([Text(target)] if several else []), *(cell or "-" for cell in cells))
     parts.append(metrics)
-    if result.test is None:
+    if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
     notes = advice(result) + [str(n) for n in result.data.get("notes", [])]
     if notes:

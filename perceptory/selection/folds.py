@@ -46,9 +46,10 @@ class Rows:
         if counts[k] < least:
             name = repr(str(self.class_names[classes[k]])) if self.class_names is not None else str(classes[k])
             fewer = f"use fewer folds (--folds {counts[k]}), " if counts[k] >= 2 and folds else ""
+            needs = f"{folds} stratified folds need" if folds else f"{what} needs"
             raise InputError(
-                f"{f'{folds} stratified folds need' if folds else f'{what} needs'} at least {least} rows of each class, got "
-                f"{counts[k]} of class {name}. Add rows of it, {fewer}or leave that class out."
+                f"{needs} at least {least} rows of each class, got {counts[k]} of class {name}. "
+                f"Add rows of it, {fewer}or leave that class out."
             )
         return self.targets
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""A study: data, candidates and a validation plan; its result."""

@@ -101,18 +101,19 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
         table = prepared.table.at[places].get(mode="fill", fill_value=0)
     transformation, rate = optimizer_of(member, plan)
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
+    cost = combine(plan.cost, member.numbers)
     mask = jnp.asarray(layout(plan.network, plan.inputs, plan.outputs).weight_mask(), table.dtype)
     first = state.counters[0] * batches
 
     def cost_of(weights: jax.Array, rows: jax.Array, key: Any) -> jax.Array:
         output = build(member, weights, plan)(rows[:, : plan.inputs], key)
-        return mean_cost(plan.cost, output, rows[:, plan.inputs : -1], rows[:, -1])
+        return mean_cost(cost, output, rows[:, plan.inputs : -1], rows[:, -1])
 
     def step(carry: tuple[Any, Any], at: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
         rows, index = at
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
-        cost, gradient = jax.value_and_grad(cost_of)(weights, rows, key)
+        value, gradient = jax.value_and_grad(cost_of)(weights, rows, key)
         if penalty is not None:
             gradient = gradient + penalty.gradient(weights, mask)
         extra = {"weight_mask": mask} if hasattr(plan.optimizer, "decay") else {}
@@ -125,7 +126,7 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
             new, new_optimizer = jax.tree.map(
                 lambda a, b: jnp.where(real, a, b), (new, new_optimizer), (weights, optimizer)
             )
-        return (new, new_optimizer), cost
+        return (new, new_optimizer), value
 
     (weights, optimizer), costs = jax.lax.scan(
         step, (state.weights, state.optimizer), (table, jnp.arange(plan.batches, dtype=jnp.int32))
@@ -134,7 +135,7 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
     train_cost = jnp.sum(costs * rows_in) / jnp.sum(rows_in)
     if plan.validation_rows:
         output = build(member, weights, plan)(prepared.x)
-        validation_cost = mean_cost(plan.cost, output, prepared.t, prepared.w)
+        validation_cost = mean_cost(cost, output, prepared.t, prepared.w)
     else:
         validation_cost = jnp.full_like(train_cost, jnp.nan)
     record = jnp.stack([train_cost, validation_cost])
@@ -146,10 +147,10 @@ def advance(member: Member, state: State, weights: Any, optimizer: Any, record: 
     done, best_at, since, status = state.counters
     running = status == RUNNING
     done = done + 1
-    cost = record[1] if plan.validation_rows else record[0]
-    finite = jnp.isfinite(record[0]) & jnp.isfinite(jnp.sum(weights)) & jnp.isfinite(cost)
+    judged = record[1] if plan.validation_rows else record[0]
+    finite = jnp.isfinite(record[0]) & jnp.isfinite(jnp.sum(weights)) & jnp.isfinite(judged)
     # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
-    better = finite & ((cost < state.best_cost) if plan.validation_rows else True)
+    better = finite & ((judged < state.best_cost) if plan.validation_rows else True)
     since = jnp.where(better, 0, since + 1)
     out_of_patience = (member.patience > 0) & (since >= member.patience)
     status = jnp.where(done >= member.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
@@ -157,7 +158,7 @@ def advance(member: Member, state: State, weights: Any, optimizer: Any, record: 
     counters = jnp.stack([done, jnp.where(better, done, best_at), since, status]).astype(jnp.int32)
     keep = running & finite
     new = State(
-        weights, jnp.where(better, weights, state.best), optimizer, jnp.where(better, cost, state.best_cost), counters
+        weights, jnp.where(better, weights, state.best), optimizer, jnp.where(better, judged, state.best_cost), counters
     )
     old = state._replace(counters=jnp.where(running, counters, state.counters))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), new, old)

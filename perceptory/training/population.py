@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from perceptory.specs import combine
 from perceptory.training.epoch import RUNNING, State, build, epoch, prepare, start
 from perceptory.training.plan import Member, Plan, chunk_devices
 
@@ -22,8 +23,8 @@ class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
-    train_output: Any  # [rows, out] at the best weights, on the scale that is trained on; nan while it runs
-    validation_output: Any  # [validation_rows, out]
+    train_output: Any  # [rows, out] predictions at the best weights, on the trained scale; nan while all run
+    validation_output: Any  # [validation_rows, out]; probabilities [.., class] for classification
 
 
 def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
@@ -51,8 +52,8 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pl
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
     def outputs(member: Member, prepared: Any, best: Any) -> tuple[Any, Any]:
-        network = build(member, best, plan)
-        return network(prepared.table[:, : plan.inputs]), network(prepared.x)
+        network, cost = build(member, best, plan), combine(plan.cost, member.numbers)
+        return cost.link(network(prepared.table[:, : plan.inputs])), cost.link(network(prepared.x))
 
     shapes = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
     train_output, validation_output = jax.lax.cond(

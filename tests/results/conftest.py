@@ -97,7 +97,7 @@ def build_result(
         score={"name": name, "direction": direction}, best="c0", rule="smallest mean validation RMSE"
         if direction == "min" else "largest mean validation accuracy", candidates=ranked, members=members,
         train=_metrics(task, predictions, "validation", 0.8), validation=_metrics(task, predictions, "validation", 1.0),
-        test=_metrics(task, predictions, "test", 1.0) if opened and test_rows else None, predictions=predictions,
+        tested=_metrics(task, predictions, "test", 1.0) if opened and test_rows else None, predictions=predictions,
         data={
             "rows": rows, "study_rows": rows - test_rows, "test_rows": test_rows,
             "columns": [{"name": f"column {i}", "kind": "categorical" if i % 4 == 3 else "number",

@@ -1,0 +1,151 @@
+"""The model file: safetensors with a strict JSON description, read through closed tables. No pickle, no imports by name.
+
+The header's metadata holds one key, "perceptory": JSON with `format`, `checksum` (of the tensors) and the description.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.encoding import Encoder
+from perceptory.errors import InputError
+from perceptory.networks.base import Network, layout
+from perceptory.objectives.costs import Cost
+from perceptory.results.model import Model
+from perceptory.specs import from_json, to_json
+
+FORMAT = 1
+KEYS = {
+    "format", "checksum", "task", "targets", "classes", "encoder", "network", "cost", "outputs", "precision", "facts",
+}  # fmt: skip
+TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
+def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].dtype}{tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a model file. A network outside the closed table raises `InputError`."""
+    from safetensors.numpy import save as to_bytes
+
+    tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
+    description = {
+        "format": FORMAT,
+        "task": model.task,
+        "targets": list(model.targets),
+        "classes": None if model.classes is None else model.classes.tolist(),
+        "encoder": model.encoder.to_json(),
+        "network": to_json(model.network),
+        "cost": to_json(model.cost),
+        "outputs": model.outputs,
+        "precision": model.precision,
+        "facts": model.facts,
+    }
+    description["checksum"] = _checksum(tensors, description)
+    write_bytes(path, to_bytes(tensors, metadata={"perceptory": json.dumps(description)}))
+
+
+def load(path: str | Path) -> Model:
+    """Read a model file or the one in a run folder. Whatever is wrong with it raises one `InputError`."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no model file {path}. Give the path of a run folder or of its model file.") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}.") from None
+    try:
+        description, tensors = _parse(content)
+        return _model(description, tensors)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
+        raise InputError(f"{path} is not a sound model file: its description is damaged. Take another copy.") from None
+
+
+def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise InputError("the file is truncated or not a model file. Take another copy.")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        text = header["__metadata__"]["perceptory"]
+        description = json.loads(text)
+        tensors = from_bytes(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError("this is not a model file of perceptory, or it is damaged. Take another copy.") from None
+    if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+        raise InputError("the description has no format number. Take another copy.")
+    if description["format"] > FORMAT:
+        raise InputError(
+            f"the file has format {description['format']} and this version reads up to {FORMAT}. Update perceptory."
+        )
+    if set(description) != KEYS or set(tensors) != set(TENSORS):
+        raise InputError("the description has missing or unknown entries. Take another copy.")
+    said = description.pop("checksum")
+    if said != _checksum(tensors, description):
+        raise InputError("the checksum does not fit: the file was altered or damaged. Take another copy.")
+    return description, tensors
+
+
+def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
+    network, cost = from_json(description["network"]), from_json(description["cost"])
+    if not isinstance(network, Network) or not isinstance(cost, Cost):
+        raise InputError("the description names no network or no cost. Take another copy.")
+    encoder = Encoder.from_json(description["encoder"])
+    inputs, outputs = len(encoder.feature_names), description["outputs"]
+    members = len(tensors["weights"])
+    expected = {
+        "weights": (members, layout(network, inputs, outputs).size),
+        "in_center": (members, inputs),
+        "in_factor": (members, inputs),
+        "out_center": (members, outputs),
+        "out_scale": (members, outputs),
+    }
+    for name, shape in expected.items():
+        if tensors[name].shape != shape or not np.all(np.isfinite(tensors[name])):
+            raise InputError(f"{name} should be finite numbers of shape {shape}, got {tensors[name].shape}.")
+    classes = description["classes"]
+    return Model(
+        task=description["task"],
+        targets=tuple(description["targets"]),
+        classes=None if classes is None else np.asarray(classes),
+        encoder=encoder,
+        network=network,
+        cost=cost,
+        outputs=outputs,
+        precision=description["precision"],
+        facts=description["facts"],
+        **tensors,
+    )

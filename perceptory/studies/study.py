@@ -1,0 +1,158 @@
+"""The study: what is asked, as one frozen spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perceptory.errors import InputError
+from perceptory.networks.base import Network
+from perceptory.networks.mlp import MLP
+from perceptory.objectives.costs import COSTS, Cost
+from perceptory.objectives.penalties import WeightPenalty
+from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
+from perceptory.registry import Table
+from perceptory.results.result import Result
+from perceptory.selection import search
+from perceptory.specs import Search, Spec, checked, count, positive, register
+
+RULES: Table[str] = Table(
+    "rule", {"best": "best mean validation score", "one_standard_error": "simplest within one standard error"}
+)
+FINALS: Table[str] = Table(
+    "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
+)
+PRECISIONS: Table[str] = Table("precision", {"single": "float32", "double": "float64"})
+SAMPLINGS: Table[str] = Table("sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"})
+
+
+def _share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputError(f"{name} needs a share of at least 0 and below 1, got {value!r}. Example: test=0.2")
+
+
+def _some(name: str, value: Any) -> None:
+    if value is not None:
+        count(name, value)
+
+
+@register
+@dataclass(frozen=True)
+class Candidate(Spec):
+    """One point of the search; its numbers are filled in once a study has expanded it."""
+
+    network: Network
+    cost: Cost
+    optimizer: Optimizer
+    penalty: WeightPenalty | None = None
+    batch_size: int | None = None
+
+
+@register
+@dataclass(frozen=True)
+class Study(Spec):
+    """Which networks, how trained, how judged. `run` trains every candidate on every fold with every seed.
+
+    networks: specs, their numbers may be search values (`choice`, `uniform`, `log_uniform`, `integers`).
+    cost: None takes the task's own. optimizer, penalty: likewise searched. samples: how many candidates are drawn
+    where not all search values are choices (20 by default), or out of a grid.
+    validation: None chooses by the number of rows (stratified for classes, by groups where given).
+    seeds: starts per fold. epochs: most epochs. patience: epochs without a better validation cost before a member
+    stops (0: never); its best weights count either way.
+    batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".
+    test: share of the rows sealed off before the study sees the data.
+    score: what candidates are ranked by; None takes rmse for regression, log_loss for classes.
+    rule: "best" or "one_standard_error". final: "folds" or "refit". precision: "single" or "double".
+    memory: GiB that training may hold. seed: of every random number of the study.
+    """
+
+    networks: Any = (MLP((32, 32)),)
+    cost: Any = None
+    optimizer: Any = Adam(1e-2)
+    penalty: Any = None
+    validation: Any = None
+    seeds: int = checked(1, check=count)
+    epochs: int = checked(300, check=count)
+    patience: int = checked(30, check=lambda n, v: count(n, v, 0))
+    batch_size: Any = None
+    samples: int | None = checked(None, check=_some)
+    sampling: str = checked("shuffle", check=lambda _, v: SAMPLINGS[v])
+    test: float = checked(0.2, check=_share)
+    score: str | None = None
+    rule: str = checked("best", check=lambda _, v: RULES[v])
+    final: str = checked("folds", check=lambda _, v: FINALS[v])
+    precision: str = checked("single", check=lambda _, v: PRECISIONS[v])
+    memory: float = checked(2.0, check=positive)
+    seed: int = checked(0, check=lambda n, v: count(n, v, 0))
+
+    def __post_init__(self):
+        networks = self.networks
+        if isinstance(networks, Network | Search):
+            networks = (networks,)
+        object.__setattr__(self, "networks", tuple(networks) if isinstance(networks, list) else networks)
+        if not isinstance(self.networks, tuple) or not self.networks:
+            raise InputError(f"networks needs at least one network, got {self.networks!r}. Example: networks=[MLP((32,))]")
+        for network in self.networks:
+            _kind("networks", network, Network, "MLP((32, 32))")
+        if isinstance(self.optimizer, str):
+            object.__setattr__(self, "optimizer", OPTIMIZERS[self.optimizer]())
+        if isinstance(self.cost, str):
+            object.__setattr__(self, "cost", COSTS[self.cost]())
+        _kind("optimizer", self.optimizer, Optimizer, "Adam(1e-2)")
+        _kind("cost", self.cost, Cost, "SquaredError()", optional=True)
+        _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
+        for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
+            search.forbid(getattr(self, name), name)
+        if self.batch_size is not None and not isinstance(self.batch_size, Search):
+            count("batch_size", self.batch_size)
+        super().__post_init__()
+
+    def candidates(self, cost: Cost) -> list[Candidate]:
+        """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
+        template = tuple(
+            Candidate(network, self.cost or cost, self.optimizer, self.penalty, self.batch_size)
+            for network in self.networks
+        )
+        return expand_each(template, self.samples, self.seed)
+
+    def run(
+        self,
+        data: Any,
+        *,
+        test: Any = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Result:
+        """Train and choose; returns a `Result`. The sealed test rows stay sealed until `Result.test()`.
+
+        data: a `Dataset` (`read_table`). test: a second `Dataset` to seal instead of a share of the rows.
+        folder: where finished members are kept while it runs, so that resume=True goes on after a crash.
+        progress: called with a dict after every segment.
+        """
+        from perceptory.studies.run import run
+
+        return run(self, data, test=test, folder=folder, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def _kind(name: str, value: Any, kind: type, example: str, *, optional: bool = False) -> None:
+    if (optional and value is None) or isinstance(value, kind | Search):
+        return
+    raise InputError(f"{name} needs a {kind.__name__}, got {value!r}. Example: {example}")
+
+
+def expand_each(templates: tuple[Candidate, ...], samples: int | None, seed: int) -> list[Candidate]:
+    """Expand each network's template; a sample is shared out between the networks that have something to search."""
+    searched = [t for t in templates if search.find(t)]
+    out: list[Candidate] = []
+    for template in templates:
+        if template in searched:
+            share = None if samples is None else max(1, -(-samples // len(searched)))
+            new = search.expand(template, samples=share, seed=seed)
+        else:
+            new = [template]
+        out += [c for c in new if c not in out]
+    return out
