@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -105,7 +106,9 @@ class Encoder:
             raise InputError(
                 f"the table lacks the {some} {listed(missing)}, which the model needs. {columns_are(table.names)}"
             )
-        return {plan.name: table.column(plan.name) for plan in self.columns if plan.used}
+        # Columns of one name were told apart by their order in training, so they are here.
+        known = {re.sub(r"\.\d+$", "", plan.name) for plan in self.columns if plan.name.count(".")}
+        return {p.name: table.column(p.name, clear=p.name not in known) for p in self.columns if p.used}
 
     # --- JSON ---------------------------------------------------------------------------------------------------
 

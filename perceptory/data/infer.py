@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,30 +15,31 @@ from perceptory.errors import InputError
 
 MANY = 50  # categories that become features; a text column of more, most of them seen once, is an identifier
 ROW_NUMBER_NAMES = frozenset(["index", "id", "row", "rownames", "row_number", "rownumber", "no", "nr", "unnamed: 0"])
+NEARLY = re.compile(r"[€$£]? ?[+-]?\d[\d.,' \u00a0]*( ?[%€$£])?")  # numbers with separators or a unit
 TRUTH = {"true": 1.0, "false": 0.0}
 
 
-def infer(raw: RawColumn) -> Column:
+def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     """Say what a column holds. Text whose values are all numbers (or dates, or true and false) is read as such;
-    of a table's numbers, infinite ones raise `InputError`."""
+    of a table's numbers, infinite ones raise `InputError`, which names the row by `row_numbers` [row], from 0."""
     if raw.storage == "other":
         return Column(raw.name, "ignored", raw.values, raw.note)
     if raw.storage == "label":
         return _categorical(raw.name, raw.values, raw.note)
     if raw.storage == "text":
-        return _text(raw)
+        return _text(raw, row_numbers)
     if np.isnan(raw.values).all():
         return Column(raw.name, "ignored", raw.values, "no value in any row")
     if raw.storage == "number":
-        return _numeric(raw.name, raw.values, raw.note)
+        return _numeric(raw.name, raw.values, raw.note, row_numbers)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
     return Column(raw.name, kind, raw.values, raw.note)
 
 
-def _text(raw: RawColumn) -> Column:
+def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
     numbers = parse_numbers(raw.values)  # most columns are plain numbers: try that before taking off all spaces
     if numbers is not None and not np.isnan(numbers).all():
-        return _numeric(raw.name, numbers, raw.note)
+        return _numeric(raw.name, numbers, raw.note, row_numbers)
     cells = stripped(raw.values)
     present = [c for c in cells if c is not None]
     if not present:
@@ -47,7 +49,7 @@ def _text(raw: RawColumn) -> Column:
         return Column(raw.name, "boolean", truth, raw.note)
     numbers = parse_numbers(cells)
     if numbers is not None:
-        return _numeric(raw.name, numbers, raw.note)
+        return _numeric(raw.name, numbers, raw.note, row_numbers)
     days, layout = find_dates(cells)
     if days is not None:
         return Column(raw.name, "date", days, raw.note, layout)
@@ -57,16 +59,16 @@ def _text(raw: RawColumn) -> Column:
     else:
         sample = present[:1000]
         wrong = [c for c in sample if parse_numbers([c]) is None]
-        if len(wrong) < len(sample) / 2:
+        if sum(NEARLY.fullmatch(c) is None for c in wrong) < len(sample) / 2:
             example = shown_value((wrong or [c for c in present if parse_numbers([c]) is None])[0])
-            note = f"read as text because of values that are not numbers, such as {example}"
+            note = f"read as text because of values that are not plain numbers, such as {example}"
     return _categorical(raw.name, objects(cells), note)
 
 
-def _numeric(name: str, values: np.ndarray, note: str) -> Column:
-    finite(name, values)
+def _numeric(name: str, values: np.ndarray, note: str, row_numbers: np.ndarray | None) -> Column:
+    finite(name, values, row_numbers=row_numbers)
     rows = len(values)
-    unnamed = name.startswith("column ") or name.lower() in ROW_NUMBER_NAMES
+    unnamed = re.fullmatch(r"column \d+", name) or name.lower() in ROW_NUMBER_NAMES
     if unnamed and rows > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
         return Column(name, "ignored", values, "it only counts the rows")
     return Column(name, "numeric", values, note)
@@ -85,14 +87,15 @@ def _categorical(name: str, values: np.ndarray, note: str) -> Column:
     return Column(name, "categorical", values, note)
 
 
-def finite(name: str, values: np.ndarray, what: str = "column") -> None:
+def finite(name: str, values: np.ndarray, what: str = "column", row_numbers: np.ndarray | None = None) -> None:
     """Raise `InputError` where a column holds infinities."""
     infinite = np.isinf(values)
     if infinite.any():
-        count = int(infinite.sum())
+        count, first = int(infinite.sum()), int(np.argmax(infinite))
+        row = first + 1 if row_numbers is None else int(row_numbers[first]) + 1
         raise InputError(
-            f"{what} {name!r} holds {count} infinite value{'s' if count > 1 else ''} (first in row "
-            f"{int(np.argmax(infinite)) + 1}). Replace infinities by numbers, or leave those cells empty."
+            f"{what} {name!r} holds {count} infinite value{'s' if count > 1 else ''} (first in row {row}). "
+            f"Replace infinities by numbers, or leave those cells empty."
         )
 
 

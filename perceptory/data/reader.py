@@ -57,7 +57,7 @@ def read_table(
             taken.add(given)
     ignored = {ignore} if isinstance(ignore, str) else {str(n) for n in ignore}
     for name in sorted(ignored):
-        table.column(name, "column to ignore")
+        table.column(name, "column to ignore", clear=False)
         if name in names and name in taken:
             raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
 
@@ -66,11 +66,11 @@ def read_table(
     found = read_target([replace(c, values=c.values[rows]) for c in raw_targets], task)
     kept = table.take(rows) if len(rows) < table.rows else table
     columns = tuple(
-        Column(c.name, "ignored", c.values, "ignored as asked") if c.name in ignored else infer(c)
+        Column(c.name, "ignored", c.values, "ignored as asked") if c.name in ignored else infer(c, rows)
         for c in kept.columns
         if c.name not in taken
     )
-    notes += [f"column {c.name!r} is {c.note}." for c in columns if c.note.startswith("read as text")]
+    notes += [f"column {c.name!r}: {c.note}." for c in columns if "read as text" in c.note]
     dataset = Dataset(
         columns=columns,
         target_names=names,

@@ -52,8 +52,8 @@ def read_file(path: Path) -> Table:
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be read: {error.strerror or type(error).__name__}.") from None
     raise InputError(
-        f"{path.name} ends in {kind or 'nothing'!r}, but a table has to end in one of "
-        f"{', '.join([*TEXT, *BINARY])}. Save it as CSV or Parquet, or rename it."
+        f"the file name {path.name!r} has to end in one of {', '.join([*TEXT, *BINARY])}, which say how to read it. "
+        "Save it as CSV or Parquet, or rename it."
     )
 
 

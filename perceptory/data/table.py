@@ -50,9 +50,10 @@ class Table:
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns)
 
-    def column(self, name: str, what: str = "column") -> RawColumn:
-        """The column of that name; `InputError` with the nearest name where there is none, or more than one."""
-        if name in self.duplicated:
+    def column(self, name: str, what: str = "column", clear: bool = True) -> RawColumn:
+        """The column of that name; `InputError` with the nearest name where there is none, or, where it has to be
+        clear which one is meant, more than one."""
+        if clear and name in self.duplicated:
             raise InputError(
                 f"the {what} {name!r} stands more than once in the table, so it is not clear which one is meant. "
                 "Rename or remove all but one."

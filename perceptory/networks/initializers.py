@@ -1,25 +1,29 @@
-"""Starting weights: `initializer(key, fan_in, fan_out)` returns [fan_in, fan_out], small and random; biases start at 0."""
+"""Starting weights, small and random; biases start at 0.
+
+An initializer is `(key, uniform [fan_in, fan_out] in [-1, 1), fan_in, fan_out) -> [fan_in, fan_out]`. The uniform
+numbers of all layers are drawn at once, since each draw adds a loop to the compiled program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from perceptory.registry import Table
 
 
-def _uniform(scale: Callable[[int, int], float]) -> Callable:
-    def initializer(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
-        limit = scale(fan_in, fan_out)
-        return jax.random.uniform(key, (fan_in, fan_out), minval=-limit, maxval=limit)
-
-    return initializer
+def _uniform(limit: Callable[[int, int], float]) -> Callable:
+    return lambda key, uniform, fan_in, fan_out: uniform * limit(fan_in, fan_out)
 
 
-def orthogonal(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
-    return jax.nn.initializers.orthogonal()(key, (fan_in, fan_out), jnp.result_type(float))
+def orthogonal(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014)."""
+    return jax.nn.initializers.orthogonal()(key, (fan_in, fan_out), uniform.dtype)
 
 
 INITIALIZERS: Table[Callable] = Table(
@@ -29,6 +33,16 @@ INITIALIZERS: Table[Callable] = Table(
         "he": _uniform(lambda fan_in, fan_out: (6 / fan_in) ** 0.5),  # He et al. 2015
         "lecun": _uniform(lambda fan_in, fan_out: (3 / fan_in) ** 0.5),  # LeCun et al. 1998
         "small": _uniform(lambda fan_in, fan_out: 0.1),
-        "orthogonal": orthogonal,  # Saxe et al. 2014
+        "orthogonal": orthogonal,
     },
 )
+
+
+def initial_weights(key: jax.Array, names: Sequence[str], fans: Sequence[tuple[int, int]]) -> list[Any]:
+    """Starting weights of several layers: names of initializers and (fan_in, fan_out) of each."""
+    ends = np.cumsum([0] + [a * b for a, b in fans]).tolist()
+    drawn = jax.random.uniform(key, (ends[-1],), minval=-1, maxval=1)
+    return [
+        INITIALIZERS[name](jax.random.fold_in(key, i), drawn[start:end].reshape(fan), *fan)
+        for i, (name, fan, (start, end)) in enumerate(zip(names, fans, pairwise(ends), strict=True))
+    ]

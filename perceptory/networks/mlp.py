@@ -10,7 +10,7 @@ import jax
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.base import Network
-from perceptory.networks.initializers import INITIALIZERS
+from perceptory.networks.initializers import INITIALIZERS, initial_weights
 from perceptory.networks.layers import Chain, Dense, Dropout
 from perceptory.specs import below_one, checked, count, is_plain, register, traced
 
@@ -43,19 +43,16 @@ class MLP(Network):
     initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> Chain:
-        activation = ACTIVATIONS[self.activation]
-        start = INITIALIZERS[self.initializer or activation.initializer]
-        start_out = INITIALIZERS[self.initializer or "glorot"]
-        widths = (inputs, *self.hidden)
-        *hidden_keys, output_key = jax.random.split(key, len(widths))
+        hidden, output = ACTIVATIONS[self.activation], ACTIVATIONS["linear"]
+        widths = (inputs, *self.hidden, outputs)
+        fans = list(zip(widths[:-1], widths[1:], strict=True))
+        activations = [hidden] * len(self.hidden) + [output]
+        starts = [self.initializer or a.initializer for a in activations]
         layers: list[Any] = []
-        for layer_key, fan_in, fan_out in zip(hidden_keys, widths[:-1], widths[1:], strict=True):
-            weight = start(layer_key, fan_in, fan_out)
-            layers.append(Dense(weight, jax.numpy.zeros(fan_out, weight.dtype), activation.function))
-            if self.stochastic:
+        for weight, activation in zip(initial_weights(key, starts, fans), activations, strict=True):
+            if layers and self.stochastic:
                 layers.append(Dropout(self.dropout))
-        weight = start_out(output_key, widths[-1], outputs)
-        layers.append(Dense(weight, jax.numpy.zeros(outputs, weight.dtype), ACTIVATIONS["linear"].function))
+            layers.append(Dense(weight, jax.numpy.zeros(weight.shape[1], weight.dtype), activation.function))
         return Chain(tuple(layers))
 
     @property

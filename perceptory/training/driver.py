@@ -96,7 +96,7 @@ def train_group(
         ended = np.flatnonzero(used & (counters[:, 3] != RUNNING))
         if len(ended):
             best = np.asarray(state.best)
-            outputs = np.asarray(segment.train_output), np.asarray(segment.validation_output)
+            output = np.asarray(segment.output)
             outcomes = {}
             for slot in ended:
                 member = int(slots[slot])
@@ -109,8 +109,8 @@ def train_group(
                     best[slot].copy(),
                     cost[:, 0],
                     cost[:, 1],
-                    outputs[0][slot, :count].copy(),
-                    outputs[1][slot, :validation].copy(),
+                    output[slot, :count].copy(),
+                    output[slot, plan.rows : plan.rows + validation].copy(),
                 )
             slots[ended] = -2  # freed: the next round packs
             finished(outcomes)

@@ -11,7 +11,7 @@ from perceptory.networks.base import layout, pack, unpack
 from perceptory.objectives.costs import mean_cost
 from perceptory.optimizers.schedules import rate_at
 from perceptory.specs import combine
-from perceptory.training.order import drawn, shuffled
+from perceptory.training.order import ROUNDS, drawn, shuffled, words
 from perceptory.training.plan import Member, Plan
 
 RUNNING, FINISHED, STOPPED, DIVERGED = 0, 1, 2, 3
@@ -88,15 +88,13 @@ def start(member: Member, plan: Plan) -> State:
 
 def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple[State, jax.Array]:
     """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record."""
-    order_key, noise_key = jax.random.split(
-        jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
-    )
+    salts = words(member.key, state.counters[0], 2 * ROUNDS)
     batches = batches_of(member, plan)
     if plan.batches == 1 and not plan.replacement:
         table = prepared.table[None]
     else:
-        pick = drawn(order_key, member.count, plan.batches, plan.batch) if plan.replacement else None
-        places = shuffled(order_key, batches, plan.batches, plan.batch) if pick is None else pick
+        order, length = (drawn, member.count) if plan.replacement else (shuffled, batches)
+        places = order(salts, length, plan.batches, plan.batch)
         # Places beyond the end of the table are padding: they read zeros, weight included.
         table = prepared.table.at[places].get(mode="fill", fill_value=0)
     transformation, rate = optimizer_of(member, plan)
@@ -104,6 +102,9 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
     cost = combine(plan.cost, member.numbers)
     mask = jnp.asarray(layout(plan.network, plan.inputs, plan.outputs).weight_mask(), table.dtype)
     first = state.counters[0] * batches
+
+    if plan.network.stochastic:  # epochs count from 1 here: 0 is the key of the starting weights
+        noise_key = jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
 
     def cost_of(weights: jax.Array, rows: jax.Array, key: Any) -> jax.Array:
         output = build(member, weights, plan)(rows[:, : plan.inputs], key)

@@ -29,14 +29,23 @@ def _wrap(x: jax.Array, limit: Any) -> jax.Array:
     return jnp.where(x >= jnp.uint32(limit), x - jnp.uint32(limit), x)
 
 
-def shuffled(key: jax.Array, batches: Any, most: int, batch: int) -> jax.Array:
-    """A random permutation of the places 0 .. batches · batch - 1 as [most, batch] uint32.
+def words(key: jax.Array, epoch: Any, count: int) -> jax.Array:
+    """[count] random 32-bit words for an epoch, from a member's key [2] uint32.
+
+    A hash of key, epoch and place, mixed twice. JAX's own generator is as quick here, but each call of it adds a loop
+    to the program and a tenth of a second to its compilation.
+    """
+    place = jnp.arange(count, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9)
+    return _hash(_hash(place + jnp.asarray(epoch, jnp.uint32) * jnp.uint32(0x85EBCA77), key[0]), key[1])
+
+
+def shuffled(salts: jax.Array, batches: Any, most: int, batch: int) -> jax.Array:
+    """A random permutation of the places 0 .. batches · batch - 1 as [most, batch] uint32; salts: `words`, [6].
 
     `batches` may be traced; rows of the result from `batches` on are places beyond the end. The permutation is an
     unbalanced Feistel network on the grid batches x batch (Black & Rogaway 2002): in each round the row index is
     shifted by a hash of the column and the column by a hash of the row, so every place comes exactly once.
     """
-    salts = jax.random.bits(key, (2 * ROUNDS,), jnp.uint32)
     n = jnp.asarray(batches, jnp.uint32)
     row = jnp.broadcast_to(jnp.arange(most, dtype=jnp.uint32)[:, None], (most, batch))
     column = jnp.broadcast_to(jnp.arange(batch, dtype=jnp.uint32)[None, :], (most, batch))
@@ -47,7 +56,7 @@ def shuffled(key: jax.Array, batches: Any, most: int, batch: int) -> jax.Array:
     return row * jnp.uint32(batch) + column
 
 
-def drawn(key: jax.Array, count: Any, most: int, batch: int) -> jax.Array:
+def drawn(salts: jax.Array, count: Any, most: int, batch: int) -> jax.Array:
     """Places drawn independently, with replacement (E21), as [most, batch] uint32 below `count`."""
-    bits = jax.random.bits(key, (most, batch), jnp.uint32)
-    return bits % jnp.asarray(count, jnp.uint32)
+    place = jnp.arange(most * batch, dtype=jnp.uint32).reshape(most, batch) * jnp.uint32(0x9E3779B9)
+    return _hash(_hash(place, salts[0]), salts[1]) % jnp.asarray(count, jnp.uint32)

@@ -23,8 +23,8 @@ class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
-    train_output: Any  # [rows, out] predictions at the best weights, on the trained scale; nan while all run
-    validation_output: Any  # [validation_rows, out]; probabilities [.., class] for classification
+    output: Any  # [rows + validation_rows, out] predictions at the best weights, on the trained scale (probabilities
+    # [.., class] for classification); nan while the whole block runs
 
 
 def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
@@ -51,17 +51,17 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pl
     empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, state.weights.dtype)
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
-    def outputs(member: Member, prepared: Any, best: Any) -> tuple[Any, Any]:
+    def outputs(member: Member, prepared: Any, best: Any) -> Any:
         network, cost = build(member, best, plan), combine(plan.cost, member.numbers)
-        return cost.link(network(prepared.table[:, : plan.inputs])), cost.link(network(prepared.x))
+        return cost.link(network(jnp.concatenate([prepared.table[:, : plan.inputs], prepared.x])))
 
-    shapes = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
-    train_output, validation_output = jax.lax.cond(
+    shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
+    output = jax.lax.cond(
         jnp.any(~running(state)),
         lambda: jax.vmap(outputs)(members, prepared, state.best),
-        lambda: jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes),
+        lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
     )
-    return state, Segment(records, train_output, validation_output)
+    return state, Segment(records, output)
 
 
 def _column(mask: Any, like: Any) -> Any:
