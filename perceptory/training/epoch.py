@@ -31,7 +31,7 @@ class State(NamedTuple):
 class Prepared(NamedTuple):
     """A member's rows, gathered and scaled once a segment; weights are 0 for padding."""
 
-    table: Any  # [rows, in + out + 1]
+    table: Any  # [batches · batch, in + out + 1]
     x: Any  # [validation_rows, in]
     t: Any  # [validation_rows, out]
     w: Any  # [validation_rows]
@@ -50,6 +50,8 @@ def prepare(member: Member, data: jax.Array, plan: Plan) -> Prepared:
     x, t, w = scaled(member, data[member.rows], plan)
     w = w * (jnp.arange(plan.rows) < member.count)
     table = jnp.concatenate([x, t, w[:, None]], axis=1)
+    # Rows of zeros, weight included, up to whole batches: every place that an order can name is there.
+    table = jnp.pad(table, ((0, plan.batches * plan.batch - plan.rows), (0, 0)))
     x, t, w = scaled(member, data[member.validation], plan)
     return Prepared(table, x, t, w * (jnp.arange(plan.validation_rows) < member.validation_count))
 
@@ -91,16 +93,14 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
     salts = words(member.key, state.counters[0], 2 * ROUNDS)
     batches = batches_of(member, plan)
     if plan.batches == 1 and not plan.replacement:
-        table = prepared.table[None]
+        places = jnp.arange(plan.batch, dtype=jnp.uint32)[None]
     else:
         order, length = (drawn, member.count) if plan.replacement else (shuffled, batches)
         places = order(salts, length, plan.batches, plan.batch)
-        # Places beyond the end of the table are padding: they read zeros, weight included.
-        table = prepared.table.at[places].get(mode="fill", fill_value=0)
     transformation, rate = optimizer_of(member, plan)
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
     cost = combine(plan.cost, member.numbers)
-    mask = jnp.asarray(layout(plan.network, plan.inputs, plan.outputs).weight_mask(), table.dtype)
+    mask = jnp.asarray(layout(plan.network, plan.inputs, plan.outputs).weight_mask(), prepared.table.dtype)
     first = state.counters[0] * batches
 
     if plan.network.stochastic:  # epochs count from 1 here: 0 is the key of the starting weights
@@ -112,7 +112,8 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
 
     def step(carry: tuple[Any, Any], at: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
-        rows, index = at
+        place, index = at
+        rows = prepared.table.at[place].get(mode="promise_in_bounds")
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
         value, gradient = jax.value_and_grad(cost_of)(weights, rows, key)
         if penalty is not None:
@@ -127,13 +128,13 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
             new, new_optimizer = jax.tree.map(
                 lambda a, b: jnp.where(real, a, b), (new, new_optimizer), (weights, optimizer)
             )
-        return (new, new_optimizer), value
+        total = jnp.sum(rows[:, -1])
+        return (new, new_optimizer), jnp.stack([value * total, total])
 
     (weights, optimizer), costs = jax.lax.scan(
-        step, (state.weights, state.optimizer), (table, jnp.arange(plan.batches, dtype=jnp.int32))
+        step, (state.weights, state.optimizer), (places, jnp.arange(plan.batches, dtype=jnp.int32))
     )
-    rows_in = jnp.sum(table[:, :, -1], axis=1)
-    train_cost = jnp.sum(costs * rows_in) / jnp.sum(rows_in)
+    train_cost = jnp.sum(costs[:, 0]) / jnp.sum(costs[:, 1])
     if plan.validation_rows:
         output = build(member, weights, plan)(prepared.x)
         validation_cost = mean_cost(cost, output, prepared.t, prepared.w)

@@ -49,10 +49,16 @@ def shuffled(salts: jax.Array, batches: Any, most: int, batch: int) -> jax.Array
     n = jnp.asarray(batches, jnp.uint32)
     row = jnp.broadcast_to(jnp.arange(most, dtype=jnp.uint32)[:, None], (most, batch))
     column = jnp.broadcast_to(jnp.arange(batch, dtype=jnp.uint32)[None, :], (most, batch))
-    inside = row < n
-    for r in range(ROUNDS):
-        row = jnp.where(inside, _wrap(row + _below(_hash(column, salts[2 * r]), n), n), row)
-        column = _wrap(column + _below(_hash(row, salts[2 * r + 1]), batch), batch)
+
+    def one_round(places: tuple[jax.Array, jax.Array], salt: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        row, column = places
+        moved = _wrap(row + _below(_hash(column, salt[0]), n), n)
+        row = jnp.where(row < n, moved, row)
+        column = _wrap(column + _below(_hash(row, salt[1]), batch), batch)
+        return (row, column), None
+
+    # A loop, not three copies of its body: XLA would fuse those into every reader and hash anew for each number read.
+    (row, column), _ = jax.lax.scan(one_round, (row, column), salts.reshape(ROUNDS, 2))
     return row * jnp.uint32(batch) + column
 
 

@@ -53,7 +53,7 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pl
 
     def outputs(member: Member, prepared: Any, best: Any) -> Any:
         network, cost = build(member, best, plan), combine(plan.cost, member.numbers)
-        return cost.link(network(jnp.concatenate([prepared.table[:, : plan.inputs], prepared.x])))
+        return cost.link(network(jnp.concatenate([prepared.table[: plan.rows, : plan.inputs], prepared.x])))
 
     shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
     output = jax.lax.cond(
