@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from perceptory import backend  # first of all: it must set up XLA before JAX is imported
+
 __version__ = "0.1.0"
 
 _PLACES = {
@@ -57,7 +59,7 @@ _PLACES = {
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_PLACE)]
+__all__ = ["__version__", "backend", *sorted(_PLACE)]
 
 
 def __getattr__(name: str) -> Any:

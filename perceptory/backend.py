@@ -1,6 +1,6 @@
 """Devices, precision, the compilation cache, and the guard against JAX releases that compute wrong numbers.
 
-Everything that uses JAX imports this module first. `prepare` changes only what the user has not set.
+Importing perceptory imports this module first, before JAX; it changes only what the user has not set.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from typing import Any
 FAULTY_JAXLIB = frozenset({"0.10.2"})
 FAULTY_FUSION_OFF = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 
+# On loading a cached program XLA logs its own tuning preferences ("prefer-no-gather") as features that the machine
+# lacks, a page for each program. The cache folder is named after the processor, so a true mismatch cannot occur.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 _prepared = False
 
 
@@ -28,7 +32,6 @@ def prepare() -> None:
     if _prepared:
         return
     _prepared = True
-    guard(version("jaxlib"), started=_started())
     import jax
 
     flags = os.environ.get("XLA_FLAGS", "")
@@ -79,7 +82,20 @@ def cache_folder() -> Path:
     chosen = os.environ.get("PERCEPTORY_CACHE")
     if chosen and chosen not in ("on", "off"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "perceptory"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "perceptory" / f"{version('jaxlib')}-{_processor()}"
+
+
+def _processor() -> str:
+    """A short digest of the processor's features: machine code compiled for one must not run on another."""
+    import hashlib
+    import platform
+
+    text = platform.machine() + platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        text += next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 @contextlib.contextmanager
@@ -108,3 +124,6 @@ def environment() -> dict[str, Any]:
         "backend": jax.default_backend(),
         "devices": [str(d.device_kind) for d in jax.local_devices()],
     }
+
+
+guard(version("jaxlib"), started=_started())

@@ -1,8 +1,11 @@
-"""The study that `fit` runs where nothing is asked: candidates chosen by measurement (benchmarks/defaults.py)."""
+"""The study that `fit` runs where nothing is asked. The candidates were chosen by measurement: `benchmarks/quality.py`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from perceptory.data import Dataset
 from perceptory.networks.mlp import MLP
@@ -10,17 +13,67 @@ from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.registry import Table
 from perceptory.selection.search import choice
+from perceptory.selection.validation import default_plan
 from perceptory.studies.study import Study
 
-EFFORTS: Table[str] = Table("effort", {"quick": "seconds", "normal": "about a minute", "thorough": "several minutes"})
+SMALL = 2000  # study rows up to which small networks are worth a try
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much a preset tries."""
+
+    words: str
+    rates: tuple[float, ...]
+    row_epochs: float  # rows seen in all trainings together; what sets the number of epochs
+    most_epochs: int
+    seeds: int
+
+
+EFFORTS: Table[Effort] = Table(
+    "effort",
+    {
+        "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1),
+        "normal": Effort("about a minute", (3e-3, 1e-2), 6e7, 300, 1),
+        "thorough": Effort("several minutes", (1e-3, 3e-3, 1e-2), 6e8, 600, 3),
+    },
+)
+
+
+def default_networks(rows: int, effort: str) -> list[MLP]:
+    """The networks that a preset compares, simplest first; hidden=() is the linear model, the honest baseline."""
+    either = choice("tanh", "relu")
+    if effort == "quick":
+        return [MLP(()), MLP((32, 32), "relu"), MLP((64, 64), "tanh")]
+    small = [MLP((16,), "tanh"), MLP((32, 32), "relu")] if rows <= SMALL else []
+    large = [MLP((128, 128), "relu")] if rows > SMALL or effort == "thorough" else []
+    more = [MLP((64, 64), either, dropout=0.1), MLP((256, 256), "relu")] if effort == "thorough" else []
+    return [MLP(()), *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
 
 
 def default_study(data: Dataset, effort: str = "normal", **changes: Any) -> Study:
     """A study that suits a dataset by its number of rows; `changes` replace fields of it.
 
-    effort: "quick", "normal" or "thorough".
+    effort: "quick", "normal" or "thorough". Epochs follow from the work that the effort allows; the learning rate
+    falls along a cosine over them.
     """
-    EFFORTS[effort]  # raises for an unknown one
-    networks = [MLP((32, 32), choice("tanh", "relu")), MLP((64, 64), choice("tanh", "relu"))]
-    study = {"networks": networks, "optimizer": Adam(Cosine(choice(3e-3, 1e-2))), "epochs": 200}
+    level = EFFORTS[effort]
+    study: dict[str, Any] = {
+        "networks": default_networks(data.rows, effort),
+        "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
+        "seeds": level.seeds,
+        "epochs": level.most_epochs,
+    }
+    draft = Study(**{**study, **changes})
+    rows = round(data.rows * (1 - draft.test))
+    classes = data.targets if data.task != "regression" else None
+    plan = draft.validation or default_plan(data.task, rows, data.groups, classes)
+    folds = getattr(plan, "folds", None)
+    folds = folds if isinstance(folds, int) else 1
+    if folds == 1 and "seeds" not in changes:
+        study["seeds"] = draft.seeds + 2  # one fold would leave an ensemble of one
+        draft = Study(**{**study, **changes})
+    members = len(draft.candidates(draft.cost)) * folds * draft.seeds
+    epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
+    study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
     return Study(**{**study, **changes})

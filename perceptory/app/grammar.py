@@ -1,0 +1,127 @@
+"""The compact way to write a spec on the command line: `mlp:64,64:relu:dropout=0.1`.
+
+A spec is a name, then parts after colons: first the values of its fields in their order, then FIELD=VALUE. A tuple is
+written with commas. Where a number or a word stands, alternatives may stand instead, apart by `/` (each one makes
+candidates), or, for a number, a range LOW..HIGH to draw from. Nothing here needs quotes in a shell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from perceptory.errors import InputError
+from perceptory.registry import did_you_mean
+from perceptory.selection.search import Choice, choice, integers, log_uniform, uniform
+from perceptory.specs import Search, Spec
+
+ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after"})  # searched by their logarithm
+TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[str] = ()) -> tuple[Any, frozenset[str]]:
+    """The spec that a text names, and the names of the fields that it says.
+
+    table: name -> what makes the spec with its defaults. skip: fields that an option of their own sets.
+    `InputError`, which begins with the text, where it says nothing that the spec can be.
+    """
+    name, *parts = text.strip().split(":")
+    changes: dict[str, Any] = {}
+    try:
+        made = table[name.strip().lower().replace("-", "_")]()
+        fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.name not in skip}
+        for place, part in enumerate(parts):
+            field, equals, value = part.partition("=")
+            if not equals:
+                if place >= len(fields):
+                    raise InputError(f"{part!r} is one part too many. {_usage(name, fields)}")
+                field, value = list(fields)[place], part
+            field = field.strip().replace("-", "_")
+            if field not in fields:
+                raise InputError(f"{name} has no field {field!r}.{did_you_mean(field, fields)} {_usage(name, fields)}")
+            if field in changes:
+                raise InputError(f"{field} is given twice. {_usage(name, fields)}")
+            changes[field] = values(value, fields[field], field)
+        for field, value in changes.items():
+            for one in ends(value):
+                made.replace(**{field: one})  # its own check, before a search hides the value
+        return made.replace(**changes), frozenset(changes)
+    except InputError as error:
+        raise InputError(f"{text!r}: {error}") from None
+
+
+def _usage(name: str, fields: Mapping[str, Any]) -> str:
+    return f"It is written {name}:{':'.join(f.upper() for f in fields)}." if fields else f"{name} has no fields."
+
+
+def values(text: str, default: Any, name: str) -> Any:
+    """One value or alternatives apart by `/`, of the kind that `default` is."""
+    found = [_one(part.strip(), default, name) for part in text.split("/")]
+    return found[0] if len(found) == 1 else choice(*found)
+
+
+def numbers(texts: Sequence[str], name: str, check: Callable[[str, Any], None], *, log: bool) -> Any:
+    """What a repeatable option of numbers says: a number, a range (drawn by its logarithm if `log`), or a choice of
+    them; each one is checked."""
+    found = [_number(part.strip(), name, False, log=log) for text in texts for part in text.split("/")]
+    for value in found:
+        for end in ends(value):
+            check(name, end)
+    return found[0] if len(found) == 1 else choice(*found)
+
+
+def ends(value: Any) -> list[Any]:
+    """Plain values that show whether a value fits: itself, all of a choice, both ends of a range."""
+    if isinstance(value, Choice):
+        return [end for v in value.values for end in ends(v)]
+    if isinstance(value, Search):
+        return [value.low, value.high]  # type: ignore[attr-defined]
+    if isinstance(value, tuple) and any(isinstance(v, Search) for v in value):
+        return [tuple(ends(v)[k] if isinstance(v, Search) else v for v in value) for k in (0, -1)]
+    return [value]
+
+
+def over(value: Any, change: Callable[[Any], Any]) -> Any:
+    """`change` applied to a spec or to every value of a choice of them; what becomes equal stands once."""
+    if not isinstance(value, Choice):
+        return change(value)
+    changed = list(dict.fromkeys(over(v, change) for v in value.values))
+    return changed[0] if len(changed) == 1 else choice(*changed)
+
+
+def _one(text: str, default: Any, name: str) -> Any:
+    if isinstance(default, bool):
+        if text.lower() not in TRUTH:
+            raise InputError(f"{name} needs true or false, got {text!r}.")
+        return TRUTH[text.lower()]
+    if isinstance(default, tuple):
+        if text.lower() in ("", "none", "()"):
+            return ()
+        return tuple(_number(part.strip(), name, True) for part in text.split(","))
+    if isinstance(default, int):
+        return _number(text, name, True)
+    if isinstance(default, float):
+        return _number(text, name, False, log=name in ACROSS_DECADES)
+    if default is None:  # a whole number, a truth or a word, as its field's check will tell
+        if text.lstrip("+-").isdigit():
+            return _number(text, name, True)
+        return None if text.lower() == "none" else TRUTH.get(text.lower(), text)
+    if isinstance(default, Spec):
+        raise InputError(f"{name} cannot be written here.")
+    if not text:
+        raise InputError(f"{name} is empty.")
+    return text
+
+
+def _number(text: str, name: str, whole: bool, *, log: bool = False) -> Any:
+    low, dots, high = text.partition("..")
+    if dots:
+        ends = _number(low, name, whole), _number(high, name, whole)
+        return (integers if whole else log_uniform if log else uniform)(*ends)
+    try:
+        return int(text) if whole else float(text)
+    except ValueError:
+        kind = "whole numbers" if whole else "numbers"
+        example = "32,32" if whole else "0.01"
+        raise InputError(f"{name} needs {kind}, got {text!r}. Example: {example}") from None

@@ -1,0 +1,96 @@
+"""The texts of the help. Names and defaults in them are read from where they are defined."""
+
+from __future__ import annotations
+
+from perceptory.app.facts import default, names
+
+
+def _text(text: str) -> str:
+    """Paragraphs without line breaks inside: the help wraps them itself."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _list(module: str, table: str) -> str:
+    return ", ".join(names(f"perceptory.{module}", table))
+
+
+def _default(field: str, otherwise: str = "chosen by the preset") -> str:
+    value = default(field)
+    return f"[dim](default: {otherwise if value in (None, 'None') else value})[/dim]"
+
+
+PROGRAM = _text("""Neural networks that can be trusted: chosen by cross-validation, measured on sealed rows.
+
+[bold]perceptory fit data.csv --target y[/bold] does the whole job; [bold]perceptory demo[/bold] shows it.""")
+FIT = _text("""Train, choose and prove a network for a table.
+
+Every candidate network is trained on every fold of the table. The best one in validation becomes the model, and its
+error is measured once, on test rows that nothing has touched. With no options but --target the candidates are chosen by
+the size of the table; an option replaces that part of the choice only.
+
+A network, optimizer, schedule or validation plan is written [bold]NAME:VALUE:FIELD=VALUE[/bold], such as
+[bold]mlp:64,64:relu:dropout=0.1[/bold]. Alternatives, apart by / or given by repeating the option, become candidates,
+and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--learning-rate 1e-4..1e-1[/bold].""")
+
+DATA = "Table to learn from: .csv, .tsv, .txt, .parquet, .arrow or .feather."
+TARGET = "Column to predict; repeat it for several numbers. Always needed."
+TASK = "regression, classification, binary or multiclass [dim](default: found from the target)[/dim]"
+IGNORE = "Column that is no input. Repeatable."
+WEIGHTS = "Column with a weight for each row."
+GROUPS = "Column that names groups; rows of one group stay on one side of every split."
+
+QUICK = "Fewer candidates: an answer in seconds."
+THOROUGH = "More candidates: several minutes."
+NETWORK = (
+    "mlp:WIDTHS:ACTIVATION:DROPOUT:INITIALIZER, from the left as many as wanted, or linear. "
+    f"Repeatable. {_default('networks')}"
+)
+ACTIVATION = f"Of the networks that name none: {_list('networks.activations', 'ACTIVATIONS')}. Repeatable."
+DROPOUT = "Dropout rate of the networks that name none. Repeatable."
+PENALTY = f"Strength λ of the weight penalty; 0 is none. Repeatable, or a range. {_default('penalty', 'none')}"
+PENALTY_P = "Its norm: 1 gives exact zeros, 2 small weights."
+SAMPLES = f"How many candidates to draw. {_default('samples', 'all, or 20 where there are ranges')}"
+
+OPTIMIZER = (
+    f"{_list('optimizers.first_order', 'OPTIMIZERS')}, such as adam:beta=0.8. Repeatable. {_default('optimizer')}"
+)
+LEARNING_RATE = "Learning rate. Repeatable, or a range."
+SCHEDULE = "Of the learning rate: constant, cosine, exponential, warmup."
+COST = f"{_list('objectives.costs', 'COSTS')} {_default('cost', 'what suits the task')}"
+BATCH_SIZE = f"Rows a step. Repeatable. {_default('batch_size', 'by the number of rows')}"
+SAMPLING = f"{_list('studies.study', 'SAMPLINGS')}: how rows are drawn. {_default('sampling')}"
+EPOCHS = f"Most epochs of a network. {_default('epochs')}"
+PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default('patience')}"
+PRECISION = f"{_list('studies.study', 'PRECISIONS')} {_default('precision')}"
+MEMORY = f"GiB that training may hold. {_default('memory')}"
+
+VALIDATION = (
+    "kfold, stratified, group, holdout, twosets, loo, and for rows in order of time blocked, rolling; "
+    f"such as rolling:gap=5. {_default('validation', 'by the number of rows')}"
+)
+FOLDS = "Number of folds."
+REPEATS = "Repeat the validation plan with other splits."
+SEEDS = f"Starts of every network on every fold. {_default('seeds')}"
+SCORE = f"{_list('selection.metrics', 'SCORES')} {_default('score', 'rmse, or log_loss for classes')}"
+RULE = f"{_list('studies.study', 'RULES')}: how the winner is chosen. {_default('rule')}"
+FINAL = f"folds: the model is the winner's networks together; refit: trained again on all rows. {_default('final')}"
+TEST = f"Share of rows to seal for the test, 0 for none, or a file of test rows. {_default('test')}"
+SEED = f"Of every random number. {_default('seed')}"
+
+OUT = "Run folder. [dim](default: TABLE-run)[/dim]"
+RESUME = "Go on with a run that was interrupted; its finished networks are kept."
+OVERWRITE = "Replace the run in the folder."
+JSON = "Print result.json, and nothing else, on standard output."
+QUIET = "Print nothing but errors."
+
+PREDICT = "Predict the rows of a table with the model of a run; writes CSV."
+RUN = "Run folder or model file."
+NEW = "Table with the input columns of the training, in any order."
+PREDICT_OUT = "CSV file to write. [dim](default: standard output)[/dim]"
+PROBA = "Probabilities of the classes as well."
+MEMBERS = "The prediction of each network of the ensemble as well."
+REPORT = "Draw the report of a finished run again, and print its summary."
+RUN_FOLDER = "Run folder."
+REPORT_OUT = "HTML file to write. [dim](default: report.html in the run folder)[/dim]"
+DEMO = "The whole job on a table that scikit-learn ships (diabetes)."
+DEMO_OUT = "Run folder. [dim](default: demo-run, written anew each time)[/dim]"

@@ -1,0 +1,91 @@
+"""`perceptory predict` and `perceptory report`: what is done with a finished run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from perceptory.app.words import one_line
+from perceptory.data import read_inputs
+from perceptory.data.table import label
+from perceptory.errors import InputError
+
+
+def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
+    """Write predictions as CSV, to a file or to standard output; notes go to standard error."""
+    from perceptory.results.model import Model
+    from perceptory.results.modelfile import write_bytes
+
+    if out is not None:
+        for path in (data, run):
+            if Path(path).exists() and Path(out).exists() and Path(out).samefile(path):
+                raise InputError(f"--out would write over {path}, which is read here. Choose another file.")
+        if Path(out).is_dir():
+            raise InputError(f"--out needs a file, and {out} is a folder. Example: --out {out}/predictions.csv")
+    model = Model.load(run)
+    if proba and model.classes is None:
+        raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
+    table = read_inputs(data)
+    networks = model.members(table)
+    for note in model.encoder.notes_for(table):
+        sys.stderr.write(f"perceptory: note: {one_line(note)}\n")
+    content = csv(columns(model, networks, proba, members))
+    if out is None:
+        sys.stdout.write(content)
+    else:
+        write_bytes(out, content.encode())
+
+
+def columns(model: Any, networks: np.ndarray, proba: bool, members: bool) -> list[tuple[str, Any]]:
+    """(name, values) of what is predicted: row, prediction, probabilities, and each network's own of both.
+
+    networks: [member, row, out] numbers or [member, row, class] probabilities.
+    """
+    from perceptory.results.store import prediction_columns
+
+    names = None if model.classes is None else [label(c) for c in model.classes]
+    targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]
+    found: list[tuple[str, Any]] = [("row", np.arange(networks.shape[1]))]
+    parts = [("", networks.mean(axis=0))]
+    if members:
+        parts += [(f" (network {k})", one) for k, one in enumerate(networks, start=1)]
+    for ending, values in parts:
+        if names is not None:
+            predicted = np.asarray(names, dtype=object)[values.argmax(axis=1)]
+            found.append((f"predicted {targets[0]}{ending}", predicted.tolist()))
+        if names is None or proba:
+            found += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
+    return found
+
+
+def csv(columns: list[tuple[str, Any]]) -> str:
+    """The columns as CSV text; a name that stands there already gets a `_` at its end."""
+    import polars as pl
+
+    data: dict[str, Any] = {}
+    for name, values in columns:
+        while name in data:
+            name += "_"
+        data[name] = values
+    return pl.DataFrame(data).write_csv()
+
+
+def report(run: str, out: str | None) -> None:
+    """Draw the report of a run again and print its summary."""
+    from rich.console import Console
+
+    from perceptory.results.report import write_report
+    from perceptory.results.store import load_result
+    from perceptory.results.summary import print_summary
+
+    result = load_result(run)
+    path = Path(out) if out is not None else Path(run) / "report.html"
+    if path.is_dir():
+        raise InputError(f"--out needs a file, and {path} is a folder. Example: --out {path}/report.html")
+    path = write_report(result, path)
+    print_summary(result, Console())
+    print(f"\nReport   {path}")

@@ -1,0 +1,67 @@
+"""What the command line says in words: of the data, of what comes next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from perceptory.data import Dataset
+from perceptory.results.summary import count_of
+
+NAMES_SHOWN = 6
+
+
+def data_lines(data: Dataset) -> list[str]:
+    """What was made of a table: one line for the whole, one for every kind of column that says more, then the notes."""
+    columns = data.describe()
+    kinds = [c["kind"] for c in columns]
+    told = [
+        count_of(kinds.count(kind), f"{kind} column")
+        for kind in ("numeric", "boolean", "categorical", "date", "ignored")
+        if kind in kinds
+    ]
+    lines = [f"{count_of(data.rows, 'row')}, {', '.join(told)}, {_target(data)}"]
+    made: dict[tuple[str, str], list[str]] = {}
+    for column in columns:
+        if column["kind"] != "numeric" or column["made"] != "standardized":
+            made.setdefault((column["kind"], re.sub(r"\d+", "#", column["made"])), []).append(column["name"])
+    said = {c["name"]: c["made"] for c in columns}
+    for (kind, pattern), group in made.items():
+        words = said[group[0]] if len(group) == 1 else pattern.replace("#", "some")
+        lines.append(f"  {listed(group)}: {words if kind == 'ignored' else f'{kind}, {words}'}")
+    return lines + [f"  note: {note}" for note in data.notes]
+
+
+def _target(data: Dataset) -> str:
+    names = listed(data.target_names)
+    what = "target" if len(data.target_names) == 1 else "targets"
+    if data.classes is None:
+        return f"{what} {names}: {data.task}"
+    return f"{what} {names}: {len(data.classes)} classes ({listed(data.classes)})"
+
+
+def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
+    """'a, b, c and 4 more'."""
+    names = [str(n) for n in names]
+    more = f" and {len(names) - most} more" if len(names) > most + 1 else ""
+    return ", ".join(names[:most] if more else names) + more
+
+
+def what_next(folder: Path, model: bool) -> list[tuple[str, str]]:
+    """(what, how) of the things to do with a finished run."""
+    where = shlex.quote(str(folder))
+    steps = [("Report", str(folder / "report.html"))]
+    return [*steps, ("Predict", f"perceptory predict {where} NEW.csv")] if model else steps
+
+
+def again(argv: Sequence[str]) -> str:
+    """The command that goes on with what `argv` began."""
+    return shlex.join(["perceptory", *(a for a in argv if a not in ("--overwrite", "--resume")), "--resume"])
+
+
+def one_line(text: Any) -> str:
+    """A sentence on one line, whatever the names in it hold."""
+    return " ".join(str(text).split())

@@ -1,0 +1,154 @@
+"""Costs: hand-worked values, minimizers, gradients, extremes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from perceptory.errors import InputError
+from perceptory.objectives.costs import (
+    COSTS,
+    DEFAULT_COST,
+    AbsoluteError,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    SquaredError,
+    check_task,
+    mean_cost,
+)
+
+
+def some_rows(name, rows=6, seed=0):
+    """Outputs and targets that suit the cost."""
+    random = np.random.default_rng(seed)
+    if name == "sigmoid":
+        return random.normal(size=(rows, 1)) * 2, random.integers(0, 2, (rows, 1)).astype(float)
+    output = random.normal(size=(rows, 3)) * 2
+    if name == "softmax":
+        return output, np.eye(3)[random.integers(0, 3, rows)]
+    return output, random.normal(size=(rows, 3))
+
+
+@pytest.mark.parametrize(
+    ("cost", "output", "target", "expected"),
+    [
+        (SquaredError(), [[1.0], [4.0]], [[3.0], [4.5]], [2.0, 0.125]),
+        (SquaredError(), [[1.0, 2.0]], [[0.0, 4.0]], [2.5]),  # ½ (1 + 4), summed over outputs
+        (AbsoluteError(), [[1.0, 2.0], [0.0, 0.0]], [[0.0, 4.0], [-1.0, 1.0]], [3.0, 2.0]),
+        (SigmoidCrossEntropy(), [[0.0], [0.0]], [[1.0], [0.0]], [np.log(2)] * 2),
+        (SigmoidCrossEntropy(), [[np.log(3.0)]], [[1.0]], [np.log(4 / 3)]),  # y = 3/4
+        (SigmoidCrossEntropy(), [[np.log(3.0)]], [[0.0]], [np.log(4.0)]),
+        (SigmoidCrossEntropy(), [[np.log(3.0)]], [[0.5]], [0.5 * np.log(4 / 3) + 0.5 * np.log(4)]),
+        (SoftmaxCrossEntropy(), [[np.log(2.0), np.log(3.0), np.log(5.0)]], [[0.0, 0.0, 1.0]], [np.log(2.0)]),
+        (SoftmaxCrossEntropy(), [[7.0, 7.0, 7.0, 7.0]], [[1.0, 0.0, 0.0, 0.0]], [np.log(4.0)]),
+    ],
+)
+def test_values_by_hand(cost, output, target, expected):
+    np.testing.assert_allclose(cost.per_row(jnp.array(output), jnp.array(target)), expected, rtol=1e-6)
+
+
+def test_links():
+    z = jnp.array([[np.log(3.0)], [0.0]])
+    np.testing.assert_allclose(SigmoidCrossEntropy().link(z), [[0.25, 0.75], [0.5, 0.5]], rtol=1e-6)
+    z = jnp.log(jnp.array([[2.0, 3.0, 5.0]]))
+    np.testing.assert_allclose(SoftmaxCrossEntropy().link(z), [[0.2, 0.3, 0.5]], rtol=1e-6)
+    assert np.array_equal(SquaredError().link(z), z)
+    assert np.array_equal(AbsoluteError().link(z), z)
+
+
+def test_weighted_mean_by_hand():
+    output, target = jnp.array([[1.0], [2.0], [3.0]]), jnp.zeros((3, 1))
+    # rows cost ½, 2, 4½: (1·½ + 3·2 + 0·4½) / 4
+    assert float(mean_cost(SquaredError(), output, target, jnp.array([1.0, 3.0, 0.0]))) == pytest.approx(1.625)
+    assert float(mean_cost(SquaredError(), output, target, jnp.zeros(3))) == 0.0
+    gradient = jax.grad(lambda y: mean_cost(SquaredError(), y, target, jnp.zeros(3)))(output)
+    assert np.array_equal(gradient, jnp.zeros((3, 1)))
+
+
+def test_minimizers_are_the_mean_and_the_median():
+    targets = jnp.array([1.0, 2.0, 3.0, 7.0, 30.0])[:, None]
+    guess = np.linspace(0, 31, 3101)
+
+    @jax.jit
+    def total(cost_of_guess):
+        return jax.vmap(lambda y: jnp.array([c.per_row(jnp.full((5, 1), y), targets).mean() for c in both]))(
+            cost_of_guess
+        )
+
+    both = (SquaredError(), AbsoluteError())
+    squared, absolute = np.asarray(total(jnp.asarray(guess))).T
+    assert guess[squared.argmin()] == pytest.approx(8.6, abs=0.011)
+    assert guess[absolute.argmin()] == pytest.approx(3.0, abs=0.011)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+def test_gradient_by_z_is_output_minus_target(name):
+    z, t = some_rows(name, seed=1)
+    cost = COSTS[name]()
+    with jax.enable_x64(True):
+        gradient = jax.grad(lambda z: cost.per_row(z, jnp.asarray(t)).sum())(jnp.asarray(z))
+        y = np.asarray(cost.link(jnp.asarray(z)))[:, -t.shape[1] :]
+    np.testing.assert_allclose(gradient, y - t, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_gradient_against_differences(name):
+    z, t = some_rows(name, seed=2)
+    weight, cost, h = np.array([1.0, 0.5, 2.0, 0.0, 1.0, 3.0]), COSTS[name](), 1e-6
+    with jax.enable_x64(True):
+        value = jax.jit(lambda z: mean_cost(cost, z, jnp.asarray(t), jnp.asarray(weight)))
+        gradient = np.asarray(jax.grad(value)(jnp.asarray(z)))
+        for place in np.ndindex(z.shape):
+            up, down = z.copy(), z.copy()
+            up[place] += h
+            down[place] -= h
+            assert gradient[place] == pytest.approx((value(up) - value(down)) / (2 * h), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e4, 89.0, 700.0])
+@pytest.mark.parametrize("name", COSTS)
+def test_finite_at_extremes_in_single_precision(name, size):
+    cost = COSTS[name]()
+    if name == "sigmoid":
+        z, t = [[size], [size], [-size], [-size]], [[1.0], [0.0], [1.0], [0.0]]
+        values, gradients = [0, size, size, 0], [[0], [1], [-1], [0]]
+    elif name == "softmax":
+        z, t = [[size, -size], [size, -size]], [[1.0, 0.0], [0.0, 1.0]]
+        values, gradients = [0, 2 * size], [[0, 0], [1, -1]]
+    else:
+        z, t = [[size], [-size]], [[0.0], [0.0]]
+        values = [size**2 / 2] * 2 if name == "squared" else [size] * 2
+        gradients = [[size], [-size]] if name == "squared" else [[1], [-1]]
+    z, t = jnp.array(z, jnp.float32), jnp.array(t, jnp.float32)
+    np.testing.assert_allclose(cost.per_row(z, t), values, rtol=1e-6, atol=1e-30)
+    gradient = jax.jit(jax.grad(lambda z: cost.per_row(z, t).sum()))(z)
+    np.testing.assert_allclose(gradient, gradients, rtol=1e-6, atol=1e-30)
+    assert np.isfinite(cost.link(z)).all()
+    np.testing.assert_allclose(np.asarray(cost.link(z)).sum(1), 1.0) if name in ("sigmoid", "softmax") else None
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "weight"),
+    [((4, 1), (4,), (4,)), ((4, 1), (4, 3), (4,)), ((4, 1), (1, 1), (4,)), ((4, 1), (4, 1), (1,)), ((4,), (4, 1), (4,))],
+)
+def test_refuses_to_broadcast(output, target, weight):
+    with pytest.raises(InputError, match="one shape and a weight a row, got") as caught:
+        jax.eval_shape(
+            lambda y, t, w: mean_cost(SquaredError(), y, t, w), jnp.zeros(output), jnp.zeros(target), jnp.zeros(weight)
+        )
+    assert str(output) in str(caught.value)
+
+
+def test_each_task_has_its_cost_and_others_are_refused():
+    assert DEFAULT_COST == {
+        "regression": SquaredError(),
+        "binary": SigmoidCrossEntropy(),
+        "multiclass": SoftmaxCrossEntropy(),
+    }
+    for task, cost in DEFAULT_COST.items():
+        check_task(cost, task)
+    check_task(AbsoluteError(), "regression")
+    with pytest.raises(InputError, match=r"SquaredError does not suit binary\. Costs that do: sigmoid\."):
+        check_task(SquaredError(), "binary")
+    with pytest.raises(InputError, match="does not suit regression. Costs that do: squared, absolute"):
+        check_task(SoftmaxCrossEntropy(), "regression")

@@ -1,0 +1,254 @@
+"""Optimizers against loops in NumPy written from the equations, and against PyTorch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from perceptory.errors import InputError
+from perceptory.optimizers.first_order import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    GradientDescent,
+    Momentum,
+    Optax,
+    RMSProp,
+)
+from perceptory.specs import combine, partition
+
+STEPS = 25
+H = np.array([[3.0, 0.4, 0.0], [0.4, 1.0, -0.3], [0.0, -0.3, 0.2]])
+START = np.array([1.0, -2.0, 0.5])
+MASK = np.array([1.0, 1.0, 0.0])
+
+
+def gradient(w):
+    """Of ½ wᵀ H w - w₁."""
+    return H @ w - np.array([1.0, 0.0, 0.0])
+
+
+def path(optimizer, rate=None, steps=STEPS, dtype=np.float64):
+    """[step, weight] as training does it: numbers traced, w ← w + update."""
+    static, numbers = partition(optimizer)
+
+    def run(numbers, w):
+        spec = combine(static, numbers)
+        transformation = spec.transformation(rate or (lambda count: spec.learning_rate))
+        extra = {"weight_mask": jnp.asarray(MASK, dtype)} if hasattr(spec, "decay") else {}
+
+        def step(carry, _):
+            w, state = carry
+            update, state = transformation.update(
+                jnp.asarray(H, dtype) @ w - jnp.array([1, 0, 0], dtype), state, w, **extra
+            )
+            return (w + update, state), w + update
+
+        return jax.lax.scan(step, (w, transformation.init(w)), length=steps)[1]
+
+    with jax.enable_x64(dtype == np.float64):
+        return np.asarray(jax.jit(run)(jnp.asarray(numbers, dtype), jnp.asarray(START, dtype)))
+
+
+def loop(step, steps=STEPS):
+    w, out = START.copy(), []
+    for t in range(steps):
+        w = step(w, gradient(w), t)
+        out.append(w)
+    return np.array(out)
+
+
+def same(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), GradientDescent(0.1)])
+def test_gradient_descent(optimizer):
+    same(path(optimizer), loop(lambda w, g, t: w - 0.1 * g))
+
+
+def test_only_gradient_descent_takes_all_rows():
+    full = {name for name, make in OPTIMIZERS.items() if make().full_batch}
+    assert full == {"gradient_descent"}
+
+
+@pytest.mark.parametrize("schedule", [None, lambda t: 0.1 / (1 + t)])
+def test_momentum(schedule):
+    """E24: v ← βv - α∇J, w ← w + v; with a schedule α is that of the step, and what is in v keeps its own."""
+    v = np.zeros(3)
+
+    def step(w, g, t):
+        nonlocal v
+        v = 0.8 * v - (schedule(t) if schedule else 0.05) * g
+        return w + v
+
+    same(path(Momentum(0.05, beta=0.8), schedule), loop(step))
+
+
+@pytest.mark.parametrize("schedule", [None, lambda t: 0.1 / (1 + t)])
+def test_nesterov(schedule):
+    """v ← βv - α∇J, w ← w + βv - α∇J."""
+    v = np.zeros(3)
+
+    def step(w, g, t):
+        nonlocal v
+        alpha = schedule(t) if schedule else 0.05
+        v = 0.8 * v - alpha * g
+        return w + 0.8 * v - alpha * g
+
+    same(path(Momentum(0.05, beta=0.8, nesterov=True), schedule), loop(step))
+
+
+def test_nesterov_looks_ahead():
+    """Equal to the form that takes the gradient at w + βv (Sutskever 2013), seen at the point looked ahead to."""
+    alpha, beta = 0.05, 0.8
+    w, v, ahead = START.copy(), np.zeros(3), []
+    for _ in range(STEPS):
+        v = beta * v - alpha * gradient(w + beta * v)
+        w = w + v
+        ahead.append(w + beta * v)
+    same(path(Momentum(alpha, beta=beta, nesterov=True)), np.array(ahead))
+
+
+@pytest.mark.parametrize("form", ["usual", "fourth_root"])
+def test_rmsprop(form):
+    r = np.zeros(3)
+
+    def step(w, g, t):
+        nonlocal r
+        r = 0.9 * r + 0.1 * g * g
+        return w - 0.02 * g / np.sqrt(1e-6 + (r if form == "usual" else np.sqrt(r)))
+
+    same(path(RMSProp(0.02, form=form)), loop(step))
+
+
+def adam(alpha=0.03, beta=0.9, gamma=0.999, decay=0.0, epsilon=1e-6):
+    s, r = np.zeros(3), np.zeros(3)
+
+    def step(w, g, t):
+        nonlocal s, r
+        s = beta * s + (1 - beta) * g
+        r = gamma * r + (1 - gamma) * g * g
+        s_hat, r_hat = s / (1 - beta ** (t + 1)), r / (1 - gamma ** (t + 1))
+        return w - alpha * s_hat / np.sqrt(epsilon + r_hat) - alpha * decay * MASK * w
+
+    return step
+
+
+def test_adam():
+    same(path(Adam(0.03)), loop(adam()))
+    same(path(Adam(0.03, beta=0.5, gamma=0.9)), loop(adam(beta=0.5, gamma=0.9)))
+
+
+def test_adam_in_single_precision_to_a_millionth():
+    np.testing.assert_allclose(path(Adam(0.03), dtype=np.float32), loop(adam()), rtol=0, atol=1e-6)
+
+
+def test_the_ten_to_minus_six_stands_under_the_root():
+    """At a gradient of 1e-4 the root of 1e-6 + 1e-8 decides; an ε beside the root would let the step be α."""
+    update, _ = (t := Adam(0.1).transformation(lambda c: 0.1)).update(jnp.array([1e-4]), t.init(jnp.zeros(1)))
+    assert float(update[0]) == pytest.approx(-0.1 * 1e-4 / np.sqrt(1e-6 + 1e-8), rel=1e-5)
+
+
+def test_adamw_decays_weights_and_leaves_biases():
+    same(path(AdamW(0.03, decay=0.1)), loop(adam(decay=0.1)))
+    same(path(AdamW(0.03, decay=0.0)), loop(adam()))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "make"),
+    [
+        (SGD(0.1), lambda torch, w: torch.optim.SGD([w], lr=0.1)),
+        (Momentum(0.05, beta=0.8), lambda torch, w: torch.optim.SGD([w], lr=0.05, momentum=0.8)),
+        (
+            Momentum(0.05, beta=0.8, nesterov=True),
+            lambda torch, w: torch.optim.SGD([w], lr=0.05, momentum=0.8, nesterov=True),
+        ),
+    ],
+)
+def test_against_pytorch(optimizer, make):
+    torch = pytest.importorskip("torch")
+    same(path(optimizer), torch_path(torch, make))
+
+
+@pytest.mark.parametrize("kind", ["Adam", "RMSprop"])
+def test_adaptive_steps_against_pytorch_where_epsilon_does_not_matter(kind):
+    """PyTorch has its ε beside the root, E25 under it: with ε next to nothing there, and gradients of the order of 1
+    here, the difference is 1e-6 relative at a step."""
+    torch = pytest.importorskip("torch")
+    if kind == "Adam":
+        ours, theirs = Adam(0.003), lambda torch, w: torch.optim.Adam([w], lr=0.003, eps=1e-30)
+    else:
+        ours, theirs = RMSProp(0.003), lambda torch, w: torch.optim.RMSprop([w], lr=0.003, alpha=0.9, eps=1e-30)
+    np.testing.assert_allclose(path(ours), torch_path(torch, theirs), rtol=0, atol=2e-5)
+
+
+def torch_path(torch, make):
+    w = torch.tensor(START, requires_grad=True)
+    optimizer, out = make(torch, w), []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        (0.5 * w @ torch.tensor(H) @ w - w[0]).backward()
+        optimizer.step()
+        out.append(w.detach().numpy().copy())
+    return np.array(out)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_descends_and_is_finite_in_single_precision(name):
+    make = OPTIMIZERS[name]
+    w = path(make(learning_rate=0.05), steps=60, dtype=np.float32)
+    assert np.isfinite(w).all()
+
+    def value(w):
+        return 0.5 * w @ H @ w - w[0]
+
+    assert value(w[-1].astype(float)) < 0.3 * value(START)
+
+
+def test_zero_gradients_are_no_division_by_zero():
+    for name, make in OPTIMIZERS.items():
+        spec = make()
+        t = spec.transformation(lambda c: 0.1)
+        extra = {"weight_mask": jnp.ones(2)} if hasattr(spec, "decay") else {}
+        update, _ = t.update(jnp.zeros(2), t.init(jnp.zeros(2)), jnp.zeros(2), **extra)
+        assert np.array_equal(update, jnp.zeros(2)), name
+
+
+def test_any_optax_transformation():
+    lion = optax.lion(0.02)
+    w, state, out = jnp.asarray(START, jnp.float32), None, []
+    state = lion.init(w)
+    for _ in range(5):
+        update, state = lion.update(jnp.asarray(H, jnp.float32) @ w - jnp.array([1.0, 0, 0]), state, w)
+        w = w + update
+        out.append(np.asarray(w))
+    np.testing.assert_allclose(path(Optax(lion), steps=5, dtype=np.float32), out, rtol=1e-6, atol=1e-7)
+    assert Optax(lion, name="lion").label == "lion"
+    with pytest.raises(InputError, match=r"Optax needs a gradient transformation, got 0\.1\. Example: optax\.lion"):
+        Optax(0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Adam(0), r"Adam\.learning_rate needs a number above 0, got 0"),
+        (lambda: Adam(float("nan")), "finite"),
+        (lambda: Adam(True), "finite number, got True"),
+        (lambda: Adam(0.1, beta=1.0), r"Adam\.beta needs a number of at least 0 and below 1"),
+        (lambda: Momentum(0.1, beta=-0.1), r"Momentum\.beta"),
+        (lambda: RMSProp(form="fourthroot"), r"unknown form of RMSProp 'fourthroot'\. Did you mean 'fourth_root'\?"),
+        (lambda: OPTIMIZERS["adma"], r"unknown optimizer 'adma'\. Did you mean 'adam'\?"),
+        (lambda: AdamW(decay=-1), r"AdamW\.decay needs a number of at least 0"),
+    ],
+)
+def test_bad_values(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_labels():
+    assert Adam(0.01).label == "Adam 0.01"
+    assert Momentum(1e-3).label == "Momentum 0.001"
