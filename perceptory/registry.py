@@ -13,8 +13,9 @@ T = TypeVar("T")
 
 def did_you_mean(name: object, known: object) -> str:
     """Return ' Did you mean x?' for the nearest of the known names, or '' where none is near."""
-    near = get_close_matches(str(name).lower(), [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
-    return f" Did you mean {near[0]!r}?" if near else ""
+    by_lower = {str(k).lower(): str(k) for k in known}  # type: ignore[attr-defined]
+    near = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 class Table(Mapping[str, T]):

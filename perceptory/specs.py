@@ -103,6 +103,11 @@ def count(name: str, value: Any, least: int = 1) -> None:
         raise InputError(f"{name} needs a whole number of at least {least}, got {value!r}.")
 
 
+def flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} needs True or False, got {value!r}.")
+
+
 # --- static and traced -------------------------------------------------------------------------------------------
 
 

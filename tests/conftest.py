@@ -10,9 +10,9 @@ import jaxtyping
 # A cache from an earlier run could hide a program that no longer compiles.
 os.environ["PERCEPTORY_CACHE"] = "off"
 
-# Annotations are checked at run time in these packages. Not in those of the specs: their fields hold a search value
-# or a placeholder where the annotation names the number that will stand there.
-jaxtyping.install_import_hook(["perceptory.data", "perceptory.selection", "perceptory.training"], "beartype.beartype")
+# Annotations are checked at run time where only perceptory calls. Not at its edges: specs, data and metrics take more
+# than an annotation says (search values, NumPy's numbers) and say themselves, in an `InputError`, what is wrong.
+jaxtyping.install_import_hook("perceptory.training", "beartype.beartype")
 
 # A busy machine must not fail a test, and a failure must come again.
 hypothesis.settings.register_profile("perceptory", deadline=None, derandomize=True)

@@ -138,14 +138,17 @@ def demo(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C. No traceback for either."""
     argv = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without × or µ is no reason to fail
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")  # a terminal without × or µ is no reason to fail
     try:
         code = _run(argv)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
+    except SystemExit as error:  # typer's answer to a closed pipe
+        return error.code if isinstance(error.code, int) else 1
     except OSError as error:
         # Standard output is gone or full: what cannot be written must not be tried again when Python ends.
         with contextlib.suppress(OSError, AttributeError, ValueError):
@@ -172,10 +175,9 @@ def _run(argv: list[str]) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"perceptory: {' '.join(sentence.split())}\n")
-            sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"perceptory: {' '.join(sentence.split())}\n")
+        sys.stderr.flush()
     return code
 
 

@@ -85,11 +85,11 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     from rich.console import Console
 
     from perceptory.app.progress import watching
-    from perceptory.app.words import again, data_lines
+    from perceptory.app.words import again, data_lines, fitted
 
     talk = not (options["json"] or options["quiet"])
     if talk:
-        print("\n".join(data_lines(data)), flush=True)
+        print(fitted(data_lines(data)), flush=True)
     new = not folder.exists()
     try:
         with watching(Console(stderr=True), options["quiet"]) as progress:

@@ -14,7 +14,7 @@ def _list(module: str, table: str) -> str:
     return ", ".join(names(f"perceptory.{module}", table))
 
 
-def _default(field: str, otherwise: str = "chosen by the preset") -> str:
+def _default(field: str, otherwise: str = "by the size of the table") -> str:
     value = default(field)
     return f"[dim](default: {otherwise if value in (None, 'None') else value})[/dim]"
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,12 @@ def data_lines(data: Dataset) -> list[str]:
     columns = data.describe()
     kinds = [c["kind"] for c in columns]
     told = [
-        count_of(kinds.count(kind), f"{kind} column")
+        f"{kinds.count(kind)} {kind}"
         for kind in ("numeric", "boolean", "categorical", "date", "ignored")
         if kind in kinds
     ]
-    lines = [f"{count_of(data.rows, 'row')}, {', '.join(told)}, {_target(data)}"]
+    inputs = f"{', '.join(told)} {'column' if len(columns) == 1 else 'columns'}"
+    lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
     made: dict[tuple[str, str], list[str]] = {}
     for column in columns:
         if column["kind"] != "numeric" or column["made"] != "standardized":
@@ -60,6 +64,17 @@ def what_next(folder: Path, model: bool) -> list[tuple[str, str]]:
 def again(argv: Sequence[str]) -> str:
     """The command that goes on with what `argv` began."""
     return shlex.join(["perceptory", *(a for a in argv if a not in ("--overwrite", "--resume")), "--resume"])
+
+
+def fitted(lines: Iterable[str]) -> str:
+    """The lines as one text; on a terminal, wrapped to its width."""
+    if not sys.stdout.isatty():
+        return "\n".join(lines)
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in lines
+    )
 
 
 def one_line(text: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.networks.layers import Fixed
-from perceptory.specs import Spec
+from perceptory.specs import Spec, combine
 
 
 class Network(Spec):
@@ -72,7 +73,8 @@ def unpack(module: Any, vector: jax.Array) -> Any:
 
 
 def layout(network: Network, inputs: int, outputs: int) -> Layout:
-    """The layout of a network's weight vector; computes no array."""
+    """The layout of a network's weight vector; computes no array. Traced numbers of the spec may be left open."""
+    network = combine(network, defaultdict(lambda: 0.5))  # any number will do: the layout does not depend on it
     module = eqx.filter_eval_shape(lambda: network.build(inputs, outputs, key=jax.random.key(0)))
     keep = jax.tree.map(
         lambda leaf: not isinstance(leaf, Fixed) and isinstance(leaf, jax.ShapeDtypeStruct),

@@ -15,7 +15,7 @@ import optax
 from perceptory.errors import InputError
 from perceptory.optimizers.schedules import check_rate, rate_label
 from perceptory.registry import Table
-from perceptory.specs import Spec, below_one, checked, not_negative, register, traced
+from perceptory.specs import Spec, below_one, checked, flag, not_negative, register, traced
 
 
 class Optimizer(Spec):
@@ -59,7 +59,7 @@ class Momentum(Optimizer):
 
     learning_rate: Any = traced(1e-2, check=check_rate)
     beta: float = traced(0.9, check=below_one)
-    nesterov: bool = False
+    nesterov: bool = checked(False, check=flag)
 
     def transformation(self, rate: Any) -> optax.GradientTransformation:
         # The rate comes first, so that a schedule changes only what enters v, as E24 has it.

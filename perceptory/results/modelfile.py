@@ -15,6 +15,7 @@ import numpy as np
 
 from perceptory.data.encoding import Encoder
 from perceptory.errors import InputError
+from perceptory.networks import mlp  # noqa: F401  (enters its specs into the table that files are read by)
 from perceptory.networks.base import Network, layout
 from perceptory.objectives.costs import Cost
 from perceptory.results.model import Model
@@ -79,7 +80,9 @@ def load(path: str | Path) -> Model:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"there is no model file {path}. Give the path of a run folder or of its model file.") from None
+        raise InputError(
+            f"there is no model file {path}. Give the path of a run folder or of its model file."
+        ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
     try:

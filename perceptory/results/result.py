@@ -78,7 +78,9 @@ class Result:
     validation: dict[str, Any]
     tested: dict[str, Any] | None  # metrics on the sealed rows; None until Result.test()
     predictions: Predictions
-    data: dict[str, Any]  # {"rows": n, "study_rows": n, "test_rows": n, "columns": [{"name","kind","made","note"}], "notes": []}
+    data: dict[
+        str, Any
+    ]  # {"rows": n, "study_rows": n, "test_rows": n, "columns": [{"name","kind","made","note"}], "notes": []}
     environment: dict[str, Any]
     seconds: float
     model: Any = None

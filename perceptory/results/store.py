@@ -56,7 +56,9 @@ class RunFolder:
         if used and not (resume or overwrite):
             raise InputError(f"{path} holds a run already. Choose --resume to go on, --overwrite, or another --out.")
         if used and (path / "result.json").is_file() and resume:
-            raise InputError(f"the run in {path} is complete, nothing to resume. See {path}/report.html, or --overwrite.")
+            raise InputError(
+                f"the run in {path} is complete, nothing to resume. See {path}/report.html, or --overwrite."
+            )
         parent = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             raise InputError(f"cannot write to {parent}. Choose a folder that you may write to.")
@@ -215,11 +217,15 @@ def load_result(folder: str | Path) -> Result:
         data = json.loads((path / "result.json").read_bytes())
         asked = json.loads((path / MARK).read_bytes())
         if data["format"] > FORMAT:
-            raise InputError(f"{path} has format {data['format']}, this version reads up to {FORMAT}. Update perceptory.")
+            raise InputError(
+                f"{path} has format {data['format']}, this version reads up to {FORMAT}. Update perceptory."
+            )
         history = pl.read_parquet(path / "history.parquet")
         costs = {
             key: (frame["train_cost"].to_numpy(), frame["validation_cost"].to_numpy())
-            for key, frame in history.partition_by("candidate", "fold", "seed", as_dict=True, maintain_order=True).items()
+            for key, frame in history.partition_by(
+                "candidate", "fold", "seed", as_dict=True, maintain_order=True
+            ).items()
         }
         none = (np.zeros(0), np.zeros(0))
         members = [
@@ -240,7 +246,9 @@ def load_result(folder: str | Path) -> Result:
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"the run folder {path} is damaged ({type(error).__name__}: {error}). Run fit again.") from None
+        raise InputError(
+            f"the run folder {path} is damaged ({type(error).__name__}: {error}). Run fit again."
+        ) from None
     return result
 
 

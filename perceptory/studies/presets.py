@@ -67,7 +67,7 @@ def default_study(data: Dataset, effort: str = "normal", **changes: Any) -> Stud
     draft = Study(**{**study, **changes})
     rows = round(data.rows * (1 - draft.test))
     classes = data.targets if data.task != "regression" else None
-    plan = draft.validation or default_plan(data.task, rows, data.groups, classes)
+    plan = draft.validation or default_plan(data.task, data.rows, data.groups, classes)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1
     if folds == 1 and "seeds" not in changes:

@@ -296,9 +296,7 @@ def _sound(record: Record) -> bool:
     return record.status != "diverged"
 
 
-def _final(
-    work: Work, chosen: int, raw: Any, units: Any, encoder: Encoder, known: Dataset, progress: Any
-) -> Model:
+def _final(work: Work, chosen: int, raw: Any, units: Any, encoder: Encoder, known: Dataset, progress: Any) -> Model:
     study, candidate = work.study, work.candidates[chosen]
     if study.final == "folds":
         who = [w for w in sorted(work.records) if w[0] == chosen and _sound(work.records[w])]

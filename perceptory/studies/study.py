@@ -93,7 +93,9 @@ class Study(Spec):
             networks = (networks,)
         object.__setattr__(self, "networks", tuple(networks) if isinstance(networks, list) else networks)
         if not isinstance(self.networks, tuple) or not self.networks:
-            raise InputError(f"networks needs at least one network, got {self.networks!r}. Example: networks=[MLP((32,))]")
+            raise InputError(
+                f"networks needs at least one network, got {self.networks!r}. Example: networks=[MLP((32,))]"
+            )
         for network in self.networks:
             _kind("networks", network, Network, "MLP((32, 32))")
         if isinstance(self.optimizer, str):

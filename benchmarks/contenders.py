@@ -1,0 +1,177 @@
+"""What the population program is measured against: eager PyTorch, scikit-learn, and the same program laid bare."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+Step = Callable[[], float]  # runs some steps, returns seconds a network and step
+
+
+def torch_eager(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, steps: int) -> Step:
+    """Eager PyTorch with fused Adam on both cores, the same network and batch."""
+    import torch
+
+    torch.set_num_threads(2)
+    sizes = (inputs, *hidden, outputs)
+    layers: list[torch.nn.Module] = []
+    for i in range(len(sizes) - 1):
+        layers.append(torch.nn.Linear(sizes[i], sizes[i + 1]))
+        if i < len(sizes) - 2:
+            layers.append(torch.nn.Tanh())
+    net = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(net.parameters(), fused=True)
+    cost = torch.nn.MSELoss()
+    x, t = torch.randn(batch, inputs), torch.randn(batch, outputs)
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            cost(net(x), t).backward()
+            optimizer.step()
+        return (time.perf_counter() - start) / steps
+
+    return run
+
+
+def sklearn_mlp(inputs: int, hidden: tuple[int, ...], batch: int, rows: int, epochs: int) -> Step:
+    """scikit-learn's MLPRegressor, all its epochs."""
+    from sklearn.neural_network import MLPRegressor
+
+    random = np.random.default_rng(0)
+    x, t = random.normal(size=(rows, inputs)), random.normal(size=rows)
+    net = MLPRegressor(
+        hidden_layer_sizes=hidden,
+        activation="tanh",
+        batch_size=batch,
+        max_iter=epochs,
+        tol=0.0,
+        n_iter_no_change=10**6,
+        alpha=0.0,
+    )
+
+    def run() -> float:
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            net.fit(x, t)
+        return (time.perf_counter() - start) / (epochs * -(-rows // batch))
+
+    return run
+
+
+def population(
+    inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members: int, rows: int, epochs: int
+) -> Step:
+    """A study's training with everything on: early stopping, validation each epoch, fold scaling, history."""
+    from perceptory import MLP, Adam, Folds, Study
+    from perceptory.data import read_table
+    from perceptory.objectives.costs import SquaredError
+    from perceptory.studies.prepare import groups_of, tabulate
+    from perceptory.training.driver import train_group
+
+    random = np.random.default_rng(0)
+    validation = max(8, rows // 9)
+    x, t = random.normal(size=(rows + validation, inputs)), random.normal(size=(rows + validation, outputs))
+    data = read_table(x, target=t, task="regression")
+    study = Study(
+        [MLP(hidden)],
+        optimizer=Adam(),
+        seeds=members,
+        epochs=epochs,
+        patience=epochs,
+        batch_size=batch,
+        test=0.0,
+        validation=Folds(((tuple(range(rows)), tuple(range(rows, rows + validation))),)),
+    )
+    from perceptory.data import Encoder
+
+    table = tabulate(data, Encoder.fit(data))
+    folds = study.validation.split(data.rows, seed=0)
+    raw, units = table.conditioned(np.float32)
+    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds, units)
+    steps = epochs * -(-rows // batch) * members
+
+    def run() -> float:
+        start = time.perf_counter()
+        train_group(group.plan, group.members, raw, finished=lambda outcomes: None)
+        return (time.perf_counter() - start) / steps
+
+    run()  # compiles
+    return run
+
+
+def bare(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members: int, rows: int, epochs: int) -> Step:
+    """The smallest program that trains as many networks: no shuffling, validation, stopping, scaling or history."""
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import Mesh, PartitionSpec
+
+    from perceptory import backend
+
+    backend.prepare()
+    sizes = (inputs, *hidden, outputs)
+    shapes = [s for a, b in zip(sizes[:-1], sizes[1:], strict=True) for s in ((a, b), (b,))]
+    ends = np.cumsum([int(np.prod(s)) for s in shapes]).tolist()
+    batches = -(-rows // batch)
+
+    def cost(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
+        parts = [p.reshape(s) for p, s in zip(jnp.split(w, ends[:-1]), shapes, strict=True)]
+        for i in range(0, len(parts) - 2, 2):
+            x = jnp.tanh(x @ parts[i] + parts[i + 1])
+        return 0.5 * jnp.mean(jnp.sum((x @ parts[-2] + parts[-1] - t) ** 2, axis=-1))
+
+    def train(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
+        def step(carry: tuple, at: tuple) -> tuple:
+            w, s, r, k = carry
+            g = jax.grad(cost)(w, *at)
+            k = k + 1
+            s, r = 0.9 * s + 0.1 * g, 0.999 * r + 0.001 * g * g
+            w = w - 1e-3 * (s / (1 - 0.9**k)) * jax.lax.rsqrt(1e-6 + r / (1 - 0.999**k))
+            return (w, s, r, k), None
+
+        def epoch(carry: tuple, _: None) -> tuple:
+            return jax.lax.scan(step, carry, (x, t))[0], None
+
+        start = (w, jnp.zeros_like(w), jnp.zeros_like(w), jnp.zeros(()))
+        return jax.lax.scan(epoch, start, None, length=epochs)[0][0]
+
+    f = jax.vmap(train)
+    if members % 2 == 0 and len(jax.devices()) >= 2:
+        p = PartitionSpec("m")
+        mesh = Mesh(jax.devices()[:2], ("m",))
+        f = jax.shard_map(f, mesh=mesh, in_specs=(p, p, p), out_specs=p, check_vma=False)
+    f = jax.jit(f)
+    random = np.random.default_rng(0)
+    w = (0.1 * random.normal(size=(members, ends[-1]))).astype(np.float32)
+    x = random.normal(size=(members, batches, batch, inputs)).astype(np.float32)
+    t = random.normal(size=(members, batches, batch, outputs)).astype(np.float32)
+
+    def run() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(f(w, x, t))
+        return (time.perf_counter() - start) / (epochs * batches * members)
+
+    run()
+    return run
+
+
+def matrix_product(size: int = 2048) -> Callable[[], float]:
+    """GFLOP/s of one large matrix product in this process."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jnp.ones((size, size), jnp.float32)
+    f = jax.jit(lambda a, b: a @ b)
+    f(a, a).block_until_ready()
+
+    def run() -> float:
+        start = time.perf_counter()
+        f(a, a).block_until_ready()
+        return 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+    return run

@@ -1,0 +1,183 @@
+"""What options become: the grammar of specs, and a study whose other parts are the preset's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from perceptory.app import facts, grammar
+from perceptory.app.asked import NETWORKS, VALIDATIONS, Asked, read
+from perceptory.app.cli import app
+from perceptory.data import load_bundled
+from perceptory.networks.activations import ACTIVATIONS
+from perceptory.networks.mlp import MLP
+from perceptory.objectives.costs import COSTS
+from perceptory.objectives.penalties import WeightPenalty
+from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
+from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
+from perceptory.selection.metrics import SCORES
+from perceptory.selection.search import choice, integers, log_uniform, uniform
+from perceptory.selection.validation import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
+from perceptory.studies.presets import default_study
+from perceptory.studies.study import FINALS, PRECISIONS, RULES, SAMPLINGS, Study
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    return load_bundled("diabetes")
+
+
+def asked(text: str = "") -> Asked:
+    import typer
+
+    command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
+    return read(command.make_context("fit", ["data.csv", *text.split()]).params)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("mlp", MLP()),
+        ("MLP:64,64", MLP((64, 64))),
+        ("mlp:32:relu", MLP((32,), "relu")),
+        ("mlp:64,64:tanh:dropout=0.1", MLP((64, 64), "tanh", 0.1)),
+        ("mlp:8:activation=elu:0.2:initializer=he", MLP((8,), "elu", 0.2, "he")),
+        ("mlp:none", MLP(())),
+        ("linear", MLP(())),
+        ("mlp:16/32,32:tanh/relu", MLP(choice((16,), (32, 32)), choice("tanh", "relu"))),
+        ("mlp:8..64,8:relu:0..0.5", MLP((integers(8, 64), 8), "relu", uniform(0.0, 0.5))),
+    ],
+)
+def test_network_grammar(text, spec):
+    assert grammar.spec(text, NETWORKS)[0] == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("kfold", KFold()),
+        ("kfold:5:shuffle=no", KFold(5, False)),
+        ("holdout:0.3:stratify=true", HoldOut(0.3, True)),
+        ("rolling:4:gap=2:window=50", RollingOrigin(4, 2, 50)),
+    ],
+)
+def test_validation_grammar(text, spec):
+    assert grammar.spec(text, VALIDATIONS)[0] == spec
+
+
+def test_nothing_said_is_the_preset(diabetes):
+    assert asked().study(diabetes) == default_study(diabetes)
+    assert asked("--quick").study(diabetes) == default_study(diabetes, "quick")
+    assert asked("--thorough").study(diabetes) == default_study(diabetes, "thorough")
+
+
+def test_networks_replace_the_networks_only(diabetes):
+    study, preset = (
+        asked("--network mlp:8 --network mlp:16:relu --activation elu").study(diabetes),
+        default_study(diabetes),
+    )
+    assert study.networks == (MLP((8,), "elu"), MLP((16,), "relu"))
+    assert study.optimizer == preset.optimizer
+
+
+def test_activation_and_dropout_of_the_preset(diabetes):
+    study = asked("--activation sigmoid --dropout 0.1 --dropout 0.2").study(diabetes)
+    assert {n.hidden for n in study.networks} == {n.hidden for n in default_study(diabetes).networks}
+    assert {(n.activation, n.dropout) for n in study.networks} == {("sigmoid", choice(0.1, 0.2))}
+
+
+@pytest.mark.parametrize(
+    ("text", "optimizer"),
+    [
+        ("--learning-rate 0.1", Adam(Cosine(0.1))),
+        ("--learning-rate 1e-4..1e-1", Adam(Cosine(log_uniform(1e-4, 1e-1)))),
+        ("--learning-rate 0.1 --learning-rate 0.2/0.3", Adam(Cosine(choice(0.1, 0.2, 0.3)))),
+        ("--learning-rate 0.1 --schedule constant", Adam(0.1)),
+        ("--learning-rate 0.1 --schedule exponential:end=0.5", Adam(Exponential(0.1, 0.5))),
+        ("--learning-rate 0.1 --schedule warmup:share=0.3", Adam(WarmUp(0.1, 0.3))),
+        ("--optimizer sgd", SGD(Cosine(1e-2))),
+        ("--optimizer sgd --schedule constant", SGD(1e-2)),
+        ("--optimizer nesterov:beta=0.5 --learning-rate 0.2", Momentum(Cosine(0.2), 0.5, True)),
+        ("--optimizer sgd:0.3 --schedule constant", SGD(0.3)),
+        ("--optimizer sgd --optimizer adamw --learning-rate 0.1", choice(SGD(Cosine(0.1)), AdamW(Cosine(0.1)))),
+    ],
+)
+def test_optimizers(diabetes, text, optimizer):
+    assert asked(text).study(diabetes).optimizer == optimizer
+
+
+def test_the_presets_optimizer_keeps_its_rates(diabetes):
+    preset = default_study(diabetes).optimizer
+    assert asked("--optimizer adam").study(diabetes).optimizer == preset
+    assert asked("--schedule constant").study(diabetes).optimizer == Adam(preset.learning_rate.start)
+
+
+@pytest.mark.parametrize(
+    ("text", "penalty"),
+    [
+        ("", None),
+        ("--penalty 0", None),
+        ("--penalty 1e-3 --penalty-p 1", WeightPenalty(1e-3, 1.0)),
+        ("--penalty 0 --penalty 1e-3", WeightPenalty(choice(0.0, 1e-3))),
+        ("--penalty 1e-6..1e-2", WeightPenalty(log_uniform(1e-6, 1e-2))),
+    ],
+)
+def test_penalties(diabetes, text, penalty):
+    assert asked(text).study(diabetes).penalty == penalty
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("", None),
+        ("--folds 4", KFold(4)),
+        ("--validation rolling:gap=3 --folds 4", RollingOrigin(4, 3)),
+        ("--validation holdout:0.1 --repeats 3", Repeated(HoldOut(0.1), 3)),
+        ("--repeats 2", Repeated(KFold(10), 2)),
+    ],
+)
+def test_plans(diabetes, text, plan):
+    assert asked(text).study(diabetes).validation == plan
+
+
+def test_folds_are_stratified_for_classes():
+    assert asked("--folds 4").study(load_bundled("iris")).validation == StratifiedKFold(4)
+
+
+def test_plain_fields(diabetes):
+    study = asked(
+        "--seeds 2 --epochs 7 --patience 0 --batch-size 16 --batch-size 32 --samples 3 --sampling replacement --score r2"
+        " --rule one-standard-error --final refit --precision double --memory 0.5 --seed 9 --test 0.3 --cost absolute"
+    ).study(diabetes)
+    fields = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory")
+    assert [getattr(study, f) for f in fields] == [
+        2, 7, 0, 3, "replacement", "r2", "one_standard_error", "refit", "double", 0.5,
+    ]  # fmt: skip
+    assert (study.batch_size, study.seed, study.test, study.cost) == (choice(16, 32), 9, 0.3, COSTS["absolute"]())
+
+
+def test_help_tells_the_names_and_defaults_that_hold(diabetes):
+    tables = {
+        ("networks.activations", "ACTIVATIONS"): ACTIVATIONS,
+        ("optimizers.first_order", "OPTIMIZERS"): OPTIMIZERS,
+        ("objectives.costs", "COSTS"): COSTS,
+        ("selection.metrics", "SCORES"): SCORES,
+        ("studies.study", "RULES"): RULES,
+        ("studies.study", "FINALS"): FINALS,
+        ("studies.study", "PRECISIONS"): PRECISIONS,
+        ("studies.study", "SAMPLINGS"): SAMPLINGS,
+    }
+    for (module, name), real in tables.items():
+        assert facts.names(f"perceptory.{module}", name) == tuple(real)
+    told = {f: facts.default(f) for f in Study.__dataclass_fields__ if facts.default(f) is not None}
+    assert {"test", "seed", "rule", "final", "precision", "memory"} <= told.keys()
+    for effort in ("quick", "normal", "thorough"):
+        study = default_study(diabetes, effort)
+        assert {f: str(getattr(study, f)) for f in told} == told
+
+
+def test_ends_show_whether_a_value_fits():
+    assert grammar.ends(choice(1, 2)) == [1, 2]
+    assert grammar.ends(uniform(0.0, 0.5)) == [0.0, 0.5]
+    assert grammar.ends((integers(2, 9), 4)) == [(2, 4), (9, 4)]
+    assert grammar.ends(np.float64(3.0)) == [3.0]
