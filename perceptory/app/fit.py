@@ -101,6 +101,8 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     except KeyboardInterrupt:
         if not (folder / "study.json").is_file():
             raise StoppedError("stopped before the training began; nothing was written.") from None
+        if (folder / "result.json").is_file():
+            raise StoppedError(f"stopped after the training; see {folder / 'report.html'}.") from None
         raise StoppedError(f"stopped. What is trained is kept; go on with: {again(argv)}") from None
     except InputError:
         if new:

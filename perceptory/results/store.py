@@ -55,7 +55,7 @@ class RunFolder:
             raise InputError(f"{path} is not empty and not a run folder. Choose another --out.")
         if used and not (resume or overwrite):
             raise InputError(f"{path} holds a run already. Choose --resume to go on, --overwrite, or another --out.")
-        if used and (path / "result.json").is_file() and resume:
+        if used and resume and (path / "result.json").is_file() and not (path / CHUNKS).is_dir():
             raise InputError(
                 f"the run in {path} is complete, nothing to resume. See {path}/report.html, or --overwrite."
             )
@@ -124,7 +124,8 @@ class RunFolder:
         result.folder = str(self.path)
         write_bytes(self.path / "report.html", render(result).encode())
         write_bytes(self.path / "result.json", dump(result_json(result)))
-        shutil.rmtree(self.path / CHUNKS, ignore_errors=True)
+        if result.tested is not None or not result.data.get("test_rows"):
+            shutil.rmtree(self.path / CHUNKS, ignore_errors=True)  # until the sealed rows are read it may be resumed
 
 
 def result_json(result: Result) -> dict[str, Any]:

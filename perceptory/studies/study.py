@@ -16,6 +16,8 @@ from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
 from perceptory.registry import Table
 from perceptory.results.result import Result
 from perceptory.selection import search
+from perceptory.selection.plan import Plan as ValidationPlan
+from perceptory.selection.validation import Splitter
 from perceptory.specs import Search, Spec, checked, count, positive, register
 
 RULES: Table[str] = Table(
@@ -107,6 +109,8 @@ class Study(Spec):
         _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
+        if self.validation is not None and not isinstance(self.validation, ValidationPlan):
+            object.__setattr__(self, "validation", Splitter(self.validation))  # a scikit-learn splitter, or an error
         if self.batch_size is not None and not isinstance(self.batch_size, Search):
             count("batch_size", self.batch_size)
         super().__post_init__()

@@ -72,12 +72,9 @@ def test_nothing_said_is_the_preset(diabetes):
 
 
 def test_networks_replace_the_networks_only(diabetes):
-    study, preset = (
-        asked("--network mlp:8 --network mlp:16:relu --activation elu").study(diabetes),
-        default_study(diabetes),
-    )
+    study = asked("--network mlp:8 --network mlp:16:relu --activation elu").study(diabetes)
     assert study.networks == (MLP((8,), "elu"), MLP((16,), "relu"))
-    assert study.optimizer == preset.optimizer
+    assert study.optimizer == default_study(diabetes).optimizer
 
 
 def test_activation_and_dropout_of_the_preset(diabetes):
@@ -146,8 +143,9 @@ def test_folds_are_stratified_for_classes():
 
 def test_plain_fields(diabetes):
     study = asked(
-        "--seeds 2 --epochs 7 --patience 0 --batch-size 16 --batch-size 32 --samples 3 --sampling replacement --score r2"
-        " --rule one-standard-error --final refit --precision double --memory 0.5 --seed 9 --test 0.3 --cost absolute"
+        "--seeds 2 --epochs 7 --patience 0 --batch-size 16 --batch-size 32 --samples 3 --sampling replacement"
+        " --score r2 --rule one-standard-error --final refit --precision double --memory 0.5"
+        " --seed 9 --test 0.3 --cost absolute"
     ).study(diabetes)
     fields = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory")
     assert [getattr(study, f) for f in fields] == [
