@@ -1,1 +1,1 @@
-"""Measurements, each printing ratios taken side by side in one run. `python -m benchmarks.population` prints the table."""
+"""Measurements; each prints ratios taken side by side in one run. Start: `python -m benchmarks.population`."""

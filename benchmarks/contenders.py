@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def bare(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members
 
     backend.prepare()
     sizes = (inputs, *hidden, outputs)
-    shapes = [s for a, b in zip(sizes[:-1], sizes[1:], strict=True) for s in ((a, b), (b,))]
+    shapes = [s for a, b in pairwise(sizes) for s in ((a, b), (b,))]
     ends = np.cumsum([int(np.prod(s)) for s in shapes]).tolist()
     batches = -(-rows // batch)
 

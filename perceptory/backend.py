@@ -36,9 +36,9 @@ def prepare() -> None:
 
     flags = os.environ.get("XLA_FLAGS", "")
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ or re.search("xla_force_host_platform_device_count", flags)
-    if not _started() and not chosen and jax.config.jax_num_cpu_devices == -1:
+    if not _started() and not chosen and jax.config.read("jax_num_cpu_devices") == -1:
         jax.config.update("jax_num_cpu_devices", cores())
-    if jax.config.jax_compilation_cache_dir is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
+    if jax.config.read("jax_compilation_cache_dir") is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 

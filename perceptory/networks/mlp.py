@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -45,7 +46,7 @@ class MLP(Network):
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> Chain:
         hidden, output = ACTIVATIONS[self.activation], ACTIVATIONS["linear"]
         widths = (inputs, *self.hidden, outputs)
-        fans = list(zip(widths[:-1], widths[1:], strict=True))
+        fans = list(pairwise(widths))
         activations = [hidden] * len(self.hidden) + [output]
         starts = [self.initializer or a.initializer for a in activations]
         layers: list[Any] = []

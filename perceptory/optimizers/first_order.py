@@ -171,7 +171,7 @@ class Optax(Optimizer):
             raise InputError(f"Optax needs a gradient transformation, got {self.chain!r}. Example: optax.lion(1e-3)")
 
     @property
-    def learning_rate(self) -> Any:  # type: ignore[override]
+    def learning_rate(self) -> Any:
         return 1.0
 
     def transformation(self, rate: Any) -> optax.GradientTransformation:

@@ -19,6 +19,11 @@ class Schedule(Spec):
         raise NotImplementedError
 
 
+def check_rate(name: str, value: Any) -> None:
+    if not isinstance(value, Schedule):
+        positive(name, value)
+
+
 @register
 @dataclass(frozen=True)
 class Cosine(Schedule):
@@ -48,7 +53,7 @@ class Exponential(Schedule):
 class WarmUp(Schedule):
     """Linear from 0 over the first `share` of training, then `after`, a number or another schedule."""
 
-    after: Any = traced(1e-2, check=lambda name, value: isinstance(value, Schedule) or positive(name, value))
+    after: Any = traced(1e-2, check=check_rate)
     share: float = traced(0.1, check=positive)
 
     def at(self, progress: jax.Array) -> jax.Array:
@@ -60,11 +65,6 @@ class WarmUp(Schedule):
 def rate_at(rate: Any, progress: jax.Array) -> jax.Array:
     """The learning rate at `progress`, for a number or a schedule."""
     return rate.at(progress) if isinstance(rate, Schedule) else jnp.asarray(rate)
-
-
-def check_rate(name: str, value: Any) -> None:
-    if not isinstance(value, Schedule):
-        positive(name, value)
 
 
 def rate_label(rate: Any) -> str:

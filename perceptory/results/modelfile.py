@@ -1,4 +1,4 @@
-"""The model file: safetensors with a strict JSON description, read through closed tables. No pickle, no imports by name.
+"""The model file: safetensors with a strict JSON description, read through closed tables; no pickle, no code.
 
 The header's metadata holds one key, "perceptory": JSON with `format`, `checksum` (of the tensors) and the description.
 """

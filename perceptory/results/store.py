@@ -229,10 +229,10 @@ def load_result(folder: str | Path) -> Result:
             ).items()
         }
         none = (np.zeros(0), np.zeros(0))
-        members = [
-            MemberResult(**_numbers(m), **dict(zip(("train_cost", "validation_cost"), costs.get((m["candidate"], m["fold"], m["seed"]), none), strict=True)))
-            for m in data["members"]
-        ]  # fmt: skip
+        members = []
+        for m in data["members"]:
+            train, validation = costs.get((m["candidate"], m["fold"], m["seed"]), none)
+            members.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation))
         result = Result(
             study=asked["study"],
             fingerprint=asked["fingerprint"],
@@ -256,7 +256,7 @@ def load_result(folder: str | Path) -> Result:
 def _numbers(record: dict[str, Any]) -> dict[str, Any]:
     """null means nan where a number stands."""
     floats = ("mean", "spread", "train", "best_epoch", "seconds", "score", "train_score")
-    out = {k: math.nan if v is None and k in floats else v for k, v in record.items()}
+    out: dict[str, Any] = {k: math.nan if v is None and k in floats else v for k, v in record.items()}
     if "per_fold" in out:
         out["per_fold"] = [math.nan if v is None else v for v in out["per_fold"]]
     return out

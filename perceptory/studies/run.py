@@ -199,7 +199,7 @@ def _train(work: Work, groups: list[Group], raw: Any, store: RunFolder | None, p
             if store:
                 _keep(store, new)
 
-        def report(epochs: int) -> None:
+        def report(epochs: int, epochs_before: int = epochs_before) -> None:
             nonlocal epochs_here
             epochs_here = epochs
             if progress:

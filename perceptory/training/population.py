@@ -80,7 +80,8 @@ def program(plan: Plan) -> Any:
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
         def one(block: tuple) -> tuple[State, Segment]:
-            return block_segment(*block, data, plan)
+            members, state, fresh = block
+            return block_segment(members, state, fresh, data, plan)
 
         blocks = (split(members), split(state), split(fresh))
         if here == 1:

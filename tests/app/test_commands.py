@@ -41,7 +41,8 @@ def test_json_prints_the_result_and_nothing_else(perceptory, tmp_path):
     table(tmp_path / "data.csv")
     code, out, err = perceptory(
         "fit", "data.csv", "--target", "y", *TINY, "--json", "--out", "r", "--test", "0", "--ignore", "color",
-        "--final", "refit", "--dropout", "0.1", "--rule", "one-standard-error", "--score", "mae", "--seeds", "2", "--seed", "3",
+        "--final", "refit", "--dropout", "0.1",
+        "--rule", "one-standard-error", "--score", "mae", "--seeds", "2", "--seed", "3",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert out == (tmp_path / "r" / "result.json").read_text()
