@@ -184,6 +184,8 @@ def test_what_the_user_has_set_stays(tmp_path):
 
 
 def test_importing_perceptory_starts_nothing():
-    code = "import sys, perceptory, json\nprint(json.dumps([m for m in ('jax', 'polars', 'sklearn') if m in sys.modules]))"
+    code = (
+        "import sys, perceptory, json\nprint(json.dumps([m for m in ('jax', 'polars', 'sklearn') if m in sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

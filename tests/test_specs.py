@@ -58,9 +58,7 @@ networks = st.builds(
 )
 penalties = st.one_of(st.none(), st.builds(WeightPenalty, st.floats(0, 1), p=st.sampled_from([1, 1.5, 2, 3])))
 costs = st.sampled_from([SquaredError(), AbsoluteError(), SigmoidCrossEntropy()])
-candidates = st.builds(
-    Candidate, networks, costs, optimizers, penalties, st.one_of(st.none(), st.integers(1, 256))
-)
+candidates = st.builds(Candidate, networks, costs, optimizers, penalties, st.one_of(st.none(), st.integers(1, 256)))
 
 
 @given(candidates)

@@ -95,9 +95,8 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
         with watching(Console(stderr=True), options["quiet"]) as progress:
             result = study.run(
                 data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
-                progress=progress,
+                open_test=True, progress=progress,
             )  # fmt: skip
-            result.test()
     except KeyboardInterrupt:
         if not (folder / "study.json").is_file():
             raise StoppedError("stopped before the training began; nothing was written.") from None

@@ -63,7 +63,7 @@ class MLP(Network):
     @property
     def label(self) -> str:
         widths = "-".join(map(str, self.hidden)) or "linear"
-        rate = f" dropout {self.dropout:g}" if self.stochastic else ""
+        rate = f" dropout {self.dropout:.3g}" if self.stochastic else ""
         return f"MLP {widths} {self.activation}{rate}" if self.hidden else "linear model"
 
     def hidden_units(self) -> int:

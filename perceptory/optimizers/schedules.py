@@ -71,4 +71,4 @@ def rate_label(rate: Any) -> str:
     if isinstance(rate, Schedule):
         start = rate.after if isinstance(rate, WarmUp) else rate.start  # type: ignore[attr-defined]
         return f"{rate_label(start)} {type(rate).__name__.lower()}"
-    return f"{rate:g}" if isinstance(rate, float | int) else str(rate)
+    return f"{rate:.3g}" if isinstance(rate, float | int) else str(rate)

@@ -187,7 +187,7 @@ def candidate_label(candidate: Candidate, all_candidates: list[Candidate]) -> st
     parts = [candidate.network.label, candidate.optimizer.label]
     if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
         penalty = candidate.penalty
-        parts.append("no penalty" if penalty is None else f"L{penalty.p:g} {penalty.strength:g}")
+        parts.append("no penalty" if penalty is None else f"L{penalty.p:g} {penalty.strength:.3g}")
     if len({c.batch_size for c in all_candidates}) > 1:
         parts.append(f"batch {candidate.batch_size or 'auto'}")
     if len({c.cost for c in all_candidates}) > 1:

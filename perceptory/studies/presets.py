@@ -1,4 +1,4 @@
-"""The study that `fit` runs where nothing is asked; its candidates were chosen by measurement (`benchmarks/quality`)."""
+"""The study that `fit` runs where nothing is asked; its candidates were chosen by measurement."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from perceptory.results.store import RunFolder
 from perceptory.selection.metrics import evaluate, score_for
 from perceptory.selection.metrics import score as score_of
 from perceptory.selection.ranking import rank
-from perceptory.selection.validation import plan_json
+from perceptory.selection.validation import BlockedKFold, RollingOrigin, plan_json
 from perceptory.specs import to_json
 from perceptory.studies.prepare import (
     Group,
@@ -79,6 +79,7 @@ def run(
     folder: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    open_test: bool = False,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """See `Study.run`."""
@@ -145,12 +146,14 @@ def run(
         environment=backend.environment(),
         seconds=time.perf_counter() - started,
         model=model,
-        folder=None if folder is None else str(folder),
         fingerprint=mark,
     )
     if sealed is not None:
         result._sealed = lambda: _open(model, sealed)
+    if open_test:
+        result.test()
     if store:
+        result.folder = str(folder)
         store.complete(result)
     return result
 
@@ -169,7 +172,9 @@ def _seal(study: Study, data: Dataset, test: Dataset | None) -> tuple[Dataset, D
                 test, targets=codes[test.targets], classes=data.classes, class_values=data.class_values
             )
         return data, test
-    kept, cut = seal(data, study.test, seed=study.seed)
+    # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
+    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
+    kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
     return (data.take(kept), data.take(cut)) if len(cut) else (data, None)
 
 
@@ -187,7 +192,7 @@ def _check_target(known: Dataset) -> None:
 
 def _train(work: Work, groups: list[Group], raw: Any, store: RunFolder | None, progress: Any) -> None:
     members = sum(len(g.who) for g in groups)
-    started, epochs_before = time.perf_counter(), 0
+    started, epochs_before, recalled = time.perf_counter(), 0, len(work.records)
     for group in groups:
         waiting = [i for i, who in enumerate(group.who) if who not in work.records]
         begun = time.perf_counter()
@@ -203,7 +208,7 @@ def _train(work: Work, groups: list[Group], raw: Any, store: RunFolder | None, p
             nonlocal epochs_here
             epochs_here = epochs
             if progress:
-                progress(_state(work, members, epochs_before + epochs, time.perf_counter() - started))
+                progress(_state(work, members, recalled, epochs_before + epochs, time.perf_counter() - started))
 
         if waiting:
             train_group(group.plan, group.members, raw, waiting=waiting, finished=finished, progress=report)
@@ -214,11 +219,16 @@ def _train(work: Work, groups: list[Group], raw: Any, store: RunFolder | None, p
             work.seconds[c] = took / len(trained)
 
 
-def _state(work: Work, members: int, epochs: int, seconds: float) -> dict[str, Any]:
-    """What a progress display shows."""
-    scores = [r.score for r in work.records.values() if np.isfinite(r.score)]
-    best = (min if work.score.direction == "min" else max)(scores, default=float("nan"))
+def _state(work: Work, members: int, recalled: int, epochs: int, seconds: float) -> dict[str, Any]:
+    """What a progress display shows; `best` is the best mean of a candidate all of whose members are done."""
+    by_candidate: dict[int, list[float]] = {}
+    for (c, _, _), record in work.records.items():
+        by_candidate.setdefault(c, []).append(record.score)
+    complete = len(work.folds) * work.study.seeds
+    means = [float(np.mean(s)) for s in by_candidate.values() if len(s) == complete and np.all(np.isfinite(s))]
+    best = (min if work.score.direction == "min" else max)(means, default=float("nan"))
     done = len(work.records)
+    fresh = done - recalled
     return {
         "members_done": done,
         "members": members,
@@ -227,7 +237,7 @@ def _state(work: Work, members: int, epochs: int, seconds: float) -> dict[str, A
         "score": work.score.name,
         "best": best,
         "seconds": seconds,
-        "seconds_left": seconds / done * (members - done) if done else float("nan"),
+        "seconds_left": seconds / fresh * (members - done) if fresh else float("nan"),
     }
 
 

@@ -131,17 +131,28 @@ class Study(Spec):
         folder: str | Path | None = None,
         resume: bool = False,
         overwrite: bool = False,
+        open_test: bool = False,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Result:
         """Train and choose; returns a `Result`. The sealed test rows stay sealed until `Result.test()`.
 
         data: a `Dataset` (`read_table`). test: a second `Dataset` to seal instead of a share of the rows.
-        folder: where finished members are kept while it runs, so that resume=True goes on after a crash.
+        folder: where finished members are kept while it runs, so that resume=True goes on after a crash; it is a whole
+        run folder at the end. open_test: open the sealed rows when everything has been chosen, as `Result.test` does.
         progress: called with a dict after every segment.
         """
         from perceptory.studies.run import run
 
-        return run(self, data, test=test, folder=folder, resume=resume, overwrite=overwrite, progress=progress)
+        return run(
+            self,
+            data,
+            test=test,
+            folder=folder,
+            resume=resume,
+            overwrite=overwrite,
+            open_test=open_test,
+            progress=progress,
+        )
 
 
 def _kind(name: str, value: Any, kind: type, example: str, *, optional: bool = False) -> None:

@@ -131,7 +131,13 @@ def test_finite_at_extremes_in_single_precision(name, size):
 
 @pytest.mark.parametrize(
     ("output", "target", "weight"),
-    [((4, 1), (4,), (4,)), ((4, 1), (4, 3), (4,)), ((4, 1), (1, 1), (4,)), ((4, 1), (4, 1), (1,)), ((4,), (4, 1), (4,))],
+    [
+        ((4, 1), (4,), (4,)),
+        ((4, 1), (4, 3), (4,)),
+        ((4, 1), (1, 1), (4,)),
+        ((4, 1), (4, 1), (1,)),
+        ((4,), (4, 1), (4,)),
+    ],
 )
 def test_refuses_to_broadcast(output, target, weight):
     with pytest.raises(InputError, match="one shape and a weight a row, got") as caught:
@@ -142,11 +148,11 @@ def test_refuses_to_broadcast(output, target, weight):
 
 
 def test_each_task_has_its_cost_and_others_are_refused():
-    assert DEFAULT_COST == {
+    assert {
         "regression": SquaredError(),
         "binary": SigmoidCrossEntropy(),
         "multiclass": SoftmaxCrossEntropy(),
-    }
+    } == DEFAULT_COST
     for task, cost in DEFAULT_COST.items():
         check_task(cost, task)
     check_task(AbsoluteError(), "regression")

@@ -55,9 +55,12 @@ class Taken:
             return float(mean_cost(spec.cost, net(x), t, w))
 
 
-def take_apart(study, dataset, epochs=None) -> Taken:
+def take_apart(study, dataset, on_all_rows=False) -> Taken:
+    """on_all_rows: one fold without validation rows, as for a refit; the weights are then those of the last epoch."""
     table = tabulate(dataset, Encoder.fit(dataset))
-    _, folds = folds_of(study, dataset)
+    rows = np.arange(dataset.rows)
+    folds = [(rows, rows[:0])] if on_all_rows else folds_of(study, dataset)[1]
+    epochs = study.epochs if on_all_rows else None
     candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[dataset.task])]
     with backend.precision(study.precision) as dtype:
         raw, units = table.conditioned(dtype)

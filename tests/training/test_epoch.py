@@ -1,6 +1,8 @@
 """One member's training by value: against NumPy, with every row counted once, stopped and diverged as told."""
 
+import jax
 import numpy as np
+import optax
 import pytest
 
 from perceptory import (
@@ -8,27 +10,29 @@ from perceptory import (
     Adam,
     AdamW,
     Cosine,
+    Folds,
     GradientDescent,
     HoldOut,
     KFold,
     Momentum,
+    Optax,
+    RMSProp,
     Study,
     WeightPenalty,
+    backend,
     choice,
+    read_table,
 )
+from perceptory.networks.base import layout
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.costs import AbsoluteError, SquaredError
+from perceptory.training.epoch import start
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
 
 
 def start_weights(taken, who=0):
     """A member's starting weights, from a run whose steps are too small to be seen."""
-    import jax
-
-    from perceptory import backend
-    from perceptory.training.epoch import start
-
     group = taken.groups[0]
     with backend.precision(taken.study.precision):
         member = jax.tree.map(lambda a: a[who], group.members)
@@ -117,8 +121,6 @@ def test_every_row_counts_once_an_epoch(apart, sums, rows, batch, folds):
 def test_steps_of_an_epoch_are_as_many_as_its_batches(apart, sums):
     """With a constant gradient (absolute error, target far above) the bias moves by α a step: folds of 9 and 10 rows
     in batches of 3 take 3 and 4 steps, and the padding of the shorter one none."""
-    from perceptory import Folds
-
     taken = apart(
         Study(
             networks=MLP(()), optimizer=SGD(1e-3), cost="absolute", epochs=2, patience=0, batch_size=3, test=0,
@@ -127,8 +129,6 @@ def test_steps_of_an_epoch_are_as_many_as_its_batches(apart, sums):
         sums(12),
     )  # fmt: skip
     assert taken.groups[0].plan.ragged
-    from perceptory.networks.base import layout
-
     bias = layout(MLP(()), 3, 1).size - 1
     members = taken.groups[0].members._replace(out_center=np.full((2, 1), -1e6))
     outcomes = taken.train(members=members)
@@ -157,21 +157,44 @@ def test_rows_drawn_with_replacement(apart, sums):
 # --- penalties ---------------------------------------------------------------------------------------------------
 
 
-def test_p_1_leaves_exact_zeros_and_p_2_small_weights(apart, sums):
-    study = Study(
-        networks=MLP((6,)), optimizer=Adam(0.02), penalty=choice(WeightPenalty(0.05, p=1), WeightPenalty(0.05)),
-        epochs=120, patience=0, validation=HoldOut(0.3), test=0, batch_size=100,
-    )  # fmt: skip
-    taken = apart(study, sums(40))
-    ones, twos = (taken.train(group=g)[0].weights for g in (0, 1))
-    from perceptory.networks.base import layout
+LASSO = [GradientDescent(0.3), Momentum(0.05), Adam(0.01), AdamW(Cosine(0.05), decay=0.0), RMSProp(Cosine(0.02)),
+         Optax(optax.adam(0.01))]  # fmt: skip
 
+
+@pytest.mark.parametrize("optimizer", LASSO, ids=lambda o: o.label)
+def test_p_1_minimizes_e30_with_exact_zeros(apart, optimizer):
+    """Against scikit-learn's lasso, whose objective is the same for a linear model, whatever the optimizer."""
+    from sklearn.linear_model import Lasso
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 8))
+    y = x @ [1.0, -0.8, 0.05, 0.0, 0.3, -0.02, 0.0, 0.0] + 0.3 * random.normal(size=60)
+    study = Study(
+        networks=MLP(()), optimizer=optimizer, penalty=WeightPenalty(0.1, p=1), epochs=600, patience=0, test=0,
+        batch_size=100, precision="double",
+    )  # fmt: skip
+    taken = apart(study, read_table(x, y), on_all_rows=True)
+    weights = taken.train()[0].weights
+    x, t, _ = taken.scaled(0)[0]
+    lasso = Lasso(alpha=0.1, fit_intercept=False, tol=1e-12).fit(x, t[:, 0]).coef_
+    np.testing.assert_allclose(weights[:8], lasso, atol=1e-9)
+    assert np.array_equal(weights[:8] == 0, lasso == 0)
+    assert (lasso == 0).sum() == 5
+
+
+def test_p_1_with_batches_and_a_hidden_layer_leaves_exact_zeros_p_2_small_weights(apart, sums):
+    study = Study(
+        networks=MLP((6,)), optimizer=Adam(Cosine(0.03)), epochs=100, patience=0, test=0, batch_size=16,
+        penalty=choice(WeightPenalty(0.05, p=1), WeightPenalty(0.05), WeightPenalty(0.0)),
+    )  # fmt: skip
+    taken = apart(study, sums(40), on_all_rows=True)
     mask = layout(MLP((6,)), 3, 1).weight_mask()
-    assert (ones[mask] == 0).sum() >= 6
-    assert (twos[mask] == 0).sum() == 0
-    assert np.abs(ones[~mask]).min() > 0  # biases are left out
-    free = apart(study.replace(penalty=None), sums(40)).train()[0].weights
-    assert np.sum(twos[mask] ** 2) < 0.5 * np.sum(free[mask] ** 2)
+    ones, twos = (taken.train(group=g) for g in (0, 1))
+    free, small = twos[1].weights, twos[0].weights
+    assert (ones[0].weights[mask] == 0).sum() >= 6
+    assert np.abs(ones[0].weights[~mask]).min() > 0  # biases are left out
+    assert (small == 0).sum() == 0
+    assert np.sum(small[mask] ** 2) < 0.5 * np.sum(free[mask] ** 2)
 
 
 def test_decay_of_adamw_reaches_weights_and_not_biases(apart, sums):
@@ -182,8 +205,6 @@ def test_decay_of_adamw_reaches_weights_and_not_biases(apart, sums):
     )  # fmt: skip
     taken = apart(study, sums(20))
     weights = taken.train()[0].weights
-    from perceptory.networks.base import layout
-
     mask = layout(MLP((3,)), 3, 1).weight_mask()
     assert np.abs(weights[mask]).max() < 2e-6  # w - α λ w = 0, and Adam's own step of α
     assert np.abs(weights[~mask]).min() > 1e-8
@@ -247,44 +268,30 @@ def test_patience_zero_goes_to_the_end_and_keeps_the_best(apart, sums, stopped):
         assert np.array_equal(short.validation_cost, o.validation_cost[: short.epochs])  # the same run, only longer
 
 
-# --- what a member is told by its cost ---------------------------------------------------------------------------
+# --- minima ------------------------------------------------------------------------------------------------------
 
 
 def test_the_linear_model_reaches_least_squares(apart, sums):
-    study = Study(
-        networks=MLP(()), optimizer=GradientDescent(0.4), epochs=300, patience=0, validation=HoldOut(0.2), test=0,
-        precision="double",
-    )  # fmt: skip
-    taken = apart(study, sums(40))
-    (x, t, _), _ = taken.scaled(0)
-    group = taken.groups[0]
-    members = group.members._replace(validation_count=np.zeros(1, np.int32))
-    del members
-    outcome = taken.train()[0]
-    design = np.hstack([x, np.ones((len(x), 1))])
-    best = np.linalg.lstsq(design, t, rcond=None)[0].ravel()
-    final = 0.5 * np.mean((design @ best - t.ravel()) ** 2)
-    assert outcome.train_cost[-1] == pytest.approx(final, rel=1e-6)
+    study = Study(networks=MLP(()), optimizer=GradientDescent(0.4), epochs=300, patience=0, test=0, precision="double")
+    taken = apart(study, sums(40), on_all_rows=True)
+    x, t, _ = taken.scaled(0)[0]
+    best = np.linalg.lstsq(np.hstack([x, np.ones((40, 1))]), t, rcond=None)[0].ravel()
+    np.testing.assert_allclose(taken.train()[0].weights, best, atol=1e-9)
 
 
 @pytest.mark.parametrize("cost", [SquaredError(), AbsoluteError()])
-def test_without_inputs_that_tell_the_output_is_the_mean_or_the_median(apart, cost):
-    from perceptory import read_table
-
-    y = np.array([0.0] * 12 + [1.0] * 9 + [10.0] * 9)
-    x = np.tile([1.0, -1.0, 0.0], 10)  # balanced within every value of y
+def test_a_constant_output_is_the_mean_or_the_median(apart, cost):
+    y = np.array([0.0] * 7 + [1.0] * 4 + [10.0] * 4)
+    x = np.zeros(15)
+    x[0] = 1  # one column must vary, and scaled it is left out by a penalty that no weight survives
     study = Study(
-        networks=MLP(()), optimizer=GradientDescent(Cosine(0.1)), cost=cost, epochs=400, patience=0, test=0,
-        validation=HoldOut(0.2), precision="double", seed=1,
+        networks=MLP(()), optimizer=GradientDescent(Cosine(0.5)), cost=cost, penalty=WeightPenalty(50.0, p=1),
+        epochs=500, patience=0, test=0, precision="double",
     )  # fmt: skip
-    taken = apart(study, read_table({"x": x, "y": y}, "y"))
-    (xs, t, _), _ = taken.scaled(0)
-    outcome = taken.train()[0]
-    del xs
-    # the last step's cost is near the least that a constant and a line reach
-    if isinstance(cost, SquaredError):
-        least = 0.5 * np.var(t)
-        assert outcome.train_cost[-1] <= least + 1e-9
-    else:
-        least = np.mean(np.abs(t - np.median(t)))
-        assert outcome.train_cost[-1] <= least + 1e-3
+    taken = apart(study, read_table({"x": x, "y": y}, "y"), on_all_rows=True)
+    weight, bias = taken.train()[0].weights
+    output = bias * y.std() + y.mean()
+    assert weight == 0
+    assert output == pytest.approx(
+        y.mean() if cost == SquaredError() else 1.0, abs=1e-6 if cost == SquaredError() else 0.02
+    )
