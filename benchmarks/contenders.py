@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+import perceptory as pt
+
 Step = Callable[[], float]  # runs some steps, returns seconds a network and step
 
 
@@ -69,8 +71,7 @@ def population(
     inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members: int, rows: int, epochs: int
 ) -> Step:
     """A study's training with everything on: early stopping, validation each epoch, fold scaling, history."""
-    from perceptory import MLP, Adam, Folds, Study
-    from perceptory.data import read_table
+    from perceptory.data import Encoder
     from perceptory.objectives.costs import SquaredError
     from perceptory.studies.prepare import groups_of, tabulate
     from perceptory.training.driver import train_group
@@ -78,19 +79,17 @@ def population(
     random = np.random.default_rng(0)
     validation = max(8, rows // 9)
     x, t = random.normal(size=(rows + validation, inputs)), random.normal(size=(rows + validation, outputs))
-    data = read_table(x, target=t, task="regression")
-    study = Study(
-        [MLP(hidden)],
-        optimizer=Adam(),
+    data = pt.read_table(x, target=t, task="regression")
+    study = pt.Study(
+        [pt.MLP(hidden)],
+        optimizer=pt.Adam(),
         seeds=members,
         epochs=epochs,
         patience=epochs,
         batch_size=batch,
         test=0.0,
-        validation=Folds(((tuple(range(rows)), tuple(range(rows, rows + validation))),)),
+        validation=pt.Folds(((tuple(range(rows)), tuple(range(rows, rows + validation))),)),
     )
-    from perceptory.data import Encoder
-
     table = tabulate(data, Encoder.fit(data))
     folds = study.validation.split(data.rows, seed=0)
     raw, units = table.conditioned(np.float32)
@@ -112,9 +111,7 @@ def bare(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members
     import jax.numpy as jnp
     from jax.sharding import Mesh, PartitionSpec
 
-    from perceptory import backend
-
-    backend.prepare()
+    pt.backend.prepare()
     sizes = (inputs, *hidden, outputs)
     shapes = [s for a, b in pairwise(sizes) for s in ((a, b), (b,))]
     ends = np.cumsum([int(np.prod(s)) for s in shapes]).tolist()

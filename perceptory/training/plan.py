@@ -86,14 +86,13 @@ def chunking(members: int, bytes_each: int, budget: int) -> tuple[int, int]:
     A block is as many members as fit in a cache, at most half the group so that two devices have work; a chunk is as
     many blocks as the group fills and the memory budget (bytes) allows.
     """
+    if members == 1:
+        return 1, 1
     fit = max(1, min(MAX_BLOCK, CPU_BLOCK_BYTES // max(bytes_each, 1)))
-    fit = 1 << (fit.bit_length() - 1)
-    block = min(fit, max(1, -(-members // 2)))
-    blocks = -(-members // block)
-    if blocks > 2:
-        blocks += blocks % 2
+    pairs = -(-members // (2 * fit))
+    block = -(-members // (2 * pairs))  # as even as it goes: an empty slot costs as much as a full one
     room = max(1, budget // max(1, 2 * bytes_each * block))
-    return block, max(1, min(blocks, MAX_BLOCKS, room))
+    return block, max(1, min(2 * pairs, MAX_BLOCKS, room))
 
 
 def chunk_devices(blocks: int) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from perceptory.specs import combine
@@ -100,5 +101,11 @@ def _reshape(lead: tuple[int, ...], drop: int) -> Any:
 
 
 def empty_state(plan: Plan, members: Member) -> Any:
-    """Shapes of a chunk's state, from one chunk of members."""
+    """Shapes of a chunk's state, from one chunk of members. Kept, since tracing costs as much as a short training."""
+    return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in members))
+
+
+@lru_cache(maxsize=64)
+def _empty_state(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...]) -> Any:
+    members = Member(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes))
     return jax.eval_shape(jax.vmap(partial(start, plan=plan)), members)

@@ -1,5 +1,7 @@
 """The feedforward network: E8 to E13 by value, dropout, the flat weight vector."""
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -175,7 +177,7 @@ def test_rate_zero_is_absent_and_a_traced_rate_is_present():
 def test_layout_counts_weights_and_biases(hidden, inputs, outputs, dropout):
     where = layout(MLP(tuple(hidden), dropout=0.2 if dropout else 0.0), inputs, outputs)
     widths = [inputs, *hidden, outputs]
-    weights = sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    weights = sum(a * b for a, b in pairwise(widths))
     assert where.weight_mask().sum() == weights
     assert where.size == weights + sum(widths[1:])
 

@@ -158,5 +158,5 @@ def test_each_task_has_its_cost_and_others_are_refused():
     check_task(AbsoluteError(), "regression")
     with pytest.raises(InputError, match=r"SquaredError does not suit binary\. Costs that do: sigmoid\."):
         check_task(SquaredError(), "binary")
-    with pytest.raises(InputError, match="does not suit regression. Costs that do: squared, absolute"):
+    with pytest.raises(InputError, match=r"does not suit regression\. Costs that do: squared, absolute"):
         check_task(SoftmaxCrossEntropy(), "regression")

@@ -16,6 +16,7 @@ from perceptory.networks.base import unpack
 from perceptory.objectives.costs import DEFAULT_COST, mean_cost
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, tabulate, with_numbers
 from perceptory.training.driver import train_group
+from perceptory.training.epoch import start
 
 
 @dataclass
@@ -36,6 +37,13 @@ class Taken:
         with backend.precision(self.study.precision):
             train_group(g.plan, members or g.members, self.raw, waiting=waiting, finished=outcomes.update)
         return outcomes
+
+    def starting(self, place=0, group=0):
+        """A member's starting weights."""
+        g = self.groups[group]
+        with backend.precision(self.study.precision):
+            member = jax.tree.map(lambda a: a[place], g.members)
+            return np.asarray(jax.jit(lambda m: start(m, g.plan).weights)(member))
 
     def scaled(self, fold):
         """The fold's rows as its members see them, in float64: (x, t, w) of training, (x, t, w) of validation."""

