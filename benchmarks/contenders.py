@@ -92,8 +92,8 @@ def population(
     )
     table = tabulate(data, Encoder.fit(data))
     folds = study.validation.split(data.rows, seed=0)
-    raw, units = table.conditioned(np.float32)
-    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds, units)
+    raw = table.raw(np.float32)
+    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds)
     steps = epochs * -(-rows // batch) * members
 
     def run() -> float:

@@ -30,15 +30,20 @@ class Cost(Spec):
         return output
 
 
-def mean_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
-    """Mean over rows, weighted by `weight` [row]; 0 where every weight is 0. Refuses to broadcast, at trace time."""
+def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """Sum over rows of cost times `weight` [row]. Refuses to broadcast, at trace time."""
     if output.shape != target.shape or weight.shape != output.shape[:1]:
         raise InputError(
             f"a cost needs output and target of one shape and a weight a row, got {output.shape}, {target.shape}"
             f" and {weight.shape}."
         )
+    return jnp.sum(cost.per_row(output, target) * weight)
+
+
+def mean_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """Mean over rows, weighted by `weight` [row]; 0 where every weight is 0."""
     total = jnp.sum(weight)
-    return jnp.sum(cost.per_row(output, target) * weight) / jnp.where(total > 0, total, 1)
+    return total_cost(cost, output, target, weight) / jnp.where(total > 0, total, 1)
 
 
 @register

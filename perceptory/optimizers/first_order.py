@@ -1,6 +1,7 @@
-"""First-order optimizers (E21, E24, E25): specs that build Optax transformations without the learning rate.
+"""First-order optimizers (E21, E24, E25): specs that build Optax transformations.
 
-`direction()` returns the transformation of the gradient; training multiplies by minus the scheduled learning rate.
+Training passes every update the learning rate of the step, its number and the mask of weights against biases, as
+extra arguments. So no state carries a counter: in a small network's step a carried number costs like a small product.
 """
 
 from __future__ import annotations
@@ -24,13 +25,27 @@ class Optimizer(Spec):
     full_batch: ClassVar[bool] = False  # True: each step uses all rows
     learning_rate: Any
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
-        """`rate(count)` is the learning rate α at step `count`, from 0."""
+    def transformation(self) -> optax.GradientTransformation:
+        """Its update takes `rate`, α at this step; `step`, from 1; `weight_mask` [weight], 0 for biases, else 1."""
         raise NotImplementedError
 
     @property
     def label(self) -> str:
         return f"{type(self).__name__} {rate_label(self.learning_rate)}"
+
+
+def stateless(function: Any) -> optax.GradientTransformationExtraArgs:
+    """The transformation u ← function(u, w, extra arguments as a dict)."""
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        return function(updates, params, extra), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def by_rate() -> optax.GradientTransformationExtraArgs:
+    """u ← -α u."""
+    return stateless(lambda u, w, extra: -extra["rate"] * u)
 
 
 @register
@@ -40,8 +55,8 @@ class SGD(Optimizer):
 
     learning_rate: Any = traced(1e-2, check=check_rate)
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
-        return optax.scale_by_learning_rate(rate)
+    def transformation(self) -> optax.GradientTransformation:
+        return by_rate()
 
 
 @register
@@ -61,27 +76,38 @@ class Momentum(Optimizer):
     beta: float = traced(0.9, check=below_one)
     nesterov: bool = checked(False, check=flag)
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
+    def transformation(self) -> optax.GradientTransformation:
         # The rate comes first, so that a schedule changes only what enters v, as E24 has it.
-        return optax.chain(optax.scale_by_learning_rate(rate), optax.trace(self.beta, nesterov=self.nesterov))
+        return optax.chain(by_rate(), optax.trace(self.beta, nesterov=self.nesterov))
 
 
-class SecondMoment(NamedTuple):
+class Moments(NamedTuple):
+    """Running means of the gradient and of its square, [weight] each."""
+
+    s: Any
     r: Any
 
 
-def _scale_by_fourth_root(gamma: Any) -> optax.GradientTransformation:
+def scale_by_fourth_root(gamma: Any) -> optax.GradientTransformation:
     """The step as the source prints it: ∇J / √(10⁻⁶ + √r)."""
 
-    def init(params: Any) -> SecondMoment:
-        return SecondMoment(jax.tree.map(jnp.zeros_like, params))
+    def update(g: Any, r: Any, params: Any = None) -> tuple[Any, Any]:
+        r = gamma * r + (1 - gamma) * g * g
+        return g * jax.lax.rsqrt(1e-6 + jnp.sqrt(r)), r
 
-    def update(updates: Any, state: SecondMoment, params: Any = None) -> tuple[Any, SecondMoment]:
-        r = jax.tree.map(lambda r, g: gamma * r + (1 - gamma) * g * g, state.r, updates)
-        # r is a sum of squares; the slope of its square root at 0 is never taken.
-        return jax.tree.map(lambda g, r: g * jax.lax.rsqrt(1e-6 + jnp.sqrt(r)), updates, r), SecondMoment(r)
+    return optax.GradientTransformation(jnp.zeros_like, update)
 
-    return optax.GradientTransformation(init, update)
+
+def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArgs:
+    """ŝ / √(10⁻⁶ + r̂) of E25. `optax.scale_by_adam` computes the same but counts steps in its state."""
+
+    def update(g: Any, state: Moments, params: Any = None, *, step: Any, **_: Any) -> tuple[Any, Moments]:
+        s = beta * state.s + (1 - beta) * g
+        r = gamma * state.r + (1 - gamma) * g * g
+        s_hat, r_hat = s / (1 - beta**step), r / (1 - gamma**step)
+        return s_hat * jax.lax.rsqrt(1e-6 + r_hat), Moments(s, r)
+
+    return optax.GradientTransformationExtraArgs(lambda w: Moments(jnp.zeros_like(w), jnp.zeros_like(w)), update)
 
 
 @register
@@ -96,15 +122,15 @@ class RMSProp(Optimizer):
     gamma: float = traced(0.9, check=below_one)
     form: str = checked("usual", check=lambda _, value: RMSPROP_FORMS[value])
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
-        return optax.chain(RMSPROP_FORMS[self.form](self.gamma), optax.scale_by_learning_rate(rate))
+    def transformation(self) -> optax.GradientTransformation:
+        return optax.chain(RMSPROP_FORMS[self.form](self.gamma), by_rate())
 
 
 RMSPROP_FORMS: Table[Any] = Table(
     "form of RMSProp",
     {
         "usual": lambda gamma: optax.scale_by_rms(decay=gamma, eps=1e-6, eps_in_sqrt=True),
-        "fourth_root": _scale_by_fourth_root,
+        "fourth_root": scale_by_fourth_root,
     },
 )
 
@@ -121,10 +147,10 @@ class Adam(Optimizer):
     beta: float = traced(0.9, check=below_one)
     gamma: float = traced(0.999, check=below_one)
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
+    def transformation(self) -> optax.GradientTransformation:
         return optax.chain(
-            optax.scale_by_adam(b1=self.beta, b2=self.gamma, eps=0.0, eps_root=1e-6),
-            optax.scale_by_learning_rate(rate),
+            scale_by_adam(self.beta, self.gamma),
+            by_rate(),
         )
 
 
@@ -138,21 +164,12 @@ class AdamW(Optimizer):
     gamma: float = traced(0.999, check=below_one)
     decay: float = traced(1e-2, check=not_negative)
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
+    def transformation(self) -> optax.GradientTransformation:
         return optax.chain(
-            optax.scale_by_adam(b1=self.beta, b2=self.gamma, eps=0.0, eps_root=1e-6),
-            _add_decay(self.decay),
-            optax.scale_by_learning_rate(rate),
+            scale_by_adam(self.beta, self.gamma),
+            stateless(lambda u, w, extra: u + self.decay * extra["weight_mask"] * w),
+            by_rate(),
         )
-
-
-def _add_decay(decay: Any) -> optax.GradientTransformationExtraArgs:
-    """Adds decay · w for weights; the mask of weights against biases comes as an extra argument."""
-
-    def update(updates: Any, state: Any, params: Any = None, *, weight_mask: Any = 1.0, **_: Any) -> tuple[Any, Any]:
-        return jax.tree.map(lambda u, w: u + decay * weight_mask * w, updates, params), state
-
-    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
 @dataclass(frozen=True)
@@ -174,7 +191,7 @@ class Optax(Optimizer):
     def learning_rate(self) -> Any:
         return 1.0
 
-    def transformation(self, rate: Any) -> optax.GradientTransformation:
+    def transformation(self) -> optax.GradientTransformation:
         return self.chain
 
     @property

@@ -28,20 +28,30 @@ class Table:
     inputs: np.ndarray  # [row, in] float64, NaN is missing
     targets: np.ndarray  # [row, out] float64: the target's units, or 0/1 a class
     truth: np.ndarray  # what metrics take: [row, out] or [row] class index
-    weights: np.ndarray  # [row], mean 1
+    weights: np.ndarray  # [row]
     task: str
 
-    def conditioned(self, dtype: Any) -> tuple[np.ndarray, Scaling]:
-        """[row, in + out + 1] in `dtype` after one change of units a column, and that change.
+    def raw(self, dtype: Any) -> np.ndarray:
+        """[row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds off, and the row's weight.
 
-        A number such as a date in seconds would lose its digits in float32. The members' own scaling does not depend
-        on the units, so no row learns of another by this.
+        Rounded to single precision, a date in seconds would lose what tells its rows apart. Two numbers keep it, and
+        unlike a change of units they do not depend on any other row.
         """
-        units = fit_scaling(self.inputs, self.targets, scale_targets=self.task == "regression")
-        units = units._replace(in_factor=np.where(units.in_factor > 0, units.in_factor, 1.0))
-        x = (self.inputs - units.in_center) * units.in_factor
-        t = (self.targets - units.out_center) / units.out_scale
-        return np.concatenate([x, t, self.weights[:, None]], axis=1).astype(dtype), units
+        exact = np.concatenate([self.inputs, self.targets], axis=1)
+        rounded, rest = split_number(exact, dtype)
+        if not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
+            raise InputError(
+                f"the table holds numbers beyond {np.finfo(dtype).max:.1g}, more than single precision can take."
+                ' Rescale the column, or choose precision="double" (--precision double).'
+            )
+        return np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1)
+
+
+def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(number rounded to `dtype`, what is left of it): their sum is the number to twice the digits."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = exact.astype(dtype)
+        return rounded, (exact - rounded).astype(dtype)
 
 
 def tabulate(dataset: Dataset, encoder: Encoder) -> Table:
@@ -56,7 +66,7 @@ def tabulate(dataset: Dataset, encoder: Encoder) -> Table:
     weights = np.ones(len(targets)) if dataset.weights is None else np.asarray(dataset.weights, float)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return Table(encoder.transform(dataset), numbers, targets, weights / np.mean(weights), dataset.task)
+    return Table(encoder.transform(dataset), numbers, targets, weights, dataset.task)
 
 
 def folds_of(study: Study, dataset: Dataset) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
@@ -106,7 +116,6 @@ def groups_of(
     candidates: list[Candidate],
     table: Table,
     folds: list[tuple[np.ndarray, np.ndarray]],
-    units: Scaling,
     epochs: int | None = None,
 ) -> list[Group]:
     """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping."""
@@ -133,7 +142,7 @@ def groups_of(
             static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, most, most_validation,
             batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         )  # fmt: skip
-        members = _members(study, candidates, split, who, folds, scalings, units, plan, total, epochs is not None)
+        members = _members(study, candidates, split, who, folds, scalings, plan, total, epochs is not None)
         groups.append(Group(plan, members, who, size, flops))
     return groups
 
@@ -145,7 +154,6 @@ def _members(
     who: list[tuple[int, int, int]],
     folds: list[tuple[np.ndarray, np.ndarray]],
     scalings: list[Scaling],
-    units: Scaling,
     plan: Plan,
     epochs: int,
     refit: bool,
@@ -154,6 +162,9 @@ def _members(
     fold_rows = [pad_rows(a, plan.rows) for a, _ in folds]
     fold_validation = [pad_rows(b, plan.validation_rows) for _, b in folds]
     fold = np.array([f for _, f, _ in who])
+
+    def centers(s: Scaling) -> np.ndarray:
+        return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
 
     def by_fold(values: list[Any], kind: Any) -> np.ndarray:
         return np.stack([np.asarray(v, kind) for v in values])[fold]
@@ -165,10 +176,8 @@ def _members(
         count=by_fold([len(a) for a, _ in folds], np.int32),
         validation=np.stack(fold_validation)[fold],
         validation_count=by_fold([len(b) for _, b in folds], np.int32),
-        in_center=by_fold([(s.in_center - units.in_center) * units.in_factor for s in scalings], dtype),
-        in_factor=by_fold([s.in_factor / units.in_factor for s in scalings], dtype),
-        out_center=by_fold([(s.out_center - units.out_center) / units.out_scale for s in scalings], dtype),
-        out_factor=by_fold([units.out_scale / s.out_scale for s in scalings], dtype),
+        center=by_fold([centers(s) for s in scalings], dtype),
+        factor=by_fold([np.concatenate([s.in_factor, 1 / s.out_scale]) for s in scalings], dtype),
         epochs=np.full(len(who), epochs, np.int32),
         patience=np.full(len(who), 0 if refit else study.patience, np.int32),
     )

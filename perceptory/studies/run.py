@@ -106,8 +106,8 @@ def run(
     if store:
         store.begin(asked, mark, resume=resume, overwrite=overwrite)
     with backend.precision(study.precision) as dtype:
-        raw, units = table.conditioned(dtype)
-        groups = groups_of(study, candidates, table, folds, units)
+        raw = table.raw(dtype)
+        groups = groups_of(study, candidates, table, folds)
         if store and resume:
             _recall(work, store)
         _train(work, groups, raw, store, progress)
@@ -121,7 +121,7 @@ def run(
         ids = [f"c{i + 1:0{len(str(len(candidates)))}d}" for i in range(len(candidates))]
         ranking = rank(scores, work.score.direction, complexity)
         chosen = ranking.choose(study.rule, work.score.name, ids)
-        model = _final(work, chosen.index, raw, units, encoder, known, progress)
+        model = _final(work, chosen.index, raw, encoder, known)
     result = Result(
         study=asked,
         task=known.task,
@@ -306,7 +306,7 @@ def _sound(record: Record) -> bool:
     return record.status != "diverged"
 
 
-def _final(work: Work, chosen: int, raw: Any, units: Any, encoder: Encoder, known: Dataset, progress: Any) -> Model:
+def _final(work: Work, chosen: int, raw: Any, encoder: Encoder, known: Dataset) -> Model:
     study, candidate = work.study, work.candidates[chosen]
     if study.final == "folds":
         who = [w for w in sorted(work.records) if w[0] == chosen and _sound(work.records[w])]
@@ -317,7 +317,7 @@ def _final(work: Work, chosen: int, raw: Any, units: Any, encoder: Encoder, know
         rows = np.arange(len(work.table.inputs))
         fold: list[Fold] = [(rows, rows[:0])]
         best = np.mean([r.best_epoch for r in _of(work, chosen)])
-        (group,) = groups_of(study, [candidate], work.table, fold, units, epochs=max(1, round(float(best))))
+        (group,) = groups_of(study, [candidate], work.table, fold, epochs=max(1, round(float(best))))
         outcomes: dict[int, Outcome] = {}
         train_group(group.plan, group.members, raw, finished=outcomes.update)
         good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from optax import with_extra_args_support as with_extra_args
 
 from perceptory.networks.base import layout, pack, unpack
-from perceptory.objectives.costs import mean_cost
+from perceptory.objectives.costs import mean_cost, total_cost
 from perceptory.optimizers.schedules import rate_at
 from perceptory.specs import combine
 from perceptory.training.order import ROUNDS, drawn, shuffled, words
@@ -37,40 +38,30 @@ class Prepared(NamedTuple):
     w: Any  # [validation_rows]
 
 
-def scaled(member: Member, raw: jax.Array, plan: Plan) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(inputs, targets, weights) from raw rows [row, in + out + 1]; a missing input becomes the training mean."""
-    x = (raw[:, : plan.inputs] - member.in_center) * member.in_factor
-    x = jnp.where(jnp.isnan(x), 0, x)
-    t = (raw[:, plan.inputs : -1] - member.out_center) * member.out_factor
-    return x, t, raw[:, -1]
+def scaled(member: Member, raw: jax.Array, plan: Plan) -> tuple[jax.Array, jax.Array]:
+    """([row, in + out], weights [row]) of raw rows; a missing input becomes the training mean, 0."""
+    k = plan.inputs + plan.outputs
+    # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
+    x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
+    return jnp.where(jnp.isnan(x), 0, x), raw[:, -1]
 
 
 def prepare(member: Member, data: jax.Array, plan: Plan) -> Prepared:
-    """Gather and scale; data: [row, in + out + 1], inputs, targets and the row's weight."""
-    x, t, w = scaled(member, data[member.rows], plan)
+    """Gather and scale; data: [row, 2 (in + out) + 1], see `Table.raw`."""
+    x, w = scaled(member, data[member.rows], plan)
     w = w * (jnp.arange(plan.rows) < member.count)
-    table = jnp.concatenate([x, t, w[:, None]], axis=1)
+    table = jnp.concatenate([x, w[:, None]], axis=1)
     # Rows of zeros, weight included, up to whole batches: every place that an order can name is there.
     table = jnp.pad(table, ((0, plan.batches * plan.batch - plan.rows), (0, 0)))
-    x, t, w = scaled(member, data[member.validation], plan)
-    return Prepared(table, x, t, w * (jnp.arange(plan.validation_rows) < member.validation_count))
+    x, w = scaled(member, data[member.validation], plan)
+    w = w * (jnp.arange(plan.validation_rows) < member.validation_count)
+    return Prepared(table, x[:, : plan.inputs], x[:, plan.inputs :], w)
 
 
 def build(member: Member, weights: jax.Array, plan: Plan) -> Any:
     """The member's network with these weights."""
     network = combine(plan.network, member.numbers)
     return unpack(network.build(plan.inputs, plan.outputs, key=jax.random.key(0)), weights)
-
-
-def optimizer_of(member: Member, plan: Plan) -> tuple[Any, Any]:
-    """The member's Optax transformation and its learning rate by step."""
-    spec = combine(plan.optimizer, member.numbers)
-    last = jnp.maximum(member.epochs * batches_of(member, plan) - 1, 1)
-
-    def rate(count: jax.Array) -> jax.Array:
-        return rate_at(spec.learning_rate, jnp.minimum(count / last, 1))
-
-    return spec.transformation(rate), rate
 
 
 def batches_of(member: Member, plan: Plan) -> Any:
@@ -83,7 +74,7 @@ def start(member: Member, plan: Plan) -> State:
     key = jax.random.fold_in(jax.random.wrap_key_data(member.key), 0)
     network = combine(plan.network, member.numbers)
     weights = pack(network.build(plan.inputs, plan.outputs, key=key))
-    transformation, _ = optimizer_of(member, plan)
+    transformation = combine(plan.optimizer, member.numbers).transformation()
     counters = jnp.zeros(4, jnp.int32)
     return State(weights, weights, transformation.init(weights), jnp.asarray(jnp.inf, weights.dtype), counters)
 
@@ -97,44 +88,51 @@ def epoch(member: Member, prepared: Prepared, state: State, plan: Plan) -> tuple
     else:
         order, length = (drawn, member.count) if plan.replacement else (shuffled, batches)
         places = order(salts, length, plan.batches, plan.batch)
-    transformation, rate = optimizer_of(member, plan)
+    # Each batch's weights as shares of their sum, ahead of the loop: the mean cost is then one sum.
+    weight = prepared.table[:, -1].at[places].get(mode="promise_in_bounds")
+    total = jnp.sum(weight, axis=1)
+    share = weight / jnp.where(total > 0, total, 1)[:, None]
+    optimizer_spec = combine(plan.optimizer, member.numbers)
+    transformation = with_extra_args(optimizer_spec.transformation())
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
     cost = combine(plan.cost, member.numbers)
     mask = jnp.asarray(layout(plan.network, plan.inputs, plan.outputs).weight_mask(), prepared.table.dtype)
     first = state.counters[0] * batches
-
+    last = jnp.maximum(member.epochs * batches - 1, 1).astype(prepared.table.dtype)
     if plan.network.stochastic:  # epochs count from 1 here: 0 is the key of the starting weights
         noise_key = jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
 
-    def cost_of(weights: jax.Array, rows: jax.Array, key: Any) -> jax.Array:
+    def cost_of(weights: jax.Array, rows: jax.Array, share: jax.Array, key: Any) -> jax.Array:
         output = build(member, weights, plan)(rows[:, : plan.inputs], key)
-        return mean_cost(cost, output, rows[:, plan.inputs : -1], rows[:, -1])
+        return total_cost(cost, output, rows[:, plan.inputs : -1], share)
 
-    def step(carry: tuple[Any, Any], at: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
+    def step(carry: tuple[Any, Any], at: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
-        place, index = at
+        place, share, index = at
         rows = prepared.table.at[place].get(mode="promise_in_bounds")
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
-        value, gradient = jax.value_and_grad(cost_of)(weights, rows, key)
+        value, gradient = jax.value_and_grad(cost_of)(weights, rows, share, key)
         if penalty is not None:
-            gradient = gradient + penalty.gradient(weights, mask)
-        extra = {"weight_mask": mask} if hasattr(plan.optimizer, "decay") else {}
-        update, new_optimizer = transformation.update(gradient, optimizer, weights, **extra)
+            gradient = penalty.slope(gradient, weights, mask)
+        count = (first + index).astype(weights.dtype)
+        rate = rate_at(optimizer_spec.learning_rate, jnp.minimum(count / last, 1)).astype(weights.dtype)
+        update, new_optimizer = transformation.update(
+            gradient, optimizer, weights, rate=rate, step=count + 1, weight_mask=mask
+        )
         new = weights + update
-        if penalty is not None and penalty.p == 1:
-            new = penalty.proximal(new, mask, rate(first + index))
+        if penalty is not None:
+            new = penalty.settle(weights, new, gradient, mask)
         if plan.ragged:
             real = index < batches
             new, new_optimizer = jax.tree.map(
                 lambda a, b: jnp.where(real, a, b), (new, new_optimizer), (weights, optimizer)
             )
-        total = jnp.sum(rows[:, -1])
-        return (new, new_optimizer), jnp.stack([value * total, total])
+        return (new, new_optimizer), value
 
     (weights, optimizer), costs = jax.lax.scan(
-        step, (state.weights, state.optimizer), (places, jnp.arange(plan.batches, dtype=jnp.int32))
+        step, (state.weights, state.optimizer), (places, share, jnp.arange(plan.batches, dtype=jnp.int32))
     )
-    train_cost = jnp.sum(costs[:, 0]) / jnp.sum(costs[:, 1])
+    train_cost = jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
     if plan.validation_rows:
         output = build(member, weights, plan)(prepared.x)
         validation_cost = mean_cost(cost, output, prepared.t, prepared.w)

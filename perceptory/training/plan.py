@@ -55,7 +55,7 @@ class Plan:
 class Member(NamedTuple):
     """One training run's own numbers; in a population every array has a leading axis [member].
 
-    `targets` come scaled by (t - out_center) / out_scale; inputs by (x - in_center) · in_factor.
+    Inputs and targets are scaled by (x - center) · factor.
     """
 
     key: Any  # [2] uint32, made from content
@@ -64,10 +64,8 @@ class Member(NamedTuple):
     count: Any  # int32, how many of `rows` are real
     validation: Any  # [validation_rows] int32, padded with 0
     validation_count: Any
-    in_center: Any  # [in]
-    in_factor: Any  # [in]; 0 for what is constant in the training rows
-    out_center: Any  # [out]
-    out_factor: Any  # [out]
+    center: Any  # [2, in + out] rounded, and what that rounds off
+    factor: Any  # [in + out]; 0 for an input that is constant in the training rows
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
 

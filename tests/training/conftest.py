@@ -28,7 +28,6 @@ class Taken:
     folds: Any
     candidates: Any
     raw: Any
-    units: Any
     groups: Any
 
     def train(self, waiting=None, group=0, members=None):
@@ -71,9 +70,9 @@ def take_apart(study, dataset, on_all_rows=False) -> Taken:
     epochs = study.epochs if on_all_rows else None
     candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[dataset.task])]
     with backend.precision(study.precision) as dtype:
-        raw, units = table.conditioned(dtype)
-        groups = groups_of(study, candidates, table, folds, units, epochs)
-    return Taken(study, table, folds, candidates, raw, units, groups)
+        raw = table.raw(dtype)
+        groups = groups_of(study, candidates, table, folds, epochs)
+    return Taken(study, table, folds, candidates, raw, groups)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from perceptory import (
     RMSProp,
     Study,
     WeightPenalty,
-    backend,
     choice,
     read_table,
 )
@@ -88,7 +87,7 @@ def test_momentum_with_a_schedule_over_epochs_equals_numpy(apart, sums):
     np.testing.assert_allclose(outcome.train_cost, train, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("rows", "batch", "folds"), [(23, 8, 2), (31, 10, 3), (40, 16, 3), (12, 5, 4), (33, 4, 5)])
+@pytest.mark.parametrize(("rows", "batch", "folds"), [(23, 8, 2), (31, 10, 3), (33, 4, 5)])
 def test_every_row_counts_once_an_epoch(apart, sums, rows, batch, folds):
     """With steps too small to be seen the cost of an epoch is the mean over all training rows at the starting weights:
     a row left out, or counted twice, would show. The last batch is ragged, and folds differ in their length."""

@@ -80,7 +80,7 @@ def test_members_in_chunks_of_another_shape_are_the_same_to_rounding(crowd, apar
 
 def test_members_that_wait_for_a_slot(crowd, apart, sums):
     """A budget for one block only: members take the slots of those that have finished, at other times."""
-    taken, outcomes = crowd
+    _, outcomes = crowd
     small = apart(CROWD.replace(memory=1e-6), sums(41, noise=2.0))
     assert small.groups[0].plan.chunk < 64
     again = small.train()
@@ -200,7 +200,8 @@ def test_streams_come_from_content(crowd, apart, sums):
     # other candidates beside, another order of them: the keys of the same content stay
     other = apart(CROWD.replace(optimizer=SGD(choice(0.2, 0.7, 0.01))), sums(41, noise=2.0))
     by_content = {
-        (other.candidates[c], f, s): k for (c, f, s), k in zip(other.groups[0].who, other.groups[0].members.key, strict=True)
+        (other.candidates[c], f, s): k
+        for (c, f, s), k in zip(other.groups[0].who, other.groups[0].members.key, strict=True)
     }
     for (c, f, s), key in zip(taken.groups[0].who, keys, strict=True):
         if taken.candidates[c].optimizer.learning_rate in (0.2, 0.01):
@@ -226,8 +227,8 @@ def test_equal_specs_written_differently_are_one_member(apart, sums):
 def test_numbers_do_not_compile(apart, sums, compilations):
     """One program for a search over rates, strengths, momenta; none for another study of other numbers and data."""
     study = Study(
-        networks=MLP((3,), dropout=choice(0.1, 0.2)), optimizer=Adam(choice(0.01, 0.1), beta=0.8), epochs=4, batch_size=8,
-        penalty=WeightPenalty(choice(0.0, 0.1)), validation=KFold(2), test=0,
+        networks=MLP((3,), dropout=choice(0.1, 0.2)), optimizer=Adam(choice(0.01, 0.1), beta=0.8), epochs=4,
+        batch_size=8, penalty=WeightPenalty(choice(0.0, 0.1)), validation=KFold(2), test=0,
     )  # fmt: skip
     first = apart(study, sums(24))
     assert len(first.groups) == 1
