@@ -78,7 +78,7 @@ def test_jitted_gradients_equal_eager_ones(name, spec):
             net = unpack(spec.build(4, outputs, key=jax.random.key(0)), w)
             return mean_cost(cost, net(x), jnp.asarray(t, jnp.float32), row_weight)
 
-        return jax.grad(value)(weights) + WeightPenalty(0.1, p=1.5).gradient(weights, mask)
+        return WeightPenalty(0.1, p=1.5).slope(jax.grad(value)(weights), weights, mask)
 
     with jax.disable_jit():
         eager = np.stack([gradient(w) for w in members])
@@ -159,7 +159,7 @@ def test_environment_names_versions_and_devices():
 
 def in_a_process(code, **environment):
     env = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "PERCEPTORY_CACHE")}
-    code = "import json, jax\nfrom perceptory import backend\n" + code
+    code = "from perceptory import backend\nimport json, jax\n" + code
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=env | environment, capture_output=True, text=True, check=False
     )

@@ -19,6 +19,7 @@ from perceptory.networks import mlp  # noqa: F401  (enters its specs into the ta
 from perceptory.networks.base import Network, layout
 from perceptory.objectives.costs import Cost
 from perceptory.results.model import Model
+from perceptory.selection.metrics import TASKS
 from perceptory.specs import from_json, to_json
 
 FORMAT = 1
@@ -108,7 +109,7 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         tensors = from_bytes(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError("this is not a model file of perceptory, or it is damaged. Take another copy.") from None
-    if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+    if not isinstance(description, dict) or type(description.get("format")) is not int or description["format"] < 1:
         raise InputError("the description has no format number. Take another copy.")
     if description["format"] > FORMAT:
         raise InputError(
@@ -127,23 +128,23 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model
     if not isinstance(network, Network) or not isinstance(cost, Cost):
         raise InputError("the description names no network or no cost. Take another copy.")
     encoder = Encoder.from_json(description["encoder"])
-    inputs, outputs = len(encoder.feature_names), description["outputs"]
-    members = len(tensors["weights"])
+    targets, classes, outputs = _check(description, cost, encoder)
+    inputs, members = len(encoder.feature_names), len(tensors["weights"])
     expected = {
-        "weights": (members, layout(network, inputs, outputs).size),
+        "weights": (max(members, 1), layout(network, inputs, outputs).size),
         "in_center": (members, inputs),
         "in_factor": (members, inputs),
         "out_center": (members, outputs),
         "out_scale": (members, outputs),
     }
     for name, shape in expected.items():
-        if tensors[name].shape != shape or not np.all(np.isfinite(tensors[name])):
-            raise InputError(f"{name} should be finite numbers of shape {shape}, got {tensors[name].shape}.")
-    classes = description["classes"]
+        found = tensors[name]
+        if found.shape != shape or found.dtype.kind != "f" or not np.all(np.isfinite(found)):
+            raise InputError(f"{name} should be finite numbers of shape {shape}, got {found.dtype} {found.shape}.")
     return Model(
         task=description["task"],
-        targets=tuple(description["targets"]),
-        classes=None if classes is None else np.asarray(classes),
+        targets=targets,
+        classes=classes,
         encoder=encoder,
         network=network,
         cost=cost,
@@ -152,3 +153,24 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model
         facts=description["facts"],
         **tensors,
     )
+
+
+def _check(description: dict[str, Any], cost: Cost, encoder: Encoder) -> tuple[tuple[str, ...], np.ndarray | None, int]:
+    """Targets, classes and number of outputs, where the parts of the description fit together; else `InputError`."""
+    task, targets, classes = (description[name] for name in ("task", "targets", "classes"))
+    if task not in TASKS or task not in cost.tasks:
+        raise InputError(f"the task {task!r} is unknown or does not suit the cost. Take another copy.")
+    if not isinstance(targets, list) or tuple(targets) != encoder.target_names or not targets:
+        raise InputError("the names of the targets do not fit the table description. Take another copy.")
+    if task == "regression":
+        fits, outputs = classes is None, len(targets)
+    else:
+        kinds = {type(c) for c in classes} if isinstance(classes, list) else set()
+        fits = len(kinds) == 1 and kinds <= {str, int, float, bool} and len(set(classes)) == len(classes) > 1
+        outputs = len(classes) if fits and task == "multiclass" else 1
+        fits = fits and len(targets) == 1 and (task == "multiclass" or len(classes) == 2)
+    if not fits or type(description["outputs"]) is not int or description["outputs"] != outputs:
+        raise InputError("the classes or the number of outputs do not fit the task. Take another copy.")
+    if description["precision"] not in ("single", "double") or not isinstance(description["facts"], dict):
+        raise InputError("the precision or the facts are not what they should be. Take another copy.")
+    return tuple(targets), None if classes is None else np.asarray(classes), outputs

@@ -75,7 +75,8 @@ class RunFolder:
         asked = {"format": FORMAT, "fingerprint": fingerprint, "study": study}
         if resume and (self.path / MARK).is_file():
             with contextlib.suppress(ValueError):
-                if json.loads((self.path / MARK).read_bytes()).get("fingerprint") == fingerprint:
+                before = json.loads((self.path / MARK).read_bytes())
+                if isinstance(before, dict) and before.get("fingerprint") == fingerprint:
                     return
             raise InputError(
                 f"the run in {self.path} asked something else or of other data, so its parts cannot be used."
@@ -240,16 +241,17 @@ def load_result(folder: str | Path) -> Result:
             members=members,
             predictions=_read_predictions(path / "predictions.csv", data),
             folder=str(path),
-            tested=data["test"],
-            **{k: data[k] for k in ("task", "targets", "classes", "score", "best", "rule", "train", "validation",
-                                    "data", "environment", "seconds")},
+            train=_metrics(data["train"]),
+            validation=_metrics(data["validation"]),
+            tested=_metrics(data["test"]),
+            **{k: data[k] for k in ("task", "targets", "classes", "score", "best", "rule", "data", "environment",
+                                    "seconds")},
         )  # fmt: skip
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(
-            f"the run folder {path} is damaged ({type(error).__name__}: {error}). Run fit again."
-        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"the run folder {path} is damaged ({what}). Run fit again.") from None
     return result
 
 
@@ -262,15 +264,32 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _metrics(found: Any) -> Any:
+    """null means nan among metrics too, in lists of several targets as well; None stays None."""
+    if found is None:
+        return None
+
+    def number(value: Any) -> Any:
+        return [number(v) for v in value] if isinstance(value, list) else math.nan if value is None else value
+
+    return {name: number(value) for name, value in found.items()}
+
+
 def _read_predictions(path: Path, data: dict[str, Any]) -> Predictions:
     import polars as pl
 
-    frame = pl.read_csv(path, infer_schema_length=None)
+    # As text: what a class is called ("01", "true") must not be taken for a number.
+    frame = pl.read_csv(path, infer_schema=False)
     columns = frame.columns
     outputs = len(data["classes"] or data["targets"])
-    row, part = frame["row"].to_numpy(), frame["part"].to_numpy()
-    output = frame.select(columns[-outputs:]).to_numpy().astype(float)
+
+    def numbers(names: list[str]) -> np.ndarray:
+        return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+
+    row = frame["row"].cast(pl.Int64).to_numpy()
+    part = np.array(frame["part"].to_list(), dtype=str)
+    output = numbers(columns[-outputs:])
     if data["classes"] is not None:
         place = {str(c): i for i, c in enumerate(data["classes"])}
-        return Predictions(row, part, np.array([place[str(v)] for v in frame[columns[2]].to_list()], int), output)
-    return Predictions(row, part, frame.select(columns[2:-outputs]).to_numpy().astype(float), output)
+        return Predictions(row, part, np.array([place[v or ""] for v in frame[columns[2]].to_list()], int), output)
+    return Predictions(row, part, numbers(columns[2:-outputs]), output)

@@ -90,8 +90,17 @@ def batch_size(candidate: Candidate, rows: int) -> int:
 
 def member_key(study: Study, candidate: Candidate, fold: int, seed: int) -> np.ndarray:
     """[2] uint32 from the content of the member: its place among others does not matter."""
-    text = json.dumps([study.seed, to_json(candidate, strict=False), fold, seed], sort_keys=True)
+    text = json.dumps([study.seed, _one_way(to_json(candidate, strict=False)), fold, seed], sort_keys=True)
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), np.uint32)
+
+
+def _one_way(data: Any) -> Any:
+    """Equal numbers written in one way: 2.0 as 2."""
+    if isinstance(data, dict):
+        return {k: _one_way(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_one_way(v) for v in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 @dataclass

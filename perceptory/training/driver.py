@@ -17,6 +17,8 @@ from perceptory.training.epoch import FINISHED, RUNNING, STATUS
 from perceptory.training.plan import Member, Plan, chunk_devices
 from perceptory.training.population import empty_state, program
 
+EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
+
 
 @dataclass
 class Outcome:
@@ -49,7 +51,7 @@ def train_group(
     run, spread, whole = program(plan)
     data = jax.device_put(data, whole)
     queue = list(range(len(members.count)) if waiting is None else waiting)[::-1]
-    slots = np.full(plan.chunk, -1)
+    slots = np.full(plan.chunk, EMPTY)
     state: Any = None
     host: Any = None
     costs: dict[int, list[np.ndarray]] = {}
@@ -62,9 +64,9 @@ def train_group(
         new = [queue.pop() for _ in range(min(len(queue), plan.chunk - len(alive)))]
         if not len(alive) and not new:
             return
-        if state is None or new or len(alive) < np.count_nonzero(slots >= -1):
+        if state is None or new or np.any(slots == FREED):
             places = order[: len(alive) + len(new)]
-            slots = np.full(plan.chunk, -1)
+            slots = np.full(plan.chunk, EMPTY)
             slots[places] = np.concatenate([alive, np.asarray(new, int)]).astype(int)
             fresh = np.zeros(plan.chunk, bool)
             fresh[places[len(alive) :]] = True
@@ -112,7 +114,7 @@ def train_group(
                     output[slot, :count].copy(),
                     output[slot, plan.rows : plan.rows + validation].copy(),
                 )
-            slots[ended] = -2  # freed: the next round packs
+            slots[ended] = FREED
             finished(outcomes)
         if progress:
             progress(epochs)

@@ -91,8 +91,8 @@ def test_the_mean_of_probabilities_decides_not_the_vote():
 
 def test_dropout_scales_in_use():
     model = by_hand(
-        network=MLP((1,), "linear", dropout=0.25), weights=np.array([[2.0, 0.0, 0.0, 1.0, 0.0]]), in_center=np.zeros((1, 2)),
-        in_factor=np.ones((1, 2)), out_center=np.zeros((1, 1)), out_scale=np.ones((1, 1)),
+        network=MLP((1,), "linear", dropout=0.25), weights=np.array([[2.0, 0.0, 0.0, 1.0, 0.0]]),
+        in_center=np.zeros((1, 2)), in_factor=np.ones((1, 2)), out_center=np.zeros((1, 1)), out_scale=np.ones((1, 1)),
     )  # fmt: skip
     np.testing.assert_allclose(model.predict({"a": [4.0], "b": [9.0]}), [6.0])  # 2 · 4 · (1 - ¼)
 
