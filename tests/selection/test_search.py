@@ -21,7 +21,7 @@ from perceptory.specs import Search, Spec, from_json, positive, to_json, traced
 
 @dataclass(frozen=True)
 class Opt(Spec):
-    rate: Any = traced(0.1, check=positive)  # noqa: RUF009
+    rate: Any = traced(0.1, check=positive)
     name: str = "opt"
 
 
