@@ -55,7 +55,7 @@ def test_sum_of_two_to_the_28_is_exact():
 
 def gradient_cases():
     for cost in COSTS:
-        for hidden in [(), (5,), (4, 3)]:
+        for hidden in [(), (4, 3)]:
             yield cost, MLP(hidden)
     for activation in ACTIVATIONS:
         yield "squared", MLP((4,), activation=activation)
@@ -71,7 +71,7 @@ def test_jitted_gradients_equal_eager_ones(name, spec):
     t = classes[:, :1] if name == "sigmoid" else classes if name == "softmax" else random.normal(size=(7, 3))
     where = layout(spec, 4, outputs)
     mask = where.weight_mask().astype(np.float32)
-    members = random.normal(size=(3, where.size)).astype(np.float32) * 0.7
+    members = random.normal(size=(2, where.size)).astype(np.float32) * 0.7
 
     def gradient(weights):
         def value(w):

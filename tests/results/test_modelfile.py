@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save as to_bytes
 
-from perceptory import Adam, KFold, Model, Study, read_table
+from perceptory import GradientDescent, KFold, Model, Study, read_table
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
@@ -28,7 +28,7 @@ def model_of(classes=False, **changes):
         "gap": [None if i % 5 == 0 else i / 7 for i in range(30)],
     }
     target = [("yes" if i % 3 else "no") for i in range(30)] if classes else random.normal(size=30)
-    study = Study(networks=MLP((3,)), optimizer=Adam(0.05), epochs=2, validation=KFold(2), test=0, **changes)
+    study = Study(networks=MLP((3,)), optimizer=GradientDescent(0.1), epochs=2, validation=KFold(2), test=0, **changes)
     data = read_table(columns | {"y": target}, "y")
     return study.run(data).model, data
 
@@ -58,7 +58,7 @@ def test_the_same_bits_come_back(saved):
     assert Model.load(str(path)).facts == model.facts
 
 
-@pytest.mark.parametrize("changes", [{"precision": "double"}, {"final": "refit", "classes": True}])
+@pytest.mark.parametrize("changes", [{"precision": "double", "classes": True}])
 def test_other_kinds_of_models(changes, tmp_path):
     model, data = model_of(**changes)
     model.save(tmp_path / "m.safetensors")
@@ -67,11 +67,13 @@ def test_other_kinds_of_models(changes, tmp_path):
     assert np.array_equal(loaded.predict(data), model.predict(data))
 
 
-@pytest.mark.parametrize("labels", [[3, 7], [True, False], [0.5, 1.5], ["a", "b"]])
+@pytest.mark.parametrize("labels", [[3, 7], [True, False], ["a", "b"]])
 def test_labels_keep_their_type(labels, tmp_path):
     x = np.random.default_rng(0).normal(size=(24, 1))
     data = read_table(x, np.array(labels)[(x[:, 0] > 0).astype(int)], task="classification")
-    model = Study(networks=MLP(()), epochs=1, validation=KFold(2), test=0).run(data).model
+    model = (
+        Study(networks=MLP(()), optimizer=GradientDescent(0.1), epochs=1, validation=KFold(2), test=0).run(data).model
+    )
     model.save(tmp_path / "m.safetensors")
     loaded = Model.load(tmp_path / "m.safetensors")
     assert loaded.classes.dtype == model.classes.dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class Taken:
     candidates: Any
     raw: Any
     groups: Any
+    starts: dict = dataclasses.field(default_factory=dict)
 
     def train(self, waiting=None, group=0, members=None):
         outcomes = {}
@@ -40,9 +42,10 @@ class Taken:
     def starting(self, place=0, group=0):
         """A member's starting weights."""
         g = self.groups[group]
-        with backend.precision(self.study.precision):
-            member = jax.tree.map(lambda a: a[place], g.members)
-            return np.asarray(jax.jit(lambda m: start(m, g.plan).weights)(member))
+        if group not in self.starts:
+            with backend.precision(self.study.precision):
+                self.starts[group] = np.asarray(jax.jit(jax.vmap(lambda m: start(m, g.plan).weights))(g.members))
+        return self.starts[group][place]
 
     def scaled(self, fold):
         """The fold's rows as its members see them, in float64: (x, t, w) of training, (x, t, w) of validation."""

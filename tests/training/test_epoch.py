@@ -149,8 +149,7 @@ def test_rows_drawn_with_replacement(apart, sums):
 # --- penalties ---------------------------------------------------------------------------------------------------
 
 
-LASSO = [GradientDescent(0.3), Momentum(0.05), Adam(0.01), AdamW(Cosine(0.05), decay=0.0), RMSProp(Cosine(0.02)),
-         Optax(optax.adam(0.01))]  # fmt: skip
+LASSO = [GradientDescent(0.3), Momentum(0.05), Adam(0.01), RMSProp(Cosine(0.02)), Optax(optax.adam(0.01))]
 
 
 @pytest.mark.parametrize("optimizer", LASSO, ids=lambda o: o.label)
