@@ -72,6 +72,8 @@ def population(
 ) -> Step:
     """A study's training with everything on: early stopping, validation each epoch, fold scaling, history."""
     from perceptory.data import Encoder
+
+    pt.backend.prepare()
     from perceptory.objectives.costs import SquaredError
     from perceptory.studies.prepare import groups_of, tabulate
     from perceptory.training.driver import train_group

@@ -16,6 +16,7 @@ from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
 from perceptory.registry import Table
 from perceptory.results.result import Result
 from perceptory.selection import search
+from perceptory.selection.metrics import SCORES
 from perceptory.selection.plan import Plan as ValidationPlan
 from perceptory.selection.validation import Splitter
 from perceptory.specs import Search, Spec, checked, count, positive, register
@@ -109,6 +110,8 @@ class Study(Spec):
         _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
+        if self.score is not None:
+            SCORES[self.score]  # raises for an unknown one
         if self.validation is not None and not isinstance(self.validation, ValidationPlan):
             object.__setattr__(self, "validation", Splitter(self.validation))  # a scikit-learn splitter, or an error
         if self.batch_size is not None and not isinstance(self.batch_size, Search):
@@ -158,7 +161,11 @@ class Study(Spec):
 def _kind(name: str, value: Any, kind: type, example: str, *, optional: bool = False) -> None:
     if (optional and value is None) or isinstance(value, kind | Search):
         return
-    raise InputError(f"{name} needs a {kind.__name__}, got {value!r}. Example: {example}")
+    raise InputError(f"{name} needs {_article(kind.__name__)}, got {value!r}. Example: {example}")
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
 
 
 def expand_each(templates: tuple[Candidate, ...], samples: int | None, seed: int) -> list[Candidate]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from perceptory import backend
 from perceptory.networks.base import Network, layout
 from perceptory.objectives.costs import Cost
 from perceptory.objectives.penalties import WeightPenalty
@@ -95,6 +96,7 @@ def chunking(members: int, bytes_each: int, budget: int) -> tuple[int, int]:
 
 def chunk_devices(blocks: int) -> list[Any]:
     """The local devices that share a chunk: as many as divide its blocks."""
+    backend.prepare()  # before JAX starts: it makes one CPU device a core
     devices = jax.local_devices()
     return devices[: max(d for d in range(1, len(devices) + 1) if blocks % d == 0)]
 
