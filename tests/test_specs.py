@@ -283,7 +283,7 @@ def test_search_values_placeholders_and_tracers_pass_the_checks():
         (lambda: Study(networks=[]), r"networks needs at least one network, got \(\)\. Example: networks=\[MLP"),
         (lambda: Study(networks="MLP"), r"networks needs at least one network, got 'MLP'\. Example"),
         (lambda: Study(networks=[3]), r"networks needs a Network, got 3\. Example: MLP\(\(32, 32\)\)"),
-        (lambda: Study(optimizer=0.1), r"optimizer needs a Optimizer, got 0\.1\. Example: Adam\(1e-2\)"),
+        (lambda: Study(optimizer=0.1), r"optimizer needs an Optimizer, got 0\.1\. Example: Adam\(1e-2\)"),
         (lambda: Study(optimizer="adm"), r"unknown optimizer 'adm'\. Did you mean 'adam'\?"),
         (lambda: Study(cost="mse"), "unknown cost 'mse'"),
         (lambda: Study(penalty=0.1), r"penalty needs a WeightPenalty, got 0\.1\. Example: WeightPenalty\(1e-4\)"),

@@ -70,13 +70,13 @@ def test_killed_and_resumed_gives_the_same_bits(tmp_path):
         time.sleep(0.005)
     again.send_signal(signal.SIGINT)
     _, said = again.communicate()
-    assert again.returncode == 130
-    command = " ".join(["fit data.csv --target y", *STUDY, "--out killed --resume"])
-    assert said == f"perceptory: stopped. What is trained is kept; go on with: perceptory {command}\n"
-
-    last = start(tmp_path, "--out", "killed", "--resume", "--quiet")
-    assert last.communicate() == ("", "")
-    assert last.returncode == 0
+    if not (run / "result.json").exists():  # on a busy machine the signal may come when all is done
+        assert again.returncode == 130
+        command = " ".join(["fit data.csv --target y", *STUDY, "--out killed --resume"])
+        assert said == f"perceptory: stopped. What is trained is kept; go on with: perceptory {command}\n"
+        last = start(tmp_path, "--out", "killed", "--resume", "--quiet")
+        assert last.communicate() == ("", "")
+        assert last.returncode == 0
     assert scores(run) == scores(whole)
     one, two = load_file(run / "model.safetensors"), load_file(whole / "model.safetensors")
     assert one.keys() == two.keys()
