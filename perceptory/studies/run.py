@@ -36,6 +36,7 @@ from perceptory.studies.prepare import (
 )
 from perceptory.studies.study import Candidate, Study
 from perceptory.training.driver import Outcome, train_group
+from perceptory.training.scaling import Scaling
 
 Fold = tuple[np.ndarray, np.ndarray]
 Who = tuple[int, int, int]
@@ -67,6 +68,7 @@ class Work:
     folds: list[Fold]
     candidates: list[Candidate]
     score: Any
+    scalings: list[Scaling]  # one a fold
     records: dict[Who, Record] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
 
@@ -100,7 +102,7 @@ def run(
     for candidate in candidates:
         check_task(candidate.cost, known.task)
     plan, folds = folds_of(study, known)
-    work = Work(study, table, folds, candidates, score_for(known.task, study.score))
+    work = Work(study, table, folds, candidates, score_for(known.task, study.score), scalings_of(table, folds))
     asked = to_json(study, strict=False) | {"validation": plan_json(plan)}
     mark = fingerprint(study, table, folds)
     if store:
@@ -246,7 +248,7 @@ def _judge(work: Work, who: Who, outcome: Outcome) -> Record:
     train_rows, validation_rows = work.folds[who[1]]
     train_output, output = outcome.train_output.astype(float), outcome.validation_output.astype(float)
     if work.table.task == "regression":
-        scaling = scalings_of(work.table, [work.folds[who[1]]])[0]
+        scaling = work.scalings[who[1]]
         train_output = train_output * scaling.out_scale + scaling.out_center
         output = output * scaling.out_scale + scaling.out_center
     truth, weights = work.table.truth, work.table.weights
@@ -310,9 +312,8 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Encoder, known: Dataset) 
     study, candidate = work.study, work.candidates[chosen]
     if study.final == "folds":
         who = [w for w in sorted(work.records) if w[0] == chosen and _sound(work.records[w])]
-        scalings = scalings_of(work.table, work.folds)
         weights = np.stack([work.records[w].weights for w in who])
-        picked = [scalings[f] for _, f, _ in who]
+        picked = [work.scalings[f] for _, f, _ in who]
     else:
         rows = np.arange(len(work.table.inputs))
         fold: list[Fold] = [(rows, rows[:0])]
