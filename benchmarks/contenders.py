@@ -75,7 +75,8 @@ def population(
 
     pt.backend.prepare()
     from perceptory.objectives.costs import SquaredError
-    from perceptory.studies.prepare import groups_of, tabulate
+    from perceptory.studies.prepare import groups_of
+    from perceptory.studies.tabulate import tabulate
     from perceptory.training.driver import train_group
 
     random = np.random.default_rng(0)

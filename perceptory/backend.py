@@ -129,3 +129,10 @@ def environment() -> dict[str, Any]:
 
 
 guard(version("jaxlib"), started=_started())
+
+
+def native() -> bool:
+    """Whether convolution and recurrence take the library's own path: everywhere but on a CPU, where it is slow."""
+    import jax
+
+    return jax.default_backend() != "cpu"

@@ -69,13 +69,13 @@ def test_jitted_gradients_equal_eager_ones(name, spec):
     x, row_weight = random.normal(size=(7, 4)).astype(np.float32), np.array([1, 1, 0.5, 2, 1, 0, 1], np.float32)
     classes = np.eye(3, dtype=np.float32)[random.integers(0, 3, 7)]
     t = classes[:, :1] if name == "sigmoid" else classes if name == "softmax" else random.normal(size=(7, 3))
-    where = layout(spec, 4, outputs)
+    where = layout(spec, (4,), (outputs,))
     mask = where.weight_mask().astype(np.float32)
     members = random.normal(size=(2, where.size)).astype(np.float32) * 0.7
 
     def gradient(weights):
         def value(w):
-            net = unpack(spec.build(4, outputs, key=jax.random.key(0)), w)
+            net = unpack(spec.build((4,), (outputs,), key=jax.random.key(0)), w)
             return mean_cost(cost, net(x), jnp.asarray(t, jnp.float32), row_weight)
 
         return WeightPenalty(0.1, p=1.5).slope(jax.grad(value)(weights), weights, mask)

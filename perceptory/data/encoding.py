@@ -54,6 +54,11 @@ class Encoder:
         """Names of the features [in], in their order."""
         return tuple(name for plan in self.columns for name in plan.features)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row's features: (in,)."""
+        return (len(self.feature_names),)
+
     def transform(self, source: Any) -> np.ndarray:
         """Inputs [row, in] float64 of a file, data frame, array, `Table` or `Dataset`.
 

@@ -1,8 +1,13 @@
-"""Layers: Equinox modules that take `[batch, ...]` and an optional key. A key means training, none means use."""
+"""Layers: Equinox modules that take `[batch, ...]` and an optional key. A key means training, none means use.
+
+A layer that needs more than its input names it in `takes`: "weights" [batch] are the rows' shares of the cost (0 for
+padding), "lengths" [batch] int32 the rows' own numbers of time steps. `Sequential` and `Skip` hand them on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,6 +18,11 @@ class Fixed(eqx.Module):
     """Holds an array that is part of a module but never trained, such as a rate or a fixed center."""
 
     value: jax.Array
+
+
+def number(value: Any) -> Fixed:
+    """A number of a spec (a float or a tracer) as a part of a module that is never trained."""
+    return Fixed(jnp.asarray(value, jnp.result_type(float)))
 
 
 class Dense(eqx.Module):
@@ -26,6 +36,24 @@ class Dense(eqx.Module):
         return self.activation(x @ self.weight + self.bias)
 
 
+class Activate(eqx.Module):
+    """σ alone, where something stands between a layer's weighted sums and its activation."""
+
+    activation: Callable = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        return self.activation(x)
+
+
+class Reshape(eqx.Module):
+    """[batch, ...] to [batch, *shape]."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        return x.reshape(x.shape[0], *self.shape)
+
+
 class Dropout(eqx.Module):
     """In training a unit is dropped with probability p; in use all are kept and multiplied by 1 - p.
 
@@ -35,7 +63,7 @@ class Dropout(eqx.Module):
     rate: Fixed
 
     def __init__(self, rate: jax.Array | float):
-        self.rate = Fixed(jnp.asarray(rate, jnp.result_type(float)))
+        self.rate = number(rate)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         keep = 1 - self.rate.value
@@ -44,12 +72,50 @@ class Dropout(eqx.Module):
         return jnp.where(jax.random.uniform(key, x.shape) < keep, x, 0)
 
 
-class Chain(eqx.Module):
-    """Layers one after the other. A key is split among those that draw random numbers."""
+def call(layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None) -> jax.Array:
+    """Call a layer with what it takes."""
+    offered = {"weights": weights, "lengths": lengths}
+    taken = {name: offered[name] for name in getattr(layer, "takes", ()) if offered[name] is not None}
+    return layer(x, key, **taken)
+
+
+class Sequential(eqx.Module):
+    """Layers one after the other. A key is split among them."""
 
     layers: tuple[eqx.Module, ...]
+    takes: ClassVar[tuple[str, ...]] = ("weights", "lengths")
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, key: jax.Array | None = None, weights: Any = None, lengths: Any = None
+    ) -> jax.Array:
         for i, layer in enumerate(self.layers):
-            x = layer(x, None if key is None else jax.random.fold_in(key, i))  # type: ignore[operator]
+            x = call(layer, x, None if key is None else jax.random.fold_in(key, i), weights, lengths)
         return x
+
+    def calibrate(self, x: jax.Array, w: jax.Array) -> Sequential:
+        """The same layers, their stored statistics taken from rows x [row, ...] of weight w [row], in turn."""
+        layers = []
+        for layer in self.layers:
+            if hasattr(layer, "calibrate"):
+                layer = layer.calibrate(x, w)
+            layers.append(layer)
+            x = call(layer, x, None, w)
+        return Sequential(tuple(layers))
+
+
+class Skip(eqx.Module):
+    """x + f(x): a residual connection around f, which keeps the shape (He et al. 2016)."""
+
+    inner: Sequential
+    takes: ClassVar[tuple[str, ...]] = ("weights", "lengths")
+
+    def __call__(
+        self, x: jax.Array, key: jax.Array | None = None, weights: Any = None, lengths: Any = None
+    ) -> jax.Array:
+        return x + call(self.inner, x, key, weights, lengths)
+
+    def calibrate(self, x: jax.Array, w: jax.Array) -> Skip:
+        return Skip(self.inner.calibrate(x, w))
+
+
+Chain = Sequential  # the name that modules used before the spec `Chain` had it

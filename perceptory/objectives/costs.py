@@ -17,12 +17,12 @@ from perceptory.specs import Spec, register
 
 
 class Cost(Spec):
-    """Base of costs. `tasks` names the tasks that it suits; all methods take [row, out] arrays."""
+    """Base of costs. `tasks` names the tasks that it suits; all methods take [row, out] arrays, or [row, time, out]."""
 
     tasks: ClassVar[tuple[str, ...]] = ()
 
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """[row] costs. output, target: [row, out] of equal shape."""
+        """[row] (or [row, time]) costs. output, target: [..., out] of equal shape."""
         raise NotImplementedError
 
     def link(self, output: jax.Array) -> jax.Array:
@@ -31,8 +31,8 @@ class Cost(Spec):
 
 
 def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
-    """Sum over rows of cost times `weight` [row]. Refuses to broadcast, at trace time."""
-    if output.shape != target.shape or weight.shape != output.shape[:1]:
+    """Sum over rows (and steps) of cost times `weight` [row] or [row, time]. Refuses to broadcast, at trace time."""
+    if output.shape != target.shape or weight.shape != output.shape[:-1]:
         raise InputError(
             f"a cost needs output and target of one shape and a weight a row, got {output.shape}, {target.shape}"
             f" and {weight.shape}."

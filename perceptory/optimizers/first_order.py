@@ -7,6 +7,7 @@ extra arguments. So no state carries a counter: in a small network's step a carr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -26,7 +27,8 @@ class Optimizer(Spec):
     learning_rate: Any
 
     def transformation(self) -> optax.GradientTransformation:
-        """Its update takes `rate`, α at this step; `step`, from 1; `weight_mask` [weight], 0 for biases, else 1."""
+        """Its update takes `rate`, α at this step; `step`, from 1; `weight_mask`, of the weights' structure: 0 for
+        biases, else 1. Weights come as a tuple of arrays."""
         raise NotImplementedError
 
     @property
@@ -45,7 +47,12 @@ def stateless(function: Any) -> optax.GradientTransformationExtraArgs:
 
 def by_rate() -> optax.GradientTransformationExtraArgs:
     """u ← -α u."""
-    return stateless(lambda u, w, extra: -extra["rate"] * u)
+    return stateless(lambda u, w, extra: jax.tree.map(lambda u: -extra["rate"] * u, u))
+
+
+def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
+    """u ← u + λ w for weights; biases are left out."""
+    return stateless(lambda u, w, extra: jax.tree.map(lambda u, w, m: u + decay * m * w, u, w, extra["weight_mask"]))
 
 
 @register
@@ -82,7 +89,7 @@ class Momentum(Optimizer):
 
 
 class Moments(NamedTuple):
-    """Running means of the gradient and of its square, [weight] each."""
+    """Running means of the gradient and of its square."""
 
     s: Any
     r: Any
@@ -92,22 +99,29 @@ def scale_by_fourth_root(gamma: Any) -> optax.GradientTransformation:
     """The step as the source prints it: ∇J / √(10⁻⁶ + √r)."""
 
     def update(g: Any, r: Any, params: Any = None) -> tuple[Any, Any]:
-        r = gamma * r + (1 - gamma) * g * g
-        return g * jax.lax.rsqrt(1e-6 + jnp.sqrt(r)), r
+        r = jax.tree.map(lambda g, r: gamma * r + (1 - gamma) * g * g, g, r)
+        return jax.tree.map(lambda g, r: g * jax.lax.rsqrt(1e-6 + jnp.sqrt(r)), g, r), r
 
-    return optax.GradientTransformation(jnp.zeros_like, update)
+    return optax.GradientTransformation(partial(jax.tree.map, jnp.zeros_like), update)
 
 
 def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArgs:
     """ŝ / √(10⁻⁶ + r̂) of E25. `optax.scale_by_adam` computes the same but counts steps in its state."""
 
-    def update(g: Any, state: Moments, params: Any = None, *, step: Any, **_: Any) -> tuple[Any, Moments]:
-        s = beta * state.s + (1 - beta) * g
-        r = gamma * state.r + (1 - gamma) * g * g
-        s_hat, r_hat = s / (1 - beta**step), r / (1 - gamma**step)
-        return s_hat * jax.lax.rsqrt(1e-6 + r_hat), Moments(s, r)
+    def start(w: Any) -> Moments:
+        return Moments(jax.tree.map(jnp.zeros_like, w), jax.tree.map(jnp.zeros_like, w))
 
-    return optax.GradientTransformationExtraArgs(lambda w: Moments(jnp.zeros_like(w), jnp.zeros_like(w)), update)
+    def update(g: Any, state: Moments, params: Any = None, *, step: Any, **_: Any) -> tuple[Any, Moments]:
+        s = jax.tree.map(lambda g, s: beta * s + (1 - beta) * g, g, state.s)
+        r = jax.tree.map(lambda g, r: gamma * r + (1 - gamma) * g * g, g, state.r)
+
+        def direction(s: Any, r: Any) -> Any:
+            s_hat, r_hat = s / (1 - beta**step), r / (1 - gamma**step)
+            return s_hat * jax.lax.rsqrt(1e-6 + r_hat)
+
+        return jax.tree.map(direction, s, r), Moments(s, r)
+
+    return optax.GradientTransformationExtraArgs(start, update)
 
 
 @register
@@ -167,7 +181,7 @@ class AdamW(Optimizer):
     def transformation(self) -> optax.GradientTransformation:
         return optax.chain(
             scale_by_adam(self.beta, self.gamma),
-            stateless(lambda u, w, extra: u + self.decay * extra["weight_mask"] * w),
+            decayed(self.decay),
             by_rate(),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data.encoding import Encoder
+from perceptory.data import Encoder
 from perceptory.errors import InputError
 
 ROWS_AT_ONCE = 8192
@@ -25,10 +25,10 @@ class Model:
     task: str
     targets: tuple[str, ...]
     classes: np.ndarray | None  # the labels as the user gave them
-    encoder: Encoder
+    encoder: Any  # `Encoder` of a table, `ArrayEncoder` of series and images
     network: Any
     cost: Any
-    outputs: int
+    outputs: tuple[int, ...]  # (out,), or (time, out) for one output a step
     weights: np.ndarray
     in_center: np.ndarray
     in_factor: np.ndarray
@@ -45,43 +45,61 @@ class Model:
         return f"Model({self.task}, {len(self)} x {label}, target {', '.join(self.targets)})"
 
     def members(self, table: Any) -> np.ndarray:
-        """Predictions of each network: [member, row, out] numbers, or [member, row, class] probabilities."""
-        return self.members_of(self.encoder.transform(table))
+        """Predictions of each network: [member, row, out] numbers, or [member, row, class] probabilities.
 
-    def members_of(self, inputs: np.ndarray) -> np.ndarray:
-        """As `members`, from encoded inputs [row, in] (NaN is missing)."""
-        if inputs.ndim != 2 or inputs.shape[1] != self.in_center.shape[1]:
+        Of series with a target a step: [member, row, time, out], for any number of steps.
+        """
+        if isinstance(self.encoder, Encoder):
+            return self.members_of(self.encoder.transform(table))
+        examples = self.encoder.examples(table)
+        return self.members_of(examples.inputs, examples.lengths)
+
+    def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""
+        if inputs.shape[-1] != self.in_center.shape[1] or inputs.ndim < 2:
             raise InputError(f"expected inputs [row, {self.in_center.shape[1]}], got shape {inputs.shape}.")
         if not len(inputs):
             raise InputError("there is no row to predict. Give at least one.")
-        parts = [self._part(inputs[i : i + ROWS_AT_ONCE]) for i in range(0, len(inputs), ROWS_AT_ONCE)]
+        from perceptory.training.plan import piece_of
+
+        outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
+        most = min(ROWS_AT_ONCE, piece_of(self.network, inputs.shape[1:], outputs) // len(self))
+        most = 1 << max(4, most.bit_length() - 1)
+        parts = []
+        for i in range(0, len(inputs), most):
+            cut = slice(i, i + most)
+            parts.append(self._part(inputs[cut], None if lengths is None else lengths[cut], outputs))
         return np.concatenate(parts, axis=1)
 
-    def _part(self, inputs: np.ndarray) -> np.ndarray:
+    def _part(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> np.ndarray:
         from perceptory import backend
 
+        def by_member(numbers: np.ndarray, like: int) -> np.ndarray:
+            return numbers.reshape(len(numbers), *[1] * (like - 1), -1)
+
         with backend.precision(self.precision) as dtype:
-            x = (inputs - self.in_center[:, None]) * self.in_factor[:, None]
+            x = (inputs - by_member(self.in_center, inputs.ndim)) * by_member(self.in_factor, inputs.ndim)
             x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
             # Round the number of rows up to a power of two: few shapes, few compilations.
-            rows = 1 << max(4, (len(inputs) - 1).bit_length())
-            x = np.pad(x, ((0, 0), (0, rows - len(inputs)), (0, 0)))
-            forward = _forward(self.network, self.cost, self.in_center.shape[1], self.outputs)
-            output = np.asarray(forward(self.weights.astype(dtype), x))[:, : len(inputs)].astype(float)
+            missing = (1 << max(4, (len(inputs) - 1).bit_length())) - len(inputs)
+            x = np.pad(x, ((0, 0), (0, missing), *[(0, 0)] * (inputs.ndim - 1)))
+            steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, missing))
+            forward = _forward(self.network, self.cost, inputs.shape[1:], outputs)
+            output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
         if self.task == "regression":
-            return output * self.out_scale[:, None] + self.out_center[:, None]
+            return output * by_member(self.out_scale, output.ndim - 1) + by_member(self.out_center, output.ndim - 1)
         return output
 
-    def mean(self, inputs: np.ndarray) -> np.ndarray:
-        """[row, out] ensemble mean from encoded inputs."""
-        return self.members_of(inputs).mean(axis=0)
+    def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """[row, *outputs] ensemble mean from encoded inputs."""
+        return self.members_of(inputs, lengths).mean(axis=0)
 
     def predict(self, table: Any) -> np.ndarray:
-        """Numbers [row] (or [row, out] for several targets), or class labels [row]."""
+        """Numbers [row] (or [row, out] for several targets), or class labels [row]; with a time axis as `members`."""
         mean = self.members(table).mean(axis=0)
         if self.classes is not None:
             return self.classes[mean.argmax(axis=1)]
-        return mean[:, 0] if mean.shape[1] == 1 else mean
+        return mean[..., 0] if mean.shape[-1] == 1 else mean
 
     def predict_proba(self, table: Any) -> np.ndarray:
         """Probabilities [row, class], classes in the order of `classes`."""
@@ -104,14 +122,14 @@ class Model:
 
 
 @lru_cache(maxsize=64)
-def _forward(network: Any, cost: Any, inputs: int, outputs: int) -> Any:
-    """Compiled: (weights [k, weight], x [k, row, in]) -> predictions [k, row, out]."""
+def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    """Compiled: (weights [k, weight], x [k, row, *inputs], lengths [row] or None) -> predictions [k, row, *outputs]."""
     import jax
 
     from perceptory.networks.base import unpack
 
-    def one(weights: Any, x: Any) -> Any:
+    def one(weights: Any, x: Any, lengths: Any) -> Any:
         net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
-        return cost.link(net(x))
+        return cost.link(net(x) if lengths is None else net(x, lengths=lengths))
 
-    return jax.jit(jax.vmap(one))
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))

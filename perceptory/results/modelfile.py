@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data.encoding import Encoder
+from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
 from perceptory.networks import mlp  # noqa: F401  (enters its specs into the table that files are read by)
 from perceptory.networks.base import Network, layout
@@ -65,7 +65,7 @@ def save(model: Model, path: str | Path) -> None:
         "encoder": model.encoder.to_json(),
         "network": to_json(model.network),
         "cost": to_json(model.cost),
-        "outputs": model.outputs,
+        "outputs": list(model.outputs),
         "precision": model.precision,
         "facts": model.facts,
     }
@@ -127,15 +127,15 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model
     network, cost = from_json(description["network"]), from_json(description["cost"])
     if not isinstance(network, Network) or not isinstance(cost, Cost):
         raise InputError("the description names no network or no cost. Take another copy.")
-    encoder = Encoder.from_json(description["encoder"])
+    encoder = encoder_from(description["encoder"])
     targets, classes, outputs = _check(description, cost, encoder)
-    inputs, members = len(encoder.feature_names), len(tensors["weights"])
+    shape, members = encoder.shape, len(tensors["weights"])
     expected = {
-        "weights": (max(members, 1), layout(network, inputs, outputs).size),
-        "in_center": (members, inputs),
-        "in_factor": (members, inputs),
-        "out_center": (members, outputs),
-        "out_scale": (members, outputs),
+        "weights": (max(members, 1), layout(network, shape, outputs).size),
+        "in_center": (members, shape[-1]),
+        "in_factor": (members, shape[-1]),
+        "out_center": (members, outputs[-1]),
+        "out_scale": (members, outputs[-1]),
     }
     for name, shape in expected.items():
         found = tensors[name]
@@ -155,8 +155,15 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model
     )
 
 
-def _check(description: dict[str, Any], cost: Cost, encoder: Encoder) -> tuple[tuple[str, ...], np.ndarray | None, int]:
-    """Targets, classes and number of outputs, where the parts of the description fit together; else `InputError`."""
+def encoder_from(data: Any) -> Any:
+    """The encoder of a table, or of series and images, by what its description says."""
+    return ArrayEncoder.from_json(data) if isinstance(data, dict) and "kind" in data else Encoder.from_json(data)
+
+
+def _check(
+    description: dict[str, Any], cost: Cost, encoder: Any
+) -> tuple[tuple[str, ...], np.ndarray | None, tuple[int, ...]]:
+    """Targets, classes and shape of the outputs, where the parts of the description fit together; else `InputError`."""
     task, targets, classes = (description[name] for name in ("task", "targets", "classes"))
     if task not in TASKS or task not in cost.tasks:
         raise InputError(f"the task {task!r} is unknown or does not suit the cost. Take another copy.")
@@ -169,8 +176,10 @@ def _check(description: dict[str, Any], cost: Cost, encoder: Encoder) -> tuple[t
         fits = len(kinds) == 1 and kinds <= {str, int, float, bool} and len(set(classes)) == len(classes) > 1
         outputs = len(classes) if fits and task == "multiclass" else 1
         fits = fits and len(targets) == 1 and (task == "multiclass" or len(classes) == 2)
-    if not fits or type(description["outputs"]) is not int or description["outputs"] != outputs:
+    shape = description["outputs"]
+    fits = fits and isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
+    if not fits or shape[-1:] != [outputs] or len(shape) > (2 if task == "regression" else 1):
         raise InputError("the classes or the number of outputs do not fit the task. Take another copy.")
     if description["precision"] not in ("single", "double") or not isinstance(description["facts"], dict):
         raise InputError("the precision or the facts are not what they should be. Take another copy.")
-    return tuple(targets), None if classes is None else np.asarray(classes), outputs
+    return tuple(targets), None if classes is None else np.asarray(classes), tuple(shape)

@@ -59,6 +59,12 @@ class Predictions:
     part: np.ndarray  # [row] "validation" | "test"
     target: np.ndarray  # [row, out] numbers; for classification [row] class index
     output: np.ndarray  # [row, out] numbers; for classification [row, class] probabilities
+    step: np.ndarray | None = None  # [row] of sequences with a target a step: which step, from 0
+
+    def __add__(self, other: Predictions) -> Predictions:
+        """These and the others after them."""
+        names = [name for name in vars(self) if getattr(self, name) is not None]
+        return Predictions(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
 
 
 @dataclass
@@ -102,8 +108,7 @@ class Result:
         if self.tested is None and self._sealed is not None:
             self.tested, opened = self._sealed()
             self._sealed = None
-            kept, new = vars(self.predictions), vars(opened)
-            self.predictions = Predictions(**{k: np.concatenate([kept[k], new[k]]) for k in kept})
+            self.predictions = self.predictions + opened
             if self.folder is not None:
                 self._write(self.folder)
         return self.tested

@@ -183,12 +183,13 @@ def prediction_columns(result: Result) -> tuple[list[str], list[str]]:
 
 
 def predictions_bytes(result: Result) -> bytes:
-    """predictions.csv: row, part, the target columns, the prediction's (and for classes the probabilities')."""
+    """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities)."""
     import polars as pl
 
     p = result.predictions
     targets, outputs = prediction_columns(result)
     columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
+    columns += [] if p.step is None else [("step", p.step)]
     if result.classes is not None:
         names = np.asarray(result.classes, dtype=object)
         columns.append((targets[0], names[p.target].tolist()))
@@ -289,7 +290,9 @@ def _read_predictions(path: Path, data: dict[str, Any]) -> Predictions:
     row = frame["row"].cast(pl.Int64).to_numpy()
     part = np.array(frame["part"].to_list(), dtype=str)
     output = numbers(columns[-outputs:])
+    by_step = data["classes"] is None and len(columns) == 3 + 2 * outputs
+    step = frame[columns[2]].cast(pl.Int64).to_numpy() if by_step else None
     if data["classes"] is not None:
         place = {str(c): i for i, c in enumerate(data["classes"])}
         return Predictions(row, part, np.array([place[v or ""] for v in frame[columns[2]].to_list()], int), output)
-    return Predictions(row, part, numbers(columns[2:-outputs]), output)
+    return Predictions(row, part, numbers(columns[3 if by_step else 2 : -outputs]), output, step)

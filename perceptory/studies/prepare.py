@@ -9,74 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data import Dataset, Encoder
-from perceptory.errors import InputError
 from perceptory.networks.base import layout
-from perceptory.selection.validation import default_plan
+from perceptory.selection.purge import purge
+from perceptory.selection.validation import BlockedKFold, default_plan
 from perceptory.specs import combine, partition, to_json
 from perceptory.studies.study import Candidate, Study
-from perceptory.training.plan import Member, Plan, chunking, pad_rows, sizes
+from perceptory.studies.tabulate import Table, split_number
+from perceptory.training.plan import Member, Plan, chunking, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, fit_scaling
 
-SEGMENT_FLOPS = 1e10  # what a chunk computes before the host looks again: a fraction of a second
+SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
 
 
-@dataclass
-class Table:
-    """The study rows as numbers. Test rows are not in it."""
+def folds_of(study: Study, dataset: Any) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
+    """The validation plan and its pairs of training and validation rows.
 
-    inputs: np.ndarray  # [row, in] float64, NaN is missing
-    targets: np.ndarray  # [row, out] float64: the target's units, or 0/1 a class
-    truth: np.ndarray  # what metrics take: [row, out] or [row] class index
-    weights: np.ndarray  # [row]
-    task: str
-
-    def raw(self, dtype: Any) -> np.ndarray:
-        """[row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds off, and the row's weight.
-
-        Rounded to single precision, a date in seconds would lose what tells its rows apart. Two numbers keep it, and
-        unlike a change of units they do not depend on any other row.
-        """
-        exact = np.concatenate([self.inputs, self.targets], axis=1)
-        rounded, rest = split_number(exact, dtype)
-        if not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
-            raise InputError(
-                f"the table holds numbers beyond {np.finfo(dtype).max:.1g}, more than single precision can take."
-                ' Rescale the column, or choose precision="double" (--precision double).'
-            )
-        return np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1)
-
-
-def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(number rounded to `dtype`, what is left of it): their sum is the number to twice the digits."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = exact.astype(dtype)
-        return rounded, (exact - rounded).astype(dtype)
-
-
-def tabulate(dataset: Dataset, encoder: Encoder) -> Table:
-    """Encode a dataset's inputs and targets."""
-    targets = np.asarray(dataset.targets)
-    if dataset.task == "regression":
-        numbers = targets.astype(float)
-    elif dataset.task == "binary":
-        numbers = targets.astype(float)[:, None]
-    else:
-        numbers = np.eye(len(dataset.classes or ()))[targets]
-    weights = np.ones(len(targets)) if dataset.weights is None else np.asarray(dataset.weights, float)
-    if not np.sum(weights) > 0:
-        raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return Table(encoder.transform(dataset), numbers, targets, weights, dataset.task)
-
-
-def folds_of(study: Study, dataset: Dataset) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
-    """The validation plan and its pairs of training and validation rows."""
+    Examples cut from one series may share steps. They are validated in blocks of time unless the study says otherwise,
+    and a training example that shares a step with a validation example of its fold is left out.
+    """
     classes = dataset.targets if dataset.task != "regression" else None
-    plan = study.validation or default_plan(dataset.task, dataset.rows, dataset.groups, classes)
+    spans = getattr(dataset, "spans", None)
+    ordinary = BlockedKFold(min(5, dataset.rows)) if spans is not None and dataset.groups is None else None
+    plan = study.validation or ordinary or default_plan(dataset.task, dataset.rows, dataset.groups, classes)
     folds = plan.split(
         dataset.rows, targets=classes, groups=dataset.groups, seed=study.seed, class_names=dataset.classes
     )
-    return plan, folds
+    return plan, folds if spans is None else purge(folds, spans)
 
 
 def batch_size(candidate: Candidate, rows: int) -> int:
@@ -117,7 +75,16 @@ class Group:
 def scalings_of(table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> list[Scaling]:
     """Each fold's own scaling, from its training rows alone, in the table's units."""
     regression = table.task == "regression"
-    return [fit_scaling(table.inputs[a], table.targets[a], scale_targets=regression) for a, _ in folds]
+
+    def of(rows: np.ndarray) -> Scaling:
+        x, t = table.inputs[rows], table.targets[rows]
+        if table.lengths is not None:  # padding is no data
+            padding = np.arange(x.shape[1]) >= table.lengths[rows, None]
+            x = np.where(padding[..., None], np.nan, x)
+            t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
+        return fit_scaling(x, t, scale_targets=regression)
+
+    return [of(a) for a, _ in folds]
 
 
 def groups_of(
@@ -128,7 +95,7 @@ def groups_of(
     epochs: int | None = None,
 ) -> list[Group]:
     """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping."""
-    inputs, outputs = table.inputs.shape[1], table.targets.shape[1]
+    inputs, outputs = table.shape, table.target_shape
     most = max(len(a) for a, _ in folds)
     most_validation = max(len(b) for _, b in folds)
     scalings = scalings_of(table, folds)
@@ -142,14 +109,15 @@ def groups_of(
         size = layout(candidates[places[0]].network, inputs, outputs).size
         bytes_each = sizes(candidates[places[0]].network, inputs, outputs, batch, most)
         block, blocks = chunking(len(who), bytes_each, int(study.memory * 2**30))
-        flops = 6.0 * size * most
-        total = epochs or study.epochs
+        flops = 6.0 * size * most * np.prod(inputs[:-1])  # at most: every weight at every place
+        total = 1 if static.network.solved else epochs or study.epochs
         segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, total))
         segment = -(-total // -(-total // segment))  # equal parts
         batches = {-(-len(a) // batch) for a, _ in folds}
         plan = Plan(
             static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, most, most_validation,
             batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
+            piece=piece_of(candidates[places[0]].network, inputs, outputs),
         )  # fmt: skip
         members = _members(study, candidates, split, who, folds, scalings, plan, total, epochs is not None)
         groups.append(Group(plan, members, who, size, flops))
@@ -195,7 +163,8 @@ def _members(
 def fingerprint(study: Study, table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> str:
     """A digest of what is asked and of the study rows, for resuming."""
     digest = hashlib.sha256(json.dumps(to_json(study, strict=False), sort_keys=True).encode())
-    for array in (table.inputs, table.targets, table.weights, *(x for fold in folds for x in fold)):
+    lengths = () if table.lengths is None else (table.lengths,)
+    for array in (table.inputs, table.targets, table.weights, *lengths, *(x for fold in folds for x in fold)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

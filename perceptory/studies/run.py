@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend
-from perceptory.data import Dataset, Encoder, seal
+from perceptory.data import ArrayDataset, Dataset, seal
 from perceptory.errors import InputError
 from perceptory.objectives.costs import DEFAULT_COST, check_task
 from perceptory.results.model import Model
@@ -20,21 +20,21 @@ from perceptory.results.result import CandidateResult, MemberResult, Predictions
 from perceptory.results.store import RunFolder
 from perceptory.selection.metrics import evaluate, score_for
 from perceptory.selection.metrics import score as score_of
+from perceptory.selection.purge import overlaps
 from perceptory.selection.ranking import rank
 from perceptory.selection.validation import BlockedKFold, RollingOrigin, plan_json
 from perceptory.specs import to_json
 from perceptory.studies.prepare import (
     Group,
-    Table,
     candidate_label,
     fingerprint,
     folds_of,
     groups_of,
     scalings_of,
-    tabulate,
     with_numbers,
 )
 from perceptory.studies.study import Candidate, Study
+from perceptory.studies.tabulate import Table, encoder_of, tabulate
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling
 
@@ -86,7 +86,7 @@ def run(
 ) -> Result:
     """See `Study.run`."""
     started = time.perf_counter()
-    if not isinstance(data, Dataset):
+    if not isinstance(data, Dataset | ArrayDataset):
         raise InputError(
             f"a study runs on a Dataset, got a {type(data).__name__}. Example: study.run(read_table(data, target='y'))"
         )
@@ -95,7 +95,7 @@ def run(
         store.prepare(resume=resume, overwrite=overwrite)
     known, sealed = _seal(study, data, test)
     _check_target(known)
-    encoder = Encoder.fit(known)
+    encoder = encoder_of(known)
     table = tabulate(known, encoder)
     cost = study.cost or DEFAULT_COST[known.task]
     candidates = [with_numbers(c) for c in study.candidates(cost)]
@@ -160,9 +160,9 @@ def run(
     return result
 
 
-def _seal(study: Study, data: Dataset, test: Dataset | None) -> tuple[Dataset, Dataset | None]:
+def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any]:
     if test is not None:
-        if not isinstance(test, Dataset) or test.task != data.task or test.target_names != data.target_names:
+        if not isinstance(test, type(data)) or test.task != data.task or test.target_names != data.target_names:
             raise InputError("the test data need the same target and task as the study's. Read both by read_table.")
         if data.classes is not None and test.classes != data.classes:
             known = {str(c): i for i, c in enumerate(data.classes)}
@@ -175,14 +175,18 @@ def _seal(study: Study, data: Dataset, test: Dataset | None) -> tuple[Dataset, D
             )
         return data, test
     # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
-    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
+    spans = getattr(data, "spans", None)
+    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
     kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
+    if spans is not None:  # windows that share steps with a sealed one are left out
+        kept = kept[~overlaps(spans[kept], spans[cut])]
     return (data.take(kept), data.take(cut)) if len(cut) else (data, None)
 
 
-def _check_target(known: Dataset) -> None:
+def _check_target(known: Any) -> None:
     if known.task == "regression":
-        for name, column in zip(known.target_names, known.targets.T, strict=True):
+        columns = known.targets.reshape(-1, known.targets.shape[-1]).T
+        for name, column in zip(known.target_names, columns, strict=True):
             if np.ptp(column) == 0:
                 raise InputError(f"the target {name!r} is constant in the study rows. There is nothing to learn.")
     elif len(np.unique(known.targets)) < 2:
@@ -256,11 +260,12 @@ def _judge(work: Work, who: Who, outcome: Outcome) -> Record:
     task = work.table.task
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
-        found = evaluate(task, truth[rows], y, weights[rows])
+        judged = judged_rows(truth[rows], y, weights[rows])
+        found = evaluate(task, *judged)
         value = found.get(work.score.name)
         if isinstance(value, int | float):
             return found, float(value)
-        return found, score_of(work.score.name, task, truth[rows], y, weights[rows])
+        return found, score_of(work.score.name, task, *judged)
 
     train, train_score = metrics(train_rows, train_output)
     validation, score = metrics(validation_rows, output)
@@ -269,6 +274,14 @@ def _judge(work: Work, who: Who, outcome: Outcome) -> Record:
         outcome.validation_cost, output, train, validation,
         float("nan") if diverged else score, float("nan") if diverged else train_score,
     )  # fmt: skip
+
+
+def judged_rows(truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What metrics take: of sequences, every step that counts is a row [row, out]."""
+    if weights.ndim == 1:
+        return truth, output, weights
+    counts = weights > 0
+    return truth[counts], output[counts], weights[counts]
 
 
 # --- keeping finished members, for resuming ----------------------------------------------------------------------
@@ -308,7 +321,7 @@ def _sound(record: Record) -> bool:
     return record.status != "diverged"
 
 
-def _final(work: Work, chosen: int, raw: Any, encoder: Encoder, known: Dataset) -> Model:
+def _final(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model:
     study, candidate = work.study, work.candidates[chosen]
     if study.final == "folds":
         who = [w for w in sorted(work.records) if w[0] == chosen and _sound(work.records[w])]
@@ -333,7 +346,7 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Encoder, known: Dataset) 
         encoder=encoder,
         network=candidate.network,
         cost=candidate.cost,
-        outputs=work.table.targets.shape[1],
+        outputs=work.table.target_shape,
         weights=weights,
         in_center=np.stack([s.in_center for s in picked]),
         in_factor=np.stack([s.in_factor for s in picked]),
@@ -380,28 +393,33 @@ def _mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def _validation_predictions(work: Work, chosen: int, known: Dataset) -> Predictions:
+def _validation_predictions(work: Work, chosen: int, known: Any) -> Predictions:
     """Each study row predicted by the mean of the members that did not train on it."""
-    outputs = work.table.truth.shape[1] if known.task == "regression" else len(known.classes or ())
-    total, count = np.zeros((known.rows, outputs)), np.zeros(known.rows)
+    outputs = work.table.truth.shape[1:] if known.task == "regression" else (len(known.classes or ()),)
+    total, count = np.zeros((known.rows, *outputs)), np.zeros(known.rows)
     for who, record in work.records.items():
         if who[0] == chosen and _sound(record):
             rows = work.folds[who[1]][1]
             total[rows] += record.output
             count[rows] += 1
     seen = np.flatnonzero(count)
-    return Predictions(
-        row=known.row_numbers[seen],
-        part=np.full(len(seen), "validation"),
-        target=work.table.truth[seen],
-        output=total[seen] / count[seen, None],
-    )
+    mean = total[seen] / count[seen].reshape(-1, *[1] * len(outputs))
+    return predictions_of("validation", known.row_numbers[seen], work.table.truth[seen], mean, work.table.weights[seen])
 
 
-def _open(model: Model, sealed: Dataset) -> tuple[dict[str, Any], Predictions]:
+def predictions_of(part: str, row: Any, truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> Predictions:
+    """Of sequences with a target a step, every step that counts has a line of its own."""
+    step = None
+    if weights.ndim == 2:
+        places, step = np.nonzero(weights)
+        row = np.asarray(row)[places]
+    truth, output, _ = judged_rows(truth, output, weights)
+    return Predictions(np.asarray(row), np.full(len(row), part), truth, output, step)
+
+
+def _open(model: Model, sealed: Any) -> tuple[dict[str, Any], Predictions]:
     """Open the sealed rows: metrics and predictions of the final model."""
-    output = model.mean(model.encoder.transform(sealed))
-    truth = np.asarray(sealed.targets)
-    metrics = evaluate(sealed.task, truth, output, sealed.weights)
-    part = np.full(sealed.rows, "test")
-    return metrics, Predictions(np.asarray(sealed.row_numbers), part, truth, output)
+    table = tabulate(sealed, model.encoder)
+    output = model.mean(table.inputs, table.lengths)
+    metrics = evaluate(sealed.task, *judged_rows(table.truth, output, table.weights))
+    return metrics, predictions_of("test", sealed.row_numbers, table.truth, output, table.weights)

@@ -30,14 +30,14 @@ class Outcome:
     weights: np.ndarray  # [weight]
     train_cost: np.ndarray  # [epoch]
     validation_cost: np.ndarray  # [epoch]
-    train_output: np.ndarray  # [rows, out]
-    validation_output: np.ndarray  # [validation_rows, out]
+    train_output: np.ndarray  # [rows, *outputs]
+    validation_output: np.ndarray  # [validation_rows, *outputs]
 
 
 def train_group(
     plan: Plan,
     members: Member,
-    data: np.ndarray,
+    data: Any,
     *,
     waiting: Sequence[int] | None = None,
     finished: Callable[[dict[int, Outcome]], None],
@@ -72,7 +72,7 @@ def train_group(
             fresh[places[len(alive) :]] = True
             batch = jax.tree.map(lambda a, s=slots: a[np.maximum(s, 0)], members)
             if state is None:
-                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), empty_state(plan, batch))
+                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), empty_state(plan, batch, data))
                 moved = host
             else:
                 host = jax.tree.map(np.asarray, state)
@@ -97,7 +97,7 @@ def train_group(
             costs[slots[slot]].append(records[slot, : counters[slot, 0] - before[slot]])
         ended = np.flatnonzero(used & (counters[:, 3] != RUNNING))
         if len(ended):
-            best = np.asarray(state.best)
+            best = [np.asarray(a) for a in state.best]
             output = np.asarray(segment.output)
             outcomes = {}
             for slot in ended:
@@ -108,7 +108,7 @@ def train_group(
                     STATUS[counters[slot, 3]],
                     int(counters[slot, 0]),
                     int(counters[slot, 1]),
-                    best[slot].copy(),
+                    np.concatenate([a[slot].ravel() for a in best]),
                     cost[:, 0],
                     cost[:, 1],
                     output[slot, :count].copy(),

@@ -9,12 +9,14 @@ import jax
 import numpy as np
 
 from perceptory import backend
-from perceptory.networks.base import Network, layout
+from perceptory.networks.base import Network, Shape, layout
 from perceptory.objectives.costs import Cost
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.optimizers.first_order import Optimizer
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
+FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays
+PIECE_VALUES = 1 << 21  # values that a forward pass outside of training steps may hold
 MAX_BLOCK = 16
 MAX_BLOCKS = 32
 
@@ -33,8 +35,8 @@ class Plan:
     cost: Cost
     optimizer: Optimizer
     penalty: WeightPenalty | None
-    inputs: int
-    outputs: int
+    inputs: Shape
+    outputs: Shape
     rows: int
     validation_rows: int
     batch: int
@@ -43,6 +45,12 @@ class Plan:
     blocks: int
     ragged: bool = False  # members differ in their number of batches
     replacement: bool = False  # rows of a batch drawn independently, instead of in a random order
+    piece: int = 1 << 13  # examples of one forward pass outside of training steps
+
+    @property
+    def flat(self) -> bool:
+        """Whether a member's weights are one vector (few arrays in the loop) or stay apart (nothing is copied)."""
+        return layout(self.network, self.inputs, self.outputs).size <= FLAT_WEIGHTS
 
     @property
     def batches(self) -> int:
@@ -65,17 +73,27 @@ class Member(NamedTuple):
     count: Any  # int32, how many of `rows` are real
     validation: Any  # [validation_rows] int32, padded with 0
     validation_count: Any
-    center: Any  # [2, in + out] rounded, and what that rounds off
+    center: Any  # [2, in + out] rounded (in: the last axis of the inputs), and what that rounds off
     factor: Any  # [in + out]; 0 for an input that is constant in the training rows
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
 
 
-def sizes(network: Network, inputs: int, outputs: int, batch: int, rows: int) -> int:
+def values_an_example(network: Network, inputs: Shape, outputs: Shape) -> int:
+    """Numbers that one example's forward pass keeps."""
+    return network.hidden_units(inputs, outputs) + int(np.prod(inputs)) + int(np.prod(outputs))
+
+
+def piece_of(network: Network, inputs: Shape, outputs: Shape) -> int:
+    """Examples of one forward pass outside of training steps."""
+    return max(32, PIECE_VALUES // values_an_example(network, inputs, outputs))
+
+
+def sizes(network: Network, inputs: Shape, outputs: Shape, batch: int, rows: int) -> int:
     """Bytes that one member keeps in hand during training, in single precision."""
     weights = layout(network, inputs, outputs).size
-    activations = 3 * batch * (network.hidden_units() + inputs + outputs)
-    table = rows * (inputs + outputs + 1)
+    activations = 3 * batch * values_an_example(network, inputs, outputs)
+    table = rows * (inputs[0] + outputs[0] + 1) if len(inputs) == 1 else 2 * rows
     return 4 * (6 * weights + activations + table)
 
 

@@ -16,24 +16,31 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from perceptory.specs import combine
-from perceptory.training.epoch import RUNNING, State, build, epoch, prepare, start
+from perceptory.training.epoch import RUNNING, State, epoch, network_of, start
 from perceptory.training.plan import Member, Plan, chunk_devices
+from perceptory.training.rows import Prepared, outputs_of, prepare
 
 
 class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
-    output: Any  # [rows + validation_rows, out] predictions at the best weights, on the trained scale (probabilities
+    output: (
+        Any  # [rows + validation_rows, *outputs] predictions at the best weights, on the trained scale (probabilities
+    )
     # [.., class] for classification); nan while the whole block runs
 
 
 def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
     """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
-    first = jax.vmap(partial(start, plan=plan))(members)
-    state = jax.tree.map(lambda a, b: jnp.where(_column(fresh, a), a, b), first, state)
     prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
-    one = jax.vmap(partial(epoch, plan=plan))
+
+    def begin() -> State:
+        first = jax.vmap(partial(start, plan=plan), in_axes=(0, 0, None))(members, prepared, data)
+        return jax.tree.map(lambda a, b: jnp.where(_column(fresh, a), a, b), first, state)
+
+    state = jax.lax.cond(jnp.any(fresh), begin, lambda: state)
+    one = jax.vmap(partial(epoch, plan=plan), in_axes=(0, 0, 0, None))
 
     def running(state: State) -> jax.Array:
         return state.counters[:, 3] == RUNNING
@@ -45,16 +52,17 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pl
     def advance(carry: tuple) -> tuple:
         e, state, records = carry
         active = running(state)
-        state, record = one(members, prepared, state)
+        state, record = one(members, prepared, state, data)
         record = jnp.where(active[:, None], record, jnp.nan)
         return e + 1, state, jax.lax.dynamic_update_index_in_dim(records, record, e, axis=1)
 
-    empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, state.weights.dtype)
+    empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, members.factor.dtype)
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
-    def outputs(member: Member, prepared: Any, best: Any) -> Any:
-        network, cost = build(member, best, plan), combine(plan.cost, member.numbers)
-        return cost.link(network(jnp.concatenate([prepared.table[: plan.rows, : plan.inputs], prepared.x])))
+    def outputs(member: Member, prepared: Prepared, best: Any) -> Any:
+        network, cost = network_of(member, best, plan), combine(plan.cost, member.numbers)
+        rows = jnp.concatenate([prepared.table[: plan.rows], prepared.validation])
+        return cost.link(outputs_of(network, member, rows, data, plan))
 
     shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
     output = jax.lax.cond(
@@ -100,12 +108,18 @@ def _reshape(lead: tuple[int, ...], drop: int) -> Any:
     return lambda tree: jax.tree.map(lambda a: a.reshape(lead + a.shape[drop:]), tree)
 
 
-def empty_state(plan: Plan, members: Member) -> Any:
+def empty_state(plan: Plan, members: Member, data: Any) -> Any:
     """Shapes of a chunk's state, from one chunk of members. Kept, since tracing costs as much as a short training."""
-    return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in members))
+    arrays, tree = jax.tree.flatten((members, data))
+    return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
 
 @lru_cache(maxsize=64)
-def _empty_state(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...]) -> Any:
-    members = Member(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes))
-    return jax.eval_shape(jax.vmap(partial(start, plan=plan)), members)
+def _empty_state(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Any:
+    members, data = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
+
+    def first(members: Member, data: Any) -> State:
+        prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
+        return jax.vmap(partial(start, plan=plan), in_axes=(0, 0, None))(members, prepared, data)
+
+    return jax.eval_shape(first, members, data)

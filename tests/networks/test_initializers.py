@@ -54,5 +54,20 @@ def test_layers_of_one_network_share_no_numbers(name):
     assert len(np.unique(flat)) == flat.size
 
 
+@pytest.mark.parametrize(
+    ("name", "gain"),
+    [("relu", 1), ("leaky_relu", 1), ("tanh", 0.62), ("linear", 1)],  # tanh: √E[tanh²(z)] for z of deviation 1
+)
+def test_by_default_a_layer_keeps_the_size_of_its_values(name, gain):
+    """The reason for a start by activation: deep layers neither fade nor grow."""
+    from perceptory.networks.activations import ACTIVATIONS
+
+    random = np.random.default_rng(0)
+    w = one(ACTIVATIONS[name].initializer, 0, 400, 400).astype(float)
+    z = random.normal(size=(200, 400))
+    v = np.asarray(ACTIVATIONS[name](jax.numpy.asarray(z)), float)
+    assert np.sqrt(np.mean((v @ w) ** 2)) == pytest.approx(gain, rel=0.06)
+
+
 def test_every_initializer_is_covered():
     assert set(LIMITS) | {"orthogonal"} == set(INITIALIZERS)

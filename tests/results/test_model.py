@@ -21,7 +21,7 @@ def by_hand(**changes):
     """Two linear networks on columns a and b: y = 10 + 2 (1 (a - 1)/4 + 3 (b - 2)/2 + 0.5), and with other weights."""
     parts = {
         "task": "regression", "targets": ("y",), "classes": None, "encoder": encoder(), "network": MLP(()),
-        "cost": SquaredError(), "outputs": 1,
+        "cost": SquaredError(), "outputs": (1,),
         "weights": np.array([[1.0, 3.0, 0.5], [-1.0, 0.0, 0.0]]),
         "in_center": np.array([[1.0, 2.0], [0.0, 0.0]]), "in_factor": np.array([[0.25, 0.5], [1.0, 0.0]]),
         "out_center": np.array([[10.0], [0.0]]), "out_scale": np.array([[2.0], [100.0]]),
@@ -55,7 +55,7 @@ def test_a_factor_of_zero_leaves_a_column_out():
 
 def test_several_targets_keep_their_columns():
     model = by_hand(
-        targets=("p", "q"), outputs=2, weights=np.array([[1.0, 0, 0, 1.0, 0, 0]]), in_center=np.zeros((1, 2)),
+        targets=("p", "q"), outputs=(2,), weights=np.array([[1.0, 0, 0, 1.0, 0, 0]]), in_center=np.zeros((1, 2)),
         in_factor=np.ones((1, 2)), out_center=np.array([[0.0, 100.0]]), out_scale=np.array([[1.0, 10.0]]),
     )  # fmt: skip
     np.testing.assert_allclose(model.predict({"a": [1.0, 2.0], "b": [3.0, 4.0]}), [[1, 130], [2, 140]])
@@ -71,7 +71,7 @@ def test_classes_by_hand():
     np.testing.assert_allclose(binary.predict_proba(rows), [[0.25, 0.75], [0.9, 0.1]], rtol=1e-6)
     assert binary.predict(rows).tolist() == ["yes", "no"]
     three = by_hand(
-        task="multiclass", classes=np.array([3, 5, 8]), cost=SoftmaxCrossEntropy(), outputs=3,
+        task="multiclass", classes=np.array([3, 5, 8]), cost=SoftmaxCrossEntropy(), outputs=(3,),
         weights=np.array([[1.0, 0, 0, 0, 1.0, 0, 0, 0, np.log(2.0)]]), in_center=np.zeros((1, 2)),
         in_factor=np.ones((1, 2)), out_center=np.zeros((1, 3)), out_scale=np.ones((1, 3)),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,9 +16,11 @@ from perceptory import backend
 from perceptory.data import Encoder, read_table
 from perceptory.networks.base import unpack
 from perceptory.objectives.costs import DEFAULT_COST, mean_cost
-from perceptory.studies.prepare import folds_of, groups_of, scalings_of, tabulate, with_numbers
+from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
+from perceptory.studies.tabulate import tabulate
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
+from perceptory.training.rows import prepare
 
 
 @dataclass
@@ -44,7 +47,12 @@ class Taken:
         g = self.groups[group]
         if group not in self.starts:
             with backend.precision(self.study.precision):
-                self.starts[group] = np.asarray(jax.jit(jax.vmap(lambda m: start(m, g.plan).weights))(g.members))
+
+                def first(member):
+                    data = jnp.asarray(self.raw)
+                    return start(member, prepare(member, data, g.plan), data, g.plan).weights[0]
+
+                self.starts[group] = np.asarray(jax.jit(jax.vmap(first))(g.members))
         return self.starts[group][place]
 
     def scaled(self, fold):
@@ -60,7 +68,7 @@ class Taken:
         spec = self.candidates[candidate]
         x, t, w = self.scaled(fold)[int(validation)]
         with jax.enable_x64(True):
-            net = spec.network.build(x.shape[1], t.shape[1], key=jax.random.key(0))
+            net = spec.network.build(x.shape[1:], t.shape[1:], key=jax.random.key(0))
             net = unpack(net, np.asarray(weights, float))
             return float(mean_cost(spec.cost, net(x), t, w))
 

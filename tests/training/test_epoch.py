@@ -118,7 +118,7 @@ def test_steps_of_an_epoch_are_as_many_as_its_batches(apart, sums):
         sums(12),
     )  # fmt: skip
     assert taken.groups[0].plan.ragged
-    bias = layout(MLP(()), 3, 1).size - 1
+    bias = layout(MLP(()), (3,), (1,)).size - 1
     members = taken.groups[0].members
     center = members.center.copy()
     center[:, 0, -1] -= 1e6
@@ -179,7 +179,7 @@ def test_p_1_with_batches_and_a_hidden_layer_leaves_exact_zeros_p_2_small_weight
         penalty=choice(WeightPenalty(0.05, p=1), WeightPenalty(0.05), WeightPenalty(0.0)),
     )  # fmt: skip
     taken = apart(study, sums(40), on_all_rows=True)
-    mask = layout(MLP((6,)), 3, 1).weight_mask()
+    mask = layout(MLP((6,)), (3,), (1,)).weight_mask()
     ones, twos = (taken.train(group=g) for g in (0, 1))
     free, small = twos[1].weights, twos[0].weights
     assert (ones[0].weights[mask] == 0).sum() >= 6
@@ -196,7 +196,7 @@ def test_decay_of_adamw_reaches_weights_and_not_biases(apart, sums):
     )  # fmt: skip
     taken = apart(study, sums(20))
     weights = taken.train()[0].weights
-    mask = layout(MLP((3,)), 3, 1).weight_mask()
+    mask = layout(MLP((3,)), (3,), (1,)).weight_mask()
     assert np.abs(weights[mask]).max() < 2e-6  # w - α λ w = 0, and Adam's own step of α
     assert np.abs(weights[~mask]).min() > 1e-8
 

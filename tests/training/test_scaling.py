@@ -143,7 +143,7 @@ def test_a_missing_number_is_read_as_the_training_mean(apart):
     from perceptory.networks.base import unpack
 
     outcome = taken.train()[0]
-    net = unpack(MLP((3,)).build(6, 1, key=jax.random.key(0)), outcome.weights)
+    net = unpack(MLP((3,)).build((6,), (1,), key=jax.random.key(0)), outcome.weights)
     np.testing.assert_allclose(outcome.validation_output, net(z[list(VALIDATION)].astype(np.float32)), atol=2e-5)
 
 
@@ -156,7 +156,7 @@ def test_a_column_that_is_constant_in_training_has_no_say(apart):
     x[:, 1] = np.where(np.arange(36) < 24, 7.5, -1e7)
     again = apart(LEAK, read_table(x, y)).train()[0]
     np.testing.assert_allclose(again.validation_output, outcome.validation_output, rtol=1e-5, atol=1e-6)
-    assert layout(MLP((3,)), 3, 1).names[0] == "layers.0.weight"
+    assert layout(MLP((3,)), (3,), (1,)).names[0] == "layers.0.weight"
     first, start = outcome.weights[:9].reshape(3, 3), taken.starting()[:9].reshape(3, 3)
     assert np.array_equal(first[1], start[1])
     assert not (first[[0, 2]] == start[[0, 2]]).any()

@@ -1,0 +1,168 @@
+"""Training steps of convolutional networks against eager PyTorch: `python -m benchmarks.convolutional [case ...]`.
+
+Relu and max pooling (the series: none, and an average over time at the end), ten outputs, squared error, Adam,
+float32, both cores. A step here is the bare one: gradient and Adam inside a loop, on data that stand in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import perceptory as pt
+from benchmarks.contenders import Step
+from benchmarks.population import header, interleaved, row
+
+
+class Case(NamedTuple):
+    """single, population: targets, as shares of PyTorch's time a network and step."""
+
+    kind: str
+    batch: int
+    single: float
+    population: float
+
+
+CASES = {
+    "lenet-32": Case("lenet", 32, 0.6, 0.45),
+    "lenet-128": Case("lenet", 128, 0.9, 0.8),
+    "series-32": Case("series", 32, 0.7, 0.5),
+}
+SHAPES = {"lenet": (28, 28, 1), "series": (256, 1)}
+OUTPUTS = 10
+MEMBERS = 8
+
+
+def torch_network(kind: str) -> Any:
+    from torch import nn
+
+    if kind == "lenet":
+        return nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, OUTPUTS),
+        )  # fmt: skip
+    # One axis as an image of one row, which is PyTorch's faster way and the only one with a channels-last layout.
+    stages = [
+        part for i in (1, 32, 32) for part in (nn.Conv2d(i, 32, (1, 5), padding=(0, 2)), nn.ReLU())
+    ]  # fmt: skip
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, OUTPUTS))
+
+
+def torch_eager(kind: str, batch: int, *, channels_last: bool, steps: int = 5) -> Step:
+    """Eager PyTorch with fused Adam on both cores; seconds a step."""
+    import torch
+
+    torch.set_num_threads(2)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    net = torch_network(kind).to(memory_format=layout)
+    optimizer = torch.optim.Adam(net.parameters(), fused=True)
+    cost = torch.nn.MSELoss()
+    *space, channels = SHAPES[kind]
+    x = torch.randn(batch, channels, *(space if len(space) == 2 else (1, *space))).to(memory_format=layout)
+    t = torch.randn(batch, OUTPUTS)
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            cost(net(x), t).backward()
+            optimizer.step()
+        return (time.perf_counter() - start) / steps
+
+    run()
+    return run
+
+
+def spec_of(kind: str) -> Any:
+    from perceptory.networks.convolutional import CNN
+
+    if kind == "lenet":
+        return CNN((6, 16), kernel=5, padding=("same", "valid"), hidden=(120, 84))
+    return CNN((32, 32, 32), kernel=5, pool=1, head="global", pooling="average", hidden=())
+
+
+def bare(kind: str, batch: int, *, way: str = "single", steps: int = 10) -> Step:
+    """Seconds a network and step.
+
+    way: "single": one network on one device; "split": its batch halved over two devices, the halves' gradients
+    averaged; "mapped": a population in two halves, one a device, each mapped by vmap; "turns": the same, each device
+    taking its networks one after the other (blocks of one).
+    """
+    pt.backend.prepare()
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import Mesh, PartitionSpec
+
+    from perceptory.networks.base import pack, unpack
+
+    spec, shape = spec_of(kind), SHAPES[kind]
+    net = spec.build(shape, (OUTPUTS,), key=jax.random.key(0))
+
+    def cost(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
+        return jnp.mean((unpack(net, w)(x) - t) ** 2)
+
+    def train(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
+        def step(carry: tuple, data: tuple) -> tuple:
+            w, s, r, k = carry
+            g = jax.grad(cost)(w, *data)
+            g = jax.lax.pmean(g, "device") if way == "split" else g
+            k, s, r = k + 1, 0.9 * s + 0.1 * g, 0.999 * r + 0.001 * g * g
+            w = w - 1e-3 * s / (1 - 0.9**k) / (jnp.sqrt(r / (1 - 0.999**k)) + 1e-8)
+            return (w, s, r, k), None
+
+        return jax.lax.scan(step, (w, w * 0, w * 0, jnp.zeros((), w.dtype)), (x, t))[0][0]
+
+    members = MEMBERS if way in ("mapped", "turns") else 1
+    random = np.random.default_rng(0)
+    x = random.normal(size=(members, steps, batch, *shape)).astype(np.float32)
+    t = random.normal(size=(members, steps, batch, OUTPUTS)).astype(np.float32)
+    w = jnp.stack([pack(spec.build(shape, (OUTPUTS,), key=jax.random.key(i))) for i in range(members)])
+    each, rows = PartitionSpec("device"), PartitionSpec(None, "device")
+    data: tuple = (w, x, t) if members > 1 else (w[0], x[0], t[0])
+    specs: tuple = (each, each, each) if members > 1 else (PartitionSpec(), rows, rows)
+    f: Any = {"mapped": jax.vmap(train), "turns": lambda *a: jax.lax.map(lambda m: train(*m), a)}.get(way, train)
+    if way != "single":
+        mesh = Mesh(jax.devices()[:2], ("device",))
+        f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=specs[0], check_vma=False)
+    f, data = jax.jit(f), jax.device_put(data)
+
+    def run() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(f(*data))
+        return (time.perf_counter() - start) / (steps * members)
+
+    run()
+    return run
+
+
+def measure(kind: str, batch: int, ways: tuple[str, ...] = ("single", "split", "mapped", "turns")) -> dict[str, float]:
+    """Median seconds a network and step of each contender; "torch" is the faster of its two memory layouts."""
+    runs: dict[str, Step] = {f"torch {last}": torch_eager(kind, batch, channels_last=last) for last in (True, False)}
+    runs |= {way: bare(kind, batch, way=way) for way in ways}
+    taken = interleaved(runs)
+    taken["torch"] = min(taken.pop("torch True"), taken.pop("torch False"))
+    return taken
+
+
+def main(names: tuple[str, ...]) -> None:
+    header()
+    for name in names:
+        kind, batch, single, population = CASES[name]
+        taken = measure(kind, batch)
+        torch = taken.pop("torch")
+        for way, seconds in taken.items():
+            target = population if way in ("mapped", "turns") else single
+            row(
+                f"{name}: {way}",
+                f"{seconds / torch:.2f} of PyTorch ({1e3 * seconds:.2f} of {1e3 * torch:.2f} ms)",
+                f"<= {target}",
+                seconds / torch <= target,
+            )
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or tuple(CASES))

@@ -1,0 +1,255 @@
+"""A network put together from layers, as a spec that can be written to the model file.
+
+A layer spec subclasses `LayerSpec`, is registered like every spec, and builds its module for the shape that comes in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.errors import InputError
+from perceptory.networks.activations import ACTIVATIONS
+from perceptory.networks.base import Network
+from perceptory.networks.initializers import INITIALIZERS, initial_weights
+from perceptory.networks.layers import Dense, Dropout, Reshape, Sequential, Skip
+from perceptory.networks.mlp import is_on
+from perceptory.networks.noise import Noise, WeightNoise
+from perceptory.networks.norm import NORMS, calibrate, is_stored
+from perceptory.specs import Spec, below_one, checked, count, is_plain, not_negative, register, traced
+
+Shape = tuple[int, ...]
+
+
+class LayerSpec(Spec):
+    """Base of layer specs. `build` gives a batch-native module, layer(x [batch, *inputs], key=None), and its shape."""
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        """The module for examples of shape `inputs`, and the shape of what it gives for one."""
+        raise NotImplementedError
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether training differs from use."""
+        return False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the module has statistics that `calibrate(x, w)` takes from training rows."""
+        return False
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        """Values an example that the layer keeps for the backward pass; those that come out, unless it says more."""
+        return prod(outputs)
+
+    @property
+    def label(self) -> str:
+        """A word for names of networks."""
+        return type(self).__name__.removesuffix("Layer").lower()
+
+
+@register
+@dataclass(frozen=True)
+class DenseLayer(LayerSpec):
+    """Neurons v = σ(x W + b) (E12) on the last axis, at every place of the others alike.
+
+    width: how many. activation: name of σ. initializer: start of W; None takes the one that suits σ.
+    """
+
+    width: int = checked(check=count)
+    activation: str = checked("tanh", check=lambda _, value: ACTIVATIONS[value])
+    initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        return _dense(inputs[-1], self.width, self.activation, self.initializer, key), (*inputs[:-1], self.width)
+
+    @property
+    def label(self) -> str:
+        return f"{self.width} {self.activation}"
+
+
+@register
+@dataclass(frozen=True)
+class DropoutLayer(LayerSpec):
+    """Each value is dropped with probability `rate` in training and multiplied by 1 - rate in use."""
+
+    rate: float = traced(0.5, off=0.0, check=below_one)
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        return Dropout(self.rate) if is_on(self.rate) else Sequential(()), inputs
+
+    @property
+    def stochastic(self) -> bool:
+        return is_on(self.rate)
+
+
+@register
+@dataclass(frozen=True)
+class NoiseLayer(LayerSpec):
+    """Noise of standard deviation `std` on every value, in training."""
+
+    std: float = traced(0.1, off=0.0, check=not_negative)
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        return Noise(self.std) if is_on(self.std) else Sequential(()), inputs
+
+    @property
+    def stochastic(self) -> bool:
+        return is_on(self.std)
+
+
+@register
+@dataclass(frozen=True)
+class NormLayer(LayerSpec):
+    """Normalization over the last axis: "layer" within each row and place, "batch" over the rows and places."""
+
+    norm: str = checked("layer", check=lambda _, value: NORMS[value])
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        return NORMS[self.norm](inputs[-1]), inputs
+
+    @property
+    def stochastic(self) -> bool:
+        return self.calibrated
+
+    @property
+    def calibrated(self) -> bool:
+        return self.norm == "batch"
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return 2 * prod(outputs)
+
+
+@register
+@dataclass(frozen=True)
+class Flatten(LayerSpec):
+    """All axes of an example as one."""
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        return Reshape((prod(inputs),)), (prod(inputs),)
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return 0
+
+
+def _layers(name: str, value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise InputError(f"{name} needs a tuple of layers, got {value!r}. Example: layers=(DenseLayer(32),)")
+    for layer in value:
+        if is_plain(layer) and not isinstance(layer, LayerSpec):
+            raise InputError(f"{name} needs layers, got {layer!r} among them. Example: layers=(DenseLayer(32),)")
+
+
+class _Layers:
+    """What a sequence of layer specs has in common, alone or within another."""
+
+    layers: tuple[LayerSpec, ...]
+
+    @property
+    def stochastic(self) -> bool:
+        return any(layer.stochastic for layer in self.layers)
+
+    @property
+    def calibrated(self) -> bool:
+        return any(layer.calibrated for layer in self.layers)
+
+    def _build(self, inputs: Shape, key: jax.Array) -> tuple[list[Any], list[Shape]]:
+        """The modules, and the shapes before, between and after them."""
+        modules, shapes = [], [inputs]
+        for i, layer in enumerate(self.layers):
+            module, shape = layer.build(shapes[-1], key=jax.random.fold_in(key, i))
+            modules.append(module)
+            shapes.append(shape)
+        return modules, shapes
+
+    def _kept(self, inputs: Shape) -> list[int]:
+        """`hidden_units` of each layer."""
+        shapes: list[Shape] = []
+        eqx.filter_eval_shape(lambda: shapes.extend(self._build(inputs, jax.random.key(0))[1]))
+        pairs = zip(self.layers, shapes[:-1], shapes[1:], strict=True)
+        return [layer.hidden_units(before, after) for layer, before, after in pairs]
+
+
+@register
+@dataclass(frozen=True)
+class Residual(_Layers, LayerSpec):
+    """x + f(x) with f the given layers, which must keep the shape."""
+
+    layers: tuple[LayerSpec, ...] = checked(check=_layers)
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        modules, shapes = self._build(inputs, key)
+        if shapes[-1] != inputs:
+            raise InputError(
+                f"Residual needs layers that keep the shape, got {inputs} in and {shapes[-1]} out."
+                f" Let the last of them have the width {inputs[-1]}."
+            )
+        return Skip(Sequential(tuple(modules))), inputs
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return sum(self._kept(inputs)) + prod(outputs)
+
+    @property
+    def label(self) -> str:
+        return f"residual({', '.join(layer.label for layer in self.layers)})"
+
+
+@register
+@dataclass(frozen=True)
+class Chain(_Layers, Network):
+    """Layers one after the other, then a linear layer to the outputs, which `Chain` adds itself.
+
+    layers: layer specs, such as (DenseLayer(32, "relu"), DropoutLayer(0.1)).
+    weight_noise: standard deviation of noise on every weight in training; 0 leaves it out of the program.
+
+    The last layer works at every place where the shape before it has the places of the outputs, as for one output a
+    time step; otherwise what comes to it is flattened.
+    """
+
+    layers: tuple[LayerSpec, ...] = checked(check=_layers)
+    weight_noise: float = traced(0.0, off=0.0, check=not_negative)
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
+        modules, shapes = self._build(inputs, key)
+        shape = shapes[-1]
+        output_key = jax.random.fold_in(key, len(modules))
+        if len(outputs) > 1 and shape[:-1] == outputs[:-1]:
+            modules.append(_dense(shape[-1], outputs[-1], "linear", None, output_key))
+        else:
+            if len(shape) > 1:
+                modules.append(Reshape((prod(shape),)))
+            modules.append(_dense(prod(shape), prod(outputs), "linear", None, output_key))
+            if len(outputs) > 1:
+                modules.append(Reshape(outputs))
+        module = Sequential(tuple(modules))
+        return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
+
+    @property
+    def stochastic(self) -> bool:
+        return super().stochastic or is_on(self.weight_noise)
+
+    def calibrate(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
+        """The module with the statistics of its batch normalizations taken from rows x, weighted by w [row]."""
+        return calibrate(module, x, w, max(self._kept(x.shape[1:]))) if self.calibrated else module
+
+    def trains(self, name: str) -> bool:
+        """Whether the optimizer moves the array of this path."""
+        return not is_stored(name)
+
+    @property
+    def label(self) -> str:
+        return f"Chain {', '.join(layer.label for layer in self.layers) or 'linear'}"
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return sum(self._kept(inputs))
+
+
+def _dense(inputs: int, width: int, activation: str, initializer: str | None, key: jax.Array) -> Dense:
+    sigma = ACTIVATIONS[activation]
+    (weight,) = initial_weights(key, [initializer or sigma.initializer], [(inputs, width)])
+    return Dense(weight, jnp.zeros(width, weight.dtype), sigma.function)

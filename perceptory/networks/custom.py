@@ -1,0 +1,115 @@
+"""Your own network: any builder of an Equinox module."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from perceptory.errors import InputError
+from perceptory.networks.base import Network
+from perceptory.specs import checked, count, flag
+
+EXAMPLE = "Custom(lambda inputs, outputs, key: eqx.nn.MLP(inputs, outputs, 32, 2, key=key), name='my net')"
+
+
+def _builder(name: str, value: Any) -> None:
+    if not callable(value) or isinstance(value, eqx.Module):
+        kind = type(value).__name__
+        raise InputError(f"{name} needs a function of (inputs, outputs, key), got a {kind}. Example: {EXAMPLE}")
+
+
+def _text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} needs a name for this network, got {value!r}. Example: {EXAMPLE}")
+
+
+# Not registered: a file cannot hold its builder, and what names it there cannot be read back as a spec.
+@dataclass(frozen=True)
+class Custom(Network):
+    """A network of your own, trained in studies like every other.
+
+    builder: a function of (inputs, outputs, key) that returns an Equinox module. A shape of one axis comes as its
+        number, as `eqx.nn.MLP` wants it, others as tuples: 8 for a table of 8 features, (28, 28, 1) for an image.
+    name: what the network is called; it must tell builders apart, since a training's random numbers hang on it.
+    batched: False for a module that takes one example, as Equinox modules do: module(x), or module(x, key=key) where
+        it names a key. True for one that takes module(x [batch, ...], key), where a key means training.
+    random: whether training draws random numbers, so that the module gets a key. Without one, and in use,
+        `eqx.nn.Dropout` is off.
+    units: values an example that it keeps for the backward pass; steers how many members run at once.
+
+    The output must be linear and of the outputs' shape; a scalar stands for one output. All arrays of floating-point
+    numbers are trained. The model file holds them and the name, and is read with the builder given again.
+    """
+
+    builder: Callable = checked(check=_builder)
+    name: str = checked("custom", check=_text)
+    batched: bool = checked(False, check=flag)
+    random: bool = checked(False, check=flag)
+    units: int = checked(64, check=count)
+
+    def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Any:
+        module = self.builder(_natural(inputs), _natural(outputs), key)
+        if not isinstance(module, eqx.Module):
+            raise InputError(
+                f"the builder of {self.label} needs to return an Equinox module, got a {type(module).__name__}."
+                " Make it a class that subclasses eqx.Module, with its arrays as fields."
+            )
+        parts = jax.tree.leaves(module, is_leaf=lambda part: isinstance(part, (eqx.nn.StateIndex, eqx.nn.Dropout)))
+        if any(isinstance(part, eqx.nn.StateIndex) for part in parts):
+            raise InputError(
+                f"{self.label} holds a layer with state, such as eqx.nn.BatchNorm, which training cannot carry."
+                " Use eqx.nn.LayerNorm, or NormLayer('batch') in a Chain."
+            )
+        if not self.random and any(isinstance(part, eqx.nn.Dropout) for part in parts):
+            raise InputError(f"{self.label} holds eqx.nn.Dropout, which needs random numbers. Add random=True.")
+        return module if self.batched else Examples(module, outputs, _takes_key(module))
+
+    @property
+    def stochastic(self) -> bool:
+        return self.random
+
+    @property
+    def label(self) -> str:
+        return f"Custom {self.name}"
+
+    def hidden_units(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
+        return self.units
+
+
+class Examples(eqx.Module):
+    """A module that takes one example, for a batch. In use its `inference` flags are set (dropout off)."""
+
+    inner: Any
+    outputs: tuple[int, ...] = eqx.field(static=True)
+    keyed: bool = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        if key is None:
+            y = jax.vmap(eqx.nn.inference_mode(self.inner))(x)
+        elif self.keyed:
+            keys = jax.random.split(key, x.shape[0])
+            y = jax.vmap(lambda x, key: self.inner(x, key=key))(x, keys)
+        else:
+            y = jax.vmap(self.inner)(x)
+        if y.shape[1:] == () and prod(self.outputs) == 1:
+            y = y.reshape(x.shape[0], *self.outputs)
+        if y.shape[1:] != self.outputs:
+            raise InputError(
+                f"a custom network needs to give {self.outputs} for one example, got {y.shape[1:]}."
+                " Use the builder's outputs as the size of its last layer."
+            )
+        return y
+
+
+def _natural(shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    return shape[0] if len(shape) == 1 else shape
+
+
+def _takes_key(module: Any) -> bool:
+    return "key" in inspect.signature(type(module).__call__).parameters

@@ -1,0 +1,176 @@
+"""Windows that slide over the axes between the first and the last: how convolution and pooling are done on a CPU.
+
+XLA's own convolutions train many times slower there than gathering every window's values and one matrix product do.
+Arrays stand as [channel, *space, batch]: with the batch innermost each copy is of whole vectors, the matrices are
+wide, and pooling compares vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial, reduce
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class Window(NamedTuple):
+    """A window along one axis: `size` taps, `dilation` apart, moved by `stride`; zeros stand before and after."""
+
+    size: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def span(self) -> int:
+        return (self.size - 1) * self.dilation + 1
+
+    def positions(self, length: Any) -> Any:
+        """How many windows an axis of this length holds."""
+        return (length + self.before + self.after - self.span) // self.stride + 1
+
+
+Windows = tuple[Window, ...]
+
+
+def taps(x: jax.Array, axis: int, window: Window) -> list[jax.Array]:
+    """For each tap of the window the values that it sees at all positions of `axis`; no zeros are added."""
+    reach = (window._replace(before=0, after=0).positions(x.shape[axis]) - 1) * window.stride + 1
+    starts = [tap * window.dilation for tap in range(window.size)]
+    return [lax.slice_in_dim(x, s, s + reach, window.stride, axis) for s in starts]
+
+
+def views(x: jax.Array, windows: Windows) -> list[jax.Array]:
+    """For each place in the window, row by row, the values of x [·, *space, ·] that it sees at all positions."""
+    found = [x]
+    for axis, window in enumerate(windows, 1):
+        found = [tap for view in found for tap in taps(view, axis, window)]
+    return found
+
+
+def gather(x: jax.Array, windows: Windows) -> jax.Array:
+    """im2col: x [in, *space, batch] to [place in window · in, *position, batch], places row by row."""
+    pads = [(0, 0), *((w.before, w.after) for w in windows), (0, 0)]
+    if any(map(any, pads)):
+        # The barrier keeps XLA from folding the zeros into every one of the slices that follow.
+        x = lax.optimization_barrier(jnp.pad(x, pads))
+    for axis in range(len(windows), 0, -1):  # axis by axis: fewer and longer copies than one for each place
+        x = jnp.concatenate(taps(x, axis, windows[axis - 1]), axis=0)
+    return x
+
+
+def scatter(patches: jax.Array, windows: Windows, space: Sequence[int]) -> jax.Array:
+    """The transpose of `gather`: [place in window · in, *position, batch] to [in, *space, batch], summing overlaps."""
+    y = patches
+    for axis, (window, length) in enumerate(zip(windows, space, strict=True), 1):
+        y = _scatter_axis(y.reshape(window.size, -1, *y.shape[1:]), axis, window, length)
+    return y
+
+
+def _scatter_axis(y: jax.Array, axis: int, window: Window, length: int) -> jax.Array:
+    """y [tap, ..., position, ...] with the positions at `axis` + 1; returns [..., length, ...].
+
+    A tap at offset o adds to the places o, o + stride, ...: those of equal o mod stride are summed as whole shifted
+    arrays, and the sums are then interleaved.
+    """
+    stride, positions = window.stride, y.shape[axis + 1]
+    padded = max(window.before + length, (positions - 1) * stride + window.span)
+    each = -(-padded // stride)
+
+    def shifted(tap: int) -> jax.Array:
+        start = tap * window.dilation // stride
+        pads = [(0, 0)] * (y.ndim - 1)
+        pads[axis] = (start, each - start - positions)
+        return jnp.pad(y[tap], pads)
+
+    phases = []
+    for phase in range(stride):
+        parts = [shifted(tap) for tap in range(window.size) if tap * window.dilation % stride == phase]
+        shape = (*y.shape[1 : axis + 1], each, *y.shape[axis + 2 :])
+        phases.append(reduce(jnp.add, parts) if parts else jnp.zeros(shape, y.dtype))
+    whole = phases[0]
+    if stride > 1:
+        stacked = jnp.stack(phases, axis + 1)
+        whole = stacked.reshape(*stacked.shape[:axis], each * stride, *stacked.shape[axis + 2 :])
+    return lax.slice_in_dim(whole, window.before, window.before + length, 1, axis)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def correlate(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
+    """x [in, *space, batch], weight [place in window · in, out] to [out, *position, batch], by one matrix product."""
+    return _correlate(x, weight, windows)[0]
+
+
+def _correlate(x: jax.Array, weight: jax.Array, windows: Windows) -> tuple[jax.Array, Any]:
+    patches = gather(x, windows)
+    y = weight.T @ patches.reshape(weight.shape[0], -1)
+    return y.reshape(-1, *patches.shape[1:]), (x, weight)
+
+
+def _correlate_back(windows: Windows, kept: Any, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, weight = kept
+    flat = g.reshape(g.shape[0], -1)
+    # Gathered again: that is cheaper than to keep the patches, many times the input, out of the cache and read them.
+    weight_gradient = gather(x, windows).reshape(weight.shape[0], -1) @ flat.T
+    back = (weight @ flat).reshape(weight.shape[0], *g.shape[1:])
+    return scatter(back, windows, x.shape[1:-1]), weight_gradient
+
+
+correlate.defvjp(_correlate, _correlate_back)
+
+
+def first_greatest(parts: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """The elementwise maximum of equal arrays, and which of them gave it: the first one of equals (int8)."""
+    best, which = parts[0], jnp.zeros(parts[0].shape, jnp.int8 if len(parts) < 128 else jnp.int32)
+    for i, part in enumerate(parts[1:], 1):
+        which = jnp.where(part > best, jnp.asarray(i, which.dtype), which)
+        best = jnp.maximum(best, part)
+    return best, which
+
+
+def _to_winner(which: jax.Array, g: jax.Array, count: int) -> jax.Array:
+    """[part, ...]: the gradient g of a maximum, given to the part that gave the value."""
+    number = lax.broadcasted_iota(which.dtype, (count,) + (1,) * g.ndim, 0)
+    return jnp.where(which[None] == number, g[None], 0)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def greatest(z: jax.Array, count: int) -> jax.Array:
+    """The maximum over the first axis, of `count` parts; of equal values the first one alone has the gradient."""
+    return first_greatest([z[i] for i in range(count)])[0]
+
+
+greatest.defvjp(
+    lambda z, count: first_greatest([z[i] for i in range(count)]),
+    lambda count, which, g: (_to_winner(which, g, count),),
+)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def greatest_in_windows(x: jax.Array, windows: Windows, space: tuple[int, ...]) -> jax.Array:
+    """Max pooling of x [·, *space, ·]; of equal values in a window the first one alone has the gradient."""
+    return first_greatest(views(x, windows))[0]
+
+
+def _greatest_back(windows: Windows, space: tuple[int, ...], which: jax.Array, g: jax.Array) -> tuple[jax.Array]:
+    back = _to_winner(which, g, prod(w.size for w in windows))
+    return (scatter(back.reshape(-1, *g.shape[1:]), windows, space),)
+
+
+greatest_in_windows.defvjp(lambda x, windows, space: first_greatest(views(x, windows)), _greatest_back)
+
+
+def widened(kernel: jax.Array, sizes: Sequence[int]) -> jax.Array:
+    """kernel [*size, in, out] to [*(size + pool - 1), in, *pool, out]: the outputs of a whole pool by one window.
+
+    A pool's neighboring windows overlap, so to gather what all of them see takes far fewer copies than each alone.
+    """
+    shifts = product(*(range(p) for p in sizes))
+    pads = [[(s, p - 1 - s) for s, p in zip(shift, sizes, strict=True)] for shift in shifts]
+    return jnp.stack([jnp.pad(kernel, [*pad, (0, 0), (0, 0)]) for pad in pads], -2)

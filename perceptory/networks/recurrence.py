@@ -1,0 +1,203 @@
+"""Recurrence over time with back-propagation through time (BPTT) written by hand.
+
+Everything is time-major, [time, batch, ·]. What can be done for all steps at once is: the products with the inputs before
+the loop, the elementwise factors of the derivatives and the gradients of the weights after it. A step is a product
+with the recurrent weights and the cell's few elementwise operations, forwards and backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_batching import custom_vmap
+
+from perceptory import backend
+from perceptory.networks.cells import Cell, State
+
+
+class Weights(NamedTuple):
+    """input [in, gates · H], recurrent [H, gates · H], bias [gates · H], extra [H] or None (a cell's further bias)."""
+
+    input: jax.Array
+    recurrent: jax.Array
+    bias: jax.Array
+    extra: jax.Array | None = None
+
+
+class How(NamedTuple):
+    """The static side of a recurrence. truncation: the carried state's gradient ends every so many steps, 0 never.
+    average: the gradient of the weights is the average over a row's steps (the copies of the cell), not their sum."""
+
+    cell: Cell
+    truncation: int = 0
+    average: bool = False
+
+
+def recur(
+    how: How, weights: Weights, x: jax.Array, state: State, lengths: jax.Array | None = None
+) -> tuple[jax.Array, State]:
+    """Run a cell over time: (h [time, batch, H], the state after the last step).
+
+    x: [time, batch, in]; state: arrays [batch, H]; lengths: [batch], steps of x from there on are padding: the state
+    stays as it is, h is 0 there, and whatever x holds there changes no value and no gradient.
+    """
+    if lengths is not None:
+        x = jnp.where(active_steps(x, lengths), x, 0)
+    return _bptt(how)(weights, x, state, lengths)
+
+
+def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
+    """[time, batch, 1] bool: whether a step is a real one."""
+    return (jnp.arange(x.shape[0])[:, None] < lengths)[..., None]
+
+
+@lru_cache(maxsize=256)
+def _bptt(how: How) -> Callable:
+    run = members_in_turn(lambda *arrays: _forward(how, *arrays))
+    back = members_in_turn(lambda *arrays: _backward(how, *arrays))
+
+    @jax.custom_vjp
+    def recurrence(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
+        return run(weights, x, state, lengths)[0]
+
+    def forward(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
+        out, stored = run(weights, x, state, lengths)
+        return out, (weights, x, state, lengths, stored)
+
+    def backward(stored: Any, d: Any) -> Any:
+        return (*back(stored, d), None)
+
+    recurrence.defvjp(forward, backward)
+    return recurrence
+
+
+def members_in_turn(f: Callable) -> Callable:
+    """f, which under `vmap` runs for one member after the other: a member's arrays then stay in cache during its loop,
+    and a step is a plain matrix product. Off the CPU the members are batched."""
+    mapped = custom_vmap(f)
+
+    @mapped.def_vmap
+    def rule(size: int, batched: Any, *args: Any) -> tuple[Any, Any]:
+        leaves, tree = jax.tree.flatten(args)
+        marks = jax.tree.leaves(batched)
+
+        def one(own: list) -> Any:
+            own = list(own)
+            return mapped(*jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)]))
+
+        own = [v for v, m in zip(leaves, marks, strict=True) if m]
+        out = jax.vmap(one)(own) if backend.native() else lax.map(one, own)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return mapped
+
+
+def _scaled(cell: Cell, array: jax.Array) -> jax.Array:
+    H = array.shape[-1] // cell.gates
+    return array * jnp.repeat(jnp.asarray(cell.scales(), array.dtype), H, total_repeat_length=H * cell.gates)
+
+
+def _forward(how: How, weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
+    cell = how.cell
+    U, extra = _scaled(cell, weights.recurrent), weights.extra
+    z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
+
+    def step(state: State, z: jax.Array) -> tuple[State, Any]:
+        state, kept = cell.step(z, state[0] @ U, extra, state)
+        return state, (state, kept)
+
+    last, (states, kept) = lax.scan(step, state, z)
+    if lengths is not None:
+        rows, end = jnp.arange(x.shape[1]), jnp.maximum(lengths - 1, 0)
+        some = (lengths > 0)[:, None]
+        last = tuple(jnp.where(some, s[end, rows], start) for s, start in zip(states, state, strict=True))
+        # From here on h is clean: what a padded step computed must meet no gradient, not even times 0.
+        states = (jnp.where(active_steps(x, lengths), states[0], 0), *states[1:])
+    return (states[0], last), (states, kept)
+
+
+def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
+    """∂J/∂(weights, x, state) from ∂J/∂(h, last state)."""
+    cell = how.cell
+    weights, x, state, lengths, (states, kept) = stored
+    dh, last = d
+    time, batch = x.shape[:2]
+    before = tuple(jnp.concatenate([start[None], s[:-1]]) for start, s in zip(state, states, strict=True))
+    factors = cell.factors(kept, before, states)
+    if lengths is not None:
+        active = active_steps(x, lengths)
+        factors = tuple(jnp.where(active, f, idle) for f, idle in zip(factors, cell.idle, strict=True))
+        dh = jnp.where(active, dh, 0)
+        rows, end = jnp.arange(batch), jnp.maximum(lengths - 1, 0)
+        some = (lengths > 0)[:, None]
+        dh = dh.at[end, rows].add(jnp.where(some, last[0], 0))
+        unused = jnp.where(some, 0, last[0])
+        last = (jnp.zeros_like(last[0]), *last[1:])
+    U = weights.recurrent.T
+
+    def step(d: State, at: Any) -> tuple[State, State]:
+        dh, factors, *carries = at
+        d, carried = cell.backward((d[0] + dh, *d[1:]), factors)
+        carried = (carried[0] + cell.sums(d, factors) @ U, *carried[1:])
+        if carries:
+            carried = tuple(jnp.where(carries[0], c, 0) for c in carried)
+        return carried, d
+
+    steps = (dh, factors)
+    if how.truncation:
+        steps = (*steps, _uncut(how, x, lengths))  # type: ignore[assignment]
+    first, d = lax.scan(step, last, steps, reverse=True)
+    if lengths is not None:
+        first = (first[0] + unused, *first[1:])
+    da, dz = cell.sums(d, factors), cell.inputs(d, factors)
+    dx = dz @ weights.input.T
+    if how.average:
+        copies = jnp.maximum(time if lengths is None else lengths[:, None], 1).astype(x.dtype)
+        da, dz = da / copies, dz / copies
+    rows = time * batch
+    flat = dz.reshape(rows, -1)
+    gradient = Weights(
+        x.reshape(rows, -1).T @ flat,
+        before[0].reshape(rows, -1).T @ da.reshape(rows, -1),
+        jnp.sum(flat, axis=0),
+        None if weights.extra is None else jnp.sum(da[..., -weights.extra.shape[0] :], axis=(0, 1)),
+    )
+    return gradient, dx, first
+
+
+def _uncut(how: How, x: jax.Array, lengths: Any) -> jax.Array:
+    """[time, batch or 1, 1] bool: whether the gradient passes from a step to the one before."""
+    t = jnp.arange(x.shape[0])[:, None, None]
+    whole = (t % how.truncation != 0) | (t == 0)
+    return whole if lengths is None else whole | ~active_steps(x, lengths)
+
+
+def recur_plain(
+    how: How, weights: Weights, x: jax.Array, state: State, lengths: Any = None, probes: Any = 0.0
+) -> tuple[jax.Array, State]:
+    """`recur` by automatic differentiation (sum of the copies' gradients). `probes` [time, batch, H] are added to h at
+    every step, so that the gradient by them is ∂J/∂h_t."""
+    cell = how.cell
+    if lengths is not None:
+        x = jnp.where(active_steps(x, lengths), x, 0)
+    active = jnp.ones((*x.shape[:2], 1), bool) if lengths is None else active_steps(x, lengths)
+    U = _scaled(cell, weights.recurrent)
+    z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
+    keep = _uncut(how, x, lengths) if how.truncation else jnp.ones((x.shape[0], 1, 1), bool)
+
+    def step(state: State, at: Any) -> tuple[State, jax.Array]:
+        z, active, keep, probe = at
+        state = tuple(jnp.where(keep, s, lax.stop_gradient(s)) for s in state)
+        new, _ = cell.step(z, state[0] @ U, weights.extra, state)
+        new = (new[0] + probe, *new[1:])
+        state = tuple(jnp.where(active, n, s) for n, s in zip(new, state, strict=True))
+        return state, jnp.where(active, state[0], 0)
+
+    probes = jnp.broadcast_to(probes, (*x.shape[:2], U.shape[0])).astype(x.dtype)
+    last, h = lax.scan(step, state, (z, active, keep, probes))
+    return h, last

@@ -1,0 +1,157 @@
+"""A member's examples: from the study's data on the device to scaled batches, with weight 0 for padding.
+
+Rows of a table are scaled once a segment into a table of the member's own. Shared with more axes (images, sequences)
+stand once on the device for all members, as they were given, and are gathered and scaled batch by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.training.plan import Member, Plan
+
+
+class Shared(NamedTuple):
+    """A study's examples of any shape, on the device once for all members. What a rest adds is what rounding to the study's precision took away."""
+
+    x: Any  # [n, *inputs], of the given type (bytes stay bytes)
+    x_rest: Any  # the same shape, or None where nothing was lost
+    t: Any  # [n, *outputs]
+    t_rest: Any
+    w: Any  # [n], or [n, time] where steps count apart
+    lengths: Any  # [n] int32: steps from there on are padding; None where there are none
+
+
+class Batch(NamedTuple):
+    """Scaled examples; a missing input is the training mean, 0."""
+
+    x: Any  # [batch, *inputs]
+    t: Any  # [batch, *outputs]
+    w: Any  # [batch] or [batch, time]
+    lengths: Any
+
+
+class Prepared(NamedTuple):
+    """What a member keeps for a segment. Of a table, its scaled rows; of other examples, only their places."""
+
+    table: Any  # [batches · batch, in + out + 1], or places [batches · batch] int32
+    validation: Any  # [validation_rows, in + out + 1], or places [validation_rows] int32
+    weight: Any  # [batches · batch] the weight of each example
+
+
+def prepare(member: Member, data: Any, plan: Plan) -> Prepared:
+    """data: [row, 2 (in + out) + 1] of a table (see `Table.raw`), or `Shared`."""
+    # Zeros, weight included, up to whole batches: every place that an order can name is there.
+    missing = plan.batches * plan.batch - plan.rows
+    real = jnp.arange(plan.rows) < member.count
+    if isinstance(data, Shared):
+        places = jnp.pad(member.rows, (0, missing))
+        weight = jnp.pad(_example_weight(data.w[member.rows]) * real, (0, missing))
+        return Prepared(places, member.validation, weight)
+    table = _scaled_rows(member, data[member.rows], plan)
+    table = jnp.pad(table.at[:, -1].multiply(real), ((0, missing), (0, 0)))
+    validation = _scaled_rows(member, data[member.validation], plan)
+    validation = validation.at[:, -1].multiply(jnp.arange(plan.validation_rows) < member.validation_count)
+    return Prepared(table, validation, table[:, -1])
+
+
+def _example_weight(w: jax.Array) -> jax.Array:
+    return w if w.ndim == 1 else jnp.sum(w, axis=1)
+
+
+def _scaled_rows(member: Member, raw: jax.Array, plan: Plan) -> jax.Array:
+    """[row, in + out + 1] of raw rows."""
+    k = plan.inputs[-1] + plan.outputs[-1]
+    # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
+    x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
+    return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), raw[:, -1:]], axis=1)
+
+
+def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> jax.Array:
+    low = -center[1] if rest is None else rest - center[1]
+    x = ((x.astype(center.dtype) - center[0]) + low) * factor
+    return jnp.where(jnp.isnan(x), 0, x)
+
+
+def _of_table(rows: jax.Array, plan: Plan) -> Batch:
+    inputs = plan.inputs[-1]
+    return Batch(rows[..., :inputs], rows[..., inputs:-1], rows[..., -1], None)
+
+
+def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) -> Batch:
+    def take(a: Any) -> Any:
+        return None if a is None else a.at[places].get(mode="promise_in_bounds")
+
+    inputs = plan.inputs[-1]
+    center, factor = member.center, member.factor
+    x = _scaled(take(data.x), take(data.x_rest), center[:, :inputs], factor[:inputs])
+    t = _scaled(take(data.t), take(data.t_rest), center[:, inputs:], factor[inputs:])
+    return Batch(x, t, take(data.w), take(data.lengths))
+
+
+def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: Plan) -> Batch:
+    """The training examples at `places` [batch] of an epoch's order."""
+    rows = prepared.table.at[places].get(mode="promise_in_bounds")
+    if not isinstance(data, Shared):
+        return _of_table(rows, plan)
+    batch = _of_examples(member, data, rows, plan)
+    return batch._replace(w=_column(places < member.count, batch.w) * batch.w)
+
+
+def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+
+
+def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, most: int | None = None) -> Batch:
+    """All training examples, or the first `most` of them, at once."""
+    table = prepared.table[: plan.rows][:most]
+    if not isinstance(data, Shared):
+        return _of_table(table, plan)
+    batch = _of_examples(member, data, table, plan)
+    return batch._replace(w=_column(jnp.arange(len(table)) < member.count, batch.w) * batch.w)
+
+
+def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan) -> jax.Array:
+    """[row, *outputs] of a member's rows or places (parts of `Prepared`), `plan.piece` examples at a time."""
+
+    def piece(rows: jax.Array) -> jax.Array:
+        batch = _of_examples(member, data, rows, plan) if isinstance(data, Shared) else _of_table(rows, plan)
+        return call(network, batch)
+
+    count = len(rows)
+    if count <= plan.piece:
+        return piece(rows)
+    pieces = -(-count // plan.piece)
+    each = -(-count // pieces)
+    padded = jnp.pad(rows, ((0, pieces * each - count), *[(0, 0)] * (rows.ndim - 1)))
+    out = jax.lax.map(piece, padded.reshape(pieces, each, *rows.shape[1:]))
+    return out.reshape(pieces * each, *out.shape[2:])[:count]
+
+
+def validation_truth(member: Member, prepared: Prepared, data: Any, plan: Plan) -> tuple[jax.Array, jax.Array]:
+    """(targets, weights) of the validation examples."""
+    if not isinstance(data, Shared):
+        batch = _of_table(prepared.validation, plan)
+        return batch.t, batch.w
+    places, inputs = prepared.validation, plan.inputs[-1]
+    rest = None if data.t_rest is None else data.t_rest[places]
+    t = _scaled(data.t[places], rest, member.center[:, inputs:], member.factor[inputs:])
+    w = data.w[places]
+    return t, _column(jnp.arange(plan.validation_rows) < member.validation_count, w) * w
+
+
+def call(network: Callable, batch: Batch, key: Any = None) -> jax.Array:
+    """The network's output for a batch."""
+    if batch.lengths is None:
+        return network(batch.x, key)
+    return network(batch.x, key, lengths=batch.lengths)
+
+
+def bytes_of(data: Any) -> int:
+    """Bytes that the data take on each device."""
+    return sum(np.asarray(a).nbytes for a in jax.tree.leaves(data))

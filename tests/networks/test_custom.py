@@ -1,0 +1,144 @@
+"""Networks of your own: Equinox modules in our place."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from perceptory.errors import InputError
+from perceptory.networks.base import layout, pack, unpack
+from perceptory.networks.custom import Custom
+from perceptory.specs import from_json, partition, to_json
+
+KEY = jax.random.key(0)
+
+
+def deep(inputs, outputs, key):
+    return eqx.nn.MLP(inputs, outputs, 5, 1, activation=jax.nn.tanh, key=key)
+
+
+class Dropping(eqx.Module):
+    first: eqx.nn.Linear
+    drop: eqx.nn.Dropout
+
+    def __init__(self, inputs, outputs, key):
+        self.first, self.drop = eqx.nn.Linear(inputs, outputs, key=key), eqx.nn.Dropout(0.5)
+
+    def __call__(self, x, *, key=None):
+        return self.first(self.drop(x, key=key))
+
+
+class Whole(eqx.Module):
+    """Batch-native, for images to several axes."""
+
+    weight: jax.Array
+    steps: jax.Array  # whole numbers: no part of what is trained
+    shape: tuple = eqx.field(static=True)
+
+    def __init__(self, inputs, outputs, key):
+        self.shape, self.steps = outputs, jnp.arange(3)
+        self.weight = jax.random.normal(key, (int(np.prod(inputs)), int(np.prod(outputs))))
+
+    def __call__(self, x, key=None):
+        y = (x.reshape(len(x), -1) @ self.weight).reshape(-1, *self.shape)
+        return y if key is None else y + jax.random.normal(key, y.shape)
+
+
+def test_an_equinox_network_by_value():
+    net = Custom(deep).build((3,), (2,), key=KEY)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    (w1, w2), (b1, b2) = ([np.asarray(getattr(layer, n)) for layer in net.inner.layers] for n in ("weight", "bias"))
+    np.testing.assert_allclose(net(jnp.asarray(x)), np.tanh(x @ w1.T + b1) @ w2.T + b2, rtol=1e-5, atol=1e-6)
+
+
+def test_trains_like_every_other():
+    """The flat vector, the gradient, members mapped over it."""
+    spec = Custom(deep)
+    assert layout(spec, (3,), (2,)).names[:2] == ("inner.layers.0.weight", "inner.layers.0.bias")
+    with jax.enable_x64(True):
+        net = spec.build((3,), (2,), key=KEY)
+        x, start = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3))), np.asarray(pack(net))
+        assert start.size == layout(spec, (3,), (2,)).size == 32
+        total = jax.jit(lambda v, x: jnp.sum(unpack(spec.build((3,), (2,), key=KEY), v)(x) ** 2))
+        gradient = jax.grad(total)(start, x)
+        mapped = jax.jit(jax.vmap(jax.grad(total)))(np.stack([start, 2 * start]), jnp.stack([x, x]))
+        np.testing.assert_allclose(mapped[0], gradient, rtol=1e-10)
+        for i in range(start.size):
+            step = 1e-6 * (np.arange(start.size) == i)
+            assert gradient[i] == pytest.approx(
+                float(total(start + step, x) - total(start - step, x)) / 2e-6, rel=1e-6, abs=1e-8
+            )
+
+
+def test_dropout_draws_for_each_row_in_training_and_not_in_use():
+    spec = Custom(Dropping, random=True)
+    net = spec.build((200,), (1,), key=KEY)
+    x = jnp.ones((3, 200))
+    assert spec.stochastic
+    training, use = np.asarray(net(x, KEY)), np.asarray(net(x))
+    assert len(np.unique(training)) == 3
+    np.testing.assert_allclose(
+        use, np.asarray(net.inner.first.weight).sum() + float(net.inner.first.bias[0]), rtol=1e-4
+    )
+    assert not np.array_equal(net(x, KEY), net(x, jax.random.key(1)))
+
+
+def test_batch_native_with_shapes_of_several_axes():
+    spec = Custom(Whole, batched=True, random=True)
+    net = spec.build((2, 2, 1), (3, 2), key=KEY)
+    x = np.random.default_rng(1).normal(size=(5, 2, 2, 1)).astype(np.float32)
+    np.testing.assert_allclose(
+        net(jnp.asarray(x)), (x.reshape(5, 4) @ np.asarray(net.weight)).reshape(5, 3, 2), rtol=1e-5
+    )
+    assert not np.allclose(net(jnp.asarray(x), KEY), net(jnp.asarray(x)))
+    assert pack(net).size == 24
+
+
+def test_a_scalar_stands_for_one_output():
+    net = Custom(lambda i, o, key: eqx.nn.MLP(i, "scalar", 2, 1, key=key)).build((3,), (1,), key=KEY)
+    assert net(jnp.ones((4, 3))).shape == (4, 1)
+
+
+def test_written_as_a_name_that_is_not_read():
+    spec = Custom(deep, name="mine")
+    assert to_json(spec, strict=False) == {"custom": "Custom mine"}
+    with pytest.raises(InputError, match="Custom is not in the table of specs, so it cannot be written to a file"):
+        to_json(spec)
+    with pytest.raises(InputError):
+        from_json(to_json(spec, strict=False))
+    assert partition(spec) == (spec, ())
+    hash(spec)
+    assert (spec.label, spec.hidden_units((3,), (1,)), Custom(deep, units=7).hidden_units((3,), (1,))) == (
+        "Custom mine",
+        64,
+        7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Custom(3), r"Custom\.builder needs a function of \(inputs, outputs, key\), got a int\. Ex"),
+        (lambda: Custom(deep(1, 1, KEY)), r"Custom\.builder needs a function .* got a MLP\."),
+        (lambda: Custom(deep, name=""), r"Custom\.name needs a name"),
+        (lambda: Custom(deep, batched=1), r"Custom\.batched needs True or False"),
+        (
+            lambda: Custom(lambda i, o, key: lambda x: x, name="f").build((2,), (1,), key=KEY),
+            r"the builder of Custom f needs to return an Equinox module, got a function\. Make it a class",
+        ),
+        (lambda: Custom(Dropping).build((2,), (1,), key=KEY), r"holds eqx\.nn\.Dropout, .* Add random=True"),
+        (
+            lambda: Custom(lambda i, o, key: eqx.nn.BatchNorm(i, "b", mode="batch")).build((2,), (1,), key=KEY),
+            r"holds a layer with state, such as eqx\.nn\.BatchNorm",
+        ),
+        (
+            lambda: Custom(lambda i, o, key: deep(i, 3, key)).build((2,), (1,), key=KEY)(jnp.ones((4, 2))),
+            r"a custom network needs to give \(1,\) for one example, got \(3,\)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_refused(make, message):
+    with pytest.raises(InputError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)

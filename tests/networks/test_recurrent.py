@@ -1,0 +1,293 @@
+"""The specs RNN, GRU and LSTM and their modules: against PyTorch, by hand, in pieces, both ways, gradients over time."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import perceptory as pt
+from perceptory.errors import InputError
+from perceptory.networks.base import layout, pack, unpack
+from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.networks.sequences import reversed_steps, state_gradients
+from perceptory.specs import Traced, combine, from_json, partition, to_json
+
+KINDS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
+TIME, BATCH, IN = 5, 3, 2
+ORDER = {"RNN": [0], "GRU": [0, 1, 2], "LSTM": [0, 1, 3, 2]}  # PyTorch's place of each of our gates
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def noisy(net, seed=0):
+    """The network with all weights and biases drawn anew, so that no bias is 0."""
+    vector = pack(net)
+    return unpack(net, jnp.asarray(0.5 * np.random.default_rng(seed).normal(size=vector.shape), vector.dtype))
+
+
+def inputs(seed=0, time=TIME):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(BATCH, time, IN)))
+
+
+def as_torch(torch, kind, net):
+    """torch.nn.RNN, GRU or LSTM with our weights."""
+    directions = len(net.layers[0])
+    theirs = getattr(torch.nn, kind)(
+        IN, 4, num_layers=len(net.layers), batch_first=True, bidirectional=directions == 2, dtype=torch.float64
+    )
+
+    def gates(array):
+        parts = np.split(np.asarray(array).T, len(ORDER[kind]))
+        placed = [None] * len(parts)
+        for part, at in zip(parts, ORDER[kind], strict=True):
+            placed[at] = part
+        return torch.tensor(np.concatenate(placed))
+
+    with torch.no_grad():
+        for i, layer in enumerate(net.layers):
+            for part, end in zip(layer, ("", "_reverse"), strict=False):
+                getattr(theirs, f"weight_ih_l{i}{end}").copy_(gates(part.weight))
+                getattr(theirs, f"weight_hh_l{i}{end}").copy_(gates(part.recurrent))
+                getattr(theirs, f"bias_ih_l{i}{end}").copy_(gates(part.bias))
+                second = getattr(theirs, f"bias_hh_l{i}{end}")
+                second.zero_()
+                if part.extra is not None:
+                    second[-4:] = torch.tensor(np.asarray(part.extra))
+    return theirs, gates
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_pytorch(kind, bidirectional, x64):
+    """Two layers: outputs of every step, last states, and the gradients of all weights and of x."""
+    torch = pytest.importorskip("torch")
+    net = noisy(KINDS[kind]((4, 4), bidirectional=bidirectional).build((TIME, IN), (TIME, 2), key=jax.random.key(0)))
+    theirs, gates = as_torch(torch, kind, net)
+    x = inputs()
+    tx = torch.tensor(np.asarray(x), requires_grad=True)
+    h, _ = theirs(tx)
+    y = h @ torch.tensor(np.asarray(net.readout.weight)) + torch.tensor(np.asarray(net.readout.bias))
+    np.testing.assert_allclose(net(x), y.detach(), rtol=1e-11, atol=1e-13)
+    (y**3).sum().backward()
+    g, gx = jax.grad(lambda n, x: jnp.sum(n(x) ** 3), (0, 1))(net, x)
+    np.testing.assert_allclose(gx, tx.grad, rtol=1e-9, atol=1e-11)
+    for i, layer in enumerate(g.layers):
+        for part, end in zip(layer, ("", "_reverse"), strict=False):
+            for ours, name in ((part.weight, "weight_ih"), (part.recurrent, "weight_hh"), (part.bias, "bias_ih")):
+                expected = getattr(theirs, f"{name}_l{i}{end}").grad
+                np.testing.assert_allclose(gates(ours), expected, rtol=1e-9, atol=1e-11)
+            if part.extra is not None:
+                expected = getattr(theirs, f"bias_hh_l{i}{end}").grad[-4:]
+                np.testing.assert_allclose(part.extra, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths_equal_pytorchs_packed_sequences(kind, x64):
+    """Both directions, rows of different lengths: outputs of each step, and the last states that one readout sees."""
+    torch = pytest.importorskip("torch")
+    spec = KINDS[kind]((4,), bidirectional=True)
+    net = noisy(spec.build((TIME, IN), (TIME, 2), key=jax.random.key(0)))
+    theirs, _ = as_torch(torch, kind, net)
+    x, lengths = inputs(), jnp.array([3, 5, 1])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.tensor(np.asarray(x)), torch.tensor([3, 5, 1]), batch_first=True, enforce_sorted=False
+    )
+    with torch.no_grad():
+        h, last = theirs(packed)
+        h, _ = torch.nn.utils.rnn.pad_packed_sequence(h, batch_first=True)
+    real = np.arange(TIME)[:, None] < np.asarray(lengths)
+    y = np.where(real.T[..., None], h.numpy() @ np.asarray(net.readout.weight) + np.asarray(net.readout.bias), 0)
+    np.testing.assert_allclose(net(x, lengths=lengths), y, rtol=1e-11, atol=1e-13)
+    one = noisy(spec.build((TIME, IN), (2,), key=jax.random.key(0)))
+    last = (last[0] if kind == "LSTM" else last).numpy()
+    expected = np.concatenate([last[0], last[1]], axis=-1) @ np.asarray(one.readout.weight) + np.asarray(
+        one.readout.bias
+    )
+    np.testing.assert_allclose(one(x, lengths=lengths), expected, rtol=1e-11, atol=1e-13)
+
+
+def test_lstm_by_hand():
+    """One unit, two steps, inputs 1 and 2. i = sigmoid(x), f = sigmoid(1) by its bias, o = sigmoid(h), g = tanh(x)."""
+    net = LSTM((1,)).build((2, 1), (1,), key=jax.random.key(0))
+    # order of arrays: input weights, recurrent weights, bias (gates i, f, o, g), readout weight and bias
+    net = unpack(net, jnp.array([1.0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 2, 0.5]))
+    # step 1: i = 0.731059, f = 0.731059, o = 0.5, g = 0.761594; c = 0.556770, h = 0.5 tanh(c) = 0.252788
+    # step 2: i = 0.880797, o = sigmoid(0.252788) = 0.562863, g = 0.964028
+    #         c = 0.731059 * 0.556770 + 0.880797 * 0.964028 = 1.256145, h = 0.562863 * 0.849904 = 0.478379
+    np.testing.assert_allclose(net(jnp.array([[[1.0], [2.0]]])), [[2 * 0.478379 + 0.5]], rtol=3e-6)
+
+
+@pytest.mark.parametrize("spec", [RNN((4, 3)), GRU((4,)), LSTM((4, 3))], ids=lambda s: s.label)
+def test_run_in_pieces_equals_the_whole(spec, x64):
+    """Also where rows end within a piece: the state stays as it is."""
+    net = noisy(spec.build((9, IN), (9, 2), key=jax.random.key(0)))
+    x, lengths = inputs(time=9), jnp.array([9, 5, 2])
+    state, out = net.initial_state(BATCH), []
+    for start, end in ((0, 4), (4, 5), (5, 9)):
+        y, state = net.run(x[:, start:end], state, jnp.clip(lengths - start, 0, end - start))
+        out.append(y)
+    whole, last = net.run(x, net.initial_state(BATCH), lengths)
+    np.testing.assert_allclose(jnp.concatenate(out, axis=1), whole, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(net(x, lengths=lengths), whole, rtol=1e-12, atol=1e-14)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(last), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_padding_and_length_of_the_array_change_nothing(every, x64):
+    spec = LSTM((4, 3), bidirectional=True, dropout=0.5)
+    net = noisy(spec.build((TIME, IN), (TIME, 2) if every else (2,), key=jax.random.key(0)))
+    x = inputs()
+    lengths = jnp.array([5, 2, 3])
+    f = jax.value_and_grad(lambda n, x: jnp.sum(jnp.cos(n(x, lengths=lengths)) * (n(x, lengths=lengths) != 0)))
+    longer = jnp.pad(x, ((0, 0), (0, 4), (0, 0)), constant_values=np.nan)
+    dirty = jnp.where((jnp.arange(9)[:, None] >= lengths[:, None, None]), jnp.nan, longer)
+    for a, b in zip(jax.tree.leaves(f(net, x)), jax.tree.leaves(f(net, dirty)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    for row, n in enumerate(lengths):
+        alone = net(x[row : row + 1, : int(n)])
+        got = net(dirty, lengths=lengths)[row]
+        np.testing.assert_allclose(got[: int(n)] if every else got, alone[0], rtol=1e-11, atol=1e-13)
+
+
+def test_average_gradient_counts_the_readout_among_the_copies(x64):
+    """Outputs are the same; with all lengths equal every gradient is the sum's divided by the number of steps, and the
+    readout of the last step alone stands only once."""
+    x = inputs()
+    for outputs, readout in (((TIME, 2), TIME), ((2,), 1)):
+        nets = [
+            noisy(GRU((4, 3), shared_gradient=how).build((TIME, IN), outputs, key=jax.random.key(0)))
+            for how in ("sum", "average")
+        ]
+        (y, g), (y_average, average) = (jax.value_and_grad(lambda n: jnp.sum(n(x) ** 2))(net) for net in nets)
+        np.testing.assert_allclose(y, y_average, rtol=1e-12)
+        for a, b in zip(jax.tree.leaves(g.layers), jax.tree.leaves(average.layers), strict=True):
+            np.testing.assert_allclose(a / TIME, b, rtol=1e-11, atol=1e-13)
+        for a, b in zip(jax.tree.leaves(g.readout), jax.tree.leaves(average.readout), strict=True):
+            np.testing.assert_allclose(a / readout, b, rtol=1e-11, atol=1e-13)
+
+
+def test_members_equal_themselves_alone(x64):
+    spec = LSTM((4, 3), bidirectional=True)
+    nets = [noisy(spec.build((TIME, IN), (2,), key=jax.random.key(0)), seed) for seed in range(3)]
+    x, lengths = inputs(), jnp.array([5, 3, 2])
+    f = jax.value_and_grad(lambda w: jnp.sum(unpack(nets[0], w)(x, lengths=lengths) ** 2))
+    values, gradients = jax.jit(jax.vmap(f))(jnp.stack([pack(net) for net in nets]))
+    for net, value, gradient in zip(nets, values, gradients, strict=True):
+        alone = f(pack(net))
+        np.testing.assert_allclose(value, alone[0], rtol=1e-12)
+        np.testing.assert_allclose(gradient, alone[1], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_start(kind):
+    """Orthogonal recurrent weights, input weights within Glorot's limit, the forget gate's bias 1, all else 0."""
+    net = KINDS[kind]((6,)).build((TIME, IN), (1,), key=jax.random.key(3))
+    (part,) = net.layers[0]
+    for block in np.split(np.asarray(part.recurrent), part.how.cell.gates, axis=1):
+        np.testing.assert_allclose(block @ block.T, np.eye(6), atol=2e-6)
+    limit = (6 / (IN + 6)) ** 0.5
+    assert 0.8 * limit < np.abs(part.weight).max() <= limit
+    ones = slice(6, 12) if kind == "LSTM" else slice(0, 0)
+    np.testing.assert_array_equal(part.bias[ones], 1)
+    assert part.bias.sum() == len(part.bias[ones])
+    other = KINDS[kind]((6,)).build((TIME, IN), (1,), key=jax.random.key(4))
+    assert not np.allclose(part.recurrent, other.layers[0][0].recurrent)
+
+
+def test_dropout_scales_in_use_and_drops_in_training(x64):
+    """As in the MLP: rate p drops outputs of a layer in training, and multiplies them by 1 - p in use."""
+    half = noisy(RNN((50,), dropout=0.5).build((TIME, IN), (TIME, 1), key=jax.random.key(0)))
+    none = unpack(RNN((50,)).build((TIME, IN), (TIME, 1), key=jax.random.key(0)), pack(half))
+    x, bias = inputs(), half.readout.bias
+    np.testing.assert_allclose(half(x) - bias, 0.5 * (none(x) - bias), rtol=1e-12)
+    keys = jax.random.split(jax.random.key(1), 4000)
+    drawn = jax.jit(jax.vmap(lambda k: half(x, k)))(keys)
+    error = drawn.std(axis=0) / len(keys) ** 0.5
+    assert np.all(np.abs(drawn.mean(axis=0) - half(x)) < 5 * error)
+    np.testing.assert_array_equal(half(x, keys[0]), half(x, keys[0]))
+
+
+def test_reversed_steps():
+    v = jnp.arange(8.0).reshape(4, 2, 1)
+    np.testing.assert_array_equal(reversed_steps(v)[:, 0, 0], [6, 4, 2, 0])
+    got = reversed_steps(v, jnp.array([3, 1]))
+    np.testing.assert_array_equal(got[:, 0, 0], [4, 2, 0, 6])
+    np.testing.assert_array_equal(got[:, 1, 0], [1, 3, 5, 7])
+
+
+def test_state_gradients_of_a_linear_network_by_hand(x64):
+    """h_t = w h_{t-1} + x_t, y = h_T: ∂y/∂h_t = w^(T - t), which vanishes for w = 1/2 and explodes for w = 2."""
+    for w in (0.5, 2.0):
+        net = RNN((1,), "linear").build((10, 1), (1,), key=jax.random.key(0))
+        net = unpack(net, jnp.array([1.0, w, 0, 1, 0]))
+        norms = state_gradients(net, jnp.ones((1, 10, 1)), jnp.zeros((1, 1)), lambda y, t: jnp.sum(y - t))
+        np.testing.assert_allclose(norms, [w ** np.arange(9.0, -1, -1)], rtol=1e-12)
+
+
+def test_state_gradients_of_layers_and_directions(x64):
+    """By finite differences of the upper layer's last weight it would be indirect; here: the last layer's last step sees
+    only the readout, a truncated network no earlier steps than its last piece, and each direction its own end."""
+    x, t = inputs(), jnp.zeros((BATCH, 1))
+    cost = lambda y, t: jnp.sum(y - t)  # noqa: E731
+    net = noisy(GRU((4, 3), truncation=2).build((TIME, IN), (1,), key=jax.random.key(0)))
+    norms = state_gradients(net, x, t, cost)
+    assert norms.shape == (2, TIME)
+    expected = np.sqrt(BATCH) * np.linalg.norm(net.readout.weight)
+    np.testing.assert_allclose(norms[1], [0, 0, 0, 0, expected], rtol=1e-12)
+    both = noisy(RNN((3,), bidirectional=True).build((TIME, IN), (1,), key=jax.random.key(0)))
+    norms = state_gradients(both, x, t, cost, jnp.array([5, 5, 5]))
+    parts = np.split(np.asarray(both.readout.weight), 2)
+    assert norms[0, -1] > np.sqrt(BATCH) * np.linalg.norm(parts[0])  # the other direction's start is seen, too
+    assert np.all(np.asarray(norms) > 0)
+
+
+@pytest.mark.parametrize("spec", [RNN((4, 3), "relu", truncation=3), GRU((4,), dropout=0.25), LSTM((2,), True)])
+def test_specs(spec):
+    assert from_json(to_json(spec)) == spec
+    static, numbers = partition(spec)
+    assert combine(static, numbers) == spec
+    assert (numbers == (0.25,)) == isinstance(static.dropout, Traced)
+    shape = layout(static, (TIME, IN), (1,))
+    assert shape.size == pack(spec.build((TIME, IN), (1,), key=jax.random.key(0))).size
+    assert shape.weights[:3] == (True, True, False)
+    assert spec.hidden_units((10, IN), (1,)) == {"RNN": 140, "GRU": 160, "LSTM": 240}[type(spec).__name__]
+
+
+def test_labels():
+    assert LSTM((8, 4), bidirectional=True).label == "bidirectional LSTM 8-4"
+    assert RNN((8,), "relu", truncation=5).label == "RNN 8 truncated 5 relu"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LSTM(()), "at least one width"),
+        (lambda: GRU((0,)), "whole number of at least 1"),
+        (lambda: RNN((3,), "tanhh"), "Did you mean 'tanh'"),
+        (lambda: LSTM(truncation=-1), "at least 0"),
+        (lambda: LSTM(shared_gradient="averag"), "Did you mean 'average'"),
+        (lambda: LSTM(bidirectional=1), "True or False"),
+        (lambda: LSTM().build((3,), (1,), key=jax.random.key(0)), r"sequences of shape \(time, features\)"),
+        (lambda: LSTM().build((3, 1), (1, 2, 3), key=jax.random.key(0)), r"\(out,\) or \(time, out\)"),
+        (lambda: LSTM().build((3, 1), (1,), key=jax.random.key(0))(jnp.ones((2, 3))), r"\[batch, time, features\]"),
+        (lambda: _piece(LSTM((2,), bidirectional=True)), "whole record at once"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def _piece(spec):
+    net = spec.build((3, 1), (1,), key=jax.random.key(0))
+    net.run(jnp.ones((1, 3, 1)), net.initial_state(1))
+
+
+def test_backend_is_ready():
+    pt.backend.prepare()
+    assert jax.default_backend() != "cpu" or not pt.backend.native()
