@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory.data.clock import read_clock
 from perceptory.data.examples import ArrayDataset, ArrayEncoder
+from perceptory.data.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series_columns import (
     USES,
     ahead,
@@ -40,6 +41,7 @@ def read_series(
     stride: int | None = None,
     horizon: int | Sequence[int] = 1,
     washout: int = 0,
+    known: Known = 0,
     task: str | None = None,
     ignore: Sequence[str] | str = (),
     together: bool = True,
@@ -50,7 +52,7 @@ def read_series(
     predict: what a network makes of an example; there are three uses.
 
     - "every step": a dynamic system, inputs u(t) -> outputs y(t) at the same step; targets [n, window, out]. The
-      network does not see the outputs' past. Without a window each series is one example. The first `washout` steps,
+      network sees of the outputs' past only what is `known`. Without a window each series is one example. The first `washout` steps,
       when the network does not know the system's state yet, have weight 0.
     - "ahead": a forecast from the past `window` rows of the inputs and of the target itself; targets [n, out]. The
       target stands `horizon` rows after the last row of the window; several horizons, such as range(1, 13), are
@@ -67,6 +69,9 @@ def read_series(
     window: steps of an example. stride: rows from one window to the next; by default `window` for "every step" and
     "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
     forecasts end with its last one; rows that fill no window are left out, with a note.
+    known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
+    beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for networks
+    that feed outputs back (`NARX`).
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series; together=False parts them, and puts the
     examples in the order of time over all series.
@@ -88,6 +93,7 @@ def read_series(
     clock = read_clock(table, time, series)
     horizons = _horizons(horizon) if use == "ahead" else ()
     _check_asked(use, window, stride, washout, horizon)
+    check_known(known, use, window)
     cut = cut_rows(
         clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
     )
@@ -114,6 +120,10 @@ def read_series(
         if not has.all():
             notes.append(f"{int((~has).sum())} series without a target left out.")
     kept = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
+    examples, channels = kept.gather(x), tuple(names)
+    if known:
+        examples = np.concatenate([examples, known_outputs(table, list(target_names), clock, kept, known)], axis=2)
+        channels += tuple(PREFIX + name for name in target_names)
     several = len(clock.names) > 1 and len(rows) > len(clock.names)
     ids = None
     if groups is not None:
@@ -121,8 +131,8 @@ def read_series(
     elif several and together:
         ids = owner.astype(np.int64)
     dataset = ArrayDataset(
-        inputs=kept.gather(x),
-        channels=tuple(names),
+        inputs=examples,
+        channels=channels,
         target_names=target_names,
         task=made.task,
         targets=made.targets,
@@ -135,7 +145,7 @@ def read_series(
         notes=(*table.notes, *notes, *made.notes),
         row_numbers=clock.order[rows[keep]].astype(np.int64),
         kind="series",
-        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit),
+        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known),
     )
     ArrayEncoder.fit(dataset)
     if several and not together:

@@ -13,6 +13,7 @@ import numpy as np
 
 from perceptory.data.clock import UNEVEN, UNITS, Clock, read_clock
 from perceptory.data.encoding import _keys
+from perceptory.data.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series_columns import USES, numbers
 from perceptory.data.sources import as_table
 from perceptory.data.table import Table, columns_are, listed
@@ -24,7 +25,7 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series: as in `read_series`. step, unit: the time from row to row, where it is known."""
+    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, where it is known."""
 
     predict: str
     window: int | None = None
@@ -32,6 +33,7 @@ class SeriesPlan:
     series: str | None = None
     step: float | None = None
     unit: str = ""
+    known: Known = 0
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Inputs [n, time, channel] of a table, the lengths [n] of its series or None, and row numbers [n].
@@ -42,7 +44,10 @@ class SeriesPlan:
         that tells series apart is one series. Raises `InputError` as `read_series` does, and for another time step.
         """
         table = as_table(source)
-        missing = [n for n in (*channels, *([self.time] if self.time else [])) if n not in table.names]
+        outputs = [n.removeprefix(PREFIX) for n in channels] if self.known else []
+        outputs = outputs[sum(not n.startswith(PREFIX) for n in channels) :]
+        channels = channels[: len(channels) - len(outputs)]
+        missing = [n for n in (*channels, *outputs, *([self.time] if self.time else [])) if n not in table.names]
         if missing:
             raise InputError(f"the table lacks {listed(missing)}, which the model needs. {columns_are(table.names)}")
         if not table.rows:
@@ -55,7 +60,10 @@ class SeriesPlan:
         x = np.stack([numbers(table.column(n), clock, "input") for n in channels], axis=1)
         rows = cut.starts + (cut.steps - 1 if ahead else 0)
         lengths = None if (cut.lengths == cut.steps).all() else cut.lengths.astype(np.int64)
-        return cut.gather(x), lengths, clock.order[rows].astype(np.int64)
+        examples = cut.gather(x)
+        if self.known:
+            examples = np.concatenate([examples, known_outputs(table, outputs, clock, cut, self.known)], axis=2)
+        return examples, lengths, clock.order[rows].astype(np.int64)
 
     def _same_step(self, clock: Clock) -> None:
         if self.step is None or clock.step is None or self.unit != clock.unit:
@@ -82,6 +90,7 @@ class SeriesPlan:
             and all(data[name] is None or isinstance(data[name], str) for name in ("time", "series"))
             and (step is None or (type(step) in (int, float) and math.isfinite(step) and step > 0))
             and data["unit"] in UNITS
+            and (data["known"] == "all" or (type(data["known"]) is int and data["known"] >= 0))
         )
         if not fits:
             raise InputError("the description of the series does not fit together. It was altered.")

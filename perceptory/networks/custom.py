@@ -25,7 +25,7 @@ def _builder(name: str, value: Any) -> None:
 
 
 def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str) or not value.strip():
+    if value is not None and (not isinstance(value, str) or not value.strip()):
         raise InputError(f"{name} needs a name for this network, got {value!r}. Example: {EXAMPLE}")
 
 
@@ -36,7 +36,8 @@ class Custom(Network):
 
     builder: a function of (inputs, outputs, key) that returns an Equinox module. A shape of one axis comes as its
         number, as `eqx.nn.MLP` wants it, others as tuples: 8 for a table of 8 features, (28, 28, 1) for an image.
-    name: what the network is called; it must tell builders apart, since a training's random numbers hang on it.
+    name: what the network is called, the builder's own name where none is given. It must tell builders apart, since
+        random numbers and run folders go by it: give a changed builder a new name.
     batched: False for a module that takes one example, as Equinox modules do: module(x), or module(x, key=key) where
         it names a key. True for one that takes module(x [batch, ...], key), where a key means training.
     random: whether training draws random numbers, so that the module gets a key. Without one, and in use,
@@ -48,10 +49,18 @@ class Custom(Network):
     """
 
     builder: Callable = checked(check=_builder)
-    name: str = checked("custom", check=_text)
+    name: str | None = checked(None, check=_text)
     batched: bool = checked(False, check=flag)
     random: bool = checked(False, check=flag)
     units: int = checked(64, check=count)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is None:
+            own = getattr(self.builder, "__name__", "<lambda>")
+            if own == "<lambda>":
+                raise InputError(f"Custom needs a name where its builder has none of its own. Example: {EXAMPLE}")
+            object.__setattr__(self, "name", own)
 
     def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Any:
         module = self.builder(_natural(inputs), _natural(outputs), key)

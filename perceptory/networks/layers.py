@@ -118,4 +118,4 @@ class Skip(eqx.Module):
         return Skip(self.inner.calibrate(x, w))
 
 
-Chain = Sequential  # the name that modules used before the spec `Chain` had it
+Chain = Sequential  # the name that this module had before the spec `Chain`

@@ -41,7 +41,8 @@ class BatchNorm(eqx.Module):
     Training (a key): the batch's own mean and variance, both weighted by `weights` [batch], so that padding rows do
     not count; without `weights` all rows count alike. Use: the stored ones, which `calibrate` takes from training
     rows ("precise" statistics, Wu & Johnson 2021). Training does not read the stored ones, so their gradient is 0.
-    A batch of one row and place has variance 0: its output is the shift.
+    A batch of one row and place has variance 0: its output is the shift. The steps of a sequence all count, also
+    those past a row's own length: there layer normalization is the better choice.
     """
 
     scale: jax.Array

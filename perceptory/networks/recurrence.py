@@ -8,7 +8,7 @@ with the recurrent weights and the cell's few elementwise operations, forwards a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -157,17 +157,46 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
     da, dz = cell.sums(d, factors), cell.inputs(d, factors)
     dx = dz @ weights.input.T
     if how.average:
-        copies = jnp.maximum(time if lengths is None else lengths[:, None], 1).astype(x.dtype)
+        copies = _copies(x, lengths)
         da, dz = da / copies, dz / copies
-    rows = time * batch
-    flat = dz.reshape(rows, -1)
-    gradient = Weights(
-        x.reshape(rows, -1).T @ flat,
-        before[0].reshape(rows, -1).T @ da.reshape(rows, -1),
-        jnp.sum(flat, axis=0),
-        None if weights.extra is None else jnp.sum(da[..., -weights.extra.shape[0] :], axis=(0, 1)),
-    )
-    return gradient, dx, first
+    one = jnp.ones((time, batch, 1), x.dtype)  # the bias' gradient comes out of the same product
+    by_input = over_steps(jnp.concatenate([x, one], axis=-1), dz)
+    extra = None
+    if weights.extra is not None:
+        extra = jnp.sum(da[..., -weights.extra.shape[0] :], axis=(0, 1))
+    return Weights(by_input[:-1], over_steps(before[0], da), by_input[-1], extra), dx, first
+
+
+def over_steps(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Σ aᵀ b over steps and rows: [time, batch, i], [time, batch, j] -> [i, j]."""
+    if b.shape[-1] == 1:  # XLA's product on the CPU is ten times slower with one column than with two
+        return over_steps(a, jnp.concatenate([b, b], axis=-1))[:, :1]
+    rows = a.shape[0] * a.shape[1]
+    return a.reshape(rows, -1).T @ b.reshape(rows, -1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def affine(average: bool, x: jax.Array, weight: jax.Array, bias: jax.Array, lengths: Any) -> jax.Array:
+    """x W + b at every step [time, batch, ·]; `average` as in `How`, for W and b."""
+    return x @ weight + bias
+
+
+def _affine_forward(average: bool, x: jax.Array, weight: jax.Array, bias: jax.Array, lengths: Any) -> tuple[Any, Any]:
+    return x @ weight + bias, (x, weight, lengths)
+
+
+def _affine_backward(average: bool, stored: Any, dy: jax.Array) -> Any:
+    x, weight, lengths = stored
+    own = dy / _copies(x, lengths) if average else dy
+    return dy @ weight.T, over_steps(x, own), jnp.sum(own, axis=(0, 1)), None
+
+
+affine.defvjp(_affine_forward, _affine_backward)
+
+
+def _copies(x: jax.Array, lengths: Any) -> jax.Array:
+    """In how many copies of the network a row's weights stand: its real steps, [batch, 1] or a number."""
+    return jnp.maximum(x.shape[0] if lengths is None else lengths[:, None], 1).astype(x.dtype)
 
 
 def _uncut(how: How, x: jax.Array, lengths: Any) -> jax.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from perceptory.errors import InputError
 from perceptory.networks.cells import State
 from perceptory.networks.layers import Dense, Dropout
-from perceptory.networks.recurrence import How, Weights, active_steps, recur, recur_plain
+from perceptory.networks.recurrence import How, Weights, active_steps, affine, recur, recur_plain
 
 Recur = Callable[..., tuple[jax.Array, State]]
 
@@ -86,12 +86,7 @@ class RecurrentNetwork(eqx.Module):
 
     def _read_steps(self, v: jax.Array, lengths: Any) -> jax.Array:
         """The readout at every step [time, batch, out], 0 in the padding. Its weights are shared by the steps too."""
-        y = self.readout(v)
-        if self.layers[-1][0].how.average:
-            copies = v.shape[0] if lengths is None else jnp.maximum(lengths, 1)[:, None]
-            fixed = jax.tree.map(jax.lax.stop_gradient, self.readout)
-            own = self.readout(jax.lax.stop_gradient(v)) / copies
-            y = fixed(v) + own - jax.lax.stop_gradient(own)  # values of the one, gradient of the weights of the other
+        y = affine(self.layers[-1][0].how.average, v, self.readout.weight, self.readout.bias, lengths)
         return y if lengths is None else jnp.where(active_steps(v, lengths), y, 0)
 
 

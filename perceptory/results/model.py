@@ -127,9 +127,10 @@ def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[in
     import jax
 
     from perceptory.networks.base import unpack
+    from perceptory.networks.layers import call
 
     def one(weights: Any, x: Any, lengths: Any) -> Any:
         net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
-        return cost.link(net(x) if lengths is None else net(x, lengths=lengths))
+        return cost.link(call(net, x, None, lengths=lengths))
 
     return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))

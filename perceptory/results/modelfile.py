@@ -15,7 +15,7 @@ import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
-from perceptory.networks import mlp  # noqa: F401  (enters its specs into the table that files are read by)
+from perceptory.networks import chain, convolutional, custom, mlp, narx, rbf, recurrent  # noqa: F401  (enter their specs into the table that files are read by)
 from perceptory.networks.base import Network, layout
 from perceptory.objectives.costs import Cost
 from perceptory.results.model import Model

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data import Dataset
+from perceptory.data import ArrayDataset, Dataset
 from perceptory.networks.mlp import MLP
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.registry import Table
 from perceptory.selection.search import choice
-from perceptory.selection.validation import default_plan
+from perceptory.selection.validation import HoldOut, Plan, default_plan
+from perceptory.studies.presets_examples import batch_size, example_networks, ordinary_plan, seconds_of
 from perceptory.studies.study import Study
 
 SMALL = 2000  # study rows up to which small networks are worth a try
+LEAST_EPOCHS = 10  # of networks for series and images
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,15 @@ class Effort:
     row_epochs: float  # rows seen in all trainings together; what sets the number of epochs
     most_epochs: int
     seeds: int
+    seconds: float  # of training on series and images
 
 
 EFFORTS: Table[Effort] = Table(
     "effort",
     {
-        "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1),
-        "normal": Effort("about a minute", (3e-3, 1e-2), 6e7, 300, 1),
-        "thorough": Effort("several minutes", (1e-3, 3e-3, 1e-2), 6e8, 600, 3),
+        "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1, 8),
+        "normal": Effort("about a minute", (3e-3, 1e-2), 6e7, 300, 1, 45),
+        "thorough": Effort("several minutes", (1e-3, 3e-3, 1e-2), 6e8, 600, 3, 400),
     },
 )
 
@@ -51,12 +54,14 @@ def default_networks(rows: int, effort: str) -> list[MLP]:
     return [MLP(()), *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
 
 
-def default_study(data: Dataset, effort: str = "normal", **changes: Any) -> Study:
-    """A study that suits a dataset by its number of rows; `changes` replace fields of it.
+def default_study(data: Dataset | ArrayDataset, effort: str = "normal", **changes: Any) -> Study:
+    """A study that suits a dataset by its size; `changes` replace fields of it.
 
     effort: "quick", "normal" or "thorough". Epochs follow from the work that the effort allows; the learning rate
     falls along a cosine over them.
     """
+    if isinstance(data, ArrayDataset):
+        return _example_study(data, EFFORTS[effort], effort, changes)
     level = EFFORTS[effort]
     study: dict[str, Any] = {
         "networks": default_networks(data.rows, effort),
@@ -66,8 +71,7 @@ def default_study(data: Dataset, effort: str = "normal", **changes: Any) -> Stud
     }
     draft = Study(**{**study, **changes})
     rows = round(data.rows * (1 - draft.test))
-    classes = data.targets if data.task != "regression" else None
-    plan = draft.validation or default_plan(data.task, data.rows, data.groups, classes)
+    plan = draft.validation or default_validation(data)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1
     if folds == 1 and "seeds" not in changes:
@@ -75,5 +79,44 @@ def default_study(data: Dataset, effort: str = "normal", **changes: Any) -> Stud
         draft = Study(**{**study, **changes})
     members = len(draft.candidates(draft.cost)) * folds * draft.seeds
     epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
+    study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
+    return Study(**{**study, **changes})
+
+
+def default_validation(data: Dataset | ArrayDataset) -> Plan:
+    """The validation plan where none is asked for."""
+    if isinstance(data, ArrayDataset):
+        return ordinary_plan(data)
+    return default_plan(data.task, data.rows, data.groups, data.targets if data.task != "regression" else None)
+
+
+def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
+    """As for tables, by seconds: networks of sequences and images differ a thousandfold in what an example costs.
+
+    Where five folds would leave too few epochs, one share of the examples is held out; and where that is too much
+    as well, a study takes longer than its effort says.
+    """
+    rates = level.rates[:1] if effort == "quick" else level.rates[-2:]
+    study: dict[str, Any] = {
+        "networks": example_networks(data, effort),
+        "optimizer": Adam(Cosine(choice(*rates) if effort == "thorough" else rates[0])),
+        "seeds": level.seeds,
+        "epochs": level.most_epochs,
+    }
+    draft = Study(**{**study, **changes})
+    rows = round(data.rows * (1 - draft.test))
+    small = batch_size(rows)
+    if small is not None:
+        study["batch_size"] = small
+    outputs = (*data.targets.shape[1:-1], data.outputs)
+    once = sum(seconds_of(c.network, data.shape, outputs) for c in draft.candidates(draft.cost)) * rows * draft.seeds
+    plan = draft.validation or ordinary_plan(data)
+    folds = getattr(plan, "folds", None)
+    folds = folds if isinstance(folds, int) else 1
+    if draft.validation is None and data.spans is None and data.groups is None:
+        if once * folds * LEAST_EPOCHS > level.seconds:
+            plan, folds = HoldOut(), 1
+        study["validation"] = plan
+    epochs = int(np.clip(level.seconds / (once * folds), LEAST_EPOCHS, level.most_epochs))
     study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
     return Study(**{**study, **changes})

@@ -19,7 +19,7 @@ from perceptory.training.rows import (
     Prepared,
     Shared,
     batch_at,
-    call,
+    output_of,
     outputs_of,
     training_rows,
     validation_truth,
@@ -138,7 +138,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
         noise_key = jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
 
     def cost_of(weights: Any, batch: Batch, share: jax.Array, key: Any) -> jax.Array:
-        output = call(network_of(member, weights, plan), batch, key)
+        output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share)
         return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
 
     def step(carry: tuple[Any, Any], at: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:

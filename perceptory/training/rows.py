@@ -13,11 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.networks.layers import call
 from perceptory.training.plan import Member, Plan
 
 
 class Shared(NamedTuple):
-    """A study's examples of any shape, on the device once for all members. What a rest adds is what rounding to the study's precision took away."""
+    """A study's examples of any shape, on the device once for all members.
+
+    What a rest adds is what rounding to the study's precision took away.
+    """
 
     x: Any  # [n, *inputs], of the given type (bytes stay bytes)
     x_rest: Any  # the same shape, or None where nothing was lost
@@ -121,7 +125,7 @@ def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, pl
 
     def piece(rows: jax.Array) -> jax.Array:
         batch = _of_examples(member, data, rows, plan) if isinstance(data, Shared) else _of_table(rows, plan)
-        return call(network, batch)
+        return output_of(network, batch)
 
     count = len(rows)
     if count <= plan.piece:
@@ -145,11 +149,9 @@ def validation_truth(member: Member, prepared: Prepared, data: Any, plan: Plan) 
     return t, _column(jnp.arange(plan.validation_rows) < member.validation_count, w) * w
 
 
-def call(network: Callable, batch: Batch, key: Any = None) -> jax.Array:
-    """The network's output for a batch."""
-    if batch.lengths is None:
-        return network(batch.x, key)
-    return network(batch.x, key, lengths=batch.lengths)
+def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None) -> jax.Array:
+    """The network's output for a batch; share [batch] of each example in the cost."""
+    return call(network, batch.x, key, weights=share, lengths=batch.lengths)
 
 
 def bytes_of(data: Any) -> int:

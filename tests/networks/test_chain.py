@@ -181,3 +181,20 @@ def test_layers_start_differently():
     weights = [net.layers[i].weight for i in (0, 1, 3)] + [net.layers[2].inner.layers[0].weight]
     assert not any(np.array_equal(a, b) for a, b in pairwise(weights))
     assert len(np.unique(np.concatenate([np.ravel(w) for w in weights]))) == 4 * 36
+
+
+def test_trained_in_a_study_and_read_back(tmp_path):
+    """Batch normalization, dropout, weight noise: the model file predicts the same bits."""
+    import perceptory as pt
+
+    random = np.random.default_rng(0)
+    x = random.normal(5, 3, size=(70, 2))
+    data = pt.read_table(x, target=np.sin(x[:, :1]), task="regression")
+    spec = Chain((DenseLayer(8), NormLayer("batch"), Residual((DropoutLayer(0.1), DenseLayer(8)))), weight_noise=0.01)
+    model = pt.Study(spec, epochs=5, batch_size=16, validation=pt.KFold(2), test=0).run(data).model
+    model.save(tmp_path / "model.safetensors")
+    assert np.array_equal(pt.Model.load(tmp_path / "model.safetensors").predict(x), model.predict(x))
+    where = layout(spec, (2,), (1,))
+    ends = np.cumsum([prod(shape) for shape in where.shapes])
+    parts = dict(zip(where.names, np.split(model.weights[0], ends[:-1]), strict=True))
+    assert (parts["inner.layers.1.variance"] != 1).all()  # calibrated

@@ -96,7 +96,7 @@ def test_batch_native_with_shapes_of_several_axes():
 
 
 def test_a_scalar_stands_for_one_output():
-    net = Custom(lambda i, o, key: eqx.nn.MLP(i, "scalar", 2, 1, key=key)).build((3,), (1,), key=KEY)
+    net = Custom(lambda i, o, key: eqx.nn.MLP(i, "scalar", 2, 1, key=key), "scalar").build((3,), (1,), key=KEY)
     assert net(jnp.ones((4, 3))).shape == (4, 1)
 
 
@@ -108,6 +108,7 @@ def test_written_as_a_name_that_is_not_read():
     with pytest.raises(InputError):
         from_json(to_json(spec, strict=False))
     assert partition(spec) == (spec, ())
+    assert Custom(deep).label == "Custom deep"
     hash(spec)
     assert (spec.label, spec.hidden_units((3,), (1,)), Custom(deep, units=7).hidden_units((3,), (1,))) == (
         "Custom mine",
@@ -122,6 +123,7 @@ def test_written_as_a_name_that_is_not_read():
         (lambda: Custom(3), r"Custom\.builder needs a function of \(inputs, outputs, key\), got a int\. Ex"),
         (lambda: Custom(deep(1, 1, KEY)), r"Custom\.builder needs a function .* got a MLP\."),
         (lambda: Custom(deep, name=""), r"Custom\.name needs a name"),
+        (lambda: Custom(lambda i, o, key: deep(i, o, key)), r"Custom needs a name where its builder has none"),
         (lambda: Custom(deep, batched=1), r"Custom\.batched needs True or False"),
         (
             lambda: Custom(lambda i, o, key: lambda x: x, name="f").build((2,), (1,), key=KEY),
@@ -129,11 +131,11 @@ def test_written_as_a_name_that_is_not_read():
         ),
         (lambda: Custom(Dropping).build((2,), (1,), key=KEY), r"holds eqx\.nn\.Dropout, .* Add random=True"),
         (
-            lambda: Custom(lambda i, o, key: eqx.nn.BatchNorm(i, "b", mode="batch")).build((2,), (1,), key=KEY),
+            lambda: Custom(lambda i, o, key: eqx.nn.BatchNorm(i, "b", mode="batch"), "n").build((2,), (1,), key=KEY),
             r"holds a layer with state, such as eqx\.nn\.BatchNorm",
         ),
         (
-            lambda: Custom(lambda i, o, key: deep(i, 3, key)).build((2,), (1,), key=KEY)(jnp.ones((4, 2))),
+            lambda: Custom(lambda i, o, key: deep(i, 3, key), "three").build((2,), (1,), key=KEY)(jnp.ones((4, 2))),
             r"a custom network needs to give \(1,\) for one example, got \(3,\)",
         ),
     ],
@@ -142,3 +144,16 @@ def test_what_is_refused(make, message):
     with pytest.raises(InputError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_trains_in_a_study():
+    import perceptory as pt
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 2))
+    data = pt.read_table(x, target=np.tanh(x[:, :1]), task="regression")
+    study = pt.Study(
+        Custom(deep), epochs=40, batch_size=20, validation=pt.HoldOut(0.25), optimizer=pt.Adam(3e-2), test=0
+    )
+    result = study.run(data)
+    assert result.validation["rmse"] < 0.2

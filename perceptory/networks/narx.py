@@ -1,0 +1,141 @@
+"""NARX: a feedforward network whose outputs come back as inputs, for simulating dynamic systems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.errors import InputError
+from perceptory.networks.activations import ACTIVATIONS
+from perceptory.networks.base import Network, Shape
+from perceptory.networks.initializers import initial_weights
+from perceptory.networks.layers import Dense, Fixed
+from perceptory.networks.mlp import _widths
+from perceptory.registry import Table
+from perceptory.specs import checked, count, flag, is_plain, register, traced
+
+LOOPS: Table[str] = Table("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
+
+
+def _share(name: str, value: Any) -> None:
+    if is_plain(value) and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1):
+        raise InputError(f"{name} needs a share from 0 to 1, got {value!r}. Example: {name}=0.5")
+
+
+class NARXNetwork(eqx.Module):
+    """x [batch, time, u and measured y] -> y [batch, time, out]; the last `out` channels are the measured outputs."""
+
+    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+    layers: tuple[Dense, ...]
+    forcing: Fixed
+    input_lags: int = eqx.field(static=True)
+    output_lags: int = eqx.field(static=True)
+    closed: bool = eqx.field(static=True)
+    increment: bool = eqx.field(static=True)
+
+    @property
+    def start(self) -> int:
+        """Steps from the beginning whose measured outputs are used in any case."""
+        return max(self.input_lags - 1, self.output_lags)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None) -> jax.Array:
+        out = self.layers[-1].weight.shape[1]
+        u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
+        batch, time = x.shape[:2]
+        measured = jnp.broadcast_to(jnp.arange(time) < self.start, (batch, time))
+        if not self.closed:
+            measured = jnp.ones_like(measured)
+        elif key is not None:  # teacher forcing: whole examples in open loop
+            measured = measured | (jax.random.uniform(key, (batch, 1)) < self.forcing.value)
+        first = self.layers[0]
+        reach = self.input_lags * u.shape[-1]
+        # What does not depend on the outputs is one product for all steps.
+        driven = delayed(u, self.input_lags) @ first.weight[:reach] + first.bias
+        back = first.weight[reach:]
+
+        def step(past: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+            driven, y, measured = at
+            v = first.activation(driven + past @ back)
+            for layer in self.layers[1:]:
+                v = layer(v)
+            if self.increment:
+                v = v + past[:, :out]
+            new = jnp.where(measured[:, None], y, v)
+            return jnp.concatenate([new, past[:, : past.shape[1] - out]], axis=1), v
+
+        past = jnp.tile(y[:, 0], (1, self.output_lags))  # before the record the system stood where it begins
+        swap = (jnp.moveaxis(driven, 1, 0), jnp.moveaxis(y, 1, 0), measured.T)
+        _, outputs = jax.lax.scan(step, past, swap)
+        return jnp.moveaxis(outputs, 0, 1)
+
+
+def delayed(u: jax.Array, lags: int) -> jax.Array:
+    """[batch, time, lags · in]: u(t), u(t - 1), ... of u [batch, time, in]; before the record u stood at u(0)."""
+    padded = jnp.concatenate([jnp.repeat(u[:, :1], lags - 1, axis=1), u], axis=1)
+    return jnp.concatenate([padded[:, lags - 1 - k : padded.shape[1] - k] for k in range(lags)], axis=-1)
+
+
+@register
+@dataclass(frozen=True)
+class NARX(Network):
+    """y(t) = f(u(t), ..., u(t - n + 1), y(t - 1), ..., y(t - m)), f a feedforward network (Narendra & Parthasarathy
+    1990); for data read with known="all".
+
+    hidden, activation: of f. input_lags: n, u(t) counted. output_lags: m.
+    loop: in use, "closed" feeds the network's own outputs back (a simulation; measured are only the first outputs, as
+        many as there are lags), "open" the measured ones (one step ahead).
+    forcing: of a closed loop, the share of training examples whose measured outputs are fed back instead: 1 trains in
+        open loop and judges in closed loop, 0 trains in closed loop by back-propagation through time.
+    increment: f gives the change y(t) - y(t - 1).
+    """
+
+    hidden: tuple[int, ...] = checked((16,), check=_widths)
+    activation: str = checked("tanh", check=lambda _, value: ACTIVATIONS[value])
+    input_lags: int = checked(2, check=lambda name, value: count(name, value))
+    output_lags: int = checked(2, check=lambda name, value: count(name, value))
+    loop: str = checked("closed", check=lambda _, value: LOOPS[value])
+    forcing: float = traced(0.0, off=0.0, check=_share)
+    increment: bool = checked(False, check=flag)
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> NARXNetwork:
+        if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:
+            raise InputError(
+                f"NARX needs series of inputs and measured outputs and a target every step, got examples of shape "
+                f'{inputs} and outputs of shape {outputs}. Read them with predict="every step", known="all".'
+            )
+        out = outputs[1]
+        fan_in = self.input_lags * (inputs[1] - out) + self.output_lags * out
+        activations = [ACTIVATIONS[self.activation]] * len(self.hidden) + [ACTIVATIONS["linear"]]
+        fans = list(pairwise((fan_in, *self.hidden, out)))
+        layers = [
+            Dense(weight, jnp.zeros(weight.shape[1], weight.dtype), activation.function)
+            for weight, activation in zip(
+                initial_weights(key, [a.initializer for a in activations], fans), activations, strict=True
+            )
+        ]
+        forcing = Fixed(jnp.asarray(self.forcing, layers[0].weight.dtype))
+        return NARXNetwork(
+            tuple(layers), forcing, self.input_lags, self.output_lags, self.loop == "closed", self.increment
+        )
+
+    @property
+    def stochastic(self) -> bool:
+        return self.loop == "closed" and not (isinstance(self.forcing, float | int) and self.forcing == 0)
+
+    @property
+    def label(self) -> str:
+        widths = "-".join(map(str, self.hidden)) or "linear"
+        forced = f" forcing {self.forcing:.3g}" if self.stochastic else ""
+        return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{forced}"
+
+    @property
+    def feedback(self) -> bool:
+        return True
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return inputs[0] * (2 * sum(self.hidden) + (self.output_lags + 2) * outputs[-1])

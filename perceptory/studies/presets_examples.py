@@ -1,0 +1,117 @@
+"""The study that `fit` runs on series, images and arrays where nothing is asked."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from perceptory.data import ArrayDataset
+from perceptory.networks.base import Network, Shape, layout
+from perceptory.networks.convolutional import CNN
+from perceptory.networks.mlp import MLP
+from perceptory.networks.recurrent import GRU, LSTM, Recurrent
+from perceptory.selection.validation import BlockedKFold, KFold, StratifiedKFold, default_plan
+
+DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
+TAPS = 64  # most past inputs that the linear model of a dynamic system sees
+FOLDS = 5
+# Arithmetic a second of a population on two cores, measured: small matrices in a loop over time are slowest.
+SPEED = {"dense": 1.2e10, "recurrent": 0.8e10, "convolutional": 1.6e10}
+
+
+def example_networks(data: ArrayDataset, effort: str) -> list[Network]:
+    """The networks that a preset compares, simplest first; the first one is linear, the honest baseline."""
+    if data.kind == "image":
+        return _for_images(data, effort)
+    if data.kind == "series" and data.targets.ndim == 3:
+        return _for_every_step(data, effort)
+    if data.kind == "series":
+        return _for_one_value(data, effort)
+    hidden = [MLP((32, 32), "relu"), MLP((64, 64), "tanh")]
+    return [MLP(()), *(hidden if prod(data.shape) <= DENSE else []), *_more(effort, [MLP((128, 128), "relu")])]
+
+
+def _more(effort: str, networks: list[Any]) -> list[Any]:
+    return networks if effort == "thorough" else []
+
+
+def _for_images(data: ArrayDataset, effort: str) -> list[Network]:
+    stages = min(4, int(np.log2(max(1, min(data.shape[:2]) / 4))))  # the last one leaves some 4 to 8 places an axis
+    if min(data.shape[:2]) >= 8:
+        stages = max(stages, 2)
+    small, large = tuple(8 << k for k in range(stages)), tuple(16 << k for k in range(stages))
+    dense = [MLP((128,), "relu")] if prod(data.shape) <= DENSE else []
+    if not stages:
+        return [MLP(()), *dense]
+    if effort == "quick":
+        return [MLP(()), *dense, CNN(small, hidden=(64,))]
+    more = [CNN(large, kernel=5, hidden=(128,), dropout=0.2)]
+    return [MLP(()), *dense, CNN(small, hidden=(64,)), CNN(large, hidden=(64,), dropout=0.1), *_more(effort, more)]
+
+
+def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
+    """Every one of these is causal and runs on series of any length."""
+    steps, out = data.shape[0], data.outputs
+    taps = int(min(TAPS, max(1, steps // 2)))
+    linear = CNN((out,), kernel=taps, padding="causal", hidden=(), activation="linear")
+    dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
+    temporal = CNN((16,) * len(dilation), dilation=dilation, padding="causal", hidden=())
+    if effort == "quick":
+        return [linear, temporal, GRU((16,))]
+    more: list[Network] = [LSTM((64,)), GRU((32, 32))]
+    return [linear, temporal, GRU((16,)), GRU((32,)), LSTM((32,)), *_more(effort, more)]
+
+
+def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
+    steps, channels = data.shape
+    if data.lengths is not None:  # of any length: each channel's mean, over the steps that there are
+        first: list[Network] = [
+            CNN((channels,), kernel=1, pool=1, hidden=(), head="global", activation="linear", pooling="average")
+        ]
+        head = "global"
+    else:
+        first = [MLP(()), *([MLP((32, 32), "relu")] if steps * channels <= DENSE else [])]
+        head = "flatten" if steps <= 64 else "global"
+    shortest = steps if data.lengths is None else int(data.lengths.min())
+    pool = 2 if shortest >= 8 else 1
+    temporal = [CNN((16, 32), kernel=3, pool=pool, hidden=(32,), head=head)] if steps >= 4 else []
+    if effort == "quick":
+        return [*first, *temporal, GRU((16,))]
+    more: list[Network] = [MLP((64, 64), "tanh")] if data.lengths is None and steps * channels <= DENSE else []
+    more += [LSTM((64,)), GRU((32, 32))]
+    return [*first, *temporal, GRU((16,)), LSTM((32,)), *_more(effort, more)]
+
+
+def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
+    """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
+    names = layout(network, inputs, outputs)
+    size = float(names.size)
+    if isinstance(network, Recurrent):
+        return 6 * size * inputs[0] / SPEED["recurrent"] + 1e-7 * inputs[0]
+    if isinstance(network, CNN):
+        places, space = 0.0, [float(n) for n in inputs[:-1]]
+        for name, shape in zip(names.names, names.shapes, strict=True):
+            if name.startswith("stages") and len(shape) > 2:
+                places += prod(space) * prod(shape)
+                space = [n if len(outputs) == 2 else max(1.0, n / 2) for n in space]
+            elif len(outputs) == 2 or len(shape) == 2:
+                places += prod(shape) * (inputs[0] if len(outputs) == 2 else 1)
+        return 6 * places / SPEED["convolutional"] + 1e-6
+    return 6 * size / SPEED["dense"] + 1e-6
+
+
+def batch_size(rows: int) -> int | None:
+    """At least some four steps an epoch: few long series are few examples. None: by the number of rows."""
+    return None if rows >= 128 else int(2 ** max(2, np.floor(np.log2(max(4, rows / 4)))))
+
+
+def ordinary_plan(data: Any) -> Any:
+    """The validation plan where none is asked for: blocks of time where examples share one, groups, or folds."""
+    classes = data.targets if data.task != "regression" else None
+    if not isinstance(data, ArrayDataset) or data.groups is not None:
+        return default_plan(data.task, data.rows, data.groups, classes)
+    if data.spans is not None:
+        return BlockedKFold(min(FOLDS, data.rows))
+    return KFold(FOLDS) if classes is None else StratifiedKFold(FOLDS)
