@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from perceptory.app import grammar
-from perceptory.data import Dataset
+from perceptory.app.source import SEQUENCE, read_horizon, read_size, read_way
+from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
+from perceptory.networks.convolutional import CNN
 from perceptory.networks.mlp import MLP
+from perceptory.networks.rbf import RBFNetwork
+from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, WarmUp
@@ -31,13 +35,15 @@ from perceptory.selection.validation import (
     RollingOrigin,
     StratifiedKFold,
     TwoSets,
-    default_plan,
 )
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
-from perceptory.studies.presets import default_study
+from perceptory.studies.presets import default_study, default_validation
 from perceptory.studies.study import Study
 
-NETWORKS: Table[Callable[[], Any]] = Table("network", {"mlp": MLP, "linear": lambda: MLP(())})
+NETWORKS: Table[Callable[[], Any]] = Table(
+    "network",
+    {"mlp": MLP, "linear": lambda: MLP(()), "rnn": RNN, "gru": GRU, "lstm": LSTM, "cnn": CNN, "rbf": RBFNetwork},
+)
 VALIDATIONS: Table[Callable[[], Any]] = Table(
     "validation plan",
     {
@@ -54,7 +60,7 @@ VALIDATIONS: Table[Callable[[], Any]] = Table(
 SCHEDULES: Table[Callable[[], Any]] = Table(
     "schedule", {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "warmup": WarmUp}
 )
-TASK_NAMES: Table[str] = Table("task", {"classification": ""} | dict.fromkeys(TASKS, ""))
+TASK_NAMES: Table[str] = Table("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Asked:
     changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
     test: str | None = None  # a file of test rows
 
-    def study(self, data: Dataset) -> Study:
+    def study(self, data: Dataset | ArrayDataset) -> Study:
         """The study for a dataset."""
         preset = default_study(data, self.effort)
         changes = dict(self.changes)
@@ -128,21 +134,17 @@ class Asked:
         base = WeightPenalty() if self.strength is not None or preset is None else preset
         return grammar.over(base, lambda penalty: penalty.replace(**changes))
 
-    def _validation(self, data: Dataset) -> Any:
+    def _validation(self, data: Dataset | ArrayDataset) -> Any:
         plan = self.plan
         if plan is None and self.folds is not None:
-            plan = _own_plan(data)
+            plan = default_validation(data)
             if not hasattr(plan, "folds"):
                 plan = KFold() if data.task == "regression" else StratifiedKFold()
         if self.folds is not None:
             plan = plan.replace(folds=self.folds)
         if self.repeats is not None:
-            plan = Repeated(plan if plan is not None else _own_plan(data), self.repeats)
+            plan = Repeated(plan if plan is not None else default_validation(data), self.repeats)
         return plan
-
-
-def _own_plan(data: Dataset) -> Any:
-    return default_plan(data.task, data.rows, data.groups, data.targets if data.task != "regression" else None)
 
 
 def _tuple(networks: Any) -> tuple[Any, ...]:
@@ -219,6 +221,18 @@ PLAIN = ("cost", "seeds", "epochs", "patience", "samples", "sampling", "score", 
 WORDS = frozenset({"sampling", "rule", "final", "precision"})
 
 
+def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with those that say what DATA means read: --predict, --horizon, --size and the counts of rows."""
+    found = dict(o)
+    for name, read_one in (("predict", read_way), ("horizon", read_horizon), ("size", read_size)):
+        if o[name] is not None:
+            found[name] = _named(f"--{name}", partial(read_one, o[name]))
+    for name, least in (("window", 1), ("stride", 1), ("washout", 0)):
+        if o[name] is not None:
+            count(f"--{name}", o[name], least)
+    return found
+
+
 def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None]) -> Any:
     """What a repeatable option of numbers says, or None."""
     option = "--" + name.replace("_", "-")
@@ -268,7 +282,7 @@ def _share(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        if not Path(text).is_file():
+        if not Path(text).exists():
             raise InputError(
                 f"--test needs a share of the rows or a file of test rows, got {text!r}. Example: --test 0.2"
             ) from None

@@ -50,8 +50,8 @@ def _of(panel: str | None) -> Any:
     return option
 
 
-table, search, training, judging = _of("Table"), _of("Networks"), _of("Training"), _of("Judging")
-output, plain = _of("Output"), _of(None)
+table, sequence, search = _of("Data"), _of("Series and images"), _of("Networks")
+training, judging, output, plain = _of("Training"), _of("Judging"), _of("Output"), _of(None)
 
 
 @app.command(help=h.FIT)
@@ -63,6 +63,15 @@ def fit(
     ignore: Annotated[Texts, table("--ignore", h.IGNORE, "COLUMN")] = [],  # noqa: B006
     weights: Annotated[Text, table("--weights", h.WEIGHTS, "COLUMN")] = None,
     groups: Annotated[Text, table("--groups", h.GROUPS, "COLUMN")] = None,
+    predict: Annotated[Text, sequence("--predict", h.PREDICT_WAY, "WAY")] = None,
+    inputs: Annotated[Texts, sequence("--inputs", h.INPUTS, "COLUMN")] = [],  # noqa: B006
+    time: Annotated[Text, sequence("--time", h.TIME, "COLUMN")] = None,
+    series: Annotated[Text, sequence("--series", h.SERIES, "COLUMN")] = None,
+    window: Annotated[int | None, sequence("--window", h.WINDOW, "N")] = None,
+    stride: Annotated[int | None, sequence("--stride", h.STRIDE, "N")] = None,
+    horizon: Annotated[Text, sequence("--horizon", h.HORIZON, "N")] = None,
+    washout: Annotated[int | None, sequence("--washout", h.WASHOUT, "N")] = None,
+    size: Annotated[Text, sequence("--size", h.SIZE, "HxW")] = None,
     quick: Annotated[bool, search("--quick", h.QUICK)] = False,
     thorough: Annotated[bool, search("--thorough", h.THOROUGH)] = False,
     network: Annotated[Texts, search("--network", h.NETWORK, "NETWORK")] = [],  # noqa: B006

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,33 @@ class StoppedError(Exception):
 
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
-    from perceptory.app.asked import read
-    from perceptory.data import read_table
+    from perceptory.app.asked import data_options, read
+    from perceptory.app.source import source_of
     from perceptory.results.store import RunFolder
 
     asked = read(options)
     if options["resume"] and options["overwrite"]:
         raise InputError("--resume and --overwrite exclude each other. Choose one.")
-    folder = Path(options["out"] or f"{Path(options['data']).stem}-run")
+    source = source_of(data_options(options))
+    folder = _run_folder(options["data"], options["out"])
     RunFolder(folder).prepare(resume=options["resume"], overwrite=options["overwrite"])
-    task, weights, groups = options["task"], options["weights"], options["groups"]
-    target = (
-        None if not options["target"] else options["target"][0] if len(options["target"]) == 1 else options["target"]
-    )
-    data = read_table(
-        options["data"], target, task=task, ignore=options["ignore"], weights=weights, groups=groups
-    )  # fmt: skip
-    test = None if asked.test is None else _test_rows(asked.test, data, target, weights)
+    data, test = source.read(options["data"])
+    if test is not None and options["test"] is not None:
+        raise InputError(f"{options['data']} holds test examples of its own, which are sealed. Leave --test out.")
+    if asked.test is not None:
+        test = source.read_test(asked.test, data)
+    if test is not None:
+        asked = replace(asked, changes={**asked.changes, "test": 0.0})
     _work(asked.study(data), data, folder, test=test, options=options, argv=argv)
+
+
+def _run_folder(data: str, out: str | None) -> Path:
+    """Where the run goes: beside a folder of images, never into it, where it would be taken for a class."""
+    path = Path(data)
+    folder = Path(out or f"{path.stem or path.resolve().name}-run")
+    if path.is_dir() and path.resolve() in folder.resolve().parents:
+        raise InputError(f"the run folder {folder} would stand among the images of {data}. Name another with --out.")
+    return folder
 
 
 def demo(options: Mapping[str, Any], argv: list[str]) -> None:
@@ -68,18 +78,6 @@ def _holds_demo(folder: Path) -> bool:
     return False
 
 
-def _test_rows(path: str, data: Any, target: Any, weights: str | None) -> Any:
-    """A file of test rows, read as the study's table was; what would go wrong after the training goes wrong here."""
-    from perceptory.data import Encoder, read_table
-
-    try:
-        rows = read_table(path, target, task=data.task, weights=weights)
-        Encoder.fit(data).transform(rows)
-    except InputError as error:
-        raise InputError(f"test rows: {error}") from None
-    return rows
-
-
 def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[str, Any], argv: list[str]) -> None:
     """Run the study, open the sealed rows, say what came out."""
     from rich.console import Console
@@ -89,7 +87,7 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
 
     talk = not (options["json"] or options["quiet"])
     if talk:
-        print(fitted(data_lines(data)), flush=True)
+        print(fitted(data_lines(data, test)), flush=True)
     new = not folder.exists()
     try:
         with watching(Console(stderr=True), options["quiet"]) as progress:

@@ -1,7 +1,7 @@
 """The compact way to write a spec on the command line: `mlp:64,64:relu:dropout=0.1`.
 
 A spec is a name, then parts after colons: first the values of its fields in their order, then FIELD=VALUE. A tuple is
-written with commas. Where a number or a word stands, alternatives may stand instead, apart by `/` (each one makes
+written with commas, a pair of sizes as 3x5. Where a number or a word stands, alternatives may stand instead, apart by `/` (each one makes
 candidates), or, for a number, a range LOW..HIGH to draw from. Nothing here needs quotes in a shell.
 """
 
@@ -43,9 +43,10 @@ def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[st
             if field in changes:
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
             changes[field] = values(value, fields[field], field)
+        plain = {field: ends(value)[0] for field, value in changes.items()}
         for field, value in changes.items():
             for one in ends(value):
-                made.replace(**{field: one})  # its own check, before a search hides the value
+                made.replace(**plain | {field: one})  # its own check, before a search hides the value
         return made.replace(**changes), frozenset(changes)
     except InputError as error:
         raise InputError(f"{text!r}: {error}") from None
@@ -100,18 +101,27 @@ def _one(text: str, default: Any, name: str) -> Any:
             return ()
         return tuple(_number(part.strip(), name, True) for part in text.split(","))
     if isinstance(default, int):
-        return _number(text, name, True)
+        return _sizes(text, name)
     if isinstance(default, float):
         return _number(text, name, False, log=name in ACROSS_DECADES)
     if default is None:  # a whole number, a truth or a word, as its field's check will tell
-        if text.lstrip("+-").isdigit():
-            return _number(text, name, True)
+        if text.lstrip("+-")[:1].isdigit():
+            return _sizes(text, name)
         return None if text.lower() == "none" else TRUTH.get(text.lower(), text)
     if isinstance(default, Spec):
         raise InputError(f"{name} cannot be written here.")
     if not text:
         raise InputError(f"{name} is empty.")
-    return text
+    words = [_number(part.strip(), name, True) if part.strip().isdigit() else part.strip() for part in text.split(",")]
+    return words[0] if len(words) == 1 else tuple(words)
+
+
+def _sizes(text: str, name: str) -> Any:
+    """A whole number, or several apart by commas, as a network has one a layer; 3x5 is a pair for two axes."""
+    if "," not in text and "x" not in text:
+        return _number(text, name, True)
+    pairs = [[_number(n.strip(), name, True) for n in part.split("x")] for part in text.split(",")]
+    return tuple(pair[0] if len(pair) == 1 else tuple(pair) for pair in pairs)
 
 
 def _number(text: str, name: str, whole: bool, *, log: bool = False) -> Any:

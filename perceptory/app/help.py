@@ -14,7 +14,7 @@ def _list(module: str, table: str) -> str:
     return ", ".join(names(f"perceptory.{module}", table))
 
 
-def _default(field: str, otherwise: str = "by the size of the table") -> str:
+def _default(field: str, otherwise: str = "by the size of the data") -> str:
     value = default(field)
     return f"[dim](default: {otherwise if value in (None, 'None') else value})[/dim]"
 
@@ -22,28 +22,47 @@ def _default(field: str, otherwise: str = "by the size of the table") -> str:
 PROGRAM = _text("""Neural networks that can be trusted: chosen by cross-validation, measured on sealed rows.
 
 [bold]perceptory fit data.csv --target y[/bold] does the whole job; [bold]perceptory demo[/bold] shows it.""")
-FIT = _text("""Train, choose and prove a network for a table.
+FIT = _text("""Train, choose and prove a network for a table, for series or for images.
 
-Every candidate network is trained on every fold of the table. The best one in validation becomes the model, and its
+Every candidate network is trained on every fold of the data. The best one in validation becomes the model, and its
 error is measured once, on test rows that nothing has touched. With no options but --target the candidates are chosen by
-the size of the table; an option replaces that part of the choice only.
+kind and size of the data; an option replaces that part of the choice only.
+
+[bold]Series[/bold] are a table with a row a moment: [bold]--predict every-step[/bold] (a dynamic system),
+[bold]ahead[/bold] (a forecast from a window) or [bold]one-value[/bold] (a number or class a series).
+[bold]Images[/bold] are a folder with a subfolder of pictures for each class, or idx files as MNIST comes in.
+An [bold].npz[/bold] file holds arrays x and y. What these call test is sealed for the test.
 
 A network, optimizer, schedule or validation plan is written [bold]NAME:VALUE:FIELD=VALUE[/bold], such as
 [bold]mlp:64,64:relu:dropout=0.1[/bold]. Alternatives, apart by / or given by repeating the option, become candidates,
 and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--learning-rate 1e-4..1e-1[/bold].""")
 
-DATA = "Table to learn from: .csv, .tsv, .txt, .parquet, .arrow or .feather."
-TARGET = "Column to predict; repeat it for several numbers. Always needed."
-TASK = "regression, classification, binary or multiclass [dim](default: found from the target)[/dim]"
+DATA = "Table (.csv, .tsv, .txt, .parquet, .arrow, .feather), folder of images, idx file, or .npz."
+TARGET = "Column to predict; repeat it for several numbers. Every table needs it."
+TASK = (
+    "regression, classification, binary, multiclass, or sequence for series "
+    "[dim](default: found from the target)[/dim]"
+)
 IGNORE = "Column that is no input. Repeatable."
 WEIGHTS = "Column with a weight for each row."
 GROUPS = "Column that names groups; rows of one group stay on one side of every split."
 
+PREDICT_WAY = "every-step, ahead or one-value: the table holds series, and this is what to predict of them."
+INPUTS = "Input column. Repeatable. [dim](default: all columns not used otherwise)[/dim]"
+TIME = "Column of numbers or dates in equal steps. [dim](default: rows as they come)[/dim]"
+SERIES = "Column that tells several series apart."
+WINDOW = "Rows of an example. [dim](default: whole series)[/dim]"
+STRIDE = "Rows from one window to the next. [dim](default: 1 for ahead, else the window)[/dim]"
+HORIZON = "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]"
+WASHOUT = "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]"
+SIZE = "Scale pictures to height x width, such as 32x32."
+
 QUICK = "Fewer candidates: an answer in seconds."
 THOROUGH = "More candidates: several minutes."
 NETWORK = (
-    "mlp:WIDTHS:ACTIVATION:DROPOUT:INITIALIZER, from the left as many as wanted, or linear. "
-    f"Repeatable. {_default('networks')}"
+    "mlp:WIDTHS:ACTIVATION:DROPOUT, from the left as many as wanted, or linear; rbf:CENTERS; for series "
+    "rnn:WIDTHS, gru:WIDTHS, lstm:WIDTHS; for series and images cnn:CHANNELS:KERNEL. Repeatable. "
+    f"{_default('networks', 'by the data')}"
 )
 ACTIVATION = f"Of the networks that name none: {_list('networks.activations', 'ACTIVATIONS')}. Repeatable."
 DROPOUT = "Dropout rate of the networks that name none. Repeatable."
@@ -74,18 +93,18 @@ SEEDS = f"Starts of every network on every fold. {_default('seeds')}"
 SCORE = f"{_list('selection.metrics', 'SCORES')} {_default('score', 'rmse, or log_loss for classes')}"
 RULE = f"{_list('studies.study', 'RULES')}: how the winner is chosen. {_default('rule')}"
 FINAL = f"folds: the model is the winner's networks together; refit: trained again on all rows. {_default('final')}"
-TEST = f"Share of rows to seal for the test, 0 for none, or a file of test rows. {_default('test')}"
+TEST = f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default('test')}"
 SEED = f"Of every random number. {_default('seed')}"
 
-OUT = "Run folder. [dim](default: TABLE-run)[/dim]"
+OUT = "Run folder. [dim](default: DATA-run)[/dim]"
 RESUME = "Go on with a run that was interrupted; its finished networks are kept."
 OVERWRITE = "Replace the run in the folder."
 JSON = "Print result.json, and nothing else, on standard output."
 QUIET = "Print nothing but errors."
 
-PREDICT = "Predict the rows of a table with the model of a run; writes CSV."
+PREDICT = "Predict a table, series, images or arrays with the model of a run; writes CSV."
 RUN = "Run folder or model file."
-NEW = "Table with the input columns of the training, in any order."
+NEW = "Table with the input columns of the training, in any order; pictures or their folder; .npz or .npy."
 PREDICT_OUT = "CSV file to write. [dim](default: standard output)[/dim]"
 PROBA = "Probabilities of the classes as well."
 MEMBERS = "The prediction of each network of the ensemble as well."

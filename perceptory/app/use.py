@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.app.inputs import read_new
 from perceptory.app.words import one_line
-from perceptory.data import read_inputs
 from perceptory.data.table import label
 from perceptory.errors import InputError
 
@@ -29,27 +29,31 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
     model = Model.load(run)
     if proba and model.classes is None:
         raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
-    table = read_inputs(data)
-    networks = model.members(table)
-    for note in model.encoder.notes_for(table):
+    new = read_new(model, data)
+    networks = model.members_of(new.array, new.lengths)
+    if new.lines is not None:
+        networks = networks[:, *new.lines]
+    for note in new.notes:
         sys.stderr.write(f"perceptory: note: {one_line(note)}\n")
-    content = csv(columns(model, networks, proba, members))
+    content = csv(columns(model, new.names, networks, proba, members))
     if out is None:
         sys.stdout.write(content)
     else:
         write_bytes(out, content.encode())
 
 
-def columns(model: Any, networks: np.ndarray, proba: bool, members: bool) -> list[tuple[str, Any]]:
-    """(name, values) of what is predicted: row, prediction, probabilities, and each network's own of both.
+def columns(
+    model: Any, lines: list[tuple[str, Any]], networks: np.ndarray, proba: bool, members: bool
+) -> list[tuple[str, Any]]:
+    """(name, values) of what is predicted: `lines`, prediction, probabilities, and each network's own of both.
 
-    networks: [member, row, out] numbers or [member, row, class] probabilities.
+    lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or [member, row, class] probabilities.
     """
     from perceptory.results.store import prediction_columns
 
     names = None if model.classes is None else [label(c) for c in model.classes]
     targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]
-    found: list[tuple[str, Any]] = [("row", np.arange(networks.shape[1]))]
+    found = [*lines]
     parts = [("", networks.mean(axis=0))]
     if members:
         parts += [(f" (network {k})", one) for k, one in enumerate(networks, start=1)]

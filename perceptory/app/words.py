@@ -11,14 +11,40 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from perceptory.data import Dataset
+from perceptory.data import ArrayDataset, Dataset
 from perceptory.results.summary import count_of
 
 NAMES_SHOWN = 6
 
 
-def data_lines(data: Dataset) -> list[str]:
-    """What was made of a table: one line for the whole, one for every kind of column that says more, then the notes."""
+def data_lines(data: Any, test: Any = None) -> list[str]:
+    """What was made of the data: one line for the whole, one for every kind of column that says more, then the notes.
+
+    test: data that are sealed for the test, where they are not a share of these.
+    """
+    if isinstance(data, ArrayDataset):
+        lines = [f"{_examples(data)}, {_target(data)}"]
+    else:
+        lines = _columns(data)
+    if test is not None:
+        lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
+    return lines + [f"  note: {note}" for note in data.notes]
+
+
+def _examples(data: ArrayDataset) -> str:
+    """'1797 images of 8 x 8 pixels, gray'."""
+    channels = listed(data.channels)
+    if data.kind == "image":
+        return f"{count_of(data.rows, 'image')} of {data.shape[0]} x {data.shape[1]} pixels, {channels}"
+    if data.kind == "series":
+        steps = "" if data.lengths is None else f"{data.lengths.min()} to "
+        what = "window" if data.plan is not None and data.plan.window is not None else "example"
+        inputs = f"{count_of(len(data.channels), 'input')} ({channels})"
+        return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}, {inputs}"
+    return f"{count_of(data.rows, 'example')} of {' x '.join(map(str, data.shape))} numbers"
+
+
+def _columns(data: Dataset) -> list[str]:
     columns = data.describe()
     kinds = [c["kind"] for c in columns]
     told = [
@@ -36,10 +62,10 @@ def data_lines(data: Dataset) -> list[str]:
     for (kind, pattern), group in made.items():
         words = said[group[0]] if len(group) == 1 else pattern.replace("#", "some")
         lines.append(f"  {listed(group)}: {words if kind == 'ignored' else f'{kind}, {words}'}")
-    return lines + [f"  note: {note}" for note in data.notes]
+    return lines
 
 
-def _target(data: Dataset) -> str:
+def _target(data: Dataset | ArrayDataset) -> str:
     names = listed(data.target_names)
     what = "target" if len(data.target_names) == 1 else "targets"
     if data.classes is None:

@@ -60,6 +60,11 @@ class Network(Spec):
         """Whether the training rows are shown once more after each epoch (`calibrate`)."""
         return False
 
+    @property
+    def feedback(self) -> bool:
+        """Whether it takes measured outputs of every step as inputs without looking at those of the same step."""
+        return False
+
     def prime(self, module: Any, x: jax.Array, t: jax.Array, w: jax.Array, *, key: jax.Array) -> Any:
         """The starting module, from the member's scaled training rows; w [row] is 0 for padding. Traced and mapped."""
         return module

@@ -15,6 +15,7 @@ from jax import lax
 
 from perceptory import backend
 from perceptory.errors import InputError
+from perceptory.networks.minimal import LONGEST, correlate_minimal
 from perceptory.networks.patches import (
     Window,
     Windows,
@@ -93,7 +94,21 @@ def convolve(
         kernel = jnp.flip(kernel, tuple(range(axes)))
     if backend.native():
         return library_convolution(x, kernel, windows)
-    return to_last(correlate(to_first(x), kernel.reshape(-1, kernel.shape[-1]), windows))
+    return to_last(_correlate(to_first(x), kernel, windows))
+
+
+def _correlate(x: jax.Array, kernel: jax.Array, windows: Windows) -> jax.Array:
+    """x [in, *space, batch], kernel [*k, in, out] to [out, *position, batch], the faster way.
+
+    Not by fewer products where all zeros stand in front (causal): an output would then not depend on the inputs after
+    it in exact arithmetic alone, and a great one would disturb earlier outputs by its rounding.
+    """
+    last, (into, out) = windows[-1], kernel.shape[-2:]
+    causal = last.before > 0 and last.after == 0
+    plain = last.stride == last.dilation == 1 and 2 <= last.size < LONGEST
+    if plain and not causal and min(into, out) >= LEAST_MINIMAL and last.positions(x.shape[-2]) >= 4:
+        return correlate_minimal(x, kernel, windows)
+    return correlate(x, kernel.reshape(-1, out), windows)
 
 
 def library_convolution(x: jax.Array, kernel: jax.Array, windows: Windows) -> jax.Array:
@@ -167,9 +182,9 @@ def convolve_and_pool(
     first = kind == "max" and rising
     bias = bias.reshape(-1, *(1,) * (x.ndim - 1))
     if all(p == 1 for p in size):
-        return activation(correlate(x, kernel.reshape(-1, kernel.shape[-1]), windows) + bias)
+        return activation(_correlate(x, kernel, windows) + bias)
     if any(w.stride > 1 or w.dilation > 1 for w in windows) or kernel.shape[-1] > MOST_WIDENED:
-        z = correlate(x, kernel.reshape(-1, kernel.shape[-1]), windows)
+        z = _correlate(x, kernel, windows)
         return activation(pool(z, size) + bias) if first else pool(activation(z + bias), size, kind=kind)
     wide = widened(kernel, size)
     wider = tuple(w._replace(size=w.size + p - 1, stride=p) for w, p in zip(windows, size, strict=True))
@@ -181,4 +196,5 @@ def convolve_and_pool(
     return greatest(z, wide.shape[-2]) if kind == "max" else z.mean(0)
 
 
+LEAST_MINIMAL = 16  # channels, in and out: below, the sums before and after cost more than the products that they save
 MOST_WIDENED = 32  # output channels: beyond, the additional products of a widened kernel cost more than they save

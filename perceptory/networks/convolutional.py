@@ -24,7 +24,10 @@ from perceptory.specs import below_one, checked, count, is_plain, register, trac
 HEADS: Table[str] = Table("head", {"flatten": "all places and channels", "global": "each channel over all places"})
 
 # Of these the maximum may be taken before σ: max(σ(z)) = σ(max(z)) for a nondecreasing σ.
-RISING = frozenset("tanh relu elu sigmoid steep_sigmoid linear threshold piecewise_linear leaky_relu softplus".split())
+RISING = frozenset(
+    {"tanh", "relu", "elu", "sigmoid", "steep_sigmoid", "linear", "threshold", "piecewise_linear"}
+    | {"leaky_relu", "softplus"}
+)
 
 
 def _counts(name: str, value: Any, *, empty: bool = True) -> None:

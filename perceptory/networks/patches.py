@@ -69,36 +69,42 @@ def scatter(patches: jax.Array, windows: Windows, space: Sequence[int]) -> jax.A
     """The transpose of `gather`: [place in window · in, *position, batch] to [in, *space, batch], summing overlaps."""
     y = patches
     for axis, (window, length) in enumerate(zip(windows, space, strict=True), 1):
-        y = _scatter_axis(y.reshape(window.size, -1, *y.shape[1:]), axis, window, length)
+        y = y.reshape(window.size, -1, *y.shape[1:])
+        y = scatter_axis([y[tap] for tap in range(window.size)], axis, window, length)
     return y
 
 
-def _scatter_axis(y: jax.Array, axis: int, window: Window, length: int) -> jax.Array:
-    """y [tap, ..., position, ...] with the positions at `axis` + 1; returns [..., length, ...].
+def scatter_axis(parts: Sequence[jax.Array], axis: int, window: Window, length: int) -> jax.Array:
+    """The transpose of `taps`, zeros around included: [..., position, ...] of each tap to their sum [..., length, ...].
 
     A tap at offset o adds to the places o, o + stride, ...: those of equal o mod stride are summed as whole shifted
     arrays, and the sums are then interleaved.
     """
-    stride, positions = window.stride, y.shape[axis + 1]
-    padded = max(window.before + length, (positions - 1) * stride + window.span)
+    stride, shape = window.stride, parts[0].shape
+    padded = max(window.before + length, (shape[axis] - 1) * stride + window.span)
     each = -(-padded // stride)
 
     def shifted(tap: int) -> jax.Array:
         start = tap * window.dilation // stride
-        pads = [(0, 0)] * (y.ndim - 1)
-        pads[axis] = (start, each - start - positions)
-        return jnp.pad(y[tap], pads)
+        pads = [(0, 0)] * len(shape)
+        pads[axis] = (start, each - start - shape[axis])
+        return jnp.pad(parts[tap], pads)
 
     phases = []
     for phase in range(stride):
-        parts = [shifted(tap) for tap in range(window.size) if tap * window.dilation % stride == phase]
-        shape = (*y.shape[1 : axis + 1], each, *y.shape[axis + 2 :])
-        phases.append(reduce(jnp.add, parts) if parts else jnp.zeros(shape, y.dtype))
-    whole = phases[0]
-    if stride > 1:
-        stacked = jnp.stack(phases, axis + 1)
-        whole = stacked.reshape(*stacked.shape[:axis], each * stride, *stacked.shape[axis + 2 :])
+        added = [shifted(tap) for tap in range(window.size) if tap * window.dilation % stride == phase]
+        empty = jnp.zeros((*shape[:axis], each, *shape[axis + 1 :]), parts[0].dtype)
+        phases.append(reduce(jnp.add, added) if added else empty)
+    whole = interleave(phases, axis)
     return lax.slice_in_dim(whole, window.before, window.before + length, 1, axis)
+
+
+def interleave(parts: Sequence[jax.Array], axis: int) -> jax.Array:
+    """One array that has along `axis` the first entries of all parts, then the second ones, and so on."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = parts[0].shape
+    return jnp.stack(parts, axis + 1).reshape(*shape[:axis], shape[axis] * len(parts), *shape[axis + 1 :])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

