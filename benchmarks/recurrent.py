@@ -51,10 +51,19 @@ def torch_eager(kind: str, width: int, length: int, batch: int, *, batch_first: 
 
 
 def bare(
-    kind: str, width: int, length: int, batch: int, *, members: int = 1, steps: int = 5, split: bool = False
+    kind: str,
+    width: int,
+    length: int,
+    batch: int,
+    *,
+    members: int = 1,
+    steps: int = 5,
+    split: bool = False,
+    mapped: bool = False,
 ) -> Step:
     """Seconds a network and step. split: a single network's batch is halved over two devices and the halves' gradients
-    are averaged; a population of 2 or more is always spread over two devices."""
+    are averaged. A population of 2 or more is spread over two devices; on each, one member trains after the other, or,
+    where `mapped`, all take each step together (`vmap`)."""
     pt.backend.prepare()
     import jax
     import jax.numpy as jnp
@@ -99,7 +108,8 @@ def bare(
         w, x, t = jax.tree.map(lambda a: a[0], w), x[0], t[0]
         f, specs, out = train, (all_, each, each), all_
     else:
-        f, specs, out = jax.vmap(train), (each, each, each), each
+        f = jax.vmap(train) if mapped else lambda w, x, t: jax.lax.map(lambda one: train(*one), (w, x, t))
+        specs, out = (each, each, each), each
     if two and (split or members > 1):
         f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
     f = jax.jit(f)
@@ -125,6 +135,7 @@ def measure(kind: str, width: int, length: int, batch: int, which: tuple[str, ..
         runs["split"] = bare(kind, width, length, batch, steps=2 * few, split=True)
     if "population" in which:
         runs["population"] = bare(kind, width, length, batch, members=8, steps=max(1, few // 2))
+        runs["population by vmap"] = bare(kind, width, length, batch, members=8, steps=max(1, few // 2), mapped=True)
     taken = interleaved(runs)
     taken["torch"] = min(taken.pop("torch True"), taken.pop("torch False"))
     return taken
@@ -136,7 +147,7 @@ def main(which: tuple[str, ...]) -> None:
         taken = measure(kind, width, length, batch, which)
         torch = taken.pop("torch")
         for name, seconds in taken.items():
-            target = population if name == "population" else single
+            target = population if name.startswith("population") else single
             row(
                 f"{kind} {width}, length {length}, batch {batch}: {name}",
                 f"{seconds / torch:.2f} of PyTorch ({1e3 * seconds:.2f} of {1e3 * torch:.2f} ms)",

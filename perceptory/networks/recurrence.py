@@ -1,8 +1,8 @@
 """Recurrence over time with back-propagation through time (BPTT) written by hand.
 
-Everything is time-major, [time, batch, ·]. What can be done for all steps at once is: the products with the inputs before
-the loop, the elementwise factors of the derivatives and the gradients of the weights after it. A step is a product
-with the recurrent weights and the cell's few elementwise operations, forwards and backwards.
+Everything is time-major, [time, batch, ·]. What can be done for all steps at once is done so: the products with the
+inputs before the loop, the elementwise factors of the derivatives and the gradients of the weights outside of it. A
+step is a product with the recurrent weights and the cell's few elementwise operations, forwards and backwards.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def members_in_turn(f: Callable) -> Callable:
 
         def one(own: list) -> Any:
             own = list(own)
-            return mapped(*jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)]))
+            return mapped(
+                *jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)])
+            )
 
         own = [v for v, m in zip(leaves, marks, strict=True) if m]
         out = jax.vmap(one)(own) if backend.native() else lax.map(one, own)

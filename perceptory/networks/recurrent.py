@@ -155,7 +155,10 @@ class RNN(Recurrent):
 @register
 @dataclass(frozen=True)
 class GRU(Recurrent):
-    """Gated recurrent units (Cho et al. 2014), then a linear output layer. Equations: `GatedCell`, fields: `Recurrent`."""
+    """Gated recurrent units (Cho et al. 2014), then a linear output layer.
+
+    Equations: `GatedCell`, fields: `Recurrent`.
+    """
 
     hidden: tuple[int, ...] = checked((32,), check=_widths)
     bidirectional: bool = checked(False, check=flag)
@@ -168,8 +171,11 @@ class GRU(Recurrent):
 @register
 @dataclass(frozen=True)
 class LSTM(Recurrent):
-    """Long short-term memory with input, forget and output gates (Hochreiter & Schmidhuber 1997, Gers et al. 2000), then
-    a linear output layer. Equations: `MemoryCell`, fields: `Recurrent`."""
+    """Long short-term memory with input, forget and output gates (Hochreiter & Schmidhuber 1997, Gers et al. 2000),
+    then a linear output layer.
+
+    Equations: `MemoryCell`, fields: `Recurrent`.
+    """
 
     hidden: tuple[int, ...] = checked((32,), check=_widths)
     bidirectional: bool = checked(False, check=flag)

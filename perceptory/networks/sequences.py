@@ -28,7 +28,9 @@ class RecurrentLayer(eqx.Module):
     how: How = eqx.field(static=True)
 
     def start(self, batch: int) -> State:
-        return tuple(jnp.zeros((batch, self.recurrent.shape[0]), self.weight.dtype) for _ in range(self.how.cell.states))
+        return tuple(
+            jnp.zeros((batch, self.recurrent.shape[0]), self.weight.dtype) for _ in range(self.how.cell.states)
+        )
 
     def __call__(self, recur: Recur, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
         return recur(self.how, Weights(self.weight, self.recurrent, self.bias, self.extra), x, state, lengths)
@@ -121,7 +123,9 @@ def state_gradients(
     of the sum of squares over rows and units. Truncation counts: no gradient passes where training would cut it.
     """
     steps, batch = x.shape[1], x.shape[0]
-    probes = [[jnp.zeros((steps, batch, part.recurrent.shape[0]), x.dtype) for part in layer] for layer in network.layers]
+    probes = [
+        [jnp.zeros((steps, batch, part.recurrent.shape[0]), x.dtype) for part in layer] for layer in network.layers
+    ]
 
     def of(probes: list[list[jax.Array]]) -> jax.Array:
         recurs = [_probing(iter(parts)) for parts in probes]

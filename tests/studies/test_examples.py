@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from perceptory import MLP, Adam, HoldOut, KFold, Model, Study
+from perceptory import MLP, Adam, Folds, HoldOut, KFold, Model, Study
 from perceptory.data import read_arrays, read_series, read_table
 from perceptory.errors import InputError
 from perceptory.networks.custom import Custom
