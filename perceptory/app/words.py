@@ -15,6 +15,7 @@ from perceptory.data import ArrayDataset, Dataset
 from perceptory.results.summary import count_of
 
 NAMES_SHOWN = 6
+CUT = re.compile(r"\d+ examples? of [\d to]+ steps? from (\d+ rows?.*)\.")  # a note of `read_series`
 
 
 def data_lines(data: Any, test: Any = None) -> list[str]:
@@ -28,7 +29,8 @@ def data_lines(data: Any, test: Any = None) -> list[str]:
         lines = _columns(data)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
-    return lines + [f"  note: {note}" for note in data.notes]
+    notes = [note for note in data.notes if not (isinstance(data, ArrayDataset) and CUT.fullmatch(note))]
+    return lines + [f"  note: {note}" for note in notes]
 
 
 def _examples(data: ArrayDataset) -> str:
@@ -40,7 +42,8 @@ def _examples(data: ArrayDataset) -> str:
         steps = "" if data.lengths is None else f"{data.lengths.min()} to "
         what = "window" if data.plan is not None and data.plan.window is not None else "example"
         inputs = f"{count_of(len(data.channels), 'input')} ({channels})"
-        return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}, {inputs}"
+        rows = next((f" from {found[1]}" for note in data.notes if (found := CUT.fullmatch(note))), "")
+        return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}{rows}, {inputs}"
     return f"{count_of(data.rows, 'example')} of {' x '.join(map(str, data.shape))} numbers"
 
 

@@ -141,7 +141,7 @@ def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     network = combine(network, defaultdict(lambda: 0.5))  # any number will do: the layout does not depend on it
     module = eqx.filter_eval_shape(lambda: network.build(inputs, outputs, key=jax.random.key(0)))
     keep = jax.tree.map(
-        lambda leaf: not isinstance(leaf, Fixed) and isinstance(leaf, jax.ShapeDtypeStruct),
+        lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct) and jnp.issubdtype(leaf.dtype, jnp.inexact),
         module,
         is_leaf=lambda leaf: isinstance(leaf, Fixed),
     )

@@ -118,4 +118,3 @@ class Skip(eqx.Module):
         return Skip(self.inner.calibrate(x, w))
 
 
-Chain = Sequential  # the name that this module had before the spec `Chain`

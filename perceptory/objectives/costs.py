@@ -25,6 +25,10 @@ class Cost(Spec):
         """[row] (or [row, time]) costs. output, target: [..., out] of equal shape."""
         raise NotImplementedError
 
+    def working(self, target: jax.Array) -> jax.Array:
+        """The outputs to aim at by least squares: one Newton step from outputs of 0."""
+        return target
+
     def link(self, output: jax.Array) -> jax.Array:
         """The prediction: the output itself, or probabilities that sum to 1 over [row, class]."""
         return output
@@ -79,6 +83,9 @@ class SigmoidCrossEntropy(Cost):
         softplus = jnp.maximum(output, 0) + jnp.log1p(jnp.exp(-jnp.abs(output)))
         return jnp.sum(softplus - target * output, axis=-1)
 
+    def working(self, target: jax.Array) -> jax.Array:
+        return 4 * target - 2
+
     def link(self, output: jax.Array) -> jax.Array:
         p = jax.nn.sigmoid(output)
         return jnp.concatenate([1 - p, p], axis=-1)
@@ -93,6 +100,9 @@ class SoftmaxCrossEntropy(Cost):
 
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return -jnp.sum(target * jax.nn.log_softmax(output, axis=-1), axis=-1)
+
+    def working(self, target: jax.Array) -> jax.Array:
+        return target.shape[-1] * target - 1
 
     def link(self, output: jax.Array) -> jax.Array:
         return jax.nn.softmax(output, axis=-1)

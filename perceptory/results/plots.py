@@ -5,13 +5,16 @@ pyplot, so nothing is kept alive and no window opens; `figure.savefig("name.pdf"
 """
 
 from perceptory.results.plots_classification import calibration, confusion_matrix, roc
+from perceptory.results.plots_examples import examples, over_time
 from perceptory.results.plots_regression import predicted_against_true, residuals
 from perceptory.results.plots_study import learning_curves, ranking
 
 __all__ = [
     "calibration",
     "confusion_matrix",
+    "examples",
     "learning_curves",
+    "over_time",
     "predicted_against_true",
     "ranking",
     "residuals",

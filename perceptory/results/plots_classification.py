@@ -22,7 +22,7 @@ from perceptory.results.plots_style import (
     rows_of,
     styled,
 )
-from perceptory.results.summary import count_of, number
+from perceptory.results.summary import count_of, judged, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,9 +40,9 @@ def _finite(result: Result, part: str, plot: str) -> tuple[np.ndarray, np.ndarra
     truth, output = rows_of(result, part)
     fine = np.isfinite(output).all(axis=1)
     if not fine.any():
-        raise InputError(f"no {part} row has finite probabilities. Did all members diverge?")
+        raise InputError(f"no {part} {judged(result)} has finite probabilities. Did all members diverge?")
     lost = int((~fine).sum())
-    words = [f"{count_of(lost, 'row')} without finite probabilities not drawn"] if lost else []
+    words = [f"{count_of(lost, judged(result))} without finite probabilities not drawn"] if lost else []
     names = [clean(c, 18) for c in result.classes or [str(k) for k in range(output.shape[1])]]
     return truth[fine].reshape(-1).astype(int), output[fine], names, words
 
@@ -90,7 +90,7 @@ def confusion_matrix(result: Result, part: str = "test") -> Figure:
     ax.set_xlabel(f"predicted {clean(result.targets[0], 40)}")
     ax.set_ylabel(f"true {clean(result.targets[0], 40)}")
     right = int(np.trace(table))
-    ax.set_title(f"Confusion matrix, {right} of {count_of(len(truth), part + ' row')} right", loc="left")
+    ax.set_title(f"Confusion matrix, {right} of {count_of(len(truth), f'{part} {judged(result)}')} right", loc="left")
     footnote(
         ax, (["Shade and percent: share of the true class"] if n <= 7 else ["Shade: share of the true class"]) + words
     )
@@ -131,11 +131,11 @@ def roc(result: Result, part: str = "test") -> Figure:
     for k in kinds:
         positive = truth == k
         if positive.all() or not positive.any():
-            words.append(f"No curve for {names[k]}: needs rows of this class and of others")
+            words.append(f"No curve for {names[k]}: needs {judged(result)}s of this class and of others")
             continue
         curves.append((k, *roc_points(positive, output[:, k])))
     if not curves:
-        raise InputError(f"roc needs {part} rows of at least two classes, got rows of one class only.")
+        raise InputError(f"roc needs {part} {judged(result)}s of at least two classes, got {judged(result)}s of one class only.")
     figure = new_figure(TALL)
     ax = figure.add_subplot()
     ax.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (1, 2)), gid="chance")
@@ -156,11 +156,11 @@ def roc(result: Result, part: str = "test") -> Figure:
     if result.task == "binary":
         ax.set_xlabel(f"share of {names[0]} taken for {names[1]}")
         ax.set_ylabel(f"share of {names[1]} found")
-        ax.set_title(f"ROC curve, {count_of(len(truth), part + ' row')}", loc="left")
+        ax.set_title(f"ROC curve, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     else:
         ax.set_xlabel("share of the other classes taken for this class")
         ax.set_ylabel("share of this class found")
-        ax.set_title(f"ROC curves, each class against the rest, {count_of(len(truth), part + ' row')}", loc="left")
+        ax.set_title(f"ROC curves, each class against the rest, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     if rest:
         words.append(f"{rest} classes with larger areas are gray")
     footnote(ax, words)
@@ -219,11 +219,11 @@ def calibration(result: Result, part: str = "test") -> Figure:
     ax.text(0.03, 0.97, f"mean gap {number(bins['error'])}", transform=ax.transAxes, va="top")
     _unit_square(ax)
     ax.set_ylabel(f"share that was {names[1]}" if binary else "share that was right")
-    ax.set_title(f"Calibration, {count_of(len(truth), part + ' row')}", loc="left")
+    ax.set_title(f"Calibration, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     edges = np.linspace(0, 1, BINS + 1)
     below.bar(edges[:-1], bins["count"], 1 / BINS, align="edge", color=BLUE, alpha=0.35, linewidth=0)
     below.stairs(np.asarray(bins["count"]), edges, color=BLUE, lw=0.8)
-    below.set_ylabel("rows")
+    below.set_ylabel(f"{judged(result)}s")
     below.locator_params(axis="y", nbins=3, integer=True)
     below.set_xlabel(f"probability given to {names[1]}" if binary else "probability given to the chosen class")
     footnote(ax, words)

@@ -22,7 +22,7 @@ from perceptory.results.plots_style import (
     styled,
     target_index,
 )
-from perceptory.results.summary import count_of, number
+from perceptory.results.summary import count_of, judged, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +39,15 @@ def _finite(result: Result, part: str, target: int | str) -> tuple[np.ndarray, n
     fine = np.isfinite(truth) & np.isfinite(output)
     if not fine.any():
         raise InputError(
-            f"no {part} row has a finite prediction of {result.targets[index]!r}. Did all members diverge?"
+            f"no {part} {judged(result)} has a finite prediction of {result.targets[index]!r}. Did all members diverge?"
         )
     lost = int((~fine).sum())
-    words = [f"{count_of(lost, 'row')} without a finite prediction not drawn"] if lost else []
+    words = [f"{count_of(lost, judged(result))} without a finite prediction not drawn"] if lost else []
     return truth[fine].astype(float), output[fine].astype(float), words, clean(result.targets[index], 40)
 
 
-def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
+def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float], word: str
+) -> str:
     """Draw rows as points, many of them as counted cells; returns what the cells mean, or ''."""
     from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 
@@ -62,11 +63,11 @@ def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float],
         x, y, gridsize=48, extent=(*x_range, *y_range), mincnt=1, cmap=shades, norm=LogNorm(), linewidths=0, gid="rows"
     )
     return (
-        f"{len(x)} rows in cells: the darker, the more rows, up to {int(np.max(np.asarray(cells.get_array())))} in one"
+        f"{len(x)} {word}s in cells: the darker, the more, up to {int(np.max(np.asarray(cells.get_array())))} in one"
     )
 
 
-def _beyond(ax: Axes, x: np.ndarray, y: np.ndarray, y_range: tuple[float, float]) -> list[str]:
+def _beyond(ax: Axes, x: np.ndarray, y: np.ndarray, y_range: tuple[float, float], word: str) -> list[str]:
     """Mark rows outside the axis by triangles at its edge; returns what to say of them."""
     above, below = y > y_range[1], y < y_range[0]
     for rows, edge, marker in ((above, y_range[1], "^"), (below, y_range[0], "v")):
@@ -74,7 +75,7 @@ def _beyond(ax: Axes, x: np.ndarray, y: np.ndarray, y_range: tuple[float, float]
             n = min(int(rows.sum()), 200)
             ax.plot(x[rows][:n], [edge] * n, ls="", marker=marker, ms=5, color=ORANGE, clip_on=False, gid="beyond")
     n = int(above.sum() + below.sum())
-    return [f"{count_of(n, 'row')} beyond the axis, at its edge"] if n else []
+    return [f"{count_of(n, word)} beyond the axis, at its edge"] if n else []
 
 
 @styled
@@ -95,8 +96,8 @@ def predicted_against_true(result: Result, part: str = "test", target: int | str
     ax = figure.add_subplot()
     ax.plot([low, high], [low, high], color=INK, lw=0.9, ls=(0, (5, 2)), zorder=3, gid="equal")
     inside = (output >= low) & (output <= high)
-    cells = _cloud(ax, truth[inside], output[inside], (low, high), (low, high))
-    words += _beyond(ax, truth, output, (low, high))
+    cells = _cloud(ax, truth[inside], output[inside], (low, high), (low, high), judged(result))
+    words += _beyond(ax, truth, output, (low, high), judged(result))
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
     ax.set_box_aspect(1)
@@ -105,7 +106,7 @@ def predicted_against_true(result: Result, part: str = "test", target: int | str
     ax.grid()
     ax.set_xlabel(f"true {name}")
     ax.set_ylabel(f"predicted {name}")
-    ax.set_title(f"Predicted against true, {count_of(len(truth), part + ' row')}", loc="left")
+    ax.set_title(f"Predicted against true, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     error = truth - output
     variance = float(np.var(truth))
     facts = [f"RMSE {number(np.sqrt(np.mean(error**2)))}", f"MAE {number(np.mean(np.abs(error)))}"]
@@ -136,14 +137,14 @@ def residuals(result: Result, part: str = "test", target: int | str = 0) -> Figu
     inside = np.abs(error) <= reach
     left, right = float(output[inside].min()), float(output[inside].max())
     margin = 0.04 * (right - left) or 1.0
-    cells = _cloud(ax, output[inside], error[inside], (left - margin, right + margin), (-reach, reach))
-    words += _beyond(ax, np.clip(output, left, right), error, (-reach, reach))
+    cells = _cloud(ax, output[inside], error[inside], (left - margin, right + margin), (-reach, reach), judged(result))
+    words += _beyond(ax, np.clip(output, left, right), error, (-reach, reach), judged(result))
     ax.set_xlim(left - margin, right + margin)
     ax.set_ylim(-reach, reach)
     ax.grid()
     ax.set_xlabel(f"predicted {name}")
     ax.set_ylabel("residual, true − predicted")
-    ax.set_title(f"Residuals, {count_of(len(truth), part + ' row')}", loc="left")
+    ax.set_title(f"Residuals, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     _histogram(side, error, reach)
     footnote(ax, ([cells] if cells else []) + words)
     return figure

@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
+from perceptory.results.summary import thing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,9 +133,9 @@ def rows_of(result: Result, part: str) -> tuple[np.ndarray, np.ndarray]:
     if not chosen.any():
         if part == "test" and result.data.get("test_rows", 0) > 0:
             raise InputError(
-                "the sealed test rows have not been opened: call result.test() first, or draw part='validation'."
+                f"the sealed test {thing(result)}s have not been opened: call result.test() first, or draw part='validation'."
             )
-        remedy = " Use part='validation', or seal rows in the study." if part == "test" else ""
+        remedy = " Use part='validation', or seal some in the study." if part == "test" else ""
         raise InputError(f"this result has no {part} predictions to draw.{remedy}")
     return np.asarray(result.predictions.target)[chosen], np.asarray(result.predictions.output)[chosen]
 

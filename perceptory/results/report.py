@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import InputError
+from perceptory.results.report_examples import shape_words
 from perceptory.results.summary import (
     advice,
     as_list,
     count_of,
     duration,
+    judged,
     metric_name,
     metric_rows,
     naive,
     number,
     sealed_words,
+    thing,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def headline(result: Result) -> str:
     opened = result.tested is not None
     metrics = result.tested if result.tested is not None else result.validation
     rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
-    where = f"on {count_of(rows, 'sealed test row')}" if opened else f"in validation, on {count_of(rows, 'row')}"
+    where = f"on {count_of(rows, f'sealed test {thing(result)}')}" if opened else f"in validation, on {count_of(rows, thing(result))}"
     plain = naive(result)
     if result.task == "regression" and "rmse" in metrics:
         errors = as_list(metrics["rmse"])
@@ -90,9 +93,11 @@ def headline(result: Result) -> str:
         if plain and opened:
             means = ", ".join(number(v) for v in plain["rmse"][:TARGETS_OPEN]) + (", …" if many else "")
             sentence += f"; always saying the mean would err by {means}"
+            if "last" in plain:
+                sentence += f", saying the last known value again by {number(plain['last'])}"
         return sentence + "."
     if "accuracy" in metrics:
-        where = f"of {count_of(rows, 'sealed test row')}" if opened else f"of {count_of(rows, 'row')} in validation"
+        where = f"of {count_of(rows, f'sealed test {thing(result)}')}" if opened else f"of {count_of(rows, thing(result))} in validation"
         sentence = f"{chosen.label} names the right {result.targets[0]} for {_percent(metrics['accuracy'])} {where}"
         if plain and opened:
             sentence += f"; always saying {plain['class']!r} would be right for {_percent(plain['accuracy'])}"
@@ -141,13 +146,13 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
             "ranking",
             "Validation score of each candidate with error bars and training score",
             "Filled: mean validation score, with a bar of one standard deviation over folds and seeds. Ticks: folds. "
-            "Open circle: the score on the rows trained on; the farther it is from the filled mark, the more was "
+            f"Open circle: the score on the {thing(result)}s trained on; the farther it is from the filled mark, the more was "
             "learned by heart.",
             lambda: plots.ranking(result),
         ),
         "curves": _figure(
             "curves",
-            "Cost by epoch on training and validation rows",
+            f"Cost by epoch on training and validation {thing(result)}s",
             "Each thin line is one network; a dot stands at its best epoch, whose weights are kept. Thick lines are "
             "medians, drawn while at least half of the networks were training. The bar is the gap at the best epoch.",
             lambda: plots.learning_curves(result),
@@ -157,29 +162,30 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
 
 def _prediction_figures(result: Result) -> list[dict[str, Any]]:
     """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
-    from perceptory.results import plots
+    from perceptory.results import plots, plots_examples
 
     part = "test" if (result.predictions.part == "test").any() else "validation"
+    one, some = judged(result), f"{part} {judged(result)}s"
     if result.task != "regression":
         figures = [
             _figure(
                 "confusion",
-                f"Confusion matrix of the {part} rows",
-                "Rows by the class they are of and the class they were taken for; right ones on the diagonal.",
+                f"Confusion matrix of the {some}",
+                f"{one.capitalize()}s by the class they are of and the class they were taken for; right ones on the diagonal.",
                 lambda: plots.confusion_matrix(result, part),
             ),
             _figure(
                 "roc",
-                f"ROC curve of the {part} rows",
-                "How many rows of a class are found, and how many others are taken for it, as the threshold moves. "
+                f"ROC curve of the {some}",
+                f"How many {one}s of a class are found, and how many others are taken for it, as the threshold moves. "
                 "The nearer to the upper left corner, the better.",
                 lambda: plots.roc(result, part),
             ),
             _figure(
                 "calibration",
-                f"Reliability diagram of the {part} rows",
-                "Whether probabilities mean what they say: on the diagonal, of the rows given 80 %, 80 % came true. "
-                "Bars are 95 % intervals; below, how many rows were given which probability.",
+                f"Reliability diagram of the {some}",
+                f"Whether probabilities mean what they say: on the diagonal, of the {one}s given 80 %, 80 % came true. "
+                f"Bars are 95 % intervals; below, how many {one}s were given which probability.",
                 lambda: plots.calibration(result, part),
             ),
         ]
@@ -189,21 +195,44 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
         figures = [
             _figure(
                 f"true{k}",
-                f"Predicted against true {name}, {part} rows",
-                "One mark a row; on the dashed line the prediction is exact.",
+                f"Predicted against true {name}, {some}",
+                f"One mark a {one}; on the dashed line the prediction is exact.",
                 lambda k=k: plots.predicted_against_true(result, part, k),  # type: ignore[misc]
             ),
             _figure(
                 f"residuals{k}",
-                f"Residuals of {name}, {part} rows",
-                "What the prediction misses. A pattern here is something that the columns tell and the network has not "
+                f"Residuals of {name}, {some}",
+                "What the prediction misses. A pattern here is something that the inputs tell and the network has not "
                 "learned; the histogram shows whether errors are normal (dashed).",
                 lambda k=k: plots.residuals(result, part, k),  # type: ignore[misc]
             ),
         ]
+        if plots_examples.runs_over_time(result):
+            over_time = _figure(
+                f"time{k}",
+                f"Target and prediction of {name} over time, {some}",
+                "Solid: the target; dashed: the prediction; below, what it misses. The longest stretch without a gap, "
+                f"at most {plots_examples.STRETCH} points of it.",
+                lambda k=k: plots.over_time(result, part, k),  # type: ignore[misc]
+            )
+            figures.insert(0, over_time)
         several = len(result.targets) > 1
         groups.append({"title": name if several else "", "folded": k >= TARGETS_OPEN, "figures": figures})
     return groups
+
+
+def _shown_figure(result: Result) -> dict[str, str] | None:
+    """A few examples of the data, where the result holds some."""
+    from perceptory.results import plots
+
+    facts = result.data.get("examples") or {}
+    if "inputs" not in facts:
+        return None
+    images = facts["kind"] == "image"
+    asked = ", each with its class" if images and result.classes else ", each with its target" if images else ""
+    every = " The last rows are the targets." if "targets" in facts else ""
+    words = f"A few of the images{asked}." if images else f"A few of the series, an input a row.{every}"
+    return _figure("examples", words, words, lambda: plots.examples(result))
 
 
 def _ranking_rows(result: Result) -> list[dict[str, Any]]:
@@ -245,6 +274,9 @@ def render(result: Result) -> str:
         asked=_asked(result.study),
         columns=result.data.get("columns", []),
         columns_open=COLUMNS_OPEN,
+        thing=thing(result),
+        shown=_shown_figure(result),
+        shape_words=shape_words(result),
         ranking=_ranking_rows(result),
         rows_open=ROWS_OPEN,
         score=metric_name(result.score["name"]),
@@ -257,10 +289,23 @@ def render(result: Result) -> str:
         number=number,
         sealed=sealed_words(result),
         environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],
-        command=f"perceptory predict {shlex.quote(folder)} new.csv",
+        command=f"perceptory predict {shlex.quote(folder)} {_new_data(result)[0]}",
+        new_words=_new_data(result)[1],
         python=f"from perceptory import Model\n\nmodel = Model.load({str(Path(folder, 'model.safetensors'))!r})\n"
         "model.predict(table)" + ("" if result.task == "regression" else "\nmodel.predict_proba(table)"),
     )
+
+
+def _new_data(result: Result) -> tuple[str, str]:
+    """(what to give on the command line, what new data need)."""
+    facts = result.data.get("examples") or {}
+    if thing(result) == "row":
+        return "new.csv", "New rows need the columns above, in any order."
+    if facts.get("kind") == "image":
+        return "pictures", "A folder of pictures, which are scaled to the size above, or a NumPy file of images."
+    if facts.get("predict"):
+        return "new.csv", "A table of series with the inputs above; it is cut as the one of the study was."
+    return "new.npz", "Arrays of the shape above, in a NumPy file."
 
 
 def write_report(result: Result, path: str | os.PathLike[str]) -> Path:

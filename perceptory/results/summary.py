@@ -51,6 +51,17 @@ def count_of(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
+def thing(result: Result) -> str:
+    """What one example of the data is called: a row of a table, else an example."""
+    kinds = {str(c.get("kind")) for c in result.data.get("columns", ())}
+    return "example" if "examples" in result.data or kinds & {"series", "image", "array"} else "row"
+
+
+def judged(result: Result) -> str:
+    """What one prediction is for: a step of a series, or what `thing` says."""
+    return thing(result) if result.predictions.step is None else "step"
+
+
 def duration(seconds: float) -> str:
     """'3.2 s', '4 min 10 s', '2 h 5 min'."""
     if seconds < 60:
@@ -87,7 +98,7 @@ def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
 def naive(result: Result) -> dict[str, Any] | None:
     """What predicting without a network gives on the test rows: the study rows' mean, or their most frequent class.
 
-    {"rmse": [out], "words": ...} or {"accuracy": number, "class": name}; None where either part has no rows.
+    {"rmse": [out]}, of a forecast also {"last": RMSE of saying the last known value again}, or {"accuracy": number, "class": name}; None where either part has no rows.
     """
     part, target = np.asarray(result.predictions.part), np.asarray(result.predictions.target)
     known, test = target[part == "validation"], target[part == "test"]
@@ -95,10 +106,23 @@ def naive(result: Result) -> dict[str, Any] | None:
         return None
     if result.task == "regression":
         known, test = known.reshape(len(known), -1), test.reshape(len(test), -1)
-        return {"rmse": np.sqrt(np.mean((test - known.mean(axis=0)) ** 2, axis=0)).tolist()}
+        found = {"rmse": np.sqrt(np.mean((test - known.mean(axis=0)) ** 2, axis=0)).tolist()}
+        last = _last_value(result)
+        return found if last is None else found | {"last": last}
     known, test = known.reshape(-1).astype(int), test.reshape(-1).astype(int)
     most = int(np.bincount(known).argmax())
     return {"accuracy": float(np.mean(test == most)), "class": result.classes[most] if result.classes else str(most)}
+
+
+def _last_value(result: Result) -> float | None:
+    """RMSE on the test rows of a forecast that says the last known value again; None where that is not known."""
+    horizon, p = (result.data.get("examples") or {}).get("horizon"), result.predictions
+    if horizon is None or len(result.targets) != 1:
+        return None
+    value = dict(zip(np.asarray(p.row).tolist(), np.asarray(p.target, float).reshape(-1).tolist(), strict=True))
+    pairs = [(value[row], value.get(row - horizon)) for row in np.asarray(p.row)[np.asarray(p.part) == "test"].tolist()]
+    errors = [truth - last for truth, last in pairs if last is not None]
+    return float(np.sqrt(np.mean(np.square(errors)))) if 2 * len(errors) >= len(pairs) > 0 else None
 
 
 def as_list(value: Any) -> list[float]:
@@ -140,19 +164,19 @@ def _useless(result: Result) -> str:
         if bad:
             return (
                 f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05): "
-                "the columns may not tell of it, or the rows may be too few."
+                "the {'columns' if thing(result) == 'row' else 'inputs'} may not tell of it, or the {thing(result)}s may be too few."
             )
     plain = naive(result)
     if plain and "accuracy" in plain and result.tested and result.tested.get("accuracy", 1.0) <= plain["accuracy"]:
         return (
-            f"Always saying {plain['class']!r} is right as often on the test rows ({number(plain['accuracy'])}). "
-            "Judge by AUC and log loss, or gather rows of the rarer classes."
+            f"Always saying {plain['class']!r} is right as often on the test {thing(result)}s ({number(plain['accuracy'])}). "
+            f"Judge by AUC and log loss, or gather {thing(result)}s of the rarer classes."
         )
     return ""
 
 
 def _gap(result: Result, chosen: CandidateResult) -> str:
-    name, train, mean = result.score["name"], chosen.train, chosen.mean
+    name, train, mean, word = result.score["name"], chosen.train, chosen.mean, f"{thing(result)}s"
     if not (math.isfinite(train) and math.isfinite(mean)):
         return ""
     if result.score["direction"] == "max":
@@ -164,8 +188,8 @@ def _gap(result: Result, chosen: CandidateResult) -> str:
     if not wide:
         return ""
     return (
-        f"The network fits its training rows far better than rows it has not seen ({metric_name(name)} {number(train)} "
-        f"against {number(mean)} in validation): it overfits. More rows, "
+        f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} {number(train)} "
+        f"against {number(mean)} in validation): it overfits. More {word}, "
         "a larger penalty, dropout or a smaller network help."
     )
 
@@ -182,7 +206,7 @@ def _last_epoch(members: list[MemberResult]) -> str:
 
 
 def _test_apart(result: Result, chosen: CandidateResult) -> str:
-    name = result.score["name"]
+    name, word = result.score["name"], f"{thing(result)}s"
     if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
         return ""
     test = float(np.mean(as_list(result.tested[name])))
@@ -192,15 +216,17 @@ def _test_apart(result: Result, chosen: CandidateResult) -> str:
     if not worse > max(3 * spread, 0.2 * abs(chosen.mean)):
         return ""
     return (
-        f"The test rows are predicted worse than validation promised ({metric_name(name)} {number(test)} against "
-        f"{number(chosen.mean)}): they may differ from the study rows, or rows of one group may stand in both."
+        f"The test {word} are predicted worse than validation promised ({metric_name(name)} {number(test)} against "
+        f"{number(chosen.mean)}): they may differ from the study {word}, or {word} of one group may stand in both."
     )
 
 
 def _few_rows(result: Result) -> str:
     rows = int(result.data.get("test_rows", 0))
+    if result.predictions.step is not None:
+        rows = int((np.asarray(result.predictions.part) == "test").sum())
     if 0 < rows < 50 and result.tested:
-        return f"There are only {count_of(rows, 'test row')}: the test numbers are rough, so look at validation too."
+        return f"There are only {count_of(rows, f'test {judged(result)}')}: the test numbers are rough, so look at validation too."
     return ""
 
 
@@ -227,7 +253,7 @@ def _lopsided(result: Result) -> str:
     if share < 0.9:
         return ""
     name = result.classes[k] if result.classes else str(k)
-    return f"{100 * share:.0f} % of the rows are {name!r}: accuracy says little here, judge by AUC and log loss."
+    return f"{100 * share:.0f} % of the {thing(result)}s are {name!r}: accuracy says little here, judge by AUC and log loss."
 
 
 # --- terminal ----------------------------------------------------------------------------------------------------
@@ -293,8 +319,8 @@ def sealed_words(result: Result) -> str:
     """Why there are no test numbers."""
     rows = int(result.data.get("test_rows", 0))
     if rows:
-        return f"The {count_of(rows, 'sealed test row')} have not been opened: result.test() reads them, once."
-    return "No test rows were sealed, so there are no test numbers."
+        return f"The {count_of(rows, f'sealed test {thing(result)}')} have not been opened: result.test() reads them, once."
+    return f"No test {thing(result)}s were sealed, so there are no test numbers."
 
 
 def print_summary(result: Result, console: Console | None = None) -> None:

@@ -75,7 +75,8 @@ def start(member: Member, prepared: Prepared, data: Any, plan: Plan) -> State:
     module = network.build(plan.inputs, plan.outputs, key=key)
     if network.primed:
         rows = training_rows(member, prepared, data, plan)
-        module = network.prime(module, rows.x, rows.t, rows.w, key=jax.random.fold_in(key, 1))
+        goal = combine(plan.cost, member.numbers).working(rows.t)
+        module = network.prime(module, rows.x, goal, rows.w, key=jax.random.fold_in(key, 1))
     weights = weights_of(module, plan)
     transformation = combine(plan.optimizer, member.numbers).transformation()
     counters = jnp.zeros(4, jnp.int32)
@@ -132,27 +133,30 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     cost = combine(plan.cost, member.numbers)
     dtype = member.factor.dtype
     mask, moved = masks(plan, dtype)
-    first = state.counters[0] * batches
+    index = jnp.arange(plan.batches, dtype=jnp.int32)
+    done = (state.counters[0] * batches + index).astype(dtype)
     last = jnp.maximum(member.epochs * batches - 1, 1).astype(dtype)
     if plan.network.stochastic:  # epochs count from 1 here: 0 is the key of the starting weights
         noise_key = jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
+
+    # Numbers of a step that no weight enters: for the whole epoch at once, not a small kernel each in every step.
+    rate = jnp.broadcast_to(rate_at(optimizer_spec.learning_rate, jnp.minimum(done / last, 1)), done.shape)
+    ahead = optimizer_spec.ahead(done + 1)
 
     def cost_of(weights: Any, batch: Batch, share: jax.Array, key: Any) -> jax.Array:
         output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share)
         return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
 
-    def step(carry: tuple[Any, Any], at: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
+    def step(carry: tuple[Any, Any], at: tuple[Any, ...]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
-        place, share, index = at
+        place, share, index, rate, ahead = at
         batch = batch_at(member, prepared, data, place, plan)
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
         value, gradient = jax.value_and_grad(cost_of)(weights, batch, share, key)
         if penalty is not None:
             gradient = jax.tree.map(penalty.slope, gradient, weights, mask)
-        count = (first + index).astype(dtype)
-        rate = rate_at(optimizer_spec.learning_rate, jnp.minimum(count / last, 1)).astype(dtype)
         update, new_optimizer = transformation.update(
-            gradient, optimizer, weights, rate=rate, step=count + 1, weight_mask=mask
+            gradient, optimizer, weights, rate=rate, ahead=ahead, weight_mask=mask
         )
         if moved is not None:
             update = jax.tree.map(jnp.multiply, update, moved)
@@ -167,7 +171,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
         return (new, new_optimizer), value
 
     (weights, optimizer), costs = jax.lax.scan(
-        step, (state.weights, state.optimizer), (places, share, jnp.arange(plan.batches, dtype=jnp.int32))
+        step, (state.weights, state.optimizer), (places, share, index, rate.astype(dtype), ahead)
     )
     return weights, optimizer, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
 

@@ -68,7 +68,7 @@ OPTIONS = {
     "--network mlp:8:rleu": "unknown activation 'rleu'. Did you mean 'relu'?",
     "--network mlp:8:relu:dropout=1": "MLP.dropout needs a number of at least 0 and below 1",
     "--network mlp:8:dropot=0.1": "mlp has no field 'dropot'. Did you mean 'dropout'?",
-    "--network mlp:8:relu:0:he:5": "one part too many",
+    "--network mlp:8:relu:0:he:no:none:0:0:0:5": "one part too many",
     "--network mlp:3x2": "hidden needs whole numbers, got '3x2'",
     "--network mpl:8": "unknown network 'mpl'. Did you mean 'mlp'?",
     "--activation taanh": "unknown activation 'taanh'. Did you mean 'tanh'?",

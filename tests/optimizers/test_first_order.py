@@ -41,7 +41,7 @@ def path(optimizer, rate=None, steps=STEPS, dtype=np.float64):
 
         def step(carry, count):
             w, state = carry
-            extra = {"rate": alpha(count), "step": count + 1, "weight_mask": jnp.asarray(MASK, dtype)}
+            extra = {"rate": alpha(count), "ahead": spec.ahead(count + 1), "weight_mask": jnp.asarray(MASK, dtype)}
             update, state = transformation.update(
                 jnp.asarray(H, dtype) @ w - jnp.array([1, 0, 0], dtype), state, w, **extra
             )
@@ -149,8 +149,9 @@ def test_adam_in_single_precision_to_a_millionth():
 
 def test_the_ten_to_minus_six_stands_under_the_root():
     """At a gradient of 1e-4 the root of 1e-6 + 1e-8 decides; an ε beside the root would let the step be α."""
-    t = optax.with_extra_args_support(Adam(0.1).transformation())
-    update, _ = t.update(jnp.array([1e-4]), t.init(jnp.zeros(1)), None, rate=0.1, step=1)
+    adam = Adam(0.1)
+    t = optax.with_extra_args_support(adam.transformation())
+    update, _ = t.update(jnp.array([1e-4]), t.init(jnp.zeros(1)), None, rate=0.1, ahead=adam.ahead(1))
     assert float(update[0]) == pytest.approx(-0.1 * 1e-4 / np.sqrt(1e-6 + 1e-8), rel=1e-5)
 
 
