@@ -141,9 +141,9 @@ def measure(kind: str, width: int, length: int, batch: int, which: tuple[str, ..
     return taken
 
 
-def main(which: tuple[str, ...]) -> None:
+def main(which: tuple[str, ...], cases: tuple = CASES) -> None:
     header()
-    for kind, width, length, batch, single, population in CASES:
+    for kind, width, length, batch, single, population in cases:
         taken = measure(kind, width, length, batch, which)
         torch = taken.pop("torch")
         for name, seconds in taken.items():

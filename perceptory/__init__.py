@@ -16,9 +16,32 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "perceptory.errors": ("InputError",),
-    "perceptory.data": ("Dataset", "read_table", "load_bundled"),
+    "perceptory.data": (
+        "ArrayDataset",
+        "Dataset",
+        "load_bundled",
+        "load_pictures",
+        "read_arrays",
+        "read_images",
+        "read_series",
+        "read_table",
+    ),
     "perceptory.networks.base": ("Network",),
+    "perceptory.networks.chain": (
+        "Chain",
+        "DenseLayer",
+        "DropoutLayer",
+        "Flatten",
+        "NoiseLayer",
+        "NormLayer",
+        "Residual",
+    ),
+    "perceptory.networks.convolutional": ("CNN",),
+    "perceptory.networks.custom": ("Custom",),
     "perceptory.networks.mlp": ("MLP",),
+    "perceptory.networks.narx": ("NARX",),
+    "perceptory.networks.rbf": ("RBFNetwork",),
+    "perceptory.networks.recurrent": ("GRU", "LSTM", "RNN"),
     "perceptory.objectives.costs": (
         "Cost",
         "SquaredError",

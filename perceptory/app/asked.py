@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from perceptory.app import grammar
-from perceptory.app.source import SEQUENCE, read_horizon, read_size, read_way
+from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.convolutional import CNN
 from perceptory.networks.mlp import MLP
+from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.objectives.penalties import WeightPenalty
@@ -42,7 +43,16 @@ from perceptory.studies.study import Study
 
 NETWORKS: Table[Callable[[], Any]] = Table(
     "network",
-    {"mlp": MLP, "linear": lambda: MLP(()), "rnn": RNN, "gru": GRU, "lstm": LSTM, "cnn": CNN, "rbf": RBFNetwork},
+    {
+        "mlp": MLP,
+        "linear": lambda: MLP(()),
+        "rnn": RNN,
+        "gru": GRU,
+        "lstm": LSTM,
+        "narx": NARX,
+        "cnn": CNN,
+        "rbf": RBFNetwork,
+    },
 )
 VALIDATIONS: Table[Callable[[], Any]] = Table(
     "validation plan",
@@ -221,10 +231,15 @@ PLAIN = ("cost", "seeds", "epochs", "patience", "samples", "sampling", "score", 
 WORDS = frozenset({"sampling", "rule", "final", "precision"})
 
 
+OWN_READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
+    ("predict", read_way), ("horizon", read_horizon), ("known", read_known), ("size", read_size),
+)  # fmt: skip
+
+
 def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
     """The options with those that say what DATA means read: --predict, --horizon, --size and the counts of rows."""
     found = dict(o)
-    for name, read_one in (("predict", read_way), ("horizon", read_horizon), ("size", read_size)):
+    for name, read_one in OWN_READERS:
         if o[name] is not None:
             found[name] = _named(f"--{name}", partial(read_one, o[name]))
     for name, least in (("window", 1), ("stride", 1), ("washout", 0)):

@@ -71,6 +71,7 @@ def fit(
     stride: Annotated[int | None, sequence("--stride", h.STRIDE, "N")] = None,
     horizon: Annotated[Text, sequence("--horizon", h.HORIZON, "N")] = None,
     washout: Annotated[int | None, sequence("--washout", h.WASHOUT, "N")] = None,
+    known: Annotated[Text, sequence("--known", h.KNOWN, "N")] = None,
     size: Annotated[Text, sequence("--size", h.SIZE, "HxW")] = None,
     quick: Annotated[bool, search("--quick", h.QUICK)] = False,
     thorough: Annotated[bool, search("--thorough", h.THOROUGH)] = False,

@@ -22,7 +22,7 @@ class StoppedError(Exception):
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
     from perceptory.app.asked import data_options, read
-    from perceptory.app.source import source_of
+    from perceptory.app.source import source_of, spoken
     from perceptory.results.store import RunFolder
 
     asked = read(options)
@@ -38,7 +38,11 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
         test = source.read_test(asked.test, data)
     if test is not None:
         asked = replace(asked, changes={**asked.changes, "test": 0.0})
-    _work(asked.study(data), data, folder, test=test, options=options, argv=argv)
+    try:
+        study = asked.study(data)
+    except InputError as error:
+        raise InputError(spoken(str(error)) if source.kind != "table" else str(error)) from None
+    _work(study, data, folder, test=test, options=options, argv=argv)
 
 
 def _run_folder(data: str, out: str | None) -> Path:
@@ -83,7 +87,9 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     from rich.console import Console
 
     from perceptory.app.progress import watching
+    from perceptory.app.source import spoken
     from perceptory.app.words import again, data_lines, fitted
+    from perceptory.data import Dataset
 
     talk = not (options["json"] or options["quiet"])
     if talk:
@@ -101,10 +107,10 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
         if (folder / "result.json").is_file():
             raise StoppedError(f"stopped after the training; see {folder / 'report.html'}.") from None
         raise StoppedError(f"stopped. What is trained is kept; go on with: {again(argv)}") from None
-    except InputError:
+    except InputError as error:
         if new:
             _take_back(folder)
-        raise
+        raise InputError(str(error) if isinstance(data, Dataset) else spoken(str(error))) from None
     if options["json"]:
         sys.stdout.write((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:

@@ -1,8 +1,8 @@
 """The compact way to write a spec on the command line: `mlp:64,64:relu:dropout=0.1`.
 
 A spec is a name, then parts after colons: first the values of its fields in their order, then FIELD=VALUE. A tuple is
-written with commas, a pair of sizes as 3x5. Where a number or a word stands, alternatives may stand instead, apart by `/` (each one makes
-candidates), or, for a number, a range LOW..HIGH to draw from. Nothing here needs quotes in a shell.
+written with commas, a pair of sizes as 3x5. Where a number or a word stands, alternatives may stand instead, apart by
+`/` (each one makes candidates), or, for a number, a range LOW..HIGH to draw from. Nothing here needs quotes in a shell.
 """
 
 from __future__ import annotations

@@ -40,8 +40,7 @@ and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--lea
 DATA = "Table (.csv, .tsv, .txt, .parquet, .arrow, .feather), folder of images, idx file, or .npz."
 TARGET = "Column to predict; repeat it for several numbers. Every table needs it."
 TASK = (
-    "regression, classification, binary, multiclass, or sequence for series "
-    "[dim](default: found from the target)[/dim]"
+    "regression, classification, binary, multiclass, or sequence for series [dim](default: found from the target)[/dim]"
 )
 IGNORE = "Column that is no input. Repeatable."
 WEIGHTS = "Column with a weight for each row."
@@ -55,13 +54,14 @@ WINDOW = "Rows of an example. [dim](default: whole series)[/dim]"
 STRIDE = "Rows from one window to the next. [dim](default: 1 for ahead, else the window)[/dim]"
 HORIZON = "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]"
 WASHOUT = "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]"
+KNOWN = "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]"
 SIZE = "Scale pictures to height x width, such as 32x32."
 
 QUICK = "Fewer candidates: an answer in seconds."
 THOROUGH = "More candidates: several minutes."
 NETWORK = (
     "mlp:WIDTHS:ACTIVATION:DROPOUT, from the left as many as wanted, or linear; rbf:CENTERS; for series "
-    "rnn:WIDTHS, gru:WIDTHS, lstm:WIDTHS; for series and images cnn:CHANNELS:KERNEL. Repeatable. "
+    "rnn:WIDTHS, gru:WIDTHS, lstm:WIDTHS, narx:WIDTHS; for series and images cnn:CHANNELS:KERNEL. Repeatable. "
     f"{_default('networks', 'by the data')}"
 )
 ACTIVATION = f"Of the networks that name none: {_list('networks.activations', 'ACTIVATIONS')}. Repeatable."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -98,10 +99,8 @@ def _any_length(model: Any, steps: int) -> None:
         return
     outputs = (steps, model.outputs[1]) if len(model.outputs) == 2 else model.outputs
     same = False
-    try:
+    with contextlib.suppress(InputError):
         same = layout(model.network, (steps, *trained[1:]), outputs).size == model.weights.shape[1]
-    except InputError:
-        pass
     if not same:
         raise InputError(
             f"this {model.network.label} takes series of {trained[0]} steps as in training, and here are {steps}. Cut "
@@ -128,7 +127,9 @@ def _pictures(encoder: Any, path: Path) -> Inputs:
         if not files:
             raise InputError(f"the folder {str(path)!r} holds no PNG or JPEG files to predict.")
     elif path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path.name!r} is no picture. Give a PNG or JPEG file, a folder of them, an idx file or .npz.")
+        raise InputError(
+            f"{path.name!r} is no picture. Give a PNG or JPEG file, a folder of them, an idx file or .npz."
+        )
     array, notes = load_pictures(files, size=(height, width), channels=channels)
     names = [str(f.relative_to(path)) if path.is_dir() else f.name for f in files]
     return Inputs(array, None, [("row", np.arange(len(array))), ("file", names)], None, notes)

@@ -13,9 +13,7 @@ from perceptory.data import read_table as read_rows
 from perceptory.errors import InputError
 from perceptory.registry import Table
 
-WAYS: Table[str] = Table(
-    "way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"}
-)
+WAYS: Table[str] = Table("way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"})
 SEQUENCE = "sequence"  # as --task: the table holds series
 KINDS = {
     "table": "a table of single rows",
@@ -37,6 +35,7 @@ OPTIONS = {
     "stride": ("series",),
     "horizon": ("series",),
     "washout": ("series",),
+    "known": ("series",),
     "size": ("images",),
 }
 FEW_SERIES = 5  # below it, whole series are too few to be dealt out to folds
@@ -90,7 +89,8 @@ class Source:
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
-            horizon=o["horizon"] or 1, washout=o["washout"] or 0, task=task, ignore=o["ignore"], together=together,
+            horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
+            ignore=o["ignore"], together=together,
         )  # fmt: skip
 
     def _whole(self, data: Any) -> Any:
@@ -178,10 +178,18 @@ def read_horizon(text: str) -> tuple[int, ...]:
 def spoken(text: str) -> str:
     """A sentence of the library in the words of the command line: predict="ahead" becomes --predict ahead."""
     text = re.sub(r'task="(\w+)" \(--task \w+\)', r"--task \1", text)
-    text = re.sub(r'\bpredict="([^"]+)"', lambda m: f"--predict {m[1].replace(' ', '-')}", text)
+    text = re.sub(r'\b(predict|known)="([^"]+)"', lambda m: f"--{m[1]} {m[2].replace(' ', '-')}", text)
     text = re.sub(r"\bsize=\((\d+), (\d+)\)", r"--size \1x\2", text)
     names = "|".join((*OPTIONS, "task"))
     return re.sub(rf"\b({names})=(?=([\w\[\"'(]?))", lambda m: f"--{m[1]}{' ' if m[2] else ''}", text)
+
+
+def read_known(text: str) -> int | str:
+    """--known N or all."""
+    word = text.strip().lower()
+    if word != "all" and not word.isdecimal():
+        raise InputError(f"--known needs a number of steps, or all, got {text!r}. Example: --known 4")
+    return word if word == "all" else int(word)
 
 
 def _like(data: Any, test: Any) -> Any:

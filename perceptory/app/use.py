@@ -47,7 +47,8 @@ def columns(
 ) -> list[tuple[str, Any]]:
     """(name, values) of what is predicted: `lines`, prediction, probabilities, and each network's own of both.
 
-    lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or [member, row, class] probabilities.
+    lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or
+    [member, row, class] probabilities.
     """
     from perceptory.results.store import prediction_columns
 

@@ -23,10 +23,7 @@ def data_lines(data: Any, test: Any = None) -> list[str]:
 
     test: data that are sealed for the test, where they are not a share of these.
     """
-    if isinstance(data, ArrayDataset):
-        lines = [f"{_examples(data)}, {_target(data)}"]
-    else:
-        lines = _columns(data)
+    lines = [f"{_examples(data)}, {_target(data)}"] if isinstance(data, ArrayDataset) else _columns(data)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
     notes = [note for note in data.notes if not (isinstance(data, ArrayDataset) and CUT.fullmatch(note))]

@@ -4,11 +4,11 @@ A cell has `gates` blocks of width H in its weighted sums and `states` arrays [b
 state h first. With z = x W + b and a = h_{t-1} U (all [batch, gates · H]):
 
 step(z, a, extra, state) -> (state, kept): one time step; `kept` is what the derivatives need later.
-factors(kept, before, after): elementwise factors of the derivatives, from the stacks [time, batch, ·] of what was kept
-    and of the states before and after each step. They are computed for all steps at once, so that the loop backwards
-    in time only multiplies by them. `idle` holds each factor's value at a step that changes nothing.
+factors(kept, before, after): elementwise factors of the derivatives, from what was kept and from the states before and
+    after the step. `idle` holds each factor's value at a step that changes nothing.
 backward(d, factors) -> (d, carried): from ∂J/∂state after the step to that before it, but for the part through a.
-sums(d, factors) -> ∂J/∂a, and inputs(d, factors) -> ∂J/∂z.
+sums(d, factors) -> ∂J/∂a.
+inputs(da, apart) -> ∂J/∂z, from ∂J/∂a and what `apart(d, factors)` says besides, for all steps at once.
 """
 
 from __future__ import annotations
@@ -48,8 +48,11 @@ class Cell:
     def sums(self, d: State, factors: Factors) -> jax.Array:
         raise NotImplementedError
 
-    def inputs(self, d: State, factors: Factors) -> jax.Array:
-        return self.sums(d, factors)
+    def apart(self, d: State, factors: Factors) -> State:
+        return ()
+
+    def inputs(self, da: jax.Array, apart: State) -> jax.Array:
+        return da
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,11 @@ class GatedCell(Cell):
     def sums(self, d: State, factors: Factors) -> jax.Array:
         return jnp.concatenate([d[0], d[0], d[0]], axis=-1) * factors[0]
 
-    def inputs(self, d: State, factors: Factors) -> jax.Array:
-        H = d[0].shape[-1]
-        gates = jnp.concatenate([d[0], d[0]], axis=-1) * factors[0][..., : 2 * H]
-        return jnp.concatenate([gates, d[0] * factors[2]], axis=-1)
+    def apart(self, d: State, factors: Factors) -> State:
+        return (d[0] * factors[2],)
+
+    def inputs(self, da: jax.Array, apart: State) -> jax.Array:
+        return jnp.concatenate([da[..., : -apart[0].shape[-1]], apart[0]], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ On a CPU one matrix product of gathered windows (`patches`), elsewhere the libra
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -143,7 +144,7 @@ def pool(x: jax.Array, size: Any, *, stride: Any = None, kind: str = "max") -> j
     check_room(x.shape[1:-1], windows, "a pool")
     if kind == "max":
         return greatest_in_windows(x, windows, x.shape[1:-1])
-    return sum(views(x, windows)) / prod(w.size for w in windows)
+    return reduce(jnp.add, views(x, windows)) / prod(w.size for w in windows)
 
 
 def global_pool(x: jax.Array, *, kind: str = "average", lengths: jax.Array | None = None) -> jax.Array:
@@ -196,5 +197,5 @@ def convolve_and_pool(
     return greatest(z, wide.shape[-2]) if kind == "max" else z.mean(0)
 
 
-LEAST_MINIMAL = 16  # channels, in and out: below, the sums before and after cost more than the products that they save
-MOST_WIDENED = 32  # output channels: beyond, the additional products of a widened kernel cost more than they save
+LEAST_MINIMAL = 6  # channels, in and out: below, the sums before and after cost more than the products that they save
+MOST_WIDENED = 12  # output channels: beyond, the additional products of a widened kernel cost more than they save

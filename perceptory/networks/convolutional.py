@@ -151,7 +151,8 @@ class CNN(Network):
             raise InputError(f"CNN gives (out,), or (time, out) for a series, got {outputs} for inputs {inputs}.")
         plan = []
         for i in range(len(self.channels)):
-            windows = windows_of(*(self._at(n, i) for n in ("kernel", "stride", "padding", "dilation")), axes)
+            kernel, stride, padding, dilation = (self._at(n, i) for n in ("kernel", "stride", "padding", "dilation"))
+            windows = windows_of(kernel, stride, padding, dilation, axes)
             pooled = self._at("pool", i)
             pool = windows_of((1 if every else 2) if pooled is None else pooled, axes=axes)
             if every and (pool[0].size > 1 or any(w.stride > 1 or w.positions(w.span) != w.span for w in windows)):

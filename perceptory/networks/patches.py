@@ -101,10 +101,18 @@ def scatter_axis(parts: Sequence[jax.Array], axis: int, window: Window, length: 
 
 def interleave(parts: Sequence[jax.Array], axis: int) -> jax.Array:
     """One array that has along `axis` the first entries of all parts, then the second ones, and so on."""
-    if len(parts) == 1:
+    count = len(parts)
+    if count == 1:
         return parts[0]
-    shape = parts[0].shape
-    return jnp.stack(parts, axis + 1).reshape(*shape[:axis], shape[axis] * len(parts), *shape[axis + 1 :])
+    zero = jnp.zeros((), parts[0].dtype)
+
+    # Not a stack: jaxlib 0.10.1 compiles a stack of sums of slices wrongly for some shapes (float64, 4 x 5), silently.
+    def spread(i: int) -> jax.Array:
+        pads = [(0, 0, 0)] * parts[0].ndim
+        pads[axis] = (i, count - 1 - i, count - 1)
+        return lax.pad(parts[i], zero, pads)
+
+    return reduce(jnp.add, map(spread, range(count)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -1,8 +1,9 @@
 """Recurrence over time with back-propagation through time (BPTT) written by hand.
 
 Everything is time-major, [time, batch, ·]. What can be done for all steps at once is done so: the products with the
-inputs before the loop, the elementwise factors of the derivatives and the gradients of the weights outside of it. A
-step is a product with the recurrent weights and the cell's few elementwise operations, forwards and backwards.
+inputs before the loops, the gradients of the weights after them. A step is a product with the recurrent weights and the
+cell's few elementwise operations, forwards and backwards. Their derivatives are computed within the loop: to compute
+them for all steps ahead costs more in memory traffic than it saves.
 """
 
 from __future__ import annotations
@@ -130,10 +131,9 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
     dh, last = d
     time, batch = x.shape[:2]
     before = tuple(jnp.concatenate([start[None], s[:-1]]) for start, s in zip(state, states, strict=True))
-    factors = cell.factors(kept, before, states)
+    active: Any = None
     if lengths is not None:
         active = active_steps(x, lengths)
-        factors = tuple(jnp.where(active, f, idle) for f, idle in zip(factors, cell.idle, strict=True))
         dh = jnp.where(active, dh, 0)
         rows, end = jnp.arange(batch), jnp.maximum(lengths - 1, 0)
         some = (lengths > 0)[:, None]
@@ -142,21 +142,23 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
         last = (jnp.zeros_like(last[0]), *last[1:])
     U = weights.recurrent.T
 
-    def step(d: State, at: Any) -> tuple[State, State]:
-        dh, factors, *carries = at
+    def step(d: State, at: Any) -> tuple[State, Any]:
+        dh, stacks, active, uncut = at
+        factors = cell.factors(*stacks)
+        if active is not None:
+            factors = tuple(jnp.where(active, f, idle) for f, idle in zip(factors, cell.idle, strict=True))
         d, carried = cell.backward((d[0] + dh, *d[1:]), factors)
-        carried = (carried[0] + cell.sums(d, factors) @ U, *carried[1:])
-        if carries:
-            carried = tuple(jnp.where(carries[0], c, 0) for c in carried)
-        return carried, d
+        da = cell.sums(d, factors)
+        carried = (carried[0] + da @ U, *carried[1:])
+        if uncut is not None:
+            carried = tuple(jnp.where(uncut, c, 0) for c in carried)
+        return carried, (da, cell.apart(d, factors))
 
-    steps = (dh, factors)
-    if how.truncation:
-        steps = (*steps, _uncut(how, x, lengths))  # type: ignore[assignment]
-    first, d = lax.scan(step, last, steps, reverse=True)
+    uncut = _uncut(how, x, lengths) if how.truncation else None
+    first, (da, apart) = lax.scan(step, last, (dh, (kept, before, states), active, uncut), reverse=True)
     if lengths is not None:
         first = (first[0] + unused, *first[1:])
-    da, dz = cell.sums(d, factors), cell.inputs(d, factors)
+    dz = cell.inputs(da, apart)
     dx = dz @ weights.input.T
     if how.average:
         copies = _copies(x, lengths)

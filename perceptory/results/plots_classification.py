@@ -135,7 +135,9 @@ def roc(result: Result, part: str = "test") -> Figure:
             continue
         curves.append((k, *roc_points(positive, output[:, k])))
     if not curves:
-        raise InputError(f"roc needs {part} {judged(result)}s of at least two classes, got {judged(result)}s of one class only.")
+        raise InputError(
+            f"roc needs {part} {judged(result)}s of at least two classes, got {judged(result)}s of one class only."
+        )
     figure = new_figure(TALL)
     ax = figure.add_subplot()
     ax.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (1, 2)), gid="chance")
@@ -160,7 +162,9 @@ def roc(result: Result, part: str = "test") -> Figure:
     else:
         ax.set_xlabel("share of the other classes taken for this class")
         ax.set_ylabel("share of this class found")
-        ax.set_title(f"ROC curves, each class against the rest, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
+        ax.set_title(
+            f"ROC curves, each class against the rest, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left"
+        )
     if rest:
         words.append(f"{rest} classes with larger areas are gray")
     footnote(ax, words)

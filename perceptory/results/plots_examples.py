@@ -50,7 +50,9 @@ def _pictures(facts: dict[str, Any]) -> Figure:
     figure = new_figure((WIDE[0], 0.25 + rows * (WIDE[0] / columns + 0.12)))
     for ax, picture, label in zip(figure.subplots(rows, columns, squeeze=False).flat, x, facts["labels"], strict=False):
         colored = picture.shape[-1] in (3, 4)
-        ax.imshow(picture[..., :3] if colored else picture[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.imshow(
+            picture[..., :3] if colored else picture[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+        )
         ax.set_title(clean(label, 12), fontsize=8, fontweight="normal", loc="center", pad=2)
     for ax in figure.axes:
         ax.axis("off")

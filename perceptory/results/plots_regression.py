@@ -46,7 +46,8 @@ def _finite(result: Result, part: str, target: int | str) -> tuple[np.ndarray, n
     return truth[fine].astype(float), output[fine].astype(float), words, clean(result.targets[index], 40)
 
 
-def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float], word: str
+def _cloud(
+    ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float], word: str
 ) -> str:
     """Draw rows as points, many of them as counted cells; returns what the cells mean, or ''."""
     from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
@@ -62,9 +63,7 @@ def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, x_range: tuple[float, float],
     cells = ax.hexbin(
         x, y, gridsize=48, extent=(*x_range, *y_range), mincnt=1, cmap=shades, norm=LogNorm(), linewidths=0, gid="rows"
     )
-    return (
-        f"{len(x)} {word}s in cells: the darker, the more, up to {int(np.max(np.asarray(cells.get_array())))} in one"
-    )
+    return f"{len(x)} {word}s in cells: the darker, the more, up to {int(np.max(np.asarray(cells.get_array())))} in one"
 
 
 def _beyond(ax: Axes, x: np.ndarray, y: np.ndarray, y_range: tuple[float, float], word: str) -> list[str]:

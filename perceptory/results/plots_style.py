@@ -133,7 +133,8 @@ def rows_of(result: Result, part: str) -> tuple[np.ndarray, np.ndarray]:
     if not chosen.any():
         if part == "test" and result.data.get("test_rows", 0) > 0:
             raise InputError(
-                f"the sealed test {thing(result)}s have not been opened: call result.test() first, or draw part='validation'."
+                f"the sealed test {thing(result)}s have not been opened: call result.test() first, or draw "
+                "part='validation'."
             )
         remedy = " Use part='validation', or seal some in the study." if part == "test" else ""
         raise InputError(f"this result has no {part} predictions to draw.{remedy}")

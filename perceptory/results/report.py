@@ -80,7 +80,15 @@ def headline(result: Result) -> str:
     opened = result.tested is not None
     metrics = result.tested if result.tested is not None else result.validation
     rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
-    where = f"on {count_of(rows, f'sealed test {thing(result)}')}" if opened else f"in validation, on {count_of(rows, thing(result))}"
+    where = (
+        f"on {count_of(rows, f'sealed test {thing(result)}')}"
+        if opened
+        else f"in validation, on {count_of(rows, thing(result))}"
+    )
+    if result.predictions.step is not None:
+        part = "test" if opened else "validation"
+        steps = count_of(int((result.predictions.part == part).sum()), "step")
+        where = where.replace("on ", f"on {steps} of ", 1)
     plain = naive(result)
     if result.task == "regression" and "rmse" in metrics:
         errors = as_list(metrics["rmse"])
@@ -97,7 +105,11 @@ def headline(result: Result) -> str:
                 sentence += f", saying the last known value again by {number(plain['last'])}"
         return sentence + "."
     if "accuracy" in metrics:
-        where = f"of {count_of(rows, f'sealed test {thing(result)}')}" if opened else f"of {count_of(rows, thing(result))} in validation"
+        where = (
+            f"of {count_of(rows, f'sealed test {thing(result)}')}"
+            if opened
+            else f"of {count_of(rows, thing(result))} in validation"
+        )
         sentence = f"{chosen.label} names the right {result.targets[0]} for {_percent(metrics['accuracy'])} {where}"
         if plain and opened:
             sentence += f"; always saying {plain['class']!r} would be right for {_percent(plain['accuracy'])}"
@@ -146,8 +158,8 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
             "ranking",
             "Validation score of each candidate with error bars and training score",
             "Filled: mean validation score, with a bar of one standard deviation over folds and seeds. Ticks: folds. "
-            f"Open circle: the score on the {thing(result)}s trained on; the farther it is from the filled mark, the more was "
-            "learned by heart.",
+            f"Open circle: the score on the {thing(result)}s trained on; the farther it is from the filled mark, the "
+            "more was learned by heart.",
             lambda: plots.ranking(result),
         ),
         "curves": _figure(
@@ -171,7 +183,8 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
             _figure(
                 "confusion",
                 f"Confusion matrix of the {some}",
-                f"{one.capitalize()}s by the class they are of and the class they were taken for; right ones on the diagonal.",
+                f"{one.capitalize()}s by the class they are of and the class they were taken for; right ones on the "
+                "diagonal.",
                 lambda: plots.confusion_matrix(result, part),
             ),
             _figure(
@@ -196,7 +209,7 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
             _figure(
                 f"true{k}",
                 f"Predicted against true {name}, {some}",
-                f"One mark a {one}; on the dashed line the prediction is exact.",
+                f"Each mark is one {one}; on the dashed line the prediction is exact.",
                 lambda k=k: plots.predicted_against_true(result, part, k),  # type: ignore[misc]
             ),
             _figure(

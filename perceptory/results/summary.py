@@ -98,7 +98,8 @@ def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
 def naive(result: Result) -> dict[str, Any] | None:
     """What predicting without a network gives on the test rows: the study rows' mean, or their most frequent class.
 
-    {"rmse": [out]}, of a forecast also {"last": RMSE of saying the last known value again}, or {"accuracy": number, "class": name}; None where either part has no rows.
+    {"rmse": [out]}, of a forecast also {"last": RMSE of saying the last known value again}, or {"accuracy": number,
+    "class": name}; None where either part has no rows.
     """
     part, target = np.asarray(result.predictions.part), np.asarray(result.predictions.target)
     known, test = target[part == "validation"], target[part == "test"]
@@ -164,13 +165,15 @@ def _useless(result: Result) -> str:
         if bad:
             return (
                 f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05): "
-                "the {'columns' if thing(result) == 'row' else 'inputs'} may not tell of it, or the {thing(result)}s may be too few."
+                f"the {'columns' if thing(result) == 'row' else 'inputs'} may not tell of it, or the {thing(result)}s "
+                "may be too few."
             )
     plain = naive(result)
     if plain and "accuracy" in plain and result.tested and result.tested.get("accuracy", 1.0) <= plain["accuracy"]:
         return (
-            f"Always saying {plain['class']!r} is right as often on the test {thing(result)}s ({number(plain['accuracy'])}). "
-            f"Judge by AUC and log loss, or gather {thing(result)}s of the rarer classes."
+            f"Always saying {plain['class']!r} is right as often on the test {thing(result)}s "
+            f"({number(plain['accuracy'])}). Judge by AUC and log loss, or gather {thing(result)}s of the rarer "
+            "classes."
         )
     return ""
 
@@ -188,8 +191,8 @@ def _gap(result: Result, chosen: CandidateResult) -> str:
     if not wide:
         return ""
     return (
-        f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} {number(train)} "
-        f"against {number(mean)} in validation): it overfits. More {word}, "
+        f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} "
+        f"{number(train)} against {number(mean)} in validation): it overfits. More {word}, "
         "a larger penalty, dropout or a smaller network help."
     )
 
@@ -226,7 +229,8 @@ def _few_rows(result: Result) -> str:
     if result.predictions.step is not None:
         rows = int((np.asarray(result.predictions.part) == "test").sum())
     if 0 < rows < 50 and result.tested:
-        return f"There are only {count_of(rows, f'test {judged(result)}')}: the test numbers are rough, so look at validation too."
+        tested = count_of(rows, f"test {judged(result)}")
+        return f"There are only {tested}: the test numbers are rough, so look at validation too."
     return ""
 
 
@@ -253,7 +257,8 @@ def _lopsided(result: Result) -> str:
     if share < 0.9:
         return ""
     name = result.classes[k] if result.classes else str(k)
-    return f"{100 * share:.0f} % of the {thing(result)}s are {name!r}: accuracy says little here, judge by AUC and log loss."
+    share_words = f"{100 * share:.0f} % of the {thing(result)}s"
+    return f"{share_words} are {name!r}: accuracy says little here, judge by AUC and log loss."
 
 
 # --- terminal ----------------------------------------------------------------------------------------------------
@@ -319,7 +324,8 @@ def sealed_words(result: Result) -> str:
     """Why there are no test numbers."""
     rows = int(result.data.get("test_rows", 0))
     if rows:
-        return f"The {count_of(rows, f'sealed test {thing(result)}')} have not been opened: result.test() reads them, once."
+        sealed = count_of(rows, f"sealed test {thing(result)}")
+        return f"The {sealed} have not been opened: result.test() reads them, once."
     return f"No test {thing(result)}s were sealed, so there are no test numbers."
 
 

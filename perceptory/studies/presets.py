@@ -18,7 +18,7 @@ from perceptory.studies.presets_examples import batch_size, example_networks, or
 from perceptory.studies.study import Study
 
 SMALL = 2000  # study rows up to which small networks are worth a try
-LEAST_EPOCHS = 10  # of networks for series and images
+LEAST_EPOCHS, MOST_EPOCHS = 10, 2000  # of networks for series and images
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,15 @@ class Effort:
     most_epochs: int
     seeds: int
     seconds: float  # of training on series and images
+    steps: int  # that a network for them is given, where few examples make short epochs
 
 
 EFFORTS: Table[Effort] = Table(
     "effort",
     {
-        "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1, 8),
-        "normal": Effort("about a minute", (3e-3, 1e-2), 6e7, 300, 1, 45),
-        "thorough": Effort("several minutes", (1e-3, 3e-3, 1e-2), 6e8, 600, 3, 400),
+        "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1, 8, 1500),
+        "normal": Effort("about a minute", (3e-3, 1e-2), 6e7, 300, 1, 45, 5000),
+        "thorough": Effort("several minutes", (1e-3, 3e-3, 1e-2), 6e8, 600, 3, 400, 10_000),
     },
 )
 
@@ -116,6 +117,8 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
         if once * folds * LEAST_EPOCHS > level.seconds:
             plan, folds = HoldOut(), 1
         study["validation"] = plan
-    epochs = int(np.clip(level.seconds / (once * folds), LEAST_EPOCHS, level.most_epochs))
-    study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
+    steps = -(-rows * (folds - 1 or 4) // (folds if folds > 1 else 5) // (small or 32))  # an epoch
+    most = max(level.most_epochs, min(MOST_EPOCHS, level.steps // max(1, steps)))
+    epochs = int(np.clip(level.seconds / (once * folds), LEAST_EPOCHS, most))
+    study |= {"epochs": epochs, "patience": max(10, epochs // 4)}
     return Study(**{**study, **changes})

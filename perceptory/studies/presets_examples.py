@@ -11,6 +11,7 @@ from perceptory.data import ArrayDataset
 from perceptory.networks.base import Network, Shape, layout
 from perceptory.networks.convolutional import CNN
 from perceptory.networks.mlp import MLP
+from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
 from perceptory.selection.validation import BlockedKFold, KFold, StratifiedKFold, default_plan
 
@@ -46,14 +47,24 @@ def _for_images(data: ArrayDataset, effort: str) -> list[Network]:
     if not stages:
         return [MLP(()), *dense]
     if effort == "quick":
-        return [MLP(()), *dense, CNN(small, hidden=(64,))]
+        return [MLP(()), *dense, CNN(small, hidden=(64,), dropout=0.1)]
     more = [CNN(large, kernel=5, hidden=(128,), dropout=0.2)]
-    return [MLP(()), *dense, CNN(small, hidden=(64,)), CNN(large, hidden=(64,), dropout=0.1), *_more(effort, more)]
+    return [
+        MLP(()),
+        *dense,
+        CNN(small, hidden=(64,), dropout=0.1),
+        CNN(large, hidden=(64,), dropout=0.1),
+        *_more(effort, more),
+    ]
 
 
 def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     """Every one of these is causal and runs on series of any length."""
     steps, out = data.shape[0], data.outputs
+    if data.plan is not None and data.plan.known == "all":
+        simple: list[Network] = [NARX((), increment=True), NARX((16,), increment=True)]
+        lagged = [NARX((16,), input_lags=4, output_lags=4, increment=True), NARX((16, 16), increment=True)]
+        return simple if effort == "quick" else [*simple, *lagged, *_more(effort, [NARX((32,), forcing=0.5)])]
     taps = int(min(TAPS, max(1, steps // 2)))
     linear = CNN((out,), kernel=taps, padding="causal", hidden=(), activation="linear")
     dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
@@ -88,7 +99,7 @@ def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
     """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
     names = layout(network, inputs, outputs)
     size = float(names.size)
-    if isinstance(network, Recurrent):
+    if isinstance(network, Recurrent | NARX):
         return 6 * size * inputs[0] / SPEED["recurrent"] + 1e-7 * inputs[0]
     if isinstance(network, CNN):
         places, space = 0.0, [float(n) for n in inputs[:-1]]

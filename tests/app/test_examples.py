@@ -106,7 +106,9 @@ def test_pictures_of_several_sizes_are_scaled(perceptory, tmp_path):
     for name in ("a", "b"):
         (tmp_path / "p" / name).mkdir(parents=True)
         for n in range(8):
-            Image.new("L", (4 + n % 2, 5), n * 20 + (100 if name == "b" else 0)).save(tmp_path / "p" / name / f"{n}.png")
+            Image.new("L", (4 + n % 2, 5), n * 20 + (100 if name == "b" else 0)).save(
+                tmp_path / "p" / name / f"{n}.png"
+            )
     code, _, err = perceptory("fit", "p", "--network", "linear", *FAST)
     assert code == 2
     assert "--size 5x4 to scale them" in err
@@ -171,7 +173,9 @@ def test_a_value_at_every_step(perceptory, system):
     code, out, err = perceptory("predict", system / "run", system / "data.csv")
     assert (code, err) == (0, "")
     assert column(out, "row").tolist() == list(range(96))
-    np.testing.assert_array_equal(column(out, "predicted y"), Model.load(system / "run").predict(system / "data.csv")[0])
+    np.testing.assert_array_equal(
+        column(out, "predicted y"), Model.load(system / "run").predict(system / "data.csv")[0]
+    )
 
 
 def test_series_that_take_turns_in_the_table(perceptory, system, tmp_path):
@@ -190,12 +194,27 @@ def test_series_that_take_turns_in_the_table(perceptory, system, tmp_path):
         np.testing.assert_allclose(column(out, "predicted y")[k::2], alone, rtol=1e-5, atol=1e-6)
 
 
+def test_a_simulation_that_feeds_its_outputs_back(perceptory, tmp_path):
+    """y(t) = 0.8 y(t-1) + u(t), noise-free: a linear model of one lag finds it and simulates the whole record."""
+    tank(tmp_path / "data.csv", 200)
+    argv = ["--predict", "every-step", "--target", "y", "--inputs", "u", "--window", "20", "--known", "all", "--quiet",
+            "--network", "narx:none:input-lags=1:output-lags=1", "--batch-size", "2", "--validation", "holdout",
+            "--epochs", "150", "--learning-rate", "0.03", "--washout", "1"]  # fmt: skip
+    assert perceptory("fit", "data.csv", *argv) == (0, "", "")
+    assert metrics(tmp_path / "data-run")["test"]["rmse"] < 0.05
+    out = perceptory("predict", "data-run", "data.csv")[1]
+    y = column((tmp_path / "data.csv").read_text(), "y")
+    np.testing.assert_allclose(column(out, "predicted y")[1:], y[1:], atol=0.2)
+
+
 def test_a_forecast(perceptory, tmp_path):
     """y(t + 1) of an undamped oscillation is linear in two past values."""
     y = np.sin(0.3 * np.arange(120)) + 5
     (tmp_path / "y.csv").write_text("y\n" + "\n".join(f"{v:.8f}" for v in y) + "\n")
-    code, out, _ = perceptory("fit", "y.csv", "--predict", "ahead", "--target", "y", "--window", "4", "--network", "linear",
-                              "--epochs", "400", "--learning-rate", "0.03", "--folds", "2")  # fmt: skip
+    code, out, _ = perceptory(
+        "fit", "y.csv", "--predict", "ahead", "--target", "y", "--window", "4", "--network", "linear",
+        "--epochs", "400", "--learning-rate", "0.03", "--folds", "2",
+    )  # fmt: skip
     assert code == 0
     assert out.startswith("116 windows of 4 steps from 120 rows, 1 input (y), target y: regression\n")
     result = metrics(tmp_path / "y-run")
@@ -240,7 +259,10 @@ def test_a_file_of_test_series(perceptory, system, tmp_path):
 GOOD = ["data.csv", "--target", "y", "--network", "gru:2"]
 EVERY, AHEAD = [*GOOD, "--predict", "every-step"], [*GOOD, "--predict", "ahead", "--window", "4"]
 REFUSED = {
-    "a window of a table": ([*GOOD, "--window", "4"], "--window is for series: say what to predict of them with --pred"),
+    "a window of a table": (
+        [*GOOD, "--window", "4"],
+        "--window is for series: say what to predict of them with --pred",
+    ),
     "no way": ([*GOOD, "--task", "sequence"], "--task sequence needs --predict every-step, ahead or one-value"),
     "another way": ([*GOOD, "--predict", "later"], "--predict: unknown way of prediction 'later'"),
     "no target": (["data.csv", "--predict", "ahead", "--window", "4"], "Example: --target y"),
@@ -266,6 +288,16 @@ REFUSED = {
     "inputs alone": (["x.npy"], "x.npy holds inputs without targets"),
     "into the images": (["pics", "--out", "pics/run"], "would stand among the images of pics"),
     "gru of images": (["pics", "--network", "gru"], "GRU needs sequences"),
+    "known words": (
+        [*EVERY, "--window", "8", "--known", "some"],
+        "--known needs a number of steps, or all, got 'some'",
+    ),
+    "known ahead": ([*AHEAD, "--known", "2"], "known is for --predict every-step"),
+    "all known": ([*EVERY, "--inputs", "u", "--window", "8", "--known", "all"], "GRU"),
+    "nothing known": (
+        [*EVERY[:3], "--predict", "every-step", "--inputs", "u", "--window", "8", "--network", "narx"],
+        "--known all",
+    ),
     "fields": ([*EVERY, "--window", "8", "--network", "gru:4:widths=3"], "gru has no field 'widths'"),
 }
 
@@ -281,7 +313,7 @@ def test_wrong_use_writes_nothing(perceptory, tmp_path, name):
             Image.fromarray(picture(kind == "a", n)).save(tmp_path / "pics" / kind / f"{n}.png")
     before = sorted(tmp_path.rglob("*"))
     argv, words = REFUSED[name]
-    code, out, err = perceptory("fit", *argv)
+    code, _, err = perceptory("fit", *argv)
     assert code == 2
     assert words in err
     assert err.startswith("perceptory: ")
@@ -294,7 +326,7 @@ def test_wrong_inputs_to_predict(perceptory, images, system, tmp_path):
     np.savez(tmp_path / "x.npz", x=np.ones((2, 5, 5), np.uint8))
     (tmp_path / "empty").mkdir()
     for run, data, words in [
-        (images, "x.npz", "the model needs images [n, 6, 6, 1], got an array of the shape (2, 5, 5)"),
+        (images, "x.npz", "the model needs images [n, 6, 6, 1], got an array of the shape (2, 5, 5, 1)"),
         (images, "empty", "holds no PNG or JPEG files"),
         (images, "nowhere", "there is no file or folder 'nowhere'"),
         (images, system / "data.csv", "'data.csv' is no picture"),

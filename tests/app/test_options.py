@@ -10,7 +10,11 @@ from perceptory.app.asked import NETWORKS, VALIDATIONS, Asked, read
 from perceptory.app.cli import app
 from perceptory.data import load_bundled
 from perceptory.networks.activations import ACTIVATIONS
+from perceptory.networks.convolutional import CNN
 from perceptory.networks.mlp import MLP
+from perceptory.networks.narx import NARX
+from perceptory.networks.rbf import RBFNetwork
+from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.objectives.costs import COSTS
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
@@ -46,6 +50,16 @@ def asked(text: str = "") -> Asked:
         ("linear", MLP(())),
         ("mlp:16/32,32:tanh/relu", MLP(choice((16,), (32, 32)), choice("tanh", "relu"))),
         ("mlp:8..64,8:relu:0..0.5", MLP((integers(8, 64), 8), "relu", uniform(0.0, 0.5))),
+        ("mlp:8,4:tanh,relu:norm=batch", MLP((8, 4), ("tanh", "relu"), norm="batch")),
+        ("rnn:8:relu", RNN((8,), "relu")),
+        ("gru:32,16:yes:0.1", GRU((32, 16), True, 0.1)),
+        ("lstm:8/16:truncation=20", LSTM(choice((8,), (16,)), truncation=20)),
+        ("narx:none:input-lags=3", NARX((), input_lags=3)),
+        ("rbf:10/30:width=1..4", RBFNetwork(choice(10, 30), width=uniform(1.0, 4.0))),
+        ("cnn:8,16:5:hidden=none", CNN((8, 16), 5, hidden=())),
+        ("cnn:8,16:5,3:padding=same,valid:pool=2,1", CNN((8, 16), (5, 3), padding=("same", "valid"), pool=(2, 1))),
+        ("cnn:8,16:3x5,3:padding=1", CNN((8, 16), ((3, 5), 3), padding=1)),
+        ("cnn:8:padding=causal:pool=none:head=global", CNN((8,), padding="causal", head="global")),
     ],
 )
 def test_network_grammar(text, spec):

@@ -172,22 +172,21 @@ def test_states_that_grow_without_bound_in_the_padding_do_no_harm():
     close((value, gradient), short)
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_members_equal_themselves_alone(name):
+@pytest.mark.parametrize(("name", "dtype", "rtol"), [("gru", jnp.float64, 1e-11), ("lstm", jnp.float32, 2e-4)])
+def test_members_equal_themselves_alone(name, dtype, rtol):
     """Mapped over weights and data, and over weights alone; under jit, values and gradients, single precision too."""
     how = How(CELLS[name])
     lengths = jnp.array([4, 1, 3])
     many = [example(CELLS[name], seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *many)
-    for dtype, rtol in ((jnp.float64, 1e-11), (jnp.float32, 2e-4)):
-        cast = lambda a, dtype=dtype: jax.tree.map(lambda v: v.astype(dtype), a)  # noqa: E731
-        f = jax.jit(jax.value_and_grad(lambda w, x, s: number(recur(how, w, x, s, lengths))))
-        both = jax.jit(jax.vmap(f))(*cast(stacked))
-        weights = jax.jit(jax.vmap(f, in_axes=(0, None, None)))(cast(stacked[0]), *cast(many[0][1:]))
-        for i, alone in enumerate(many):
-            close(jax.tree.map(lambda v, i=i: v[i], both), f(*cast(alone)), rtol, rtol)
-            own = f(cast(alone[0]), *cast(many[0][1:]))
-            close(jax.tree.map(lambda v, i=i: v[i], weights), own, rtol, rtol)
+    cast = lambda a: jax.tree.map(lambda v: v.astype(dtype), a)  # noqa: E731
+    f = jax.jit(jax.value_and_grad(lambda w, x, s: number(recur(how, w, x, s, lengths))))
+    both = jax.jit(jax.vmap(f))(*cast(stacked))
+    weights = jax.jit(jax.vmap(f, in_axes=(0, None, None)))(cast(stacked[0]), *cast(many[0][1:]))
+    for i, alone in enumerate(many):
+        close(jax.tree.map(lambda v, i=i: v[i], both), f(*cast(alone)), rtol, rtol)
+        own = f(cast(alone[0]), *cast(many[0][1:]))
+        close(jax.tree.map(lambda v, i=i: v[i], weights), own, rtol, rtol)
 
 
 def test_halves_of_a_batch_on_two_devices():

@@ -215,7 +215,7 @@ def test_zero_gradients_are_no_division_by_zero():
     for name, make in OPTIMIZERS.items():
         spec = make()
         t = optax.with_extra_args_support(spec.transformation())
-        extra = {"rate": 0.1, "step": 1, "weight_mask": jnp.ones(2)}
+        extra = {"rate": 0.1, "ahead": spec.ahead(1), "weight_mask": jnp.ones(2)}
         update, _ = t.update(jnp.zeros(2), t.init(jnp.zeros(2)), jnp.zeros(2), **extra)
         assert np.array_equal(update, jnp.zeros(2)), name
 
