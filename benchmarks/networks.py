@@ -1,6 +1,6 @@
 """Every kind of network in a study, against eager PyTorch: `python -m benchmarks.networks [name ...]`.
 
-Ours is the product with everything on: rows gathered and shuffled, scaled, validated after each epoch (one row in nine),
+Ours is the product with everything on: rows gathered, shuffled, scaled, validated after each epoch (one row in nine),
 best weights kept. PyTorch takes its training step alone, on data that lie ready, in its faster memory layout. Adam,
 float32, both cores; contenders take turns in one run, medians. Run it on a quiet machine.
 """

@@ -48,7 +48,8 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
 def _run_folder(data: str, out: str | None) -> Path:
     """Where the run goes: beside a folder of images, never into it, where it would be taken for a class."""
     path = Path(data)
-    folder = Path(out or f"{path.stem or path.resolve().name}-run")
+    name = path.resolve().name if path.is_dir() else path.stem
+    folder = Path(out or f"{name}-run")
     if path.is_dir() and path.resolve() in folder.resolve().parents:
         raise InputError(f"the run folder {folder} would stand among the images of {data}. Name another with --out.")
     return folder

@@ -15,7 +15,7 @@ from perceptory.selection.validation import BlockedKFold, default_plan
 from perceptory.specs import combine, partition, to_json
 from perceptory.studies.study import Candidate, Study
 from perceptory.studies.tabulate import Table, split_number
-from perceptory.training.plan import Member, Plan, chunking, pad_rows, piece_of, sizes, split_of
+from perceptory.training.plan import Member, Plan, chunking, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, fit_scaling
 
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
@@ -118,7 +118,6 @@ def groups_of(
             static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, most, most_validation,
             batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
             piece=piece_of(candidates[places[0]].network, inputs, outputs),
-            split=split_of(candidates[places[0]].network, inputs, outputs, batch, len(who)),
         )  # fmt: skip
         members = _members(study, candidates, split, who, folds, scalings, plan, total, epochs is not None)
         groups.append(Group(plan, members, who, size, flops))

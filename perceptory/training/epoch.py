@@ -15,6 +15,7 @@ from perceptory.specs import combine
 from perceptory.training.order import ROUNDS, drawn, shuffled, words
 from perceptory.training.plan import Member, Plan
 from perceptory.training.rows import (
+    Batch,
     Prepared,
     Shared,
     batch_at,
@@ -83,13 +84,8 @@ def start(member: Member, prepared: Prepared, data: Any, plan: Plan) -> State:
     return State(weights, weights, transformation.init(weights), infinite, counters)
 
 
-def epoch(
-    member: Member, prepared: Prepared, state: State, data: Any, plan: Plan, devices: int = 1
-) -> tuple[State, jax.Array]:
-    """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record.
-
-    devices: how many share this member (`Plan.split`), as the axis "part".
-    """
+def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[State, jax.Array]:
+    """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record."""
     cost = combine(plan.cost, member.numbers)
     if plan.network.solved:
         weights, optimizer, train_cost = (
@@ -98,12 +94,12 @@ def epoch(
             _training_cost(member, prepared, state, data, plan),
         )
     else:
-        weights, optimizer, train_cost = steps(member, prepared, state, data, plan, devices)
+        weights, optimizer, train_cost = steps(member, prepared, state, data, plan)
     if plan.network.calibrated:
         network, rows = network_of(member, weights, plan), training_rows(member, prepared, data, plan, CALIBRATION_ROWS)
         weights = weights_of(combine(plan.network, member.numbers).calibrate(network, rows.x, rows.w), plan)
     if plan.validation_rows:
-        output = outputs_of(network_of(member, weights, plan), member, prepared.validation, data, plan, devices)
+        output = outputs_of(network_of(member, weights, plan), member, prepared.validation, data, plan)
         validation_cost = mean_cost(cost, output, *validation_truth(member, prepared, data, plan))
     else:
         validation_cost = jnp.full_like(train_cost, jnp.nan)
@@ -111,16 +107,13 @@ def epoch(
     return advance(member, state, weights, optimizer, record, plan), record
 
 
-def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan, devices: int) -> jax.Array:
+def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> jax.Array:
     rows = training_rows(member, prepared, data, plan)
-    network = network_of(member, state.weights, plan)
-    output = outputs_of(network, member, prepared.table[: plan.rows], data, plan, devices)
+    output = outputs_of(network_of(member, state.weights, plan), member, prepared.table[: plan.rows], data, plan)
     return mean_cost(combine(plan.cost, member.numbers), output, rows.t, rows.w)
 
 
-def steps(
-    member: Member, prepared: Prepared, state: State, data: Any, plan: Plan, devices: int
-) -> tuple[Any, Any, jax.Array]:
+def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[Any, Any, jax.Array]:
     """The optimizer's steps of one epoch: weights, optimizer state, mean training cost."""
     salts = words(member.key, state.counters[0], 2 * ROUNDS)
     batches = batches_of(member, plan)
@@ -133,7 +126,7 @@ def steps(
     share = prepared.weight.at[places].get(mode="promise_in_bounds")
     total = jnp.sum(share, axis=1)
     by_step = isinstance(data, Shared) and data.w.ndim == 2
-    share = (jnp.ones_like(share) if by_step else share) / jnp.where(total > 0, total, 1)[:, None]
+    share = (1 if by_step else share) / jnp.where(total > 0, total, 1)[:, None]
     optimizer_spec = combine(plan.optimizer, member.numbers)
     transformation = with_extra_args(optimizer_spec.transformation())
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
@@ -150,16 +143,16 @@ def steps(
     rate = jnp.broadcast_to(rate_at(optimizer_spec.learning_rate, jnp.minimum(done / last, 1)), done.shape)
     ahead = optimizer_spec.ahead(done + 1)
 
-    def cost_of(weights: Any, place: jax.Array, share: jax.Array, key: Any) -> jax.Array:
-        batch = batch_at(member, prepared, data, place, plan)
+    def cost_of(weights: Any, batch: Batch, share: jax.Array, key: Any) -> jax.Array:
         output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share)
-        return total_cost(cost, output, batch.t, batch.w * share[:, None] if by_step else share)
+        return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
 
     def step(carry: tuple[Any, Any], at: tuple[Any, ...]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
         place, share, index, rate, ahead = at
+        batch = batch_at(member, prepared, data, place, plan)
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
-        value, gradient = shared(jax.value_and_grad(cost_of), weights, place, share, key, plan, devices)
+        value, gradient = jax.value_and_grad(cost_of)(weights, batch, share, key)
         if penalty is not None:
             gradient = jax.tree.map(penalty.slope, gradient, weights, mask)
         update, new_optimizer = transformation.update(
@@ -181,22 +174,6 @@ def steps(
         step, (state.weights, state.optimizer), (places, share, index, rate.astype(dtype), ahead)
     )
     return weights, optimizer, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
-
-
-def shared(
-    cost_and_gradient: Any, weights: Any, place: jax.Array, share: jax.Array, key: Any, plan: Plan, devices: int
-) -> tuple[jax.Array, Any]:
-    """Cost and gradient of a batch as the sum over its parts (`Plan.split`): each device does its own, one by one."""
-    if plan.split == 1:
-        return cost_and_gradient(weights, place, share, key)
-    size = plan.batch // plan.split
-    found = []
-    for i in range(plan.split // devices):
-        part = i if devices == 1 else jax.lax.axis_index("part") * (plan.split // devices) + i
-        places, shares = (jax.lax.dynamic_slice_in_dim(a, part * size, size) for a in (place, share))
-        found.append(cost_and_gradient(weights, places, shares, None if key is None else jax.random.fold_in(key, part)))
-    total = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *found)
-    return total if devices == 1 else jax.lax.psum(total, "part")
 
 
 def advance(member: Member, state: State, weights: Any, optimizer: Any, record: jax.Array, plan: Plan) -> State:

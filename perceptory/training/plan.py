@@ -16,7 +16,6 @@ from perceptory.optimizers.first_order import Optimizer
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
 FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays
-SPLIT_USES, SPLIT_PRODUCTS = 1000, 1 << 21  # from how much work on a step's batch is shared
 PIECE_VALUES = 1 << 21  # values that a forward pass outside of training steps may hold
 MAX_BLOCK = 16
 MAX_BLOCKS = 32
@@ -47,7 +46,6 @@ class Plan:
     ragged: bool = False  # members differ in their number of batches
     replacement: bool = False  # rows of a batch drawn independently, instead of in a random order
     piece: int = 1 << 13  # examples of one forward pass outside of training steps
-    split: int = 1  # parts of a batch, which devices share where there is one member alone
 
     @property
     def flat(self) -> bool:
@@ -112,16 +110,6 @@ def chunking(members: int, bytes_each: int, budget: int) -> tuple[int, int]:
     block = -(-members // (2 * pairs))  # as even as it goes: an empty slot costs as much as a full one
     room = max(1, budget // max(1, 2 * bytes_each * block))
     return block, max(1, min(2 * pairs, MAX_BLOCKS, room))
-
-
-def split_of(network: Network, inputs: Shape, outputs: Shape, batch: int, members: int) -> int:
-    """Parts of a batch: 2 where one member alone has so much to do in a step that exchanging gradients pays.
-
-    A function of the study alone: a single device does the parts one after the other, to the same bits.
-    """
-    work = batch * int(np.prod(inputs[:-1]))  # products that each weight enters
-    heavy = work >= SPLIT_USES and work * layout(network, inputs, outputs).size >= SPLIT_PRODUCTS
-    return 2 if members == 1 and heavy and batch % 2 == 0 and not network.calibrated else 1
 
 
 def chunk_devices(blocks: int) -> list[Any]:

@@ -31,13 +31,8 @@ class Segment(NamedTuple):
     # [.., class] for classification); nan while the whole block runs
 
 
-def block_segment(
-    members: Member, state: State, fresh: Any, data: Any, plan: Plan, devices: int = 1
-) -> tuple[State, Segment]:
-    """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block].
-
-    devices: how many work on this block together.
-    """
+def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
+    """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
     prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
 
     def begin() -> State:
@@ -45,7 +40,7 @@ def block_segment(
         return jax.tree.map(lambda a, b: jnp.where(_column(fresh, a), a, b), first, state)
 
     state = jax.lax.cond(jnp.any(fresh), begin, lambda: state)
-    one = jax.vmap(partial(epoch, plan=plan, devices=devices), in_axes=(0, 0, 0, None))
+    one = jax.vmap(partial(epoch, plan=plan), in_axes=(0, 0, 0, None))
 
     def running(state: State) -> jax.Array:
         return state.counters[:, 3] == RUNNING
@@ -67,7 +62,7 @@ def block_segment(
     def outputs(member: Member, prepared: Prepared, best: Any) -> Any:
         network, cost = network_of(member, best, plan), combine(plan.cost, member.numbers)
         rows = jnp.concatenate([prepared.table[: plan.rows], prepared.validation])
-        return cost.link(outputs_of(network, member, rows, data, plan, devices))
+        return cost.link(outputs_of(network, member, rows, data, plan))
 
     shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
     output = jax.lax.cond(
@@ -85,8 +80,6 @@ def _column(mask: Any, like: Any) -> Any:
 @lru_cache(maxsize=64)
 def program(plan: Plan) -> Any:
     """The compiled program of a group: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
-    if plan.split > 1:
-        return _shared_program(plan)
     devices = chunk_devices(plan.blocks)
     mesh = Mesh(devices, ("member",))
     spread, whole = PartitionSpec("member"), PartitionSpec()
@@ -108,15 +101,6 @@ def program(plan: Plan) -> Any:
         chunk, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=(spread, spread), check_vma=False
     )
     return jax.jit(mapped), NamedSharding(mesh, spread), NamedSharding(mesh, whole)
-
-
-def _shared_program(plan: Plan) -> Any:
-    """The program of one member alone, whose batches the devices share: each has all of its state."""
-    devices = chunk_devices(plan.split)
-    mesh, whole = Mesh(devices, ("part",)), PartitionSpec()
-    run = partial(block_segment, plan=plan, devices=len(devices))
-    mapped = jax.shard_map(run, mesh=mesh, in_specs=whole, out_specs=whole, check_vma=False)
-    return jax.jit(mapped), NamedSharding(mesh, whole), NamedSharding(mesh, whole)
 
 
 def _reshape(lead: tuple[int, ...], drop: int) -> Any:

@@ -120,29 +120,20 @@ def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, mos
     return batch._replace(w=_column(jnp.arange(len(table)) < member.count, batch.w) * batch.w)
 
 
-def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan, devices: int) -> jax.Array:
-    """[row, *outputs] of a member's rows or places (parts of `Prepared`), `plan.piece` examples at a time.
-
-    devices: how many share the member (axis "part"); each does its part of the pieces.
-    """
+def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan) -> jax.Array:
+    """[row, *outputs] of a member's rows or places (parts of `Prepared`), `plan.piece` examples at a time."""
 
     def piece(rows: jax.Array) -> jax.Array:
         batch = _of_examples(member, data, rows, plan) if isinstance(data, Shared) else _of_table(rows, plan)
         return output_of(network, batch)
 
     count = len(rows)
-    if count <= plan.piece and plan.split == 1:
+    if count <= plan.piece:
         return piece(rows)
-    pieces = -(-count // (plan.piece * plan.split)) * plan.split
+    pieces = -(-count // plan.piece)
     each = -(-count // pieces)
     padded = jnp.pad(rows, ((0, pieces * each - count), *[(0, 0)] * (rows.ndim - 1)))
-    padded = padded.reshape(pieces, each, *rows.shape[1:])
-    if devices > 1:
-        own = pieces // devices
-        padded = jax.lax.dynamic_slice_in_dim(padded, jax.lax.axis_index("part") * own, own)
-    out = jax.lax.map(piece, padded)
-    if devices > 1:
-        out = jax.lax.all_gather(out, "part", tiled=True)
+    out = jax.lax.map(piece, padded.reshape(pieces, each, *rows.shape[1:]))
     return out.reshape(pieces * each, *out.shape[2:])[:count]
 
 

@@ -227,6 +227,22 @@ def test_a_forecast(perceptory, tmp_path):
     assert column(text, "predicted y")[-1] == pytest.approx(np.sin(0.3 * 120) + 5, abs=0.15)
 
 
+def test_forecasts_of_several_series_are_sealed_by_time(perceptory, tmp_path):
+    """The last moments of all series are the test, whichever series they are of."""
+    data = tank(tmp_path / "data.csv", 30, ("a", "b", "c"))
+    code, out, _ = perceptory(
+        "fit", data, "--predict", "ahead", "--target", "y", "--inputs", "u", "--series", "unit", "--time", "t",
+        "--window", "5", "--network", "linear", *FAST[:-1], "--out", "r",
+    )  # fmt: skip
+    assert code == 0
+    assert "the last ones are sealed" in out
+    part = rows_of((tmp_path / "r" / "predictions.csv").read_text())
+    # 75 windows; the 15 latest are of the last five moments, three rows each.
+    assert [int(r["row"]) for r in part if r["part"] == "test"] == list(range(75, 90))
+    found = rows_of(perceptory("predict", "r", data)[1])
+    assert [(r["after row"], r["unit"]) for r in found[:2]] == [("12", "a"), ("15", "a")]
+
+
 def test_one_value_a_series_and_several_lengths(perceptory, tmp_path):
     random = np.random.default_rng(3)
     lines = ["id,u,kind"]

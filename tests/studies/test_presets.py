@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from itertools import pairwise
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_a_value_at_every_step_does_not_depend_on_the_future():
     changed = x.copy()
     changed[:, 25:] += 1
     for network in example_networks(data, "normal"):
-        net = jax.jit(network.build(data.shape, data.target_shape, key=jax.random.key(1)))
+        net = eqx.filter_jit(network.build(data.shape, data.target_shape, key=jax.random.key(1)))
         np.testing.assert_allclose(net(x)[:, :25], net(changed)[:, :25], atol=1e-6)
         assert np.abs(np.asarray(net(x) - net(changed)))[:, 25:].max() > 1e-3
 
