@@ -4,6 +4,8 @@ Everything is time-major, [time, batch, ·]. What can be done for all steps at o
 inputs before the loops, the gradients of the weights after them. A step is a product with the recurrent weights and the
 cell's few elementwise operations, forwards and backwards. Their derivatives are computed within the loop: to compute
 them for all steps ahead costs more in memory traffic than it saves.
+
+An LSTM's loops are a kernel's where there is one (`perceptory.kernels`), with the same results but for rounding.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from perceptory import backend
-from perceptory.networks.cells import Cell, State
+from perceptory.kernels import lstm
+from perceptory.networks.cells import Cell, MemoryCell, State
 
 
 class Weights(NamedTuple):
@@ -49,7 +52,8 @@ def recur(
     """
     if lengths is not None:
         x = jnp.where(active_steps(x, lengths), x, 0)
-    return _bptt(how)(weights, x, state, lengths)
+    kernel = isinstance(how.cell, MemoryCell) and lstm.takes(x, *weights[:3], *state)
+    return _bptt(how, lstm.threads() if kernel else 0)(weights, x, state, lengths)
 
 
 def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
@@ -58,13 +62,18 @@ def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _bptt(how: How) -> Callable:
-    run = members_in_turn(lambda *arrays: _forward(how, *arrays))
-    back = members_in_turn(lambda *arrays: _backward(how, *arrays))
+def _bptt(how: How, threads: int) -> Callable:
+    """threads: of the kernel; 0: without it."""
+    if threads:
+        value, run, back = _by_kernel(how, threads)
+    else:
+        run = members_in_turn(lambda *arrays: _forward(how, *arrays))
+        back = members_in_turn(lambda *arrays: _backward(how, *arrays))
+        value = lambda *arrays: run(*arrays)[0]  # noqa: E731
 
     @jax.custom_vjp
     def recurrence(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
-        return run(weights, x, state, lengths)[0]
+        return value(weights, x, state, lengths)
 
     def forward(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
         out, stored = run(weights, x, state, lengths)
@@ -75,6 +84,42 @@ def _bptt(how: How) -> Callable:
 
     recurrence.defvjp(forward, backward)
     return recurrence
+
+
+def _by_kernel(how: How, threads: int) -> tuple[Callable, Callable, Callable]:
+    """(values, forward, backward) of an LSTM as `_bptt` needs them. What differentiates them once more (a product with
+    the Hessian) takes `_forward` and `_backward`."""
+    products = members_in_turn(lambda *arrays: _products(how, *arrays))
+
+    def steps(x: jax.Array, lengths: Any) -> jax.Array:
+        return jnp.full(x.shape[1], x.shape[0], jnp.int32) if lengths is None else lengths.astype(jnp.int32)
+
+    def value(w: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
+        return lstm.values(threads, x, w[:3], state, steps(x, lengths))
+
+    def run(w: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
+        out, kept = lstm.keeping(threads, x, w[:3], state, steps(x, lengths))
+        return out, ((out[0], kept.c), (kept.gates,))
+
+    def back(stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
+        w, x, state, lengths, ((h, c), (gates,)) = stored
+        kept, (dh, last) = lstm.Kept(c, gates), d
+        da, first = lstm.backward(threads, how.truncation, w.recurrent, state[1], kept, dh, last, steps(x, lengths))
+        before = jnp.concatenate([state[0][None], h[:-1]])
+        return (*products(w, x, before, lengths, da, da), first)
+
+    return (
+        _differentiable(value, lambda *arrays: _forward(how, *arrays)[0]),
+        _differentiable(run, lambda *arrays: _forward(how, *arrays)),
+        _differentiable(back, lambda *arrays: _backward(how, *arrays)),
+    )
+
+
+def _differentiable(f: Callable, same: Callable) -> Callable:
+    """f with the derivatives of another function that has the same values."""
+    g = jax.custom_jvp(f)
+    g.defjvp(lambda primals, tangents: jax.jvp(same, primals, tangents))
+    return g
 
 
 def members_in_turn(f: Callable) -> Callable:
@@ -129,7 +174,7 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
     cell = how.cell
     weights, x, state, lengths, (states, kept) = stored
     dh, last = d
-    time, batch = x.shape[:2]
+    batch = x.shape[1]
     before = tuple(jnp.concatenate([start[None], s[:-1]]) for start, s in zip(state, states, strict=True))
     active: Any = None
     if lengths is not None:
@@ -158,17 +203,23 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
     first, (da, apart) = lax.scan(step, last, (dh, (kept, before, states), active, uncut), reverse=True)
     if lengths is not None:
         first = (first[0] + unused, *first[1:])
-    dz = cell.inputs(da, apart)
+    return (*_products(how, weights, x, before[0], lengths, da, cell.inputs(da, apart)), first)
+
+
+def _products(
+    how: How, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
+) -> tuple[Weights, jax.Array]:
+    """∂J/∂(weights, x) from those by the products with h before each step (da) and with x (dz)."""
     dx = dz @ weights.input.T
     if how.average:
         copies = _copies(x, lengths)
         da, dz = da / copies, dz / copies
-    one = jnp.ones((time, batch, 1), x.dtype)  # the bias' gradient comes out of the same product
+    one = jnp.ones((*x.shape[:2], 1), x.dtype)  # the bias' gradient comes out of the same product
     by_input = over_steps(jnp.concatenate([x, one], axis=-1), dz)
     extra = None
     if weights.extra is not None:
         extra = jnp.sum(da[..., -weights.extra.shape[0] :], axis=(0, 1))
-    return Weights(by_input[:-1], over_steps(before[0], da), by_input[-1], extra), dx, first
+    return Weights(by_input[:-1], over_steps(before, da), by_input[-1], extra), dx
 
 
 def over_steps(a: jax.Array, b: jax.Array) -> jax.Array:

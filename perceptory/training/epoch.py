@@ -177,21 +177,23 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
 
 
 def advance(member: Member, state: State, weights: Any, optimizer: Any, record: jax.Array, plan: Plan) -> State:
-    """Book-keeping after an epoch: best so far, patience, divergence. A member that has stopped does not change."""
+    """Book-keeping after an epoch: best so far, patience, divergence.
+
+    Of a member that has stopped, what counts does not change: its best weights, their cost, its counters. Its last
+    weights move on with its block, since to hold them would copy all of them in every epoch.
+    """
     done, best_at, since, status = state.counters
     running = status == RUNNING
     done = done + 1
     judged = record[1] if plan.validation_rows else record[0]
     finite = jnp.isfinite(record[0]) & jnp.isfinite(sum(jnp.sum(w) for w in weights)) & jnp.isfinite(judged)
     # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
-    better = finite & ((judged < state.best_cost) if plan.validation_rows else True)
+    better = running & finite & ((judged < state.best_cost) if plan.validation_rows else True)
     since = jnp.where(better, 0, since + 1)
     out_of_patience = (member.patience > 0) & (since >= member.patience)
     status = jnp.where(done >= member.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
     status = jnp.where(finite, status, DIVERGED)
     counters = jnp.stack([done, jnp.where(better, done, best_at), since, status]).astype(jnp.int32)
-    keep = running & finite
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), weights, state.best)
-    new = State(weights, best, optimizer, jnp.where(better, judged, state.best_cost), counters)
-    old = state._replace(counters=jnp.where(running, counters, state.counters))
-    return jax.tree.map(lambda a, b: jnp.where(keep, a, b), new, old)
+    best_cost = jnp.where(better, judged, state.best_cost)
+    return State(weights, best, optimizer, best_cost, jnp.where(running, counters, state.counters))

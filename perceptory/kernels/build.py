@@ -1,0 +1,133 @@
+"""Compiles the kernels with the C++ compiler that is found, once for a processor, and loads them.
+
+Nothing happens on import. The first program that could use a kernel decides for the whole process: its programs either
+call the kernels or do not. PERCEPTORY_KERNELS=off: they do not.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+from threading import Lock
+
+from perceptory import backend
+
+SOURCE = Path(__file__).with_name("lstm.cc")
+HANDLERS = tuple(
+    f"lstm_{what}_{dtype}" for what in ("values", "keeping", "backward") for dtype in ("float32", "float64")
+)
+TIME_LIMIT = 120.0  # seconds a compilation may take
+
+_lock = Lock()
+_status = ""
+
+
+class UnavailableError(RuntimeError):
+    """Why there are no kernels, in a few words."""
+
+
+def ready() -> bool:
+    """Whether the kernels are there, for programs on the default backend. The first call may compile them."""
+    global _status
+    with _lock:
+        if not _status:
+            try:
+                _status = f"compiled by {_load()}"
+            except (UnavailableError, OSError) as why:
+                _status = f"off: {why}"
+    return not _status.startswith("off")
+
+
+def status() -> str:
+    """In words: which compiler made the kernels, why they are off, or that nothing has asked for them yet."""
+    return _status or "not used"
+
+
+def _load() -> str:
+    """Load the kernels into JAX; the compiler's name and version."""
+    import jax
+
+    if os.environ.get("PERCEPTORY_KERNELS", "on") == "off":
+        raise UnavailableError("PERCEPTORY_KERNELS=off")
+    if backend.native():
+        raise UnavailableError(f"no kernels for {jax.default_backend()}")
+    compiler = _compiler()
+    maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
+    native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
+    flags = ["-O3", native, "-std=c++17", "-shared", "-fPIC", "-w"]
+    parts = (
+        SOURCE.read_bytes(),
+        shlex.join([*compiler, *flags]),
+        maker,
+        backend.version("jaxlib"),
+        backend._processor(),
+    )
+    name = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+    path = _folder() / f"kernels-{name}.so"
+    command = [*compiler, *flags, f"-I{jax.ffi.include_dir()}", str(SOURCE)]
+    if not path.exists():
+        _compile(command, path)
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:  # cut short by a crash or a full disk
+        _compile(command, path)
+        library = ctypes.CDLL(str(path))
+    for handler in HANDLERS:
+        capsule = jax.ffi.pycapsule(getattr(library, handler))
+        jax.ffi.register_ffi_target(f"perceptory_{handler}", capsule, platform="cpu")
+    return maker
+
+
+def _compiler() -> list[str]:
+    for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++"):
+        words = shlex.split(name)
+        if words and shutil.which(words[0]):
+            return words
+    raise UnavailableError("no C++ compiler")
+
+
+def _compile(command: list[str], path: Path) -> None:
+    """Several processes may do so at once: each writes a file of its own, and the last to rename it wins."""
+    own = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.tmp")
+    try:
+        _output([*command, "-o", str(own)], TIME_LIMIT)
+        os.replace(own, path)
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _output(command: list[str], limit: float) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"{command[0]} took longer than {limit:.0f} s") from None
+    if done.returncode:
+        lines = done.stderr.splitlines() or [f"exit code {done.returncode}"]
+        first = next((line for line in lines if "error" in line), lines[0])
+        raise UnavailableError(f"{command[0]} failed: {first.strip()[:200]}")
+    return done.stdout
+
+
+def _folder() -> Path:
+    """The cache folder; where there is none, or none that can be written to, one that lives as long as the process."""
+    if os.environ.get("PERCEPTORY_CACHE", "on") != "off":
+        folder = backend.cache_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            pass
+        else:
+            if os.access(folder, os.W_OK):
+                return folder
+    own = tempfile.mkdtemp(prefix="perceptory-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return Path(own)

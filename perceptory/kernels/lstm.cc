@@ -1,0 +1,409 @@
+// LSTM over time, forwards and backwards, on vectors of units; called through XLA's foreign function interface (FFI).
+//
+// Shapes, time-major: x [T, B, F], input weights [F, 4H], recurrent weights [H, 4H], bias [4H], states [B, H], lengths
+// [B]. Order of gates: i, f, o, g. Any array may have member axes in front, of size 1 where all members share it.
+//
+// Forwards:  a = x W + h U + b; i, f, o = (1 + tanh(a / 2)) / 2, g = tanh(a); c = f c + i g; h = o tanh(c).
+//            The values of tanh of all gates are kept for the way back.
+// Backwards: q = tanh(c); e = dc + dh o (1 - q^2); with the derivative of tanh, da = (e g, e c_before, dh q) / 4 for
+//            i, f, o and e i for g, each times 1 - tanh^2; dc = f e; dh = da U'.
+//
+// A row is done by one thread, and in the same order of operations whatever its neighbors, members and threads are:
+// its numbers do not depend on them. At steps from its length on a row's h is 0 and nothing else happens to it.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+#define INLINE inline __attribute__((always_inline))
+
+// BYTES: width of a vector; ROWS: rows of a tile, so that ROWS x 4 sums and what they need fit into the registers.
+#if defined(__AVX512F__)
+constexpr int BYTES = 64, ROWS = 4;
+#elif defined(__AVX__)
+constexpr int BYTES = 32, ROWS = 2;
+#elif defined(__aarch64__)
+constexpr int BYTES = 16, ROWS = 4;
+#else
+constexpr int BYTES = 16, ROWS = 2;
+#endif
+
+template <class T>
+struct Vector;
+template <>
+struct Vector<float> {
+  typedef float type __attribute__((vector_size(BYTES), aligned(4), may_alias));
+};
+template <>
+struct Vector<double> {
+  typedef double type __attribute__((vector_size(BYTES), aligned(8), may_alias));
+};
+template <class T>
+using V = typename Vector<T>::type;
+template <class T>
+constexpr int W = BYTES / sizeof(T);
+
+// The first n of a vector's numbers; the others are 0.
+template <class T>
+INLINE V<T> load(const T* p, int n) {
+  if (n >= W<T>) return *(const V<T>*)p;
+  V<T> v{};
+  memcpy(&v, p, n * sizeof(T));
+  return v;
+}
+template <class T>
+INLINE void store(T* p, V<T> v, int n) {
+  if (n >= W<T>)
+    *(V<T>*)p = v;
+  else
+    memcpy(p, &v, n * sizeof(T));
+}
+
+// A comparison with nan is false: nan stays nan in both functions.
+INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error of a few units in the last place
+  const V<float> most = V<float>{} + 7.90531110763549805f;
+  x = x > most ? most : x;
+  x = x < -most ? -most : x;
+  V<float> u = x * x, p = u * -2.76076847742355e-16f + 2.00018790482477e-13f;
+  p = u * p + -8.60467152213735e-11f;
+  p = u * p + 5.12229709037114e-08f;
+  p = u * p + 1.48572235717979e-05f;
+  p = u * p + 6.37261928875436e-04f;
+  p = u * p + 4.89352455891786e-03f;
+  V<float> q = u * 1.19825839466702e-06f + 1.18534705686654e-04f;
+  q = u * q + 2.26843463243900e-03f;
+  q = u * q + 4.89352518554385e-03f;
+  return x * p / q;
+}
+
+INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1 = 2^n (exp(r) - 1) + 2^n - 1
+  typedef uint64_t I __attribute__((vector_size(BYTES), may_alias));
+  const V<double> most = V<double>{} + 40, magic = V<double>{} + 0x1.8p52;  // adding it rounds to a whole number
+  V<double> y = (x < 0 ? -x : x) * 2;
+  y = y > most ? most : y;
+  V<double> k = y * 1.4426950408889634 + magic, n = k - magic;
+  V<double> r = y - n * 0.693147180369123816490;
+  r = r - n * 1.90821492927058770002e-10;
+  V<double> p = r * (1 / 6227020800.0) + 1 / 479001600.0;
+  p = p * r + 1 / 39916800.0;
+  p = p * r + 1 / 3628800.0;
+  p = p * r + 1 / 362880.0;
+  p = p * r + 1 / 40320.0;
+  p = p * r + 1 / 5040.0;
+  p = p * r + 1 / 720.0;
+  p = p * r + 1 / 120.0;
+  p = p * r + 1 / 24.0;
+  p = p * r + 1 / 6.0;
+  p = p * r + 0.5;
+  p = p * r * r + r;
+  I bits = ((I)k << 52) + ((I{} + 1023) << 52);
+  V<double> power = (V<double>)bits, E = p * power + (power - 1), t = E / (E + 2);
+  return x < 0 ? -t : t;
+}
+
+// One member's arrays. Without c and kept (null) the memory cells go on in c_last.
+template <class T>
+struct Forward {
+  int64_t time, batch, features, H;
+  const T *x, *input, *recurrent, *bias, *h_start, *c_start;
+  const int32_t* lengths;
+  T *h, *h_last, *c_last, *c, *kept;
+
+  int64_t packed() const { return (H + W<T> - 1) / W<T> * (1 + features + H) * 4 * W<T>; }
+
+  // For every W units the bias, then the weights, as vectors of the four gates: in the order in which they are read.
+  void pack(T* p) const {
+    for (int64_t u = 0; u < H; u += W<T>)
+      for (int64_t k = -1; k < features + H; k++) {
+        const T* row = k < 0 ? bias : k < features ? input + k * 4 * H : recurrent + (k - features) * 4 * H;
+        int64_t n = std::min<int64_t>(W<T>, H - u);
+        for (int gate = 0; gate < 4; gate++, p += W<T>) {
+          std::copy_n(row + gate * H + u, n, p);
+          std::fill(p + n, p + W<T>, T(0));
+        }
+      }
+  }
+
+  // M rows from `row` on, the W units from u on.
+  template <int M>
+  INLINE void tile(int64_t t, int64_t row, int64_t u, const T* p, const T* before, const T* c_before, T* c_now) const {
+    V<T> a[M][4];
+    for (int gate = 0; gate < 4; gate++, p += W<T>)
+      for (int m = 0; m < M; m++) a[m][gate] = *(const V<T>*)p;
+    auto add = [&](const T* left, int64_t count) {
+      for (int64_t k = 0; k < count; k++, p += 4 * W<T>)
+        for (int m = 0; m < M; m++) {
+          V<T> s = V<T>{} + left[m * count + k];
+          for (int gate = 0; gate < 4; gate++) a[m][gate] += s * *(const V<T>*)(p + gate * W<T>);
+        }
+    };
+    add(x + (t * batch + row) * features, features);
+    add(before + row * H, H);
+    const int n = (int)std::min<int64_t>(W<T>, H - u);
+    for (int m = 0; m < M; m++, row++) {
+      if (t >= lengths[row]) continue;
+      const T half = 0.5;
+      V<T> ti = tanh_of(a[m][0] * half), tf = tanh_of(a[m][1] * half), to = tanh_of(a[m][2] * half);
+      V<T> g = tanh_of(a[m][3]), i = ti * half + half, f = tf * half + half, o = to * half + half;
+      V<T> c = f * load(c_before + row * H + u, n) + i * g;
+      store(c_now + row * H + u, c, n);
+      store(h + (t * batch + row) * H + u, o * tanh_of(c), n);
+      if (!kept) continue;
+      T* at = kept + (t * batch + row) * 4 * H + u;
+      store(at, ti, n), store(at + H, tf, n), store(at + 2 * H, to, n), store(at + 3 * H, g, n);
+    }
+  }
+
+  bool any(int64_t t, int64_t row, int64_t count) const {
+    return std::any_of(lengths + row, lengths + row + count, [=](int32_t n) { return t < n; });
+  }
+
+  void run(int64_t first, int64_t end, const T* p) const {
+    if (!c) std::copy(c_start + first * H, c_start + end * H, c_last + first * H);
+    for (int64_t t = 0; t < time; t++) {
+      const T* before = t ? h + (t - 1) * batch * H : h_start;
+      const T* c_before = !c ? c_last : t ? c + (t - 1) * batch * H : c_start;
+      T* c_now = c ? c + t * batch * H : c_last;
+      const T* panel = p;
+      for (int64_t u = 0; u < H; u += W<T>, panel += (1 + features + H) * 4 * W<T>) {
+        int64_t row = first;
+        for (; row + ROWS <= end; row += ROWS)
+          if (any(t, row, ROWS)) tile<ROWS>(t, row, u, panel, before, c_before, c_now);
+        for (; row < end; row++)
+          if (any(t, row, 1)) tile<1>(t, row, u, panel, before, c_before, c_now);
+      }
+      for (int64_t row = first; row < end; row++) {
+        if (t < lengths[row]) continue;
+        std::fill_n(h + (t * batch + row) * H, H, T(0));
+        if (c) std::fill_n(c_now + row * H, H, T(0));
+        if (kept) std::fill_n(kept + (t * batch + row) * 4 * H, 4 * H, T(0));
+      }
+    }
+    for (int64_t row = first; row < end; row++) {
+      int64_t n = std::min<int64_t>(lengths[row], time), at = ((n - 1) * batch + row) * H;
+      std::copy_n(n > 0 ? h + at : h_start + row * H, H, h_last + row * H);
+      if (c) std::copy_n(n > 0 ? c + at : c_start + row * H, H, c_last + row * H);
+    }
+  }
+};
+
+// One member's arrays. dh and dc start as the gradients by the last state and end as those by the first. The carried
+// gradient ends at every step that is a multiple of `truncation`; 0: nowhere.
+template <class T>
+struct Backward {
+  int64_t time, batch, H, truncation;
+  const T *recurrent, *c_start, *c, *kept, *dy, *dh_last, *dc_last;
+  const int32_t* lengths;
+  T *da, *dh, *dc;
+
+  int64_t packed() const { return (H + W<T> - 1) / W<T> * 4 * H * W<T>; }
+
+  // U' [4H, H] in panels of up to 4 vectors of columns.
+  void pack(T* p) const {
+    for (int64_t u = 0; u < H; u += 4 * W<T>) {
+      int64_t n = std::min<int64_t>(4 * W<T>, H - u), wide = (n + W<T> - 1) / W<T> * W<T>;
+      for (int64_t k = 0; k < 4 * H; k++)
+        for (int64_t j = 0; j < wide; j++) *p++ = j < n ? recurrent[(u + j) * 4 * H + k] : T(0);
+    }
+  }
+
+  INLINE void gates(int64_t t, int64_t row, int64_t u) const {
+    const int n = (int)std::min<int64_t>(W<T>, H - u);
+    const int64_t at = (t * batch + row) * H + u;
+    const T* k = kept + (t * batch + row) * 4 * H + u;
+    T* d = da + (t * batch + row) * 4 * H + u;
+    const T one = 1, half = 0.5, fourth = 0.25;
+    V<T> ti = load(k, n), tf = load(k + H, n), to = load(k + 2 * H, n), g = load(k + 3 * H, n);
+    V<T> i = ti * half + half, f = tf * half + half, o = to * half + half, q = tanh_of(load(c + at, n));
+    V<T> before = load(t ? c + at - batch * H : c_start + row * H + u, n);
+    V<T> by_h = load(dh + row * H + u, n) + load(dy + at, n);
+    V<T> e = load(dc + row * H + u, n) + by_h * o * (one - q * q), quarter = e * fourth;
+    store(d, quarter * g * (one - ti * ti), n);
+    store(d + H, quarter * before * (one - tf * tf), n);
+    store(d + 2 * H, by_h * fourth * q * (one - to * to), n);
+    store(d + 3 * H, e * i * (one - g * g), n);
+    store(dc + row * H + u, e * f, n);
+  }
+
+  // dh = da U': M rows, N vectors of units from u on.
+  template <int M, int N>
+  INLINE void tile(int64_t t, int64_t row, int64_t u, const T* p) const {
+    V<T> sum[M][N];
+    for (int m = 0; m < M; m++)
+      for (int j = 0; j < N; j++) sum[m][j] = V<T>{};
+    const T* left = da + (t * batch + row) * 4 * H;
+    for (int64_t k = 0; k < 4 * H; k++, p += N * W<T>)
+      for (int m = 0; m < M; m++) {
+        V<T> s = V<T>{} + left[m * 4 * H + k];
+        for (int j = 0; j < N; j++) sum[m][j] += s * *(const V<T>*)(p + j * W<T>);
+      }
+    for (int m = 0; m < M; m++, row++)
+      if (t < lengths[row])
+        for (int j = 0; j < N; j++)
+          store(dh + row * H + u + j * W<T>, sum[m][j], (int)std::min<int64_t>(W<T>, H - u - j * W<T>));
+  }
+
+  template <int N>
+  void panel(int64_t t, int64_t row, int64_t end, int64_t u, const T* p) const {
+    constexpr int M = N <= 2 ? 2 * ROWS : ROWS;
+    for (; row + M <= end; row += M) tile<M, N>(t, row, u, p);
+    for (; row < end; row++) tile<1, N>(t, row, u, p);
+  }
+
+  void run(int64_t first, int64_t end, const T* p) const {
+    std::copy(dh_last + first * H, dh_last + end * H, dh + first * H);
+    std::copy(dc_last + first * H, dc_last + end * H, dc + first * H);
+    for (int64_t t = time - 1; t >= 0; t--) {
+      bool some = false, cut = truncation && t && t % truncation == 0;
+      for (int64_t row = first; row < end; row++) {
+        if (t >= lengths[row]) {
+          std::fill_n(da + (t * batch + row) * 4 * H, 4 * H, T(0));
+          continue;
+        }
+        some = true;
+        for (int64_t u = 0; u < H; u += W<T>) gates(t, row, u);
+        if (cut) std::fill_n(dh + row * H, H, T(0)), std::fill_n(dc + row * H, H, T(0));
+      }
+      if (!some || cut) continue;
+      const T* at = p;
+      for (int64_t u = 0; u < H; u += 4 * W<T>, at += 4 * H * 4 * W<T>) switch ((H - u + W<T> - 1) / W<T>) {
+          case 1: panel<1>(t, first, end, u, at); break;
+          case 2: panel<2>(t, first, end, u, at); break;
+          case 3: panel<3>(t, first, end, u, at); break;
+          default: panel<4>(t, first, end, u, at);
+        }
+    }
+  }
+};
+
+using Dimensions = ffi::Span<const int64_t>;
+
+// The members are those of the array `all`, whose own axes are the last three.
+int64_t members_of(Dimensions all) {
+  int64_t count = 1;
+  for (size_t i = 0; i + 3 < all.size(); i++) count *= all[i];
+  return count;
+}
+
+// Member m's part of an array with `own` axes of its own.
+template <class B>
+auto part(B& array, size_t own, Dimensions all, int64_t m) {
+  Dimensions d = array.dimensions();
+  int64_t each = 1, at = 0;
+  for (size_t i = d.size() - own; i < d.size(); i++) each *= d[i];
+  for (size_t i = d.size() - own; i-- > 0; m /= all[i]) at += m % all[i] % d[i] * each, each *= d[i];
+  return array.typed_data() + at;
+}
+
+// Runs all members; every thread does its share of the rows, or, where rows are few, of the members.
+template <class T, class Job>
+ffi::Error run(int64_t members, int64_t batch, double work, int32_t threads, Job job) try {
+  if (!members || !batch) return ffi::Error::Success();
+  bool by_row = members < threads || batch >= 4 * ROWS * threads;
+  int64_t most = by_row ? (batch + ROWS - 1) / ROWS : members;
+  constexpr double WORTH = 2e6;  // multiplications that take longer than to start a thread
+  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, most, (int64_t)(work / WORTH)}));
+  int64_t size = job(0).packed();
+  std::unique_ptr<T[]> packs(new T[parts * size]);
+  auto share = [&](int64_t k) {
+    auto edge = [&](int64_t k) { return by_row ? std::min(batch, k * most / parts * ROWS) : k * most / parts; };
+    T* pack = packs.get() + k * size;
+    for (int64_t m = by_row ? 0 : edge(k); m < (by_row ? members : edge(k + 1)); m++) {
+      auto one = job(m);
+      one.pack(pack);
+      one.run(by_row ? edge(k) : 0, by_row ? edge(k + 1) : batch, pack);
+    }
+  };
+  std::vector<std::thread> others;
+  others.reserve(parts);
+  int64_t next = 1;
+  try {
+    for (; next < parts; next++) others.emplace_back(share, next);
+  } catch (const std::system_error&) {  // no thread to be had: the caller does that share
+  }
+  share(0);
+  for (; next < parts; next++) share(next);
+  for (auto& other : others) other.join();
+  return ffi::Error::Success();
+} catch (const std::bad_alloc&) {
+  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "no memory for the packed weights of an LSTM");
+}
+
+template <ffi::DataType D>
+using In = ffi::Buffer<D>;
+template <ffi::DataType D>
+using Out = ffi::Result<ffi::Buffer<D>>;
+using Lengths = ffi::Buffer<ffi::S32>;
+
+template <ffi::DataType D>
+ffi::Error forward(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+                   Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, In<D>* c, In<D>* kept) {
+  typedef ffi::NativeType<D> T;
+  Dimensions all = h->dimensions(), d = x.dimensions();
+  int64_t n = all.size(), time = all[n - 3], batch = all[n - 2], H = all[n - 1], features = d[d.size() - 1];
+  auto job = [&](int64_t m) {
+    return Forward<T>{time, batch, features, H, part(x, 3, all, m), part(input, 2, all, m), part(recurrent, 2, all, m),
+                      part(bias, 1, all, m), part(h_start, 2, all, m), part(c_start, 2, all, m),
+                      part(lengths, 1, all, m), part(*h, 3, all, m), part(*h_last, 2, all, m), part(*c_last, 2, all, m),
+                      c ? part(*c, 3, all, m) : nullptr, kept ? part(*kept, 3, all, m) : nullptr};
+  };
+  int64_t members = members_of(all);
+  return run<T>(members, batch, double(members) * time * batch * (features + H) * 4 * H, threads, job);
+}
+
+template <ffi::DataType D>
+ffi::Error values(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+                  Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last) {
+  return forward<D>(threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, nullptr, nullptr);
+}
+
+template <ffi::DataType D>
+ffi::Error keeping(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+                   Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, Out<D> c, Out<D> kept) {
+  return forward<D>(threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, &*c, &*kept);
+}
+
+template <ffi::DataType D>
+ffi::Error backward(int32_t threads, int32_t truncation, In<D> recurrent, In<D> c_start, In<D> c, In<D> kept, In<D> dy,
+                    In<D> dh_last, In<D> dc_last, Lengths lengths, Out<D> da, Out<D> dh, Out<D> dc) {
+  typedef ffi::NativeType<D> T;
+  Dimensions all = da->dimensions();
+  int64_t n = all.size(), time = all[n - 3], batch = all[n - 2], H = all[n - 1] / 4;
+  auto job = [&](int64_t m) {
+    return Backward<T>{time, batch, H, truncation, part(recurrent, 2, all, m), part(c_start, 2, all, m),
+                       part(c, 3, all, m), part(kept, 3, all, m), part(dy, 3, all, m), part(dh_last, 2, all, m),
+                       part(dc_last, 2, all, m), part(lengths, 1, all, m), part(*da, 3, all, m), part(*dh, 2, all, m),
+                       part(*dc, 2, all, m)};
+  };
+  int64_t members = members_of(all);
+  return run<T>(members, batch, double(members) * time * batch * H * 4 * H, threads, job);
+}
+
+template <ffi::DataType D>
+auto inputs() {
+  return ffi::Ffi::Bind().Attr<int32_t>("threads").template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
+      .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<Lengths>()
+      .template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
+}
+template <ffi::DataType D>
+auto gradients() {
+  return ffi::Ffi::Bind().Attr<int32_t>("threads").Attr<int32_t>("truncation").template Arg<In<D>>()
+      .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
+      .template Arg<In<D>>().template Arg<Lengths>().template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
+}
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values_float32, values<ffi::F32>, inputs<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values_float64, values<ffi::F64>, inputs<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping_float32, keeping<ffi::F32>, inputs<ffi::F32>().Ret<In<ffi::F32>>().Ret<In<ffi::F32>>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping_float64, keeping<ffi::F64>, inputs<ffi::F64>().Ret<In<ffi::F64>>().Ret<In<ffi::F64>>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward_float32, backward<ffi::F32>, gradients<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward_float64, backward<ffi::F64>, gradients<ffi::F64>());

@@ -1,0 +1,98 @@
+"""Where the kernels come from, and what happens where they cannot be had."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+COMPILER = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
+
+# Prints the status, whether the program calls a kernel, and its result.
+RUN = """
+import perceptory
+from perceptory import kernels
+before = kernels.status()
+perceptory.backend.prepare()
+import jax, jax.numpy as jnp
+from perceptory.networks.recurrent import LSTM
+net = LSTM((3,)).build((4, 2), (1,), key=jax.random.key(0))
+program = jax.jit(lambda x: net(x))
+x = jnp.ones((2, 4, 2))
+print(before, kernels.status() if program.lower(x) is None else "", sep="|", end="")
+print(kernels.status(), "perceptory_lstm" in program.lower(x).as_text(), float(program(x)[0, 0]), sep="|")
+"""
+
+
+def start(**environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process):
+    """(status, whether a kernel is called, output)"""
+    out, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert not errors
+    before, _, status, called, value = out.rstrip().split("|")
+    assert before == "not used"
+    return status, called == "True", float(value)
+
+
+def compiler(folder, text):
+    """An executable named c++ that does what `text` says."""
+    path = folder / "c++"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def without():
+    """The output by XLA."""
+    status, called, value = result(start(PERCEPTORY_KERNELS="off"))
+    assert (status, called) == ("off: PERCEPTORY_KERNELS=off", False)
+    return value
+
+
+def test_no_compiler(without, tmp_path):
+    status, called, value = result(start(PATH=str(tmp_path), CXX=""))
+    assert (status, called, value) == ("off: no C++ compiler", False, without)
+
+
+def test_failed_compilation(without, tmp_path):
+    broken = compiler(
+        tmp_path, '[ "$1" = --version ] && exec echo "broken 1.0"\necho "x.cc:1: error: no luck" >&2; exit 1'
+    )
+    status, called, value = result(start(CXX=broken))
+    assert status == f"off: {broken} failed: x.cc:1: error: no luck"
+    assert (called, value) == (False, without)
+
+
+@needs_compiler
+def test_processes_that_compile_at_once_share_the_outcome(without, tmp_path):
+    """Two at once, then one that finds the library, then one that finds it damaged."""
+    log = tmp_path / "log"
+    counting = compiler(tmp_path, f'[ "$1" = --version ] || echo run >> {log}\nexec {shutil.which(COMPILER)} "$@"')
+    environment = {"PERCEPTORY_CACHE": str(tmp_path / "cache"), "CXX": counting}
+    together = [start(**environment) for _ in range(2)]
+    for status, called, value in map(result, together):
+        assert status.startswith("compiled by ")
+        assert called
+        assert value == pytest.approx(without, rel=1e-5)
+    runs = log.read_text().count("run")
+    assert runs in (1, 2)
+    (library,) = (tmp_path / "cache").glob("kernels-*")  # nothing temporary is left
+    assert result(start(**environment))[1]
+    assert log.read_text().count("run") == runs
+    library.write_bytes(b"damaged")
+    assert result(start(**environment))[1]
+    assert log.read_text().count("run") == runs + 1
