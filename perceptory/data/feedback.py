@@ -1,4 +1,4 @@
-"""Measured outputs of a dynamic system as inputs of its network: the start of a simulation, or all that was measured."""
+"""Measured outputs of a dynamic system as inputs of its network: where a simulation starts, or all of them."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def read_series(
     predict: what a network makes of an example; there are three uses.
 
     - "every step": a dynamic system, inputs u(t) -> outputs y(t) at the same step; targets [n, window, out]. The
-      network sees of the outputs' past only what is `known`. Without a window each series is one example. The first `washout` steps,
-      when the network does not know the system's state yet, have weight 0.
+      network sees of the outputs' past only what is `known`. Without a window each series is one example. The first
+      `washout` steps, when the network does not know the system's state yet, have weight 0.
     - "ahead": a forecast from the past `window` rows of the inputs and of the target itself; targets [n, out]. The
       target stands `horizon` rows after the last row of the window; several horizons, such as range(1, 13), are
       several outputs.
@@ -70,8 +70,8 @@ def read_series(
     "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
     forecasts end with its last one; rows that fill no window are left out, with a note.
     known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
-    beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for networks
-    that feed outputs back (`NARX`).
+    beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for
+    networks that feed outputs back (`NARX`).
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series; together=False parts them, and puts the
     examples in the order of time over all series.

@@ -25,7 +25,7 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, where it is known."""
+    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, if known."""
 
     predict: str
     window: int | None = None

@@ -16,6 +16,7 @@ from perceptory.data import ArrayDataset, Dataset, seal
 from perceptory.errors import InputError
 from perceptory.objectives.costs import DEFAULT_COST, check_task
 from perceptory.results.model import Model
+from perceptory.results.report_examples import examples_shown
 from perceptory.results.result import CandidateResult, MemberResult, Predictions, Result
 from perceptory.results.store import RunFolder
 from perceptory.selection.metrics import evaluate, score_for
@@ -93,7 +94,7 @@ def run(
     store = None if folder is None else RunFolder(folder)
     if store:
         store.prepare(resume=resume, overwrite=overwrite)
-    known, sealed = _seal(study, data, test)
+    known, sealed, left_out = _seal(study, data, test)
     _check_target(known)
     encoder = encoder_of(known)
     table = tabulate(known, encoder)
@@ -144,7 +145,8 @@ def run(
             "study_rows": known.rows,
             "test_rows": 0 if sealed is None else sealed.rows,
             "columns": encoder.describe(),
-            "notes": list(known.notes),
+            "notes": [*known.notes, *left_out],
+            **examples_shown(known),
         },
         environment=backend.environment(),
         seconds=time.perf_counter() - started,
@@ -161,10 +163,11 @@ def run(
     return result
 
 
-def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any]:
+def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
+    """Study data, sealed data or None, and notes."""
     if test is not None:
         if not isinstance(test, type(data)) or test.task != data.task or test.target_names != data.target_names:
-            raise InputError("the test data need the same target and task as the study's. Read both by read_table.")
+            raise InputError("the test data need the same target and task as the study's. Read both alike.")
         if data.classes is not None and test.classes != data.classes:
             known = {str(c): i for i, c in enumerate(data.classes)}
             new = [str(c) for c in test.classes or () if str(c) not in known]
@@ -174,14 +177,18 @@ def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any]:
             test = dataclasses.replace(
                 test, targets=codes[test.targets], classes=data.classes, class_values=data.class_values
             )
-        return data, test
+        return data, test, []
     # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
     spans = getattr(data, "spans", None)
     by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
     kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
-    if spans is not None:  # windows that share steps with a sealed one are left out
-        kept = kept[~overlaps(spans[kept], spans[cut])]
-    return (data.take(kept), data.take(cut)) if len(cut) else (data, None)
+    notes = []
+    if spans is not None and len(cut):
+        shares = overlaps(spans[kept], spans[cut])
+        kept = kept[~shares]
+        if shares.any():
+            notes = [f"{shares.sum()} examples that share steps with sealed ones are left out of the study."]
+    return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
 
 
 def _check_feedback(candidate: Candidate, known: Any) -> None:

@@ -288,7 +288,8 @@ def test_chunks_do_not_look_at_the_machine(monkeypatch):
     for name in ("local_devices", "devices", "device_count", "local_device_count"):
         monkeypatch.setattr(jax, name, no)
     monkeypatch.setattr(plans, "chunk_devices", no)
-    assert chunking(64, sizes(MLP((4,)), (3,), (1,), 8, 30), 2**31) == chunking(64, sizes(MLP((4,)), (3,), (1,), 8, 30), 2**31)
+    bytes_each = sizes(MLP((4,)), (3,), (1,), 8, 30)
+    assert chunking(64, bytes_each, 2**31) == chunking(64, bytes_each, 2**31)
 
 
 SCRIPT = """
