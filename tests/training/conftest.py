@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from perceptory import backend
-from perceptory.data import Encoder, read_table
+from perceptory.data import read_table
 from perceptory.networks.base import unpack
 from perceptory.objectives.costs import DEFAULT_COST, mean_cost
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
-from perceptory.studies.tabulate import tabulate
+from perceptory.studies.tabulate import encoder_of, tabulate
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
 from perceptory.training.rows import prepare
@@ -75,7 +75,7 @@ class Taken:
 
 def take_apart(study, dataset, on_all_rows=False) -> Taken:
     """on_all_rows: one fold without validation rows, as for a refit; the weights are then those of the last epoch."""
-    table = tabulate(dataset, Encoder.fit(dataset))
+    table = tabulate(dataset, encoder_of(dataset))
     rows = np.arange(dataset.rows)
     folds = [(rows, rows[:0])] if on_all_rows else folds_of(study, dataset)[1]
     epochs = study.epochs if on_all_rows else None

@@ -1,0 +1,132 @@
+"""Examples of any shape in the program: gathered, scaled and weighted as rows of a table are."""
+
+import numpy as np
+import pytest
+
+from perceptory import MLP, SGD, Adam, Folds, Study, WeightPenalty
+from perceptory.data import read_arrays, read_series, read_table
+from perceptory.networks.base import Network
+from perceptory.networks.rbf import RBFNetwork
+from perceptory.networks.recurrent import RNN
+
+TINY = 1e-30  # a learning rate that leaves the weights as they are
+FOLDS = Folds(((tuple(range(20)), tuple(range(20, 27))), (tuple(range(7, 27)), tuple(range(7)))))
+
+
+@pytest.fixture(scope="module")
+def alike():
+    """Two columns that are permutations of one another on both folds' training rows, so that their scaling is one."""
+    random = np.random.default_rng(0)
+    first = random.normal(size=27) * 3 + 7
+    second = first.copy()
+    for part in (slice(0, 7), slice(7, 20), slice(20, 27)):
+        second[part] = random.permutation(first[part])
+    x = np.stack([first, second], axis=1)
+    return x, np.sin(first) + second, np.linspace(0.2, 2, 27)
+
+
+@pytest.mark.parametrize("network", [MLP((4,)), RBFNetwork(5, train="all")], ids=["mlp", "rbf"])
+def test_examples_train_as_the_same_rows_of_a_table(apart, alike, network):
+    x, y, w = alike
+    study = Study(network, optimizer=Adam(0.02), penalty=WeightPenalty(1e-3), epochs=5, patience=0, batch_size=6,
+                  validation=FOLDS, precision="double", test=0)  # fmt: skip
+    table = {"a": x[:, 0], "b": x[:, 1], "y": y, "w": w}
+    rows = apart(study, read_table(table, "y", weights="w")).train()
+    examples = apart(study, read_arrays(x[:, :, None], y, weights=w, task="regression")).train()
+    assert rows.keys() == examples.keys() == {0, 1}
+    for k, one in rows.items():
+        for name in ("train_cost", "validation_cost", "weights", "train_output", "validation_output"):
+            np.testing.assert_allclose(getattr(examples[k], name), getattr(one, name), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("batch", [5, 20])
+def test_every_step_that_counts_counts_once(apart, batch):
+    """The recorded costs are means over the steps of weight above 0, whatever the batches."""
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(2, 27, 6, 1))
+    lengths = random.integers(2, 7, 27)
+    weights = random.uniform(0.5, 2, (27, 6)) * (np.arange(6) >= 1)
+    data = read_arrays(x, y, lengths=lengths, weights=weights, kind="series", task="regression")
+    study = Study(RNN((2,)), optimizer=SGD(TINY), epochs=1, patience=0, batch_size=batch, validation=FOLDS,
+                  precision="double", test=0)  # fmt: skip
+    taken = apart(study, data)
+    outcomes = taken.train()
+    for k, (train, validation) in enumerate(taken.folds):
+        center, scale = taken.groups[0].members.center[k].sum(axis=0)[1], 1 / taken.groups[0].members.factor[k][1]
+        for rows, output, cost in (
+            (train, outcomes[k].train_output, outcomes[k].train_cost[0]),
+            (validation, outcomes[k].validation_output, outcomes[k].validation_cost[0]),
+        ):
+            w = weights[rows] * (np.arange(6) < lengths[rows, None])
+            error = (output[..., 0] - (taken.table.targets[rows][..., 0] - center) / scale) ** 2
+            assert cost == pytest.approx(0.5 * np.sum(w * error) / np.sum(w), rel=1e-9)
+
+
+def test_padding_is_no_data_for_the_scaling(apart):
+    random = np.random.default_rng(2)
+    x, y = random.normal(size=(2, 27, 5, 1)) + 3
+    lengths = np.full(27, 3)
+    study = Study(RNN((2,)), epochs=1, validation=FOLDS, precision="double", test=0)
+    members = apart(study, read_arrays(x, y, lengths=lengths, kind="series", task="regression")).groups[0].members
+    for k, (train, _) in enumerate(FOLDS.folds):
+        for column, data in ((0, x), (1, y)):
+            real = data[list(train), :3]
+            assert members.center[k].sum(axis=0)[column] == pytest.approx(real.mean(), rel=1e-12)
+            assert 1 / members.factor[k][column] == pytest.approx(real.std(), rel=1e-12)
+
+
+def test_single_precision_keeps_small_changes_on_a_large_offset(apart):
+    """A pressure of 1e6 that moves by 0.01: rounded to float32 it would stand still."""
+    random = np.random.default_rng(3)
+    small = random.normal(size=(27, 4, 1))
+    y = np.cumsum(small, axis=1)
+    study = Study(RNN((3,)), optimizer=Adam(0.03), epochs=3, patience=0, validation=FOLDS, test=0, batch_size=10)
+    there = apart(study, read_arrays(1e6 + 0.01 * small, y, kind="series", task="regression")).train()
+    here = apart(study, read_arrays(small, y, kind="series", task="regression")).train()
+    np.testing.assert_allclose(there[0].validation_cost, here[0].validation_cost, rtol=2e-4)
+
+
+def test_long_lists_are_predicted_in_pieces(apart, monkeypatch):
+    """What a forward pass holds is bounded; the predictions are the same."""
+    from perceptory.training import plan
+
+    def cut(first, last):
+        return Folds(((tuple(range(first)), tuple(range(first, last))),))
+
+    table = {"x": np.linspace(0, 1, 90), "y": np.linspace(0, 1, 90) ** 2}
+    series = {"u": np.sin(np.arange(180.0)), "y": np.cos(np.arange(180.0))}
+    studies = [
+        (read_table(table, "y"), Study(MLP((3,)), epochs=2, test=0, validation=cut(40, 90))),
+        (
+            read_series(series, "y", predict="every step", window=4),
+            Study(RNN((3,)), epochs=2, test=0, validation=cut(40, 45)),
+        ),
+    ]  # fmt: skip
+    for data, study in studies:
+        whole = apart(study, data).train()[0]
+        monkeypatch.setattr(plan, "PIECE_VALUES", 1)  # the least: 32 at a time
+        pieces = apart(study, data).train()[0]
+        monkeypatch.undo()
+        for name in ("train_output", "validation_output", "validation_cost"):
+            np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5, atol=1e-6)
+
+
+def test_large_networks_keep_their_arrays_apart_and_train_alike(apart, sums, monkeypatch):
+    from perceptory.training import plan
+
+    study = Study(MLP((5, 4)), penalty=WeightPenalty(1e-3, p=1), epochs=4, patience=0, validation=FOLDS,
+                  precision="double", test=0, batch_size=6)  # fmt: skip
+    flat = apart(study, sums(27)).train()
+    monkeypatch.setattr(plan, "FLAT_WEIGHTS", 0)
+    taken = apart(study, sums(27))
+    taken.groups[0].plan = taken.groups[0].plan.__class__(**vars(taken.groups[0].plan) | {"segment": 1})
+    assert not taken.groups[0].plan.flat
+    np.testing.assert_allclose(taken.train()[0].weights, flat[0].weights, rtol=1e-9, atol=1e-12)
+
+
+def test_hooks_of_a_plain_network_do_nothing():
+    network = Network()
+    assert not any([network.primed, network.solved, network.calibrated, network.feedback, network.stochastic])
+    assert network.trains("layers.0.weight")
+    assert network.prime("module", None, None, None, key=None) == "module"
+    assert network.calibrate("module", None, None) == "module"
