@@ -36,6 +36,7 @@ _PLACES = {
         "NormLayer",
         "Residual",
     ),
+    "perceptory.networks.chain_layers": ("ConvolutionLayer", "GlobalPool", "GRULayer", "LSTMLayer", "RNNLayer"),
     "perceptory.networks.convolutional": ("CNN",),
     "perceptory.networks.custom": ("Custom",),
     "perceptory.networks.mlp": ("MLP",),

@@ -15,7 +15,7 @@ import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
-from perceptory.networks import chain, convolutional, mlp, narx, rbf, recurrent  # noqa: F401  (their specs enter the table)
+from perceptory.networks import chain_layers, convolutional, mlp, narx, rbf, recurrent  # noqa: F401  (their specs enter the table)
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
 from perceptory.objectives.costs import Cost

@@ -1,0 +1,150 @@
+"""Layers of a `Chain` that convolve, pool and recur, made of the parts of `CNN`, `RNN`, `GRU` and `LSTM`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.errors import InputError
+from perceptory.networks.base import Shape
+from perceptory.networks.chain import LayerSpec
+from perceptory.networks.convolution import POOLINGS, global_pool
+from perceptory.networks.convolutional import CNN
+from perceptory.networks.recurrence import active_steps, recur
+from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.networks.sequences import RecurrentLayer
+from perceptory.specs import checked, count, register
+
+
+@register
+@dataclass(frozen=True)
+class ConvolutionLayer(LayerSpec):
+    """A convolution, its detector and pooling, as one stage of `CNN`: of images (height, width, channels) or series
+    (time, features). The fields are those of `CNN`, for one stage; pool=1 is none."""
+
+    channels: int = checked(check=count)
+    kernel: int | tuple = 3
+    stride: int | tuple = 1
+    padding: str | int | tuple = "same"
+    dilation: int | tuple = 1
+    pool: int | tuple = 1
+    pooling: str = "max"
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._stage()  # its checks
+
+    def _stage(self) -> CNN:
+        def one(value: Any) -> Any:
+            return (value,) if isinstance(value, tuple) else value
+
+        return CNN(
+            (self.channels,), one(self.kernel), one(self.stride), one(self.padding), one(self.dilation),
+            one(self.pool), self.pooling, (), "flatten", self.activation,
+        )  # fmt: skip
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        stage = self._stage()
+        _, places = stage._plan(inputs, (1,))
+        return stage.build(inputs, (1,), key=key).stages[0], (*places, self.channels)
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self._stage().hidden_units(inputs, (1,))
+
+    @property
+    def label(self) -> str:
+        return f"convolution {self.channels}"
+
+
+class Pooled(eqx.Module):
+    """Each channel's mean or maximum over all places, of series over their real steps."""
+
+    pooling: str = eqx.field(static=True)
+    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: jax.Array | None = None) -> jax.Array:
+        return global_pool(x, kind=self.pooling, lengths=lengths)
+
+
+@register
+@dataclass(frozen=True)
+class GlobalPool(LayerSpec):
+    """One value a channel: its average or maximum over all places."""
+
+    pooling: str = checked("average", check=lambda _, value: POOLINGS[value])
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        if len(inputs) < 2:
+            raise InputError(f"GlobalPool needs places and channels, got {inputs}. Leave it out.")
+        return Pooled(self.pooling), inputs[-1:]
+
+
+class Steps(eqx.Module):
+    """A recurrent layer's state after every step: x [batch, time, in] to [batch, time, width], 0 in the padding."""
+
+    layer: RecurrentLayer
+    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: jax.Array | None = None) -> jax.Array:
+        x = jnp.swapaxes(x, 0, 1)
+        h, _ = self.layer(recur, x, self.layer.start(x.shape[1]), lengths)
+        return jnp.swapaxes(h if lengths is None else jnp.where(active_steps(x, lengths), h, 0), 0, 1)
+
+
+class _Recurrent(LayerSpec):
+    """A recurrent layer of the given width, with its state after every step as output."""
+
+    width: int
+
+    def _network(self) -> Any:
+        raise NotImplementedError
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        module = self._network().build(inputs, (inputs[0], 1), key=key)
+        return Steps(module.layers[0][0]), (inputs[0], self.width)
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self._network().hidden_units(inputs, (inputs[0], 1))
+
+    @property
+    def label(self) -> str:
+        return f"{type(self).__name__.removesuffix('Layer')} {self.width}"
+
+
+@register
+@dataclass(frozen=True)
+class RNNLayer(_Recurrent):
+    """The recurrent layer of `RNN`."""
+
+    width: int = checked(check=count)
+    activation: str = "tanh"
+
+    def _network(self) -> RNN:
+        return RNN((self.width,), activation=self.activation)
+
+
+@register
+@dataclass(frozen=True)
+class GRULayer(_Recurrent):
+    """The recurrent layer of `GRU`."""
+
+    width: int = checked(check=count)
+
+    def _network(self) -> GRU:
+        return GRU((self.width,))
+
+
+@register
+@dataclass(frozen=True)
+class LSTMLayer(_Recurrent):
+    """The recurrent layer of `LSTM`."""
+
+    width: int = checked(check=count)
+
+    def _network(self) -> LSTM:
+        return LSTM((self.width,))
