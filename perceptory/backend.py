@@ -85,10 +85,10 @@ def cache_folder() -> Path:
     if chosen and chosen not in ("on", "off"):
         return Path(chosen)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "perceptory" / f"{version('jaxlib')}-{_processor()}"
+    return base / "perceptory" / f"{version('jaxlib')}-{processor()}"
 
 
-def _processor() -> str:
+def processor() -> str:
     """A short digest of the processor's features: machine code compiled for one must not run on another."""
     import hashlib
     import platform

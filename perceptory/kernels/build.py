@@ -21,7 +21,8 @@ from threading import Lock
 
 from perceptory import backend
 
-SOURCE = Path(__file__).with_name("lstm.cc")
+HERE = Path(__file__).parent
+SOURCE = HERE / "lstm.cc"
 HANDLERS = tuple(
     f"lstm_{what}_{dtype}" for what in ("values", "keeping", "backward") for dtype in ("float32", "float64")
 )
@@ -65,11 +66,11 @@ def _load() -> str:
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
     flags = ["-O3", native, "-std=c++17", "-shared", "-fPIC", "-w"]
     parts = (
-        SOURCE.read_bytes(),
+        [path.read_bytes() for path in (SOURCE, *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),
         maker,
         backend.version("jaxlib"),
-        backend._processor(),
+        backend.processor(),
     )
     name = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
     path = _folder() / f"kernels-{name}.so"

@@ -13,102 +13,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <memory>
-#include <new>
-#include <system_error>
-#include <thread>
-#include <vector>
 
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
-
-#define INLINE inline __attribute__((always_inline))
-
-// BYTES: width of a vector; ROWS: rows of a tile, so that ROWS x 4 sums and what they need fit into the registers.
-#if defined(__AVX512F__)
-constexpr int BYTES = 64, ROWS = 4;
-#elif defined(__AVX__)
-constexpr int BYTES = 32, ROWS = 2;
-#elif defined(__aarch64__)
-constexpr int BYTES = 16, ROWS = 4;
-#else
-constexpr int BYTES = 16, ROWS = 2;
-#endif
-
-template <class T>
-struct Vector;
-template <>
-struct Vector<float> {
-  typedef float type __attribute__((vector_size(BYTES), aligned(4), may_alias));
-};
-template <>
-struct Vector<double> {
-  typedef double type __attribute__((vector_size(BYTES), aligned(8), may_alias));
-};
-template <class T>
-using V = typename Vector<T>::type;
-template <class T>
-constexpr int W = BYTES / sizeof(T);
-
-// The first n of a vector's numbers; the others are 0.
-template <class T>
-INLINE V<T> load(const T* p, int n) {
-  if (n >= W<T>) return *(const V<T>*)p;
-  V<T> v{};
-  memcpy(&v, p, n * sizeof(T));
-  return v;
-}
-template <class T>
-INLINE void store(T* p, V<T> v, int n) {
-  if (n >= W<T>)
-    *(V<T>*)p = v;
-  else
-    memcpy(p, &v, n * sizeof(T));
-}
-
-// A comparison with nan is false: nan stays nan in both functions.
-INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error of a few units in the last place
-  const V<float> most = V<float>{} + 7.90531110763549805f;
-  x = x > most ? most : x;
-  x = x < -most ? -most : x;
-  V<float> u = x * x, p = u * -2.76076847742355e-16f + 2.00018790482477e-13f;
-  p = u * p + -8.60467152213735e-11f;
-  p = u * p + 5.12229709037114e-08f;
-  p = u * p + 1.48572235717979e-05f;
-  p = u * p + 6.37261928875436e-04f;
-  p = u * p + 4.89352455891786e-03f;
-  V<float> q = u * 1.19825839466702e-06f + 1.18534705686654e-04f;
-  q = u * q + 2.26843463243900e-03f;
-  q = u * q + 4.89352518554385e-03f;
-  return x * p / q;
-}
-
-INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1 = 2^n (exp(r) - 1) + 2^n - 1
-  typedef uint64_t I __attribute__((vector_size(BYTES), may_alias));
-  const V<double> most = V<double>{} + 40, magic = V<double>{} + 0x1.8p52;  // adding it rounds to a whole number
-  V<double> y = (x < 0 ? -x : x) * 2;
-  y = y > most ? most : y;
-  V<double> k = y * 1.4426950408889634 + magic, n = k - magic;
-  V<double> r = y - n * 0.693147180369123816490;
-  r = r - n * 1.90821492927058770002e-10;
-  V<double> p = r * (1 / 6227020800.0) + 1 / 479001600.0;
-  p = p * r + 1 / 39916800.0;
-  p = p * r + 1 / 3628800.0;
-  p = p * r + 1 / 362880.0;
-  p = p * r + 1 / 40320.0;
-  p = p * r + 1 / 5040.0;
-  p = p * r + 1 / 720.0;
-  p = p * r + 1 / 120.0;
-  p = p * r + 1 / 24.0;
-  p = p * r + 1 / 6.0;
-  p = p * r + 0.5;
-  p = p * r * r + r;
-  I bits = ((I)k << 52) + ((I{} + 1023) << 52);
-  V<double> power = (V<double>)bits, E = p * power + (power - 1), t = E / (E + 2);
-  return x < 0 ? -t : t;
-}
+#include "calls.h"
+#include "vectors.h"
 
 // One member's arrays. Without c and kept (null) the memory cells go on in c_last.
 template <class T>
@@ -140,18 +47,28 @@ struct Forward {
     for (int gate = 0; gate < 4; gate++, p += W<T>)
       for (int m = 0; m < M; m++) a[m][gate] = *(const V<T>*)p;
     auto add = [&](const T* left, int64_t count) {
-      for (int64_t k = 0; k < count; k++, p += 4 * W<T>)
+      for (int64_t k = 0; k < count; k++, p += 4 * W<T>) {
+        V<T> w[4];
+        for (int gate = 0; gate < 4; gate++) w[gate] = *(const V<T>*)(p + gate * W<T>), hold(w[gate]);
         for (int m = 0; m < M; m++) {
-          V<T> s = V<T>{} + left[m * count + k];
-          for (int gate = 0; gate < 4; gate++) a[m][gate] += s * *(const V<T>*)(p + gate * W<T>);
+          V<T> s = left[m * count + k] - V<T>{};
+          for (int gate = 0; gate < 4; gate++) a[m][gate] += s * w[gate];
         }
+      }
     };
     add(x + (t * batch + row) * features, features);
     add(before + row * H, H);
-    const int n = (int)std::min<int64_t>(W<T>, H - u);
+    if (H - u >= W<T>)
+      finish<M>(t, row, u, W<T>, a, c_before, c_now);
+    else
+      finish<M>(t, row, u, H - u, a, c_before, c_now);
+  }
+
+  template <int M>
+  INLINE void finish(int64_t t, int64_t row, int64_t u, int n, V<T> (&a)[M][4], const T* c_before, T* c_now) const {
+    const T half = 0.5;
     for (int m = 0; m < M; m++, row++) {
       if (t >= lengths[row]) continue;
-      const T half = 0.5;
       V<T> ti = tanh_of(a[m][0] * half), tf = tanh_of(a[m][1] * half), to = tanh_of(a[m][2] * half);
       V<T> g = tanh_of(a[m][3]), i = ti * half + half, f = tf * half + half, o = to * half + half;
       V<T> c = f * load(c_before + row * H + u, n) + i * g;
@@ -216,8 +133,7 @@ struct Backward {
     }
   }
 
-  INLINE void gates(int64_t t, int64_t row, int64_t u) const {
-    const int n = (int)std::min<int64_t>(W<T>, H - u);
+  INLINE void gates(int64_t t, int64_t row, int64_t u, int n) const {
     const int64_t at = (t * batch + row) * H + u;
     const T* k = kept + (t * batch + row) * 4 * H + u;
     T* d = da + (t * batch + row) * 4 * H + u;
@@ -270,7 +186,9 @@ struct Backward {
           continue;
         }
         some = true;
-        for (int64_t u = 0; u < H; u += W<T>) gates(t, row, u);
+        int64_t u = 0;
+        for (; u + W<T> <= H; u += W<T>) gates(t, row, u, W<T>);
+        if (u < H) gates(t, row, u, H - u);
         if (cut) std::fill_n(dh + row * H, H, T(0)), std::fill_n(dc + row * H, H, T(0));
       }
       if (!some || cut) continue;
@@ -285,59 +203,6 @@ struct Backward {
   }
 };
 
-using Dimensions = ffi::Span<const int64_t>;
-
-// The members are those of the array `all`, whose own axes are the last three.
-int64_t members_of(Dimensions all) {
-  int64_t count = 1;
-  for (size_t i = 0; i + 3 < all.size(); i++) count *= all[i];
-  return count;
-}
-
-// Member m's part of an array with `own` axes of its own.
-template <class B>
-auto part(B& array, size_t own, Dimensions all, int64_t m) {
-  Dimensions d = array.dimensions();
-  int64_t each = 1, at = 0;
-  for (size_t i = d.size() - own; i < d.size(); i++) each *= d[i];
-  for (size_t i = d.size() - own; i-- > 0; m /= all[i]) at += m % all[i] % d[i] * each, each *= d[i];
-  return array.typed_data() + at;
-}
-
-// Runs all members; every thread does its share of the rows, or, where rows are few, of the members.
-template <class T, class Job>
-ffi::Error run(int64_t members, int64_t batch, double work, int32_t threads, Job job) try {
-  if (!members || !batch) return ffi::Error::Success();
-  bool by_row = members < threads || batch >= 4 * ROWS * threads;
-  int64_t most = by_row ? (batch + ROWS - 1) / ROWS : members;
-  constexpr double WORTH = 2e6;  // multiplications that take longer than to start a thread
-  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, most, (int64_t)(work / WORTH)}));
-  int64_t size = job(0).packed();
-  std::unique_ptr<T[]> packs(new T[parts * size]);
-  auto share = [&](int64_t k) {
-    auto edge = [&](int64_t k) { return by_row ? std::min(batch, k * most / parts * ROWS) : k * most / parts; };
-    T* pack = packs.get() + k * size;
-    for (int64_t m = by_row ? 0 : edge(k); m < (by_row ? members : edge(k + 1)); m++) {
-      auto one = job(m);
-      one.pack(pack);
-      one.run(by_row ? edge(k) : 0, by_row ? edge(k + 1) : batch, pack);
-    }
-  };
-  std::vector<std::thread> others;
-  others.reserve(parts);
-  int64_t next = 1;
-  try {
-    for (; next < parts; next++) others.emplace_back(share, next);
-  } catch (const std::system_error&) {  // no thread to be had: the caller does that share
-  }
-  share(0);
-  for (; next < parts; next++) share(next);
-  for (auto& other : others) other.join();
-  return ffi::Error::Success();
-} catch (const std::bad_alloc&) {
-  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "no memory for the packed weights of an LSTM");
-}
-
 template <ffi::DataType D>
 using In = ffi::Buffer<D>;
 template <ffi::DataType D>
@@ -345,7 +210,7 @@ using Out = ffi::Result<ffi::Buffer<D>>;
 using Lengths = ffi::Buffer<ffi::S32>;
 
 template <ffi::DataType D>
-ffi::Error forward(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+ffi::Error forward(ffi::ThreadPool& pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
                    Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, In<D>* c, In<D>* kept) {
   typedef ffi::NativeType<D> T;
   Dimensions all = h->dimensions(), d = x.dimensions();
@@ -357,23 +222,23 @@ ffi::Error forward(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D>
                       c ? part(*c, 3, all, m) : nullptr, kept ? part(*kept, 3, all, m) : nullptr};
   };
   int64_t members = members_of(all);
-  return run<T>(members, batch, double(members) * time * batch * (features + H) * 4 * H, threads, job);
+  return run<T>(pool, members, batch, double(members) * time * batch * (features + H) * 4 * H, threads, job);
 }
 
 template <ffi::DataType D>
-ffi::Error values(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+ffi::Error values(ffi::ThreadPool pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
                   Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last) {
-  return forward<D>(threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, nullptr, nullptr);
+  return forward<D>(pool, threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, nullptr, nullptr);
 }
 
 template <ffi::DataType D>
-ffi::Error keeping(int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
+ffi::Error keeping(ffi::ThreadPool pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
                    Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, Out<D> c, Out<D> kept) {
-  return forward<D>(threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, &*c, &*kept);
+  return forward<D>(pool, threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, &*c, &*kept);
 }
 
 template <ffi::DataType D>
-ffi::Error backward(int32_t threads, int32_t truncation, In<D> recurrent, In<D> c_start, In<D> c, In<D> kept, In<D> dy,
+ffi::Error backward(ffi::ThreadPool pool, int32_t threads, int32_t truncation, In<D> recurrent, In<D> c_start, In<D> c, In<D> kept, In<D> dy,
                     In<D> dh_last, In<D> dc_last, Lengths lengths, Out<D> da, Out<D> dh, Out<D> dc) {
   typedef ffi::NativeType<D> T;
   Dimensions all = da->dimensions();
@@ -385,18 +250,18 @@ ffi::Error backward(int32_t threads, int32_t truncation, In<D> recurrent, In<D> 
                        part(*dc, 2, all, m)};
   };
   int64_t members = members_of(all);
-  return run<T>(members, batch, double(members) * time * batch * H * 4 * H, threads, job);
+  return run<T>(pool, members, batch, double(members) * time * batch * H * 4 * H, threads, job);
 }
 
 template <ffi::DataType D>
 auto inputs() {
-  return ffi::Ffi::Bind().Attr<int32_t>("threads").template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
+  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads").template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
       .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<Lengths>()
       .template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
 }
 template <ffi::DataType D>
 auto gradients() {
-  return ffi::Ffi::Bind().Attr<int32_t>("threads").Attr<int32_t>("truncation").template Arg<In<D>>()
+  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads").Attr<int32_t>("truncation").template Arg<In<D>>()
       .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
       .template Arg<In<D>>().template Arg<Lengths>().template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory import backend
+from perceptory import backend, kernels
 from perceptory.data import ArrayDataset, Dataset, seal
 from perceptory.errors import InputError
 from perceptory.objectives.costs import DEFAULT_COST, check_task
@@ -148,7 +148,7 @@ def run(
             "notes": [*known.notes, *left_out],
             **examples_shown(known),
         },
-        environment=backend.environment(),
+        environment=backend.environment() | {"kernels": kernels.status()},
         seconds=time.perf_counter() - started,
         model=model,
         fingerprint=mark,

@@ -114,7 +114,7 @@ def test_padding_may_hold_anything():
 
 @pytest.mark.parametrize("lengths", [None, (2, 6, 0, 3, 5)])
 def test_members_equal_themselves_alone(lengths):
-    """Bit for bit, under jit, mapped over weights and data, over weights alone, and over two axes."""
+    """Under jit, mapped over weights and data, over weights alone, and over two axes; the values bit for bit."""
     lengths = None if lengths is None else jnp.array(lengths)
     many = [example(5, seed=seed) for seed in range(4)]
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *many)
