@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from perceptory.networks.factors import orthonormal
 from perceptory.registry import Table
 
 
@@ -22,7 +23,8 @@ def _uniform(limit: Callable[[int, int], float]) -> Callable:
 
 def orthogonal(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
     """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014)."""
-    return jax.nn.initializers.orthogonal()(key, (fan_in, fan_out), uniform.dtype)
+    q = orthonormal(jax.random.normal(key, (max(fan_in, fan_out), min(fan_in, fan_out)), uniform.dtype))
+    return q if fan_in >= fan_out else q.T
 
 
 INITIALIZERS: Table[Callable] = Table(

@@ -116,5 +116,3 @@ class Skip(eqx.Module):
 
     def calibrate(self, x: jax.Array, w: jax.Array) -> Skip:
         return Skip(self.inner.calibrate(x, w))
-
-

@@ -40,8 +40,8 @@ class NARXNetwork(eqx.Module):
 
     @property
     def start(self) -> int:
-        """Steps from the beginning whose measured outputs are used in any case."""
-        return max(self.input_lags - 1, self.output_lags)
+        """Steps from the beginning whose measured outputs are used in any case; inputs before it stand still."""
+        return self.output_lags
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None) -> jax.Array:
         out = self.layers[-1].weight.shape[1]
@@ -88,7 +88,7 @@ class NARX(Network):
 
     hidden, activation: of f. input_lags: n, u(t) counted. output_lags: m.
     loop: in use, "closed" feeds the network's own outputs back (a simulation; measured are only the first outputs, as
-        many as there are lags), "open" the measured ones (one step ahead).
+        many as there are output lags), "open" the measured ones (one step ahead).
     forcing: of a closed loop, the share of training examples whose measured outputs are fed back instead: 1 trains in
         open loop and judges in closed loop, 0 trains in closed loop by back-propagation through time.
     increment: f gives the change y(t) - y(t - 1).
@@ -131,7 +131,8 @@ class NARX(Network):
     def label(self) -> str:
         widths = "-".join(map(str, self.hidden)) or "linear"
         forced = f" forcing {self.forcing:.3g}" if self.stochastic else ""
-        return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{forced}"
+        change = " increment" if self.increment else ""
+        return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{change}{forced}"
 
     @property
     def feedback(self) -> bool:

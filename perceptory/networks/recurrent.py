@@ -12,6 +12,7 @@ from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.base import Network, Shape
 from perceptory.networks.cells import Cell, GatedCell, MemoryCell, SimpleCell
+from perceptory.networks.factors import orthonormal
 from perceptory.networks.layers import Dense, Dropout
 from perceptory.networks.recurrence import How
 from perceptory.networks.sequences import RecurrentLayer, RecurrentNetwork
@@ -85,8 +86,7 @@ class Recurrent(Network):
         first = gates * fan_in * width
         limit = (6 / fan_in if self._start == "he" else 6 / (fan_in + width)) ** 0.5
         normal = jax.scipy.special.erfinv(jnp.clip(uniform[first:], -0.999999, 0.999999))
-        q, r = jnp.linalg.qr(normal.reshape(gates, width, width))
-        q = q * jnp.where(jnp.diagonal(r, axis1=-2, axis2=-1) < 0, -1, 1)[:, None]
+        q = jax.vmap(orthonormal)(normal.reshape(gates, width, width))
         bias = jnp.zeros((gates, width), dtype)
         return RecurrentLayer(
             uniform[:first].reshape(fan_in, gates * width) * limit,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.networks.centers import over_rows
+from perceptory.networks.factors import cholesky, cholesky_solve
 
 ROUNDS = 4  # the first solves, each further one takes most of the error that rounding in the normal equations has left
 
@@ -44,7 +45,7 @@ def least_squares(
 
         (gradient,) = over_rows(slope, x, t, share)
         right = scale[:, None] * (gradient - 2 * ridge * weight)
-        return weight + scale[:, None] * jax.scipy.linalg.cho_solve((factor, True), right)
+        return weight + scale[:, None] * cholesky_solve(factor, right)
 
     weight = jax.lax.fori_loop(0, ROUNDS, closer, jnp.zeros((gram.shape[0], t.shape[1]), gram.dtype))
     return weight, target_mean - basis_mean @ weight
@@ -61,7 +62,7 @@ def _cholesky(unit: jax.Array) -> jax.Array:
 
     def attempt(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         added = 10 * state[1]
-        return jnp.linalg.cholesky(unit + added * jnp.eye(size, dtype=unit.dtype)), added
+        return cholesky(unit + added * jnp.eye(size, dtype=unit.dtype)), added
 
     def failed(state: tuple[jax.Array, jax.Array]) -> jax.Array:
         return ~jnp.all(jnp.isfinite(state[0])) & (state[1] < 1)
