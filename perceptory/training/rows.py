@@ -16,6 +16,8 @@ import numpy as np
 from perceptory.networks.layers import call
 from perceptory.training.plan import Member, Plan
 
+WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
+
 
 class Shared(NamedTuple):
     """A study's examples of any shape, on the device once for all members.
@@ -100,11 +102,25 @@ def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) ->
 
 def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: Plan) -> Batch:
     """The training examples at `places` [batch] of an epoch's order."""
+    if not isinstance(data, Shared) and plan.inputs[-1] >= WIDE:
+        inputs, width = plan.inputs[-1], prepared.table.shape[1]
+        x = _columns(prepared.table, places, 0, inputs)
+        rest = _columns(prepared.table, places, inputs, width - inputs)
+        return Batch(x, rest[:, :-1], rest[:, -1], None)
     rows = prepared.table.at[places].get(mode="promise_in_bounds")
     if not isinstance(data, Shared):
         return _of_table(rows, plan)
     batch = _of_examples(member, data, rows, plan)
     return batch._replace(w=_column(places < member.count, batch.w) * batch.w)
+
+
+def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax.Array:
+    """[place, count] of the table's rows, from column `first` on, gathered without the others."""
+
+    def row(place: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(table, (place, jnp.zeros_like(place) + first), (1, count))[0]
+
+    return jax.vmap(row)(places)
 
 
 def _column(mask: jax.Array, like: jax.Array) -> jax.Array:

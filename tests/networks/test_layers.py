@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.layers import Activate, Dense, Dropout, Reshape, Sequential, Skip
+from perceptory.networks.layers import Activate, Dense, Dropout, Reshape, Sequential, Skip, product
 
 KEY = jax.random.key(0)
 
@@ -63,3 +63,26 @@ def test_what_a_layer_takes_reaches_it_however_deep():
 def test_skip_adds_its_input():
     double = Dense(2 * jnp.eye(2), jnp.zeros(2), ACTIVATIONS["linear"].function)
     np.testing.assert_allclose(Skip(Sequential((double,)))(jnp.array([[1.0, -2.0]])), [[3, -6]])
+
+
+def test_a_wide_product_has_the_gradient_of_a_product():
+    """Alone, mapped over weights and rows, and mapped over weights alone."""
+    random = np.random.default_rng(0)
+    x, w = jnp.asarray(random.normal(size=(3, 7, 5))), jnp.asarray(random.normal(size=(3, 5, 4)))
+
+    def cost(multiply):
+        return lambda x, w: jnp.sum(jnp.sin(multiply(x, w)))
+
+    for axes in ((0, 0), (None, 0)):
+        at = (x if axes[0] == 0 else x[0], w)
+        ours, plain = (jax.vmap(jax.grad(cost(f), (0, 1)), axes)(*at) for f in (product, jnp.matmul))
+        for a, b in zip(ours, plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_wide_layers_take_it():
+    net = Dense(jnp.zeros((512, 64)), jnp.zeros(64), jnp.tanh)
+    assert "custom_vjp" in str(jax.make_jaxpr(net)(jnp.zeros((2, 512))))
+    assert "custom_vjp" not in str(
+        jax.make_jaxpr(Dense(jnp.zeros((8, 64)), jnp.zeros(64), jnp.tanh))(jnp.zeros((2, 8)))
+    )

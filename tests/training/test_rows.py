@@ -130,3 +130,16 @@ def test_hooks_of_a_plain_network_do_nothing():
     assert network.trains("layers.0.weight")
     assert network.prime("module", None, None, None, key=None) == "module"
     assert network.calibrate("module", None, None) == "module"
+
+
+def test_rows_of_many_inputs_are_gathered_apart_and_train_alike(apart, monkeypatch):
+    from perceptory.training import rows
+
+    random = np.random.default_rng(5)
+    data = read_table(random.normal(size=(27, 70)), random.normal(size=27))
+    study = Study(MLP((3,)), epochs=3, patience=0, batch_size=6, validation=FOLDS, precision="double", test=0)
+    wide = apart(study, data).train()[0]
+    monkeypatch.setattr(rows, "WIDE", 1000)
+    taken = apart(study.replace(epochs=4), data)  # another program
+    narrow = taken.train(members=taken.groups[0].members._replace(epochs=np.full(2, 3, np.int32)))[0]
+    np.testing.assert_allclose(wide.train_cost, narrow.train_cost[:3], rtol=1e-9)
