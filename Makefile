@@ -26,6 +26,7 @@ lint: $(VENV)/.installed
 benchmarks: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'torch>=2.8'
 	$(BIN)/python -m benchmarks.population
+	$(BIN)/python -m benchmarks.networks
 
 # Renew constraints.txt from what is installed now, after a deliberate update.
 pins: $(VENV)/.installed
