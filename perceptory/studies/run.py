@@ -187,7 +187,8 @@ def _seal(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
         shares = overlaps(spans[kept], spans[cut])
         kept = kept[~shares]
         if shares.any():
-            notes = [f"{shares.sum()} examples that share steps with sealed ones are left out of the study."]
+            many = "examples that share" if shares.sum() > 1 else "example that shares"
+            notes = [f"{shares.sum()} {many} steps with sealed ones left out of the study."]
     return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
 
 
