@@ -18,6 +18,9 @@ def did_you_mean(name: object, known: object) -> str:
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
+SHOWN = 20  # names that a message lists
+
+
 class Table(Mapping[str, T]):
     """A table of named things of one kind, such as the activations.
 
@@ -38,8 +41,10 @@ class Table(Mapping[str, T]):
         try:
             return self._entries[name]
         except (KeyError, TypeError):
+            names, more = list(self._entries)[:SHOWN], len(self._entries) - SHOWN
+            known = ", ".join(names) + (f" and {more} more" if more > 0 else "")
             raise InputError(
-                f"unknown {self.kind} {name!r}.{did_you_mean(name, self._entries)} Known: {', '.join(self._entries)}."
+                f"unknown {self.kind} {name!r}.{did_you_mean(name, self._entries)} Known: {known}."
             ) from None
 
     def __contains__(self, name: object) -> bool:
