@@ -15,7 +15,6 @@ import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
-from perceptory.networks import chain_layers, convolutional, mlp, narx, rbf, recurrent  # noqa: F401  (their specs enter the table)
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
 from perceptory.objectives.costs import Cost
@@ -91,6 +90,7 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
+    _enter_specs()
     try:
         description, tensors = _parse(content)
         return _model(description, tensors, network)
@@ -98,6 +98,11 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
         raise InputError(f"{path} is not a sound model file: its description is damaged. Take another copy.") from None
+
+
+def _enter_specs() -> None:
+    """Enter every network's spec into the table that files are read by; only reading needs them all."""
+    from perceptory.networks import chain_layers, convolutional, mlp, narx, rbf, recurrent  # noqa: F401
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
