@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -71,14 +72,7 @@ def population(
     inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members: int, rows: int, epochs: int
 ) -> Step:
     """A study's training with everything on: early stopping, validation each epoch, fold scaling, history."""
-    from perceptory.data import Encoder
-
     pt.backend.prepare()
-    from perceptory.objectives.costs import SquaredError
-    from perceptory.studies.prepare import groups_of
-    from perceptory.studies.tabulate import tabulate
-    from perceptory.training.driver import train_group
-
     random = np.random.default_rng(0)
     validation = max(8, rows // 9)
     x, t = random.normal(size=(rows + validation, inputs)), random.normal(size=(rows + validation, outputs))
@@ -93,11 +87,21 @@ def population(
         test=0.0,
         validation=pt.Folds(((tuple(range(rows)), tuple(range(rows, rows + validation))),)),
     )
-    table = tabulate(data, Encoder.fit(data))
+    return in_study(study, data)
+
+
+def in_study(study: pt.Study, data: Any) -> Step:
+    """Seconds a network and step of the training of a study of one group and one fold."""
+    from perceptory.objectives.costs import SquaredError
+    from perceptory.studies.prepare import groups_of, scalings_of
+    from perceptory.studies.tabulate import encoder_of, tabulate
+    from perceptory.training.driver import train_group
+
+    table = tabulate(data, encoder_of(data))
     folds = study.validation.split(data.rows, seed=0)
     raw = table.raw(np.float32)
-    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds)
-    steps = epochs * -(-rows // batch) * members
+    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds, scalings_of(table, folds))
+    steps = study.epochs * group.plan.batches * len(group.who)
 
     def run() -> float:
         start = time.perf_counter()

@@ -8,7 +8,6 @@ float32, both cores; contenders take turns in one run, medians. Run it on a quie
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 import perceptory as pt
 from benchmarks import convolutional, rbf, recurrent
-from benchmarks.contenders import Step
+from benchmarks.contenders import Step, in_study
 from benchmarks.population import header, interleaved, row
 
 MEMBERS = 8
@@ -83,14 +82,10 @@ CASES: dict[str, Case] = {
 }
 
 
-def in_study(case: Case, members: int) -> Step:
+def case_in_study(case: Case, members: int) -> Step:
     """Seconds a network and step of a study's training, everything on."""
     pt.backend.prepare()
     from perceptory.data import read_arrays
-    from perceptory.objectives.costs import SquaredError
-    from perceptory.studies.prepare import groups_of
-    from perceptory.studies.tabulate import encoder_of, tabulate
-    from perceptory.training.driver import train_group
 
     random = np.random.default_rng(0)
     rows = case.batch * case.batches
@@ -106,24 +101,12 @@ def in_study(case: Case, members: int) -> Step:
         case.network(), optimizer=pt.Adam(), seeds=members, epochs=case.epochs, patience=case.epochs,
         batch_size=case.batch, test=0.0, validation=folds,
     )  # fmt: skip
-    table = tabulate(data, encoder_of(data))
-    pairs = study.validation.split(data.rows, seed=0)
-    raw = table.raw(np.float32)
-    (group,) = groups_of(study, study.candidates(SquaredError()), table, pairs)
-    steps = case.epochs * case.batches * members
-
-    def run() -> float:
-        start = time.perf_counter()
-        train_group(group.plan, group.members, raw, finished=lambda outcomes: None)
-        return (time.perf_counter() - start) / steps
-
-    run()  # compiles
-    return run
+    return in_study(study, data)
 
 
 def measure(name: str, case: Case) -> None:
     runs = {f"torch {i}": run for i, run in enumerate(case.torch())}
-    runs |= {"one": in_study(case, 1), "population": in_study(case, MEMBERS)}
+    runs |= {"one": case_in_study(case, 1), "population": case_in_study(case, MEMBERS)}
     taken = interleaved(runs)
     torch = min(seconds for who, seconds in taken.items() if who.startswith("torch"))
     for who, words, target in (("one", "one network", case.single), ("population", "8 networks", case.population)):

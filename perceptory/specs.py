@@ -65,6 +65,11 @@ def is_plain(value: Any) -> bool:
     return not isinstance(value, (Search, Traced)) and not type(value).__module__.startswith("jax")
 
 
+def is_on(value: Any) -> bool:
+    """Whether a traced number is in the program: it is not the plain 0 that switches it off."""
+    return not (isinstance(value, float | int) and value == 0)
+
+
 # --- checks, used as traced(..., check=positive) -----------------------------------------------------------------
 
 

@@ -15,15 +15,12 @@ import jax.numpy as jnp
 
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import Network
+from perceptory.networks.base import Network, Shape
 from perceptory.networks.initializers import INITIALIZERS, initial_weights
 from perceptory.networks.layers import Dense, Dropout, Reshape, Sequential, Skip
-from perceptory.networks.mlp import is_on
 from perceptory.networks.noise import Noise, WeightNoise
 from perceptory.networks.norm import NORMS, calibrate, is_stored
-from perceptory.specs import Spec, below_one, checked, count, is_plain, not_negative, register, traced
-
-Shape = tuple[int, ...]
+from perceptory.specs import Spec, below_one, checked, count, is_on, is_plain, not_negative, register, traced
 
 
 class LayerSpec(Spec):

@@ -19,7 +19,7 @@ from perceptory.networks.layers import Dense, Dropout, Sequential
 from perceptory.networks.patches import Window, Windows
 from perceptory.networks.stages import Convolution, ConvolutionalNetwork
 from perceptory.registry import Table
-from perceptory.specs import below_one, checked, count, is_plain, register, traced
+from perceptory.specs import below_one, checked, count, is_on, is_plain, register, traced
 
 HEADS: Table[str] = Table("head", {"flatten": "all places and channels", "global": "each channel over all places"})
 
@@ -174,7 +174,7 @@ class CNN(Network):
 
     @property
     def stochastic(self) -> bool:
-        return not (isinstance(self.dropout, float | int) and self.dropout == 0)
+        return is_on(self.dropout)
 
     @property
     def label(self) -> str:

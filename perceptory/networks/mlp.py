@@ -16,7 +16,7 @@ from perceptory.networks.initializers import INITIALIZERS, initial_weights
 from perceptory.networks.layers import Activate, Dense, Dropout, Reshape, Sequential, Skip
 from perceptory.networks.noise import Noise, WeightNoise
 from perceptory.networks.norm import NORMS, calibrate, is_stored
-from perceptory.specs import below_one, checked, count, flag, is_plain, not_negative, register, traced
+from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, register, traced
 
 
 def _widths(name: str, value: Any) -> None:
@@ -34,11 +34,6 @@ def _activations(name: str, value: Any) -> None:
     for activation in value if isinstance(value, tuple) else (value,):
         if is_plain(activation):
             ACTIVATIONS[activation]
-
-
-def is_on(value: Any) -> bool:
-    """Whether a traced number is in the program: it is not the plain 0 that switches it off."""
-    return not (isinstance(value, float | int) and value == 0)
 
 
 @register

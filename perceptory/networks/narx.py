@@ -17,7 +17,7 @@ from perceptory.networks.initializers import initial_weights
 from perceptory.networks.layers import Dense, Fixed
 from perceptory.networks.mlp import _widths
 from perceptory.registry import Table
-from perceptory.specs import checked, count, flag, is_plain, register, traced
+from perceptory.specs import checked, count, flag, is_on, is_plain, register, traced
 
 LOOPS: Table[str] = Table("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
 
@@ -125,7 +125,7 @@ class NARX(Network):
 
     @property
     def stochastic(self) -> bool:
-        return self.loop == "closed" and not (isinstance(self.forcing, float | int) and self.forcing == 0)
+        return self.loop == "closed" and is_on(self.forcing)
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ from perceptory.networks.layers import Dense, Dropout
 from perceptory.networks.recurrence import How
 from perceptory.networks.sequences import RecurrentLayer, RecurrentNetwork
 from perceptory.registry import Table
-from perceptory.specs import below_one, checked, count, flag, is_plain, register, traced
+from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, register, traced
 
 SHARED_GRADIENTS: Table[bool] = Table("gradient of shared weights", {"sum": False, "average": True})
 
@@ -102,7 +102,7 @@ class Recurrent(Network):
 
     @property
     def stochastic(self) -> bool:
-        return not (isinstance(self.dropout, float | int) and self.dropout == 0)
+        return is_on(self.dropout)
 
     @property
     def label(self) -> str:

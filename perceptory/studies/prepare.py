@@ -92,13 +92,16 @@ def groups_of(
     candidates: list[Candidate],
     table: Table,
     folds: list[tuple[np.ndarray, np.ndarray]],
+    scalings: list[Scaling],
     epochs: int | None = None,
 ) -> list[Group]:
-    """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping."""
+    """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping.
+
+    scalings: each fold's, of `scalings_of`.
+    """
     inputs, outputs = table.shape, table.target_shape
     most = max(len(a) for a, _ in folds)
     most_validation = max(len(b) for _, b in folds)
-    scalings = scalings_of(table, folds)
     sorted_out: dict[Any, list[int]] = {}
     split = [partition(c) for c in candidates]
     for i, (static, _) in enumerate(split):

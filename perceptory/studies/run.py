@@ -111,7 +111,7 @@ def run(
         store.begin(asked, mark, resume=resume, overwrite=overwrite)
     with backend.precision(study.precision) as dtype:
         raw = table.raw(dtype)
-        groups = groups_of(study, candidates, table, folds)
+        groups = groups_of(study, candidates, table, folds, work.scalings)
         if store and resume:
             _recall(work, store)
         _train(work, groups, raw, store, progress)
@@ -348,14 +348,15 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model
         rows = np.arange(len(work.table.inputs))
         fold: list[Fold] = [(rows, rows[:0])]
         best = np.mean([r.best_epoch for r in _of(work, chosen)])
-        (group,) = groups_of(study, [candidate], work.table, fold, epochs=max(1, round(float(best))))
+        scalings = scalings_of(work.table, fold)
+        (group,) = groups_of(study, [candidate], work.table, fold, scalings, epochs=max(1, round(float(best))))
         outcomes: dict[int, Outcome] = {}
         train_group(group.plan, group.members, raw, finished=outcomes.update)
         good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
         if not good:
             raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
         weights = np.stack([o.weights for o in good])
-        picked = scalings_of(work.table, fold) * len(good)
+        picked = scalings * len(good)
     return Model(
         task=known.task,
         targets=tuple(known.target_names),

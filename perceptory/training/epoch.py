@@ -88,11 +88,8 @@ def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record."""
     cost = combine(plan.cost, member.numbers)
     if plan.network.solved:
-        weights, optimizer, train_cost = (
-            state.weights,
-            state.optimizer,
-            _training_cost(member, prepared, state, data, plan),
-        )
+        weights, optimizer = state.weights, state.optimizer
+        train_cost = _training_cost(member, prepared, state, data, plan)
     else:
         weights, optimizer, train_cost = steps(member, prepared, state, data, plan)
     if plan.network.calibrated:

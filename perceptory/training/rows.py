@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from perceptory.networks.layers import call
 from perceptory.training.plan import Member, Plan
@@ -110,8 +109,7 @@ def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, p
     rows = prepared.table.at[places].get(mode="promise_in_bounds")
     if not isinstance(data, Shared):
         return _of_table(rows, plan)
-    batch = _of_examples(member, data, rows, plan)
-    return batch._replace(w=_column(places < member.count, batch.w) * batch.w)
+    return _real(_of_examples(member, data, rows, plan), places < member.count)
 
 
 def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax.Array:
@@ -123,8 +121,9 @@ def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax
     return jax.vmap(row)(places)
 
 
-def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
-    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+def _real(batch: Batch, mask: jax.Array) -> Batch:
+    """The batch with weight 0 where the mask [batch] is False: padding."""
+    return batch._replace(w=mask.reshape(mask.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
 
 
 def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, most: int | None = None) -> Batch:
@@ -132,8 +131,7 @@ def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, mos
     table = prepared.table[: plan.rows][:most]
     if not isinstance(data, Shared):
         return _of_table(table, plan)
-    batch = _of_examples(member, data, table, plan)
-    return batch._replace(w=_column(jnp.arange(len(table)) < member.count, batch.w) * batch.w)
+    return _real(_of_examples(member, data, table, plan), jnp.arange(len(table)) < member.count)
 
 
 def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan) -> jax.Array:
@@ -157,19 +155,12 @@ def validation_truth(member: Member, prepared: Prepared, data: Any, plan: Plan) 
     """(targets, weights) of the validation examples."""
     if not isinstance(data, Shared):
         batch = _of_table(prepared.validation, plan)
-        return batch.t, batch.w
-    places, inputs = prepared.validation, plan.inputs[-1]
-    rest = None if data.t_rest is None else data.t_rest[places]
-    t = _scaled(data.t[places], rest, member.center[:, inputs:], member.factor[inputs:])
-    w = data.w[places]
-    return t, _column(jnp.arange(plan.validation_rows) < member.validation_count, w) * w
+    else:
+        real = jnp.arange(plan.validation_rows) < member.validation_count
+        batch = _real(_of_examples(member, data, prepared.validation, plan), real)
+    return batch.t, batch.w
 
 
 def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None) -> jax.Array:
     """The network's output for a batch; share [batch] of each example in the cost."""
     return call(network, batch.x, key, weights=share, lengths=batch.lengths)
-
-
-def bytes_of(data: Any) -> int:
-    """Bytes that the data take on each device."""
-    return sum(np.asarray(a).nbytes for a in jax.tree.leaves(data))

@@ -82,7 +82,7 @@ def take_apart(study, dataset, on_all_rows=False) -> Taken:
     candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[dataset.task])]
     with backend.precision(study.precision) as dtype:
         raw = table.raw(dtype)
-        groups = groups_of(study, candidates, table, folds, epochs)
+        groups = groups_of(study, candidates, table, folds, scalings_of(table, folds), epochs)
     return Taken(study, table, folds, candidates, raw, groups)
 
 
