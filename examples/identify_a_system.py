@@ -22,13 +22,13 @@ def tanks(steps: int, seed: int) -> dict[str, np.ndarray]:
     return {"u": u, "y": y + random.normal(0, 0.01, steps)}
 
 
-record, later = tanks(1200, seed=0), tanks(600, seed=1)
+record, later = tanks(900, seed=0), tanks(600, seed=1)
 cut = {"predict": "every step", "window": 100, "stride": 20, "washout": 5}
-common = {"optimizer": pt.Adam(pt.Cosine(1e-2)), "epochs": 60, "patience": 0, "batch_size": 8, "test": 0}
+common = {"optimizer": pt.Adam(pt.Cosine(1e-2)), "epochs": 120, "patience": 0, "batch_size": 8, "test": 0}
 
 # A state network learns what to keep of the past; a NARX feeds its own outputs back.
 studies = {
-    "state": (pt.Study([pt.GRU((12,)), pt.LSTM((12,))], **common), pt.read_series(record, "y", known=5, **cut)),
+    "state": (pt.Study(pt.GRU((12,)), **common), pt.read_series(record, "y", known=5, **cut)),
     "feedback": (
         pt.Study(pt.NARX((8,), input_lags=3, output_lags=pt.choice(2, 4)), **common),
         pt.read_series(record, "y", known="all", **cut),

@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from perceptory.training.epoch import FINISHED, RUNNING, STATUS
+from perceptory.training.kept import ready
 from perceptory.training.plan import Member, Plan, chunk_devices
-from perceptory.training.population import empty_state, program
+from perceptory.training.population import placements
 
 EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
 
@@ -48,10 +49,11 @@ def train_group(
     waiting: places of the members to train, all by default. finished(outcomes by place) is called after each segment
     in which members ended; progress(epochs trained by all members together) after every segment.
     """
-    run, spread, whole = program(plan)
+    spread, whole = placements(plan)
     data = jax.device_put(data, whole)
     queue = list(range(len(members.count)) if waiting is None else waiting)[::-1]
     slots = np.full(plan.chunk, EMPTY)
+    run: Any = None
     state: Any = None
     host: Any = None
     costs: dict[int, list[np.ndarray]] = {}
@@ -72,7 +74,8 @@ def train_group(
             fresh[places[len(alive) :]] = True
             batch = jax.tree.map(lambda a, s=slots: a[np.maximum(s, 0)], members)
             if state is None:
-                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), empty_state(plan, batch, data))
+                run = ready(plan, batch, data)
+                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
                 moved = host
             else:
                 host = jax.tree.map(np.asarray, state)

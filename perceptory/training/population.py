@@ -77,12 +77,17 @@ def _column(mask: Any, like: Any) -> Any:
     return mask.reshape(mask.shape + (1,) * (like.ndim - 1))
 
 
-@lru_cache(maxsize=64)
+def placements(plan: Plan) -> tuple[NamedSharding, NamedSharding]:
+    """Where a chunk's arrays lie: spread over its devices, or whole on each of them."""
+    mesh = Mesh(chunk_devices(plan.blocks), ("member",))
+    return NamedSharding(mesh, PartitionSpec("member")), NamedSharding(mesh, PartitionSpec())
+
+
+@lru_cache(maxsize=256)
 def program(plan: Plan) -> Any:
-    """The compiled program of a group: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
+    """The program of a group, jitted: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
+    spread, whole = (placement.spec for placement in placements(plan))
     devices = chunk_devices(plan.blocks)
-    mesh = Mesh(devices, ("member",))
-    spread, whole = PartitionSpec("member"), PartitionSpec()
 
     def chunk(members: Member, state: State, fresh: Any, data: Any) -> tuple[State, Segment]:
         here = plan.blocks // len(devices)
@@ -98,9 +103,13 @@ def program(plan: Plan) -> Any:
         return merge(jax.lax.map(one, blocks))
 
     mapped = jax.shard_map(
-        chunk, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=(spread, spread), check_vma=False
+        chunk,
+        mesh=placements(plan)[0].mesh,
+        in_specs=(spread, spread, spread, whole),
+        out_specs=(spread, spread),
+        check_vma=False,
     )
-    return jax.jit(mapped), NamedSharding(mesh, spread), NamedSharding(mesh, whole)
+    return jax.jit(mapped)
 
 
 def _reshape(lead: tuple[int, ...], drop: int) -> Any:
@@ -114,7 +123,7 @@ def empty_state(plan: Plan, members: Member, data: Any) -> Any:
     return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _empty_state(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Any:
     members, data = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
 

@@ -18,7 +18,7 @@ from perceptory.training import driver
 from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
-from perceptory.training.population import program
+from perceptory.training.population import placements, program
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(
@@ -125,7 +125,7 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
     seen = []
 
     def spied(plan):
-        run, spread, whole = program(plan)
+        run, (spread, whole) = program(plan), placements(plan)
 
         def counted(members, state, fresh, data):
             active = (np.asarray(state.counters)[:, 3] == 0) | np.asarray(fresh)
@@ -244,7 +244,7 @@ def test_numbers_do_not_compile(apart, sums, compilations):
         outcomes = second.train()
     assert counter.count == 0
     assert program.cache_info().misses == before + 1
-    assert program(first.groups[0].plan)[0]._cache_size() == 1
+    assert program(first.groups[0].plan)._cache_size() == 1
     assert len(outcomes) == 16
 
 
