@@ -32,8 +32,8 @@ class StateSpaceNetwork(eqx.Module):
 
     takes: ClassVar[tuple[str, ...]] = ("lengths",)
     encoder: tuple[Dense, ...]
-    drive: Dense  # of u, to the first hidden layer
-    recurrent: jax.Array  # [state, hidden]
+    drive: Dense  # the part of f's first layer that sees u
+    recurrent: jax.Array  # [state, hidden], the part that sees the states
     change: tuple[Dense, ...]  # from the first hidden layer to the states
     leak: jax.Array  # [state], λ = sigmoid(leak)
     readout: tuple[Dense, ...]
@@ -44,7 +44,7 @@ class StateSpaceNetwork(eqx.Module):
         u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
         start = through(self.encoder, x[:, : self.lead].reshape(x.shape[0], -1))
         kept = 1 - jax.nn.sigmoid(self.leak)
-        driven = jnp.swapaxes(self.drive(u[:, self.lead :]), 0, 1)
+        driven = jnp.swapaxes(u[:, self.lead :] @ self.drive.weight + self.drive.bias, 0, 1)
 
         def step(state: jax.Array, driven: jax.Array) -> tuple[jax.Array, jax.Array]:
             v = self.drive.activation(driven + state @ self.recurrent)
