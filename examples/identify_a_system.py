@@ -1,8 +1,16 @@
 """Identify a dynamic system from a record of its input and output, and simulate it on inputs it has not seen.
 
-The system: two tanks, one above the other, a pump fills the upper one; measured is the level of the lower one. All that
-a network is told of the level is its first five values; from there on it runs freely.
+Without arguments the system is made here: two tanks, one above the other, a pump fills the upper one; measured is the
+level of the lower one. With a table of one's own (u drives the system, y answers; rows first:last):
+
+    python examples/identify_a_system.py record.csv --train 0:400 --test 400:500 --known 4
+    python examples/identify_a_system.py tanks.csv --u u_train --y y_train --test-u u_test --test-y y_test --known 5
+
+All that a network is told of y are its first values, as many as --known says; from there on it runs freely. Network
+and training are chosen by validation on blocks of time that share no step with what was trained on.
 """
+
+import argparse
 
 import numpy as np
 
@@ -22,24 +30,46 @@ def tanks(steps: int, seed: int) -> dict[str, np.ndarray]:
     return {"u": u, "y": y + random.normal(0, 0.01, steps)}
 
 
-record, later = tanks(900, seed=0), tanks(600, seed=1)
-cut = {"predict": "every step", "window": 100, "stride": 20, "washout": 5}
-common = {"optimizer": pt.Adam(pt.Cosine(1e-2)), "epochs": 120, "patience": 0, "batch_size": 8, "test": 0}
+def rows(text: str) -> slice:
+    first, _, last = text.partition(":")
+    return slice(int(first or 0), int(last) if last else None)
 
-# A state network learns what to keep of the past; a NARX feeds its own outputs back.
-studies = {
-    "state": (pt.Study(pt.GRU((12,)), **common), pt.read_series(record, "y", known=5, **cut)),
-    "feedback": (
-        pt.Study(pt.NARX((8,), input_lags=3, output_lags=pt.choice(2, 4)), **common),
-        pt.read_series(record, "y", known="all", **cut),
-    ),
-}
-results = {name: study.run(data) for name, (study, data) in studies.items()}
-for result in results.values():
-    print(result.summary())
-best = min(results.values(), key=lambda result: result.validation["rmse"])
-error = (best.model.predict(later)[0] - later["y"])[5:]
-print(f"chosen: {best.model}")
-print(
-    f"free run over {len(error)} steps: RMSE {np.sqrt(np.mean(error**2)):.3f}, level's deviation {later['y'].std():.3f}"
+
+asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+asked.add_argument("record", nargs="?", help="CSV file; left out, the example makes its own record")
+for name, value in (("--u", "u"), ("--y", "y"), ("--test-u", None), ("--test-y", None)):
+    asked.add_argument(name, default=value, help="column")
+asked.add_argument("--train", type=rows, default=rows(":"))
+asked.add_argument("--test", type=rows, default=rows(":"))
+asked.add_argument("--known", type=int, default=5, help="first outputs that are given, and not judged")
+asked.add_argument("--window", type=int, default=100)
+asked.add_argument("--stride", type=int, default=10)
+asked.add_argument("--epochs", type=int, default=60)
+asked.add_argument("--networks", choices=["few", "many"], default="few")
+o = asked.parse_args()
+
+if o.record is None:
+    train, test = tanks(900, seed=0), tanks(600, seed=1)
+else:
+    table = np.genfromtxt(o.record, delimiter=",", names=True)
+    train = {"u": table[o.u][o.train], "y": table[o.y][o.train]}
+    test = {"u": table[o.test_u or o.u][o.test], "y": table[o.test_y or o.y][o.test]}
+
+networks: list = [pt.StateSpace(4, (16,), (8,), lead=o.known)]
+if o.networks == "many":
+    networks += [
+        pt.StateSpace(6, (16, 16), (8,), lead=o.known), pt.StateSpace(8, (32,), (8,), lead=o.known),
+        pt.GRU((16, 16), dropout=0.1),
+    ]  # fmt: skip
+study = pt.Study(
+    networks, optimizer=pt.Adam(pt.Cosine(1e-2)), validation=pt.BlockedKFold(5), epochs=o.epochs, patience=0,
+    batch_size=16, test=0,
+)  # fmt: skip
+data = pt.read_series(
+    train, "y", predict="every step", window=o.window, stride=o.stride, known=o.known, washout=o.known
 )
+result = study.run(data)
+print(result.summary())
+error = (result.model.predict(test)[0] - test["y"])[o.known :]
+print(f"chosen: {result.model}")
+print(f"free run over {len(error)} steps: RMSE {np.sqrt(np.mean(error**2)):.3g}, deviation of y {test['y'].std():.3g}")
