@@ -26,6 +26,11 @@ _PLACES = {
         "read_series",
         "read_table",
     ),
+    "perceptory.augmentation.base": ("Augmentation",),
+    "perceptory.augmentation.images": ("ImageAugmentation",),
+    "perceptory.augmentation.numbers": ("TableAugmentation", "TargetNoise"),
+    "perceptory.augmentation.preview": ("preview",),
+    "perceptory.augmentation.series": ("SeriesAugmentation",),
     "perceptory.networks.base": ("Network",),
     "perceptory.networks.chain": (
         "Chain",
@@ -43,12 +48,20 @@ _PLACES = {
     "perceptory.networks.narx": ("NARX",),
     "perceptory.networks.rbf": ("RBFNetwork",),
     "perceptory.networks.recurrent": ("GRU", "LSTM", "RNN"),
+    "perceptory.networks.state_space": ("StateSpace",),
     "perceptory.objectives.costs": (
         "Cost",
         "SquaredError",
         "AbsoluteError",
+        "Huber",
+        "LabelCrossEntropy",
+        "Quantile",
+        "GaussianLikelihood",
+        "PoissonLikelihood",
         "SigmoidCrossEntropy",
+        "SigmoidSquaredError",
         "SoftmaxCrossEntropy",
+        "CustomCost",
     ),
     "perceptory.objectives.penalties": ("WeightPenalty",),
     "perceptory.optimizers.first_order": (
@@ -60,7 +73,17 @@ _PLACES = {
         "RMSProp",
         "SGD",
     ),
-    "perceptory.optimizers.schedules": ("Cosine", "Exponential", "WarmUp"),
+    "perceptory.optimizers.averaging": ("WeightAverage",),
+    "perceptory.optimizers.clipping": ("ClipByNorm", "ClipByValue"),
+    "perceptory.optimizers.least_squares": ("LeastSquares", "least_squares"),
+    "perceptory.optimizers.second_order": (
+        "BayesianRegularization",
+        "GaussNewton",
+        "LBFGS",
+        "LevenbergMarquardt",
+        "Newton",
+    ),
+    "perceptory.optimizers.schedules": ("Cosine", "Exponential", "StepDecay", "WarmUp"),
     "perceptory.selection.search": ("choice", "integers", "log_uniform", "uniform"),
     "perceptory.selection.validation": (
         "BlockedKFold",
@@ -78,15 +101,27 @@ _PLACES = {
     "perceptory.results.model": ("Model",),
     "perceptory.results.result": ("Result",),
     "perceptory.results.store": ("load_result",),
+    "perceptory.estimators": (
+        "NetworkClassifier",
+        "NetworkClassifierCV",
+        "NetworkRegressor",
+        "NetworkRegressorCV",
+        "SequenceRegressor",
+    ),
+    "perceptory.studies.further": ("Trained", "train_further"),
     "perceptory.studies.study": ("Candidate", "Study"),
     "perceptory.studies.presets": ("default_study",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
-__all__ = ["__version__", "backend", *sorted(_PLACE)]
+_PACKAGES = ("insight",)  # loaded when they are first named, as names are
+
+__all__ = ["__version__", "backend", *_PACKAGES, *sorted(_PLACE)]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"perceptory.{name}")
     if name not in _PLACE:
         raise AttributeError(f"module 'perceptory' has no attribute {name!r}")
     value = getattr(import_module(_PLACE[name]), name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from perceptory.app import grammar
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
+from perceptory.augmentation.every import AUGMENTATIONS
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
@@ -20,9 +21,13 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.objectives.penalties import WeightPenalty
+from perceptory.networks.state_space import StateSpace
+from perceptory.objectives.costs import COSTS, DEFAULT_COST, SoftmaxCrossEntropy
+from perceptory.objectives.penalties import WeightPenalty, share
+from perceptory.optimizers.averaging import WeightAverage, at_most_one
+from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS
-from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, WarmUp
+from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, StepDecay, WarmUp
 from perceptory.registry import Table
 from perceptory.selection.metrics import SCORES, TASKS
 from perceptory.selection.search import Choice, choice
@@ -50,6 +55,7 @@ NETWORKS: Table[Callable[[], Any]] = Table(
         "gru": GRU,
         "lstm": LSTM,
         "narx": NARX,
+        "state_space": StateSpace,
         "cnn": CNN,
         "rbf": RBFNetwork,
     },
@@ -68,7 +74,8 @@ VALIDATIONS: Table[Callable[[], Any]] = Table(
     },
 )
 SCHEDULES: Table[Callable[[], Any]] = Table(
-    "schedule", {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "warmup": WarmUp}
+    "schedule",
+    {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "step": StepDecay, "warmup": WarmUp},
 )
 TASK_NAMES: Table[str] = Table("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
 
@@ -85,9 +92,11 @@ class Asked:
     schedule: Any = None  # what puts a rate into a schedule
     strength: Any = None
     p: float | None = None
+    mix: Any = None
     plan: Any = None
     folds: int | None = None
     repeats: int | None = None
+    class_weight: Any = None
     changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
     test: str | None = None  # a file of test rows
 
@@ -100,8 +109,11 @@ class Asked:
             changes["networks"] = tuple(grammar.over(n, self._layered(said)) for n, said in given)
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
-        if self.strength is not None or self.p is not None:
+        if any(said is not None for said in (self.strength, self.p, self.mix)):
             changes["penalty"] = self._penalty(preset.penalty)
+        if self.class_weight is not None:
+            cost = changes.get("cost", DEFAULT_COST[data.task])
+            changes["cost"] = grammar.over(cost, self._weighed)
         plan = self._validation(data)
         if plan is not None:
             changes["validation"] = plan
@@ -121,6 +133,8 @@ class Asked:
         """
 
         def change(optimizer: Any, said: frozenset[str] = frozenset()) -> Any:
+            if optimizer.second_order:
+                return optimizer
             rate, own = optimizer.learning_rate, _first(preset)
             if self.optimizers and "learning_rate" not in said and type(optimizer) is type(own):
                 rate = own.learning_rate
@@ -134,15 +148,23 @@ class Asked:
 
         if not self.optimizers:
             return grammar.over(preset, change)
+        if (self.rate is not None or self.schedule is not None) and all(o.second_order for o, _ in self.optimizers):
+            option = "--schedule" if self.rate is None else "--learning-rate"
+            raise InputError(f"{option} does not go with {self.optimizers[0][0].label}, which has no learning rate.")
         made = [change(o, said) for o, said in self.optimizers]
         return made[0] if len(made) == 1 else choice(*made)
 
     def _penalty(self, preset: Any) -> Any:
         if self.strength == 0:
             return None
-        changes = {k: v for k, v in (("strength", self.strength), ("p", self.p)) if v is not None}
+        changes = {k: v for k, v in (("strength", self.strength), ("p", self.p), ("mix", self.mix)) if v is not None}
         base = WeightPenalty() if self.strength is not None or preset is None else preset
         return grammar.over(base, lambda penalty: penalty.replace(**changes))
+
+    def _weighed(self, cost: Any) -> Any:
+        if not hasattr(cost, "class_weight"):
+            raise InputError(f"--class-weight goes with the costs sigmoid and softmax, not with {cost.label}.")
+        return cost.replace(class_weight=self.class_weight)
 
     def _validation(self, data: Dataset | ArrayDataset) -> Any:
         plan = self.plan
@@ -199,12 +221,15 @@ def read(o: Mapping[str, Any]) -> Asked:
     for name in WORDS & changes.keys():
         changes[name] = changes[name].replace("-", "_")
     if o["test"] is not None:
-        share = _share(o["test"])
-        changes["test"] = 0.0 if share is None else share
+        sealed = _share(o["test"])
+        changes["test"] = 0.0 if sealed is None else sealed
     if o["batch_size"]:
         for size in o["batch_size"]:
             count("--batch-size", size)
         changes["batch_size"] = o["batch_size"][0] if len(o["batch_size"]) == 1 else choice(*o["batch_size"])
+    changes |= _steps(o)
+    if o["cost"] is not None:
+        changes["cost"] = _named("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
     asked = Asked(
         effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
         networks=tuple(_named("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
@@ -214,9 +239,11 @@ def read(o: Mapping[str, Any]) -> Asked:
         schedule=None if o["schedule"] is None else _named("--schedule", partial(_schedule, o["schedule"])),
         strength=_numbers(o, "penalty", not_negative),
         p=o["penalty_p"],
+        mix=_numbers(o, "penalty_mix", share),
         plan=_plan(o),
         folds=o["folds"],
         repeats=o["repeats"],
+        class_weight=None if o["class_weight"] is None else _class_weight(o["class_weight"]),
         changes=changes,
         test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
     )
@@ -226,7 +253,7 @@ def read(o: Mapping[str, Any]) -> Asked:
     return asked
 
 
-PLAIN = ("cost", "seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory",
+PLAIN = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory",
          "seed")  # fmt: skip
 WORDS = frozenset({"sampling", "rule", "final", "precision"})
 
@@ -251,7 +278,7 @@ def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
 def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None]) -> Any:
     """What a repeatable option of numbers says, or None."""
     option = "--" + name.replace("_", "-")
-    log = check is not below_one
+    log = check in (positive, not_negative)
     return _named(option, partial(grammar.numbers, o[name], option, check, log=log)) if o[name] else None
 
 
@@ -267,11 +294,48 @@ def _layers(o: Mapping[str, Any]) -> dict[str, Any]:
     return layers
 
 
+def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
+    """What becomes of a step's gradient, and of the weights after an epoch."""
+    found: dict[str, Any] = {}
+    clips = (("clip_norm", ClipByNorm), ("clip_value", ClipByValue))
+    made = [kind(_numbers(o, name, positive)) for name, kind in clips if o[name]]
+    if made:
+        found["clip"] = made[0] if len(made) == 1 else choice(*made)
+    if o["augment"]:
+        made = [_named("--augment", partial(_augmentation, text)) for text in o["augment"]]
+        found["augmentation"] = made[0] if len(made) == 1 else choice(*made)
+    if o["average"]:
+        found["average"] = WeightAverage(_numbers(o, "average", at_most_one))
+    return found
+
+
+def _augmentation(text: str) -> Any:
+    """NAME:FIELD=VALUE, several of them joined by +, or none."""
+    if text.strip().lower() == "none":
+        return None
+    specs = tuple(grammar.spec(one, AUGMENTATIONS)[0] for one in re.split(r"\+(?=\s*[a-z])", text))
+    return specs[0] if len(specs) == 1 else specs
+
+
 def _schedule(text: str) -> Callable[[Any], Any]:
     if text.strip().lower() == "constant":
         return lambda rate: rate
     made, _ = grammar.spec(text, SCHEDULES, skip=("start", "after"))
     return lambda rate: _put(made, rate)
+
+
+def _class_weight(text: str) -> Any:
+    if text.strip().lower() == "balanced":
+        return "balanced"
+    try:
+        found = tuple(float(part) for part in text.split(","))
+        SoftmaxCrossEntropy(class_weight=found)
+    except ValueError:
+        raise InputError(
+            f"--class-weight needs balanced or a weight of at least 0 for each class, got {text!r}. Example:"
+            " --class-weight 1,5"
+        ) from None
+    return found
 
 
 def _plan(o: Mapping[str, Any]) -> Any:

@@ -80,11 +80,17 @@ def fit(
     dropout: Annotated[Texts, search("--dropout", h.DROPOUT, "RATE")] = [],  # noqa: B006
     penalty: Annotated[Texts, search("--penalty", h.PENALTY, "STRENGTH")] = [],  # noqa: B006
     penalty_p: Annotated[float | None, search("--penalty-p", h.PENALTY_P, "P")] = None,
+    penalty_mix: Annotated[Texts, search("--penalty-mix", h.PENALTY_MIX, "SHARE")] = [],  # noqa: B006
     samples: Annotated[int | None, search("--samples", h.SAMPLES, "N")] = None,
     optimizer: Annotated[Texts, training("--optimizer", h.OPTIMIZER, "NAME")] = [],  # noqa: B006
     learning_rate: Annotated[Texts, training("--learning-rate", h.LEARNING_RATE, "RATE")] = [],  # noqa: B006
     schedule: Annotated[Text, training("--schedule", h.SCHEDULE, "NAME")] = None,
+    augment: Annotated[Texts, training("--augment", h.AUGMENT, "NAME")] = [],  # noqa: B006
+    clip_norm: Annotated[Texts, training("--clip-norm", h.CLIP_NORM, "LIMIT")] = [],  # noqa: B006
+    clip_value: Annotated[Texts, training("--clip-value", h.CLIP_VALUE, "LIMIT")] = [],  # noqa: B006
+    average: Annotated[Texts, training("--average", h.AVERAGE, "DECAY")] = [],  # noqa: B006
     cost: Annotated[Text, training("--cost", h.COST, "NAME")] = None,
+    class_weight: Annotated[Text, training("--class-weight", h.CLASS_WEIGHT, "WEIGHTS")] = None,
     batch_size: Annotated[list[int], training("--batch-size", h.BATCH_SIZE, "ROWS")] = [],  # noqa: B006
     sampling: Annotated[Text, training("--sampling", h.SAMPLING, "NAME")] = None,
     epochs: Annotated[int | None, training("--epochs", h.EPOCHS, "N")] = None,

@@ -16,7 +16,7 @@ from perceptory.registry import did_you_mean
 from perceptory.selection.search import Choice, choice, integers, log_uniform, uniform
 from perceptory.specs import Search, Spec
 
-ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after"})  # searched by their logarithm
+ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after", "damping"})  # searched by their logarithm
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -99,7 +99,8 @@ def _one(text: str, default: Any, name: str) -> Any:
     if isinstance(default, tuple):
         if text.lower() in ("", "none", "()"):
             return ()
-        return tuple(_number(part.strip(), name, True) for part in text.split(","))
+        whole = not any(isinstance(v, float) for v in default)
+        return tuple(_number(part.strip(), name, whole) for part in text.split(","))
     if isinstance(default, int):
         return _sizes(text, name)
     if isinstance(default, float):

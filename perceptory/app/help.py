@@ -68,19 +68,37 @@ ACTIVATION = f"Of the networks that name none: {_list('networks.activations', 'A
 DROPOUT = "Dropout rate of the networks that name none. Repeatable."
 PENALTY = f"Strength λ of the weight penalty; 0 is none. Repeatable, or a range. {_default('penalty', 'none')}"
 PENALTY_P = "Its norm: 1 gives exact zeros, 2 small weights."
+PENALTY_MIX = "Share of the 1-norm in it: exact zeros and small weights. Repeatable, or a range."
 SAMPLES = f"How many candidates to draw. {_default('samples', 'all, or 20 where there are ranges')}"
 
 OPTIMIZER = (
     f"{_list('optimizers.first_order', 'OPTIMIZERS')}, such as adam:beta=0.8. Repeatable. {_default('optimizer')}"
 )
 LEARNING_RATE = "Learning rate. Repeatable, or a range."
-SCHEDULE = "Of the learning rate: constant, cosine, exponential, warmup."
-COST = f"{_list('objectives.costs', 'COSTS')} {_default('cost', 'what suits the task')}"
+SCHEDULE = "Of the learning rate: constant, cosine, exponential, step, warmup; such as step:factor=0.5:pieces=4."
+AUGMENT = (
+    f"What is done to training batches: {_list('augmentation.every', 'AUGMENTATIONS')}, such as "
+    "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is none. "
+    f"Repeatable. {_default('augmentation', 'none')}"
+)
+CLIP_NORM = f"Largest norm of a step's gradient. Repeatable, or a range. {_default('clip', 'none')}"
+CLIP_VALUE = f"Largest entry of a step's gradient. Repeatable, or a range. {_default('clip', 'none')}"
+AVERAGE = (
+    "Keep the average of the weights over epochs, with this decay: 0.9 is over about ten, 1 over all. Repeatable. "
+    f"{_default('average', 'none')}"
+)
+COST = (
+    f"{_list('objectives.costs', 'COSTS')}, such as quantile:0.1,0.5,0.9 or huber:0.5. "
+    f"{_default('cost', 'what suits the task')}"
+)
+CLASS_WEIGHT = "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5."
 BATCH_SIZE = f"Rows a step. Repeatable. {_default('batch_size', 'by the number of rows')}"
 SAMPLING = f"{_list('studies.study', 'SAMPLINGS')}: how rows are drawn. {_default('sampling')}"
 EPOCHS = f"Most epochs of a network. {_default('epochs')}"
 PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default('patience')}"
-PRECISION = f"{_list('studies.study', 'PRECISIONS')} {_default('precision')}"
+PRECISION = (
+    f"{_list('studies.study', 'PRECISIONS')} {_default('precision', 'double for second-order optimizers, else single')}"
+)
 MEMORY = f"GiB that training may hold. {_default('memory')}"
 
 VALIDATION = (

@@ -30,12 +30,13 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
     if proba and model.classes is None:
         raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
     new = read_new(model, data)
-    networks = model.members_of(new.array, new.lengths)
+    learned = model.distributions_of(new.array, new.lengths)
     if new.lines is not None:
-        networks = networks[:, *new.lines]
+        learned = learned[:, *new.lines]
+    networks = model.cost.point(learned)
     for note in new.notes:
         sys.stderr.write(f"perceptory: note: {one_line(note)}\n")
-    content = csv(columns(model, new.names, networks, proba, members))
+    content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
     if out is None:
         sys.stdout.write(content)
     else:
@@ -65,6 +66,21 @@ def columns(
         if names is None or proba:
             found += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
     return found
+
+
+def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
+    """(name, values) of quantiles and deviations, where the model's cost learned them; learned: [member, row, ...]."""
+    from perceptory.objectives.costs import GaussianLikelihood, Quantile
+    from perceptory.results.distribution import deviation, quantiles
+
+    targets = list(enumerate(model.targets))
+    if isinstance(model.cost, Quantile):
+        found = quantiles(model.cost, learned)
+        levels = list(enumerate(found.levels))
+        return [(f"quantile {level:g} of {t}", found.values[:, i, j]) for i, t in targets for j, level in levels]
+    if isinstance(model.cost, GaussianLikelihood):
+        return [(f"deviation of {t}", deviation(model.cost, learned)[:, i]) for i, t in targets]
+    return []
 
 
 def csv(columns: list[tuple[str, Any]]) -> str:

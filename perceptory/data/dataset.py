@@ -50,6 +50,7 @@ class Dataset:
     groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:

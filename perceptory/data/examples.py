@@ -52,6 +52,7 @@ class ArrayDataset:
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: ExampleKind = "array"
     plan: SeriesPlan | None = None  # how the table was cut that the examples are made of
+    encoder: Any = None  # an `ArrayEncoder` that is to be used instead of one learned from the study examples
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:

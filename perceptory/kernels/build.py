@@ -1,7 +1,8 @@
 """Compiles the kernels with the C++ compiler that is found, once for a processor, and loads them.
 
 Nothing happens on import. The first program that could use a kernel decides for the whole process: its programs either
-call the kernels or do not. PERCEPTORY_KERNELS=off: they do not.
+call that kernel or do not. PERCEPTORY_KERNELS=off: they do not. Each kernel is a library of its own for each type of
+numbers, so that nobody waits for what is not used.
 """
 
 from __future__ import annotations
@@ -22,69 +23,91 @@ from threading import Lock
 from perceptory import backend
 
 HERE = Path(__file__).parent
-SOURCE = HERE / "lstm.cc"
-HANDLERS = tuple(
-    f"lstm_{what}_{dtype}" for what in ("values", "keeping", "backward") for dtype in ("float32", "float64")
-)
+CALLS = {  # of each kernel, whose source is `name`.cc
+    "lstm": ("values", "keeping", "backward"),
+    "convolution": ("values", "by_inputs", "by_kernel"),
+}
+TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 TIME_LIMIT = 120.0  # seconds a compilation may take
 
 _lock = Lock()
-_status = ""
+_status: dict[tuple[str, str], str] = {}
+_libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
 
 class UnavailableError(RuntimeError):
     """Why there are no kernels, in a few words."""
 
 
-def ready() -> bool:
-    """Whether the kernels are there, for programs on the default backend. The first call may compile them."""
-    global _status
+def ready(kernel: str, dtype: str) -> bool:
+    """Whether the kernel is there for numbers of this type, in programs on the default backend. The first call may
+    compile it."""
+    key = (kernel, dtype)
+    if dtype not in TYPES:
+        return False
     with _lock:
-        if not _status:
+        if key not in _status:
             try:
-                _status = f"compiled by {_load()}"
+                _status[key] = f"compiled by {_load(kernel, dtype)}"
             except (UnavailableError, OSError) as why:
-                _status = f"off: {why}"
-    return not _status.startswith("off")
+                _status[key] = f"off: {why}"
+    return not _status[key].startswith("off")
+
+
+def library(kernel: str, dtype: str) -> ctypes.CDLL:
+    """The kernel's library; it must be `ready`."""
+    return _libraries[kernel, dtype]
+
+
+def threads() -> int:
+    """Threads for a call that is traced here: the cores that there are for each device of the program."""
+    import jax
+
+    mesh = jax.sharding.get_abstract_mesh()
+    return max(1, backend.cores() // (1 if mesh.empty else mesh.size))
 
 
 def status() -> str:
     """In words: which compiler made the kernels, why they are off, or that nothing has asked for them yet."""
-    return _status or "not used"
+    if len(set(_status.values())) > 1:
+        return "; ".join(f"{kernel} {dtype} {words}" for (kernel, dtype), words in sorted(_status.items()))
+    return next(iter(_status.values()), "not used")
 
 
-def _load() -> str:
-    """Load the kernels into JAX; the compiler's name and version."""
+def _load(kernel: str, dtype: str) -> str:
+    """Load a kernel into JAX; the compiler's name and version."""
     import jax
 
     if os.environ.get("PERCEPTORY_KERNELS", "on") == "off":
         raise UnavailableError("PERCEPTORY_KERNELS=off")
     if backend.native():
         raise UnavailableError(f"no kernels for {jax.default_backend()}")
+    source = HERE / f"{kernel}.cc"
     compiler = _compiler()
     maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
-    flags = ["-O3", native, "-std=c++17", "-shared", "-fPIC", "-w"]
+    flags = ["-O3", native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
     parts = (
-        [path.read_bytes() for path in (SOURCE, *sorted(HERE.glob("*.h")))],
+        [path.read_bytes() for path in (source, *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),
         maker,
         backend.version("jaxlib"),
         backend.processor(),
     )
     name = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
-    path = _folder() / f"kernels-{name}.so"
-    command = [*compiler, *flags, f"-I{jax.ffi.include_dir()}", str(SOURCE)]
+    path = _folder() / f"kernels-{kernel}-{dtype}-{name}.so"
+    command = [*compiler, *flags, f"-I{jax.ffi.include_dir()}", str(source)]
     if not path.exists():
         _compile(command, path)
     try:
-        library = ctypes.CDLL(str(path))
+        found = ctypes.CDLL(str(path))
     except OSError:  # cut short by a crash or a full disk
         _compile(command, path)
-        library = ctypes.CDLL(str(path))
-    for handler in HANDLERS:
-        capsule = jax.ffi.pycapsule(getattr(library, handler))
-        jax.ffi.register_ffi_target(f"perceptory_{handler}", capsule, platform="cpu")
+        found = ctypes.CDLL(str(path))
+    for call in (f"{kernel}_{what}" for what in CALLS[kernel]):
+        capsule = jax.ffi.pycapsule(getattr(found, call))
+        jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
+    _libraries[kernel, dtype] = found
     return maker
 
 

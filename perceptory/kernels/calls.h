@@ -15,6 +15,13 @@
 
 namespace ffi = xla::ffi;
 
+// A library is for one type of numbers: fewer seconds of compilation, and most never need the other.
+#ifdef DOUBLE
+constexpr ffi::DataType KIND = ffi::F64;
+#else
+constexpr ffi::DataType KIND = ffi::F32;
+#endif
+
 using Dimensions = ffi::Span<const int64_t>;
 
 // The members are those of the array `all`, whose own axes are the last three.

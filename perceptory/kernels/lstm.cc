@@ -266,9 +266,6 @@ auto gradients() {
       .template Arg<In<D>>().template Arg<Lengths>().template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
 }
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values_float32, values<ffi::F32>, inputs<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values_float64, values<ffi::F64>, inputs<ffi::F64>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping_float32, keeping<ffi::F32>, inputs<ffi::F32>().Ret<In<ffi::F32>>().Ret<In<ffi::F32>>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping_float64, keeping<ffi::F64>, inputs<ffi::F64>().Ret<In<ffi::F64>>().Ret<In<ffi::F64>>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward_float32, backward<ffi::F32>, gradients<ffi::F32>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward_float64, backward<ffi::F64>, gradients<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values, values<KIND>, inputs<KIND>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping, keeping<KIND>, inputs<KIND>().Ret<In<KIND>>().Ret<In<KIND>>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward, backward<KIND>, gradients<KIND>());

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from perceptory import backend
 from perceptory.kernels import build
 
 Arrays = tuple[jax.Array, ...]
@@ -29,14 +28,11 @@ class Kept(NamedTuple):
 
 def takes(*arrays: jax.Array) -> bool:
     """Whether the kernel is there and computes in the type of these arrays."""
-    kinds = {np.dtype(array.dtype) for array in arrays}
-    return len(kinds) == 1 and kinds <= {np.dtype("float32"), np.dtype("float64")} and build.ready()
+    kinds = {np.dtype(array.dtype).name for array in arrays}
+    return len(kinds) == 1 and build.ready("lstm", *kinds)
 
 
-def threads() -> int:
-    """Threads for a call that is traced here: the cores that there are for each device of the program."""
-    mesh = jax.sharding.get_abstract_mesh()
-    return max(1, backend.cores() // (1 if mesh.empty else mesh.size))
+threads = build.threads
 
 
 def values(threads: int, x: jax.Array, weights: Arrays, state: Arrays, lengths: jax.Array) -> Run:

@@ -1,6 +1,7 @@
 """Convolution and pooling over one axis (series) or two (images), channels last.
 
-On a CPU one matrix product of gathered windows (`patches`), elsewhere the library's own convolution.
+On a CPU a kernel in C++ (`blocks`), or, where there is none, one matrix product of gathered windows (`patches`);
+elsewhere the library's own convolution.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jax import lax
 
 from perceptory import backend
 from perceptory.errors import InputError
+from perceptory.networks import blocks
 from perceptory.networks.minimal import LONGEST, correlate_minimal
 from perceptory.networks.patches import (
     Window,
@@ -95,6 +97,10 @@ def convolve(
         kernel = jnp.flip(kernel, tuple(range(axes)))
     if backend.native():
         return library_convolution(x, kernel, windows)
+    if blocks.takes(x, windows, (1,) * axes, kernel):
+        none = jnp.zeros(kernel.shape[-1], kernel.dtype)
+        z = blocks.stage(blocks.to_blocks(x), kernel, none, windows, (1,) * axes, False)
+        return blocks.from_blocks(z, x.shape[0], axes)
     return to_last(_correlate(to_first(x), kernel, windows))
 
 
@@ -177,9 +183,39 @@ def convolve_and_pool(
 ) -> jax.Array:
     """One stage of a convolutional network: convolution, detector, pooling: pool(σ(x * kernel + bias)).
 
-    x: [in, *space, batch], kernel: [*k, in, out], bias: [out]. Returns [out, *position, batch].
+    x: [batch, *space, in], kernel: [*k, in, out], bias: [out]. Returns [batch, *position, out].
     size: the pool, one number an axis. rising: σ is nondecreasing, so max(σ(z)) = σ(max(z)) is found with fewer σ.
     """
+    one = (1,) * len(size)
+    if backend.native():
+        x = activation(library_convolution(x, kernel, windows) + bias)
+        return x if size == one else pool(x, size, kind=kind)
+    if not blocks.takes(x, windows, size, kernel, bias):
+        return to_last(_by_products(to_first(x), kernel, bias, windows, size, kind, activation, rising))
+    positions = tuple(w.positions(n) for w, n in zip(windows, x.shape[1:-1], strict=True))
+    check_room(positions, tuple(Window(p) for p in size), "a pool")
+    first = kind == "max" and rising
+    relu = activation is jax.nn.relu
+    z = blocks.stage(blocks.to_blocks(x), kernel, bias, windows, size if first else one, relu)
+    z = z if relu else activation(z)
+    if not first and size != one:
+        planes = z.reshape(-1, *z.shape[2:])
+        planes = pool(planes, (1,) * (2 - len(size)) + size, kind=kind)
+        z = planes.reshape(*z.shape[:2], *planes.shape[1:])
+    return blocks.from_blocks(z, x.shape[0], len(windows))
+
+
+def _by_products(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    windows: Windows,
+    size: tuple[int, ...],
+    kind: str,
+    activation: Callable,
+    rising: bool,
+) -> jax.Array:
+    """`convolve_and_pool` by matrix products, from x [in, *space, batch] to [out, *position, batch]."""
     first = kind == "max" and rising
     bias = bias.reshape(-1, *(1,) * (x.ndim - 1))
     if all(p == 1 for p in size):

@@ -1,4 +1,4 @@
-"""Orthonormal columns, and Cholesky's factor with its solution, as plain loops.
+"""Orthonormal columns, and Cholesky's factor with its solution, as plain loops and products.
 
 Not by LAPACK: inside a program jaxlib hands a batch of factorizations to XLA's own threads and waits for them, and two
 devices that do so at once wait for each other's threads for ever (jaxlib 0.10.1 on CPU, two cores).
@@ -6,8 +6,13 @@ devices that do so at once wait for each other's threads for ever (jaxlib 0.10.1
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+
+LEAF = 16  # columns that are eliminated one by one; smaller ones cost more compilation than they save
+PANEL = 256  # columns that are factorized by halves
 
 
 def orthonormal(a: jax.Array) -> jax.Array:
@@ -51,3 +56,101 @@ def cholesky_solve(factor: jax.Array, b: jax.Array) -> jax.Array:
 
     y = jax.lax.fori_loop(0, last + 1, down, jnp.zeros_like(b))
     return jax.lax.fori_loop(0, last + 1, up, jnp.zeros_like(b))
+
+
+class Factor(NamedTuple):
+    """Cholesky's factor L of a symmetric matrix [n, n], by panels of columns.
+
+    lower: [n', n'] L, n' being n rounded up to whole panels (1 on the diagonal there); empty where there is one panel.
+    inverses: [panel, size, size] the inverses of the blocks on the diagonal of L.
+    """
+
+    lower: jax.Array
+    inverses: jax.Array
+
+
+def factorize(a: jax.Array) -> Factor:
+    """`Factor` of a [n, n]; not finite where a is not positive definite.
+
+    Products of blocks instead of single columns. Up to PANEL columns everything is one panel, by halves; above,
+    panel after panel in a loop, so that the program does not grow with n.
+    """
+    n = a.shape[0]
+    if n <= PANEL:
+        inverse = _inverse_factor(a)
+        return Factor(jnp.zeros((0, 0), a.dtype), inverse[None])
+    panels = -(-n // PANEL)
+    missing = panels * PANEL - n
+    a = jnp.pad(a, ((0, missing), (0, missing)))
+    a = jnp.where((jnp.arange(len(a)) >= n)[:, None] & jnp.eye(len(a), dtype=bool), 1, a)
+    row = jnp.arange(len(a))[:, None]
+
+    def panel(k: jax.Array, found: Factor) -> Factor:
+        first = k * PANEL
+        done = jax.lax.dynamic_slice_in_dim(found.lower, first, PANEL, axis=0)
+        left = jax.lax.dynamic_slice_in_dim(a, first, PANEL, axis=1) - found.lower @ done.T
+        inverse = _inverse_factor(jax.lax.dynamic_slice_in_dim(left, first, PANEL, axis=0))
+        new = jnp.where(row >= first, left @ inverse.T, 0)
+        lower = jax.lax.dynamic_update_slice_in_dim(found.lower, new, first, axis=1)
+        return Factor(lower, jax.lax.dynamic_update_index_in_dim(found.inverses, inverse, k, axis=0))
+
+    empty = Factor(jnp.zeros_like(a), jnp.zeros((panels, PANEL, PANEL), a.dtype))
+    return jax.lax.fori_loop(0, panels, panel, empty)
+
+
+def solve(factor: Factor, b: jax.Array) -> jax.Array:
+    """x [n, k] with L Lᵀ x = b [n, k]."""
+    if not factor.lower.size:
+        return factor.inverses[0].T @ (factor.inverses[0] @ b)
+    y = forward(factor, b)
+    last, n = len(factor.inverses) - 1, b.shape[0]
+
+    def up(i: jax.Array, x: jax.Array) -> jax.Array:
+        k = last - i
+        columns = jax.lax.dynamic_slice_in_dim(factor.lower, k * PANEL, PANEL, axis=1)
+        right = jax.lax.dynamic_slice_in_dim(y, k * PANEL, PANEL, axis=0) - columns.T @ x
+        return jax.lax.dynamic_update_slice_in_dim(x, factor.inverses[k].T @ right, k * PANEL, axis=0)
+
+    return jax.lax.fori_loop(0, last + 1, up, jnp.zeros_like(y))[:n]
+
+
+def forward(factor: Factor, b: jax.Array) -> jax.Array:
+    """y [n', k] with L y = b [n, k], followed by zeros up to whole panels: ‖y‖² is bᵀ (L Lᵀ)⁻¹ b."""
+    if not factor.lower.size:
+        return factor.inverses[0] @ b
+    b = jnp.pad(b, ((0, len(factor.lower) - len(b)), (0, 0)))
+
+    def down(k: jax.Array, y: jax.Array) -> jax.Array:
+        rows = jax.lax.dynamic_slice_in_dim(factor.lower, k * PANEL, PANEL, axis=0)
+        right = jax.lax.dynamic_slice_in_dim(b, k * PANEL, PANEL, axis=0) - rows @ y
+        return jax.lax.dynamic_update_slice_in_dim(y, factor.inverses[k] @ right, k * PANEL, axis=0)
+
+    return jax.lax.fori_loop(0, len(factor.inverses), down, jnp.zeros_like(b))
+
+
+def _inverse_factor(a: jax.Array) -> jax.Array:
+    """L⁻¹ [n, n] of a = L Lᵀ, by halves: the products of blocks do nearly all of the work."""
+    n = a.shape[0]
+    if n <= LEAF:
+        return _eliminated(a)
+    k = max(LEAF, n // 2 // LEAF * LEAF)
+    first = _inverse_factor(a[:k, :k])
+    beside = a[k:, :k] @ first.T
+    second = _inverse_factor(a[k:, k:] - beside @ beside.T)
+    below = -(second @ beside) @ first
+    above = jnp.pad(first, ((0, 0), (0, n - k)))
+    return jnp.concatenate([above, jnp.concatenate([below, second], axis=1)], axis=0)
+
+
+def _eliminated(a: jax.Array) -> jax.Array:
+    """L⁻¹ by Gauss's elimination in [a | 1], which gives [D Lᵤᵀ | Lᵤ⁻¹] of a = Lᵤ D Lᵤᵀ."""
+    n = a.shape[0]
+    row = jnp.arange(n)
+
+    def column(j: jax.Array, both: jax.Array) -> jax.Array:
+        pivot = jax.lax.dynamic_index_in_dim(both, j, axis=0, keepdims=False)
+        share = jax.lax.dynamic_index_in_dim(both, j, axis=1, keepdims=False) / pivot[j]
+        return both - jnp.where(row > j, share, 0)[:, None] * pivot
+
+    both = jax.lax.fori_loop(0, n - 1, column, jnp.concatenate([a, jnp.eye(n, dtype=a.dtype)], axis=1))
+    return both[:, n:] * jax.lax.rsqrt(jnp.diagonal(both))[:, None]

@@ -12,7 +12,7 @@ import jax
 from perceptory.errors import InputError
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.base import Network
-from perceptory.networks.initializers import INITIALIZERS, initial_weights
+from perceptory.networks.initializers import INITIALIZERS, initial_weights, starting_bias
 from perceptory.networks.layers import Activate, Dense, Dropout, Reshape, Sequential, Skip
 from perceptory.networks.noise import Noise, WeightNoise
 from perceptory.networks.norm import NORMS, calibrate, is_stored
@@ -87,6 +87,7 @@ class MLP(Network):
             if i == len(hidden):
                 layers.append(Dense(weight, bias, activation.function))
                 continue
+            bias = starting_bias(starts[i], weight)
             part: list[Any] = [Dense(weight, bias, activation.function)]
             if self.norm is not None:
                 part = [

@@ -1,4 +1,7 @@
-"""Noise in training: on values (inputs, hidden values, outputs) and on weights. In use there is none."""
+"""Noise in training: on values (inputs, hidden values, outputs) and on weights. In use there is none.
+
+Noise on targets, and noise that spares columns which hold no numbers, are augmentation (`augmentation/numbers.py`).
+"""
 
 from __future__ import annotations
 

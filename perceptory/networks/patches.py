@@ -118,16 +118,18 @@ def interleave(parts: Sequence[jax.Array], axis: int) -> jax.Array:
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def correlate(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
     """x [in, *space, batch], weight [place in window · in, out] to [out, *position, batch], by one matrix product."""
-    return _correlate(x, weight, windows)[0]
+    return forward(x, weight, windows)
 
 
-def _correlate(x: jax.Array, weight: jax.Array, windows: Windows) -> tuple[jax.Array, Any]:
+def forward(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
+    """`correlate` without a reverse rule of its own."""
     patches = gather(x, windows)
     y = weight.T @ patches.reshape(weight.shape[0], -1)
-    return y.reshape(-1, *patches.shape[1:]), (x, weight)
+    return y.reshape(-1, *patches.shape[1:])
 
 
-def _correlate_back(windows: Windows, kept: Any, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+def backward(windows: Windows, kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """∂J/∂(x, weight) from kept = (x, weight) and g = ∂J/∂y."""
     x, weight = kept
     flat = g.reshape(g.shape[0], -1)
     # Gathered again: that is cheaper than to keep the patches, many times the input, out of the cache and read them.
@@ -136,7 +138,7 @@ def _correlate_back(windows: Windows, kept: Any, g: jax.Array) -> tuple[jax.Arra
     return scatter(back, windows, x.shape[1:-1]), weight_gradient
 
 
-correlate.defvjp(_correlate, _correlate_back)
+correlate.defvjp(lambda x, weight, windows: (forward(x, weight, windows), (x, weight)), backward)
 
 
 def first_greatest(parts: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -148,7 +150,7 @@ def first_greatest(parts: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
     return best, which
 
 
-def _to_winner(which: jax.Array, g: jax.Array, count: int) -> jax.Array:
+def to_winner(which: jax.Array, g: jax.Array, count: int) -> jax.Array:
     """[part, ...]: the gradient g of a maximum, given to the part that gave the value."""
     number = lax.broadcasted_iota(which.dtype, (count,) + (1,) * g.ndim, 0)
     return jnp.where(which[None] == number, g[None], 0)
@@ -162,7 +164,7 @@ def greatest(z: jax.Array, count: int) -> jax.Array:
 
 greatest.defvjp(
     lambda z, count: first_greatest([z[i] for i in range(count)]),
-    lambda count, which, g: (_to_winner(which, g, count),),
+    lambda count, which, g: (to_winner(which, g, count),),
 )
 
 
@@ -173,7 +175,7 @@ def greatest_in_windows(x: jax.Array, windows: Windows, space: tuple[int, ...]) 
 
 
 def _greatest_back(windows: Windows, space: tuple[int, ...], which: jax.Array, g: jax.Array) -> tuple[jax.Array]:
-    back = _to_winner(which, g, prod(w.size for w in windows))
+    back = to_winner(which, g, prod(w.size for w in windows))
     return (scatter(back.reshape(-1, *g.shape[1:]), windows, space),)
 
 

@@ -9,17 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory import backend
-from perceptory.networks.convolution import (
-    check_room,
-    convolve_and_pool,
-    global_pool,
-    library_convolution,
-    pool,
-    real_steps,
-    to_first,
-    to_last,
-)
+from perceptory.networks.convolution import check_room, convolve_and_pool, global_pool, real_steps
 from perceptory.networks.layers import Sequential
 from perceptory.networks.patches import Windows
 
@@ -41,21 +31,8 @@ class Convolution(eqx.Module):
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         check_room(x.shape[1:-1], self.windows, "a kernel")
-        if not backend.native():
-            return to_last(
-                convolve_and_pool(
-                    to_first(x),
-                    self.weight,
-                    self.bias,
-                    self.windows,
-                    self.size,
-                    self.pooling,
-                    self.activation,
-                    self.rising,
-                )
-            )
-        x = self.activation(library_convolution(x, self.weight, self.windows) + self.bias)
-        return x if all(p == 1 for p in self.size) else pool(x, self.size, kind=self.pooling)
+        how = (self.windows, self.size, self.pooling, self.activation, self.rising)
+        return convolve_and_pool(x, self.weight, self.bias, *how)
 
     def lengths(self, lengths: Any) -> Any:
         """How many steps of the output are real, of a series with so many real steps."""

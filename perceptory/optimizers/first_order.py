@@ -24,6 +24,8 @@ class Optimizer(Spec):
     """Base of optimizers: w ← w + u, where u comes from `transformation(rate)`."""
 
     full_batch: ClassVar[bool] = False  # True: each step uses all rows
+    second_order: ClassVar[bool] = False  # True: an epoch is one iteration on the whole cost (`second_order.py`)
+    precision: ClassVar[str] = "single"  # what a study with it computes in where it does not say
     learning_rate: Any
 
     def transformation(self) -> optax.GradientTransformation:
@@ -231,6 +233,17 @@ class Optax(Optimizer):
         return self.name
 
 
+def _second(name: str) -> Any:
+    """What makes a second-order optimizer; their module builds on this one, so it is imported when one is made."""
+
+    def make(**fields: Any) -> Optimizer:
+        from perceptory.optimizers import second_order
+
+        return getattr(second_order, name)(**fields)
+
+    return make
+
+
 OPTIMIZERS: Table[Any] = Table(
     "optimizer",
     {
@@ -242,5 +255,11 @@ OPTIMIZERS: Table[Any] = Table(
         "nesterov": lambda **numbers: Momentum(nesterov=True, **numbers),
         "rmsprop": RMSProp,
         "rmsprop_fourth_root": lambda **numbers: RMSProp(form="fourth_root", **numbers),
+        "lm": _second("LevenbergMarquardt"),
+        "levenberg_marquardt": _second("LevenbergMarquardt"),
+        "gauss_newton": _second("GaussNewton"),
+        "newton": _second("Newton"),
+        "lbfgs": _second("LBFGS"),
+        "bayesian_regularization": _second("BayesianRegularization"),
     },
 )

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from perceptory.specs import Spec, below_one, positive, register, traced
+from perceptory.specs import Spec, at_least_one, below_one, positive, register, traced
 
 
 class Schedule(Spec):
@@ -50,8 +50,24 @@ class Exponential(Schedule):
 
 @register
 @dataclass(frozen=True)
+class StepDecay(Schedule):
+    """From `start`, multiplied by `factor` at the end of each of `pieces` equal parts of training but the last."""
+
+    start: float = traced(1e-2, check=positive)
+    factor: float = traced(0.1, check=positive)
+    pieces: float = traced(3, check=at_least_one)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        return self.start * jnp.asarray(self.factor) ** jnp.floor(jnp.minimum(progress, 1 - 1e-6) * self.pieces)
+
+
+@register
+@dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Linear from 0 over the first `share` of training, then `after`, a number or another schedule."""
+    """Linear from 0 over the first `share` of training, then `after`, a number or another schedule.
+
+    `WarmUp(Cosine(0.05), share=0.3)` is what is known as one cycle (Smith & Topin 2019).
+    """
 
     after: Any = traced(1e-2, check=check_rate)
     share: float = traced(0.1, check=positive)

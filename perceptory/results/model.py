@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory.data import Encoder
 from perceptory.errors import InputError
+
+if TYPE_CHECKING:
+    from perceptory.results.distribution import Quantiles
 
 ROWS_AT_ONCE = 8192
 
@@ -19,7 +22,7 @@ ROWS_AT_ONCE = 8192
 class Model:
     """k networks of one structure. Predictions are the mean over them, in the target's own units.
 
-    weights: [k, weight]; in_center, in_factor: [k, in]; out_center, out_scale: [k, out].
+    weights: [k, weight]; in_center, in_factor: [k, in]; out_center, out_scale: [k, target].
     """
 
     task: str
@@ -28,7 +31,7 @@ class Model:
     encoder: Any  # `Encoder` of a table, `ArrayEncoder` of series and images
     network: Any
     cost: Any
-    outputs: tuple[int, ...]  # (out,), or (time, out) for one output a step
+    outputs: tuple[int, ...]  # of a network: (out,), or (time, out) for outputs at each step
     weights: np.ndarray
     in_center: np.ndarray
     in_factor: np.ndarray
@@ -45,17 +48,28 @@ class Model:
         return f"Model({self.task}, {len(self)} x {label}, target {', '.join(self.targets)})"
 
     def members(self, table: Any) -> np.ndarray:
-        """Predictions of each network: [member, row, out] numbers, or [member, row, class] probabilities.
+        """Predictions of each network: [member, row, target] numbers, or [member, row, class] probabilities.
 
-        Of series with a target a step: [member, row, time, out], for any number of steps.
+        Of series with a target a step: [member, row, time, target], for any number of steps. Where the cost learned
+        more of a target than one number, it is the point prediction (`Cost.point`): the quantile nearest the median,
+        the mean of a Gaussian.
         """
+        return self.cost.point(self.distributions(table))
+
+    def distributions(self, table: Any) -> np.ndarray:
+        """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
+        then all deviations."""
         if isinstance(self.encoder, Encoder):
-            return self.members_of(self.encoder.transform(table))
+            return self.distributions_of(self.encoder.transform(table))
         examples = self.encoder.examples(table)
-        return self.members_of(examples.inputs, examples.lengths)
+        return self.distributions_of(examples.inputs, examples.lengths)
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""
+        return self.cost.point(self.distributions_of(inputs, lengths))
+
+    def distributions_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """As `distributions`, from encoded inputs."""
         if inputs.shape[-1] != self.in_center.shape[1] or inputs.ndim < 2:
             raise InputError(f"expected inputs [row, {self.in_center.shape[1]}], got shape {inputs.shape}.")
         if not len(inputs):
@@ -87,19 +101,70 @@ class Model:
             forward = _forward(self.network, self.cost, inputs.shape[1:], outputs)
             output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
         if self.task == "regression":
-            return output * by_member(self.out_scale, output.ndim - 1) + by_member(self.out_center, output.ndim - 1)
+            center, scale = (by_member(a, output.ndim - 1) for a in (self.out_center, self.out_scale))
+            return self.cost.unscale(output, center, scale)
         return output
 
     def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-        """[row, *outputs] ensemble mean from encoded inputs."""
+        """[row, target] (or [row, time, target], [row, class]) ensemble mean from encoded inputs."""
         return self.members_of(inputs, lengths).mean(axis=0)
 
     def predict(self, table: Any) -> np.ndarray:
-        """Numbers [row] (or [row, out] for several targets), or class labels [row]; with a time axis as `members`."""
+        """Numbers [row] (or [row, target] for several targets), or class labels [row]; with a time axis as `members`.
+
+        Of a quantile model the quantile nearest the median, of a Gaussian one the mean.
+        """
         mean = self.members(table).mean(axis=0)
         if self.classes is not None:
             return self.classes[mean.argmax(axis=1)]
         return mean[..., 0] if mean.shape[-1] == 1 else mean
+
+    def predict_quantiles(self, table: Any, levels: Any = None) -> Quantiles:
+        """(levels, values [row, target, quantile]) in the target's own units; with a time axis [row, time, ...].
+
+        levels: some of those that a quantile model was trained for (all by default), or any of a Gaussian model, of
+        whose members it takes the mixture. `InputError` for a model of another cost.
+        """
+        from perceptory.results.distribution import check_quantiles, quantiles
+
+        check_quantiles(self.cost, levels)
+        return quantiles(self.cost, self.distributions(table), levels)
+
+    def predict_deviation(self, table: Any) -> np.ndarray:
+        """Standard deviation of each row's target, shaped as `predict`; of a model trained by `GaussianLikelihood`.
+
+        Over the members it is the mixture's: variance = mean of variances + variance of means. `InputError` for a model
+        of another cost.
+        """
+        from perceptory.results.distribution import check_deviation, deviation
+
+        check_deviation(self.cost)
+        found = deviation(self.cost, self.distributions(table))
+        return found[..., 0] if found.shape[-1] == 1 else found
+
+    def predict_interval(self, table: Any, coverage: float = 0.9) -> np.ndarray:
+        """[row, 2] lower and upper ends between which the target lies with probability `coverage`, in its own units.
+
+        From residuals of rows that were not trained on (`results.intervals`). Several targets: [row, target, 2].
+        """
+        from perceptory.results.intervals import predict_interval
+
+        return predict_interval(self, table, coverage)
+
+    def networks(self) -> list[Any]:
+        """The k networks as Equinox modules with their weights: module(x [row, ...]) -> [row, *outputs].
+
+        They take inputs scaled by (x - in_center) · in_factor with 0 where missing, and give linear outputs, which
+        `cost.link` makes predictions on the trained scale: target = out_center + out_scale · prediction.
+        """
+        import jax
+
+        from perceptory import backend
+        from perceptory.networks.base import unpack
+
+        with backend.precision(self.precision) as dtype:
+            module = self.network.build(self.encoder.shape, self.outputs, key=jax.random.key(0))
+            return [unpack(module, jax.numpy.asarray(one, dtype)) for one in self.weights]
 
     def predict_proba(self, table: Any) -> np.ndarray:
         """Probabilities [row, class], classes in the order of `classes`."""

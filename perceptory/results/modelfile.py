@@ -65,7 +65,7 @@ def save(model: Model, path: str | Path) -> None:
         "classes": None if model.classes is None else model.classes.tolist(),
         "encoder": model.encoder.to_json(),
         "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
-        "cost": to_json(model.cost),
+        "cost": to_json(model.cost.stored()),
         "outputs": list(model.outputs),
         "precision": model.precision,
         "facts": model.facts,
@@ -102,7 +102,8 @@ def load(path: str | Path, network: Network | None = None) -> Model:
 
 def _enter_specs() -> None:
     """Enter every network's spec into the table that files are read by; only reading needs them all."""
-    from perceptory.networks import chain_layers, convolutional, mlp, narx, rbf, recurrent  # noqa: F401
+    from perceptory.augmentation import every  # noqa: F401
+    from perceptory.networks import chain_layers, convolutional, mlp, narx, rbf, recurrent, state_space  # noqa: F401
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -160,8 +161,8 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
         "weights": (max(members, 1), layout(network, shape, outputs).size),
         "in_center": (members, shape[-1]),
         "in_factor": (members, shape[-1]),
-        "out_center": (members, outputs[-1]),
-        "out_scale": (members, outputs[-1]),
+        "out_center": (members, outputs[-1] // cost.heads),
+        "out_scale": (members, outputs[-1] // cost.heads),
     }
     for name, shape in expected.items():
         found = tensors[name]
@@ -196,7 +197,7 @@ def _check(
     if not isinstance(targets, list) or tuple(targets) != encoder.target_names or not targets:
         raise InputError("the names of the targets do not fit the table description. Take another copy.")
     if task == "regression":
-        fits, outputs = classes is None, len(targets)
+        fits, outputs = classes is None, cost.outputs(len(targets))
     else:
         kinds = {type(c) for c in classes} if isinstance(classes, list) else set()
         fits = len(kinds) == 1 and kinds <= {str, int, float, bool} and len(set(classes)) == len(classes) > 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import InputError
 from perceptory.results.report_examples import shape_words
+from perceptory.results.report_insight import more_figures
 from perceptory.results.summary import (
     advice,
     as_list,
@@ -295,6 +296,7 @@ def render(result: Result) -> str:
         score=metric_name(result.score["name"]),
         better="smaller" if result.score["direction"] == "min" else "larger",
         figures=_study_figures(result),
+        learned=more_figures(result, _figure),
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),

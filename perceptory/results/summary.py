@@ -193,7 +193,7 @@ def _gap(result: Result, chosen: CandidateResult) -> str:
     return (
         f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} "
         f"{number(train)} against {number(mean)} in validation): it overfits. More {word}, "
-        "a larger penalty, dropout or a smaller network help."
+        "augmentation, a larger penalty, dropout or a smaller network help."
     )
 
 

@@ -2,6 +2,8 @@
 
 Rows of weight zero (padding) are left out before anything is computed. A metric that is not defined on the rows that
 it is given (R2 of a constant target, AUC where a class is absent) is nan, and so is one of predictions that hold nan.
+Where a network learned more of a target than one number, they judge the point prediction (`Cost.point`): a Gaussian's
+mean, the quantile whose level is nearest one half.
 """
 
 from __future__ import annotations

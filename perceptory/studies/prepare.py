@@ -9,15 +9,28 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.augmentation.base import label as augmentation_label
+from perceptory.augmentation.base import varying
 from perceptory.networks.base import layout
 from perceptory.selection.purge import purge
 from perceptory.selection.validation import BlockedKFold, default_plan
 from perceptory.specs import combine, partition, to_json
+from perceptory.studies.second_order import check_hessian, check_size
 from perceptory.studies.study import Candidate, Study
 from perceptory.studies.tabulate import Table, split_number
-from perceptory.training.plan import Member, Plan, chunking, pad_rows, piece_of, sizes
-from perceptory.training.scaling import Scaling, fit_scaling
+from perceptory.training.buckets import coarse_bucket, epoch_bucket, padded_rows
+from perceptory.training.plan import Member, Plan, chunking, curved_sizes, pad_rows, piece_of, sizes
+from perceptory.training.scaling import Scaling, fit_scaling, targets_as
 
+# Fields that specs got later, with the value that changes nothing: left out of what members are known by, so that a new
+# field leaves the keys of old candidates, and with them their bits, as they were.
+LATER: dict[str, dict[str, Any]] = {
+    "Candidate": {"clip": None, "average": None, "augmentation": None},
+    "Study": {"clip": None, "average": None, "augmentation": None},
+    "SigmoidCrossEntropy": {"class_weight": None},
+    "SoftmaxCrossEntropy": {"class_weight": None},
+    "WeightPenalty": {"mix": 0.0, "layers": []},
+}
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
 
 
@@ -48,8 +61,16 @@ def batch_size(candidate: Candidate, rows: int) -> int:
 
 def member_key(study: Study, candidate: Candidate, fold: int, seed: int) -> np.ndarray:
     """[2] uint32 from the content of the member: its place among others does not matter."""
-    text = json.dumps([study.seed, _one_way(to_json(candidate, strict=False)), fold, seed], sort_keys=True)
+    text = json.dumps([study.seed, _one_way(_lean(to_json(candidate, strict=False))), fold, seed], sort_keys=True)
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), np.uint32)
+
+
+def _lean(data: Any) -> Any:
+    """Without the fields of `LATER` that say what was so before there was such a field."""
+    if isinstance(data, dict):
+        later = LATER.get(data.get("kind", ""), {})
+        return {k: _lean(v) for k, v in data.items() if not (k in later and v == later[k])}
+    return [_lean(v) for v in data] if isinstance(data, list) else data
 
 
 def _one_way(data: Any) -> Any:
@@ -82,7 +103,9 @@ def scalings_of(table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> lis
             padding = np.arange(x.shape[1]) >= table.lengths[rows, None]
             x = np.where(padding[..., None], np.nan, x)
             t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
-        return fit_scaling(x, t, scale_targets=regression)
+        w = table.weights[rows]
+        counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
+        return fit_scaling(x, t, scale_targets=regression, weights=counts)
 
     return [of(a) for a, _ in folds]
 
@@ -94,33 +117,47 @@ def groups_of(
     folds: list[tuple[np.ndarray, np.ndarray]],
     scalings: list[Scaling],
     epochs: int | None = None,
+    padded: bool = False,
 ) -> list[Group]:
     """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping.
 
-    scalings: each fold's, of `scalings_of`.
+    scalings: each fold's, of `scalings_of`. padded: numbers of rows and epochs rounded up to a few values, so that
+    data of nearly the same size share a compiled program; what is added has weight 0.
     """
-    inputs, outputs = table.shape, table.target_shape
-    most = max(len(a) for a, _ in folds)
+    inputs = table.shape
+    longest = max(len(a) for a, _ in folds)
     most_validation = max(len(b) for _, b in folds)
+    most_validation = coarse_bucket(most_validation) if padded else most_validation
     sorted_out: dict[Any, list[int]] = {}
     split = [partition(c) for c in candidates]
     for i, (static, _) in enumerate(split):
-        sorted_out.setdefault((static, batch_size(candidates[i], most)), []).append(i)
+        sorted_out.setdefault((static, batch_size(candidates[i], longest)), []).append(i)
     groups = []
     for (static, batch), places in sorted_out.items():
+        outputs = static.cost.shape(table.target_shape)
+        rows, batch = padded_rows(longest, batch) if padded else (longest, batch)
         who = [(c, f, s) for c in places for f in range(len(folds)) for s in range(study.seeds)]
         size = layout(candidates[places[0]].network, inputs, outputs).size
-        bytes_each = sizes(candidates[places[0]].network, inputs, outputs, batch, most)
+        bytes_each = sizes(candidates[places[0]].network, inputs, outputs, batch, rows)
+        if static.optimizer.second_order:
+            bytes_each = curved_sizes(static.optimizer, candidates[places[0]].network, inputs, outputs, rows)
         block, blocks = chunking(len(who), bytes_each, int(study.memory * 2**30))
-        flops = 6.0 * size * most * np.prod(inputs[:-1])  # at most: every weight at every place
+        first, shapes = candidates[places[0]], (inputs, outputs)
+        check_size(static.optimizer, first.network, shapes, block * blocks, study.memory)
+        check_hessian(static.optimizer, first.network, first.cost, shapes, table.target_shape)
+        flops = 6.0 * size * rows * np.prod(inputs[:-1])  # at most: every weight at every place
+        if getattr(static.optimizer, "matrix", None):
+            flops = 2.0 * size**2 * (rows * np.prod(outputs) + 2 * size)
         total = 1 if static.network.solved else epochs or study.epochs
         segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, total))
         segment = -(-total // -(-total // segment))  # equal parts
+        segment = epoch_bucket(segment) if padded else segment
         batches = {-(-len(a) // batch) for a, _ in folds}
         plan = Plan(
-            static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, most, most_validation,
+            static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
             batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
-            piece=piece_of(candidates[places[0]].network, inputs, outputs),
+            piece=piece_of(candidates[places[0]].network, inputs, outputs), clip=static.clip, average=static.average,
+            augmentation=static.augmentation, varies=() if static.augmentation is None else varying(table.inputs),
         )  # fmt: skip
         members = _members(study, candidates, split, who, folds, scalings, plan, total, epochs is not None)
         groups.append(Group(plan, members, who, size, flops))
@@ -138,10 +175,11 @@ def _members(
     epochs: int,
     refit: bool,
 ) -> Member:
-    dtype = np.float64 if study.precision == "double" else np.float32
+    dtype = np.float64 if study.arithmetic == "double" else np.float32
     fold_rows = [pad_rows(a, plan.rows) for a, _ in folds]
     fold_validation = [pad_rows(b, plan.validation_rows) for _, b in folds]
     fold = np.array([f for _, f, _ in who])
+    scalings = [targets_as(s, plan.cost.scaling) for s in scalings]
 
     def centers(s: Scaling) -> np.ndarray:
         return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
@@ -165,7 +203,7 @@ def _members(
 
 def fingerprint(study: Study, table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> str:
     """A digest of what is asked and of the study rows, for resuming."""
-    digest = hashlib.sha256(json.dumps(to_json(study, strict=False), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(_lean(to_json(study, strict=False)), sort_keys=True).encode())
     lengths = () if table.lengths is None else (table.lengths,)
     for array in (table.inputs, table.targets, table.weights, *lengths, *(x for fold in folds for x in fold)):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -177,11 +215,21 @@ def candidate_label(candidate: Candidate, all_candidates: list[Candidate]) -> st
     parts = [candidate.network.label, candidate.optimizer.label]
     if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
         penalty = candidate.penalty
-        parts.append("no penalty" if penalty is None else f"L{penalty.p:g} {penalty.strength:.3g}")
+        parts.append("no penalty" if penalty is None else penalty.label)
+    for name in ("clip", "average"):
+        part = getattr(candidate, name)
+        if part is not None:
+            parts.append(part.label)
+        elif any(getattr(c, name) is not None for c in all_candidates):
+            parts.append(f"no {name}")
+    if candidate.augmentation is not None:
+        parts.append(augmentation_label(candidate.augmentation))
+    elif any(c.augmentation is not None for c in all_candidates):
+        parts.append("no augmentation")
     if len({c.batch_size for c in all_candidates}) > 1:
         parts.append(f"batch {candidate.batch_size or 'auto'}")
     if len({c.cost for c in all_candidates}) > 1:
-        parts.append(type(candidate.cost).__name__)
+        parts.append(candidate.cost.label)
     return ", ".join(parts)
 
 

@@ -15,6 +15,8 @@ from perceptory import backend, kernels
 from perceptory.data import ArrayDataset, Dataset, seal
 from perceptory.errors import InputError
 from perceptory.objectives.costs import DEFAULT_COST, check_task
+from perceptory.results.ensemble import measured
+from perceptory.results.intervals import with_intervals
 from perceptory.results.model import Model
 from perceptory.results.report_examples import examples_shown
 from perceptory.results.result import CandidateResult, MemberResult, Predictions, Result
@@ -34,10 +36,12 @@ from perceptory.studies.prepare import (
     scalings_of,
     with_numbers,
 )
+from perceptory.studies.regularizers import check_regularizers
+from perceptory.studies.second_order import check_second_order, with_precision
 from perceptory.studies.study import Candidate, Study
 from perceptory.studies.tabulate import Table, encoder_of, tabulate
 from perceptory.training.driver import Outcome, train_group
-from perceptory.training.scaling import Scaling
+from perceptory.training.scaling import Scaling, targets_as
 
 Fold = tuple[np.ndarray, np.ndarray]
 Who = tuple[int, int, int]
@@ -70,6 +74,7 @@ class Work:
     candidates: list[Candidate]
     score: Any
     scalings: list[Scaling]  # one a fold
+    padded: bool = False  # sizes rounded up, so that studies of nearly the same size share programs
     records: dict[Who, Record] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
 
@@ -84,13 +89,15 @@ def run(
     overwrite: bool = False,
     open_test: bool = False,
     progress: Callable[[dict[str, Any]], None] | None = None,
+    padded: bool = False,
 ) -> Result:
-    """See `Study.run`."""
+    """See `Study.run`. padded: sizes rounded up, so that data of nearly the same size share compiled programs."""
     started = time.perf_counter()
     if not isinstance(data, Dataset | ArrayDataset):
         raise InputError(
             f"a study runs on a Dataset, got a {type(data).__name__}. Example: study.run(read_table(data, target='y'))"
         )
+    study = with_precision(study)
     store = None if folder is None else RunFolder(folder)
     if store:
         store.prepare(resume=resume, overwrite=overwrite)
@@ -101,17 +108,21 @@ def run(
     cost = study.cost or DEFAULT_COST[known.task]
     candidates = [with_numbers(c) for c in study.candidates(cost)]
     for candidate in candidates:
-        check_task(candidate.cost, known.task)
+        _check_cost(candidate, known)
         _check_feedback(candidate, known)
+        check_regularizers(candidate, known, table)
+        check_second_order(candidate)
+    candidates = [c.replace(cost=c.cost.resolved(table.truth, table.weights, known.classes)) for c in candidates]
     plan, folds = folds_of(study, known)
-    work = Work(study, table, folds, candidates, score_for(known.task, study.score), scalings_of(table, folds))
+    score = score_for(known.task, study.score)
+    work = Work(study, table, folds, candidates, score, scalings_of(table, folds), padded)
     asked = to_json(study, strict=False) | {"validation": plan_json(plan)}
     mark = fingerprint(study, table, folds)
     if store:
         store.begin(asked, mark, resume=resume, overwrite=overwrite)
-    with backend.precision(study.precision) as dtype:
-        raw = table.raw(dtype)
-        groups = groups_of(study, candidates, table, folds, work.scalings)
+    with backend.precision(study.arithmetic) as dtype:
+        raw = table.raw(dtype, padded)
+        groups = groups_of(study, candidates, table, folds, work.scalings, padded=padded)
         if store and resume:
             _recall(work, store)
         _train(work, groups, raw, store, progress)
@@ -126,6 +137,7 @@ def run(
         ranking = rank(scores, work.score.direction, complexity)
         chosen = ranking.choose(study.rule, work.score.name, ids)
         model = _final(work, chosen.index, raw, encoder, known)
+        _add_intervals(work, chosen.index, model)
     result = Result(
         study=asked,
         task=known.task,
@@ -154,7 +166,7 @@ def run(
         fingerprint=mark,
     )
     if sealed is not None:
-        result._sealed = lambda: _open(model, sealed)
+        result._sealed = lambda: _open(model, sealed, result.data)
     if open_test:
         result.test()
     if store:
@@ -198,6 +210,26 @@ def _check_feedback(candidate: Candidate, known: Any) -> None:
         remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
         why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
         raise InputError(f"{candidate.network.label} {why}. {remedy}")
+
+
+def _check_cost(candidate: Candidate, known: Any) -> None:
+    cost, network = candidate.cost, candidate.network
+    check_task(cost, known.task)
+    if known.task == "regression":
+        targets, lengths = known.targets, getattr(known, "lengths", None)
+        if lengths is not None and targets.ndim == 3:  # padding is no data
+            targets = targets[np.arange(targets.shape[1]) < lengths[:, None]]
+        cost.check_targets(targets, tuple(known.target_names))
+    if network.solved and cost.heads > 1:
+        raise InputError(
+            f"{network.label} is solved by least squares, which cannot fit what {cost.label} takes beside the point"
+            ' prediction. Train all of it (train="all"), or take another network.'
+        )
+    if network.feedback and not cost.direct:
+        raise InputError(
+            f"{network.label} feeds its outputs back, so they have to be the targets themselves, which those of"
+            f" {cost.label} are not. Use squared, absolute or huber."
+        )
 
 
 def _check_target(known: Any) -> None:
@@ -269,9 +301,11 @@ def _judge(work: Work, who: Who, outcome: Outcome) -> Record:
     train_rows, validation_rows = work.folds[who[1]]
     train_output, output = outcome.train_output.astype(float), outcome.validation_output.astype(float)
     if work.table.task == "regression":
-        scaling = work.scalings[who[1]]
-        train_output = train_output * scaling.out_scale + scaling.out_center
-        output = output * scaling.out_scale + scaling.out_center
+        cost = work.candidates[who[0]].cost
+        scaling = targets_as(work.scalings[who[1]], cost.scaling)
+        train_output, output = (
+            cost.point(cost.unscale(y, scaling.out_center, scaling.out_scale)) for y in (train_output, output)
+        )
     truth, weights = work.table.truth, work.table.weights
     diverged = outcome.status == "diverged"
     task = work.table.task
@@ -349,7 +383,8 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model
         fold: list[Fold] = [(rows, rows[:0])]
         best = np.mean([r.best_epoch for r in _of(work, chosen)])
         scalings = scalings_of(work.table, fold)
-        (group,) = groups_of(study, [candidate], work.table, fold, scalings, epochs=max(1, round(float(best))))
+        epochs = max(1, round(float(best)))
+        (group,) = groups_of(study, [candidate], work.table, fold, scalings, epochs, work.padded)
         outcomes: dict[int, Outcome] = {}
         train_group(group.plan, group.members, raw, finished=outcomes.update)
         good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
@@ -357,6 +392,7 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model
             raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
         weights = np.stack([o.weights for o in good])
         picked = scalings * len(good)
+    picked = [targets_as(s, candidate.cost.scaling) for s in picked]
     return Model(
         task=known.task,
         targets=tuple(known.target_names),
@@ -364,15 +400,35 @@ def _final(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model
         encoder=encoder,
         network=candidate.network,
         cost=candidate.cost,
-        outputs=work.table.target_shape,
+        outputs=candidate.cost.shape(work.table.target_shape),
         weights=weights,
         in_center=np.stack([s.in_center for s in picked]),
         in_factor=np.stack([s.in_factor for s in picked]),
         out_center=np.stack([s.out_center for s in picked]),
         out_scale=np.stack([s.out_scale for s in picked]),
-        precision=study.precision,
+        precision=study.arithmetic,
         facts={"final": study.final, "score": work.score.name},
     )
+
+
+def _add_intervals(work: Work, chosen: int, model: Model) -> None:
+    """Out-of-fold residuals of the chosen candidate, for `Model.predict_interval`."""
+    if work.table.task != "regression":
+        return
+    who = [w for w in sorted(work.records) if w[0] == chosen and _sound(work.records[w])]
+    members: list[Any] = []
+    residuals, groups, weights = [], [], []
+    for f in sorted({w[1] for w in who}):
+        places = [i for i, w in enumerate(who) if w[1] == f]
+        rows = work.folds[f][1]
+        output = np.mean([work.records[who[i]].output for i in places], axis=0)
+        residuals.append(work.table.truth[rows] - output)
+        groups.append(np.full(len(rows), len(members)))
+        weights.append(work.table.weights[rows])
+        members.append(places if work.study.final == "folds" else range(len(model)))
+    if residuals:
+        apart, of, counts = (np.concatenate(a) for a in (residuals, groups, weights))
+        with_intervals(model, apart, of, counts, members)
 
 
 def _candidate(work: Work, ranking: Any, c: int, ids: list[str], complexity: np.ndarray) -> CandidateResult:
@@ -435,9 +491,11 @@ def predictions_of(part: str, row: Any, truth: np.ndarray, output: np.ndarray, w
     return Predictions(np.asarray(row), np.full(len(row), part), truth, output, step)
 
 
-def _open(model: Model, sealed: Any) -> tuple[dict[str, Any], Predictions]:
-    """Open the sealed rows: metrics and predictions of the final model."""
+def _open(model: Model, sealed: Any, facts: dict[str, Any]) -> tuple[dict[str, Any], Predictions]:
+    """Open the sealed rows: metrics and predictions of the final model; into `facts`, what its members gain."""
     table = tabulate(sealed, model.encoder)
-    output = model.mean(table.inputs, table.lengths)
+    members = model.members_of(table.inputs, table.lengths)
+    facts |= measured(sealed.task, model.targets, table.truth, members, table.weights)
+    output = members.mean(axis=0)
     metrics = evaluate(sealed.task, *judged_rows(table.truth, output, table.weights))
     return metrics, predictions_of("test", sealed.row_numbers, table.truth, output, table.weights)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perceptory.augmentation.base import Augmentation, parts
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.costs import COSTS, Cost
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
 from perceptory.registry import Table
 from perceptory.results.result import Result
@@ -51,6 +54,9 @@ class Candidate(Spec):
     optimizer: Optimizer
     penalty: WeightPenalty | None = None
     batch_size: int | None = None
+    clip: Clip | None = None
+    average: WeightAverage | None = None
+    augmentation: Augmentation | tuple[Augmentation, ...] | None = None
 
 
 @register
@@ -67,8 +73,13 @@ class Study(Spec):
     batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".
     test: share of the rows sealed off before the study sees the data.
     score: what candidates are ranked by; None takes rmse for regression, log_loss for classes.
-    rule: "best" or "one_standard_error". final: "folds" or "refit". precision: "single" or "double".
+    rule: "best" or "one_standard_error". final: "folds" or "refit". precision: "single" or "double"; None takes double
+    where an optimizer of second order wants it, else single.
     memory: GiB that training may hold. seed: of every random number of the study.
+    clip: `ClipByNorm` or `ClipByValue`, of every step's gradient. average: `WeightAverage`, whose averaged weights are
+    what is validated and kept. augmentation: what is done to each training batch, one or a tuple of several:
+    `ImageAugmentation`, `SeriesAugmentation`, `TableAugmentation`, `TargetNoise`. All three are searched like the
+    penalty; None is off.
     """
 
     networks: Any = (MLP((32, 32)),)
@@ -86,9 +97,12 @@ class Study(Spec):
     score: str | None = None
     rule: str = checked("best", check=lambda _, v: RULES[v])
     final: str = checked("folds", check=lambda _, v: FINALS[v])
-    precision: str = checked("single", check=lambda _, v: PRECISIONS[v])
+    precision: str | None = checked(None, check=lambda _, v: v is None or PRECISIONS[v])
     memory: float = checked(2.0, check=positive)
     seed: int = checked(0, check=lambda n, v: count(n, v, 0))
+    clip: Any = None
+    average: Any = None
+    augmentation: Any = None
 
     def __post_init__(self):
         networks = self.networks
@@ -108,6 +122,14 @@ class Study(Spec):
         _kind("optimizer", self.optimizer, Optimizer, "Adam(1e-2)")
         _kind("cost", self.cost, Cost, "SquaredError()", optional=True)
         _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
+        _kind("clip", self.clip, Clip, "ClipByNorm(1.0)", optional=True)
+        _kind("average", self.average, WeightAverage, "WeightAverage(0.9)", optional=True)
+        if isinstance(self.augmentation, list):
+            object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        if self.augmentation == ():
+            object.__setattr__(self, "augmentation", None)
+        for one in parts(self.augmentation):
+            _kind("augmentation", one, Augmentation, "ImageAugmentation(shift=2)")
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
         if self.score is not None:
@@ -118,12 +140,15 @@ class Study(Spec):
             count("batch_size", self.batch_size)
         super().__post_init__()
 
+    @property
+    def arithmetic(self) -> str:
+        """What it computes in, "single" or "double": its precision, or where that is None what its optimizers want."""
+        return self.precision or ("double" if "double" in _wanted(self.optimizer) else "single")
+
     def candidates(self, cost: Cost) -> list[Candidate]:
         """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
-        template = tuple(
-            Candidate(network, self.cost or cost, self.optimizer, self.penalty, self.batch_size)
-            for network in self.networks
-        )
+        rest = self.optimizer, self.penalty, self.batch_size, self.clip, self.average, self.augmentation
+        template = tuple(Candidate(network, self.cost or cost, *rest) for network in self.networks)
         return expand_each(template, self.samples, self.seed)
 
     def run(
@@ -156,6 +181,13 @@ class Study(Spec):
             open_test=open_test,
             progress=progress,
         )
+
+
+def _wanted(optimizer: Any) -> set[str]:
+    """Precisions of the optimizers that a field of a study stands for, search values taken apart."""
+    if isinstance(optimizer, Optimizer):
+        return {optimizer.precision}
+    return set().union(*(_wanted(one) for one in getattr(optimizer, "values", ())))
 
 
 def _kind(name: str, value: Any, kind: type, example: str, *, optional: bool = False) -> None:

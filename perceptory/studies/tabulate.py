@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.data import ArrayEncoder, Dataset, Encoder
 from perceptory.errors import InputError
 from perceptory.networks.base import Shape
+from perceptory.training.buckets import coarse_bucket, pad_first
 from perceptory.training.rows import Shared
 
 
@@ -33,19 +34,22 @@ class Table:
     def target_shape(self) -> Shape:
         return self.targets.shape[1:]
 
-    def raw(self, dtype: Any) -> Any:
+    def raw(self, dtype: Any, padded: bool = False) -> Any:
         """What the program takes. Of a table [row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds
         off, and the row's weight; of other examples `Shared`.
 
         Rounded to single precision, a date in seconds would lose what tells its rows apart. Two numbers keep it, and
-        unlike a change of units they do not depend on any other row.
+        unlike a change of units they do not depend on any other row. padded: with rows that nobody reads, up to one of
+        a few lengths.
         """
+        length = coarse_bucket(len(self.inputs), 2) if padded else len(self.inputs)
         if self.inputs.ndim == 2:
             rounded, rest = _two_parts(np.concatenate([self.inputs, self.targets], axis=1), dtype)
-            return np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1)
+            return pad_first(np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1), length)
         x, t = _lean_parts(self.inputs, dtype), _lean_parts(self.targets, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
-        return Shared(*x, *t, self.weights.astype(dtype), lengths)
+        parts = (*x, *t, self.weights.astype(dtype), lengths)
+        return Shared(*(None if part is None else pad_first(part, length) for part in parts))
 
 
 def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -75,6 +79,8 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
 
 def encoder_of(dataset: Any) -> Any:
     """What makes inputs of data like these, learned from the study rows."""
+    if getattr(dataset, "encoder", None) is not None:
+        return dataset.encoder
     return Encoder.fit(dataset) if isinstance(dataset, Dataset) else ArrayEncoder.fit(dataset)
 
 

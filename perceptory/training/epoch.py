@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from optax import with_extra_args_support as with_extra_args
 
+from perceptory.augmentation.base import About, augmented
 from perceptory.networks.base import arrays_of, layout, pack, unpack, with_arrays
 from perceptory.objectives.costs import mean_cost, total_cost
+from perceptory.objectives.penalties import WeightPenalty
 from perceptory.optimizers.schedules import rate_at
 from perceptory.specs import combine
+from perceptory.training.landscape import landscape, penalty_of, vector_of, with_vector
 from perceptory.training.order import ROUNDS, drawn, shuffled, words
 from perceptory.training.plan import Member, Plan
 from perceptory.training.rows import (
@@ -78,18 +82,29 @@ def start(member: Member, prepared: Prepared, data: Any, plan: Plan) -> State:
         goal = combine(plan.cost, member.numbers).working(rows.t)
         module = network.prime(module, rows.x, goal, rows.w, key=jax.random.fold_in(key, 1))
     weights = weights_of(module, plan)
-    transformation = combine(plan.optimizer, member.numbers).transformation()
     counters = jnp.zeros(4, jnp.int32)
     infinite = jnp.asarray(jnp.inf, member.factor.dtype)
-    return State(weights, weights, transformation.init(weights), infinite, counters)
+    return State(weights, weights, fresh_optimizer(member.numbers, weights, plan), infinite, counters)
+
+
+def fresh_optimizer(numbers: Any, weights: tuple[Any, ...], plan: Plan) -> Any:
+    """The optimizer's state at the start. Where weights are averaged, `State.weights` is the average, and the trained
+    weights go along with the moments."""
+    if plan.optimizer.second_order:
+        return combine(plan.optimizer, numbers).begin(vector_of(weights, plan))  # type: ignore[attr-defined]
+    moments = combine(plan.optimizer, numbers).transformation().init(weights)
+    return moments if plan.average is None else (moments, weights)
 
 
 def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[State, jax.Array]:
     """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record."""
     cost = combine(plan.cost, member.numbers)
+    settled: Any = False
     if plan.network.solved:
         weights, optimizer = state.weights, state.optimizer
         train_cost = _training_cost(member, prepared, state, data, plan)
+    elif plan.optimizer.second_order:
+        weights, optimizer, train_cost, settled = iteration(member, prepared, state, data, plan)
     else:
         weights, optimizer, train_cost = steps(member, prepared, state, data, plan)
     if plan.network.calibrated:
@@ -101,7 +116,7 @@ def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     else:
         validation_cost = jnp.full_like(train_cost, jnp.nan)
     record = jnp.stack([train_cost, validation_cost])
-    return advance(member, state, weights, optimizer, record, plan), record
+    return advance(member, state, weights, optimizer, record, plan, settled), record
 
 
 def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> jax.Array:
@@ -127,18 +142,28 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     optimizer_spec = combine(plan.optimizer, member.numbers)
     transformation = with_extra_args(optimizer_spec.transformation())
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
+    clip = None if plan.clip is None else combine(plan.clip, member.numbers)
     cost = combine(plan.cost, member.numbers)
     dtype = member.factor.dtype
     mask, moved = masks(plan, dtype)
+    penalized = mask  # by how much of its strength
+    if penalty is not None and penalty.layers:
+        penalized, penalty = _by_layer(penalty, plan, dtype), penalty.replace(strength=1.0, layers=())
     index = jnp.arange(plan.batches, dtype=jnp.int32)
     done = (state.counters[0] * batches + index).astype(dtype)
     last = jnp.maximum(member.epochs * batches - 1, 1).astype(dtype)
-    if plan.network.stochastic:  # epochs count from 1 here: 0 is the key of the starting weights
+    if plan.network.stochastic or plan.augmentation is not None:
+        # Epochs count from 1 here: 0 is the key of the starting weights.
         noise_key = jax.random.fold_in(jax.random.wrap_key_data(member.key), state.counters[0] + 1)
 
     # Numbers of a step that no weight enters: for the whole epoch at once, not a small kernel each in every step.
     rate = jnp.broadcast_to(rate_at(optimizer_spec.learning_rate, jnp.minimum(done / last, 1)), done.shape)
     ahead = optimizer_spec.ahead(done + 1)
+
+    if plan.augmentation is not None:
+        augmentation, inputs = combine(plan.augmentation, member.numbers), plan.inputs[-1]
+        zero = -jnp.sum(member.center, axis=0)[:inputs] * member.factor[:inputs]
+        about = About(jnp.asarray(plan.varies, dtype), zero)
 
     def cost_of(weights: Any, batch: Batch, share: jax.Array, key: Any) -> jax.Array:
         output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share)
@@ -149,9 +174,13 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
         place, share, index, rate, ahead = at
         batch = batch_at(member, prepared, data, place, plan)
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
+        if plan.augmentation is not None:
+            batch = augmented(augmentation, batch, about, jax.random.fold_in(noise_key, index))
         value, gradient = jax.value_and_grad(cost_of)(weights, batch, share, key)
         if penalty is not None:
-            gradient = jax.tree.map(penalty.slope, gradient, weights, mask)
+            gradient = jax.tree.map(penalty.slope, gradient, weights, penalized)
+        if clip is not None:
+            gradient = clip.apply(gradient, moved)
         update, new_optimizer = transformation.update(
             gradient, optimizer, weights, rate=rate, ahead=ahead, weight_mask=mask
         )
@@ -159,7 +188,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
             update = jax.tree.map(jnp.multiply, update, moved)
         new = jax.tree.map(jnp.add, weights, update)
         if penalty is not None:
-            new = jax.tree.map(penalty.settle, weights, new, gradient, mask)
+            new = jax.tree.map(penalty.settle, weights, new, gradient, penalized)
         if plan.ragged:
             real = index < batches
             new, new_optimizer = jax.tree.map(
@@ -167,14 +196,37 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
             )
         return (new, new_optimizer), value
 
-    (weights, optimizer), costs = jax.lax.scan(
-        step, (state.weights, state.optimizer), (places, share, index, rate.astype(dtype), ahead)
-    )
+    first = (state.weights, state.optimizer) if plan.average is None else state.optimizer[::-1]
+    (weights, optimizer), costs = jax.lax.scan(step, first, (places, share, index, rate.astype(dtype), ahead))
+    if plan.average is not None:
+        average, ended = combine(plan.average, member.numbers), state.counters[0] + 1
+        optimizer, weights = (optimizer, weights), average.after(state.weights, weights, ended, member.epochs)
     return weights, optimizer, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
 
 
-def advance(member: Member, state: State, weights: Any, optimizer: Any, record: jax.Array, plan: Plan) -> State:
-    """Book-keeping after an epoch: best so far, patience, divergence.
+def iteration(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[Any, Any, Any, Any]:
+    """One iteration of a second-order optimizer: weights, its state, training cost there, whether it has settled."""
+    active = state.counters[3] == RUNNING
+    seen = landscape(member, prepared, state.weights, data, plan, active)
+    optimizer: Any = combine(plan.optimizer, member.numbers)
+    moved = optimizer.iterate(seen, vector_of(state.weights, plan), state.optimizer)
+    cost = moved.cost - penalty_of(member, plan)(moved.w)[0]
+    return with_vector(state.weights, moved.w, plan), moved.state, cost, moved.settled
+
+
+def _by_layer(penalty: WeightPenalty, plan: Plan, dtype: Any) -> tuple[Any, ...]:
+    """Strength of the penalty for every weight, of the weights' structure."""
+    where = layout(plan.network, plan.inputs, plan.outputs)
+    strengths = penalty.by_array(where.names, where.weights)
+    if not plan.flat:
+        return tuple(strengths)
+    return (jnp.concatenate([jnp.full(prod(s), v, dtype) for s, v in zip(where.shapes, strengths, strict=True)]),)
+
+
+def advance(
+    member: Member, state: State, weights: Any, optimizer: Any, record: jax.Array, plan: Plan, settled: Any = False
+) -> State:
+    """Book-keeping after an epoch: best so far, patience, divergence; settled: no epoch to come will change anything.
 
     Of a member that has stopped, what counts does not change: its best weights, their cost, its counters. Its last
     weights move on with its block, since to hold them would copy all of them in every epoch.
@@ -187,7 +239,7 @@ def advance(member: Member, state: State, weights: Any, optimizer: Any, record: 
     # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
     better = running & finite & ((judged < state.best_cost) if plan.validation_rows else True)
     since = jnp.where(better, 0, since + 1)
-    out_of_patience = (member.patience > 0) & (since >= member.patience)
+    out_of_patience = ((member.patience > 0) & (since >= member.patience)) | settled
     status = jnp.where(done >= member.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
     status = jnp.where(finite, status, DIVERGED)
     counters = jnp.stack([done, jnp.where(better, done, best_at), since, status]).astype(jnp.int32)

@@ -9,14 +9,19 @@ import jax
 import numpy as np
 
 from perceptory import backend
+from perceptory.augmentation.base import Augmentation
 from perceptory.networks.base import Network, Shape, layout
 from perceptory.objectives.costs import Cost
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import Optimizer
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
 FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays
 PIECE_VALUES = 1 << 21  # values that a forward pass outside of training steps may hold
+JACOBIAN_BYTES = 1 << 18  # what rows' derivatives by all weights may take at once, for a block of members: in a cache
+MATRICES = 4  # of weights by weights, that a second-order iteration holds: JᵀJ, its sum, its factor, their difference
 MAX_BLOCK = 16
 MAX_BLOCKS = 32
 
@@ -25,7 +30,8 @@ MAX_BLOCKS = 32
 class Plan:
     """The static side of a group: one plan, one compilation.
 
-    network, cost, optimizer, penalty: static parts of specs, with placeholders for traced numbers.
+    network, cost, optimizer, penalty, clip, average, augmentation: static parts of specs, with placeholders for traced
+    numbers.
     rows: length of the members' padded lists of training rows. validation_rows: likewise, 0 for none.
     batch: rows a step. segment: most epochs in one compiled call. block: members mapped at once; blocks: how many
     of them make a chunk. All of these are functions of the study alone.
@@ -46,6 +52,15 @@ class Plan:
     ragged: bool = False  # members differ in their number of batches
     replacement: bool = False  # rows of a batch drawn independently, instead of in a random order
     piece: int = 1 << 13  # examples of one forward pass outside of training steps
+    clip: Clip | None = None
+    average: WeightAverage | None = None
+    augmentation: Augmentation | tuple[Augmentation, ...] | None = None
+    varies: tuple[bool, ...] = ()  # with augmentation: for each input whether it has more than two values
+
+    @property
+    def targets(self) -> int:
+        """Target columns: fewer than outputs where the cost takes several outputs a target."""
+        return self.outputs[-1] // self.cost.heads
 
     @property
     def flat(self) -> bool:
@@ -73,8 +88,8 @@ class Member(NamedTuple):
     count: Any  # int32, how many of `rows` are real
     validation: Any  # [validation_rows] int32, padded with 0
     validation_count: Any
-    center: Any  # [2, in + out] rounded (in: the last axis of the inputs), and what that rounds off
-    factor: Any  # [in + out]; 0 for an input that is constant in the training rows
+    center: Any  # [2, in + target] rounded (in: the last axis of the inputs), and what that rounds off
+    factor: Any  # [in + target]; 0 for an input that is constant in the training rows
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
 
@@ -87,6 +102,26 @@ def values_an_example(network: Network, inputs: Shape, outputs: Shape) -> int:
 def piece_of(network: Network, inputs: Shape, outputs: Shape) -> int:
     """Examples of one forward pass outside of training steps."""
     return max(32, PIECE_VALUES // values_an_example(network, inputs, outputs))
+
+
+def rows_at_once(matrix: str, weights: int, plan: Plan) -> int:
+    """Rows of a block of a second-order iteration: their derivatives by every weight stay in a cache."""
+    each = int(np.prod(plan.outputs))
+    if matrix == "hessian":  # a tangent of the whole pass for every weight
+        each = values_an_example(plan.network, plan.inputs, plan.outputs)
+    return max(1, JACOBIAN_BYTES // (8 * weights * each * plan.block))
+
+
+def curved_sizes(optimizer: Optimizer, network: Network, inputs: Shape, outputs: Shape, rows: int) -> int:
+    """As `sizes`, of a second-order optimizer in double precision."""
+    weights = layout(network, inputs, outputs).size
+    each = values_an_example(network, inputs, outputs)
+    if optimizer.matrix:  # type: ignore[attr-defined]
+        kept, passed = MATRICES * weights, 0  # rows pass in small blocks
+    else:
+        kept, passed = 2 * optimizer.memory + 8, 3 * min(rows, piece_of(network, inputs, outputs)) * each  # type: ignore[attr-defined]
+    table = rows * (inputs[0] + outputs[0] + 1) if len(inputs) == 1 else 2 * rows
+    return 8 * (kept * weights + passed + table)
 
 
 def sizes(network: Network, inputs: Shape, outputs: Shape, batch: int, rows: int) -> int:

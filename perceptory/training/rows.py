@@ -26,7 +26,7 @@ class Shared(NamedTuple):
 
     x: Any  # [n, *inputs], of the given type (bytes stay bytes)
     x_rest: Any  # the same shape, or None where nothing was lost
-    t: Any  # [n, *outputs]
+    t: Any  # [n, target] or [n, time, target]
     t_rest: Any
     w: Any  # [n], or [n, time] where steps count apart
     lengths: Any  # [n] int32: steps from there on are padding; None where there are none
@@ -36,27 +36,28 @@ class Batch(NamedTuple):
     """Scaled examples; a missing input is the training mean, 0."""
 
     x: Any  # [batch, *inputs]
-    t: Any  # [batch, *outputs]
-    w: Any  # [batch] or [batch, time]
+    t: Any  # [batch, target] or [batch, time, target]
+    w: Any  # [batch] or [batch, time], the cost's class weights included
     lengths: Any
 
 
 class Prepared(NamedTuple):
     """What a member keeps for a segment. Of a table, its scaled rows; of other examples, only their places."""
 
-    table: Any  # [batches · batch, in + out + 1], or places [batches · batch] int32
-    validation: Any  # [validation_rows, in + out + 1], or places [validation_rows] int32
+    table: Any  # [batches · batch, in + target + 1], or places [batches · batch] int32
+    validation: Any  # [validation_rows, in + target + 1], or places [validation_rows] int32
     weight: Any  # [batches · batch] the weight of each example
 
 
 def prepare(member: Member, data: Any, plan: Plan) -> Prepared:
-    """data: [row, 2 (in + out) + 1] of a table (see `Table.raw`), or `Shared`."""
+    """data: [row, 2 (in + target) + 1] of a table (see `Table.raw`), or `Shared`."""
     # Zeros, weight included, up to whole batches: every place that an order can name is there.
     missing = plan.batches * plan.batch - plan.rows
     real = jnp.arange(plan.rows) < member.count
     if isinstance(data, Shared):
         places = jnp.pad(member.rows, (0, missing))
-        weight = jnp.pad(_example_weight(data.w[member.rows]) * real, (0, missing))
+        weight = _weighed(data.w[member.rows], lambda: _targets_at(member, data, member.rows, plan), plan)
+        weight = jnp.pad(_example_weight(weight) * real, (0, missing))
         return Prepared(places, member.validation, weight)
     table = _scaled_rows(member, data[member.rows], plan)
     table = jnp.pad(table.at[:, -1].multiply(real), ((0, missing), (0, 0)))
@@ -70,11 +71,17 @@ def _example_weight(w: jax.Array) -> jax.Array:
 
 
 def _scaled_rows(member: Member, raw: jax.Array, plan: Plan) -> jax.Array:
-    """[row, in + out + 1] of raw rows."""
-    k = plan.inputs[-1] + plan.outputs[-1]
+    """[row, in + target + 1] of raw rows."""
+    k = plan.inputs[-1] + plan.targets
     # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
     x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
-    return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), raw[:, -1:]], axis=1)
+    w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], plan)
+    return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
+
+
+def _weighed(w: jax.Array, targets: Callable[[], jax.Array], plan: Plan) -> jax.Array:
+    """The rows' weights times what the cost gives rows of their class."""
+    return w * plan.cost.row_weight(targets()) if plan.cost.weighs else w
 
 
 def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> jax.Array:
@@ -88,15 +95,23 @@ def _of_table(rows: jax.Array, plan: Plan) -> Batch:
     return Batch(rows[..., :inputs], rows[..., inputs:-1], rows[..., -1], None)
 
 
-def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) -> Batch:
-    def take(a: Any) -> Any:
-        return None if a is None else a.at[places].get(mode="promise_in_bounds")
-
+def _targets_at(member: Member, data: Shared, places: Any, plan: Plan) -> jax.Array:
+    """Scaled targets of the examples at `places`."""
     inputs = plan.inputs[-1]
-    center, factor = member.center, member.factor
-    x = _scaled(take(data.x), take(data.x_rest), center[:, :inputs], factor[:inputs])
-    t = _scaled(take(data.t), take(data.t_rest), center[:, inputs:], factor[inputs:])
-    return Batch(x, t, take(data.w), take(data.lengths))
+    center, factor = member.center[:, inputs:], member.factor[inputs:]
+    return _scaled(_take(data.t, places), _take(data.t_rest, places), center, factor)
+
+
+def _take(a: Any, places: Any) -> Any:
+    return None if a is None else a.at[places].get(mode="promise_in_bounds")
+
+
+def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) -> Batch:
+    inputs = plan.inputs[-1]
+    center, factor = member.center[:, :inputs], member.factor[:inputs]
+    x = _scaled(_take(data.x, places), _take(data.x_rest, places), center, factor)
+    t = _targets_at(member, data, places, plan)
+    return Batch(x, t, _weighed(_take(data.w, places), lambda: t, plan), _take(data.lengths, places))
 
 
 def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: Plan) -> Batch:
@@ -124,6 +139,13 @@ def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax
 def _real(batch: Batch, mask: jax.Array) -> Batch:
     """The batch with weight 0 where the mask [batch] is False: padding."""
     return batch._replace(w=mask.reshape(mask.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
+
+
+def examples_at(member: Member, data: Any, rows: jax.Array, places: jax.Array, plan: Plan) -> Batch:
+    """Training examples from `rows`, a part of `Prepared.table` that begins with the row of number `places[0]`."""
+    if not isinstance(data, Shared):
+        return _of_table(rows, plan)
+    return _real(_of_examples(member, data, rows, plan), places < member.count)
 
 
 def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, most: int | None = None) -> Batch:

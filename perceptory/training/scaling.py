@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,23 +18,41 @@ class Scaling(NamedTuple):
     out_scale: np.ndarray  # [out], target = center + scale · output
 
 
-def fit_scaling(inputs: np.ndarray, targets: np.ndarray, *, scale_targets: bool) -> Scaling:
+def fit_scaling(
+    inputs: np.ndarray, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
+) -> Scaling:
     """Fit on training rows; inputs [..., in] may hold NaN (missing), which do not count; targets [..., out].
 
     Every axis but the last is a row: steps of a sequence and places of an image share their channel's scaling.
+    weights: [row], a row of weight 2 counts as two rows; None counts every row once.
     """
+    counts: list[Any] = [None, None]
+    if weights is not None:
+        counts = [np.repeat(weights, int(np.prod(x.shape[1:-1]))) for x in (inputs, targets)]
     inputs, targets = inputs.reshape(-1, inputs.shape[-1]), targets.reshape(-1, targets.shape[-1])
-    center, spread = _moments(inputs)
+    center, spread = _moments(inputs, counts[0])
     factor = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0.0)
     if not scale_targets:
         out = targets.shape[1]
         return Scaling(center, factor, np.zeros(out), np.ones(out))
-    out_center, out_spread = _moments(targets)
+    out_center, out_spread = _moments(targets, counts[1])
     return Scaling(center, factor, out_center, np.where(out_spread > 0, out_spread, 1.0))
 
 
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def targets_as(scaling: Scaling, how: str) -> Scaling:
+    """The scaling with targets as a cost wants them (`Cost.scaling`): "standard" as it is; "mean" divided by their
+    mean in the training rows, where that is above 0; "none"."""
+    if how == "standard":
+        return scaling
+    one, mean = np.ones_like(scaling.out_scale), scaling.out_center
+    scale = np.where(mean > 0, mean, one) if how == "mean" else one
+    return scaling._replace(out_center=np.zeros_like(one), out_scale=scale)
+
+
+def _moments(x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation by column; a spread below rounding error counts as 0."""
+    if weights is not None:
+        return _weighted_moments(x.astype(float), weights[:, None])
     if x.dtype == np.uint8:  # images: exact from counts, in a fraction of the memory
         return _moments_of_bytes(x)
     with warnings.catch_warnings():
@@ -49,3 +67,12 @@ def _moments_of_bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, share = np.arange(256.0)[:, None], counts / len(x)
     center = np.sum(share * values, axis=0)
     return center, np.sqrt(np.sum(share * (values - center) ** 2, axis=0))
+
+
+def _weighted_moments(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    there = ~np.isnan(x)
+    total = np.sum(w * there, axis=0)
+    total = np.where(total > 0, total, 1)
+    center = np.sum(w * np.where(there, x, 0), axis=0) / total
+    spread = np.sqrt(np.sum(w * np.where(there, x - center, 0) ** 2, axis=0) / total)
+    return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)

@@ -8,6 +8,10 @@ import pytest
 from perceptory.app import facts, grammar
 from perceptory.app.asked import NETWORKS, VALIDATIONS, Asked, read
 from perceptory.app.cli import app
+from perceptory.augmentation.every import AUGMENTATIONS
+from perceptory.augmentation.images import ImageAugmentation
+from perceptory.augmentation.numbers import TableAugmentation, TargetNoise
+from perceptory.augmentation.series import SeriesAugmentation
 from perceptory.data import load_bundled
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.convolutional import CNN
@@ -15,8 +19,10 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.objectives.costs import COSTS
+from perceptory.objectives.costs import COSTS, Huber, Quantile, SoftmaxCrossEntropy
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
 from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
 from perceptory.selection.metrics import SCORES
@@ -130,11 +136,35 @@ def test_the_presets_optimizer_keeps_its_rates(diabetes):
         ("--penalty 0", None),
         ("--penalty 1e-3 --penalty-p 1", WeightPenalty(1e-3, 1.0)),
         ("--penalty 0 --penalty 1e-3", WeightPenalty(choice(0.0, 1e-3))),
+        ("--penalty 1e-3 --penalty-mix 0.2..0.8", WeightPenalty(1e-3, mix=uniform(0.2, 0.8))),
+        ("--penalty-mix 0.5", WeightPenalty(mix=0.5)),
         ("--penalty 1e-6..1e-2", WeightPenalty(log_uniform(1e-6, 1e-2))),
     ],
 )
 def test_penalties(diabetes, text, penalty):
     assert asked(text).study(diabetes).penalty == penalty
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("--clip-norm 1.5", {"clip": ClipByNorm(1.5)}),
+        ("--clip-norm 0.1..10 --clip-value 2", {"clip": choice(ClipByNorm(log_uniform(0.1, 10.0)), ClipByValue(2.0))}),
+        ("--average 0.5/1", {"average": WeightAverage(choice(0.5, 1.0))}),
+        ("--average 0.5..0.9", {"average": WeightAverage(uniform(0.5, 0.9))}),
+        ("--augment table:0.2", {"augmentation": TableAugmentation(0.2)}),
+        (
+            "--augment none --augment image:shift=2:rotate=5/10:flip=0.5",
+            {"augmentation": choice(None, ImageAugmentation(2.0, choice(5.0, 10.0), flip=0.5))},
+        ),
+        (
+            "--augment series:jitter=1e-2..1e+1:crop=0.1+target:noise=1e-1",
+            {"augmentation": (SeriesAugmentation(uniform(0.01, 10.0), crop=0.1), TargetNoise(0.1))},
+        ),
+    ],
+)
+def test_clipping_averages_and_augmentation(diabetes, text, changes):
+    assert asked(text).study(diabetes) == default_study(diabetes, **changes)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +198,21 @@ def test_plain_fields(diabetes):
     assert (study.batch_size, study.seed, study.test, study.cost) == (choice(16, 32), 9, 0.3, COSTS["absolute"]())
 
 
+def test_costs(diabetes):
+    assert asked("--cost quantile:0.1,0.5,0.9").study(diabetes).cost == Quantile((0.1, 0.5, 0.9))
+    assert asked("--cost huber:0.5/2").study(diabetes).cost == Huber(choice(0.5, 2.0))
+    iris = load_bundled("iris")
+    assert asked("--class-weight balanced").study(iris).cost == SoftmaxCrossEntropy("balanced")
+    assert asked("--cost softmax --class-weight 1,2.5,4").study(iris).cost == SoftmaxCrossEntropy((1.0, 2.5, 4.0))
+
+
 def test_help_tells_the_names_and_defaults_that_hold(diabetes):
     tables = {
         ("networks.activations", "ACTIVATIONS"): ACTIVATIONS,
         ("optimizers.first_order", "OPTIMIZERS"): OPTIMIZERS,
         ("objectives.costs", "COSTS"): COSTS,
         ("selection.metrics", "SCORES"): SCORES,
+        ("augmentation.every", "AUGMENTATIONS"): AUGMENTATIONS,
         ("studies.study", "RULES"): RULES,
         ("studies.study", "FINALS"): FINALS,
         ("studies.study", "PRECISIONS"): PRECISIONS,

@@ -20,7 +20,7 @@ LSTM = How(MemoryCell())
 
 @pytest.fixture(autouse=True, scope="module")
 def kernel():
-    if not build.ready():
+    if not all(build.ready("lstm", dtype) for dtype in build.TYPES):
         pytest.skip(f"kernels {kernels.status()}")
 
 

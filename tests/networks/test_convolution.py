@@ -12,7 +12,7 @@ from jax.test_util import check_grads
 from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.networks import patches
-from perceptory.networks.convolution import convolve, convolve_and_pool, global_pool, pool, to_first, windows_of
+from perceptory.networks.convolution import convolve, convolve_and_pool, global_pool, pool, windows_of
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +139,7 @@ def test_stage_is_its_parts(monkeypatch, kind, rising, most, size):
         return pool(jnp.tanh(convolve(x, kernel, padding="same") + bias), size, kind=kind)
 
     def stage(x, kernel, bias):
-        return to_first(convolve_and_pool(to_first(x), kernel, bias, windows, size, kind, jnp.tanh, rising))
+        return convolve_and_pool(x, kernel, bias, windows, size, kind, jnp.tanh, rising)
 
     def with_gradients(f):
         return lambda *arguments: (f(*arguments), jax.grad(lambda *a: (f(*a) ** 2).sum(), (0, 1, 2))(*arguments))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import perceptory.networks.stages as stages
+from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.networks.base import layout, pack, unpack
 from perceptory.networks.convolutional import CNN
@@ -97,7 +97,7 @@ def test_library_path_gives_the_same(monkeypatch):
     net = CNN((2, 3), hidden=(), activation="gelu").build((8, 6, 2), (2,), key=jax.random.key(0))
     x = numbers(2, 8, 6, 2)
     ours = net(x)
-    monkeypatch.setattr(stages.backend, "native", lambda: True)
+    monkeypatch.setattr(backend, "native", lambda: True)
     np.testing.assert_allclose(net(x), ours, rtol=1e-10)
 
 

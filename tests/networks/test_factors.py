@@ -10,7 +10,8 @@ import pytest
 import scipy.linalg
 
 import perceptory
-from perceptory.networks.factors import cholesky, cholesky_solve, orthonormal
+from perceptory.networks import factors
+from perceptory.networks.factors import cholesky, cholesky_solve, factorize, forward, orthonormal, solve
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +53,33 @@ def test_mapped_equals_alone():
         np.testing.assert_allclose(q, orthonormal(a[k]), atol=1e-12)
 
 
-def test_no_network_calls_lapack():
+@pytest.mark.parametrize("size", [3, 5, 15, 37])
+def test_factors_by_blocks(size, monkeypatch):
+    """Sizes of one leaf, of two halves, of several, and of several panels; one of three is not positive definite."""
+    monkeypatch.setattr(factors, "LEAF", 4)
+    monkeypatch.setattr(factors, "PANEL", 16)
+    random = np.random.default_rng(6)
+    b = random.normal(size=(3, size, size + 4))
+    a, right = b @ b.swapaxes(1, 2), random.normal(size=(3, size, 2))
+    a[1, -1, -1] = -1.0
+
+    @jax.jit
+    @jax.vmap
+    def both(a, right):
+        factor = factorize(a)
+        return solve(factor, right), forward(factor, right)
+
+    x, y = map(np.asarray, both(a, right))
+    for k in (0, 2):
+        np.testing.assert_allclose(x[k], scipy.linalg.solve(a[k], right[k], assume_a="pos"), rtol=1e-6)
+        np.testing.assert_allclose(y[k].T @ y[k], right[k].T @ x[k], rtol=1e-7)
+    assert not np.isfinite(x[1]).all()
+
+
+def test_no_program_calls_lapack():
     """It deadlocks where two devices do so at once."""
     called = re.compile(r"linalg\.|initializers\.orthogonal\(")
-    for path in (Path(perceptory.__file__).parent / "networks").glob("*.py"):
-        assert not called.search(path.read_text()), path.name
+    apart = {"least_squares.py"}  # on one device, and on the host
+    for folder in ("networks", "optimizers", "training"):
+        for path in (Path(perceptory.__file__).parent / folder).glob("*.py"):
+            assert path.name in apart or not called.search(path.read_text()), path.name

@@ -70,4 +70,15 @@ def test_by_default_a_layer_keeps_the_size_of_its_values(name, gain):
 
 
 def test_every_initializer_is_covered():
-    assert set(LIMITS) | {"orthogonal"} == set(INITIALIZERS)
+    assert set(LIMITS) | {"orthogonal", "nguyen_widrow"} == set(INITIALIZERS)
+
+
+def test_nguyen_widrow_puts_the_slopes_side_by_side():
+    """Every neuron's direction has the length 0.7 h^(1/n) / √3, and the biases go evenly from end to end."""
+    from perceptory.networks.initializers import starting_bias
+
+    w = one("nguyen_widrow", 0, 3, 8).astype(float)
+    np.testing.assert_allclose(np.linalg.norm(w, axis=0), 0.7 * 8 ** (1 / 3) / 3**0.5, rtol=1e-6)
+    b = np.asarray(starting_bias("nguyen_widrow", w.astype(np.float32)), float)
+    np.testing.assert_allclose(b * np.sign(w[0]), 0.7 * 8 ** (1 / 3) * np.linspace(-1, 1, 8), rtol=1e-5, atol=1e-6)
+    assert not np.any(starting_bias("glorot", w.astype(np.float32)))

@@ -23,6 +23,7 @@ STEPS = 25
 H = np.array([[3.0, 0.4, 0.0], [0.4, 1.0, -0.3], [0.0, -0.3, 0.2]])
 START = np.array([1.0, -2.0, 0.5])
 MASK = np.array([1.0, 1.0, 0.0])
+FIRST_ORDER = [name for name, make in OPTIMIZERS.items() if not make().second_order]
 
 
 def gradient(w):
@@ -71,7 +72,7 @@ def test_gradient_descent(optimizer):
 
 
 def test_only_gradient_descent_takes_all_rows():
-    full = {name for name, make in OPTIMIZERS.items() if make().full_batch}
+    full = {name for name in FIRST_ORDER if OPTIMIZERS[name]().full_batch}
     assert full == {"gradient_descent"}
 
 
@@ -199,7 +200,7 @@ def torch_path(torch, make):
     return np.array(out)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", FIRST_ORDER)
 def test_every_optimizer_descends_and_is_finite_in_single_precision(name):
     make = OPTIMIZERS[name]
     w = path(make(learning_rate=0.05), steps=60, dtype=np.float32)
@@ -212,8 +213,8 @@ def test_every_optimizer_descends_and_is_finite_in_single_precision(name):
 
 
 def test_zero_gradients_are_no_division_by_zero():
-    for name, make in OPTIMIZERS.items():
-        spec = make()
+    for name in FIRST_ORDER:
+        spec = OPTIMIZERS[name]()
         t = optax.with_extra_args_support(spec.transformation())
         extra = {"rate": 0.1, "ahead": spec.ahead(1), "weight_mask": jnp.ones(2)}
         update, _ = t.update(jnp.zeros(2), t.init(jnp.zeros(2)), jnp.zeros(2), **extra)

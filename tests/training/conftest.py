@@ -38,7 +38,7 @@ class Taken:
     def train(self, waiting=None, group=0, members=None):
         outcomes = {}
         g = self.groups[group]
-        with backend.precision(self.study.precision):
+        with backend.precision(self.study.arithmetic):
             train_group(g.plan, members or g.members, self.raw, waiting=waiting, finished=outcomes.update)
         return outcomes
 
@@ -46,7 +46,7 @@ class Taken:
         """A member's starting weights."""
         g = self.groups[group]
         if group not in self.starts:
-            with backend.precision(self.study.precision):
+            with backend.precision(self.study.arithmetic):
 
                 def first(member):
                     data = jnp.asarray(self.raw)
@@ -80,7 +80,7 @@ def take_apart(study, dataset, on_all_rows=False) -> Taken:
     folds = [(rows, rows[:0])] if on_all_rows else folds_of(study, dataset)[1]
     epochs = study.epochs if on_all_rows else None
     candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[dataset.task])]
-    with backend.precision(study.precision) as dtype:
+    with backend.precision(study.arithmetic) as dtype:
         raw = table.raw(dtype)
         groups = groups_of(study, candidates, table, folds, scalings_of(table, folds), epochs)
     return Taken(study, table, folds, candidates, raw, groups)

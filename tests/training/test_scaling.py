@@ -206,3 +206,13 @@ def test_every_fold_has_a_scaling_of_its_own(apart):
         assert len(outcome.train_output) == len(train)
         # a network that has learned nothing yet predicts near 0: on the scale of its own fold's targets
         assert abs(t.mean()) < 1e-9
+
+
+def test_a_weight_is_a_number_of_copies():
+    random = np.random.default_rng(0)
+    x, t, w = random.normal(size=(20, 3)), random.normal(size=(20, 1)), random.integers(0, 4, size=20)
+    x[::4, 1] = np.nan
+    weighted = fit_scaling(x, t, scale_targets=True, weights=w.astype(float))
+    copied = fit_scaling(x.repeat(w, axis=0), t.repeat(w, axis=0), scale_targets=True)
+    for a, b in zip(weighted, copied, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)

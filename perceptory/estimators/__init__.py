@@ -1,0 +1,7 @@
+"""Estimators for scikit-learn: they store arguments, translate them to specs and delegate to `Study` and `Model`."""
+
+from perceptory.estimators.cv import NetworkClassifierCV, NetworkRegressorCV
+from perceptory.estimators.one import NetworkClassifier, NetworkRegressor
+from perceptory.estimators.sequences import SequenceRegressor
+
+__all__ = ["NetworkClassifier", "NetworkClassifierCV", "NetworkRegressor", "NetworkRegressorCV", "SequenceRegressor"]

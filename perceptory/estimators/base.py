@@ -1,0 +1,224 @@
+"""What all estimators share: arguments, input, what is told of training, predictions, files."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from perceptory.data import Dataset
+from perceptory.errors import InputError
+from perceptory.estimators import targets as read
+from perceptory.estimators import words
+from perceptory.estimators.files import read_estimator, write_estimator
+from perceptory.estimators.tables import checked_inputs, columns_of, encoded, encoder_for, names_of, take
+from perceptory.results.model import Model
+
+
+class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base of the estimators. Subclasses say what `fit` trains and what their targets are."""
+
+    # --- arguments ----------------------------------------------------------------------------------------------
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        # The signature holds the arguments by their names here; the familiar ones are another way to write them.
+        super().__init_subclass__(**options)
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls.__signature__ = inspect.Signature([p for p in parameters if p.kind != p.VAR_KEYWORD])
+
+    def set_params(self, **params: Any) -> Any:
+        """Set arguments by their names here, or by those of scikit-learn's MLP estimators."""
+        own = {name: value for name, value in params.items() if name.partition("__")[0] in words.SAME}
+        params = {name: value for name, value in params.items() if name not in own}
+        return super().set_params(**params, **words.translated(own, self.get_params(deep=False), type(self).__name__))
+
+    def _store(self, given: dict[str, Any], familiar: dict[str, Any]) -> None:
+        """Store constructor arguments; `familiar` are those by other names (`words.SAME`), which win over defaults."""
+        defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
+        named = {n: v for n, v in given.items() if n in defaults}
+        set_here = {n: v for n, v in named.items() if v is not defaults[n]}
+        familiar = words.translated(familiar, named, type(self).__name__)
+        for name in familiar.keys() & set_here.keys():
+            raise TypeError(f"{type(self).__name__}() got two values for {name!r}")
+        for name, value in {**named, **familiar}.items():
+            setattr(self, name, value)
+
+    def _seed(self) -> int:
+        """The study's seed from random_state; another one each time where that is None."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _precision(self, inputs: Any) -> str | None:
+        """A study's precision; None is single, or double where the optimizer needs it."""
+        if self.precision != "auto":
+            return self.precision
+        return None if getattr(inputs, "dtype", None) == np.float32 else "double"
+
+    # --- input --------------------------------------------------------------------------------------------------
+
+    def _inputs(self, X: Any, *, reset: bool = False) -> Any:
+        return checked_inputs(self, X, reset=reset)
+
+    def _encoded(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Inputs of the networks for X, and lengths of series."""
+        return encoded(self.model_.encoder, self._inputs(X)), None
+
+    def _weights(self, sample_weight: Any, count: int) -> np.ndarray | None:
+        if sample_weight is None:
+            return None
+        return _check_sample_weight(sample_weight, np.empty((count, 1)), dtype=np.float64, ensure_non_negative=True)
+
+    # --- what fit leaves ----------------------------------------------------------------------------------------
+
+    def _keep_model(self, model: Model) -> None:
+        # Predictions are computed in double precision, whatever training was: the same row gives the same number
+        # in any company.
+        model.precision = "double"
+        self.model_ = model
+
+    @property
+    def network_(self) -> Any:
+        """The trained network as an Equinox module (the first one, where there are several): it takes scaled inputs
+        and gives scaled outputs, see `Model.networks`."""
+        return self._fitted().networks()[0]
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weight matrices [in, out] of the layers, on scaled inputs and outputs, as MLPRegressor has them."""
+        return [np.asarray(layer.weight) for layer in self._layers()]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Bias vectors [out] of the layers, on scaled inputs and outputs."""
+        return [np.asarray(layer.bias) for layer in self._layers()]
+
+    def _layers(self) -> list[Any]:
+        import jax
+
+        from perceptory.networks.layers import Dense
+
+        found = jax.tree.leaves(self.network_, is_leaf=lambda part: isinstance(part, Dense))
+        layers = [part for part in found if isinstance(part, Dense)]
+        if not layers:
+            raise AttributeError("the network has no dense layers; its arrays are in network_")
+        return layers
+
+    def _fitted(self) -> Model:
+        check_is_fitted(self, "model_")
+        return self.model_
+
+    def _mean(self, X: Any) -> np.ndarray:
+        """[row, ...] the model's prediction for X."""
+        model = self._fitted()
+        return model.mean(*self._encoded(X))
+
+    # --- files --------------------------------------------------------------------------------------------------
+
+    def to_file(self, path: str | Path) -> None:
+        """Write the fitted estimator as a model file: weights and a description, no code. Unlike a pickle it is safe to
+        read from strangers, and `Model.load` and the command line read it as well."""
+        self._fitted()
+        write_estimator(self, path)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Any:
+        """Read what `to_file` wrote. `InputError` for a damaged file and for one of another estimator."""
+        return read_estimator(cls, path)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def _feature_names(self) -> list[str]:
+        return names_of(self)
+
+
+class TableEstimator(NetworkEstimator):
+    """Base of the estimators whose X is a table [row, column]; a missing value is nan."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+        raise NotImplementedError
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, known: Any) -> tuple[Any, ...]:
+        """Inputs, targets and weights of the rows that have a weight above 0, and which rows those are [row] bool."""
+        inputs = self._inputs(X, reset=reset)
+        if known is None and not reset:
+            known = getattr(self, "classes_", None)
+        targets = self._targets(y, known)
+        check_consistent_length(X, targets.values)
+        weights = self._row_weights(sample_weight, targets)
+        kept = np.ones(len(targets.values), bool) if weights is None else weights > 0
+        if weights is not None and not weights.all():
+            inputs, targets = take(inputs, kept), targets.take(kept)
+            weights = weights[kept]
+        if reset and len(targets.values) < 2:
+            raise InputError("training needs at least 2 rows with a weight above 0, got 1 sample.")
+        return inputs, targets, weights, kept
+
+    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
+        return self._weights(sample_weight, len(targets.values))
+
+    def _dataset(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None) -> Any:
+        names = self._feature_names()
+        return Dataset(
+            columns=columns_of(inputs, names),
+            target_names=targets.names,
+            task=targets.task,  # type: ignore[arg-type]
+            targets=targets.values,
+            classes=targets.class_names(),
+            class_values=targets.class_values(),
+            weights=weights,
+            encoder=encoder_for(inputs, names, targets.names),
+        )
+
+
+class IntervalMixin:
+    """Regression: numbers and intervals."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Numbers [row], or [row, target] for several targets, in the targets' units."""
+        mean = self._mean(X)  # type: ignore[attr-defined]
+        return mean[..., 0] if self._flat_target else mean  # type: ignore[attr-defined]
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """[row, 2] lower and upper ends between which the target of a new row lies with probability `coverage`.
+
+        Of several targets [row, target, 2]. From the residuals of rows that were not trained on: split conformal
+        prediction for one network, CV+ for a study's fold members (see `perceptory.results.intervals`).
+        """
+        from perceptory.results.intervals import interval_of
+
+        model = self._fitted()  # type: ignore[attr-defined]
+        return interval_of(model, model.members_of(*self._encoded(X)), coverage)  # type: ignore[attr-defined]
+
+
+class ClassMixin:
+    """Classification: labels and probabilities."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row [row]; of several labels 0 or 1 [row, label]."""
+        mean = self._mean(X)  # type: ignore[attr-defined]
+        if self._labels:  # type: ignore[attr-defined]
+            return (mean > 0.5).astype(int)
+        return self.classes_[mean.argmax(axis=1)]  # type: ignore[attr-defined]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities [row, class], in the order of classes_; of several labels that of 1 [row, label]."""
+        return self._mean(X)  # type: ignore[attr-defined]
+
+
+def share_of(validation_fraction: Any) -> float:
+    """0 (no validation rows) or a share below 1; `InputError` for anything else."""
+    value = 0 if validation_fraction is None else validation_fraction
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+        raise InputError(f"validation_fraction needs a number from 0 to below 1, got {value!r}. Example: 0.1")
+    return float(value)

@@ -1,0 +1,242 @@
+"""A whole study inside `fit`: `NetworkRegressorCV` and `NetworkClassifierCV`, as LassoCV is to Lasso."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.callback import with_callbacks
+from sklearn.model_selection import check_cv
+
+from perceptory.errors import InputError
+from perceptory.estimators import targets as read
+from perceptory.estimators import words
+from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator
+from perceptory.estimators.history import frame_of
+from perceptory.estimators.progress import study_progress
+from perceptory.objectives.costs import LabelCrossEntropy
+from perceptory.selection.validation import KFold, Splitter, StratifiedKFold, default_plan
+from perceptory.studies.run import run
+from perceptory.studies.study import Study
+
+SCORES = {
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_squared_error": "mse",
+    "neg_mean_absolute_error": "mae",
+    "neg_log_loss": "log_loss",
+    "roc_auc": "auc",
+}
+
+
+class _Given:
+    """Folds that stand already; `Splitter` takes them."""
+
+    def __init__(self, folds: list[tuple[np.ndarray, np.ndarray]]):
+        self.folds = folds
+
+    def __repr__(self) -> str:
+        return f"{len(self.folds)} given folds"
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        return self.folds
+
+
+class StudyEstimator(TableEstimator):
+    """Base of the estimators that run a study."""
+
+    _kept = (
+        "n_features_in_", "feature_names_in_", "n_outputs_", "classes_", "best_score_", "best_label_", "_flat_target",
+        "_labels",
+    )  # fmt: skip
+
+    def _study(self, precision: str | None, labels: bool, plan: Any) -> Study:
+        return Study(
+            words.networks_of(self.hidden, self.activation, self.dropout),
+            cost=LabelCrossEntropy() if labels and self.cost is None else self.cost,
+            optimizer=words.optimizer_of(self.optimizer, words.searched(self.learning_rate)),
+            penalty=words.penalty_of(words.searched(self.penalty)),
+            validation=plan,
+            seeds=self.seeds,
+            epochs=self.epochs,
+            patience=0 if self.patience is None else self.patience,
+            batch_size=words.BATCH if self.batch_size == "auto" else words.searched(self.batch_size),
+            samples=self.n_candidates,
+            test=0.0,
+            score=SCORES.get(self.scoring, self.scoring),
+            rule=self.rule,
+            final=self.final,
+            precision=precision,
+            seed=self._seed(),
+        )
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Any:
+        """Train every candidate on every fold, choose by the validation score, keep the final model.
+
+        sample_weight: a row of weight 2 counts as two rows. groups: [row], equal for rows that stay together.
+        """
+        context = self._init_callback_context(max_subtasks=None)
+        metadata = {n: v for n, v in (("sample_weight", sample_weight), ("groups", groups)) if v is not None}
+        told = {"X": X, "y": y, "metadata": metadata or None}
+        context.call_on_fit_task_begin(estimator=self, **told)
+        inputs, targets, weights, kept = self._rows(X, y, sample_weight, reset=True, known=None)
+        plan = self._plan(X, y, groups, targets, kept)
+        dataset = self._dataset(inputs, targets, weights)
+        study = self._study(self._precision(inputs), targets.labels, plan)
+        self._flat_target, self._labels = targets.flat, targets.labels
+        if targets.classes is not None:
+            self.classes_ = targets.classes
+        result = run(study, dataset, progress=study_progress(self, context, told), padded=True)
+        result._sealed = None
+        self.result_ = result
+        self._keep_model(result.model)
+        best = result.candidate(result.best)
+        self.best_score_, self.best_label_ = best.mean, best.label
+        self.n_outputs_ = int(result.model.outputs[-1])
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)
+        return self
+
+    def _plan(self, X: Any, y: Any, groups: Any, targets: read.Targets, kept: np.ndarray) -> Any:
+        """The validation plan, for the rows that are kept (of weight above 0)."""
+        classes = None if targets.task == "regression" else targets.values
+        if groups is None and (self.cv is None or isinstance(self.cv, int)):
+            count = len(targets.values)
+            plan = default_plan(targets.task, count, None, classes)
+            if isinstance(self.cv, int):
+                plan = KFold(self.cv) if classes is None else StratifiedKFold(self.cv)
+            least = count if classes is None else int(np.bincount(classes)[np.unique(classes)].min())
+            folds = getattr(plan, "folds", None)
+            if folds is not None and isinstance(plan, StratifiedKFold) and least < folds:
+                plan = KFold(folds)  # a class of few rows cannot be in every fold
+            if folds is not None and count < folds:
+                raise InputError(f"{folds} folds need at least {folds} rows, got n_samples = {count}. Use fewer folds.")
+            return plan
+        place = np.full(len(kept), -1)
+        place[kept] = np.arange(kept.sum())
+        splitter = check_cv(5 if self.cv is None else self.cv, y, classifier=classes is not None)
+        folds = [[place[rows][place[rows] >= 0] for rows in fold] for fold in splitter.split(X, y, groups)]
+        return Splitter(_Given([(train, held) for train, held in folds]))
+
+    @property
+    def candidates_(self) -> Any:
+        """A frame of all candidates, best first: id, label, mean and spread of the validation score, train, status."""
+        names = ("id", "label", "mean", "spread", "train", "best_epoch", "weights", "status", "seconds")
+        return frame_of({name: [getattr(c, name) for c in self.result_.candidates] for name in names})
+
+    @property
+    def history_(self) -> Any:
+        """A tidy frame with a row a network and epoch: candidate, fold, seed, epoch (from 1), train_cost,
+        validation_cost."""
+        members = self.result_.members
+        epochs = [len(m.train_cost) for m in members]
+
+        def each(name: str) -> np.ndarray:
+            return np.repeat([getattr(m, name) for m in members], epochs)
+
+        columns = {name: each(name) for name in ("candidate", "fold", "seed")}
+        columns["epoch"] = np.concatenate([np.arange(1, n + 1) for n in epochs])
+        for name in ("train_cost", "validation_cost"):
+            columns[name] = np.concatenate([getattr(m, name) for m in members]).astype(float)
+        return frame_of(columns)
+
+    @property
+    def best_epoch_(self) -> float:
+        """Mean over the folds of the chosen candidate's best epoch."""
+        return self.result_.candidate(self.result_.best).best_epoch
+
+
+class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
+    """A study of networks for regression inside `fit`: candidates trained on every fold, the best one kept.
+
+    hidden, activation, dropout, learning_rate, penalty, batch_size: as in `NetworkRegressor`; a list is a choice to
+    search, and so is a search value such as `log_uniform(1e-4, 1e-1)`. hidden may be a list of widths and of network
+    specs. n_candidates: how many are drawn; None is all of a grid.
+    cv: folds, a scikit-learn splitter, or pairs of row numbers; None chooses by the number of rows. scoring: what
+    candidates are ranked by ("rmse", "mae", "r2", or scikit-learn's names); None is rmse. seeds: networks a fold.
+    rule: "best", or "one_standard_error" for the simplest within one standard error of it.
+    final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows.
+
+    After `fit`: model_, result_ (the whole `Result`), best_score_, best_label_, best_epoch_, candidates_, history_.
+    `predict_interval` is CV+.
+    """
+
+    def __init__(
+        self,
+        hidden: Any = ((32,), (64, 64)),
+        activation: Any = "relu",
+        *,
+        dropout: Any = 0.0,
+        optimizer: Any = "adam",
+        learning_rate: Any = 3e-3,
+        penalty: Any = (1e-3, 1e-2, 1e-1),
+        cost: Any = None,
+        batch_size: Any = "auto",
+        epochs: int = 300,
+        patience: int = 30,
+        cv: Any = None,
+        scoring: Any = None,
+        n_candidates: Any = None,
+        seeds: int = 1,
+        rule: str = "best",
+        final: str = "folds",
+        precision: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        **familiar: Any,
+    ):
+        self._store(locals(), familiar)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+        return read.numbers(y, self)
+
+
+class NetworkClassifierCV(ClassMixin, ClassifierMixin, StudyEstimator):
+    """A study of networks for classification inside `fit`; arguments as in `NetworkRegressorCV`, and class_weight.
+
+    scoring: "log_loss" (None), "accuracy", "auc", or scikit-learn's names.
+    """
+
+    def __init__(
+        self,
+        hidden: Any = ((32,), (64, 64)),
+        activation: Any = "relu",
+        *,
+        dropout: Any = 0.0,
+        optimizer: Any = "adam",
+        learning_rate: Any = 3e-3,
+        penalty: Any = (1e-3, 1e-2, 1e-1),
+        cost: Any = None,
+        class_weight: Any = None,
+        batch_size: Any = "auto",
+        epochs: int = 300,
+        patience: int = 30,
+        cv: Any = None,
+        scoring: Any = None,
+        n_candidates: Any = None,
+        seeds: int = 1,
+        rule: str = "best",
+        final: str = "folds",
+        precision: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        **familiar: Any,
+    ):
+        self._store(locals(), familiar)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+        return read.classes(y, self, known)
+
+    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
+        weights = super()._row_weights(sample_weight, targets)
+        return read.class_weighted(targets, self.class_weight, weights)

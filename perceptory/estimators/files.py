@@ -1,0 +1,71 @@
+"""Fitted estimators in safe model files: the model, and in its facts the arguments and what `fit` left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.results.model import Model
+from perceptory.specs import from_json, to_json
+
+KEY = "estimator"
+
+
+def write_estimator(estimator: Any, path: str | Path) -> None:
+    """Arguments that no file can hold (functions, splitters) are left at their defaults when it is read."""
+    arguments = {}
+    for name, value in estimator.get_params(deep=False).items():
+        try:
+            arguments[name] = _plain(value)
+        except InputError:
+            continue
+    facts = {
+        "class": type(estimator).__name__,
+        "arguments": arguments,
+        "fitted": {name: _plain(getattr(estimator, name)) for name in estimator._kept if hasattr(estimator, name)},
+    }
+    replace(estimator.model_, facts={**estimator.model_.facts, KEY: facts}).save(path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "type": "text" if value.dtype == object else value.dtype.str}
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(v) for v in value]}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return to_json(value)
+
+
+def _back(data: Any) -> Any:
+    if isinstance(data, dict) and set(data) == {"array", "type"}:
+        return np.asarray(data["array"], object if data["type"] == "text" else data["type"])
+    if isinstance(data, dict) and set(data) == {"tuple"}:
+        return tuple(_back(v) for v in data["tuple"])
+    if isinstance(data, list):
+        return [_back(v) for v in data]
+    return from_json(data) if isinstance(data, dict) and "kind" in data else data
+
+
+def read_estimator(cls: type, path: str | Path) -> Any:
+    model = Model.load(path)
+    said = model.facts.pop(KEY, None)
+    if said is None:
+        raise InputError(f"{path} holds a model that no estimator wrote. Read it with Model.load.")
+    try:
+        if said["class"] != cls.__name__:
+            raise InputError(f"{path} holds a {str(said['class'])[:40]}, not a {cls.__name__}. Use that class.")
+        estimator = cls(**{str(name): _back(value) for name, value in said["arguments"].items()})
+        for name, value in said["fitted"].items():
+            if name in cls._kept:  # type: ignore[attr-defined]
+                setattr(estimator, name, _back(value))
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{path} does not hold a sound estimator: its description is damaged.") from None
+    estimator._keep_model(model)
+    return estimator

@@ -1,0 +1,132 @@
+"""X, y and sample weights as a `Dataset`: checked as scikit-learn checks, column names and categories kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
+
+from perceptory.data import Column, Encoder, RawColumn, Table
+from perceptory.data.infer import infer
+from perceptory.data.plan import ColumnPlan, plan_column
+from perceptory.data.sources import as_table
+from perceptory.errors import InputError
+
+REMEDY = (
+    " Text columns need encoding: OneHotEncoder in a ColumnTransformer, or a categorical column"
+    ' (astype("category") in pandas, cast(pl.Categorical) in polars).'
+)
+
+
+def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X as an array [row, column] of floats, NaN where missing, or, where a frame has columns that are no numbers
+    (categories, truth values, dates), as a `Table`. Sets or checks n_features_in_ and feature_names_in_."""
+    frame = _frame(X)
+    kinds = {} if frame is None else {name: _kind(dtype) for name, dtype in frame.schema.items()}
+    if frame is None or not any(kinds.values()):
+        return _numbers(lambda: validate_data(estimator, X, reset=reset, **_how(None if frame is None else frame)))
+    _check_feature_names(estimator, X, reset=reset)
+    _check_n_features(estimator, X, reset=reset)
+    if not len(frame):
+        raise InputError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
+    columns = []
+    for raw in as_table(X).columns:
+        if not kinds.get(raw.name):  # numbers, or what scikit-learn would read as numbers
+            part = frame.select(raw.name).to_numpy()
+            values = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"))
+            raw = RawColumn(raw.name, "number", values[:, 0])
+        columns.append(raw)
+    return Table(tuple(columns), len(frame))
+
+
+def _how(frame: Any) -> dict[str, Any]:
+    return {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+
+
+def _frame(X: Any) -> Any:
+    import narwhals as nw
+
+    found = nw.from_native(X, pass_through=True, eager_only=True)
+    return found if isinstance(found, nw.DataFrame) else None
+
+
+def _kind(dtype: Any) -> str:
+    """What a column of a frame is other than numbers; "" for numbers and for texts, which scikit-learn refuses."""
+    import narwhals as nw
+
+    if dtype in (nw.Categorical, nw.Enum):
+        return "categorical"
+    if dtype == nw.Boolean:
+        return "boolean"
+    return "date" if dtype in (nw.Date, nw.Datetime) else ""
+
+
+def _numbers(read: Any) -> Any:
+    try:
+        return read()
+    except ValueError as error:
+        if "convert string to float" in str(error):
+            raise ValueError(f"{error}.{REMEDY}") from None
+        raise
+
+
+def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...]) -> Encoder:
+    """Every numeric column is a feature, even a constant one (so that folds of one table have one shape), and one more
+    where it misses values; other columns as in `Encoder.fit`."""
+    if isinstance(inputs, Table):
+        plans = []
+        for raw in inputs.columns:
+            plan = (
+                plan_column(infer(raw)) if raw.storage != "number" else _numeric(raw.name, np.isnan(raw.values).any())
+            )
+            plans.append(plan)
+        return Encoder(tuple(plans), target_names)
+    missing = np.isnan(inputs).any(axis=0)
+    return Encoder(tuple(_numeric(name, m) for name, m in zip(names, missing, strict=True)), target_names)
+
+
+def _numeric(name: str, missing: Any) -> ColumnPlan:
+    return ColumnPlan(name, "numeric", value=True, missing=bool(missing))
+
+
+def columns_of(inputs: Any, names: list[str]) -> tuple[Column, ...]:
+    """The columns of a `Dataset`."""
+    if isinstance(inputs, Table):
+        return tuple(Column(c.name, "numeric", c.values) if c.storage == "number" else infer(c) for c in inputs.columns)
+    return tuple(Column(name, "numeric", inputs[:, k]) for k, name in enumerate(names))
+
+
+def encoded(encoder: Encoder, inputs: Any) -> np.ndarray:
+    """[row, in] features of checked inputs."""
+    if isinstance(inputs, Table):
+        return encoder.transform(inputs)
+    if not any(plan.missing for plan in encoder.columns):
+        return np.asarray(inputs, np.float64)
+    parts = []
+    for k, plan in enumerate(encoder.columns):
+        parts.append(inputs[:, k, None])
+        if plan.missing:
+            parts.append(np.isnan(inputs[:, k, None]))
+    return np.concatenate(parts, axis=1, dtype=np.float64)
+
+
+def take(inputs: Any, rows: np.ndarray) -> Any:
+    return inputs.take(rows) if isinstance(inputs, Table) else inputs[rows]
+
+
+def stacked(first: Any, second: Any) -> Any:
+    """The rows of both, one after the other."""
+    if not isinstance(first, Table) or not isinstance(second, Table):
+        return np.concatenate([first, second])
+    pairs = zip(first.columns, (second.column(c.name) for c in first.columns), strict=True)
+    columns = tuple(replace(a, values=np.concatenate([a.values, b.values])) for a, b in pairs)
+    return Table(columns, first.rows + second.rows)
+
+
+def names_of(estimator: Any) -> list[str]:
+    """Column names, or x0, x1, ... where there are none."""
+    if hasattr(estimator, "feature_names_in_"):
+        return [str(name) for name in estimator.feature_names_in_]
+    return [f"x{k}" for k in range(estimator.n_features_in_)]

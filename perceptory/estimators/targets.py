@@ -1,0 +1,124 @@
+"""y as targets of a `Dataset`, and class weights."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _check_y
+
+from perceptory.errors import InputError
+
+
+@dataclass
+class Targets:
+    """What a `Dataset` says of its targets; values: [row, target] numbers or [row] class index."""
+
+    task: str
+    values: np.ndarray
+    names: tuple[str, ...]
+    flat: bool  # whether predictions are [row] rather than [row, target]
+    classes: np.ndarray | None = None  # as the user gave them, sorted
+    labels: bool = False  # multi-label: values are 0 and 1
+
+    def class_names(self) -> tuple[str, ...] | None:
+        return None if self.task == "regression" else tuple(str(c) for c in self.classes)  # type: ignore[union-attr]
+
+    def class_values(self) -> np.ndarray | None:
+        """Labels of a kind that a model file holds."""
+        if self.task == "regression" or self.classes is None:
+            return None
+        return self.classes.astype(str) if self.classes.dtype == object else self.classes
+
+    def take(self, rows: np.ndarray) -> Targets:
+        return Targets(self.task, self.values[rows], self.names, self.flat, self.classes, self.labels)
+
+
+def _given(y: Any, estimator: Any) -> None:
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
+        )
+
+
+def names_for(y: Any, count: int) -> tuple[str, ...]:
+    """Names of the targets: those of a frame or series, else y, or y0, y1, ..."""
+    columns = getattr(y, "columns", None)
+    if columns is not None and len(columns) == count and len({str(c) for c in columns}) == count:
+        return tuple(str(c) for c in columns)
+    name = getattr(y, "name", None)
+    if count == 1:
+        return (name if isinstance(name, str) and name else "y",)
+    return tuple(f"y{k}" for k in range(count))
+
+
+def numbers(y: Any, estimator: Any) -> Targets:
+    """Targets of a regression."""
+    _given(y, estimator)
+    values = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator).astype(np.float64)
+    flat = values.ndim == 1
+    if values.ndim == 2 and values.shape[1] == 1:
+        _warn_column()
+        flat = True
+    values = values.reshape(len(values), -1)
+    return Targets("regression", values, names_for(y, values.shape[1]), flat)
+
+
+def _warn_column() -> None:
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples, ), for"
+        " example using ravel().",
+        DataConversionWarning,
+        stacklevel=5,
+    )
+
+
+def classes(y: Any, estimator: Any, known: Any = None) -> Targets:
+    """Targets of a classification; known: all labels that there may be, where not all of them are in y."""
+    _given(y, estimator)
+    checked = _check_y(y, multi_output=True, estimator=estimator)
+    check_classification_targets(checked)
+    kind = type_of_target(checked, input_name="y")
+    if kind == "multilabel-indicator":
+        values = (checked != 0).astype(np.float64)
+        return Targets("regression", values, names_for(y, values.shape[1]), False, np.arange(values.shape[1]), True)
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            "Unknown label type: multiclass-multioutput. Several targets have to be 0 and 1; use MultiOutputClassifier."
+        )
+    if checked.ndim == 2:
+        _warn_column()
+        checked = checked[:, 0]
+    found, index = np.unique(checked, return_inverse=True)
+    if known is not None:
+        known = np.unique(known)
+        new = np.setdiff1d(found, known)
+        if len(new):
+            raise InputError(
+                f"y holds classes that were not there before: {new.tolist()[:5]}. Known: {known.tolist()}."
+            )
+        index, found = np.searchsorted(known, checked), known
+    if len(found) < 2:
+        raise InputError(
+            f"{type(estimator).__name__} needs at least 2 classes in the data, got one class: {found[0]!r}."
+        )
+    return Targets("binary" if len(found) == 2 else "multiclass", index, names_for(y, 1), True, found)
+
+
+def class_weighted(targets: Targets, class_weight: Any, weights: np.ndarray | None) -> np.ndarray | None:
+    """[row] sample weights times the weight of each row's class."""
+    if class_weight is None:
+        return weights
+    if targets.labels:
+        raise InputError("class_weight is for one target of classes, and y holds several labels. Use sample_weight.")
+    labels = targets.classes
+    y = labels[targets.values]  # type: ignore[index]
+    present = np.unique(y)
+    each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
+    mine = each[np.searchsorted(present, y)]
+    return mine if weights is None else weights * mine

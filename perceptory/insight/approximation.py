@@ -1,0 +1,250 @@
+"""How the error of approximation falls with the number of neurons (E14), and of fixed basis functions (E15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.data import read_table
+from perceptory.errors import InputError
+from perceptory.networks.base import Network, Shape
+from perceptory.networks.layers import Fixed, number
+from perceptory.optimizers.first_order import Adam, Optimizer
+from perceptory.optimizers.schedules import Cosine
+from perceptory.results.summary import number as words_of
+from perceptory.selection.search import choice
+from perceptory.selection.validation import Folds
+from perceptory.specs import checked, count, positive, traced
+from perceptory.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Slope:
+    """ln J = slope · ln h + constant, by least squares; error: the slope's standard error (nan for two points)."""
+
+    slope: float
+    error: float
+    constant: float
+
+    def __str__(self) -> str:
+        return f"{self.slope:.2f} ± {self.error:.2f}"
+
+
+def fitted_slope(h: Any, J: Any) -> Slope:
+    """The slope of J over h on logarithmic axes, from the points with J > 0. Raises `InputError` for fewer than two."""
+    h, J = np.asarray(h, float), np.asarray(J, float)
+    good = (J > 0) & np.isfinite(J)
+    if good.sum() < 2 or len(np.unique(h[good])) < 2:
+        raise InputError(f"a slope needs at least two numbers of h with J above 0, got {int(good.sum())} points.")
+    x, y = np.log(h[good]), np.log(J[good])
+    away = x - x.mean()
+    slope = float(away @ y / (away @ away))
+    rest = y - y.mean() - slope * away
+    free = len(x) - 2
+    error = float(np.sqrt(rest @ rest / free / (away @ away))) if free else float("nan")
+    return Slope(slope, error, float(y.mean() - slope * x.mean()))
+
+
+@dataclass(frozen=True, eq=False)
+class ApproximationStudy:
+    """J as a share of the function's variance, on points that nothing was fitted to."""
+
+    neurons: np.ndarray  # [h]
+    inputs: np.ndarray  # [p]
+    network: np.ndarray  # [p, h] the best of the starts
+    basis: np.ndarray  # [p, h]
+    starts: np.ndarray  # [p, h, start] J of the network from every start
+
+    def slopes(self) -> tuple[list[Slope], list[Slope]]:
+        """(of the network, of the fixed basis) for each p. E14 promises -1 or steeper, E15 about -2/p."""
+        network, basis = ([fitted_slope(self.neurons, J) for J in row] for row in (self.network, self.basis))
+        return network, basis
+
+    def table(self) -> str:
+        """J and the slopes as text."""
+        head = "  p  " + "".join(f"{f'h = {h}':>11}" for h in self.neurons) + "    slope           theory"
+        lines = []
+        titles = ("network: J, of O(1/h)", "fixed basis, linear weights fitted: J, of O(1/h^(2/p))")
+        for title, J, slopes, own in zip(titles, (self.network, self.basis), self.slopes(), (False, True), strict=True):
+            lines += [title, head]
+            for p, row, slope in zip(self.inputs, J, slopes, strict=True):
+                told = "".join(f"{words_of(float(v)):>11}" for v in row)
+                lines.append(f"{p:>3}  {told}    {slope!s:<14}  {-2 / p if own else -1:.2f}")
+            lines.append("")
+        return "\n".join(lines[:-1])
+
+    __str__ = table
+
+    def figure(self) -> Any:
+        """J over h on logarithmic axes, a line a p (see `plots_approximation.approximation_figure`)."""
+        from perceptory.insight.plots_approximation import approximation_figure
+
+        return approximation_figure(self)
+
+
+def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: int = 0) -> Callable:
+    """f(x) = Σ_m a_m tanh(s (u_m · x - c_m)) on [-1, 1]^p, with unit vectors u_m, a_m and c_m drawn at random.
+
+    A sum of ridge functions: its first Fourier moment is finite and does not grow with p, which is what E14 asks for.
+    Returns x [row, p] -> [row].
+    """
+    random = np.random.default_rng([seed, inputs])
+    u = random.normal(size=(inputs, terms))
+    u /= np.linalg.norm(u, axis=0)
+    a, c = random.normal(size=terms) / terms**0.5, random.uniform(-0.6, 0.6, terms)
+    return lambda x: np.tanh(steepness * (x @ u - c)) @ a
+
+
+def cosine_basis(x: np.ndarray, terms: int) -> np.ndarray:
+    """[row, term] products of cosines Π_i cos(k_i π (x_i + 1)/2) on [-1, 1]^p, those of the lowest frequency first."""
+    p = x.shape[1]
+    most = 1
+    while (most + 1) ** p < terms * p + 1 and most < terms:  # enough whole numbers a side for the lowest frequencies
+        most += 1
+    sides = range(min(terms, max(most, 2) + 1))
+    indices = sorted(product(sides, repeat=p) if len(sides) ** p <= 1 << 20 else _sparse(p), key=_frequency)[:terms]
+    columns = [
+        np.prod([np.cos(k * np.pi * (x[:, i] + 1) / 2) for i, k in enumerate(ks) if k], axis=0) for ks in indices
+    ]
+    return np.stack([np.broadcast_to(column, len(x)) for column in columns], axis=1)
+
+
+def _frequency(ks: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    return sum(k * k for k in ks), ks
+
+
+def _sparse(p: int) -> list[tuple[int, ...]]:
+    """Multi-indices of many inputs with at most two entries that are not 0, the only ones of the lowest frequencies."""
+    found = [(0,) * p]
+    for i in range(p):
+        for k in (1, 2):
+            found.append(tuple(k if n == i else 0 for n in range(p)))
+        found += [tuple(1 if n in (i, j) else 0 for n in range(p)) for j in range(i)]
+    return found
+
+
+# --- the networks: one shape for every h, so that all of them are one group of one study ---------------------------
+
+
+class _NeuronsModule(eqx.Module):
+    hidden: jax.Array
+    hidden_bias: jax.Array
+    output: jax.Array
+    bias: jax.Array
+    used: Fixed
+    takes: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        v = jnp.tanh(x @ self.hidden + self.hidden_bias)
+        here = jnp.arange(self.output.shape[0]) < self.used.value
+        return jnp.where(here, v, 0) @ self.output + self.bias
+
+
+@dataclass(frozen=True)
+class _Neurons(Network):
+    """One hidden layer of tanh of which the first `used` neurons count: a traced number, so that any number of neurons
+    is the same program. It lives in one study here and in no file."""
+
+    width: int = checked(32, check=count)
+    used: float = traced(32.0, check=positive)
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
+        p, out = inputs[0], outputs[0]
+        drawn = jax.random.uniform(key, ((p + 1) * self.width + self.width * out,), minval=-1, maxval=1)
+        # Where neurons bend is spread over the inputs' range (as Nguyen & Widrow 1990 do it).
+        hidden, bias, output = jnp.split(drawn, [p * self.width, (p + 1) * self.width])
+        scale = (6 / (jnp.asarray(self.used) + out)) ** 0.5
+        return _NeuronsModule(
+            hidden.reshape(p, self.width), 2 * bias, scale * output.reshape(self.width, out),
+            jnp.zeros(out, drawn.dtype), number(self.used),
+        )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        used = f"{self.used:g}" if isinstance(self.used, float) else str(self.used)
+        return f"{used} of {self.width} neurons"
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self.width
+
+
+def approximation_study(
+    function: Callable[[int], Callable] = ridge_function,
+    *,
+    neurons: Sequence[int] = (1, 2, 4, 8, 16, 32),
+    inputs: Sequence[int] = (1, 2, 4, 8),
+    rows: int = 2000,
+    starts: int = 3,
+    epochs: int = 300,
+    optimizer: Optimizer | None = None,
+    seed: int = 0,
+) -> ApproximationStudy:
+    """E14 against E15, measured: J of a one-hidden-layer network of h tanh neurons, all weights trained, and of h fixed
+    product cosines whose linear weights are fitted by least squares, over h and the input dimension p.
+
+    Barron (1993): the network can reach J = O(1/h) whatever p is; a fixed basis O(1/h^(2/p)) at best, for the worst
+    function of the class. J is the mean squared error as a share of the function's variance, on points that were not
+    fitted (a third of `rows` beside them), of the network the best of `starts`. Slopes over few h are not yet those of
+    the limit: in many dimensions the first neurons win little. Every network is a member of one study:
+    its h neurons are the first of the widest network's, its p inputs the first of the most, a fold is one p.
+
+    function: of p, gives x [row, p] in [-1, 1] -> [row]; the default is a sum of ridge functions. neurons, inputs: h
+    and p. rows: points to fit. Raises `InputError` for numbers that make no study.
+    """
+    hs, ps = sorted(set(neurons)), sorted(set(inputs))
+    for name, values in (("neurons", hs), ("inputs", ps)):
+        if not values:
+            raise InputError(f"{name} needs at least one whole number, got {values!r}. Example: {name}=(1, 2, 4)")
+        for value in values:
+            count(name, value)
+    for name, value, least in (("rows", rows, 12), ("starts", starts, 1), ("epochs", epochs, 1)):
+        count(name, value, least)
+    x, y, folds = _points(function, ps, rows, seed)
+    columns = {f"x{i + 1}": x[:, i] for i in range(ps[-1])} | {"y": y}
+    plan = Folds(tuple((tuple(a.tolist()), tuple(b.tolist())) for a, b in folds))
+    study = Study(
+        _Neurons(hs[-1], choice(*map(float, hs)) if len(hs) > 1 else float(hs[0])),
+        optimizer=optimizer or Adam(Cosine(2e-2)), epochs=epochs, patience=0, seeds=starts, test=0, seed=seed,
+        validation=plan, batch_size=max(1, rows // 20), score="mse",
+    )  # fmt: skip
+    result = study.run(read_table(columns, "y"))
+    labels = [_Neurons(hs[-1], float(h)).label for h in hs]
+    place = {c.id: next(i for i, label in enumerate(labels) if c.label.startswith(label)) for c in result.candidates}
+    found = np.full((len(ps), len(hs), starts), np.nan)
+    variance = np.array([y[b].var() for _, b in folds])
+    for m in result.members:
+        found[m.fold, place[m.candidate], m.seed] = m.score / variance[m.fold]
+    basis = np.array([_basis_errors(x[:, :p], y, fold, hs) for p, fold in zip(ps, folds, strict=True)])
+    return ApproximationStudy(np.array(hs), np.array(ps), np.nanmin(found, axis=2), basis, found)
+
+
+def _points(function: Callable, ps: list[int], rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+    """(x [row, most inputs], y [row], rows to fit and to judge for each p); inputs beyond p are 0."""
+    random = np.random.default_rng(seed)
+    each = rows + rows // 3
+    x, y, folds = np.zeros((each * len(ps), ps[-1])), np.zeros(each * len(ps)), []
+    for i, p in enumerate(ps):
+        here = np.arange(i * each, (i + 1) * each)
+        x[here, :p] = random.uniform(-1, 1, (each, p))
+        y[here] = np.asarray(function(p)(x[here, :p]), float).reshape(each)
+        folds.append((here[:rows], here[rows:]))
+    return x, y, folds
+
+
+def _basis_errors(x: np.ndarray, y: np.ndarray, fold: Any, hs: list[int]) -> list[float]:
+    """J of the first h cosines, on the rows to judge. The constant comes for nothing, as the network's bias does."""
+    fit, judge = fold
+    columns = cosine_basis(x, hs[-1] + 1)
+    errors = []
+    for h in hs:
+        used = columns[:, : h + 1]
+        weights = np.linalg.lstsq(used[fit], y[fit], rcond=None)[0]
+        errors.append(float(np.mean((used[judge] @ weights - y[judge]) ** 2) / y[judge].var()))
+    return errors

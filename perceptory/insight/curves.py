@@ -1,0 +1,169 @@
+"""Overfitting: the error over the amount of data and over the size of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.insight.single import study_of, study_rows
+from perceptory.objectives.costs import DEFAULT_COST
+from perceptory.results import plots_sizes
+from perceptory.results.plots_style import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    WIDE,
+    clean,
+    footnote,
+    log_ticks,
+    new_figure,
+    styled,
+)
+from perceptory.results.result import Result
+from perceptory.results.summary import metric_name, number
+from perceptory.selection.validation import Folds
+from perceptory.specs import count
+from perceptory.studies.prepare import folds_of
+from perceptory.studies.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIZES = 6  # by default
+
+
+@dataclass(frozen=True, eq=False)
+class LearningCurve:
+    """Scores over the number of training rows; nan where a member diverged."""
+
+    sizes: np.ndarray  # [size]
+    train: np.ndarray  # [size, run] a run is a fold with a seed
+    validation: np.ndarray  # [size, run]
+    score: dict[str, str]  # {"name", "direction"}
+    label: str
+
+    def table(self) -> str:
+        """Means and standard deviations as text."""
+        name = metric_name(self.score["name"])
+        lines = [f"{self.label}: {name} over the training rows", "   rows   training         validation"]
+        for size, a, b in zip(self.sizes, self.train, self.validation, strict=True):
+            told = [f"{number(np.nanmean(v))} ± {number(np.nanstd(v))}".ljust(17) for v in (a, b)]
+            lines.append(f"{size:>7}   {''.join(told)}".rstrip())
+        return "\n".join(lines)
+
+    def statement(self) -> str:
+        """Whether more rows would help, in plain words."""
+        mean, train = np.nanmean(self.validation, axis=1), np.nanmean(self.train, axis=1)
+        sign = 1 if self.score["direction"] == "min" else -1
+        gain, spread = sign * (mean[-2] - mean[-1]), np.nanstd(self.validation[-1])
+        gap = sign * (mean[-1] - train[-1])
+        name = metric_name(self.score["name"])
+        if gain > spread:
+            last = f"from {self.sizes[-2]} to {self.sizes[-1]} rows"
+            return f"More rows would help: {last} validation {name} still won {number(gain)}."
+        if gap > 2 * spread:
+            return (
+                f"With all rows the {name} of validation is {number(gap)} worse than of training: the network learns "
+                "rows by heart. More rows, fewer weights or a penalty would help."
+            )
+        return (
+            "Training and validation have nearly come together: more rows alone would win little, a larger network "
+            "might."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.table()}\n{self.statement()}"
+
+    def figure(self) -> Figure:
+        """Mean and spread of both over the training rows."""
+        return _learning(self)
+
+
+def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *, progress: Any = None) -> LearningCurve:
+    """The score on training and validation rows over the amount of training data.
+
+    Every fold of the study's validation plan is trained on its first 10 %, ..., 100 % of training rows (in a random
+    order) and judged on the same validation rows; all sizes, folds and seeds are members of one study.
+
+    study: a `Study` of one candidate, a network spec, or a `Candidate`. sizes: numbers of training rows; None takes
+    six, evenly on a logarithmic axis. Rows that the study would seal are not looked at. Raises `InputError` for a study
+    of several candidates and sizes that the folds do not have.
+    """
+    asked = study_of(study)
+    known = study_rows(asked, data)
+    candidates = asked.candidates(asked.cost or DEFAULT_COST[known.task])
+    if len(candidates) != 1:
+        raise InputError(f"learning_curve needs a study of one candidate, got {len(candidates)}. Choose one first.")
+    _, folds = folds_of(asked, known)
+    most = min(len(a) for a, _ in folds)
+    if sizes is None:
+        sizes = np.unique(np.geomspace(min(most, max(8, most // 20)), most, SIZES).round().astype(int)).tolist()
+    wanted = sorted(set(sizes))
+    for size in wanted:
+        count("sizes", size, 2)
+    if len(wanted) < 2 or wanted[-1] > most:
+        raise InputError(f"sizes needs at least two numbers of rows, of at most {most} in a fold, got {list(sizes)}.")
+    random = np.random.default_rng(asked.seed)
+    shuffled = [(random.permutation(a), b) for a, b in folds]
+    parts = [(np.sort(a[:size]), b) for size in wanted for a, b in shuffled]
+    plan = Folds(tuple((tuple(a.tolist()), tuple(b.tolist())) for a, b in parts))
+    result = asked.replace(validation=plan, test=0).run(known, progress=progress)
+    shape = (len(wanted), len(folds), asked.seeds)
+    train, validation = np.full(shape, np.nan), np.full(shape, np.nan)
+    for m in result.members:
+        at = (*divmod(m.fold, len(folds)), m.seed)
+        train[at], validation[at] = m.train_score, m.score
+    runs = (len(wanted), -1)
+    return LearningCurve(
+        np.array(wanted), train.reshape(runs), validation.reshape(runs), result.score, result.candidates[0].label
+    )
+
+
+def size_curve(source: Study | Result, data: Any = None) -> Figure:
+    """The score on training and validation rows over the number of weights, the chosen size marked.
+
+    source: a `Result` whose candidates differ in size, or a `Study` of such with its data, which is then run. Raises
+    `InputError` for fewer than three sizes. See `perceptory.results.plots_sizes.size_curve`.
+    """
+    if isinstance(source, Study):
+        source = source.run(data)
+    if not isinstance(source, Result):
+        raise InputError(f"size_curve needs a result, or a study with data, got a {type(source).__name__}.")
+    return plots_sizes.size_curve(source)
+
+
+@styled
+def _learning(found: LearningCurve) -> Figure:
+    figure = new_figure(WIDE)
+    ax = figure.add_subplot()
+    x = found.sizes.astype(float)
+    styles: tuple[Any, ...] = (
+        (found.train, ORANGE, (0, (4, 1.5)), "s", PAPER, "training"),
+        (found.validation, BLUE, "-", "o", BLUE, "validation"),
+    )
+    for values, color, dashes, marker, face, name in styles:
+        mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1)
+        ax.errorbar(x, mean, yerr=spread, fmt="none", ecolor=color, elinewidth=1.0, capsize=2.5)
+        ax.plot(x, mean, color=color, ls=dashes, marker=marker, ms=4.5, mfc=face, label=f"{name} ± 1 sd", gid=name)
+        ax.plot(np.repeat(x, values.shape[1]), values.ravel(), ls="", marker="_", ms=5, mew=0.7, color=MUTED,
+                gid=f"{name} runs")  # fmt: skip
+    values = np.concatenate([found.train.ravel(), found.validation.ravel()])
+    values = values[np.isfinite(values)]
+    if values.min() > 0 and values.max() > 20 * values.min():
+        ax.set_yscale("log")
+        log_ticks(ax.yaxis, values.min(), values.max())
+    ax.set_xscale("log")
+    log_ticks(ax.xaxis, x[0], x[-1])
+    better = "smaller" if found.score["direction"] == "min" else "larger"
+    ax.set_xlabel("training rows")
+    ax.set_ylabel(f"{metric_name(found.score['name'])} ({better} is better)")
+    ax.set_title("Error over the amount of data", loc="left", pad=26)
+    ax.grid(axis="y")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
+    footnote(ax, [f"{clean(found.label)}; small lines are the folds and seeds"])
+    return figure

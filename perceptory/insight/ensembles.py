@@ -1,0 +1,48 @@
+"""The error of an ensemble taken apart, of a model on data or of a result on its sealed rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perceptory.data import ArrayDataset, Dataset
+from perceptory.errors import InputError
+from perceptory.results.ensemble import ErrorDecomposition, decompositions
+from perceptory.results.model import Model
+from perceptory.results.result import Result
+from perceptory.studies.tabulate import tabulate
+
+
+def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> ErrorDecomposition:
+    """v, c and k of the members' errors on common rows: v/k + (k - 1) c/k beside the observed error of their mean.
+
+    source: a `Model` with `data`, a `Dataset` or `ArrayDataset` whose rows none of its networks has trained on; or a
+    `Result` whose sealed rows have been opened (`result.test()`), where `data` may be left out. target: which, by place
+    or name, of several. The answer prints as a sentence and draws itself (`figure()`).
+
+    Raises `InputError` for a model of one network, data of another task, and sealed rows that were not opened.
+    """
+    if isinstance(source, Result) and data is None:
+        kept = source.data.get("ensemble")
+        if not kept:
+            raise InputError(
+                "error_decomposition needs rows that no network trained on and at least two networks: call "
+                "result.test() first, or give a model and data."
+            )
+        found = [ErrorDecomposition.from_json(d) for d in kept]
+    else:
+        model = source.model if isinstance(source, Result) else source
+        if not isinstance(model, Model) or not isinstance(data, Dataset | ArrayDataset):
+            raise InputError(
+                f"error_decomposition needs a model and a dataset, got {type(source).__name__} and "
+                f"{type(data).__name__}. Example: error_decomposition(result.model, read_table(path, target='y'))"
+            )
+        if data.task != model.task:
+            raise InputError(f"the model is for {model.task}, and the data are for {data.task}. Read them alike.")
+        table = tabulate(data, model.encoder)
+        outputs = model.members_of(table.inputs, table.lengths)
+        found = decompositions(model.task, model.targets, table.truth, outputs, table.weights)
+    names = [d.target for d in found]
+    place = names.index(target) if target in names else target
+    if not isinstance(place, int) or not 0 <= place < len(found):
+        raise InputError(f"target needs one of {', '.join(names)} or its place, got {target!r}.")
+    return found[place]

@@ -1,0 +1,195 @@
+"""How gradients flow while a network is trained: by layer, and by time step where the network is recurrent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory import backend
+from perceptory.errors import InputError
+from perceptory.insight.findings import Finding, findings_of
+from perceptory.insight.single import Single, single, study_of
+from perceptory.insight.units import flat_share, hidden_values
+from perceptory.networks.base import layout
+from perceptory.networks.sequences import RecurrentNetwork, state_gradients
+from perceptory.objectives.costs import mean_cost
+from perceptory.specs import combine
+from perceptory.training.epoch import DIVERGED, network_of
+from perceptory.training.rows import output_of, training_rows
+
+ALWAYS = 0.95  # share of rows at which a saturated unit is flat; a dead one is so at all of them
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """Norms of the cost's gradient on the same training rows, at the start and after some epochs."""
+
+    label: str  # of the network
+    steps: np.ndarray  # [record] optimizer steps done
+    layers: tuple[str, ...]
+    norms: np.ndarray  # [record, layer] ‖∂J/∂W‖ / √(number of weights): what a weight of the layer sees
+    weights: np.ndarray  # [record, layer] root mean square of the weights themselves
+    costs: np.ndarray  # [record] J on those rows
+    by_time: np.ndarray | None  # [record, recurrent layer, time step] ‖∂J/∂h_t‖
+    every: bool  # whether each step has an output, so that every h_t has a gradient of its own
+    hidden: tuple[tuple[str, str, int], ...]  # (layer, activation, units) of those below
+    flat: np.ndarray  # [record, hidden layer] share of units that are flat on (nearly) all rows
+    diverged: bool
+    findings: tuple[Finding, ...] = ()
+
+    def summary(self) -> str:
+        """What was found, in plain words, each with what to change."""
+        head = f"{self.label}: {len(self.layers)} layers, {int(self.steps[-1])} steps of training"
+        if not self.findings:
+            return f"{head}. Gradients reach every layer; no unit is dead or saturated."
+        return "\n".join([f"{head}.", *(f"- {f}" for f in self.findings)])
+
+    __str__ = summary
+
+    def figure(self) -> Any:
+        """By layer over steps, flat units, and by time step (see `plots_flow.gradient_flow_figure`)."""
+        from perceptory.insight.plots_flow import gradient_flow_figure
+
+        return gradient_flow_figure(self)
+
+
+def gradient_flow(
+    study: Any,
+    data: Any,
+    *,
+    epochs: int | None = None,
+    records: int = 20,
+    rows: int = 256,
+    candidate: int = 0,
+    fold: int = 0,
+    seed: int = 0,
+) -> GradientFlow:
+    """Train one network of a study as the study would, and look at its gradients meanwhile.
+
+    By layer: the root mean square of ∂J/∂w over the layer's weights and biases. By time step, where the network is
+    recurrent: ‖∂J/∂h_t‖ (`state_gradients`). J is the mean cost, without penalty, of the first `rows` training rows,
+    as in use (no dropout). Units: "dead" is a relu that is 0 on every row, "saturated" a bounded σ that stands at its
+    flat ends on 95 % of them.
+
+    study: a `Study`, of which member (candidate, fold, seed) is trained, or a network spec or `Candidate`. data: a
+    `Dataset` or `ArrayDataset`; rows that the study would seal are not looked at. epochs: the study's, at most 50, by
+    default; there is no early stopping. records: how often to look, beside the start.
+
+    Raises `InputError` for what a study would refuse.
+    """
+    asked = study_of(study)
+    total = min(asked.epochs, 50) if epochs is None else epochs
+    if total < 1 or records < 1 or rows < 1:
+        raise InputError(f"epochs, records and rows need at least 1, got {epochs}, {records} and {rows}.")
+    with backend.precision(asked.arithmetic):
+        one = single(asked, data, candidate=candidate, fold=fold, seed=seed, epochs=total)
+        seen = _looker(one, rows)
+        state = one.state
+        looks, at = [seen(state.weights)], [0]
+        stops = set(np.unique(np.geomspace(1, total, records).round().astype(int)).tolist())
+        diverged = False
+        for done in range(1, total + 1):
+            state, _ = one.advance(state)
+            diverged = bool(state.counters[3] == DIVERGED)
+            if done in stops or diverged:
+                looks.append(seen(state.weights))
+                at.append(done)
+            if diverged:
+                break
+        flow = _gathered(one, at, looks, diverged)
+    return replace(flow, findings=findings_of(flow))
+
+
+def _looker(one: Single, rows: int) -> Any:
+    """Compiled: weights -> (J, gradients [layer], weights [layer], ‖∂J/∂h_t‖ or None, flat shares by unit)."""
+    plan, member = one.plan, one.member
+    cost = combine(plan.cost, member.numbers)
+    groups = _layers(one)
+    sizes = [int(np.prod(s)) for s in layout(plan.network, plan.inputs, plan.outputs).shapes]
+
+    def judged(output: jax.Array, target: jax.Array, w: jax.Array) -> jax.Array:
+        return mean_cost(cost, output, target, w)
+
+    def by_layer(vectors: Any) -> jax.Array:
+        parts = jnp.split(vectors[0], np.cumsum(sizes)[:-1].tolist()) if plan.flat else vectors
+        return jnp.stack([_root_mean_square([parts[i] for i in places]) for _, places in groups])
+
+    def look(weights: Any, prepared: Any, data: Any) -> tuple[Any, ...]:
+        batch = training_rows(member, prepared, data, plan, rows)
+        value, gradient = jax.value_and_grad(
+            lambda weights: judged(output_of(network_of(member, weights, plan), batch), batch.t, batch.w)
+        )(weights)
+        norms, own = by_layer(gradient), by_layer(weights)
+        module = network_of(member, weights, plan)
+        times = None
+        if isinstance(module, RecurrentNetwork):
+            times = state_gradients(module, batch.x, batch.t, lambda o, t: judged(o, t, batch.w), batch.lengths)
+        hidden = [] if batch.lengths is not None else hidden_values(module, batch.x)
+        return value, norms, own, times, [flat_share(h)[1] for h in hidden]
+
+    compiled = jax.jit(look)
+    return lambda weights: jax.tree.map(np.asarray, compiled(weights, one.prepared, one.data))
+
+
+def _root_mean_square(parts: list[jax.Array]) -> jax.Array:
+    """Over all numbers of some arrays, without overflow or underflow of squares: some explode, some vanish."""
+    top = jnp.max(jnp.stack([jnp.max(jnp.abs(part)) for part in parts]))
+    top = jnp.where(top > 0, top, 1)
+    squares = jnp.stack([jnp.sum((part / top) ** 2) for part in parts])
+    return top * jnp.sqrt(jnp.sum(squares) / sum(part.size for part in parts))
+
+
+def _layers(one: Single) -> list[tuple[str, list[int]]]:
+    """(name, places of its arrays) of every layer, in order."""
+    names = layout(one.plan.network, one.plan.inputs, one.plan.outputs).names
+    groups: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        groups.setdefault(name.rpartition(".")[0], []).append(i)
+    named, count = [], 0
+    for path, places in groups.items():
+        normal = any(names[i] == f"{path}.scale" for i in places)
+        count += not normal
+        named.append((f"norm {count}" if normal else f"layer {count}", places))
+    return [*named[:-1], ("output layer", named[-1][1])]
+
+
+def _gathered(one: Single, at: list[int], looks: list[Any], diverged: bool) -> GradientFlow:
+    plan = one.plan
+    kinds = _kinds(one) if looks[0][-1] else []
+    flat = np.array([
+        [np.mean(share >= (1.0 if kind == "dead" else ALWAYS)) if kind else 0.0
+         for (kind, _, _), share in zip(kinds, shares, strict=True)]
+        for *_, shares in looks
+    ]).reshape(len(looks), len(kinds))  # fmt: skip
+    batches = -(-int(one.member.count) // plan.batch)
+    times = [look[3] for look in looks]
+    return GradientFlow(
+        label=one.candidate.network.label,
+        steps=np.array(at) * batches,
+        layers=tuple(name for name, _ in _layers(one)),
+        norms=np.array([look[1] for look in looks], float),
+        weights=np.array([look[2] for look in looks], float),
+        costs=np.array([look[0] for look in looks], float),
+        by_time=None if times[0] is None else np.array(times, float),
+        every=len(plan.outputs) == 2,
+        hidden=tuple((f"layer {i + 1}", name, units) for i, (_, name, units) in enumerate(kinds)),
+        flat=flat,
+        diverged=diverged,
+    )
+
+
+def _kinds(one: Single) -> list[tuple[str, str, int]]:
+    """(kind of flatness or "", activation, units) of the hidden layers whose units are looked at."""
+    found: list[tuple[str, str, int]] = []
+
+    def note(weights: Any, x: jax.Array) -> None:
+        for hidden in hidden_values(network_of(one.member, weights, one.plan), x):
+            found.append((flat_share(hidden)[0], hidden.activation, hidden.v.shape[-1]))
+
+    x = jax.ShapeDtypeStruct((2, *one.plan.inputs), one.member.factor.dtype)
+    jax.eval_shape(note, one.state.weights, x)
+    return found

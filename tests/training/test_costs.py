@@ -1,0 +1,104 @@
+"""Linear networks trained under a cost reach what other programs find for it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
+
+from perceptory import MLP, Cosine, GradientDescent, Study, read_arrays, read_table
+from perceptory.objectives.costs import PoissonLikelihood, Quantile, SoftmaxCrossEntropy
+from perceptory.training.rows import batch_at, prepare, validation_truth
+
+EXACT = {"networks": MLP(()), "patience": 0, "test": 0, "precision": "double"}
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(120, 2)) * [1.0, 20.0] + [5.0, -300.0]
+
+
+def outputs(taken, group=0):
+    """The linear outputs of the trained network for its rows."""
+    x, _, _ = taken.scaled(0)[0]
+    weights = taken.train(group=group)[0].weights
+    w = weights[: x.shape[1] * (len(weights) // (x.shape[1] + 1))].reshape(x.shape[1], -1)
+    return x @ w + weights[w.size :]
+
+
+def test_poisson_regression_is_that_of_scikit_learn(apart, x):
+    counts = np.random.default_rng(1).poisson(40 * np.exp(0.3 * (x[:, 0] - 5) - 0.01 * (x[:, 1] + 300)))
+    study = Study(**EXACT, cost=PoissonLikelihood(), optimizer=GradientDescent(0.5), epochs=200)
+    z = outputs(apart(study, read_table(x, counts), on_all_rows=True))
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    theirs = PoissonRegressor(alpha=0, tol=1e-12, max_iter=1000).fit(scaled, counts)
+    np.testing.assert_allclose(counts.mean() * np.exp(z[:, 0]), theirs.predict(scaled), rtol=1e-6)
+
+
+def pinball(level, target, quantile):
+    return np.mean(np.maximum(level * (target - quantile), (level - 1) * (target - quantile)))
+
+
+def test_quantile_regression_is_that_of_scikit_learn(apart, x):
+    y = x[:, 0] - 0.05 * x[:, 1] + np.random.default_rng(2).gumbel(size=120)
+    cost = Quantile((0.2, 0.5, 0.8))
+    study = Study(**EXACT, cost=cost, optimizer=GradientDescent(Cosine(0.3)), epochs=800)
+    taken = apart(study, read_table(x, y), on_all_rows=True)
+    found = y.mean() + y.std() * np.asarray(cost.link(outputs(taken)))
+    for k, level in enumerate(cost.levels):
+        theirs = QuantileRegressor(quantile=level, alpha=0, solver="highs").fit(x, y).predict(x)
+        # Steps between quantiles are softplus of a line and no lines, so they may even do a little better.
+        assert pinball(level, y, found[:, k]) == pytest.approx(pinball(level, y, theirs), rel=0.02)
+        assert np.mean(y < found[:, k]) == pytest.approx(level, abs=0.04)
+
+
+def test_class_weights_are_repeated_rows(apart, x):
+    cost = SoftmaxCrossEntropy((1.0, 3.0, 2.0))
+    noisy = x[:, 0] - 5 + 0.8 * np.random.default_rng(3).normal(size=120)
+    labels = np.digitize(noisy, [-0.5, 0.8])
+    study = Study(**EXACT, cost=cost, optimizer=GradientDescent(1.0), epochs=800)
+    z = outputs(apart(study, read_table(x, labels, task="classification"), on_all_rows=True))
+    times = np.array(cost.class_weight).astype(int)[labels]
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    repeated = np.repeat(scaled, times, axis=0), np.repeat(labels, times)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(*repeated)
+    np.testing.assert_allclose(cost.link(z), theirs.predict_proba(scaled), atol=1e-5)
+
+
+def test_class_weights_enter_the_members_rows_and_nothing_else(apart, x):
+    labels, weights = np.arange(120) % 3, np.linspace(0.5, 2, 120)
+    table = read_table({"a": x[:, 0], "w": weights, "c": labels.astype(str)}, "c", weights="w")
+    study = Study(MLP((2,)), cost=SoftmaxCrossEntropy((1.0, 3.0, 0.5)), test=0, precision="double")
+    taken = apart(study, table)
+    member = type(taken.groups[0].members)(*(a[0] for a in taken.groups[0].members))
+    prepared = jax.jit(prepare, static_argnums=2)(member, taken.raw, taken.groups[0].plan)
+    train, validation = taken.folds[0]
+    expected = weights * np.array([1.0, 3.0, 0.5])[labels]
+    np.testing.assert_allclose(prepared.weight[: len(train)], expected[train], rtol=1e-6)
+    np.testing.assert_allclose(prepared.validation[: len(validation), -1], expected[validation], rtol=1e-6)
+    np.testing.assert_array_equal(taken.table.weights, weights)  # what metrics take
+
+
+def test_class_weights_enter_pictures_too(apart):
+    x = np.random.default_rng(4).integers(0, 255, (20, 2, 2, 1)).astype(np.uint8)
+    labels = np.arange(20) % 3
+    study = Study(MLP((2,)), cost=SoftmaxCrossEntropy((1.0, 3.0, 0.5)), test=0)
+    taken = apart(study, read_arrays(x, labels))
+    plan = taken.groups[0].plan
+    member = type(taken.groups[0].members)(*(a[0] for a in taken.groups[0].members))
+
+    def weights(member, data):
+        prepared = prepare(member, data, plan)
+        places = jnp.arange(plan.batch)
+        batch, (_, judged) = (
+            batch_at(member, prepared, data, places, plan),
+            validation_truth(member, prepared, data, plan),
+        )
+        return prepared.weight, batch.w, judged
+
+    train, validation = taken.folds[0]
+    expected = np.array([1.0, 3.0, 0.5])[labels]
+    ahead, batch, judged = jax.jit(weights)(member, taken.raw)
+    np.testing.assert_allclose(ahead[: len(train)], expected[train])
+    np.testing.assert_allclose(batch[: len(train)], expected[train][: plan.batch])
+    np.testing.assert_allclose(judged[: len(validation)], expected[validation])
