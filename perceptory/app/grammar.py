@@ -16,7 +16,8 @@ from perceptory.registry import did_you_mean
 from perceptory.selection.search import Choice, choice, integers, log_uniform, uniform
 from perceptory.specs import Search, Spec
 
-ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after", "damping"})  # searched by their logarithm
+# Searched by their logarithm.
+ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after", "damping"})
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 

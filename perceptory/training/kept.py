@@ -76,8 +76,9 @@ class _UnknownError(Exception):
 
 def _path(plan: Plan, members: Member, data: Any) -> Path | None:
     """Where the program is kept; None where there is no cache or the plan holds what has no name."""
-    folder = jax.config.jax_compilation_cache_dir
-    if folder is None or not jax.config.jax_enable_compilation_cache or backend.native():
+    config: Any = jax.config  # its attributes are made at run time
+    folder = config.jax_compilation_cache_dir
+    if folder is None or not config.jax_enable_compilation_cache or backend.native():
         return None
     arrays, tree = jax.tree.flatten((members, data))
     try:
@@ -143,9 +144,9 @@ def _read(path: Path, plan: Plan) -> Any:
     except OSError:
         return None
     with contextlib.suppress(Exception):  # cut short, or not what this release of JAX writes: it is made anew
-        found = serialize_executable.deserialize_and_load(
-            *pickle.loads(content), execution_devices=chunk_devices(plan.blocks)
-        )
+        code, given, returned = pickle.loads(content)
+        devices = chunk_devices(plan.blocks)
+        found = serialize_executable.deserialize_and_load(code, given, returned, execution_devices=devices)
         with contextlib.suppress(OSError):
             os.utime(path)
         return found
