@@ -1,0 +1,82 @@
+"""What a study refuses before it trains, and the rows that it seals off."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from perceptory.data import seal
+from perceptory.errors import InputError
+from perceptory.objectives.costs import check_task
+from perceptory.selection.purge import overlaps
+from perceptory.selection.validation import BlockedKFold, RollingOrigin
+from perceptory.studies.study import Candidate, Study
+
+
+def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
+    """Study data, sealed data or None, and notes."""
+    if test is not None:
+        if not isinstance(test, type(data)) or test.task != data.task or test.target_names != data.target_names:
+            raise InputError("the test data need the same target and task as the study's. Read both alike.")
+        if data.classes is not None and test.classes != data.classes:
+            known = {str(c): i for i, c in enumerate(data.classes)}
+            new = [str(c) for c in test.classes or () if str(c) not in known]
+            if new:
+                raise InputError(f"the test data hold classes that the study has not: {', '.join(new)}.")
+            codes = np.array([known[str(c)] for c in test.classes or ()])
+            test = dataclasses.replace(
+                test, targets=codes[test.targets], classes=data.classes, class_values=data.class_values
+            )
+        return data, test, []
+    # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
+    spans = getattr(data, "spans", None)
+    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
+    kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
+    notes = []
+    if spans is not None and len(cut):
+        shares = overlaps(spans[kept], spans[cut])
+        kept = kept[~shares]
+        if shares.any():
+            many = "examples that share" if shares.sum() > 1 else "example that shares"
+            notes = [f"{shares.sum()} {many} steps with sealed ones left out of the study."]
+    return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
+
+
+def check_feedback(candidate: Candidate, known: Any) -> None:
+    every = getattr(getattr(known, "plan", None), "known", 0) == "all"
+    if every != candidate.network.feedback:
+        remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
+        why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
+        raise InputError(f"{candidate.network.label} {why}. {remedy}")
+
+
+def check_cost(candidate: Candidate, known: Any) -> None:
+    cost, network = candidate.cost, candidate.network
+    check_task(cost, known.task)
+    if known.task == "regression":
+        targets, lengths = known.targets, getattr(known, "lengths", None)
+        if lengths is not None and targets.ndim == 3:  # padding is no data
+            targets = targets[np.arange(targets.shape[1]) < lengths[:, None]]
+        cost.check_targets(targets, tuple(known.target_names))
+    if network.solved and cost.heads > 1:
+        raise InputError(
+            f"{network.label} is solved by least squares, which cannot fit what {cost.label} takes beside the point"
+            ' prediction. Train all of it (train="all"), or take another network.'
+        )
+    if network.feedback and not cost.direct:
+        raise InputError(
+            f"{network.label} feeds its outputs back, so they have to be the targets themselves, which those of"
+            f" {cost.label} are not. Use squared, absolute or huber."
+        )
+
+
+def check_target(known: Any) -> None:
+    if known.task == "regression":
+        columns = known.targets.reshape(-1, known.targets.shape[-1]).T
+        for name, column in zip(known.target_names, columns, strict=True):
+            if np.ptp(column) == 0:
+                raise InputError(f"the target {name!r} is constant in the study rows. There is nothing to learn.")
+    elif len(np.unique(known.targets)) < 2:
+        raise InputError("the study rows hold one class only. Give more rows, or another share of test rows.")
