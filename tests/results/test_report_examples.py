@@ -147,7 +147,7 @@ def test_words_are_examples_and_steps(forecast, simulation, digits):
             assert not any(f"{word} row" in text for word in ("test", "validation", "training", "sealed"))
 
 
-@pytest.mark.parametrize(("name", "figures"), [("forecast", 6), ("simulation", 6), ("digits", 6)])
+@pytest.mark.parametrize(("name", "figures"), [("forecast", 7), ("simulation", 7), ("digits", 7)])
 def test_the_report_draws_them(request, name, figures):
     text = render(request.getfixturevalue(name))
     assert text.count("<figure") == text.count("<svg") == figures

@@ -17,8 +17,9 @@ from perceptory.networks.mlp import MLP
 from perceptory.training import driver
 from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
+from perceptory.training.kept import ready
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
-from perceptory.training.population import placements, program
+from perceptory.training.population import program
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(
@@ -124,18 +125,18 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
     plan = short.groups[0].plan
     seen = []
 
-    def spied(plan):
-        run, (spread, whole) = program(plan), placements(plan)
+    class Counted:
+        def __init__(self, *arguments):
+            self.run = ready(*arguments)
+            self.state = self.run.state
 
-        def counted(members, state, fresh, data):
+        def __call__(self, members, state, fresh, data):
             active = (np.asarray(state.counters)[:, 3] == 0) | np.asarray(fresh)
             by_block = active.reshape(plan.blocks, plan.block).sum(axis=1)
             seen.append(((by_block > 0).sum(), active.sum()))
-            return run(members, state, fresh, data)
+            return self.run(members, state, fresh, data)
 
-        return counted, spread, whole
-
-    monkeypatch.setattr(driver, "program", spied)
+    monkeypatch.setattr(driver, "ready", Counted)
     short.train()
     assert len(seen) >= 4
     assert seen[-1][1] < 40  # some had stopped before

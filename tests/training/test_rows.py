@@ -15,14 +15,16 @@ FOLDS = Folds(((tuple(range(20)), tuple(range(20, 27))), (tuple(range(7, 27)), t
 
 @pytest.fixture(scope="module")
 def alike():
-    """Two columns that are permutations of one another on both folds' training rows, so that their scaling is one."""
+    """Two columns that are permutations of one another among equal weights, so that their scaling is one."""
     random = np.random.default_rng(0)
     first = random.normal(size=27) * 3 + 7
     second = first.copy()
-    for part in (slice(0, 7), slice(7, 20), slice(20, 27)):
+    weights = np.empty(27)
+    for part, weight in ((slice(0, 7), 0.5), (slice(7, 20), 1.2), (slice(20, 27), 2.0)):
         second[part] = random.permutation(first[part])
+        weights[part] = weight
     x = np.stack([first, second], axis=1)
-    return x, np.sin(first) + second, np.linspace(0.2, 2, 27)
+    return x, np.sin(first) + second, weights
 
 
 @pytest.mark.parametrize("network", [MLP((4,)), RBFNetwork(5, train="all")], ids=["mlp", "rbf"])
