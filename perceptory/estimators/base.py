@@ -184,6 +184,14 @@ class TableEstimator(NetworkEstimator):
 class IntervalMixin:
     """Regression: numbers and intervals."""
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+        return read.numbers(y, self)
+
     def predict(self, X: Any) -> np.ndarray:
         """Numbers [row], or [row, target] for several targets, in the targets' units."""
         mean = self._mean(X)  # type: ignore[attr-defined]
@@ -203,6 +211,18 @@ class IntervalMixin:
 
 class ClassMixin:
     """Classification: labels and probabilities."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+        return read.classes(y, self, known)
+
+    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
+        weights = super()._row_weights(sample_weight, targets)  # type: ignore[misc]
+        return read.class_weighted(targets, self.class_weight, weights)  # type: ignore[attr-defined]
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row [row]; of several labels 0 or 1 [row, label]."""

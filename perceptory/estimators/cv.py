@@ -187,14 +187,6 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     ):
         self._store(locals(), familiar)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.numbers(y, self)
-
 
 class NetworkClassifierCV(ClassMixin, ClassifierMixin, StudyEstimator):
     """A study of networks for classification inside `fit`; arguments as in `NetworkRegressorCV`, and class_weight.
@@ -228,15 +220,3 @@ class NetworkClassifierCV(ClassMixin, ClassifierMixin, StudyEstimator):
         **familiar: Any,
     ):
         self._store(locals(), familiar)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
-
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.classes(y, self, known)
-
-    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
-        weights = super()._row_weights(sample_weight, targets)
-        return read.class_weighted(targets, self.class_weight, weights)

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
 
-from perceptory.estimators import targets as read
 from perceptory.estimators import words
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator, share_of
 from perceptory.estimators.history import HistoryMixin
@@ -167,14 +166,6 @@ class NetworkRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
     ):
         self._store(locals(), familiar)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.numbers(y, self)
-
 
 class NetworkClassifier(ClassMixin, ClassifierMixin, SingleNetwork):
     """A neural network for classification, as scikit-learn's estimators are: two or more classes, or several labels.
@@ -207,18 +198,6 @@ class NetworkClassifier(ClassMixin, ClassifierMixin, SingleNetwork):
         **familiar: Any,
     ):
         self._store(locals(), familiar)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
-
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.classes(y, self, known)
-
-    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
-        weights = super()._row_weights(sample_weight, targets)
-        return read.class_weighted(targets, self.class_weight, weights)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:

@@ -57,7 +57,6 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = False
         tags.input_tags.three_d_array = True
-        tags.target_tags.multi_output = True
         return tags
 
     def _network(self) -> Any:
@@ -73,7 +72,7 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         if _axes(y) == 3:
             values = check_array(y, allow_nd=True, dtype=np.float64, input_name="y")
             return read.Targets("regression", values, read.names_for(None, values.shape[2]), values.shape[2] == 1)
-        return read.numbers(y, self)
+        return super()._targets(y)
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Any:
         kinds = (np.float64, np.float32)

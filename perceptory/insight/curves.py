@@ -25,7 +25,7 @@ from perceptory.results.plots_style import (
     styled,
 )
 from perceptory.results.result import Result
-from perceptory.results.summary import metric_name, number
+from perceptory.results.summary import metric_name, number, score_axis
 from perceptory.selection.validation import Folds
 from perceptory.specs import count
 from perceptory.studies.prepare import folds_of
@@ -159,9 +159,8 @@ def _learning(found: LearningCurve) -> Figure:
         log_ticks(ax.yaxis, values.min(), values.max())
     ax.set_xscale("log")
     log_ticks(ax.xaxis, x[0], x[-1])
-    better = "smaller" if found.score["direction"] == "min" else "larger"
     ax.set_xlabel("training rows")
-    ax.set_ylabel(f"{metric_name(found.score['name'])} ({better} is better)")
+    ax.set_ylabel(score_axis(found.score))
     ax.set_title("Error over the amount of data", loc="left", pad=26)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)

@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from perceptory.data import ArrayDataset, Dataset, seal
+from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.objectives.costs import DEFAULT_COST, check_task
-from perceptory.selection.validation import BlockedKFold, HoldOut, RollingOrigin
+from perceptory.selection.validation import HoldOut
+from perceptory.studies.checks import seal_off
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
 from perceptory.studies.second_order import with_precision
 from perceptory.studies.study import Candidate, Study
@@ -40,10 +41,7 @@ def study_rows(study: Study, data: Any) -> Any:
     """The data without the rows that the study would seal."""
     if not isinstance(data, Dataset | ArrayDataset):
         raise InputError(f"a Dataset is needed, got a {type(data).__name__}. Example: read_table(path, target='y')")
-    spans = getattr(data, "spans", None)
-    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
-    kept, cut = seal(data, study.test, seed=study.seed, last=by_time)  # type: ignore[arg-type]
-    return data.take(kept) if len(cut) else data
+    return seal_off(study, data, None)[0]
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
@@ -149,3 +150,20 @@ def mean_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Arra
     """Mean over rows, weighted by `weight` [row]; 0 where every weight is 0."""
     total = jnp.sum(weight)
     return total_cost(cost, output, target, weight) / jnp.where(total > 0, total, 1)
+
+
+@dataclass(frozen=True)
+class SigmoidLikelihood(Cost):
+    """Σ over outputs of -t ln y - (1 - t) ln(1 - y) with y = 1 / (1 + e^(-z)), from z, so that ∂J/∂z = y - t at any z.
+
+    Base of what differs in the meaning of its targets.
+    """
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return jnp.sum(softplus(output) - target * output, axis=-1)
+
+    def working(self, target: jax.Array) -> jax.Array:
+        return 4 * target - 2
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(jax.nn.sigmoid(output) * jax.nn.sigmoid(-output))

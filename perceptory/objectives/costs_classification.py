@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.objectives.costs_base import Cost, diagonal, softplus
+from perceptory.objectives.costs_base import Cost, SigmoidLikelihood, diagonal
 from perceptory.specs import checked, register
 
 EXAMPLE = 'Example: class_weight="balanced", or one weight a class: class_weight=(1.0, 5.0)'
@@ -71,7 +71,7 @@ class ClassCost(Cost):
 
 @register
 @dataclass(frozen=True)
-class SigmoidCrossEntropy(ClassCost):
+class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
     """-t ln y - (1 - t) ln(1 - y) with y = 1 / (1 + e^(-z)), from z, so that ∂J/∂z = y - t at any z.
 
     class_weight: None, "balanced", or a weight each for the two classes; see `ClassCost`.
@@ -79,18 +79,9 @@ class SigmoidCrossEntropy(ClassCost):
 
     tasks: ClassVar[tuple[str, ...]] = ("binary",)
 
-    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        return jnp.sum(softplus(output) - target * output, axis=-1)
-
-    def working(self, target: jax.Array) -> jax.Array:
-        return 4 * target - 2
-
     def row_weight(self, target: jax.Array) -> jax.Array:
         no, yes = self.class_weight or (1.0, 1.0)
         return no + (yes - no) * target[..., 0]
-
-    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        return diagonal(jax.nn.sigmoid(output) * jax.nn.sigmoid(-output))
 
     def link(self, output: jax.Array) -> jax.Array:
         p = jax.nn.sigmoid(output)

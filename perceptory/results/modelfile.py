@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(content)

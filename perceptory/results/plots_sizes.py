@@ -20,7 +20,7 @@ from perceptory.results.plots_style import (
     new_figure,
     styled,
 )
-from perceptory.results.summary import metric_name, number
+from perceptory.results.summary import number, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,9 +83,8 @@ def size_curve(result: Result) -> Figure:
     ax.set_xscale("log")
     log_ticks(ax.xaxis, x[0], x[-1])
     ax.set_ylim(low, high)
-    better = "smaller" if result.score["direction"] == "min" else "larger"
     ax.set_xlabel("weights of the network")
-    ax.set_ylabel(f"{metric_name(result.score['name'])} ({better} is better)")
+    ax.set_ylabel(score_axis(result.score))
     ax.set_title("Error over the size of the network", loc="left", pad=26)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, columnspacing=1.0, handletextpad=0.5)

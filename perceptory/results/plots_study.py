@@ -21,7 +21,7 @@ from perceptory.results.plots_style import (
     new_figure,
     styled,
 )
-from perceptory.results.summary import count_of, metric_name, number, plan_words
+from perceptory.results.summary import count_of, number, plan_words, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,8 +91,7 @@ def ranking(result: Result) -> Figure:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
-    better = "smaller" if result.score["direction"] == "min" else "larger"
-    ax.set_xlabel(f"{metric_name(result.score['name'])} ({better} is better)")
+    ax.set_xlabel(score_axis(result.score))
     ax.set_title("Candidates by validation score", loc="left", pad=26)
     _legend(ax)
     rest = len(result.candidates) - len(shown)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import os
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import InputError
+from perceptory.results.modelfile import write_bytes
 from perceptory.results.report_examples import shape_words
 from perceptory.results.report_insight import more_figures
 from perceptory.results.summary import (
     advice,
     as_list,
+    better,
     count_of,
     duration,
     judged,
@@ -294,7 +295,7 @@ def render(result: Result) -> str:
         ranking=_ranking_rows(result),
         rows_open=ROWS_OPEN,
         score=metric_name(result.score["name"]),
-        better="smaller" if result.score["direction"] == "min" else "larger",
+        better=better(result.score),
         figures=_study_figures(result),
         learned=more_figures(result, _figure),
         groups=_prediction_figures(result),
@@ -329,18 +330,5 @@ def write_report(result: Result, path: str | os.PathLike[str]) -> Path:
     text = render(result)
     if not path.parent.is_dir():
         raise InputError(f"the folder {str(path.parent)!r} for the report does not exist. Create it first.")
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are private, a report is as any other file
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror}.") from None
+    write_bytes(path, text.encode(errors="replace"))
     return path

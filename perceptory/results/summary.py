@@ -46,6 +46,16 @@ def metric_name(name: str) -> str:
     return _NAMES.get(name, name.replace("_", " "))
 
 
+def score_axis(score: dict[str, Any]) -> str:
+    """A score's name with what is good of it: 'RMSE (smaller is better)'."""
+    return f"{metric_name(score['name'])} ({better(score)} is better)"
+
+
+def better(score: dict[str, Any]) -> str:
+    """'smaller' or 'larger'."""
+    return "smaller" if score["direction"] == "min" else "larger"
+
+
 def count_of(n: int, thing: str) -> str:
     """'1 row', '2 rows'."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
@@ -274,9 +284,7 @@ def _parts(result: Result) -> list[RenderableType]:
         ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
     )
     parts: list[RenderableType] = [head, Text(f"{result.rule}\n", style="dim")]
-    name = metric_name(result.score["name"])
-    better = "smaller" if result.score["direction"] == "min" else "larger"
-    ranking = _table(f"Candidates by validation {name} ({better} is better)")
+    ranking = _table(f"Candidates by validation {score_axis(result.score)}")
     ranking.add_column("", justify="right")
     ranking.add_column("candidate", overflow="fold", ratio=1)
     for column in ("mean", "spread", "training", "epoch", "seconds"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from perceptory.studies.prepare import (
     groups_of,
     scalings_of,
 )
-from perceptory.studies.tabulate import tabulate
+from perceptory.studies.study import Candidate
+from perceptory.studies.tabulate import Table, tabulate
 from perceptory.studies.work import Fold, Record, Work, judged_rows, of_candidate, sound
 from perceptory.training.driver import Outcome, train_group
-from perceptory.training.scaling import targets_as
+from perceptory.training.scaling import Scaling, targets_as
 
 
 def final_model(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model:
@@ -44,7 +46,22 @@ def final_model(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> 
             raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
         weights = np.stack([o.weights for o in good])
         picked = scalings * len(good)
-    picked = [targets_as(s, candidate.cost.scaling) for s in picked]
+    facts = {"final": study.final, "score": work.score.name}
+    return model_of(candidate, weights, picked, known, work.table, encoder, study.arithmetic, facts)
+
+
+def model_of(
+    candidate: Candidate,
+    weights: np.ndarray,
+    scalings: Sequence[Scaling],
+    known: Any,
+    table: Table,
+    encoder: Any,
+    precision: str,
+    facts: dict[str, Any],
+) -> Model:
+    """The model of trained networks, weights [member, weight], each with its scaling, of a candidate on `known`."""
+    scalings = [targets_as(s, candidate.cost.scaling) for s in scalings]
     return Model(
         task=known.task,
         targets=tuple(known.target_names),
@@ -52,14 +69,14 @@ def final_model(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> 
         encoder=encoder,
         network=candidate.network,
         cost=candidate.cost,
-        outputs=candidate.cost.shape(work.table.target_shape),
+        outputs=candidate.cost.shape(table.target_shape),
         weights=weights,
-        in_center=np.stack([s.in_center for s in picked]),
-        in_factor=np.stack([s.in_factor for s in picked]),
-        out_center=np.stack([s.out_center for s in picked]),
-        out_scale=np.stack([s.out_scale for s in picked]),
-        precision=study.arithmetic,
-        facts={"final": study.final, "score": work.score.name},
+        in_center=np.stack([s.in_center for s in scalings]),
+        in_factor=np.stack([s.in_factor for s in scalings]),
+        out_center=np.stack([s.out_center for s in scalings]),
+        out_scale=np.stack([s.out_scale for s in scalings]),
+        precision=precision,
+        facts=facts,
     )
 
 

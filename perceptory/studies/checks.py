@@ -12,7 +12,10 @@ from perceptory.errors import InputError
 from perceptory.objectives.costs import check_task
 from perceptory.selection.purge import overlaps
 from perceptory.selection.validation import BlockedKFold, RollingOrigin
+from perceptory.studies.regularizers import check_regularizers
+from perceptory.studies.second_order import check_second_order
 from perceptory.studies.study import Candidate, Study
+from perceptory.studies.tabulate import Table
 
 
 def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
@@ -44,7 +47,15 @@ def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
     return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
 
 
-def check_feedback(candidate: Candidate, known: Any) -> None:
+def check_candidate(candidate: Candidate, known: Any, table: Table) -> None:
+    """`InputError` for a candidate whose parts do not go together, or not with the data."""
+    _check_cost(candidate, known)
+    _check_feedback(candidate, known)
+    check_regularizers(candidate, known, table)
+    check_second_order(candidate)
+
+
+def _check_feedback(candidate: Candidate, known: Any) -> None:
     every = getattr(getattr(known, "plan", None), "known", 0) == "all"
     if every != candidate.network.feedback:
         remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
@@ -52,7 +63,7 @@ def check_feedback(candidate: Candidate, known: Any) -> None:
         raise InputError(f"{candidate.network.label} {why}. {remedy}")
 
 
-def check_cost(candidate: Candidate, known: Any) -> None:
+def _check_cost(candidate: Candidate, known: Any) -> None:
     cost, network = candidate.cost, candidate.network
     check_task(cost, known.task)
     if known.task == "regression":

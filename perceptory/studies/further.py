@@ -11,14 +11,14 @@ import numpy as np
 from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.networks.base import layout
-from perceptory.objectives.costs import DEFAULT_COST, check_task
+from perceptory.objectives.costs import DEFAULT_COST
 from perceptory.results.intervals import with_intervals
 from perceptory.results.model import Model
 from perceptory.selection.alike import share_alike
 from perceptory.specs import partition
+from perceptory.studies.assemble import model_of
+from perceptory.studies.checks import check_candidate
 from perceptory.studies.prepare import Group, groups_of, scalings_of, with_numbers
-from perceptory.studies.regularizers import check_regularizers
-from perceptory.studies.second_order import check_second_order
 from perceptory.studies.study import Study
 from perceptory.studies.tabulate import Table, encoder_of, tabulate
 from perceptory.training.scaling import Scaling, targets_as
@@ -78,12 +78,8 @@ def train_further(
     candidates = study.candidates(cost)
     if len(candidates) != 1 or study.seeds != 1:
         raise InputError(f"one network is trained here, and the study asks for {len(candidates)}. Use Study.run.")
-    check_task(candidates[0].cost, table.task)
-    candidates[0].cost.check_targets(table.targets, tuple(dataset.target_names))
-    check_second_order(candidates[0])
     candidate = with_numbers(candidates[0])
-    check_regularizers(candidate, dataset, table)
-    check_second_order(candidate)
+    check_candidate(candidate, dataset, table)
     if model is not None:
         candidate = candidate.replace(cost=model.cost)
         _check_start(model, dataset, candidate)
@@ -100,7 +96,8 @@ def train_further(
             members = members._replace(epochs=members.epochs + state.counters[:, 0])
 
         def made(weights: np.ndarray) -> Model:
-            return _model(dataset, table, encoder, candidate, weights, scaling, study.arithmetic)
+            facts = {"final": "one", "score": ""}
+            return model_of(candidate, weights[None], [scaling], dataset, table, encoder, study.arithmetic, facts)
 
         def look(costs: np.ndarray, weights: Callable[[], np.ndarray]) -> Any:
             return watch(Seen(costs[:, 0], costs[:, 1], lambda: made(weights()))) if watch else None
@@ -180,25 +177,3 @@ def _state(start: Any, model: Model, group: Group, dtype: Any) -> Any:
     weights = tuple(map(lead, weights))
     counters = np.zeros((1, 4), np.int32)
     return State(weights, weights, optimizer, np.full(1, np.inf, dtype), counters)
-
-
-def _model(
-    dataset: Any, table: Table, encoder: Any, candidate: Any, weights: np.ndarray, scaling: Scaling, precision: str
-) -> Model:
-    scaling = targets_as(scaling, candidate.cost.scaling)
-    return Model(
-        task=dataset.task,
-        targets=tuple(dataset.target_names),
-        classes=dataset.class_values,
-        encoder=encoder,
-        network=candidate.network,
-        cost=candidate.cost,
-        outputs=candidate.cost.shape(table.target_shape),
-        weights=weights[None],
-        in_center=scaling.in_center[None],
-        in_factor=scaling.in_factor[None],
-        out_center=scaling.out_center[None],
-        out_scale=scaling.out_scale[None],
-        precision=precision,
-        facts={"final": "one", "score": ""},
-    )

@@ -29,7 +29,7 @@ from perceptory.studies.assemble import (
     open_sealed,
     validation_predictions,
 )
-from perceptory.studies.checks import check_cost, check_feedback, check_target, seal_off
+from perceptory.studies.checks import check_candidate, check_target, seal_off
 from perceptory.studies.prepare import (
     Group,
     fingerprint,
@@ -38,8 +38,7 @@ from perceptory.studies.prepare import (
     scalings_of,
     with_numbers,
 )
-from perceptory.studies.regularizers import check_regularizers
-from perceptory.studies.second_order import check_second_order, with_precision
+from perceptory.studies.second_order import with_precision
 from perceptory.studies.study import Study
 from perceptory.studies.tabulate import encoder_of, tabulate
 from perceptory.studies.work import Work, judge, keep, of_candidate, recall, state_of
@@ -75,10 +74,7 @@ def run(
     cost = study.cost or DEFAULT_COST[known.task]
     candidates = [with_numbers(c) for c in study.candidates(cost)]
     for candidate in candidates:
-        check_cost(candidate, known)
-        check_feedback(candidate, known)
-        check_regularizers(candidate, known, table)
-        check_second_order(candidate)
+        check_candidate(candidate, known, table)
     candidates = [c.replace(cost=c.cost.resolved(table.truth, table.weights, known.classes)) for c in candidates]
     plan, folds = folds_of(study, known)
     score = score_for(known.task, study.score)

@@ -35,6 +35,23 @@ class Outcome:
     validation_output: np.ndarray  # [validation_rows, *outputs]
 
 
+def outcome(
+    plan: Plan, member: Member, counters: np.ndarray, best: Sequence[np.ndarray], cost: np.ndarray, output: np.ndarray
+) -> Outcome:
+    """What a finished member leaves: its counters, best weights, costs [epoch, 2] and outputs of all its rows."""
+    count, validation = int(member.count), int(member.validation_count)
+    return Outcome(
+        STATUS[counters[3]],
+        int(counters[0]),
+        int(counters[1]),
+        np.concatenate([a.ravel() for a in best]),
+        cost[:, 0],
+        cost[:, 1],
+        output[:count].copy(),
+        output[plan.rows : plan.rows + validation].copy(),
+    )
+
+
 def train_group(
     plan: Plan,
     members: Member,
@@ -106,17 +123,9 @@ def train_group(
             for slot in ended:
                 member = int(slots[slot])
                 cost = np.concatenate(costs.pop(member))
-                count, validation = members.count[member], members.validation_count[member]
-                outcomes[member] = Outcome(
-                    STATUS[counters[slot, 3]],
-                    int(counters[slot, 0]),
-                    int(counters[slot, 1]),
-                    np.concatenate([a[slot].ravel() for a in best]),
-                    cost[:, 0],
-                    cost[:, 1],
-                    output[slot, :count].copy(),
-                    output[slot, plan.rows : plan.rows + validation].copy(),
-                )
+                one = jax.tree.map(lambda a, m=member: a[m], members)
+                weights = [a[slot] for a in best]
+                outcomes[member] = outcome(plan, one, counters[slot], weights, cost, output[slot])
             slots[ended] = FREED
             finished(outcomes)
         if progress:

@@ -122,9 +122,7 @@ def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, p
         rest = _columns(prepared.table, places, inputs, width - inputs)
         return Batch(x, rest[:, :-1], rest[:, -1], None)
     rows = prepared.table.at[places].get(mode="promise_in_bounds")
-    if not isinstance(data, Shared):
-        return _of_table(rows, plan)
-    return _real(_of_examples(member, data, rows, plan), places < member.count)
+    return examples_at(member, data, rows, places, plan)
 
 
 def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax.Array:
@@ -151,9 +149,7 @@ def examples_at(member: Member, data: Any, rows: jax.Array, places: jax.Array, p
 def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, most: int | None = None) -> Batch:
     """All training examples, or the first `most` of them, at once."""
     table = prepared.table[: plan.rows][:most]
-    if not isinstance(data, Shared):
-        return _of_table(table, plan)
-    return _real(_of_examples(member, data, table, plan), jnp.arange(len(table)) < member.count)
+    return examples_at(member, data, table, jnp.arange(len(table)), plan)
 
 
 def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan) -> jax.Array:
@@ -183,6 +179,6 @@ def validation_truth(member: Member, prepared: Prepared, data: Any, plan: Plan) 
     return batch.t, batch.w
 
 
-def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None) -> jax.Array:
-    """The network's output for a batch; share [batch] of each example in the cost."""
-    return call(network, batch.x, key, weights=share, lengths=batch.lengths)
+def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> jax.Array:
+    """The network's output for a batch; share [batch] of each example in the cost; progress: see `layers.call`."""
+    return call(network, batch.x, key, weights=share, lengths=batch.lengths, progress=progress)

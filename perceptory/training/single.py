@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from perceptory.training.driver import Outcome
-from perceptory.training.epoch import FINISHED, RUNNING, STATUS
+from perceptory.training.driver import Outcome, outcome
+from perceptory.training.epoch import FINISHED, RUNNING
 from perceptory.training.kept import ready
 from perceptory.training.plan import Member, Plan
 from perceptory.training.population import placements
@@ -49,31 +49,24 @@ def train_single(
         new = np.asarray(segment.records)[0, : counters[0] - done].astype(float)
         costs.append(new)
         done = int(counters[0])
-        stop = bool(watch(new, partial(_best, state))) if watch and len(new) else False
+        stop = bool(watch(new, partial(_vector, state))) if watch and len(new) else False
         if counters[3] != RUNNING:
             break
         if stop:  # one more call, in which no epoch is trained: it gives the outputs
             ended = np.array(state.counters)
             ended[0, 3] = FINISHED
             state = state._replace(counters=jax.device_put(ended, spread))
-    cost = np.concatenate(costs)
-    output = np.asarray(segment.output)[0]
-    count, validation = int(member.count[0]), int(member.validation_count[0])
-    outcome = Outcome(
-        STATUS[counters[3]],
-        done - first,
-        int(counters[1]),
-        _best(state),
-        cost[:, 0],
-        cost[:, 1],
-        output[:count].copy(),
-        output[plan.rows : plan.rows + validation].copy(),
-    )
-    return outcome, jax.tree.map(np.asarray, state)
+    one = jax.tree.map(lambda a: a[0], member)
+    found = outcome(plan, one, counters, _best(state), np.concatenate(costs), np.asarray(segment.output)[0])
+    return replace(found, epochs=done - first), jax.tree.map(np.asarray, state)
 
 
-def _best(state: Any) -> np.ndarray:
-    return np.concatenate([np.asarray(a)[0].ravel() for a in state.best])
+def _best(state: Any) -> list[np.ndarray]:
+    return [np.asarray(a)[0] for a in state.best]
+
+
+def _vector(state: Any) -> np.ndarray:
+    return np.concatenate([a.ravel() for a in _best(state)])
 
 
 def resumed(state: Any) -> Any:
