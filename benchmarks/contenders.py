@@ -112,11 +112,66 @@ def in_study(study: pt.Study, data: Any) -> Step:
     return run
 
 
+def adam(cost: Callable, epochs: int = 1, combine: Callable = lambda gradient: gradient) -> Callable:
+    """Training as the smallest program: f(weights, x [batch, row, ...], t), batches in order, Adam; the weights are one
+    array or several."""
+    import jax
+    import jax.numpy as jnp
+
+    def train(w: Any, x: jax.Array, t: jax.Array) -> Any:
+        def step(carry: tuple, batch: tuple) -> tuple:
+            w, s, r, k = carry
+            g = combine(jax.grad(cost)(w, *batch))
+            k = k + 1
+            s = jax.tree.map(lambda s, g: 0.9 * s + 0.1 * g, s, g)
+            r = jax.tree.map(lambda r, g: 0.999 * r + 0.001 * g * g, r, g)
+
+            def moved(w: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:
+                return w - 1e-3 * (s / (1 - 0.9**k)) * jax.lax.rsqrt(1e-6 + r / (1 - 0.999**k))
+
+            return (jax.tree.map(moved, w, s, r), s, r, k), None
+
+        def epoch(carry: tuple, _: None) -> tuple:
+            return jax.lax.scan(step, carry, (x, t))[0], None
+
+        zero = jax.tree.map(jnp.zeros_like, w)
+        return jax.lax.scan(epoch, (w, zero, zero, jnp.zeros(())), None, length=epochs)[0][0]
+
+    return train
+
+
+def in_turn(train: Callable) -> Callable:
+    """Members one after the other."""
+    import jax
+
+    return lambda *members: jax.lax.map(lambda one: train(*one), members)
+
+
+def timed(f: Callable, data: tuple, steps: int, shared: tuple[int | None, ...] | None = None) -> Step:
+    """Seconds of each of `steps` in a call of f. shared: along which axis two devices share each argument, None for
+    all of it on both; the result is shared as the first."""
+    import jax
+    from jax.sharding import Mesh, PartitionSpec
+
+    if shared and len(jax.devices()) >= 2:
+        specs = tuple(PartitionSpec() if a is None else PartitionSpec(*(None,) * a, "device") for a in shared)
+        mesh = Mesh(jax.devices()[:2], ("device",))
+        f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=specs[0], check_vma=False)
+    f, data = jax.jit(f), jax.device_put(data)
+
+    def run() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(f(*data))
+        return (time.perf_counter() - start) / steps
+
+    run()  # compiles
+    return run
+
+
 def bare(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members: int, rows: int, epochs: int) -> Step:
     """The smallest program that trains as many networks: no shuffling, validation, stopping, scaling or history."""
     import jax
     import jax.numpy as jnp
-    from jax.sharding import Mesh, PartitionSpec
 
     pt.backend.prepare()
     sizes = (inputs, *hidden, outputs)
@@ -130,39 +185,13 @@ def bare(inputs: int, hidden: tuple[int, ...], outputs: int, batch: int, members
             x = jnp.tanh(x @ parts[i] + parts[i + 1])
         return 0.5 * jnp.mean(jnp.sum((x @ parts[-2] + parts[-1] - t) ** 2, axis=-1))
 
-    def train(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
-        def step(carry: tuple, at: tuple) -> tuple:
-            w, s, r, k = carry
-            g = jax.grad(cost)(w, *at)
-            k = k + 1
-            s, r = 0.9 * s + 0.1 * g, 0.999 * r + 0.001 * g * g
-            w = w - 1e-3 * (s / (1 - 0.9**k)) * jax.lax.rsqrt(1e-6 + r / (1 - 0.999**k))
-            return (w, s, r, k), None
-
-        def epoch(carry: tuple, _: None) -> tuple:
-            return jax.lax.scan(step, carry, (x, t))[0], None
-
-        start = (w, jnp.zeros_like(w), jnp.zeros_like(w), jnp.zeros(()))
-        return jax.lax.scan(epoch, start, None, length=epochs)[0][0]
-
-    f = jax.vmap(train)
-    if members % 2 == 0 and len(jax.devices()) >= 2:
-        p = PartitionSpec("m")
-        mesh = Mesh(jax.devices()[:2], ("m",))
-        f = jax.shard_map(f, mesh=mesh, in_specs=(p, p, p), out_specs=p, check_vma=False)
-    f = jax.jit(f)
     random = np.random.default_rng(0)
     w = (0.1 * random.normal(size=(members, ends[-1]))).astype(np.float32)
     x = random.normal(size=(members, batches, batch, inputs)).astype(np.float32)
     t = random.normal(size=(members, batches, batch, outputs)).astype(np.float32)
 
-    def run() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(f(w, x, t))
-        return (time.perf_counter() - start) / (epochs * batches * members)
-
-    run()
-    return run
+    shared = (0, 0, 0) if members % 2 == 0 else None
+    return timed(jax.vmap(adam(cost, epochs)), (w, x, t), epochs * batches * members, shared)
 
 
 def matrix_product(size: int = 2048) -> Callable[[], float]:

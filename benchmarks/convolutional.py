@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import perceptory as pt
-from benchmarks.contenders import Step
+from benchmarks.contenders import Step, adam, in_turn, timed
 from benchmarks.population import header, interleaved, row
 
 
@@ -95,7 +95,6 @@ def bare(kind: str, batch: int, *, way: str = "single", steps: int = 10) -> Step
     pt.backend.prepare()
     import jax
     import jax.numpy as jnp
-    from jax.sharding import Mesh, PartitionSpec
 
     from perceptory.networks.base import pack, unpack
 
@@ -105,38 +104,16 @@ def bare(kind: str, batch: int, *, way: str = "single", steps: int = 10) -> Step
     def cost(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
         return jnp.mean((unpack(net, w)(x) - t) ** 2)
 
-    def train(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
-        def step(carry: tuple, data: tuple) -> tuple:
-            w, s, r, k = carry
-            g = jax.grad(cost)(w, *data)
-            g = jax.lax.pmean(g, "device") if way == "split" else g
-            k, s, r = k + 1, 0.9 * s + 0.1 * g, 0.999 * r + 0.001 * g * g
-            w = w - 1e-3 * s / (1 - 0.9**k) / (jnp.sqrt(r / (1 - 0.999**k)) + 1e-8)
-            return (w, s, r, k), None
-
-        return jax.lax.scan(step, (w, w * 0, w * 0, jnp.zeros((), w.dtype)), (x, t))[0][0]
-
+    train = adam(cost, combine=(lambda g: jax.lax.pmean(g, "device")) if way == "split" else lambda g: g)
     members = MEMBERS if way in ("mapped", "turns") else 1
     random = np.random.default_rng(0)
     x = random.normal(size=(members, steps, batch, *shape)).astype(np.float32)
     t = random.normal(size=(members, steps, batch, OUTPUTS)).astype(np.float32)
     w = jnp.stack([pack(spec.build(shape, (OUTPUTS,), key=jax.random.key(i))) for i in range(members)])
-    each, rows = PartitionSpec("device"), PartitionSpec(None, "device")
-    data: tuple = (w, x, t) if members > 1 else (w[0], x[0], t[0])
-    specs: tuple = (each, each, each) if members > 1 else (PartitionSpec(), rows, rows)
-    f: Any = {"mapped": jax.vmap(train), "turns": lambda *a: jax.lax.map(lambda m: train(*m), a)}.get(way, train)
-    if way != "single":
-        mesh = Mesh(jax.devices()[:2], ("device",))
-        f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=specs[0], check_vma=False)
-    f, data = jax.jit(f), jax.device_put(data)
-
-    def run() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(f(*data))
-        return (time.perf_counter() - start) / (steps * members)
-
-    run()
-    return run
+    data = (w, x, t) if members > 1 else (w[0], x[0], t[0])
+    f = {"mapped": jax.vmap(train), "turns": in_turn(train)}.get(way, train)
+    shared = {"single": None, "split": (None, 1, 1)}.get(way, (0, 0, 0))
+    return timed(f, data, steps * members, shared)
 
 
 def measure(kind: str, batch: int, ways: tuple[str, ...] = ("single", "split", "mapped", "turns")) -> dict[str, float]:

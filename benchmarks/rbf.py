@@ -6,13 +6,13 @@ python -m benchmarks.rbf [--rounds 9]
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 
 import numpy as np
 
 import perceptory as pt
-from benchmarks.contenders import Step
+from benchmarks.contenders import Step, adam, timed
+from benchmarks.population import interleaved
 
 
 def torch_eager(inputs: int, centers: int, batch: int, steps: int, expanded: bool) -> Step:
@@ -46,7 +46,6 @@ def bare(inputs: int, centers: int, batch: int, members: int, steps: int) -> Ste
     """Our network in the smallest training program: batches in order, Adam on one vector, members over two devices."""
     import jax
     import jax.numpy as jnp
-    from jax.sharding import Mesh, PartitionSpec
 
     from perceptory.networks.base import pack, unpack
     from perceptory.networks.rbf import RBFNetwork
@@ -58,39 +57,13 @@ def bare(inputs: int, centers: int, batch: int, members: int, steps: int) -> Ste
     def cost(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
         return 0.5 * jnp.mean((unpack(net, w)(x) - t) ** 2)
 
-    def train(w: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
-        def step(carry: tuple, at: tuple) -> tuple:
-            w, s, r, k = carry
-            g = jax.grad(cost)(w, *at)
-            k = k + 1
-            s, r = 0.9 * s + 0.1 * g, 0.999 * r + 0.001 * g * g
-            w = w - 1e-3 * (s / (1 - 0.9**k)) * jax.lax.rsqrt(1e-6 + r / (1 - 0.999**k))
-            return (w, s, r, k), None
-
-        def epoch(carry: tuple, _: None) -> tuple:
-            return jax.lax.scan(step, carry, (x, t))[0], None
-
-        start = (w, jnp.zeros_like(w), jnp.zeros_like(w), jnp.zeros(()))
-        return jax.lax.scan(epoch, start, None, length=steps // batches)[0][0]
-
-    f = jax.vmap(train)
-    if members % 2 == 0 and len(jax.devices()) >= 2:
-        p = PartitionSpec("m")
-        mesh = Mesh(jax.devices()[:2], ("m",))
-        f = jax.shard_map(f, mesh=mesh, in_specs=(p, p, p), out_specs=p, check_vma=False)
-    f = jax.jit(f)
     random = np.random.default_rng(0)
     w = np.asarray(pack(net)) + (0.01 * random.normal(size=(members, 1))).astype(np.float32)
     x = random.normal(size=(members, batches, batch, inputs)).astype(np.float32)
     t = random.normal(size=(members, batches, batch, 1)).astype(np.float32)
 
-    def run() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(f(w, x, t))
-        return (time.perf_counter() - start) / (steps // batches * batches * members)
-
-    run()  # compiles
-    return run
+    epochs, shared = steps // batches, (0, 0, 0) if members % 2 == 0 else None
+    return timed(jax.vmap(adam(cost, epochs)), (w, x, t), epochs * batches * members, shared)
 
 
 def main() -> None:
@@ -103,11 +76,7 @@ def main() -> None:
         "one network": bare(8, 50, 32, 1, 3200),
         "population of 8, a network and step": bare(8, 50, 32, 8, 3200),
     }
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for i in range(rounds):
-        for name in list(contenders) if i % 2 else reversed(contenders):
-            times[name].append(contenders[name]())
-    medians = {name: statistics.median(t) for name, t in times.items()}
+    medians = interleaved(contenders, rounds)
     best = min(medians[name] for name in list(contenders)[:2])
     for name, seconds in medians.items():
         print(f"{name:<40}{seconds * 1e6:9.2f} us   1/{best / seconds:.1f} of PyTorch's faster form")

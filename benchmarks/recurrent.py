@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import perceptory as pt
-from benchmarks.contenders import Step
+from benchmarks.contenders import Step, adam, in_turn, timed
 from benchmarks.population import header, interleaved, row
 
 # kind, width, time steps, batch, and the targets of a single network and of a population, as shares of PyTorch's time
@@ -67,7 +67,6 @@ def bare(
     pt.backend.prepare()
     import jax
     import jax.numpy as jnp
-    from jax.sharding import Mesh, PartitionSpec
 
     from perceptory.networks import recurrent
     from perceptory.networks.base import arrays_of, with_arrays
@@ -82,45 +81,14 @@ def bare(
     def cost(arrays: Any, x: jax.Array, t: jax.Array) -> jax.Array:
         return jnp.mean((with_arrays(net, arrays)(x) - t) ** 2)
 
-    def train(w: Any, x: jax.Array, t: jax.Array) -> Any:
-        def step(carry: tuple, _: None) -> tuple:
-            w, s, r, k = carry
-            g = jax.grad(cost)(w, x, t)
-            if split:
-                g = jax.lax.pmean(g, "m")
-            k = k + 1
-            s = jax.tree.map(lambda s, g: 0.9 * s + 0.1 * g, s, g)
-            r = jax.tree.map(lambda r, g: 0.999 * r + 0.001 * g * g, r, g)
-            a, b = 1e-3 / (1 - 0.9**k), 1 / (1 - 0.999**k)
-            w = jax.tree.map(lambda w, s, r: w - a * s * jax.lax.rsqrt(1e-6 + b * r), w, s, r)
-            return (w, s, r, k), None
-
-        zero = jax.tree.map(jnp.zeros_like, w)
-        return jax.lax.scan(step, (w, zero, zero, jnp.zeros(())), None, length=steps)[0][0]
-
+    train = adam(cost, steps, (lambda g: jax.lax.pmean(g, "device")) if split else lambda g: g)
     random = np.random.default_rng(0)
-    x, t = random.normal(size=(2, members, batch, length, 1)).astype(np.float32)
+    x, t = random.normal(size=(2, members, 1, batch, length, 1)).astype(np.float32)
     w = jax.jit(jax.vmap(lambda k: arrays_of(build(k))))(jax.random.split(jax.random.key(1), members))
-    two = len(jax.devices()) >= 2
-    each, all_ = PartitionSpec("m"), PartitionSpec()
-    mesh = Mesh(jax.devices()[:2], ("m",)) if two else None
     if members == 1:
-        w, x, t = jax.tree.map(lambda a: a[0], w), x[0], t[0]
-        f, specs, out = train, (all_, each, each), all_
-    else:
-        f = jax.vmap(train) if mapped else lambda w, x, t: jax.lax.map(lambda one: train(*one), (w, x, t))
-        specs, out = (each, each, each), each
-    if two and (split or members > 1):
-        f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
-    f = jax.jit(f)
-
-    def run() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(f(w, x, t))
-        return (time.perf_counter() - start) / (steps * members)
-
-    run()
-    return run
+        w, x, t = jax.tree.map(lambda a: a[0], (w, x, t))
+        return timed(train, (w, x, t), steps, (None, 1, 1) if split else None)
+    return timed(jax.vmap(train) if mapped else in_turn(train), (w, x, t), steps * members, (0, 0, 0))
 
 
 def measure(kind: str, width: int, length: int, batch: int, which: tuple[str, ...] = ("single", "population")) -> dict:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import jaxtyping
+import pytest
 
 from perceptory import backend
 
@@ -16,6 +19,8 @@ from perceptory import backend
 # tests start share one that lasts as long as the run.
 RUN = Path(tempfile.gettempdir()) / f"perceptory-tests-{os.environ.setdefault('PERCEPTORY_TESTS', str(os.getpid()))}"
 os.environ["PERCEPTORY_CACHE"] = "off"
+# A program is compiled as one piece of code, not as 32 in turn: the same numbers, a fifth less work.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
 backend.prepare()
 os.environ["PERCEPTORY_CACHE"] = str(RUN)
 
@@ -32,3 +37,91 @@ jaxtyping.install_import_hook("perceptory.training", "beartype.beartype")
 # A busy machine must not fail a test, and a failure must come again.
 hypothesis.settings.register_profile("perceptory", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("perceptory")
+
+
+# --- compiling takes most of the time ----------------------------------------------------------------------------
+
+# Where what is computed is tested elsewhere, XLA compiles with little effort, in a half of the time: there its
+# optimizations are not the point. Wherever values, gradients and training are tested it compiles as it does for users.
+QUICK = ("app", "estimators", "insight", "results", "selection", "studies", "test_examples.py")
+LITTLE_EFFORT = {
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
+AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_EFFORT.items())
+
+# The longest files of both kinds come first, so that neither worker is left alone with one at the end.
+LONG = (
+    "networks/test_recurrent.py", "networks/test_convolution.py", "networks/test_recurrence.py",
+    "kernels/test_lstm.py", "kernels/test_convolution.py",
+    "test_examples.py", "app/test_examples.py", "estimators/test_checks.py",
+)  # fmt: skip
+
+_quick = False
+
+
+def place(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).as_posix()
+
+
+def quick(path: Path) -> bool:
+    return place(path).partition("/")[0] in QUICK
+
+
+def pytest_collection_modifyitems(items):
+    def order(item: Any) -> tuple[bool, int]:
+        name = place(item.path)
+        return quick(item.path), LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=order)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _effort(request):
+    """How hard XLA tries, here and in the processes that the module starts."""
+    global _quick
+    import jax
+
+    wanted = quick(request.path)
+    if wanted != _quick:
+        jax.clear_caches()  # a test must not depend on which module compiled its program
+        _quick = wanted
+    if not wanted:
+        yield
+        return
+    flags = os.environ["XLA_FLAGS"]
+    os.environ["XLA_FLAGS"] = f"{flags} {AS_FLAGS}"
+    yield
+    os.environ["XLA_FLAGS"] = flags
+
+
+def _install() -> None:
+    from jax._src import compiler
+
+    options = compiler.get_compile_options
+
+    def chosen(*args: Any, env_options_overrides: dict[str, Any] | None = None, **more: Any) -> Any:
+        own = env_options_overrides or {}
+        return options(*args, env_options_overrides={**LITTLE_EFFORT, **own} if _quick else own or None, **more)
+
+    compiler.get_compile_options = chosen
+
+
+def _one_compiles_kernels() -> None:
+    """The workers wait for each other, so that no kernel is compiled twice."""
+    from perceptory.kernels import build
+
+    compile_ = build._compile
+
+    def alone(command: list[str], path: Path) -> None:
+        with open(path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                compile_(command, path)
+
+    build._compile = alone
+
+
+_install()
+_one_compiles_kernels()

@@ -93,6 +93,7 @@ class Asked:
     strength: Any = None
     p: float | None = None
     mix: Any = None
+    by_layer: dict[str, Any] = field(default_factory=dict)  # strengths of the penalty by layer
     plan: Any = None
     folds: int | None = None
     repeats: int | None = None
@@ -109,7 +110,7 @@ class Asked:
             changes["networks"] = tuple(grammar.over(n, self._layered(said)) for n, said in given)
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
-        if any(said is not None for said in (self.strength, self.p, self.mix)):
+        if self.by_layer or any(said is not None for said in (self.strength, self.p, self.mix)):
             changes["penalty"] = self._penalty(preset.penalty)
         if self.class_weight is not None:
             cost = changes.get("cost", DEFAULT_COST[data.task])
@@ -155,9 +156,10 @@ class Asked:
         return made[0] if len(made) == 1 else choice(*made)
 
     def _penalty(self, preset: Any) -> Any:
-        if self.strength == 0:
+        if self.strength == 0 and not self.by_layer:
             return None
-        changes = {k: v for k, v in (("strength", self.strength), ("p", self.p), ("mix", self.mix)) if v is not None}
+        said = (("strength", self.strength), ("p", self.p), ("mix", self.mix), ("layers", self.by_layer or None))
+        changes = {k: v for k, v in said if v is not None}
         base = WeightPenalty() if self.strength is not None or preset is None else preset
         return grammar.over(base, lambda penalty: penalty.replace(**changes))
 
@@ -240,6 +242,7 @@ def read(o: Mapping[str, Any]) -> Asked:
         strength=_numbers(o, "penalty", not_negative),
         p=o["penalty_p"],
         mix=_numbers(o, "penalty_mix", share),
+        by_layer=dict(_named("--penalty-layer", partial(_by_layer, text)) for text in o["penalty_layer"]),
         plan=_plan(o),
         folds=o["folds"],
         repeats=o["repeats"],
@@ -280,6 +283,14 @@ def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None])
     option = "--" + name.replace("_", "-")
     log = check in (positive, not_negative)
     return _named(option, partial(grammar.numbers, o[name], option, check, log=log)) if o[name] else None
+
+
+def _by_layer(text: str) -> tuple[str, Any]:
+    """The path of a layer and its penalty's strength."""
+    path, given, value = (part.strip() for part in text.partition("="))
+    if not (path and given and value):
+        raise InputError(f"--penalty-layer needs a layer and its strength, got {text!r}. Example: layers.0=0.01")
+    return path, grammar.numbers([value], "--penalty-layer", not_negative, log=True)
 
 
 def _layers(o: Mapping[str, Any]) -> dict[str, Any]:

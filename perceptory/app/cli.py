@@ -81,6 +81,7 @@ def fit(
     penalty: Annotated[Texts, search("--penalty", h.PENALTY, "STRENGTH")] = [],  # noqa: B006
     penalty_p: Annotated[float | None, search("--penalty-p", h.PENALTY_P, "P")] = None,
     penalty_mix: Annotated[Texts, search("--penalty-mix", h.PENALTY_MIX, "SHARE")] = [],  # noqa: B006
+    penalty_layer: Annotated[Texts, search("--penalty-layer", h.PENALTY_LAYER, "LAYER=STRENGTH")] = [],  # noqa: B006
     samples: Annotated[int | None, search("--samples", h.SAMPLES, "N")] = None,
     optimizer: Annotated[Texts, training("--optimizer", h.OPTIMIZER, "NAME")] = [],  # noqa: B006
     learning_rate: Annotated[Texts, training("--learning-rate", h.LEARNING_RATE, "RATE")] = [],  # noqa: B006

@@ -120,8 +120,15 @@ def _by_time(flow: GradientFlow) -> list[Finding]:
     found = []
     for when, record in (("at the start", 0), ("after training", len(flow.by_time) - 1)):
         for layer, norms in enumerate(flow.by_time[record]):
-            found += _one_layer(norms, layer, len(flow.by_time[record]), when, flow)
+            # A faint gradient before training is no verdict: gated networks learn to pass it on.
+            mended = record == 0 and len(flow.by_time) > 1 and not _faint(flow.by_time[-1][layer])
+            found += _one_layer(norms, layer, len(flow.by_time[record]), when, flow, mended)
     return found
+
+
+def _faint(norms: np.ndarray) -> bool:
+    """Whether next to nothing of the gradient arrives at the first steps, of norms [time]."""
+    return not float(np.mean(norms[: max(1, len(norms) // 20)])) > FAINT * float(norms.max())
 
 
 def reach(norms: np.ndarray) -> int:
@@ -131,7 +138,9 @@ def reach(norms: np.ndarray) -> int:
     return len(norms) - int(above[0]) if len(above) else 0
 
 
-def _one_layer(norms: np.ndarray, layer: int, layers: int, when: str, flow: GradientFlow) -> list[Finding]:
+def _one_layer(
+    norms: np.ndarray, layer: int, layers: int, when: str, flow: GradientFlow, mended: bool
+) -> list[Finding]:
     steps = len(norms)
     where = f"time, {when}" + (f", layer {layer + 1}" if layers > 1 else "")
     if steps < 3 or not np.isfinite(norms).all() or norms.max() == 0:
@@ -145,15 +154,17 @@ def _one_layer(norms: np.ndarray, layer: int, layers: int, when: str, flow: Grad
                 "Take clip=ClipByNorm(1.0), cut the gradient (truncation=...), or take an LSTM or GRU.",
             )
         ]  # fmt: skip
-    if first < FAINT * top and not flow.every:
+    if _faint(norms) and not flow.every:
         ratio = f"1/{top / first:.3g}" if first > 0 else "none"
         gated = "LSTM" in flow.label or "GRU" in flow.label
+        so = "which training has mended" if mended else "and earlier inputs teach next to nothing"
+        remedy = f"{'Train it longer' if gated else 'Take an LSTM or GRU'}, or give it shorter sequences."
         return [
             Finding(
                 "vanishing", where,
                 f"of the gradient by the state, {ratio} arrives at the first steps; it stays above a hundredth of its "
-                f"greatest for the last {reach(norms)} of {steps} steps, and earlier inputs teach next to nothing.",
-                f"{'Train it longer' if gated else 'Take an LSTM or GRU'}, or give it shorter sequences.",
+                f"greatest for the last {reach(norms)} of {steps} steps, {so}.",
+                "Leave it as it is." if mended else remedy,
             )
         ]  # fmt: skip
     return []

@@ -67,7 +67,7 @@ def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: 
         raise InputError(f"candidate needs a number from 0 to {len(candidates) - 1}, got {candidate!r}.")
     chosen = candidates[candidate]
     check_task(chosen.cost, known.task)
-    chosen = chosen.replace(cost=chosen.cost.resolved(table.truth, table.weights, known.classes))
+    chosen.cost.check_classes(known.classes)
     _, folds = folds_of(study, known)
     if not 0 <= fold < len(folds):
         raise InputError(f"fold needs a number from 0 to {len(folds) - 1}, got {fold!r}.")

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import uuid
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from perceptory import backend
 
@@ -26,7 +26,10 @@ HERE = Path(__file__).parent
 CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
+    "dense": ("forward", "backward"),
+    "symmetric": ("normal", "product", "solution", "trace"),
 }
+LEVEL = {"dense": "-O2"}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 TIME_LIMIT = 120.0  # seconds a compilation may take
 
@@ -54,9 +57,39 @@ def ready(kernel: str, dtype: str) -> bool:
     return not _status[key].startswith("off")
 
 
+def begin(kernel: str, dtype: str) -> None:
+    """Have the kernel compiled beside what comes before the first call of `ready`, which then waits for it."""
+    if (kernel, dtype) not in _status:
+        Thread(target=ready, args=(kernel, dtype), daemon=True).start()
+
+
 def library(kernel: str, dtype: str) -> ctypes.CDLL:
     """The kernel's library; it must be `ready`."""
     return _libraries[kernel, dtype]
+
+
+def possible() -> bool:
+    """Whether programs of this process would call kernels, if nothing fails; compiles nothing."""
+    if os.environ.get("PERCEPTORY_KERNELS", "on") == "off" or backend.native():
+        return False
+    try:
+        return bool(_compiler())
+    except UnavailableError:
+        return False
+
+
+def failed() -> bool:
+    """Whether a kernel that was asked for could not be had although it seemed possible."""
+    return possible() and any(words.startswith("off") for words in _status.values())
+
+
+def called(text: str) -> tuple[tuple[str, str], ...]:
+    """The kernels, each with its type of numbers, that a lowered program calls: what must be `ready` to read it."""
+    return tuple(
+        (kernel, dtype)
+        for kernel, dtype in sorted(_libraries)
+        if any(f"@perceptory_{kernel}_{what}_{dtype}" in text for what in CALLS[kernel])
+    )
 
 
 def threads() -> int:
@@ -86,7 +119,7 @@ def _load(kernel: str, dtype: str) -> str:
     compiler = _compiler()
     maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
-    flags = ["-O3", native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
+    flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
     parts = (
         [path.read_bytes() for path in (source, *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),

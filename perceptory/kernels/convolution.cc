@@ -21,264 +21,9 @@
 #include <vector>
 
 #include "calls.h"
+#include "correlation.h"
+#include "minimal.h"
 #include "vectors.h"
-
-// Tiles that fit into the registers with what they need: up to OUT outputs at up to AT positions, or with up to TAPS
-// taps.
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int OUT = 4, AT = 6, TAPS = 5;
-#else
-constexpr int OUT = 4, AT = 2, TAPS = 2;
-#endif
-
-// One axis: taps, distance between taps, zeros in front and behind, inputs, size of a pool.
-struct Axis {
-  int64_t taps, gap, before, after, length, pool;
-  int64_t reach() const { return (taps - 1) * gap; }
-  int64_t padded() const { return length + before + after; }
-  int64_t positions() const { return padded() - reach(); }
-  int64_t pools() const { return positions() / pool; }
-  int64_t used() const { return pools() * pool; }  // positions that a pool sees
-};
-
-struct Shape {
-  int64_t blocks, in, out;
-  Axis rows, columns;
-  bool relu;
-  int64_t taps() const { return rows.taps * columns.taps; }
-  int64_t weights() const { return (1 + in * taps()) * out; }
-  int64_t inputs() const { return in * rows.length * columns.length; }
-  int64_t pools() const { return out * rows.pools() * columns.pools(); }
-  double work() const { return double(in) * out * taps() * rows.used() * columns.used(); }
-};
-
-// A thread's own memory, kept between calls: fresh pages cost more than a small convolution.
-template <class T>
-T* scratch(int64_t size) {
-  static thread_local std::vector<T> kept;
-  if ((int64_t)kept.size() < size + W<T>) kept = std::vector<T>(), kept.resize(size + W<T>);
-  return (T*)(((uintptr_t)kept.data() + BYTES - 1) / BYTES * BYTES);
-}
-
-// Planes of vectors, [plane, row, column].
-template <class T>
-struct Planes {
-  T* data;
-  int64_t rows, columns;
-  int64_t row() const { return columns * W<T>; }
-  int64_t plane() const { return rows * row(); }
-  T* at(int64_t p, int64_t r, int64_t c) const { return data + p * plane() + r * row() + c * W<T>; }
-};
-
-// Parts of up to `most`, as even as they go: the first ones are the greater.
-struct Parts {
-  int64_t count, total;
-  Parts(int64_t total, int64_t most) : count((total + most - 1) / most), total(total) {}
-  int64_t size(int64_t k) const { return total / count + (k < total % count); }
-};
-
-// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
-template <int MOST, class F>
-INLINE void fixed(int64_t n, const F& f) {
-  if constexpr (MOST > 1) {
-    if (n < MOST) return fixed<MOST - 1>(n, f);
-  }
-  f(std::integral_constant<int, MOST>());
-}
-
-// x within its zeros, in `room` where there are any.
-template <class T>
-Planes<T> surrounded(const T* x, int64_t planes, const Axis& r, const Axis& c, T* room) {
-  Planes<T> to{room, r.padded(), c.padded()}, from{(T*)x, r.length, c.length};
-  if (to.rows == from.rows && to.columns == from.columns) return from;
-  std::fill_n(room, planes * to.plane(), T(0));
-  for (int64_t i = 0; i < planes; i++)
-    for (int64_t row = 0; row < r.length; row++)
-      std::copy_n(from.at(i, row, 0), from.row(), to.at(i, row + r.before, c.before));
-  return to;
-}
-
-// The kernel in the order of use: [tile, bias and then in · tap, output of the tile]. Without a bias: as the way back
-// sees it, the taps turned around and the channels exchanged.
-template <class T>
-void pack(const Shape& s, const T* kernel, const T* bias, T* to) {
-  Parts tiles(s.out, OUT);
-  for (int64_t k = 0, o = 0; k < tiles.count; o += tiles.size(k++)) {
-    for (int64_t j = o; j < o + tiles.size(k); j++) *to++ = bias ? bias[j] : T(0);
-    for (int64_t i = 0; i < s.in; i++)
-      for (int64_t t = 0; t < s.taps(); t++)
-        for (int64_t j = o; j < o + tiles.size(k); j++)
-          *to++ = bias ? kernel[(t * s.in + i) * s.out + j] : kernel[((s.taps() - 1 - t) * s.out + j) * s.in + i];
-  }
-}
-
-template <class T>
-INLINE V<T> relu(V<T> v) {
-  return v < 0 ? V<T>{} : v;  // nan stays nan
-}
-
-// y of O outputs at A positions of a row, the first of which sees x.
-template <class T, int O, int A>
-void tile(const Shape& s, const Planes<T>& x, const T* first, int64_t from, int64_t to, const T* kernel, T* y,
-          int64_t plane, bool floor) {
-  V<T> sum[O][A];
-  for (int o = 0; o < O; o++, kernel++)
-    for (int a = 0; a < A; a++) sum[o][a] = *kernel - V<T>{};
-  for (int64_t i = 0; i < s.in; i++, kernel += (s.rows.taps - to) * s.columns.taps * O) {
-    kernel += from * s.columns.taps * O;
-    for (int64_t k = from; k < to; k++) {
-      const T* at = first + i * x.plane() + k * s.rows.gap * x.row();
-      for (int64_t l = 0; l < s.columns.taps; l++, at += s.columns.gap * W<T>, kernel += O) {
-        V<T> v[A];
-        for (int a = 0; a < A; a++) v[a] = *(const V<T>*)(at + a * W<T>), hold(v[a]);
-        for (int o = 0; o < O; o++) {
-          V<T> w = kernel[o] - V<T>{};
-          for (int a = 0; a < A; a++) sum[o][a] += w * v[a];
-        }
-      }
-    }
-  }
-  for (int o = 0; o < O; o++)
-    for (int a = 0; a < A; a++) *(V<T>*)(y + o * plane + a * W<T>) = floor ? relu<T>(sum[o][a]) : sum[o][a];
-}
-
-// y of all outputs at the first `count` positions of row r. The last tile may do some positions once more.
-template <class T>
-void correlate(const Shape& s, const Planes<T>& x, int64_t r, int64_t count, const T* kernel, T* y, int64_t plane,
-               bool floor) {
-  int64_t A = 1;
-  for (int64_t a = std::min<int64_t>(AT, count), least = count * AT; a > 1 && a > AT - 3; a--)
-    if (int64_t all = (count + a - 1) / a * a; all < least) least = all, A = a;
-  // Taps that see rows of zeros alone are left out: those before `from` and from `to` on.
-  int64_t from = std::max<int64_t>(0, (s.rows.before - r + s.rows.gap - 1) / s.rows.gap);
-  int64_t to = std::min<int64_t>(s.rows.taps, (s.rows.before + s.rows.length - r + s.rows.gap - 1) / s.rows.gap);
-  to = std::max(from, to);
-  Parts tiles(s.out, OUT);
-  auto go = [&](auto at_once) {
-    constexpr int A = decltype(at_once)::value;
-    for (int64_t q = 0; q < count; q += A) {
-      int64_t at = std::min<int64_t>(q, count - A);
-      const T *panel = kernel, *first = x.at(0, r, at);
-      T* end = y + at * W<T>;
-      for (int64_t k = 0; k < tiles.count; k++) {
-        int64_t n = tiles.size(k);
-        fixed<OUT>(n, [&](auto outputs) {
-          tile<T, decltype(outputs)::value, A>(s, x, first, from, to, panel, end, plane, floor);
-        });
-        panel += n * (1 + s.in * s.taps()), end += n * plane;
-      }
-    }
-  };
-  if (A == 1)
-    go(std::integral_constant<int, 1>());
-  else if (A == AT)
-    go(std::integral_constant<int, AT>());
-  else if (A == AT - 1)
-    go(std::integral_constant<int, (AT > 2 ? AT - 1 : 1)>());
-  else
-    go(std::integral_constant<int, (AT > 2 ? AT - 2 : 1)>());
-}
-
-// Toom and Cook's products along a row, for a kernel with one row of taps: of POINTS neighboring inputs d and the taps
-// g, y = A'[(G g) (B d)] are POINTS + 1 - taps outputs by POINTS products. Values at the points 0, ±p1, ±p2, ±p3 and
-// infinity, so B and A of -p are those of p with the signs of the odd columns turned.
-constexpr int64_t POINTS = 8;
-template <class T>
-struct Minimal {
-  int64_t outputs;  // of a tile; 0: not used
-  std::vector<T> B, G, A;
-  Minimal(const Shape& s, ffi::Span<const double> matrices) {
-    const double* p = matrices.begin();
-    outputs = matrices.size() ? POINTS + 1 - s.columns.taps : 0;
-    if (!outputs) return;
-    B.assign(p, p + POINTS * POINTS), p += POINTS * POINTS;
-    G.assign(p, p + POINTS * s.columns.taps), p += POINTS * s.columns.taps;
-    A.assign(p, p + POINTS * outputs);
-  }
-  bool takes(const Shape& s, int64_t count) const { return outputs && count >= outputs; }
-  int64_t weights(const Shape& s) const { return POINTS * (1 + s.in) * s.out; }
-  int64_t room(const Shape& s) const { return POINTS * (s.in + s.out) * AT * W<T>; }
-
-  // The kernel at every point, each packed. Without a bias: as the way back sees it.
-  void pack(const Shape& s, const T* kernel, bool back, T* to) const {
-    const int64_t n = s.in * s.out, taps = s.columns.taps;
-    std::vector<T> at(n), none(s.out);
-    for (int64_t point = 0; point < POINTS; point++, to += n + s.out) {
-      for (int64_t i = 0; i < s.in; i++)
-        for (int64_t o = 0; o < s.out; o++) {
-          T sum = 0;
-          for (int64_t l = 0; l < taps; l++)
-            sum += G[point * taps + l] *
-                   (back ? kernel[((taps - 1 - l) * s.out + o) * s.in + i] : kernel[l * n + i * s.out + o]);
-          at[i * s.out + o] = sum;
-        }
-      ::pack<T>(products(s), at.data(), none.data(), to);
-    }
-  }
-  static Shape products(const Shape& s) { return {1, s.in, s.out, {1, 1, 0, 0, 1, 1}, {1, 1, 0, 0, AT, 1}, false}; }
-
-  INLINE void inputs(const T* x, T* to, int64_t next) const {
-    auto sum = [&](int64_t point, int64_t odd) {
-      V<T> v = *(const V<T>*)(x + odd * W<T>) * B[point * POINTS + odd];
-      for (int64_t j = odd + 2; j < POINTS; j += 2) v += *(const V<T>*)(x + j * W<T>) * B[point * POINTS + j];
-      return v;
-    };
-    *(V<T>*)to = sum(0, 0);
-    for (int64_t p = 1; p < POINTS - 1; p += 2) {
-      V<T> even = sum(p, 0), odd = sum(p, 1);
-      *(V<T>*)(to + p * next) = even + odd;
-      *(V<T>*)(to + (p + 1) * next) = even - odd;
-    }
-    *(V<T>*)(to + (POINTS - 1) * next) = sum(POINTS - 1, 1);
-  }
-
-  INLINE void sums(const T* from, int64_t next, T bias, T* y, bool floor) const {
-    auto at = [&](int64_t point) { return *(const V<T>*)(from + point * next); };
-    V<T> even[3], odd[3];
-    for (int k = 0; k < 3; k++) even[k] = at(2 * k + 1) + at(2 * k + 2), odd[k] = at(2 * k + 1) - at(2 * k + 2);
-    for (int64_t j = 0; j < outputs; j++) {
-      V<T> v = bias - V<T>{};
-      if (j == 0) v += at(0);
-      for (int k = 0; k < 3; k++) v += A[(2 * k + 1) * outputs + j] * (j % 2 ? odd[k] : even[k]);
-      if (j == outputs - 1) v += at(POINTS - 1);
-      *(V<T>*)(y + j * W<T>) = floor ? relu<T>(v) : v;
-    }
-  }
-
-  // As `correlate`; the last tile, and the last ones done at once, may do some positions once more.
-  void correlate(const Shape& s, const Planes<T>& x, int64_t r, int64_t count, const T* kernel, const T* bias, T* y,
-                 int64_t plane, bool floor, T* room) const {
-    const int64_t tiles = (count + outputs - 1) / outputs, many = std::min<int64_t>(AT, tiles);
-    const int64_t row = many * W<T>, next = s.in * row, after = s.out * row;
-    T* products = room + POINTS * next;
-    for (int64_t first = 0; first < tiles; first += many) {
-      auto place = [&](int64_t a) { return std::min((std::min(first, tiles - many) + a) * outputs, count - outputs); };
-      for (int64_t i = 0; i < s.in; i++)
-        for (int64_t a = 0; a < many; a++) inputs(x.at(i, r, place(a)), room + i * row + a * W<T>, next);
-      for (int64_t p = 0; p < POINTS; p++)
-        ::correlate<T>(Minimal::products(s), {room + p * next, 1, many}, 0, many, kernel + p * (1 + s.in) * s.out,
-                       products + p * after, row, false);
-      for (int64_t o = 0; o < s.out; o++)
-        for (int64_t a = 0; a < many; a++)
-          sums(products + o * row + a * W<T>, after, bias ? bias[o] : T(0), y + o * plane + place(a) * W<T>, floor);
-    }
-  }
-};
-
-template <class T>
-struct Marks;
-template <>
-struct Marks<float> {
-  typedef int32_t element;
-  typedef element wide __attribute__((vector_size(BYTES), may_alias));
-  typedef int8_t narrow __attribute__((vector_size(BYTES / 4), aligned(1), may_alias));
-};
-template <>
-struct Marks<double> {
-  typedef int64_t element;
-  typedef element wide __attribute__((vector_size(BYTES), may_alias));
-  typedef int8_t narrow __attribute__((vector_size(BYTES / 8), aligned(1), may_alias));
-};
 
 // One row of pools: the greatest of y [out, rows.pool, columns], and which; nan is the greatest of all.
 template <class T>
@@ -330,19 +75,24 @@ void spread(const Shape& s, const T* g, const T* z, const int8_t* which, const P
     }
 }
 
-// sums [A, O] += x of A taps times G of O outputs, over a part of the positions.
+// sums [A, O] += x of A taps times G of O outputs, over a part of the positions; where z is given, G is 0 where z is
+// not positive.
 template <class T, int A, int O>
-void products(const Planes<T>& x, const int64_t* offsets, const Planes<T>& G, int64_t o, int64_t p, int64_t rows,
-              int64_t q, int64_t count, V<T>* sums) {
+void products(const Planes<T>& x, const int64_t* offsets, const Planes<T>& G, const T* z, int64_t o, int64_t p,
+              int64_t rows, int64_t q, int64_t count, V<T>* sums) {
   V<T> sum[A][O];
   for (int a = 0; a < A; a++)
     for (int j = 0; j < O; j++) sum[a][j] = sums[a * O + j];
   for (int64_t r = p; r < p + rows; r++) {
-    const T *from[A], *g = G.at(o, r, q);
+    const T *from[A], *g = G.at(o, r, q), *mask = z ? z + (g - G.data) : nullptr;
     for (int a = 0; a < A; a++) from[a] = x.at(0, r, q) + offsets[a];
     for (int64_t c = 0; c < count * W<T>; c += W<T>) {
       V<T> d[O];
-      for (int j = 0; j < O; j++) d[j] = *(const V<T>*)(g + j * G.plane() + c), hold(d[j]);
+      for (int j = 0; j < O; j++) {
+        d[j] = *(const V<T>*)(g + j * G.plane() + c);
+        if (mask) d[j] = *(const V<T>*)(mask + j * G.plane() + c) > 0 ? d[j] : V<T>{};
+        hold(d[j]);
+      }
       for (int a = 0; a < A; a++) {
         V<T> v = *(const V<T>*)(from[a] + c);
         hold(v);
@@ -369,7 +119,8 @@ void fold(T* p, int64_t count) {
 
 // to [tap, in, out], and then [out] for the bias, += one block's part. sums: room for taps · in · OUT vectors.
 template <class T>
-void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, V<T>* sums, int64_t* offsets, T* to) {
+void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, const T* z, V<T>* sums, int64_t* offsets,
+             T* to) {
   constexpr int64_t FEW = 64;  // positions whose vectors stay in the first-level cache
   const int64_t height = s.rows.used(), width = s.columns.used(), entries = s.in * s.taps();
   const int64_t rows = std::max<int64_t>(1, FEW / std::max<int64_t>(width, 1)), few = rows > 1 ? width : FEW;
@@ -385,7 +136,7 @@ void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, V<T>* sums,
       for (int64_t q = 0; q < width; q += few)
         for (int64_t k = 0, e = 0; k < parts.count; e += parts.size(k++))
           fixed<TAPS>(parts.size(k), [&](auto taps) {
-            products<T, decltype(taps)::value, O>(x, offsets + e, G, o, p, std::min(rows, height - p), q,
+            products<T, decltype(taps)::value, O>(x, offsets + e, G, z, o, p, std::min(rows, height - p), q,
                                                   std::min(few, width - q), sums + e * O);
           });
     fold<T, W<T>>((T*)sums, entries * O);
@@ -398,7 +149,11 @@ void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, V<T>* sums,
   for (int64_t o = 0; o < s.out; o++) {
     V<T> sum{};
     for (int64_t p = 0; p < height; p++)
-      for (int64_t q = 0; q < width; q++) sum += *(const V<T>*)G.at(o, p, q);
+      for (int64_t q = 0; q < width; q++) {
+        V<T> v = *(const V<T>*)G.at(o, p, q);
+        if (z) v = *(const V<T>*)(z + (G.at(o, p, q) - G.data)) > 0 ? v : V<T>{};
+        sum += v;
+      }
     fold<T, W<T>>((T*)&sum, 1);
     to[entries * s.out + o] += sum[0];
   }
@@ -407,7 +162,7 @@ void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, V<T>* sums,
 // work(n) for n < count, by several threads where that pays, and by whichever is free.
 template <class Work>
 void in_turn(ffi::ThreadPool& pool, int32_t threads, int64_t count, double products, const Work& work) {
-  constexpr double WORTH = 1e5;  // products of vectors that take longer than to wake a thread
+  constexpr double WORTH = 4e4;  // products of vectors that take longer than to wake a thread
   int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, count, (int64_t)(products / WORTH)}));
   std::atomic<int64_t> next{0};
   std::atomic<bool> failed{false};
@@ -462,7 +217,7 @@ ffi::Error values(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices mat
   return guarded([&] {
     Shape s = shape_of(x.dimensions(), kernel.dimensions(), how);
     Dimensions all = z->dimensions();
-    const Minimal<T> minimal(s, matrices);
+    const Minimal<T> minimal(s, matrices.begin(), matrices.size() > 0);
     const bool few = minimal.takes(s, s.columns.used());
     const int64_t members = members_in(all, 5), weights = few ? minimal.weights(s) : s.weights();
     const bool pooled = s.rows.pool * s.columns.pool > 1, marked = which->element_count() > 0;
@@ -473,15 +228,16 @@ ffi::Error values(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices mat
     }
     in_turn(pool, threads, members * s.blocks, members * s.blocks * s.work(), [&](int64_t n) {
       const int64_t m = n / s.blocks, block = n % s.blocks, columns = s.columns.used();
-      const int64_t room = s.in * s.rows.padded() * s.columns.padded() * W<T>;
-      const int64_t pools = s.out * s.rows.pool * columns * W<T>;
-      T* own = scratch<T>(room + pools + (few ? minimal.room(s) : 0));
-      auto from = surrounded(part(x, 5, all, m) + block * s.inputs() * W<T>, s.in, s.rows, s.columns, own);
+      const int64_t pools = pooled ? s.out * s.rows.pool * columns * W<T> : 0;
+      const int64_t room = few ? minimal.room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
+      T *own = scratch<T>(room + pools), *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>;
+      const Framed<T> framed{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
+      auto from = few ? Planes<T>{} : surrounded(inputs, s.in, s.rows, s.columns, own);
       T *y = own + room, *to = part(*z, 5, all, m) + block * s.pools() * W<T>, *w = packs.get() + m * weights;
       int8_t* mark = marked ? part(*which, 5, all, m) + block * s.pools() * W<T> : nullptr;
       const int64_t row = s.columns.pools() * W<T>, plane = s.rows.pools() * row;
       auto line = [&](int64_t p, T* y, int64_t plane, bool floor) {
-        few ? minimal.correlate(s, from, p, columns, w, part(bias, 1, all, m), y, plane, floor, own + room + pools)
+        few ? minimal.correlate(s, framed, p, columns, w, part(bias, 1, all, m), y, plane, floor, own)
             : correlate(s, from, p, columns, w, y, plane, floor);
       };
       for (int64_t p = 0; p < s.rows.pools(); p++) {
@@ -510,7 +266,7 @@ ffi::Error by_inputs(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices 
     Dimensions all = dx->dimensions();
     Shape s = shape_of(all, kernel.dimensions(), how);
     Shape t{s.blocks, s.out, s.in, turned(s.rows), turned(s.columns), false};
-    const Minimal<T> minimal(t, matrices);
+    const Minimal<T> minimal(t, matrices.begin(), matrices.size() > 0);
     const bool few = minimal.takes(t, s.columns.length);
     const int64_t members = members_in(all, 5), weights = few ? minimal.weights(t) : t.weights();
     const bool marked = which.element_count() > 0;
@@ -521,51 +277,65 @@ ffi::Error by_inputs(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices 
     }
     in_turn(pool, threads, members * s.blocks, members * s.blocks * s.work(), [&](int64_t n) {
       const int64_t m = n / s.blocks, block = n % s.blocks;
-      Planes<T> G{nullptr, t.rows.padded(), t.columns.padded()};
-      G.data = scratch<T>(s.out * G.plane() + (few ? minimal.room(t) : 0));
       const int64_t at = block * s.pools() * W<T>;
-      spread<T>(s, part(g, 5, all, m) + at, part(z, 5, all, m) + at, marked ? part(which, 5, all, m) + at : nullptr, G,
-                true, t.rows.before, t.columns.before);
-      T* to = part(*dx, 5, all, m) + block * s.inputs() * W<T>;
+      T *from = part(g, 5, all, m) + at, *values = part(z, 5, all, m) + at;
+      Planes<T> G{nullptr, t.rows.padded(), t.columns.padded()};
+      Framed<T> framed{from, s.relu ? values : nullptr, t.rows.length, t.columns.length, t.rows.before,
+                       t.columns.before};
+      const int64_t size = few && !marked ? 0 : s.out * G.plane();
+      G.data = scratch<T>(size + (few ? minimal.room(t) : 0));
+      if (size) {
+        spread<T>(s, from, values, marked ? part(which, 5, all, m) + at : nullptr, G, true, t.rows.before,
+                  t.columns.before);
+        framed = {G.data, nullptr, G.rows, G.columns, 0, 0};
+      }
+      T *to = part(*dx, 5, all, m) + block * s.inputs() * W<T>, *w = packs.get() + m * weights;
       const int64_t count = s.columns.length, row = count * W<T>, plane = s.rows.length * row;
-      T *w = packs.get() + m * weights, *room = G.data + s.out * G.plane();
       for (int64_t p = 0; p < s.rows.length; p++)
-        few ? minimal.correlate(t, G, p, count, w, nullptr, to + p * row, plane, false, room)
+        few ? minimal.correlate(t, framed, p, count, w, nullptr, to + p * row, plane, false, G.data + size)
             : correlate(t, G, p, count, w, to + p * row, plane, false);
     });
   });
 }
 
 template <ffi::DataType D>
-ffi::Error by_kernel(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices, In<D> x, In<D> g, In<D> z,
+ffi::Error by_kernel(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices matrices, In<D> x, In<D> g, In<D> z,
                      Which which, Out<D> dkernel, Out<D> dbias) {
   typedef ffi::NativeType<D> T;
   return guarded([&] {
     Dimensions all = dkernel->dimensions();
     Shape s = shape_of(x.dimensions(), all, how);
+    const Minimal<T> minimal(s, matrices.begin(), matrices.size() > 0);
     const int64_t members = members_in(all, 4), weights = s.weights();
-    const bool marked = which.element_count() > 0;
-    const bool spreads = marked || s.relu;
+    const bool few = minimal.takes_taps(s), marked = which.element_count() > 0;
     constexpr int64_t MOST = 32;  // sums of blocks of their own, so many that threads find work, whatever their number
-    Parts groups(s.blocks, (s.blocks + MOST - 1) / MOST);
+    const Parts groups(s.blocks, (s.blocks + MOST - 1) / MOST);
     std::unique_ptr<T[]> sums(new T[members * groups.count * weights]());
     in_turn(pool, threads, members * groups.count, members * s.blocks * s.work(), [&](int64_t n) {
-      const int64_t m = n / groups.count, k = n % groups.count;
-      const int64_t room = s.in * s.rows.padded() * s.columns.padded() * W<T>, entries = s.in * s.taps();
+      const int64_t m = n / groups.count, k = n % groups.count, entries = s.in * s.taps();
+      const int64_t room = few ? minimal.taps_room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
+      const int64_t more = few ? minimal.taps_sums(s) : entries * (OUT * W<T> + sizeof(int64_t) / sizeof(float));
       Planes<T> G{nullptr, s.rows.used(), s.columns.used()};
-      T* own = scratch<T>(room + s.out * G.plane() + entries * (OUT * W<T> + sizeof(int64_t) / sizeof(float)));
-      V<T>* vectors = (V<T>*)(own + room + s.out * G.plane());
-      int64_t first = 0;
-      for (int64_t i = 0; i < k; i++) first += groups.size(i);
-      for (int64_t block = first; block < first + groups.size(k); block++) {
-        auto from = surrounded(part(x, 5, all, m) + block * s.inputs() * W<T>, s.in, s.rows, s.columns, own);
+      T *own = scratch<T>(room + more + (marked ? s.out * G.plane() : 0)), *part_of_sums = sums.get() + n * weights;
+      V<T>* vectors = (V<T>*)(own + room);
+      if (few) std::fill_n(own + room, more, T(0));
+      for (int64_t block = groups.start(k); block < groups.start(k) + groups.size(k); block++) {
         const int64_t at = block * s.pools() * W<T>;
+        T *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>, *values = part(z, 5, all, m) + at;
         T* by = part(g, 5, all, m) + at;
-        G.data = spreads ? own + room : by;
-        if (spreads)
-          spread<T>(s, by, part(z, 5, all, m) + at, marked ? part(which, 5, all, m) + at : nullptr, G, false, 0, 0);
-        by_taps(s, from, G, vectors, (int64_t*)(vectors + entries * OUT), sums.get() + n * weights);
+        G.data = marked ? own + room + more : by;
+        if (marked) spread<T>(s, by, values, part(which, 5, all, m) + at, G, false, 0, 0);
+        const T* mask = s.relu && !marked ? values : nullptr;
+        if (few) {
+          const Framed<T> from{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
+          minimal.by_taps(s, from, {G.data, mask, G.rows, G.columns, 0, 0}, own + room,
+                          own);
+        } else {
+          auto from = surrounded(inputs, s.in, s.rows, s.columns, own);
+          by_taps(s, from, G, mask, vectors, (int64_t*)(vectors + entries * OUT), part_of_sums);
+        }
       }
+      if (few) minimal.taps(s, own + room, part_of_sums);
     });
     for (int64_t m = 0; m < members; m++) {
       T* sum = sums.get() + m * groups.count * weights;

@@ -20,12 +20,14 @@ class Activation:
     """`function` maps [..., unit] to [..., unit]; `initializer` names the start of the weights that suits it.
 
     of: for a function with a parameter, what makes it from a number: "elu(0.5)" is `ACTIVATIONS["elu"].of(0.5)`.
+    kernel: its name and parameter in `kernels.dense`, where it is known there.
     """
 
     function: Callable[[jax.Array], jax.Array]
     initializer: str
     formula: str
     of: Callable[[float], Callable] | None = None
+    kernel: tuple[str, float] | None = None
 
     def __call__(self, z: jax.Array) -> jax.Array:
         return self.function(z)
@@ -52,7 +54,8 @@ def _with_parameter(name: str, text: str) -> Activation:
         number = math.nan
     if not 0 <= number <= 100:
         raise InputError(f"the parameter of {name} needs a number from 0 to 100, got {text!r}. Example: {name}(0.5)")
-    return Activation(plain.of(number), plain.initializer, f"{plain.formula}, with {number:g}")
+    kernel = plain.kernel and (plain.kernel[0], number)
+    return Activation(plain.of(number), plain.initializer, f"{plain.formula}, with {number:g}", kernel=kernel)
 
 
 def elu(alpha: float) -> Callable[[jax.Array], jax.Array]:
@@ -73,15 +76,19 @@ def softmax(z: jax.Array) -> jax.Array:
 ACTIVATIONS: Activations = Activations(
     "activation",
     {
-        "tanh": Activation(jnp.tanh, "glorot", "E5: 2 / (1 + e^(-2z)) - 1"),
-        "relu": Activation(jax.nn.relu, "he", "E6: max(0, z)"),
-        "elu": Activation(elu(1.0), "he", "E7: z for z > 0, else α (e^z - 1), α = 1", elu),
-        "sigmoid": Activation(jax.nn.sigmoid, "glorot", "E4: 1 / (1 + e^(-z))"),
-        "steep_sigmoid": Activation(lambda z: jax.nn.sigmoid(2 * z), "glorot", "E2: 1 / (1 + e^(-2z))"),
-        "linear": Activation(lambda z: z, "glorot", "z"),
+        "tanh": Activation(jnp.tanh, "glorot", "E5: 2 / (1 + e^(-2z)) - 1", kernel=("tanh", 0.0)),
+        "relu": Activation(jax.nn.relu, "he", "E6: max(0, z)", kernel=("relu", 0.0)),
+        "elu": Activation(elu(1.0), "he", "E7: z for z > 0, else α (e^z - 1), α = 1", elu, kernel=("elu", 1.0)),
+        "sigmoid": Activation(jax.nn.sigmoid, "glorot", "E4: 1 / (1 + e^(-z))", kernel=("sigmoid", 0.0)),
+        "steep_sigmoid": Activation(
+            lambda z: jax.nn.sigmoid(2 * z), "glorot", "E2: 1 / (1 + e^(-2z))", kernel=("steep_sigmoid", 0.0)
+        ),
+        "linear": Activation(lambda z: z, "glorot", "z", kernel=("linear", 0.0)),
         "threshold": Activation(lambda z: (z >= 0).astype(z.dtype), "glorot", "1 for z >= 0, else 0 (gradient 0)"),
         "piecewise_linear": Activation(lambda z: jnp.clip(z + 0.5, 0, 1), "glorot", "0, z + 1/2, 1: linear, saturated"),
-        "leaky_relu": Activation(leaky_relu(0.01), "he", "z for z > 0, else slope · z, slope = 0.01", leaky_relu),
+        "leaky_relu": Activation(
+            leaky_relu(0.01), "he", "z for z > 0, else slope · z, slope = 0.01", leaky_relu, kernel=("leaky_relu", 0.01)
+        ),
         "gelu": Activation(jax.nn.gelu, "he", "z Φ(z), tanh form"),
         "silu": Activation(jax.nn.silu, "he", "z / (1 + e^(-z))"),
         "softplus": Activation(jax.nn.softplus, "he", "ln(1 + e^z)"),

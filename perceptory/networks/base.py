@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.kernels.dense import Stack
 from perceptory.networks.layers import Fixed
 from perceptory.specs import Spec, combine
 
@@ -65,6 +66,16 @@ class Network(Spec):
         """Whether it takes measured outputs of every step as inputs without looking at those of the same step."""
         return False
 
+    @property
+    def phased(self) -> bool:
+        """Whether training begins with a phase in which the network is not yet what will be used (`opening`)."""
+        return False
+
+    def opening(self, progress: Any) -> Any:
+        """Whether the first phase is still on when this share of the epochs is done; traced. A validation cost that is
+        not finite, or does not fall, is no reason to stop in it."""
+        return False
+
     def prime(self, module: Any, x: jax.Array, t: jax.Array, w: jax.Array, *, key: jax.Array) -> Any:
         """The starting module, from the member's scaled training rows; w [row] is 0 for padding. Traced and mapped."""
         return module
@@ -76,6 +87,11 @@ class Network(Spec):
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves this array of the module, a path such as "layers.0.weight"."""
         return True
+
+    def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
+        """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
+        nothing but such layers."""
+        return None
 
 
 class Layout(NamedTuple):

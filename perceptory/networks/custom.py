@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -40,6 +40,8 @@ class Custom(Network):
         random numbers and run folders go by it: give a changed builder a new name.
     batched: False for a module that takes one example, as Equinox modules do: module(x), or module(x, key=key) where
         it names a key. True for one that takes module(x [batch, ...], key), where a key means training.
+        For series of different lengths a module that names `lengths` beside x gets them: the example's own number of
+        steps, or all [batch] of them; from there on x is padding. Of series of one length it gets None.
     random: whether training draws random numbers, so that the module gets a key. Without one, and in use,
         `eqx.nn.Dropout` is off.
     units: values an example that it keeps for the backward pass; steers how many members run at once.
@@ -77,7 +79,9 @@ class Custom(Network):
             )
         if not self.random and any(isinstance(part, eqx.nn.Dropout) for part in parts):
             raise InputError(f"{self.label} holds eqx.nn.Dropout, which needs random numbers. Add random=True.")
-        return module if self.batched else Examples(module, outputs, _takes_key(module))
+        if self.batched:
+            return Batches(module) if _names(module, "lengths") and not _taken(module) else module
+        return Examples(module, outputs, _names(module, "key"), _names(module, "lengths") or _taken(module))
 
     @property
     def stochastic(self) -> bool:
@@ -91,21 +95,38 @@ class Custom(Network):
         return self.units
 
 
+class Batches(eqx.Module):
+    """A batch-native module that names `lengths`, called with them."""
+
+    inner: Any
+    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None) -> jax.Array:
+        return self.inner(x, key, lengths=lengths)
+
+
 class Examples(eqx.Module):
     """A module that takes one example, for a batch. In use its `inference` flags are set (dropout off)."""
 
     inner: Any
     outputs: tuple[int, ...] = eqx.field(static=True)
     keyed: bool = eqx.field(static=True)
+    measured: bool = eqx.field(static=True, default=False)  # whether it takes lengths
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        if key is None:
-            y = jax.vmap(eqx.nn.inference_mode(self.inner))(x)
-        elif self.keyed:
-            keys = jax.random.split(key, x.shape[0])
-            y = jax.vmap(lambda x, key: self.inner(x, key=key))(x, keys)
-        else:
-            y = jax.vmap(self.inner)(x)
+    @property
+    def takes(self) -> tuple[str, ...]:
+        return ("lengths",) if self.measured else ()
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None) -> jax.Array:
+        inner = eqx.nn.inference_mode(self.inner) if key is None else self.inner
+        keys = jax.random.split(key, x.shape[0]) if key is not None and self.keyed else None
+        steps = lengths if self.measured else None
+
+        def one(x: jax.Array, key: Any, steps: Any) -> jax.Array:
+            more = {} if key is None else {"key": key}
+            return inner(x, **more | ({"lengths": steps} if self.measured else {}))
+
+        y = jax.vmap(one)(x, keys, steps)
         if y.shape[1:] == () and prod(self.outputs) == 1:
             y = y.reshape(x.shape[0], *self.outputs)
         if y.shape[1:] != self.outputs:
@@ -120,5 +141,9 @@ def _natural(shape: tuple[int, ...]) -> int | tuple[int, ...]:
     return shape[0] if len(shape) == 1 else shape
 
 
-def _takes_key(module: Any) -> bool:
-    return "key" in inspect.signature(type(module).__call__).parameters
+def _names(module: Any, name: str) -> bool:
+    return name in inspect.signature(type(module).__call__).parameters
+
+
+def _taken(module: Any) -> bool:
+    return "lengths" in getattr(module, "takes", ())

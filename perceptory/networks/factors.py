@@ -6,13 +6,16 @@ devices that do so at once wait for each other's threads for ever (jaxlib 0.10.1
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from perceptory.kernels import symmetric
+
 LEAF = 16  # columns that are eliminated one by one; smaller ones cost more compilation than they save
 PANEL = 256  # columns that are factorized by halves
+IN_KERNEL = 512  # columns up to which a member's matrix stays in a core's cache, where the kernel is faster
 
 
 def orthonormal(a: jax.Array) -> jax.Array:
@@ -126,6 +129,26 @@ def forward(factor: Factor, b: jax.Array) -> jax.Array:
         return jax.lax.dynamic_update_slice_in_dim(y, factor.inverses[k] @ right, k * PANEL, axis=0)
 
     return jax.lax.fori_loop(0, len(factor.inverses), down, jnp.zeros_like(b))
+
+
+def shifted(a: jax.Array, shift: Any) -> jax.Array:
+    """a + shift, where shift is a number or the diagonal [n] of a matrix."""
+    return a + jnp.eye(len(a), dtype=a.dtype) * shift
+
+
+def damped(a: jax.Array, shift: Any, b: jax.Array, active: Any = True) -> jax.Array:
+    """x [n] with (a + shift) x = b of a symmetric a [n, n], shift being a number or a diagonal [n]; not finite where
+    that is not positive definite. active: where it is False x does not matter."""
+    if len(a) <= IN_KERNEL and symmetric.takes(a, b):
+        return symmetric.solution(a, shift, b, active)
+    return solve(factorize(shifted(a, shift)), b[:, None])[:, 0]
+
+
+def trace_of_inverse(a: jax.Array, shift: Any, active: Any = True) -> jax.Array:
+    """The trace of (a + shift)⁻¹; a, shift, active as in `damped`."""
+    if len(a) <= IN_KERNEL and symmetric.takes(a):
+        return symmetric.trace(a, shift, active)
+    return jnp.sum(forward(factorize(shifted(a, shift)), jnp.eye(len(a), dtype=a.dtype)) ** 2)
 
 
 def _inverse_factor(a: jax.Array) -> jax.Array:

@@ -1,7 +1,8 @@
 """Layers: Equinox modules that take `[batch, ...]` and an optional key. A key means training, none means use.
 
 A layer that needs more than its input names it in `takes`: "weights" [batch] are the rows' shares of the cost (0 for
-padding), "lengths" [batch] int32 the rows' own numbers of time steps. `Sequential` and `Skip` hand them on.
+padding), "lengths" [batch] int32 the rows' own numbers of time steps; `Sequential` and `Skip` hand them on. "progress"
+is the share of the training that is done, in training steps of a network with phases (`Network.phased`) alone.
 """
 
 from __future__ import annotations
@@ -86,9 +87,11 @@ class Dropout(eqx.Module):
         return jnp.where(jax.random.uniform(key, x.shape) < keep, x, 0)
 
 
-def call(layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None) -> jax.Array:
+def call(
+    layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None, progress: Any = None
+) -> jax.Array:
     """Call a layer with what it takes."""
-    offered = {"weights": weights, "lengths": lengths}
+    offered = {"weights": weights, "lengths": lengths, "progress": progress}
     taken = {name: offered[name] for name in getattr(layer, "takes", ()) if offered[name] is not None}
     return layer(x, key, **taken)
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from perceptory.errors import InputError
+from perceptory.kernels.dense import Stack
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.base import Network
 from perceptory.networks.initializers import INITIALIZERS, initial_weights, starting_bias
@@ -105,6 +106,12 @@ class MLP(Network):
             layers.append(Noise(self.output_noise))
         module = Sequential(tuple(layers))
         return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
+
+    def stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
+        known = [ACTIVATIONS[name].kernel for name in self._names]
+        if not known or None in known or self.residual or self.norm is not None or self.stochastic:
+            return None
+        return Stack((prod(inputs), *self.hidden, prod(outputs)), tuple(known))
 
     @property
     def _names(self) -> tuple[str, ...]:

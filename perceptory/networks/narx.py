@@ -30,9 +30,10 @@ def _share(name: str, value: Any) -> None:
 class NARXNetwork(eqx.Module):
     """x [batch, time, u and measured y] -> y [batch, time, out]; the last `out` channels are the measured outputs."""
 
-    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+    takes: ClassVar[tuple[str, ...]] = ("lengths", "progress")
     layers: tuple[Dense, ...]
     forcing: Fixed
+    open_share: Fixed
     input_lags: int = eqx.field(static=True)
     output_lags: int = eqx.field(static=True)
     closed: bool = eqx.field(static=True)
@@ -43,15 +44,20 @@ class NARXNetwork(eqx.Module):
         """Steps from the beginning whose measured outputs are used in any case; inputs before it stand still."""
         return self.output_lags
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None, progress: Any = None
+    ) -> jax.Array:
         out = self.layers[-1].weight.shape[1]
         u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
         batch, time = x.shape[:2]
         measured = jnp.broadcast_to(jnp.arange(time) < self.start, (batch, time))
         if not self.closed:
             measured = jnp.ones_like(measured)
-        elif key is not None:  # teacher forcing: whole examples in open loop
-            measured = measured | (jax.random.uniform(key, (batch, 1)) < self.forcing.value)
+        else:
+            if key is not None:  # teacher forcing: whole examples in open loop
+                measured = measured | (jax.random.uniform(key, (batch, 1)) < self.forcing.value)
+            if progress is not None:
+                measured = measured | (progress < self.open_share.value)
         first = self.layers[0]
         reach = self.input_lags * u.shape[-1]
         # What does not depend on the outputs is one product for all steps.
@@ -92,6 +98,14 @@ class NARX(Network):
     forcing: of a closed loop, the share of training examples whose measured outputs are fed back instead: 1 trains in
         open loop and judges in closed loop, 0 trains in closed loop by back-propagation through time.
     increment: f gives the change y(t) - y(t - 1).
+    open_share: of a closed loop, the share of the epochs, at the beginning, that train it in open loop (all examples);
+        the rest refines it in closed loop. Validation runs freely in both, and the best weights may come from either;
+        patience counts, and a free run that is not finite is a failure, once the loop is closed. Like a schedule's, the
+        share is one of the epochs asked for, and a second-order optimizer begins anew where the loop closes.
+
+    The loop of a trained model is opened, so that it predicts one step ahead, or closed, by its network's spec:
+    `dataclasses.replace(model, network=model.network.replace(loop="open"))`. In the same way `train_further` refines a
+    model in closed loop whose spec has loop="closed", open_share=0.0.
     """
 
     hidden: tuple[int, ...] = checked((16,), check=_widths)
@@ -101,6 +115,7 @@ class NARX(Network):
     loop: str = checked("closed", check=lambda _, value: LOOPS[value])
     forcing: float = traced(0.0, off=0.0, check=_share)
     increment: bool = checked(False, check=flag)
+    open_share: float = traced(0.0, off=0.0, check=_share)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> NARXNetwork:
         if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:
@@ -118,9 +133,11 @@ class NARX(Network):
                 initial_weights(key, [a.initializer for a in activations], fans), activations, strict=True
             )
         ]
-        forcing = Fixed(jnp.asarray(self.forcing, layers[0].weight.dtype))
+        forcing, open_share = (
+            Fixed(jnp.asarray(share, layers[0].weight.dtype)) for share in (self.forcing, self.open_share)
+        )
         return NARXNetwork(
-            tuple(layers), forcing, self.input_lags, self.output_lags, self.loop == "closed", self.increment
+            tuple(layers), forcing, open_share, self.input_lags, self.output_lags, self.loop == "closed", self.increment
         )
 
     @property
@@ -128,11 +145,19 @@ class NARX(Network):
         return self.loop == "closed" and is_on(self.forcing)
 
     @property
+    def phased(self) -> bool:
+        return self.loop == "closed" and is_on(self.open_share)
+
+    def opening(self, progress: Any) -> Any:
+        return progress < self.open_share
+
+    @property
     def label(self) -> str:
         widths = "-".join(map(str, self.hidden)) or "linear"
         forced = f" forcing {self.forcing:.3g}" if self.stochastic else ""
         change = " increment" if self.increment else ""
-        return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{change}{forced}"
+        opened = f" open {self.open_share:.3g}" if self.phased else ""
+        return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{change}{forced}{opened}"
 
     @property
     def feedback(self) -> bool:

@@ -59,8 +59,9 @@ class Cost(Spec):
         """Whether `row_weight` is anything but 1."""
         return False
 
-    def row_weight(self, target: jax.Array) -> jax.Array:
-        """[...] what the weight of a row [..., target] is multiplied by in training (class weights)."""
+    def row_weight(self, target: jax.Array, balance: Any = ()) -> jax.Array:
+        """[...] what the weight of a row [..., target] is multiplied by in training (class weights); `balance` is what
+        the function of that name gave."""
         return jnp.ones_like(target[..., 0])
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
@@ -112,9 +113,13 @@ class Cost(Spec):
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
         """Raise `InputError` for targets [..., target] that the cost is not made for."""
 
-    def resolved(self, targets: np.ndarray, weights: np.ndarray, classes: tuple[str, ...] | None) -> Cost:
-        """The cost with what it takes from the study rows filled in. targets: as metrics take them."""
-        return self
+    def check_classes(self, classes: Any) -> None:
+        """Raise `InputError` where it is made for another number of classes; classes: their names, or None."""
+
+    def balance(self, targets: np.ndarray, weights: np.ndarray, classes: int) -> Any:
+        """[class] class weights that follow from a member's own training rows, or () where none do. targets: [row] as
+        metrics take them; weights: [row]."""
+        return ()
 
     def stored(self) -> Cost:
         """What a model file holds of it: all that predictions need, and no code."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,8 @@ def _class_weight(name: str, value: Any) -> None:
 class ClassCost(Cost):
     """Base of the likelihoods of classes.
 
-    class_weight: None; "balanced": every class counts alike, weights n / (k n_c) by the (weighted) numbers n_c of
-    study rows in k classes, resolved when the study runs; or one weight a class, in the order of the classes (sorted).
+    class_weight: None; "balanced": every class counts alike, weights n / (k n_c) by the (weighted) numbers n_c of the
+    rows of k classes that a network is trained on; or one weight a class, in the order of the classes (sorted).
     A row's weight in training is multiplied by its class's, as if it stood there so often. Metrics know nothing of it.
     """
 
@@ -53,20 +53,22 @@ class ClassCost(Cost):
     def weighs(self) -> bool:
         return self.class_weight is not None
 
-    def resolved(self, targets: np.ndarray, weights: np.ndarray, classes: tuple[str, ...] | None) -> Self:
-        if self.class_weight is None:
-            return self
-        count = len(classes or ())
-        if self.class_weight == "balanced":
-            present = np.bincount(targets, weights, minlength=count)
-            share = np.where(present > 0, present.sum() / np.where(present > 0, present, 1) / count, 1.0)
-            return self.replace(class_weight=tuple(share.tolist()))
-        if len(self.class_weight) != count:
+    def check_classes(self, classes: Any) -> None:
+        weights, count = self.class_weight, len(classes or ())
+        if isinstance(weights, tuple) and len(weights) != count:
             raise InputError(
                 f"class_weight needs one weight for each of {count} classes ({', '.join(map(str, classes or ()))}), got"
-                f" {len(self.class_weight)}."
+                f" {len(weights)}."
             )
-        return self
+
+    def balance(self, targets: np.ndarray, weights: np.ndarray, classes: int) -> Any:
+        if self.class_weight != "balanced":
+            return ()
+        present = np.bincount(targets, weights, minlength=classes)
+        return np.where(present > 0, present.sum() / np.where(present > 0, present, 1) / classes, 1.0)
+
+    def _by_class(self, balance: Any) -> Any:
+        return balance if self.class_weight == "balanced" else self.class_weight
 
 
 @register
@@ -79,8 +81,10 @@ class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
 
     tasks: ClassVar[tuple[str, ...]] = ("binary",)
 
-    def row_weight(self, target: jax.Array) -> jax.Array:
-        no, yes = self.class_weight or (1.0, 1.0)
+    def row_weight(self, target: jax.Array, balance: Any = ()) -> jax.Array:
+        if self.class_weight is None:
+            return super().row_weight(target)
+        no, yes = self._by_class(balance)
         return no + (yes - no) * target[..., 0]
 
     def link(self, output: jax.Array) -> jax.Array:
@@ -129,10 +133,10 @@ class SoftmaxCrossEntropy(ClassCost):
     def working(self, target: jax.Array) -> jax.Array:
         return target.shape[-1] * target - 1
 
-    def row_weight(self, target: jax.Array) -> jax.Array:
+    def row_weight(self, target: jax.Array, balance: Any = ()) -> jax.Array:
         if self.class_weight is None:
             return super().row_weight(target)
-        return jnp.sum(target * jnp.asarray(self.class_weight, target.dtype), axis=-1)
+        return jnp.sum(target * jnp.asarray(self._by_class(balance), target.dtype), axis=-1)
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
         y = jax.nn.softmax(output, axis=-1)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from perceptory.networks.factors import factorize, solve
+from perceptory.networks.factors import damped
 
 ARMIJO = 1e-4  # share of the fall that the slope promises which a step must bring (Nocedal & Wright 2006, 3.1)
 WOLFE = 0.9  # share of the slope that may be left after a step
@@ -44,11 +44,6 @@ class Moved(NamedTuple):
     settled: Any
 
 
-def shifted(curvature: jax.Array, shift: Any) -> jax.Array:
-    """H + shift, where shift is a number or the diagonal [n] of a matrix."""
-    return curvature + jnp.eye(len(curvature), dtype=curvature.dtype) * shift
-
-
 def trusted(
     landscape: Landscape,
     w: jax.Array,
@@ -69,7 +64,7 @@ def trusted(
 
     def attempt(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         tried, best, lowest, mu, rise, _ = carry
-        step = solve(factorize(shifted(curvature, mu * scale)), -gradient[:, None])[:, 0]
+        step = damped(curvature, mu * scale, -gradient, go_on(carry))
         new = w + step
         value = landscape.value(new)
         good = value < lowest  # False where it is not a number
@@ -97,7 +92,7 @@ def downhill(
     def attempt(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         tried, tau, _ = carry
         tau = jnp.where(tried == 0, 0, jnp.maximum(jnp.where(tried == 1, shift, 10 * tau), least))
-        return tried + 1, tau, solve(factorize(shifted(curvature, tau)), -gradient[:, None])[:, 0]
+        return tried + 1, tau, damped(curvature, tau, -gradient, go_on(carry))
 
     def go_on(carry: tuple[Any, ...]) -> Any:
         tried, _, step = carry

@@ -33,6 +33,10 @@ class Optimizer(Spec):
         biases, else 1. Weights come as a tuple of arrays."""
         raise NotImplementedError
 
+    def told(self, state: Any) -> dict[str, Any]:
+        """What a finished member's state tells that a person wants to know: name -> a number a member."""
+        return {}
+
     def ahead(self, step: Any) -> tuple[Any, ...]:
         """What an update needs of the number of its step alone, for all steps [step] of an epoch at once."""
         return ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from perceptory.errors import InputError
-from perceptory.networks.factors import factorize, forward
+from perceptory.networks.factors import shifted, trace_of_inverse
 from perceptory.optimizers.descent import (
     LARGEST,
     Landscape,
@@ -17,7 +18,6 @@ from perceptory.optimizers.descent import (
     backtracked,
     downhill,
     searched,
-    shifted,
     trusted,
 )
 from perceptory.optimizers.first_order import Optimizer
@@ -235,7 +235,8 @@ class BayesianRegularization(SecondOrder):
     β = (N - γ) / Σr² of N residuals. All that is trained is penalized, biases as well. For likelihoods (cross-entropy)
     β is 1. It needs no validation rows to stop it and no other penalty; with validation rows its best epoch counts.
 
-    damping, factor, trials: as in `LevenbergMarquardt`. alpha: to begin with, with β = 1.
+    damping, factor, trials: as in `LevenbergMarquardt`. alpha: to begin with, with β = 1. What the last iteration of a
+    run found, γ, α and β for scaled targets, stands in `MemberResult.facts`.
     """
 
     damping: float = traced(1e-3, check=positive)
@@ -249,11 +250,14 @@ class BayesianRegularization(SecondOrder):
         one = jnp.ones((), w.dtype)
         return Evidence(jnp.asarray(self.damping, w.dtype), alpha, one * w.size, alpha, one)
 
+    def told(self, state: Evidence) -> dict[str, Any]:
+        return {"effective_weights": state.gamma, "alpha": state.alpha, "beta": state.beta}
+
     def iterate(self, landscape: Landscape, w: Any, state: Evidence) -> Moved:
         cost, gradient, curvature = landscape.gauss_newton(w)  # of the mean over rows: Σr² is 2 rows J
         rows = landscape.rows
-        inverse = forward(factorize(shifted(curvature, state.ratio / rows)), jnp.eye(len(w), dtype=w.dtype))
-        gamma = w.size - state.ratio / rows * jnp.sum(inverse**2)
+        share = state.ratio / rows
+        gamma = w.size - share * trace_of_inverse(curvature, share, landscape.active)
         gamma = jnp.where(jnp.isfinite(gamma), jnp.clip(gamma, 0, w.size), state.gamma)
         squares = jnp.sum(w**2)
         alpha = gamma / jnp.where(squares > 0, squares, 1)
@@ -275,4 +279,6 @@ class BayesianRegularization(SecondOrder):
         mu = jnp.where(stuck, jnp.asarray(self.damping, mu.dtype), mu)
         cost = lowest - 0.5 * share * jnp.sum(new**2)
         same = jnp.abs(ratio - state.ratio) <= 1e-12 * ratio
-        return Moved(new, cost, Evidence(mu, ratio, gamma, alpha, beta), stuck & same)
+        found = Evidence(mu, ratio, gamma, alpha, beta)
+        kept = jax.tree.map(lambda new, old: jnp.where(landscape.active, new, old), found, state)
+        return Moved(new, cost, kept, stuck & same)

@@ -45,6 +45,7 @@ class MemberResult:
     train_score: float
     train_cost: np.ndarray
     validation_cost: np.ndarray
+    facts: dict[str, float] = field(default_factory=dict)  # of Bayesian regularization: effective_weights, alpha, beta
 
 
 @dataclass

@@ -80,6 +80,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def evidence_words(result: Result) -> str:
+    """What Bayesian regularization found of the chosen candidate, its networks' mean; "" without."""
+    found = [m.facts for m in result.members if m.candidate == result.best and "effective_weights" in m.facts]
+    if not found:
+        return ""
+    weights, alpha, beta = (number(np.mean([f[k] for f in found])) for k in ("effective_weights", "alpha", "beta"))
+    of = result.candidate(result.best).weights
+    return f"Effective weights {weights} of {of} (alpha {alpha}, beta {beta}; mean of {count_of(len(found), 'run')})"
+
+
 def plan_words(members: Sequence[MemberResult]) -> str:
     """'10 folds × 3 seeds' of some members."""
     folds, seeds = len({m.fold for m in members}), len({m.seed for m in members})
@@ -190,7 +200,7 @@ def _useless(result: Result) -> str:
 
 def _gap(result: Result, chosen: CandidateResult) -> str:
     name, train, mean, word = result.score["name"], chosen.train, chosen.mean, f"{thing(result)}s"
-    if not (math.isfinite(train) and math.isfinite(mean)):
+    if name == "cost" or not (math.isfinite(train) and math.isfinite(mean)):  # a cost may be negative
         return ""
     if result.score["direction"] == "max":
         wide = train - mean > _LARGE.get(name, math.inf)
@@ -283,7 +293,8 @@ def _parts(result: Result) -> list[RenderableType]:
     head = Text.assemble(
         ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
     )
-    parts: list[RenderableType] = [head, Text(f"{result.rule}\n", style="dim")]
+    words = [word for word in (result.rule, evidence_words(result)) if word]
+    parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")
     ranking.add_column("", justify="right")
     ranking.add_column("candidate", overflow="fold", ratio=1)

@@ -130,8 +130,9 @@ TASKS: Table[Table] = Table("task", {"regression": REGRESSION, "binary": CLASSIF
 SCORES: Table[str] = Table(
     "score",
     {"mse": "min", "rmse": "min", "mae": "min", "r2": "max", "vaf": "max"}
-    | {"accuracy": "max", "log_loss": "min", "auc": "max"},
+    | {"accuracy": "max", "log_loss": "min", "auc": "max", "cost": "min"},
 )
+OWN_COST = "cost"  # the validation cost that is trained and stopped by, on the trained scale: of any task
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,10 @@ def score_for(task: str, name: str | None = None) -> Score:
     if name is None:
         name = "rmse" if table is REGRESSION else "log_loss"
     direction = SCORES[name]
-    if name not in table:
-        raise InputError(f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(table)}.")
+    if name not in table and name != OWN_COST:
+        raise InputError(
+            f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(table)}, {OWN_COST}."
+        )
     return Score(name, direction)
 
 

@@ -120,8 +120,9 @@ def candidate_result(work: Work, ranking: Any, c: int, ids: list[str], complexit
 
 def member_result(id: str, fold: int, seed: int, r: Record) -> MemberResult:
     return MemberResult(
-        id, fold, seed, r.status, r.epochs, r.best_epoch, r.score, r.train_score, r.train_cost, r.validation_cost
-    )
+        id, fold, seed, r.status, r.epochs, r.best_epoch, r.score, r.train_score, r.train_cost, r.validation_cost,
+        r.facts,
+    )  # fmt: skip
 
 
 def mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:

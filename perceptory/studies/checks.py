@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.data import seal
 from perceptory.errors import InputError
 from perceptory.objectives.costs import check_task
+from perceptory.selection.metrics import OWN_COST
 from perceptory.selection.purge import overlaps
 from perceptory.selection.validation import BlockedKFold, RollingOrigin
 from perceptory.studies.regularizers import check_regularizers
@@ -66,6 +67,7 @@ def _check_feedback(candidate: Candidate, known: Any) -> None:
 def _check_cost(candidate: Candidate, known: Any) -> None:
     cost, network = candidate.cost, candidate.network
     check_task(cost, known.task)
+    cost.check_classes(known.classes)
     if known.task == "regression":
         targets, lengths = known.targets, getattr(known, "lengths", None)
         if lengths is not None and targets.ndim == 3:  # padding is no data
@@ -80,6 +82,16 @@ def _check_cost(candidate: Candidate, known: Any) -> None:
         raise InputError(
             f"{network.label} feeds its outputs back, so they have to be the targets themselves, which those of"
             f" {cost.label} are not. Use squared, absolute or huber."
+        )
+
+
+def check_score(name: str, candidates: list[Candidate]) -> None:
+    """`InputError` where candidates are to be ranked by their own cost and have several."""
+    labels = list(dict.fromkeys(c.cost for c in candidates))
+    if name == OWN_COST and len(labels) > 1:
+        raise InputError(
+            f"the score {OWN_COST!r} ranks candidates by the cost that they are trained with, and they have several"
+            f" ({', '.join(cost.label for cost in labels)}). Use one cost, or another score."
         )
 
 

@@ -83,8 +83,6 @@ def train_further(
     if model is not None:
         candidate = candidate.replace(cost=model.cost)
         _check_start(model, dataset, candidate)
-    else:
-        candidate = candidate.replace(cost=candidate.cost.resolved(table.truth, table.weights, dataset.classes))
     fold = _split(table, validation, study.seed)
     (scaling,) = scalings_of(table, [fold]) if start is None else (_scaling_of(start),)
     with backend.precision(study.arithmetic) as dtype:

@@ -30,6 +30,7 @@ LATER: dict[str, dict[str, Any]] = {
     "SigmoidCrossEntropy": {"class_weight": None},
     "SoftmaxCrossEntropy": {"class_weight": None},
     "WeightPenalty": {"mix": 0.0, "layers": []},
+    "NARX": {"open_share": 0.0},
 }
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
 
@@ -160,6 +161,7 @@ def groups_of(
             augmentation=static.augmentation, varies=() if static.augmentation is None else varying(table.inputs),
         )  # fmt: skip
         members = _members(study, candidates, split, who, folds, scalings, plan, total, epochs is not None)
+        members = members._replace(balance=_balance(table, folds, who, plan, members.factor.dtype))
         groups.append(Group(plan, members, who, size, flops))
     return groups
 
@@ -199,6 +201,15 @@ def _members(
         epochs=np.full(len(who), epochs, np.int32),
         patience=np.full(len(who), 0 if refit else study.patience, np.int32),
     )
+
+
+def _balance(table: Table, folds: list[Any], who: list[tuple[int, int, int]], plan: Plan, dtype: Any) -> Any:
+    """[member, class] of `Member.balance`, each fold's from its own training rows; () without."""
+    if table.task == "regression" or not plan.cost.weighs:
+        return ()
+    classes = max(2, plan.outputs[-1])
+    each = [plan.cost.balance(table.truth[rows], table.weights[rows], classes) for rows, _ in folds]
+    return np.stack(each).astype(dtype)[[f for _, f, _ in who]] if len(each[0]) else ()
 
 
 def fingerprint(study: Study, table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> str:

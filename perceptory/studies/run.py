@@ -29,7 +29,7 @@ from perceptory.studies.assemble import (
     open_sealed,
     validation_predictions,
 )
-from perceptory.studies.checks import check_candidate, check_target, seal_off
+from perceptory.studies.checks import check_candidate, check_score, check_target, seal_off
 from perceptory.studies.prepare import (
     Group,
     fingerprint,
@@ -75,9 +75,9 @@ def run(
     candidates = [with_numbers(c) for c in study.candidates(cost)]
     for candidate in candidates:
         check_candidate(candidate, known, table)
-    candidates = [c.replace(cost=c.cost.resolved(table.truth, table.weights, known.classes)) for c in candidates]
     plan, folds = folds_of(study, known)
     score = score_for(known.task, study.score)
+    check_score(score.name, candidates)
     work = Work(study, table, folds, candidates, score, scalings_of(table, folds), padded)
     asked = to_json(study, strict=False) | {"validation": plan_json(plan)}
     mark = fingerprint(study, table, folds)

@@ -21,12 +21,10 @@ from perceptory.results.result import Result
 from perceptory.selection import search
 from perceptory.selection.metrics import SCORES
 from perceptory.selection.plan import Plan as ValidationPlan
+from perceptory.selection.ranking import RULES
 from perceptory.selection.validation import Splitter
 from perceptory.specs import Search, Spec, checked, count, positive, register
 
-RULES: Table[str] = Table(
-    "rule", {"best": "best mean validation score", "one_standard_error": "simplest within one standard error"}
-)
 FINALS: Table[str] = Table(
     "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
 )
@@ -72,7 +70,8 @@ class Study(Spec):
     stops (0: never); its best weights count either way.
     batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".
     test: share of the rows sealed off before the study sees the data.
-    score: what candidates are ranked by; None takes rmse for regression, log_loss for classes.
+    score: what candidates are ranked by; None takes rmse for regression, log_loss for classes; "cost" takes the cost
+    itself on the validation rows, on the trained scale: a likelihood, or the pinball cost of quantiles.
     rule: "best" or "one_standard_error". final: "folds" or "refit". precision: "single" or "double"; None takes double
     where an optimizer of second order wants it, else single.
     memory: GiB that training may hold. seed: of every random number of the study.

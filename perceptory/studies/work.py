@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.results.store import RunFolder
-from perceptory.selection.metrics import evaluate
+from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
 from perceptory.studies.study import Candidate, Study
 from perceptory.studies.tabulate import Table
@@ -34,6 +34,7 @@ class Record:
     validation: dict[str, Any]
     score: float
     train_score: float
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,17 +100,20 @@ def judge(work: Work, who: Who, outcome: Outcome) -> Record:
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
         judged = judged_rows(truth[rows], y, weights[rows])
         found = evaluate(task, *judged)
-        value = found.get(work.score.name)
+        value = float("nan") if work.score.name == OWN_COST else found.get(work.score.name)
         if isinstance(value, int | float):
             return found, float(value)
         return found, score_of(work.score.name, task, *judged)
 
     train, train_score = metrics(train_rows, train_output)
     validation, score = metrics(validation_rows, output)
+    if work.score.name == OWN_COST and not diverged:
+        best = outcome.best_epoch - 1
+        train_score, score = float(outcome.train_cost[best]), float(outcome.validation_cost[best])
     return Record(
         outcome.status, outcome.epochs, outcome.best_epoch, outcome.weights, outcome.train_cost,
         outcome.validation_cost, output, train, validation,
-        float("nan") if diverged else score, float("nan") if diverged else train_score,
+        float("nan") if diverged else score, float("nan") if diverged else train_score, outcome.facts,
     )  # fmt: skip
 
 
@@ -129,15 +133,17 @@ def keep(store: RunFolder, records: dict[Who, Record]) -> None:
             f"{i}.weights": r.weights, f"{i}.train_cost": r.train_cost,
             f"{i}.validation_cost": r.validation_cost, f"{i}.output": r.output,
         }  # fmt: skip
-        facts.append([list(who), r.status, r.epochs, r.best_epoch, r.train, r.validation, r.score, r.train_score])
+        scores = [r.train, r.validation, r.score, r.train_score]
+        facts.append([list(who), r.status, r.epochs, r.best_epoch, *scores, r.facts])
     store.keep(tensors, {"members": facts})
 
 
 def recall(work: Work, store: RunFolder) -> None:
     for tensors, facts in store.kept():
-        for i, (who, status, epochs, best_epoch, train, validation, score, train_score) in enumerate(facts["members"]):
+        for i, (who, status, epochs, best_epoch, *scores) in enumerate(facts["members"]):
+            train, validation, score, train_score, told = scores
             t = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
             work.records[(who[0], who[1], who[2])] = Record(
                 status=status, epochs=epochs, best_epoch=best_epoch, train=train, validation=validation,
-                score=score, train_score=train_score, **t,
+                score=score, train_score=train_score, facts=told, **t,
             )  # fmt: skip

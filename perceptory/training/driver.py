@@ -7,7 +7,7 @@ fill, so a chunk's shape never changes and nothing is compiled again. Where a me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -33,6 +33,7 @@ class Outcome:
     validation_cost: np.ndarray  # [epoch]
     train_output: np.ndarray  # [rows, *outputs]
     validation_output: np.ndarray  # [validation_rows, *outputs]
+    facts: dict[str, float] = field(default_factory=dict)  # what its optimizer tells at the end
 
 
 def outcome(
@@ -119,6 +120,7 @@ def train_group(
         if len(ended):
             best = [np.asarray(a) for a in state.best]
             output = np.asarray(segment.output)
+            told = {name: np.asarray(a) for name, a in plan.optimizer.told(state.optimizer).items()}
             outcomes = {}
             for slot in ended:
                 member = int(slots[slot])
@@ -126,6 +128,7 @@ def train_group(
                 one = jax.tree.map(lambda a, m=member: a[m], members)
                 weights = [a[slot] for a in best]
                 outcomes[member] = outcome(plan, one, counters[slot], weights, cost, output[slot])
+                outcomes[member].facts = {k: float(a[slot]) for k, a in told.items() if np.isfinite(a[slot])}
             slots[ended] = FREED
             finished(outcomes)
         if progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from optax import with_extra_args_support as with_extra_args
 
 from perceptory.augmentation.base import About, augmented
+from perceptory.kernels import dense
 from perceptory.networks.base import arrays_of, layout, pack, unpack, with_arrays
 from perceptory.objectives.costs import mean_cost, total_cost
 from perceptory.objectives.penalties import WeightPenalty
@@ -30,6 +32,7 @@ from perceptory.training.rows import (
 )
 
 CALIBRATION_ROWS = 4096  # enough for means and variances
+MOST_ALONE = 1 << 22  # multiplications of one network's step forwards that one thread does as fast as XLA's threads
 RUNNING, FINISHED, STOPPED, DIVERGED = 0, 1, 2, 3
 STATUS = ("running", "finished", "stopped", "diverged")
 
@@ -65,6 +68,14 @@ def masks(plan: Plan, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | No
         return (jnp.asarray(where.vector(marks), dtype),) if plan.flat else tuple(float(m) for m in marks)
 
     return form(where.weights), None if all(trains) else form(trains)
+
+
+def progress_of(member: Member, state: State, plan: Plan) -> Any:
+    """The share of the member's epochs that is done, for a network whose training has phases; else None."""
+    if not plan.network.phased:
+        return None
+    dtype = member.factor.dtype
+    return state.counters[0].astype(dtype) / member.epochs.astype(dtype)
 
 
 def batches_of(member: Member, plan: Plan) -> Any:
@@ -116,7 +127,10 @@ def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     else:
         validation_cost = jnp.full_like(train_cost, jnp.nan)
     record = jnp.stack([train_cost, validation_cost])
-    return advance(member, state, weights, optimizer, record, plan, settled), record
+    opening = False
+    if plan.network.phased:
+        opening = combine(plan.network, member.numbers).opening(progress_of(member, state, plan))
+    return advance(member, state, weights, optimizer, record, plan, settled, opening), record
 
 
 def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> jax.Array:
@@ -160,13 +174,19 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     rate = jnp.broadcast_to(rate_at(optimizer_spec.learning_rate, jnp.minimum(done / last, 1)), done.shape)
     ahead = optimizer_spec.ahead(done + 1)
 
+    progress = progress_of(member, state, plan)
     if plan.augmentation is not None:
         augmentation, inputs = combine(plan.augmentation, member.numbers), plan.inputs[-1]
         zero = -jnp.sum(member.center, axis=0)[:inputs] * member.factor[:inputs]
         about = About(jnp.asarray(plan.varies, dtype), zero)
 
+    by_kernel = _by_kernel(plan, dtype)
+
     def cost_of(weights: Any, batch: Batch, share: jax.Array, key: Any) -> jax.Array:
-        output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share)
+        if by_kernel is None:
+            output = output_of(network_of(member, weights, plan), batch, key, None if by_step else share, progress)
+        else:
+            output = by_kernel(weights[0], batch.x.reshape(plan.batch, -1)).reshape(plan.batch, *plan.outputs)
         return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
 
     def step(carry: tuple[Any, Any], at: tuple[Any, ...]) -> tuple[tuple[Any, Any], jax.Array]:
@@ -204,12 +224,34 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     return weights, optimizer, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
 
 
+def kernel_stack(plan: Plan) -> dense.Stack | None:
+    """The network for the kernel of layers of neurons, where that is the faster way for the gradients of `steps`."""
+    if plan.optimizer.second_order or not plan.flat:
+        return None
+    stack = plan.network.stack(plan.inputs, plan.outputs)
+    alone = stack is not None and plan.chunk == 1 and stack.weights * plan.batch > MOST_ALONE
+    return None if alone else stack
+
+
+def _by_kernel(plan: Plan, dtype: Any) -> Callable | None:
+    """(weights, x) -> output by the kernel, where it is there. Differentiable by the weights, once, in reverse."""
+    stack = kernel_stack(plan)
+    return None if stack is None or not dense.takes(dtype) else dense.outputs(stack)
+
+
 def iteration(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[Any, Any, Any, Any]:
     """One iteration of a second-order optimizer: weights, its state, training cost there, whether it has settled."""
     active = state.counters[3] == RUNNING
-    seen = landscape(member, prepared, state.weights, data, plan, active)
+    progress = progress_of(member, state, plan)
+    seen = landscape(member, prepared, state.weights, data, plan, active, progress)
     optimizer: Any = combine(plan.optimizer, member.numbers)
-    moved = optimizer.iterate(seen, vector_of(state.weights, plan), state.optimizer)
+    vector, kept = vector_of(state.weights, plan), state.optimizer
+    if progress is not None:  # what was learned of another cost, such as a damping, is of no use to this one
+        network = combine(plan.network, member.numbers)
+        before = (state.counters[0] - 1).astype(progress.dtype) / member.epochs.astype(progress.dtype)
+        changed = ~network.opening(progress) & network.opening(before)
+        kept = jax.tree.map(lambda a, b: jnp.where(changed, a, b), optimizer.begin(vector), kept)
+    moved = optimizer.iterate(seen, vector, kept)
     cost = moved.cost - penalty_of(member, plan)(moved.w)[0]
     return with_vector(state.weights, moved.w, plan), moved.state, cost, moved.settled
 
@@ -224,9 +266,19 @@ def _by_layer(penalty: WeightPenalty, plan: Plan, dtype: Any) -> tuple[Any, ...]
 
 
 def advance(
-    member: Member, state: State, weights: Any, optimizer: Any, record: jax.Array, plan: Plan, settled: Any = False
+    member: Member,
+    state: State,
+    weights: Any,
+    optimizer: Any,
+    record: jax.Array,
+    plan: Plan,
+    settled: Any = False,
+    opening: Any = False,
 ) -> State:
     """Book-keeping after an epoch: best so far, patience, divergence; settled: no epoch to come will change anything.
+
+    opening: it was one of a first phase (`Network.opening`). What is judged is the network as it will be used, so the
+    best weights may be of any phase; but no member stops or diverges by what is judged before the phase has ended.
 
     Of a member that has stopped, what counts does not change: its best weights, their cost, its counters. Its last
     weights move on with its block, since to hold them would copy all of them in every epoch.
@@ -235,11 +287,13 @@ def advance(
     running = status == RUNNING
     done = done + 1
     judged = record[1] if plan.validation_rows else record[0]
-    finite = jnp.isfinite(record[0]) & jnp.isfinite(sum(jnp.sum(w) for w in weights)) & jnp.isfinite(judged)
+    finite = jnp.isfinite(record[0]) & jnp.isfinite(sum(jnp.sum(w) for w in weights))
+    excused = opening & (done < member.epochs)
+    finite = finite & (jnp.isfinite(judged) | excused)
     # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
     better = running & finite & ((judged < state.best_cost) if plan.validation_rows else True)
-    since = jnp.where(better, 0, since + 1)
-    out_of_patience = ((member.patience > 0) & (since >= member.patience)) | settled
+    since = jnp.where(better | excused, 0, since + 1)
+    out_of_patience = ((member.patience > 0) & (since >= member.patience)) | (settled & ~excused)
     status = jnp.where(done >= member.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
     status = jnp.where(finite, status, DIVERGED)
     counters = jnp.stack([done, jnp.where(better, done, best_at), since, status]).astype(jnp.int32)

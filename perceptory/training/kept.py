@@ -3,7 +3,7 @@
 JAX's own cache keeps machine code under a digest of the lowered program, so it still has to trace and lower, which
 takes longer than reading the code. Here a program's name is a digest of everything that it is made from: the plan, the
 shapes of its arguments, the source of perceptory and the versions below it. The files hold machine code and lie beside
-JAX's, in a folder of the user's own.
+JAX's, in a folder of the user's own. A file names the kernels that its program calls; they are loaded first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from jax.experimental.compilation_cache import compilation_cache
 
 import perceptory
 from perceptory import backend
+from perceptory.kernels import build
 from perceptory.specs import Spec, Traced
+from perceptory.training.epoch import kernel_stack
 from perceptory.training.plan import Member, Plan, chunk_devices
 from perceptory.training.population import empty_state, program
 
@@ -45,6 +47,8 @@ class Program:
         self._path = _path(plan, members, data)
         self._executable = None if self._path is None else _read(self._path, plan)
         if self._executable is None:
+            if kernel_stack(plan) is not None:
+                build.begin("dense", np.dtype(members.factor.dtype).name)
             self.state = empty_state(plan, members, data)
         else:
             self.state = self._executable.args_info[0][1]
@@ -115,7 +119,7 @@ def _surroundings() -> tuple[Any, ...]:
     """What else the machine code depends on: sources, versions, the processor, settings."""
     home = Path(perceptory.__file__).parent
     digest = hashlib.blake2b()
-    for path in sorted(home.rglob("*.py")):
+    for path in sorted(p for p in home.rglob("*.*") if p.suffix in (".py", ".cc", ".h")):
         place = path.relative_to(home)
         if place.parts[0] not in _OUTSIDE:
             digest.update(place.as_posix().encode() + path.read_bytes())
@@ -125,7 +129,7 @@ def _surroundings() -> tuple[Any, ...]:
         [backend.version(name) for name in ("jax", "jaxlib", "equinox", "optax", "numpy")],
         backend.processor(),
         os.environ.get("XLA_FLAGS", ""),
-        os.environ.get("PERCEPTORY_KERNELS", "on"),
+        build.possible(),
         sorted(settings.items()),
     )
 
@@ -144,7 +148,9 @@ def _read(path: Path, plan: Plan) -> Any:
     except OSError:
         return None
     with contextlib.suppress(Exception):  # cut short, or not what this release of JAX writes: it is made anew
-        code, given, returned = pickle.loads(content)
+        kernels, code, given, returned = pickle.loads(content)
+        if not all(build.ready(*kernel) for kernel in kernels):
+            return None
         devices = chunk_devices(plan.blocks)
         found = serialize_executable.deserialize_and_load(code, given, returned, execution_devices=devices)
         with contextlib.suppress(OSError):
@@ -156,12 +162,13 @@ def _read(path: Path, plan: Plan) -> Any:
 def _compiled(run: Any, arguments: tuple[Any, ...], path: Path) -> Any:
     """Compile for these arguments, and keep the result."""
     lowered = run.lower(*arguments)
-    if "@perceptory_" in lowered.as_text():  # calls of kernels: reading it would not load them
+    if build.failed():  # another process may have more luck, and must not find a program without kernels
         return lowered.compile()
+    kernels = build.called(lowered.as_text())
     with _without_jax_cache():
         found = lowered.compile()
     with contextlib.suppress(Exception):  # to keep it is a convenience: a full disk must not stop a study
-        content = pickle.dumps(serialize_executable.serialize(found))
+        content = pickle.dumps((kernels, *serialize_executable.serialize(found)))
         path.parent.mkdir(parents=True, exist_ok=True)
         own = path.with_name(f"{uuid.uuid4().hex}.tmp")
         try:

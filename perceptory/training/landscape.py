@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.kernels import symmetric
 from perceptory.networks.base import layout, unpack, with_arrays
 from perceptory.objectives.costs import SquaredError, total_cost
-from perceptory.optimizers.descent import Landscape, derivatives, second
+from perceptory.optimizers.descent import Landscape, second
 from perceptory.specs import combine
+from perceptory.training.curvature import by_layers, curved, layered, row_jacobians
 from perceptory.training.plan import Member, Plan, rows_at_once
 from perceptory.training.rows import Batch, Prepared, Shared, examples_at, output_of
 
@@ -46,9 +48,18 @@ def with_vector(weights: tuple[Any, ...], vector: jax.Array, plan: Plan) -> tupl
 
 
 def landscape(
-    member: Member, prepared: Prepared, weights: tuple[Any, ...], data: Any, plan: Plan, active: Any
+    member: Member,
+    prepared: Prepared,
+    weights: tuple[Any, ...],
+    data: Any,
+    plan: Plan,
+    active: Any,
+    progress: Any = None,
 ) -> Landscape:
-    """The weighted mean cost over the member's training rows, plus its weight penalty, by what the optimizer moves."""
+    """The weighted mean cost over the member's training rows, plus its weight penalty, by what the optimizer moves.
+
+    progress: see `layers.call`.
+    """
     cost = combine(plan.cost, member.numbers)
     module = combine(plan.network, member.numbers).build(plan.inputs, plan.outputs, key=jax.random.key(0))
     places = jnp.arange(plan.rows)
@@ -57,7 +68,8 @@ def landscape(
     total = jnp.sum(weight)
     total = jnp.where(total > 0, total, 1)
     where = layout(plan.network, plan.inputs, plan.outputs)
-    size = where.size if (free := free_places(plan)) is None else len(free)
+    free = free_places(plan)
+    size = where.size if free is None else len(free)
     penalty = penalty_of(member, plan)
 
     def network(vector: jax.Array) -> Any:
@@ -86,7 +98,7 @@ def landscape(
         return jax.lax.scan(add, zero, (padded, numbers))[0]
 
     def part_cost(vector: jax.Array, batch: Batch) -> jax.Array:
-        return total_cost(cost, output_of(network(vector), batch), batch.t, batch.w / total)
+        return total_cost(cost, output_of(network(vector), batch, progress=progress), batch.t, batch.w / total)
 
     def value(vector: jax.Array) -> jax.Array:
         return over(lambda b: part_cost(vector, b), plan.piece) + penalty(vector)[0]
@@ -94,12 +106,17 @@ def landscape(
     def slope(vector: jax.Array) -> tuple[Any, Any]:
         return _sum(over(lambda b: jax.value_and_grad(part_cost)(vector, b), plan.piece), penalty(vector)[:2])
 
+    alone = len(plan.outputs) == 1 and free is None and layered(module) and progress is None
+
     def gauss_newton(vector: jax.Array) -> tuple[Any, Any, Any]:
         def part(b: Batch) -> tuple[Any, Any, Any]:
-            outputs, jacobian = row_jacobians(lambda v, x: output_of(network(v), x), vector, b)
+            if alone and symmetric.takes(vector, b.x):
+                return by_layers(cost, network(vector), b, b.w / total, active)
+            outputs, jacobian = row_jacobians(lambda v, x: output_of(network(v), x, progress=progress), vector, b)
             return curved(cost, outputs, b.t, b.w / total, jacobian)
 
-        found = over(part, rows_at_once("gauss_newton", size, plan))
+        direct = alone and symmetric.takes(vector, member.factor)
+        found = over(part, plan.piece if direct else rows_at_once("gauss_newton", size, plan))
         return _with_diagonal(found, penalty(vector))
 
     def hessian(vector: jax.Array) -> tuple[Any, Any, Any]:
@@ -142,51 +159,6 @@ def penalty_of(member: Member, plan: Plan) -> Callable[[Any], tuple[Any, Any, An
         return jnp.sum(strength * size**p), strength * p * size ** (p - 1) * jnp.sign(w), curvature
 
     return terms
-
-
-def row_jacobians(outputs_of: Callable[[Any, Batch], Any], vector: jax.Array, batch: Batch) -> tuple[Any, Any]:
-    """(outputs [row, m], their derivatives by the vector [row, m, n]), the outputs of one row as one axis.
-
-    Row by row: a pass backwards over one row costs no more than the n numbers that it gives.
-    """
-
-    def alone(x: Any, length: Any) -> tuple[Any, Any]:
-        row = Batch(x[None], None, None, None if length is None else length[None])
-        return derivatives(lambda v: outputs_of(v, row)[0].ravel(), vector)
-
-    return jax.vmap(alone)(batch.x, batch.lengths)
-
-
-def curved(cost: Any, outputs: Any, targets: Any, share: Any, jacobian: Any) -> tuple[Any, Any, Any]:
-    """(J, ∇J, Jᵀ C J) of a batch: outputs [row, m], targets [row, target] or [row, time, target], share [row] or
-    [row, time], jacobian [row, m, n]."""
-    rows, m, n = jacobian.shape
-    shape = cost.shape(targets.shape)
-    steps = prod(shape[1:-1])
-    # Each step of a sequence is an example of its own as far as the cost is concerned.
-    y, t = outputs.reshape(rows * steps, shape[-1]), targets.reshape(rows * steps, targets.shape[-1])
-    j, s = jacobian.reshape(rows * steps, m // steps, n), share.reshape(-1)
-    value, slope = jax.value_and_grad(lambda y: total_cost(cost, y, t, s))(y)
-    gradient = jnp.einsum("rm,rmn->n", slope, j)
-    if isinstance(cost, SquaredError):
-        return value, gradient, gram((jnp.sqrt(s)[:, None, None] * j).reshape(-1, n))
-    middle = cost.curvature(y, t) * s[:, None, None]
-    if y.shape[1] == 1:
-        return value, gradient, gram(jnp.sqrt(middle[:, 0]) * j[:, 0])
-    half = jnp.einsum("rab,rbn->ran", middle, j)
-    product = half.reshape(-1, n).T @ j.reshape(-1, n)
-    return value, gradient, 0.5 * (product + product.T)
-
-
-def gram(a: jax.Array) -> jax.Array:
-    """aᵀ a [n, n] of a [row, n]; of many columns by halves, since one of the four products is another's transpose."""
-    half = a.shape[1] // 2
-    if half < 32:
-        return a.T @ a
-    one, two = a[:, :half], a[:, half:]
-    beside = two.T @ one
-    above = jnp.concatenate([one.T @ one, beside.T], axis=1)
-    return jnp.concatenate([above, jnp.concatenate([beside, two.T @ two], axis=1)], axis=0)
 
 
 def _sum(one: tuple, two: tuple) -> tuple:

@@ -92,6 +92,7 @@ class Member(NamedTuple):
     factor: Any  # [in + target]; 0 for an input that is constant in the training rows
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
+    balance: Any = ()  # [class] weights that follow from the frequencies in its training rows; () without
 
 
 def values_an_example(network: Network, inputs: Shape, outputs: Shape) -> int:

@@ -56,7 +56,7 @@ def prepare(member: Member, data: Any, plan: Plan) -> Prepared:
     real = jnp.arange(plan.rows) < member.count
     if isinstance(data, Shared):
         places = jnp.pad(member.rows, (0, missing))
-        weight = _weighed(data.w[member.rows], lambda: _targets_at(member, data, member.rows, plan), plan)
+        weight = _weighed(data.w[member.rows], lambda: _targets_at(member, data, member.rows, plan), member, plan)
         weight = jnp.pad(_example_weight(weight) * real, (0, missing))
         return Prepared(places, member.validation, weight)
     table = _scaled_rows(member, data[member.rows], plan)
@@ -75,13 +75,13 @@ def _scaled_rows(member: Member, raw: jax.Array, plan: Plan) -> jax.Array:
     k = plan.inputs[-1] + plan.targets
     # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
     x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
-    w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], plan)
+    w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member, plan)
     return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
 
 
-def _weighed(w: jax.Array, targets: Callable[[], jax.Array], plan: Plan) -> jax.Array:
+def _weighed(w: jax.Array, targets: Callable[[], jax.Array], member: Member, plan: Plan) -> jax.Array:
     """The rows' weights times what the cost gives rows of their class."""
-    return w * plan.cost.row_weight(targets()) if plan.cost.weighs else w
+    return w * plan.cost.row_weight(targets(), member.balance) if plan.cost.weighs else w
 
 
 def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> jax.Array:
@@ -111,7 +111,7 @@ def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) ->
     center, factor = member.center[:, :inputs], member.factor[:inputs]
     x = _scaled(_take(data.x, places), _take(data.x_rest, places), center, factor)
     t = _targets_at(member, data, places, plan)
-    return Batch(x, t, _weighed(_take(data.w, places), lambda: t, plan), _take(data.lengths, places))
+    return Batch(x, t, _weighed(_take(data.w, places), lambda: t, member, plan), _take(data.lengths, places))
 
 
 def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: Plan) -> Batch:

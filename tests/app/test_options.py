@@ -26,10 +26,11 @@ from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
 from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
 from perceptory.selection.metrics import SCORES
+from perceptory.selection.ranking import RULES
 from perceptory.selection.search import choice, integers, log_uniform, uniform
 from perceptory.selection.validation import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.studies.presets import default_study
-from perceptory.studies.study import FINALS, PRECISIONS, RULES, SAMPLINGS, Study
+from perceptory.studies.study import FINALS, PRECISIONS, SAMPLINGS, Study
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,11 @@ def test_the_presets_optimizer_keeps_its_rates(diabetes):
         ("--penalty 0 --penalty 1e-3", WeightPenalty(choice(0.0, 1e-3))),
         ("--penalty 1e-3 --penalty-mix 0.2..0.8", WeightPenalty(1e-3, mix=uniform(0.2, 0.8))),
         ("--penalty-mix 0.5", WeightPenalty(mix=0.5)),
+        ("--penalty 0 --penalty-layer layers.0=1e-2", WeightPenalty(0.0, layers={"layers.0": 1e-2})),
+        (
+            "--penalty-layer layers.0=0.1/1 --penalty-layer layers.1=1e-4..1e-2",
+            WeightPenalty(layers={"layers.0": choice(0.1, 1.0), "layers.1": log_uniform(1e-4, 1e-2)}),
+        ),
         ("--penalty 1e-6..1e-2", WeightPenalty(log_uniform(1e-6, 1e-2))),
     ],
 )
@@ -213,7 +219,7 @@ def test_help_tells_the_names_and_defaults_that_hold(diabetes):
         ("objectives.costs", "COSTS"): COSTS,
         ("selection.metrics", "SCORES"): SCORES,
         ("augmentation.every", "AUGMENTATIONS"): AUGMENTATIONS,
-        ("studies.study", "RULES"): RULES,
+        ("selection.ranking", "RULES"): RULES,
         ("studies.study", "FINALS"): FINALS,
         ("studies.study", "PRECISIONS"): PRECISIONS,
         ("studies.study", "SAMPLINGS"): SAMPLINGS,

@@ -1,17 +1,9 @@
-"""Small data, and programs that compile quickly: most of the time here would go into XLA's optimizations."""
+"""Small data, and what is compiled, counted."""
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quickly():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,10 @@ def test_what_constructed_flows_are_called(deep):
     (a, b) = findings_of(replace(fine, by_time=falling, label="LSTM 4"))
     assert "for the last 10 of 40 steps" in a.words
     assert b.remedy.startswith("Train it longer")
+    mended = np.concatenate([falling[:2], np.ones((1, 1, 40))])
+    (only,) = findings_of(replace(fine, by_time=mended, label="GRU 4"))
+    assert (only.where, only.remedy) == ("time, at the start", "Leave it as it is.")
+    assert "10 of 40 steps, which training has mended." in only.words
     assert findings_of(replace(fine, by_time=falling, every=True)) == ()
     assert {f.kind for f in findings_of(replace(fine, by_time=falling[..., ::-1]))} == {"exploding"}
 

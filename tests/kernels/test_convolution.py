@@ -100,18 +100,23 @@ def test_equals_numpy(rows, columns, relu, n, into, out, double):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max()))
 
 
-@pytest.mark.parametrize("size", [2, 3, 4, 5, 6, 7])
-def test_fewer_products(size):
-    """Toom and Cook's way: lengths around whole tiles, and below one, where the plain way stands in."""
+@pytest.mark.parametrize(
+    ("size", "into", "out"), [(2, 9, 8), (3, 13, 13), (4, 8, 17), (5, 9, 13), (6, 13, 17), (7, 9, 24)]
+)
+def test_fewer_products(size, into, out):
+    """Toom and Cook's way: lengths around whole tiles, and below one, where the plain way stands in; channels that fill
+    no vector; rows of zeros; with and without relu and pools; the sum over two blocks."""
     for length in (8, 17, 18, 19, 70):
         for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 2e-5)):
-            how = How(Axis(1), Axis(size, 1, (size - 1) // 2, size // 2, 2), True)
-            w = np.asarray(numbers(1, size, 9, 8, seed=1) / (3 * size**0.5), dtype)
+            columns = Axis(size, 1, (size - 1) // 2, size // 2, 1 + length % 2)
+            how = How(Axis(1, 1, length // 19, 0), columns, length > 17)
+            w = np.asarray(numbers(1, size, into, out, seed=1) / (into * size) ** 0.5, dtype)
             fewer = how._replace(matrices=blocks.matrices(how[:2], w))
             assert fewer.matrices
-            x = np.asarray(numbers(1, 9, 1, length, convolution.lanes(dtype)), dtype)
-            bias = np.asarray(numbers(8, seed=3), dtype)
-            g = np.asarray(numbers(1, 8, 1, how.columns.pools(length), x.shape[-1], seed=2), dtype)
+            x = np.asarray(numbers(2, into, 1, length, convolution.lanes(dtype)), dtype)
+            bias = np.asarray(numbers(out, seed=3), dtype)
+            shape = (2, out, how.rows.pools(1), how.columns.pools(length), x.shape[-1])
+            g = np.asarray(numbers(*shape, seed=2), dtype)
             for a, b in zip(by_kernel(fewer, x, w, bias, g), by_kernel(how, x, w, bias, g), strict=True):
                 np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * float(np.abs(b).max()))
 

@@ -65,20 +65,21 @@ def equal(a, b):
 
 
 @pytest.mark.parametrize(
-    ("H", "batch", "dtype", "tolerance"),
+    ("H", "batch", "dtype", "tolerance", "cases"),
     [
-        (8, 8, np.float64, 1e-12),
-        (3, 1, np.float64, 1e-12),  # less than a vector, one row
-        (29, 11, np.float64, 1e-12),  # panels of 4 vectors and less, tiles of all sizes
-        (1, 5, np.float32, 2e-6),
-        (83, 9, np.float32, 1e-5),
+        (8, 8, np.float64, 1e-12, "b"),
+        (3, 1, np.float64, 1e-12, "a"),  # less than a vector, one row
+        (29, 11, np.float64, 1e-12, "abc"),  # panels of 4 vectors and less, tiles of all sizes
+        (1, 5, np.float32, 2e-6, "c"),
+        (83, 9, np.float32, 1e-5, "ac"),
     ],
 )
-def test_equals_xla(H, batch, dtype, tolerance):
+def test_equals_xla(H, batch, dtype, tolerance, cases):
     """Values and all gradients, with rows of any length, and truncated."""
     arrays = example(H, batch, dtype=dtype)
     some = jnp.arange(batch) * 5 % 7  # 0 to all 6 steps
-    for lengths, cut in ((None, 4), (some, 0), (some, 2)):
+    ways = {"a": (None, 4), "b": (some, 0), "c": (some, 2)}
+    for lengths, cut in (ways[case] for case in cases):
         how = How(MemoryCell(), cut)
         kernel, xla = (jax.jit(partial(gradients, threads, how, lengths)) for threads in (1, 0))
         close(kernel(*arrays), xla(*arrays), tolerance)

@@ -9,6 +9,7 @@ import pytest
 from perceptory.errors import InputError
 from perceptory.networks.base import layout, pack, unpack
 from perceptory.networks.custom import Custom
+from perceptory.networks.layers import call
 from perceptory.specs import from_json, partition, to_json
 
 KEY = jax.random.key(0)
@@ -157,3 +158,51 @@ def test_trains_in_a_study():
     )
     result = study.run(data)
     assert result.validation["rmse"] < 0.2
+
+
+class Mean(eqx.Module):
+    """The mean of the steps that there are, times a weight: of one example, or of a batch."""
+
+    weight: jax.Array
+
+    def __call__(self, x, key=None, lengths=None):
+        inside = 1.0 if lengths is None else (jnp.arange(x.shape[-2]) < jnp.asarray(lengths)[..., None])[..., None]
+        steps = x.shape[-2] if lengths is None else jnp.asarray(lengths)[..., None]
+        return jnp.sum(x * inside, axis=-2) / steps @ self.weight
+
+
+class Taking(Mean):
+    """Says so as the package's own layers do."""
+
+    takes = ("lengths",)
+
+
+@pytest.mark.parametrize("kind", [Mean, Taking])
+@pytest.mark.parametrize("batched", [False, True])
+def test_lengths_go_to_a_module_that_takes_them(kind, batched):
+    spec = Custom(lambda i, o, key: kind(jnp.ones((i[1], o))), "mean", batched=batched)
+    net = spec.build((4, 1), (1,), key=KEY)
+    x = np.arange(12.0).reshape(3, 4, 1)
+    lengths = jnp.array([1, 4, 2])
+    for key in (None, KEY):
+        np.testing.assert_allclose(call(net, jnp.asarray(x), key, lengths=lengths), [[0], [5.5], [8.5]], rtol=1e-6)
+        np.testing.assert_allclose(call(net, jnp.asarray(x), key), [[1.5], [5.5], [9.5]], rtol=1e-6)
+
+
+def test_padding_is_no_data_for_a_network_of_ones_own():
+    """Targets are the means of the real steps: with lengths they are found, whatever the padding holds."""
+    import perceptory as pt
+
+    random = np.random.default_rng(0)
+    lengths = random.integers(1, 5, 40)
+    x = random.normal(size=(40, 4, 1))
+    y = np.array([one[:n].mean() for one, n in zip(x, lengths, strict=True)])
+    wild = np.where(np.arange(4)[:, None] < lengths[:, None, None], x, 1e3)
+    study = pt.Study(
+        Custom(lambda i, o, key: Mean(jnp.zeros((i[1], o))), "mean"), optimizer=pt.Adam(0.1), epochs=60,
+        validation=pt.HoldOut(0.25), test=0, batch_size=30,
+    )  # fmt: skip
+    data = [pt.read_arrays(a, y, lengths=lengths, kind="series", task="regression") for a in (x, wild)]
+    plain, padded = (study.run(one) for one in data)
+    assert padded.validation["rmse"] < 0.2 * y.std()
+    np.testing.assert_array_equal(plain.model.predict(data[0]), padded.model.predict(data[1]))

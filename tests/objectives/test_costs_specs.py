@@ -92,24 +92,30 @@ def test_poisson_needs_counts():
 
 def test_balanced_weights_are_those_of_scikit_learn():
     labels = np.array([0] * 5 + [1] * 2 + [2] * 13)
-    cost = SoftmaxCrossEntropy("balanced").resolved(labels, np.ones(20), ("a", "b", "c"))
+    cost = SoftmaxCrossEntropy("balanced")
     theirs = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    np.testing.assert_allclose(cost.class_weight, theirs, rtol=1e-14)
+    np.testing.assert_allclose(cost.balance(labels, np.ones(20), 3), theirs, rtol=1e-14)
     assert from_json(to_json(cost)) == cost
     # A row of weight 2 is two rows.
     weights = np.where(labels == 1, 2.0, 1.0)
-    cost = SoftmaxCrossEntropy("balanced").resolved(labels, weights, ("a", "b", "c"))
-    np.testing.assert_allclose(cost.class_weight, 22 / 3 / np.array([5, 4, 13]), rtol=1e-14)
-    plain = SoftmaxCrossEntropy()
-    assert plain.resolved(labels, weights, ("a", "b", "c")) is plain
+    np.testing.assert_allclose(cost.balance(labels, weights, 3), 22 / 3 / np.array([5, 4, 13]), rtol=1e-14)
+    np.testing.assert_allclose(cost.balance(labels, weights, 4)[3], 1.0)  # a class without rows
+    cost.check_classes(("a", "b", "c"))
+    for other in (SoftmaxCrossEntropy(), SoftmaxCrossEntropy((1, 2, 3)), Huber()):
+        assert len(other.balance(labels, weights, 3)) == 0
+        other.check_classes(("a", "b", "c"))
     with pytest.raises(InputError, match=r"one weight for each of 3 classes \(a, b, c\), got 2"):
-        SoftmaxCrossEntropy((1, 2)).resolved(labels, weights, ("a", "b", "c"))
+        SoftmaxCrossEntropy((1, 2)).check_classes(("a", "b", "c"))
 
 
 def test_the_weight_of_a_row_is_its_classs():
     one_hot = jnp.eye(3)[jnp.array([2, 0, 1])]
     np.testing.assert_allclose(SoftmaxCrossEntropy((0.5, 2.0, 7.0)).row_weight(one_hot), [7.0, 0.5, 2.0])
     np.testing.assert_allclose(SigmoidCrossEntropy((0.5, 2.0)).row_weight(jnp.array([[1.0], [0.0]])), [2.0, 0.5])
+    balance = jnp.array([0.5, 2.0, 7.0])
+    np.testing.assert_allclose(SoftmaxCrossEntropy("balanced").row_weight(one_hot, balance), [7.0, 0.5, 2.0])
+    two = SigmoidCrossEntropy("balanced").row_weight(jnp.array([[1.0], [0.0]]), balance[:2])
+    np.testing.assert_allclose(two, [2.0, 0.5])
     assert SigmoidCrossEntropy((0.5, 2.0)).weighs
     for cost in (SigmoidCrossEntropy(), SoftmaxCrossEntropy(), Huber()):
         assert not cost.weighs

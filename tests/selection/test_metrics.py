@@ -168,9 +168,12 @@ def test_scores():
     assert score_for("regression") == Score("rmse", "min")
     assert score_for("binary") == score_for("multiclass") == Score("log_loss", "min")
     assert score_for("multiclass", "auc") == Score("auc", "max")
-    assert set(SCORES) == {name for table in TASKS.values() for name in table}
+    assert score_for("binary", "cost") == score_for("regression", "cost") == Score("cost", "min")
+    assert set(SCORES) == {name for table in TASKS.values() for name in table} | {"cost"}
     t, p, w = classes(5, 30, 3, False)
-    for name, direction in SCORES.items():  # the direction is the one in which a perfect prediction lies
+    for name, direction in [
+        pair for pair in SCORES.items() if pair[0] != "cost"
+    ]:  # the direction is the one in which a perfect prediction lies
         if name in CLASSIFICATION:
             perfect, poor = score(name, "multiclass", t, np.eye(3)[t]), score(name, "multiclass", t, p)
         else:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from perceptory import MLP, Adam, Folds, Model, RBFNetwork, Study, read_table
+from perceptory import MLP, Adam, Folds, Model, RBFNetwork, Study, choice, read_table
 from perceptory.data import read_arrays, read_series
 from perceptory.errors import InputError
 from perceptory.networks.narx import NARX
@@ -114,13 +114,30 @@ def test_sigmoid_with_squared_error(tmp_path):
 def test_class_weights_move_the_cost_and_not_the_metrics(tmp_path):
     labels = np.where(np.arange(ROWS) % 5 > 0, "often", "rare")
     result, model, recorded = run(SigmoidCrossEntropy("balanced"), labels, tmp_path)
-    assert model.cost == SigmoidCrossEntropy((40 / 2 / 32, 40 / 2 / 8))
+    assert model.cost == SigmoidCrossEntropy("balanced")
     p = model.predict_proba(X)
     own = -np.log(np.where(labels == "often", p[:, 0], p[:, 1]))[VALIDATION]
-    weight = np.where(labels == "often", 0.625, 2.5)[VALIDATION]
+    count = (labels[TRAIN] == "often").sum()  # of the training rows alone
+    weight = np.where(labels == "often", 14 / count, 14 / (28 - count))[VALIDATION]
     assert recorded == pytest.approx(np.average(own, weights=weight), rel=1e-4)
     assert result.validation["log_loss"] == pytest.approx(own.mean(), rel=1e-4)
     assert result.study["cost"]["class_weight"] == "balanced"
+
+
+def test_candidates_are_ranked_by_their_own_cost():
+    """The likelihood of the validation rows; the candidate whose mean is as good and whose deviation is not loses."""
+    asked = Study([MLP((2,)), MLP((3,))], cost=GaussianLikelihood(), score="cost", **QUICK)
+    result = asked.run(read_table(X, Y))
+    found = {m.candidate: m for m in result.members}
+    for c in result.candidates:
+        member = found[c.id]
+        assert c.mean == member.validation_cost[member.best_epoch - 1]
+        assert c.train == member.train_cost[member.best_epoch - 1]
+    assert result.candidates[0].mean < result.candidates[1].mean
+    assert result.score == {"name": "cost", "direction": "min"}
+    assert "Candidates by validation cost (smaller is better)" in result.summary()
+    with pytest.raises(InputError, match=r"they have several \(Huber 0\.5, Huber 1\)\. Use one cost, or another score"):
+        Study(MLP((2,)), cost=choice(Huber(0.5), Huber(1.0)), score="cost", **QUICK).run(read_table(X, Y))
 
 
 def test_a_cost_of_ones_own(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
 
-from perceptory import MLP, Cosine, GradientDescent, Study, read_arrays, read_table
-from perceptory.objectives.costs import PoissonLikelihood, Quantile, SoftmaxCrossEntropy
+from perceptory import MLP, Cosine, Folds, GradientDescent, Study, read_arrays, read_table
+from perceptory.objectives.costs import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from perceptory.training.rows import batch_at, prepare, validation_truth
 
 EXACT = {"networks": MLP(()), "patience": 0, "test": 0, "precision": "double"}
@@ -70,7 +70,7 @@ def test_class_weights_enter_the_members_rows_and_nothing_else(apart, x):
     table = read_table({"a": x[:, 0], "w": weights, "c": labels.astype(str)}, "c", weights="w")
     study = Study(MLP((2,)), cost=SoftmaxCrossEntropy((1.0, 3.0, 0.5)), test=0, precision="double")
     taken = apart(study, table)
-    member = type(taken.groups[0].members)(*(a[0] for a in taken.groups[0].members))
+    member = jax.tree.map(lambda a: a[0], taken.groups[0].members)
     prepared = jax.jit(prepare, static_argnums=2)(member, taken.raw, taken.groups[0].plan)
     train, validation = taken.folds[0]
     expected = weights * np.array([1.0, 3.0, 0.5])[labels]
@@ -85,7 +85,7 @@ def test_class_weights_enter_pictures_too(apart):
     study = Study(MLP((2,)), cost=SoftmaxCrossEntropy((1.0, 3.0, 0.5)), test=0)
     taken = apart(study, read_arrays(x, labels))
     plan = taken.groups[0].plan
-    member = type(taken.groups[0].members)(*(a[0] for a in taken.groups[0].members))
+    member = jax.tree.map(lambda a: a[0], taken.groups[0].members)
 
     def weights(member, data):
         prepared = prepare(member, data, plan)
@@ -102,3 +102,18 @@ def test_class_weights_enter_pictures_too(apart):
     np.testing.assert_allclose(ahead[: len(train)], expected[train])
     np.testing.assert_allclose(batch[: len(train)], expected[train][: plan.batch])
     np.testing.assert_allclose(judged[: len(validation)], expected[validation])
+
+
+def test_each_fold_counts_the_classes_of_its_own_training_rows(apart):
+    """No row that is validated moves a class weight; a refit counts them all."""
+    x, train, validation = np.random.default_rng(0).normal(size=(40, 2)), np.arange(28), np.arange(28, 40)
+    labels = np.where(np.arange(40) % 5 > 0, "often", "rare")
+    other = np.where(np.arange(40) < 28, labels, "rare")
+    study = Study(MLP((2,)), cost=SigmoidCrossEntropy("balanced"), epochs=2, validation=Folds([(train, validation)]))
+    first, second = (apart(study, read_table(x, t)).groups[0].members.balance for t in (labels, other))
+    np.testing.assert_array_equal(first, second)
+    often = (labels[train] == "often").sum()
+    np.testing.assert_allclose(first, [[14 / often, 14 / (28 - often)]], rtol=1e-6)
+    every = apart(study, read_table(x, labels), on_all_rows=True).groups[0].members.balance
+    np.testing.assert_allclose(every, [[40 / 2 / 32, 40 / 2 / 8]], rtol=1e-6)
+    assert apart(study.replace(cost=None), read_table(x, labels)).groups[0].members.balance == ()

@@ -1,11 +1,17 @@
 """Programs kept between processes: the same bits without tracing, and compiled anew where they cannot be read."""
 
+import os
+import pickle
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import optax
 import pytest
 
 from perceptory import MLP, SGD, KFold, Optax, Study, choice
+from perceptory.kernels import build
 from perceptory.training import kept
 
 STUDY = Study(MLP((3,)), optimizer=SGD(choice(0.05, 0.1)), epochs=3, batch_size=8, validation=KFold(2), test=0)
@@ -57,6 +63,13 @@ def test_read_back_in_place_of_tracing(folder, apart, sums, monkeypatch):
     monkeypatch.setattr(kept, "_surroundings", lambda: "another version")
     names.append(name(STUDY))
     assert len(set(names)) == 5
+    monkeypatch.undo()
+    kept._surroundings.cache_clear()
+    with_kernels = name(STUDY)
+    monkeypatch.setattr(build, "possible", lambda: not with_kernels)
+    kept._surroundings.cache_clear()
+    assert name(STUDY) != with_kernels
+    kept._surroundings.cache_clear()
     assert name(STUDY.replace(optimizer=Optax(optax.sgd(0.1)))) is None  # a function of the user's has no name
 
 
@@ -66,8 +79,6 @@ def test_a_folder_that_cannot_be_written_does_not_stop_a_study(folder, apart, su
 
 
 def test_programs_not_used_for_long_are_removed(folder, tmp_path):
-    import os
-
     folder.mkdir()
     for name, days in (("old", 40), ("new", 1)):
         (folder / name).touch()
@@ -75,3 +86,60 @@ def test_programs_not_used_for_long_are_removed(folder, tmp_path):
         os.utime(folder / name, (age, age))
     kept._tidy(folder)
     assert [p.name for p in folder.iterdir()] == ["new"]
+
+
+@pytest.fixture
+def dense():
+    if not build.ready("dense", "float32"):
+        pytest.skip(f"kernels {build.status()}")
+
+
+@pytest.mark.usefixtures("dense")
+def test_a_program_names_its_kernels(folder, apart, sums, monkeypatch):
+    """It is made anew where they cannot be had, and where others failed to compile nothing is kept."""
+    taken = apart(STUDY, sums())
+    first = train(taken)
+    (path,) = folder.iterdir()
+    assert pickle.loads(path.read_bytes())[0] == (("dense", "float32"),)
+    monkeypatch.setattr(build, "ready", lambda *kernel: False)
+    kept.program.cache_clear()  # this process has traced it already
+    second = train(taken)
+    assert pickle.loads(path.read_bytes())[0] == ()
+    np.testing.assert_allclose(first[0].weights, second[0].weights, atol=1e-5)
+    path.unlink()
+    monkeypatch.setitem(build._status, ("lstm", "float32"), "off: no luck")
+    train(taken)
+    assert not list(folder.iterdir())
+    kept.program.cache_clear()
+
+
+RUN = """
+import sys
+import perceptory as pt
+from perceptory.kernels import status
+from perceptory.training import kept
+if sys.argv[1] == "read":
+    kept.program = None
+import numpy as np
+x = np.random.default_rng(0).normal(size=(40, 3))
+study = pt.Study(pt.MLP((3,)), epochs=3, batch_size=8, validation=pt.KFold(2), test=0)
+study.run(pt.read_table(x, target=x[:, 0] * x[:, 1]), folder=sys.argv[2])
+print(status())
+"""
+
+
+@pytest.mark.usefixtures("dense")
+def test_a_program_with_a_kernel_in_another_process(tmp_path):
+    """Read without tracing, the kernel's library loaded before it: the same weights, bit for bit."""
+    weights = []
+    for turn in ("made", "read"):
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, turn, str(tmp_path / turn)],
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "PERCEPTORY_CACHE": str(tmp_path / "cache")},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("compiled by")
+        weights.append([p.read_bytes() for p in sorted((tmp_path / turn).rglob("*.safetensors"))])
+    assert weights[0]
+    assert weights[0] == weights[1]

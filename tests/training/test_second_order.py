@@ -203,6 +203,22 @@ def test_lbfgs_trains_in_single_precision(sums):
     assert costs[-1] < 0.6 * costs[0]
 
 
+def test_what_bayesian_regularization_found_reaches_the_user(tmp_path, sums):
+    """γ = n - α tr(β JᵀJ + α)⁻¹ of each run, of the weights before its last step."""
+    study = Study(MLP((2,)), optimizer="bayesian_regularization", epochs=6, patience=0, validation=KFold(2), test=0)
+    result = study.run(sums(30), folder=tmp_path / "run")
+    for facts in (m.facts for m in result.members):
+        assert set(facts) == {"effective_weights", "alpha", "beta"}
+        assert 0 < facts["effective_weights"] < 11
+    # β is the inverse variance of the residuals of scaled targets: N - γ = 2 β Σ½r², one step before.
+    facts, costs = result.members[0].facts, result.members[0].train_cost
+    assert facts["beta"] == pytest.approx((15 - facts["effective_weights"]) / (2 * 15 * costs[-2]), rel=1e-6)
+    assert "Effective weights" in result.summary()
+    assert "of 11 (alpha" in result.summary()
+    assert [m.facts for m in load_result(tmp_path / "run").members] == [m.facts for m in result.members]
+    assert "effective weights" in (tmp_path / "run" / "report.html").read_text().lower()
+
+
 REFUSED = {
     "dropout": ({"networks": MLP((2,), dropout=0.1)}, r"changes it by chance or by the batch .*first-order"),
     "batch norm": ({"networks": MLP((2,), norm="batch")}, "batch normalization"),

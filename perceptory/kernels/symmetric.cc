@@ -1,0 +1,542 @@
+// What second-order training needs of symmetric matrices: JᵀCJ from a network's layers or from J itself, Cholesky's
+// factor with its solution, the trace of an inverse; called through XLA's foreign function interface (FFI).
+//
+// Any array may have member axes in front, of size 1 where all members share it. `active`, one number a member, is 0
+// where nothing is asked for: zeros then. N rows, M outputs a row, n weights.
+//
+// normal:   c [N, M, M] symmetric, g [N, M], active [], and for each layer of neurons v [N, in], its inputs, and
+//           d [N, M, out], the derivatives of the outputs by its weighted sums. A row of J by a layer's weights
+//           [in + 1, out], the last of them the biases, is the outer product of (v, 1) and d; so the part of JᵀCJ of two
+//           layers l and k is
+//
+//             H((i, h), (j, g)) = Σ_rows v_l(i) v_k(j) D(h, g),    D = d_lᵀ C d_k,
+//
+//           a product over rows of the list of all pairs of inputs and the list of all pairs of units. Within a layer
+//           both lists hold each pair once. J stands nowhere, and several outputs cost no more than one.
+//           -> H [n, n], gradient Jᵀ g [n].
+// product:  a [N, n], b [N, n] -> aᵀ b [n, n], which is symmetric: one triangle of it is computed.
+// solution: h [n, n], shift [n], b [n], active [] -> x [n] with (h + diag shift) x = b; nan where that is not positive
+//           definite. Of h only what is above the diagonal is read.
+// trace:    h [n, n], shift [n], active [] -> the trace of the inverse of h + diag shift [], or nan.
+//
+// Sums over rows are taken in an order that depends on the number of rows alone: no bit depends on other members or on
+// the number of threads.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "calls.h"
+#include "vectors.h"
+
+// A tile of sums that fits into the registers with what it needs: HIGH rows of WIDE vectors.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int HIGH = 8, WIDE = 3;
+#else
+constexpr int HIGH = 4, WIDE = 3;
+#endif
+constexpr int64_t DEPTH = 64;            // rows that are in hand at once
+constexpr int64_t SLAB = 1024;           // rows from which on a part of them has sums of its own
+constexpr int64_t MOST_SUMS = 1 << 20;  // numbers that such sums may hold together
+
+template <class T>
+int64_t vectors(int64_t n) {
+  return (n + W<T> - 1) / W<T>;
+}
+
+// A thread's own memory, kept between calls, on the boundary of a vector.
+template <class T>
+T* scratch(int64_t size) {
+  static thread_local std::vector<T> kept;
+  if ((int64_t)kept.size() < size + W<T>) kept = std::vector<T>(), kept.resize(size + W<T>);
+  return (T*)(((uintptr_t)kept.data() + BYTES - 1) / BYTES * BYTES);
+}
+
+// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
+template <int MOST, class F>
+INLINE void fixed(int64_t n, const F& f) {
+  if constexpr (MOST > 1) {
+    if (n < MOST) return fixed<MOST - 1>(n, f);
+  }
+  f(std::integral_constant<int, MOST>());
+}
+
+// Numbers in a row of a matrix of so many columns: whole vectors, and an odd number of them, so that the rows fall on
+// all lines of a cache.
+template <class T>
+int64_t width(int64_t columns) {
+  return (vectors<T>(columns) | 1) * W<T>;
+}
+
+// to [R, C vectors] += Σ_k a(k, r) b(k, c), or -= it; a_next, b_next, next: numbers in a row of each.
+template <class T, int R, int C, bool MINUS>
+void tile(int64_t depth, const T* a, int64_t a_next, const T* b, int64_t b_next, T* to, int64_t next) {
+  V<T> sum[R][C];
+  for (int r = 0; r < R; r++)
+    for (int c = 0; c < C; c++) sum[r][c] = *(const V<T>*)(to + r * next + c * W<T>);
+  for (int64_t k = 0; k < depth; k++, a += a_next, b += b_next) {
+    V<T> v[C];
+    for (int c = 0; c < C; c++) v[c] = *(const V<T>*)(b + c * W<T>), hold(v[c]);
+    for (int r = 0; r < R; r++) {
+      V<T> u = a[r] - V<T>{};
+      hold(u);
+      for (int c = 0; c < C; c++)
+        if constexpr (MINUS)
+          sum[r][c] -= u * v[c];
+        else
+          sum[r][c] += u * v[c];
+    }
+  }
+  for (int r = 0; r < R; r++)
+    for (int c = 0; c < C; c++) *(V<T>*)(to + r * next + c * W<T>) = sum[r][c];
+}
+
+// --- sums over rows ----------------------------------------------------------------------------------------------
+
+// sums [high, wide vectors] += Σ_k a(k, r) b(k, c); of a triangle nothing below the diagonal but what is in its tiles.
+// Of the tiles, every `parts`-th from `part` on.
+template <class T>
+void multiply(int64_t depth, const T* a, int64_t a_next, int64_t high, const T* b, int64_t b_next, int64_t wide,
+              bool triangle, T* sums, int64_t part, int64_t parts) {
+  const int64_t strips = (wide + WIDE - 1) / WIDE;
+  for (int64_t s = 0, g = 0, next; s < strips; s++, g = next) {
+    next = (s + 1) * wide / strips;
+    if (s % parts != part) continue;
+    fixed<WIDE>(next - g, [&](auto columns) {
+      const int64_t last = triangle ? std::min(high, next * W<T>) : high;
+      for (int64_t r = 0; r < last; r += HIGH)
+        fixed<HIGH>(high - r, [&](auto height) {
+          tile<T, decltype(height)::value, decltype(columns)::value, false>(
+              depth, a + r, a_next, b + g * W<T>, b_next, sums + (r * wide + g) * W<T>, wide * W<T>);
+        });
+    });
+  }
+}
+
+// work(task) for every task, by several threads where that pays, and by whichever is free.
+template <class Work>
+void in_turn(ffi::ThreadPool& pool, int32_t threads, int64_t tasks, double products, const Work& work) {
+  constexpr double WORTH = 1e5;  // products that take longer than to wake a thread
+  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, tasks, (int64_t)(products / WORTH)}));
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> failed{false};
+  in_shares(pool, parts, [&](int64_t) {
+    for (int64_t n; (n = next++) < tasks;) try {
+        work(n);
+      } catch (const std::bad_alloc&) {  // must not leave one of XLA's threads
+        failed = true;
+      }
+  });
+  if (failed) throw std::bad_alloc();
+}
+
+// Sums of all members over all rows: add(member, first row, last row, sums, part, parts), then done(member, sums).
+template <class T, class Add, class Done>
+void over_rows(ffi::ThreadPool& pool, int32_t threads, int64_t members, int64_t rows, int64_t size, const Add& add,
+               const Done& done) {
+  const int64_t slabs = std::max<int64_t>(1, std::min(rows / SLAB, MOST_SUMS / std::max<int64_t>(size, 1)));
+  const int64_t parts = members * slabs < threads ? threads : 1;  // of the tiles, which changes no sum
+  std::unique_ptr<T[]> room(new T[members * slabs * size + W<T>]());
+  T* sums = (T*)(((uintptr_t)room.get() + BYTES - 1) / BYTES * BYTES);
+  const double work = double(members) * rows * size;
+  in_turn(pool, threads, members * slabs * parts, work, [&](int64_t n) {
+    const int64_t m = n / parts / slabs, s = n / parts % slabs;
+    add(m, s * rows / slabs, (s + 1) * rows / slabs, sums + (m * slabs + s) * size, n % parts, parts);
+  });
+  in_turn(pool, threads, members, work / 100, [&](int64_t m) {
+    T* sum = sums + m * slabs * size;
+    for (int64_t s = 1; s < slabs; s++)
+      for (int64_t i = 0; i < size; i++) sum[i] += sum[s * size + i];
+    done(m, sum);
+  });
+}
+
+int64_t members_in(Dimensions all, size_t own) {
+  int64_t count = 1;
+  for (size_t i = 0; i + own < all.size(); i++) count *= all[i];
+  return count;
+}
+
+// Member m's part of an array of any kind with `own` axes of its own.
+template <class T>
+const T* part_of(const ffi::AnyBuffer& array, size_t own, Dimensions all, int64_t m) {
+  struct Typed {
+    const ffi::AnyBuffer& array;
+    Dimensions dimensions() const { return array.dimensions(); }
+    const T* typed_data() const { return (const T*)array.untyped_data(); }
+  } typed{array};
+  return part(typed, own, all, m);
+}
+
+template <class Body>
+ffi::Error guarded(const Body& body) try {
+  body();
+  return ffi::Error::Success();
+} catch (const std::bad_alloc&) {
+  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "no memory for the matrices of a second-order step");
+}
+
+struct Layer {
+  int64_t in, out;      // inputs with the 1 of the biases, units
+  int64_t first;        // place of its first weight
+  int64_t v, d, t, q;   // where a row's numbers of this layer are in `Rows`
+};
+
+// Two lists whose product over rows is a part of the result.
+struct Pair {
+  int l, k;        // layers; k = -1: the gradient by l
+  int64_t units, inputs;
+  bool turned;           // inputs are the rows of the sums and units the columns
+  int64_t high, wide, at;
+};
+
+template <class T>
+struct Network {
+  int64_t rows, outputs, n = 0, numbers = 0, size = 0, longest = 1;
+  std::vector<Layer> layers;
+  std::vector<Pair> pairs;
+
+  Network(int64_t rows, int64_t outputs, const std::vector<std::pair<int64_t, int64_t>>& sizes)
+      : rows(rows), outputs(outputs) {
+    auto take = [&](int64_t count) {
+      int64_t at = numbers;
+      numbers += count;
+      return at;
+    };
+    for (auto [in, out] : sizes) {
+      Layer layer{in + 1, out, n, take(in + 1), 0, 0, 0};
+      for (int64_t m = 0; m < outputs; m++) m ? take(out) : layer.d = take(out);
+      for (int64_t m = 0; m < outputs; m++) m ? take(out) : layer.t = take(out);
+      layer.q = take(out);
+      layers.push_back(layer), n += (in + 1) * out;
+    }
+    numbers += W<T>;
+    for (int l = 0; l < (int)layers.size(); l++)
+      for (int k = l - 1; k < (int)layers.size(); k++) {
+        const Layer& a = layers[l];
+        Pair p{l, k < l ? -1 : k, a.out, a.in};
+        if (k == l) p.units = a.out * (a.out + 1) / 2, p.inputs = a.in * (a.in + 1) / 2;
+        if (k > l) p.units = a.out * layers[k].out, p.inputs = a.in * layers[k].in;
+        // What is filled up to whole vectors is the side that this makes less longer.
+        p.turned = p.inputs * vectors<T>(p.units) < p.units * vectors<T>(p.inputs);
+        p.high = p.turned ? p.inputs : p.units, p.wide = vectors<T>(p.turned ? p.units : p.inputs);
+        p.at = size, size += p.high * p.wide * W<T>;
+        longest = std::max({longest, width<T>(p.units), width<T>(p.inputs)});
+        pairs.push_back(p);
+      }
+  }
+
+  // A row's numbers stand close together, and so do those of a list. What is read and written by whole vectors goes past
+  // the end of a part, and the next part is written later; what ends up in sums past the last column is not used.
+
+  // All Σ_m a(m, i) b(m, j), with `half` those of i <= j alone.
+  INLINE static void outer(int64_t M, const T* a, int64_t n, const T* b, int64_t k, bool half, T* to) {
+    for (int64_t i = 0; i < n; i++) {
+      const int64_t start = half ? i : 0;
+      for (int64_t j = start; j < k; j += W<T>) {
+        V<T> sum = a[i] * *(const V<T>*)(b + j);
+        for (int64_t m = 1; m < M; m++) sum += a[m * n + i] * *(const V<T>*)(b + m * k + j);
+        *(V<T>*)(to + j - start) = sum;
+      }
+      to += k - start;
+    }
+  }
+
+  int64_t room() const { return DEPTH * (numbers + 2 * (longest + W<T>)) + W<T>; }
+
+  // n numbers; nothing from `end` on is read.
+  INLINE static void copy(const T* from, int64_t n, const T* end, T* to) {
+    for (int64_t i = 0; i < n; i += W<T>) {
+      const bool whole = from + i + W<T> <= end;
+      *(V<T>*)(to + i) = whole ? *(const V<T>*)(from + i) : load(from + i, std::min<int64_t>(W<T>, n - i));
+    }
+  }
+
+  // The numbers of `depth` rows from `first` on: of each layer its inputs and 1, its d, C d, dᵀ g.
+  void take(const std::vector<const T*>& v, const std::vector<const T*>& d, const T* c, const T* g, int64_t first,
+            int64_t depth, T* in_hand) const {
+    const int64_t M = outputs;
+    for (size_t l = 0; l < layers.size(); l++) {
+      const Layer& layer = layers[l];
+      const int64_t next = layer.out, inputs = layer.in - 1;
+      for (int64_t k = 0, row = first; k < depth; k++, row++) {
+        T* of = in_hand + k * numbers;
+        copy(v[l] + row * inputs, inputs, v[l] + rows * inputs, of + layer.v);
+        of[layer.v + inputs] = 1;
+        const T* end = d[l] + rows * M * layer.out;
+        for (int64_t m = 0; m < M; m++) copy(d[l] + (row * M + m) * layer.out, layer.out, end, of + layer.d + m * next);
+      }
+      for (int64_t k = 0, row = first; k < depth; k++, row++) {
+        T* of = in_hand + k * numbers;
+        auto mixed = [&](const T* by, T* to) {
+          for (int64_t h = 0; h < layer.out; h += W<T>) {
+            V<T> sum = by[0] * *(const V<T>*)(of + layer.d + h);
+            for (int64_t m = 1; m < M; m++) sum += by[m] * *(const V<T>*)(of + layer.d + m * next + h);
+            *(V<T>*)(to + h) = sum;
+          }
+        };
+        for (int64_t m = 0; m < M; m++) mixed(c + (row * M + m) * M, of + layer.t + m * next);
+        mixed(g + row * M, of + layer.q);
+      }
+    }
+  }
+
+  // sums += the part of rows from `begin` to `end`.
+  void add(const std::vector<const T*>& v, const std::vector<const T*>& d, const T* c, const T* g, int64_t begin,
+           int64_t end, T* sums, int64_t part, int64_t parts) const {
+    T* in_hand = scratch<T>(room());
+    T *one = in_hand + DEPTH * numbers, *two = one + DEPTH * longest + W<T>;
+    for (int64_t first = begin; first < end; first += DEPTH) {
+      const int64_t depth = std::min(DEPTH, end - first);
+      take(v, d, c, g, first, depth, in_hand);
+      for (const Pair& p : pairs) {
+        const Layer &l = layers[p.l], &k = layers[std::max(p.k, 0)];
+        const T *units = in_hand + l.q, *inputs = in_hand + l.v;
+        int64_t units_next = numbers, inputs_next = numbers;
+        if (p.k >= 0) {
+          const bool half = p.k == p.l;
+          units = one, units_next = width<T>(p.units), inputs = two, inputs_next = width<T>(p.inputs);
+          for (int64_t r = 0; r < depth; r++) {
+            const T* of = in_hand + r * numbers;
+            outer(outputs, of + l.t, l.out, of + k.d, k.out, half, one + r * units_next);
+            outer(1, of + l.v, l.in, of + k.v, k.in, half, two + r * inputs_next);
+          }
+        }
+        if (p.turned)
+          multiply(depth, inputs, inputs_next, p.high, units, units_next, p.wide, false, sums + p.at, part, parts);
+        else
+          multiply(depth, units, units_next, p.high, inputs, inputs_next, p.wide, false, sums + p.at, part, parts);
+      }
+    }
+  }
+
+  // The sums to their places in H [n, n] and in the gradient [n].
+  void spread(const T* sums, T* H, T* gradient) const {
+    for (const Pair& p : pairs) {
+      const T* from = sums + p.at;
+      const int64_t unit = p.turned ? 1 : p.wide * W<T>, input = p.turned ? p.wide * W<T> : 1;
+      const Layer &l = layers[p.l], &k = layers[std::max(p.k, 0)];
+      if (p.k < 0) {
+        for (int64_t i = 0; i < l.in; i++)
+          for (int64_t h = 0; h < l.out; h++) gradient[l.first + i * l.out + h] = from[h * unit + i * input];
+        continue;
+      }
+      auto both = [&](int64_t a, int64_t b, T value) { H[a * n + b] = value, H[b * n + a] = value; };
+      const bool half = p.k == p.l;
+      for (int64_t i = 0, at = 0; i < l.in; i++)
+        for (int64_t j = half ? i : 0; j < k.in; j++, at++) {
+          const T* value = from + at * input;
+          for (int64_t h = 0; h < l.out; h++)
+            for (int64_t g = half ? h : 0; g < k.out; g++, value += unit) {
+              both(l.first + i * l.out + h, k.first + j * k.out + g, *value);
+              if (half) both(l.first + i * l.out + g, k.first + j * k.out + h, *value);
+            }
+        }
+    }
+  }
+};
+
+template <ffi::DataType D>
+using In = ffi::Buffer<D>;
+template <ffi::DataType D>
+using Out = ffi::Result<ffi::Buffer<D>>;
+
+template <ffi::DataType D>
+ffi::Error normal(ffi::ThreadPool pool, int32_t threads, In<D> c, In<D> g, In<D> active, ffi::RemainingArgs arrays,
+                  Out<D> H, Out<D> gradient) {
+  typedef ffi::NativeType<D> T;
+  return guarded([&] {
+    Dimensions all = H->dimensions(), shape = g.dimensions();
+    std::vector<ffi::AnyBuffer> given;
+    for (size_t i = 0; i < arrays.size(); i++) given.push_back(arrays.get<ffi::AnyBuffer>(i).value());
+    std::vector<std::pair<int64_t, int64_t>> sizes;
+    for (size_t i = 0; i < given.size(); i += 2) {
+      Dimensions v = given[i].dimensions(), d = given[i + 1].dimensions();
+      sizes.push_back({v[v.size() - 1], d[d.size() - 1]});
+    }
+    const int64_t rows = shape[shape.size() - 2], outputs = shape[shape.size() - 1], members = members_in(all, 2);
+    const Network<T> network(rows, outputs, sizes);
+    auto asked = [&](int64_t m) { return *part(active, 0, all, m) != 0; };
+    over_rows<T>(
+        pool, threads, members, rows, network.size,
+        [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
+          if (!asked(m)) return;
+          std::vector<const T*> v, d;
+          for (size_t i = 0; i < given.size(); i += 2) {
+            v.push_back(part_of<T>(given[i], 2, all, m));
+            d.push_back(part_of<T>(given[i + 1], 3, all, m));
+          }
+          network.add(v, d, part(c, 3, all, m), part(g, 2, all, m), begin, end, sums, part_of_tiles, parts);
+        },
+        [&](int64_t m, const T* sums) { network.spread(sums, part(*H, 2, all, m), part(*gradient, 1, all, m)); });
+  });
+}
+
+template <ffi::DataType D>
+ffi::Error product(ffi::ThreadPool pool, int32_t threads, In<D> a, In<D> b, Out<D> H) {
+  typedef ffi::NativeType<D> T;
+  return guarded([&] {
+    Dimensions all = H->dimensions(), shape = a.dimensions();
+    const int64_t rows = shape[shape.size() - 2], n = shape[shape.size() - 1], wide = vectors<T>(n);
+    const bool same = a.typed_data() == b.typed_data();
+    over_rows<T>(
+        pool, threads, members_in(all, 2), rows, n * wide * W<T>,
+        [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
+          const int64_t next = width<T>(n);
+          T *one = scratch<T>(2 * next * DEPTH), *two = same ? one : one + next * DEPTH;
+          auto copy = [&](const T* from, int64_t depth, T* to) {
+            for (int64_t k = 0; k < depth; k++, from += n, to += next)
+              for (int64_t c = 0; c < n; c += W<T>) *(V<T>*)(to + c) = load(from + c, std::min<int64_t>(W<T>, n - c));
+          };
+          for (int64_t first = begin; first < end; first += DEPTH) {
+            const int64_t depth = std::min(DEPTH, end - first);
+            copy(part(a, 2, all, m) + first * n, depth, one);
+            if (!same) copy(part(b, 2, all, m) + first * n, depth, two);
+            multiply(depth, one, next, n, two, next, wide, true, sums, part_of_tiles, parts);
+          }
+        },
+        [&](int64_t m, const T* sums) {
+          T* to = part(*H, 2, all, m);
+          for (int64_t i = 0; i < n; i++)
+            for (int64_t j = i; j < n; j++) to[i * n + j] = to[j * n + i] = sums[i * wide * W<T> + j];
+        });
+  });
+}
+
+// --- Cholesky ----------------------------------------------------------------------------------------------------
+
+// U of a = Uᵀ U in place, row by row, in rows of `next` numbers; what stands right of column n is treated as a is, so a
+// column b becomes U⁻ᵀ b. False where a is not positive definite.
+template <class T>
+struct Triangular {
+  int64_t n, next;
+  T *u, *inverse;  // [n, next]; [n] 1 over its diagonal
+
+  // rows from j to j + R of `to`, in vectors from `begin` to `end`, less those above times U, from row `from` on.
+  void subtract(int64_t j, int64_t R, const T* above, T* to, int64_t ahead, int64_t begin, int64_t end,
+                int64_t from) const {
+    fixed<HIGH>(R, [&](auto height) {
+      for (int64_t c = begin; c < end; c += WIDE)
+        fixed<WIDE>(end - c, [&](auto columns) {
+          tile<T, decltype(height)::value, decltype(columns)::value, true>(
+              j - from, u + from * next + j, next, above + from * ahead + c * W<T>, ahead, to + j * ahead + c * W<T>,
+              ahead);
+        });
+    });
+  }
+
+  bool factorize() const {
+    for (int64_t j = 0; j < n; j += HIGH) {
+      const int64_t R = std::min<int64_t>(HIGH, n - j), begin = j / W<T>, end = next / W<T>;
+      if (j) subtract(j, R, u, u, next, begin, end, 0);
+      for (int64_t i = j; i < j + R; i++) {
+        T* row = u + i * next;
+        if (!(row[i] > 0) || !std::isfinite(row[i])) return false;
+        const T by = inverse[i] = 1 / std::sqrt(row[i]);
+        for (int64_t c = begin * W<T>; c < next; c += W<T>) *(V<T>*)(row + c) *= by;
+        for (int64_t k = i + 1; k < j + R; k++) {
+          const T share = row[k];
+          T* other = u + k * next;
+          for (int64_t c = begin * W<T>; c < next; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
+        }
+      }
+    }
+    return true;
+  }
+
+  // Σ of the squares of U⁻ᵀ, which is made in x [n, next].
+  T squares(T* x) const {
+    std::fill_n(x, n * next, T(0));
+    V<T> sum{};
+    for (int64_t j = 0; j < n; j += HIGH) {
+      const int64_t R = std::min<int64_t>(HIGH, n - j), end = vectors<T>(j + R);
+      for (int64_t i = j; i < j + R; i++) x[i * next + i] = 1;
+      for (int64_t c = 0; c < vectors<T>(j); c += WIDE)  // above row c W these columns are zeros
+        subtract(j, R, x, x, next, c, std::min(vectors<T>(j), c + WIDE), std::min(j, c * W<T>));
+      for (int64_t i = j; i < j + R; i++) {
+        T* row = x + i * next;
+        for (int64_t c = 0; c < end * W<T>; c += W<T>) {
+          *(V<T>*)(row + c) *= inverse[i];
+          sum += *(V<T>*)(row + c) * *(V<T>*)(row + c);
+        }
+        for (int64_t k = i + 1; k < j + R; k++) {
+          const T share = u[i * next + k];
+          T* other = x + k * next;
+          for (int64_t c = 0; c < end * W<T>; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
+        }
+      }
+    }
+    T total = 0;
+    for (int c = 0; c < W<T>; c++) total += sum[c];
+    return total;
+  }
+};
+
+// The upper triangle of h + diag shift, and b beside it.
+template <class T>
+void laid_out(const T* h, const T* shift, const T* b, const Triangular<T>& to) {
+  std::fill_n(to.u, to.n * to.next, T(0));
+  for (int64_t i = 0; i < to.n; i++) {
+    std::copy_n(h + i * to.n + i, to.n - i, to.u + i * to.next + i);
+    to.u[i * to.next + i] += shift[i];
+    if (b) to.u[i * to.next + to.n] = b[i];
+  }
+}
+
+template <ffi::DataType D>
+ffi::Error solution(ffi::ThreadPool pool, int32_t threads, In<D> h, In<D> shift, In<D> b, In<D> active, Out<D> x) {
+  typedef ffi::NativeType<D> T;
+  return guarded([&] {
+    Dimensions all = x->dimensions();
+    const int64_t n = all[all.size() - 1], next = width<T>(n + 1), members = members_in(all, 1);
+    in_turn(pool, threads, members, double(members) * n * n * n / 6, [&](int64_t m) {
+      T* to = part(*x, 1, all, m);
+      if (*part(active, 0, all, m) == 0) return (void)std::fill_n(to, n, T(0));
+      T *u = scratch<T>((n + 2) * next), *solved = u + n * next;
+      const Triangular<T> factor{n, next, u, solved + next};
+      laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), part(b, 1, all, m), factor);
+      if (!factor.factorize()) return (void)std::fill_n(to, n, std::numeric_limits<T>::quiet_NaN());
+      std::fill_n(solved, next, T(0));
+      for (int64_t i = n; i-- > 0;) {
+        const T* row = u + i * next;
+        V<T> sum{};
+        for (int64_t c = i / W<T> * W<T>; c < next; c += W<T>) sum += *(const V<T>*)(row + c) * *(V<T>*)(solved + c);
+        T total = 0;
+        for (int c = 0; c < W<T>; c++) total += sum[c];
+        solved[i] = (row[n] - total) * factor.inverse[i];
+      }
+      std::copy_n(solved, n, to);
+    });
+  });
+}
+
+template <ffi::DataType D>
+ffi::Error trace(ffi::ThreadPool pool, int32_t threads, In<D> h, In<D> shift, In<D> active, Out<D> found) {
+  typedef ffi::NativeType<D> T;
+  return guarded([&] {
+    Dimensions all = found->dimensions(), shape = shift.dimensions();
+    const int64_t n = shape[shape.size() - 1], next = width<T>(n), members = members_in(all, 0);
+    in_turn(pool, threads, members, double(members) * n * n * n / 3, [&](int64_t m) {
+      T* to = part(*found, 0, all, m);
+      if (*part(active, 0, all, m) == 0) return (void)(*to = 0);
+      T* u = scratch<T>((2 * n + 1) * next);
+      const Triangular<T> factor{n, next, u, u + 2 * n * next};
+      laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), nullptr, factor);
+      *to = factor.factorize() ? factor.squares(u + n * next) : std::numeric_limits<T>::quiet_NaN();
+    });
+  });
+}
+
+auto call() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads"); }
+
+typedef In<KIND> A;
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_normal, normal<KIND>,
+                              call().Arg<A>().Arg<A>().Arg<A>().RemainingArgs().Ret<A>().Ret<A>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_product, product<KIND>, call().Arg<A>().Arg<A>().Ret<A>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_solution, solution<KIND>,
+                              call().Arg<A>().Arg<A>().Arg<A>().Arg<A>().Ret<A>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_trace, trace<KIND>, call().Arg<A>().Arg<A>().Arg<A>().Ret<A>());

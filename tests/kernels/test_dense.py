@@ -1,0 +1,222 @@
+"""The kernel of layers of neurons against the same layers by XLA, PyTorch and differences: values and gradients,
+members, padding, and where it is used."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import perceptory as pt
+from perceptory import kernels
+from perceptory.kernels import build, dense
+from perceptory.networks.base import layout, unpack
+from perceptory.training.epoch import kernel_stack
+
+pt.backend.prepare()
+ACTIVATIONS = ("tanh", "sigmoid", "steep_sigmoid", "relu", "leaky_relu(0.2)", "elu(0.7)", "linear")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def kernel():
+    if not all(build.ready("dense", dtype) for dtype in build.TYPES):
+        pytest.skip(f"kernels {kernels.status()}")
+
+
+@pytest.fixture(autouse=True)
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+class Case:
+    """A network, by the kernel and by XLA: y and, with a cost that weighs every output its own way, the gradient."""
+
+    def __init__(self, *widths, activation="tanh", batch=5, dtype=np.float64, lead=(), seed=0):
+        spec = pt.MLP(widths[1:-1], activation)
+        self.activation = activation
+        self.module = spec.build(widths[:1], widths[-1:], key=jax.random.key(0))
+        self.stack = spec.stack(widths[:1], widths[-1:])
+        random = np.random.default_rng(seed)
+        self.w = jnp.asarray(0.5 * random.normal(size=(*lead, self.stack.weights)), dtype)
+        self.x = jnp.asarray(random.normal(size=(*lead, batch, widths[0])), dtype)
+
+    def kernel(self, w, x):
+        return dense.outputs(self.stack)(w, x)
+
+    def xla(self, w, x):
+        return unpack(self.module, w)(x)
+
+    def gradient(self, f, w, x):
+        def cost(w):
+            y = f(w, x)
+            return jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
+
+        return jax.grad(cost, has_aux=True)(w)
+
+
+SLOPES = {  # of each activation, by z and v
+    "tanh": lambda z, v: 1 - v**2,
+    "sigmoid": lambda z, v: v * (1 - v),
+    "steep_sigmoid": lambda z, v: 2 * v * (1 - v),
+    "relu": lambda z, v: z > 0,
+    "leaky_relu(0.2)": lambda z, v: np.where(z > 0, 1, 0.2),
+    "elu(0.7)": lambda z, v: np.where(z > 0, 1, 0.7 * np.exp(z)),
+    "linear": lambda z, v: 1,
+}
+
+
+def by_hand(case):
+    """Gradient and outputs by NumPy in double precision, E17 to E20."""
+    layers = unpack(case.module, case.w).layers
+    z, v = [], [np.asarray(case.x, float)]
+    for layer in layers:
+        z.append(v[-1] @ np.asarray(layer.weight, float) + np.asarray(layer.bias, float))
+        v.append(np.asarray(layer.activation(jnp.asarray(z[-1]))))
+    d = np.cos(v[-1]) * np.cos(np.arange(v[-1].size)).reshape(v[-1].shape)
+    parts = []
+    for i in reversed(range(len(layers))):
+        parts = [(v[i].T @ d).ravel(), d.sum(0), *parts]
+        if i:
+            d = (d @ np.asarray(layers[i].weight, float).T) * SLOPES[case.activation](z[i - 1], v[i])
+    return np.concatenate(parts), v[-1]
+
+
+def close(results, others, tolerance):
+    for mine, other in zip(*map(jax.tree.leaves, (results, others)), strict=True):
+        scale = np.abs(other).max() + 1e-30
+        np.testing.assert_allclose(mine / scale, other / scale, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-14), (np.float32, 1e-5)])
+def test_equals_formulas(dtype, tolerance):
+    """Every activation, widths of 1 to 70 units, outputs beside and along the vectors, batches of any size."""
+    cases = [
+        *(Case(3, 7, 18, 2, activation=a, dtype=dtype) for a in ACTIVATIONS),
+        Case(1, 1, 1, batch=1, dtype=dtype),
+        Case(8, 32, 32, 1, batch=32, dtype=dtype),
+        Case(5, 33, 70, 1, 4, batch=13, dtype=dtype),
+        Case(2, 16, 48, 10, batch=300, activation="relu", dtype=dtype),  # more rows than pass at once
+        Case(17, 20, 3, batch=600, dtype=dtype),
+    ]
+    run = jax.jit(lambda arrays: [c.gradient(c.kernel, *a) for c, a in zip(cases, arrays, strict=True)])
+    results = run([(c.w, c.x) for c in cases])
+    for mine, case in zip(results, cases, strict=True):
+        close(mine, by_hand(case), tolerance)
+
+
+def test_equals_xla():
+    case = Case(3, 20, 7, 2, batch=6)
+    close(*(jax.jit(partial(case.gradient, f))(case.w, case.x) for f in (case.kernel, case.xla)), 2e-14)
+
+
+def test_weights_lie_as_in_the_flat_vector():
+    for inputs, hidden in (((4,), (3, 5)), ((2, 3), (7,))):
+        spec = pt.MLP(hidden)
+        assert spec.stack(inputs, (2,)).weights == layout(spec, inputs, (2,)).size
+
+
+def test_slope_by_differences():
+    case = Case(3, 5, 4, 2)
+    along = jnp.cos(jnp.arange(case.w.size))
+
+    def cost(h):
+        y = case.kernel(case.w + h * along, case.x)
+        return float(jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size)).reshape(y.shape)))
+
+    slope = case.gradient(case.kernel, case.w, case.x)[0] @ along
+    assert (cost(1e-5) - cost(-1e-5)) / 2e-5 == pytest.approx(float(slope), rel=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_equals_pytorch(dtype):
+    torch = pytest.importorskip("torch")
+    case = Case(4, 9, 6, 2, activation="sigmoid", dtype=np.dtype(dtype))
+    layers = []
+    for layer in unpack(case.module, case.w).layers:
+        linear = torch.nn.Linear(*layer.weight.shape)
+        linear.weight.data = torch.tensor(np.asarray(layer.weight).T.copy())
+        linear.bias.data = torch.tensor(np.asarray(layer.bias))
+        layers += [linear, torch.nn.Sigmoid()]
+    net = torch.nn.Sequential(*layers[:-1])
+    y = net(torch.tensor(np.asarray(case.x)))
+    (torch.sin(y) * torch.tensor(np.cos(np.arange(10.0)).reshape(5, 2))).sum().backward()
+    theirs = np.concatenate([p.grad.numpy().T.ravel() for p in net.parameters()])
+    mine, value = case.gradient(case.kernel, case.w, case.x)
+    close([mine, value], [theirs, y.detach().numpy()], 1e-14 if dtype == "float64" else 2e-6)
+
+
+def test_members_equal_themselves_alone():
+    """Mapped over weights and data, over weights alone, over two axes; bit for bit."""
+    case = Case(3, 20, 7, 2, batch=6, lead=(2, 3))
+    f = partial(case.gradient, case.kernel)
+    program = jax.jit(f)
+    twice = jax.jit(jax.vmap(jax.vmap(f)))(case.w, case.x)
+    shared = jax.jit(jax.vmap(f, in_axes=(0, None)))(case.w[:, 0], case.x[0, 0])
+    for i in range(2):
+        for got, alone in zip(shared, program(case.w[i, 0], case.x[0, 0]), strict=True):
+            np.testing.assert_array_equal(got[i], alone)
+        for j in range(3):
+            for got, alone in zip(twice, program(case.w[i, j], case.x[i, j]), strict=True):
+                np.testing.assert_array_equal(got[i, j], alone)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nan_and_infinity_pass_in_their_own_row_and_member(activation):
+    case = Case(3, 7, 18, 2, activation=activation, lead=(2,))
+    f = jax.vmap(case.kernel)
+    clean = f(case.w, case.x)
+    rows = f(case.w, case.x.at[0, 1, 2].set(np.nan))
+    assert np.all(np.isnan(rows[0, 1]))
+    np.testing.assert_array_equal(np.delete(rows[0], 1, 0), np.delete(clean[0], 1, 0))
+    np.testing.assert_array_equal(rows[1], clean[1])
+    w = case.w.at[0, 0].set(np.nan)
+    assert np.all(np.isnan(f(w, case.x)[0]))
+    np.testing.assert_array_equal(f(w, case.x)[1], clean[1])
+    inf = case.x.at[1, 0].set(np.inf)
+    expected = case.xla(case.w[1], inf[1])
+    np.testing.assert_allclose(f(case.w, inf)[1], expected, atol=1e-13)
+
+
+def test_rows_without_a_share_of_the_cost_change_no_gradient():
+    case = Case(3, 7, 18, 1, batch=6)
+
+    def slope(x):
+        return jax.grad(lambda w: jnp.sum(case.kernel(w, x)[:4] ** 2))(case.w)
+
+    np.testing.assert_array_equal(slope(case.x), slope(case.x.at[4:].set(0)))
+
+
+def test_has_no_gradient_by_inputs():
+    case = Case(3, 7, 1)
+    with pytest.raises(NotImplementedError, match="no gradient by its inputs"):
+        jax.grad(lambda x: jnp.sum(case.kernel(case.w, x)))(case.x)
+
+
+def test_which_networks_are_such_stacks():
+    def found(spec, inputs=(3,)):
+        return spec.stack(inputs, (2,))
+
+    assert found(pt.MLP((4, 5), ("relu", "elu(0.5)"))) == dense.Stack((3, 4, 5, 2), (("relu", 0.0), ("elu", 0.5)))
+    assert found(pt.MLP((4,)), (2, 3)).widths == (6, 4, 2)
+    others = [pt.MLP(()), pt.MLP((4,), "gelu"), pt.MLP((3,), residual=True), pt.MLP((4,), norm="layer"), pt.CNN((2,))]
+    others += [pt.MLP((4,), **{name: 0.1}) for name in ("dropout", "input_noise", "weight_noise", "output_noise")]
+    assert [found(spec, (8, 8, 1) if isinstance(spec, pt.CNN) else (3,)) for spec in others] == [None] * len(others)
+
+
+def test_what_is_large_and_alone_stays_with_xlas_threads():
+    from perceptory.objectives.costs import SquaredError
+    from perceptory.training.plan import Plan
+
+    def stack(hidden, batch, blocks=1, optimizer=None):
+        net = pt.MLP((hidden,))
+        plan = Plan(net, SquaredError(), optimizer or pt.Adam(), None, (8,), (1,), 512, 0, batch, 8, 1, blocks)
+        return kernel_stack(plan)
+
+    assert stack(32, 32) is not None
+    assert stack(4096, 32) is not None
+    assert stack(4096, 256) is None
+    assert stack(4096, 256, blocks=2) is not None
+    assert stack(1 << 15, 1) is None  # weights are not in one vector
+    assert stack(32, 32, optimizer=pt.LevenbergMarquardt()) is None
