@@ -42,8 +42,12 @@ hypothesis.settings.load_profile("perceptory")
 # --- compiling takes most of the time ----------------------------------------------------------------------------
 
 # Where what is computed is tested elsewhere, XLA compiles with little effort, in a half of the time: there its
-# optimizations are not the point. Wherever values, gradients and training are tested it compiles as it does for users.
-QUICK = ("app", "estimators", "insight", "results", "selection", "studies", "test_examples.py")
+# optimizations are not the point. Kernels, loops with derivatives of their own, costs, optimizers and training are
+# compiled as they are for users; so are jitted gradients of every activation and cost in test_backend.py.
+QUICK = (
+    "app/", "estimators/", "insight/", "results/", "selection/", "studies/", "test_examples.py",
+    "test_published_records.py", "networks/test_recurrent.py", "networks/test_mlp.py", "networks/test_activations.py",
+)  # fmt: skip
 LITTLE_EFFORT = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_backend_optimization_level": 0,
@@ -53,9 +57,9 @@ AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_E
 
 # The longest files of both kinds come first, so that neither worker is left alone with one at the end.
 LONG = (
-    "networks/test_recurrent.py", "networks/test_convolution.py", "networks/test_recurrence.py",
-    "kernels/test_lstm.py", "kernels/test_convolution.py",
-    "test_examples.py", "app/test_examples.py", "estimators/test_checks.py",
+    "networks/test_convolution.py", "networks/test_recurrence.py", "kernels/test_lstm.py", "kernels/test_symmetric.py",
+    "kernels/test_convolution.py", "test_examples.py", "networks/test_recurrent.py", "app/test_examples.py",
+    "estimators/test_checks.py",
 )  # fmt: skip
 
 _quick = False
@@ -66,7 +70,7 @@ def place(path: Path) -> str:
 
 
 def quick(path: Path) -> bool:
-    return place(path).partition("/")[0] in QUICK
+    return place(path).startswith(QUICK)
 
 
 def pytest_collection_modifyitems(items):

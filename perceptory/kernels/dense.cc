@@ -31,6 +31,7 @@ typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywher
 #define EACH _Pragma("GCC unroll 8")                     // a loop over registers
 
 INLINE I filled(I n) { return (n + LANES - 1) / LANES * LANES; }
+INLINE I greater(I a, I b) { return a > b ? a : b; }
 INLINE V<T> all(T value) { return value - V<T>{}; }
 INLINE V<T>& at(T* p) { return *(V<T>*)p; }
 INLINE V<T> at(const T* p) { return *(const V<T>*)p; }
@@ -154,12 +155,18 @@ struct Stack {
   const int32_t* kind;
   const double* parameter;
 
+  // Of all layers but the input.
   I widest() const {
     I most = 0;
-    for (I l = 0; l <= layers; l++) most = filled(n[l]) > most ? filled(n[l]) : most;
+    for (I l = 1; l <= layers; l++) most = greater(most, filled(n[l]));
     return most;
   }
-  I scratch() const { return (2 * ROWS_AT_ONCE + widest() + 1) * widest(); }
+  I packed() const {
+    I most = n[0] * filled(n[1]);
+    for (I l = 2; l <= layers; l++) most = greater(most, greater(n[l - 1] * filled(n[l]), n[l] * filled(n[l - 1])));
+    return most;
+  }
+  I scratch() const { return (2 * ROWS_AT_ONCE + 1) * widest() + filled(packed()); }
 
   // Rows from `from` to `to`.
   void forward(I from, I to, const T* w, const T* x, T* y, T* kept, T* scratch) const {

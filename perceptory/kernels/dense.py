@@ -69,7 +69,7 @@ def outputs(stack: Stack) -> Callable[[jax.Array, jax.Array], jax.Array]:
 
 
 def _call(what: str, stack: Stack, shapes: tuple, *arrays: Any) -> tuple:
-    dtype = np.dtype(arrays[0].dtype)
+    (dtype,) = {np.dtype(array.dtype) for array in arrays}
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)
     call = jax.ffi.ffi_call(f"perceptory_dense_{what}_{dtype.name}", out, vmap_method="expand_dims")
     return tuple(

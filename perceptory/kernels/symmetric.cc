@@ -248,11 +248,11 @@ struct Network {
 
   int64_t room() const { return DEPTH * (numbers + 2 * (longest + W<T>)) + W<T>; }
 
-  // n numbers; nothing from `end` on is read.
-  INLINE static void copy(const T* from, int64_t n, const T* end, T* to) {
+  // n numbers times a factor; nothing from `end` on is read.
+  INLINE static void copy(const T* from, int64_t n, const T* end, T* to, T factor = 1) {
     for (int64_t i = 0; i < n; i += W<T>) {
       const bool whole = from + i + W<T> <= end;
-      *(V<T>*)(to + i) = whole ? *(const V<T>*)(from + i) : load(from + i, std::min<int64_t>(W<T>, n - i));
+      *(V<T>*)(to + i) = factor * (whole ? *(const V<T>*)(from + i) : load(from + i, std::min<int64_t>(W<T>, n - i)));
     }
   }
 
@@ -269,7 +269,11 @@ struct Network {
         of[layer.v + inputs] = 1;
         const T* end = d[l] + rows * M * layer.out;
         for (int64_t m = 0; m < M; m++) copy(d[l] + (row * M + m) * layer.out, layer.out, end, of + layer.d + m * next);
+        if (M > 1) continue;
+        copy(d[l] + row * layer.out, layer.out, end, of + layer.t, c[row]);
+        copy(d[l] + row * layer.out, layer.out, end, of + layer.q, g[row]);
       }
+      if (M == 1) continue;
       for (int64_t k = 0, row = first; k < depth; k++, row++) {
         T* of = in_hand + k * numbers;
         auto mixed = [&](const T* by, T* to) {

@@ -49,13 +49,16 @@ INLINE void store(T* p, V<T> v, int n) {
     memcpy(p, &v, n * sizeof(T));
 }
 
-// Keeps a vector in a register that the compiler would otherwise load again for every use.
-template <class U>
-INLINE void hold(U& v) {
+// Keeps a vector in a register that the compiler would otherwise load again for every use. Not a template: a deduced
+// type is the vector without its `aligned`, which a compiler may then take for aligned memory.
 #if defined(__AVX__)
-  asm("" : "+v"(v));
+#define HOLD(v) asm("" : "+v"(v))
+#else
+#define HOLD(v) (void)v
 #endif
-}
+INLINE void hold(V<float>& v) { HOLD(v); }
+INLINE void hold(V<double>& v) { HOLD(v); }
+#undef HOLD
 
 // A comparison with nan is false: nan stays nan in both functions.
 INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error of a few units in the last place

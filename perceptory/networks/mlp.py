@@ -108,10 +108,11 @@ class MLP(Network):
         return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
 
     def stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
-        known = [ACTIVATIONS[name].kernel for name in self._names]
-        if not known or None in known or self.residual or self.norm is not None or self.stochastic:
+        kernels = [ACTIVATIONS[name].kernel for name in self._names]
+        known = tuple(kernel for kernel in kernels if kernel is not None)
+        if not known or len(known) < len(kernels) or self.residual or self.norm is not None or self.stochastic:
             return None
-        return Stack((prod(inputs), *self.hidden, prod(outputs)), tuple(known))
+        return Stack((prod(inputs), *self.hidden, prod(outputs)), known)
 
     @property
     def _names(self) -> tuple[str, ...]:

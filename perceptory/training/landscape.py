@@ -116,7 +116,8 @@ def landscape(
             return curved(cost, outputs, b.t, b.w / total, jacobian)
 
         direct = alone and symmetric.takes(vector, member.factor)
-        found = over(part, plan.piece if direct else rows_at_once("gauss_newton", size, plan))
+        most = max(1, plan.piece // plan.outputs[-1]) if direct else rows_at_once("gauss_newton", size, plan)
+        found = over(part, most)
         return _with_diagonal(found, penalty(vector))
 
     def hessian(vector: jax.Array) -> tuple[Any, Any, Any]:

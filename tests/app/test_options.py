@@ -62,6 +62,7 @@ def asked(text: str = "") -> Asked:
         ("gru:32,16:yes:0.1", GRU((32, 16), True, 0.1)),
         ("lstm:8/16:truncation=20", LSTM(choice((8,), (16,)), truncation=20)),
         ("narx:none:input-lags=3", NARX((), input_lags=3)),
+        ("narx:16:open-share=0/0.5", NARX((16,), open_share=choice(0.0, 0.5))),
         ("rbf:10/30:width=1..4", RBFNetwork(choice(10, 30), width=uniform(1.0, 4.0))),
         ("cnn:8,16:5:hidden=none", CNN((8, 16), 5, hidden=())),
         ("cnn:8,16:5,3:padding=same,valid:pool=2,1", CNN((8, 16), (5, 3), padding=("same", "valid"), pool=(2, 1))),

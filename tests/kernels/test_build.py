@@ -82,7 +82,7 @@ def test_processes_that_compile_at_once_share_the_outcome(without, tmp_path):
     """Two at once, then one that finds the library, then one that finds it damaged."""
     log = tmp_path / "log"
     # Little optimization: what the compiler makes of the kernels is tested elsewhere.
-    counting = compiler(tmp_path, f'[ "$1" = --version ] || echo run >> {log}\nexec {shutil.which(COMPILER)} "$@" -O1')
+    counting = compiler(tmp_path, f'[ "$1" = --version ] || echo run >> {log}\nexec {shutil.which(COMPILER)} "$@" -O0')
     environment = {"PERCEPTORY_CACHE": str(tmp_path / "cache"), "CXX": counting}
     together = [start(**environment) for _ in range(2)]
     for status, called, value in map(result, together):
