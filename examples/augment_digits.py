@@ -19,7 +19,7 @@ rest = pt.read_arrays(pixels[500:], digits.target[order[500:]], kind="image")
 # A digit of 8 x 8 pixels moves by half a pixel, turns and grows a little; mirrored it is no digit, so flip stays 0.
 moves = pt.ImageAugmentation(shift=0.5, rotate=10, scale=0.1, erase=0.1, noise=0.1)
 study = pt.Study(
-    pt.CNN((8, 16), hidden=(32,)), optimizer=pt.Adam(pt.Cosine(1e-2)), epochs=100, patience=0, batch_size=32,
+    pt.CNN((8, 16), hidden=(32,)), optimizer=pt.Adam(pt.Cosine(1e-2)), epochs=60, patience=0, batch_size=32,
     validation=pt.HoldOut(0.4), augmentation=pt.choice(None, moves), average=pt.WeightAverage(0.8), score="log_loss",
 )  # fmt: skip
 result = study.run(few, test=rest)
