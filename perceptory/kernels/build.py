@@ -19,6 +19,9 @@ import tempfile
 import uuid
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any
+
+import numpy as np
 
 from perceptory import backend
 
@@ -55,6 +58,12 @@ def ready(kernel: str, dtype: str) -> bool:
             except (UnavailableError, OSError) as why:
                 _status[key] = f"off: {why}"
     return not _status[key].startswith("off")
+
+
+def takes(kernel: str, *arrays: Any) -> bool:
+    """Whether the kernel is there and computes in the type of these arrays."""
+    kinds = {np.dtype(array.dtype).name for array in arrays}
+    return len(kinds) == 1 and ready(kernel, *kinds)
 
 
 def begin(kernel: str, dtype: str) -> None:

@@ -7,6 +7,7 @@ z [block, out, p, q, lane]. All floats are of one type, float32 or float64.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -43,10 +44,7 @@ class How(NamedTuple):
         return self.rows.pool * self.columns.pool > 1
 
 
-def takes(*arrays: jax.Array) -> bool:
-    """Whether the kernel is there and computes in the type of these arrays."""
-    kinds = {np.dtype(array.dtype).name for array in arrays}
-    return len(kinds) == 1 and build.ready("convolution", *kinds)
+takes = partial(build.takes, "convolution")
 
 
 def lanes(dtype: Any) -> int:

@@ -7,6 +7,7 @@ Shapes, time-major: x [time, batch, in], input [in, 4H], recurrent [H, 4H], bias
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -26,12 +27,7 @@ class Kept(NamedTuple):
     gates: jax.Array
 
 
-def takes(*arrays: jax.Array) -> bool:
-    """Whether the kernel is there and computes in the type of these arrays."""
-    kinds = {np.dtype(array.dtype).name for array in arrays}
-    return len(kinds) == 1 and build.ready("lstm", *kinds)
-
-
+takes = partial(build.takes, "lstm")
 threads = build.threads
 
 

@@ -7,6 +7,7 @@ All floats are of one type, float32 or float64. `active`: where it is False noth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,11 +16,7 @@ import numpy as np
 
 from perceptory.kernels import build
 
-
-def takes(*arrays: jax.Array) -> bool:
-    """Whether the kernel is there and computes in the type of these arrays."""
-    kinds = {np.dtype(array.dtype).name for array in arrays}
-    return len(kinds) == 1 and build.ready("symmetric", *kinds)
+takes = partial(build.takes, "symmetric")
 
 
 def normal(

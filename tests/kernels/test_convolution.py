@@ -12,26 +12,15 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 import perceptory as pt
-from perceptory import kernels
-from perceptory.kernels import build, convolution
+from perceptory.kernels import convolution
 from perceptory.kernels.convolution import Axis, How
 from perceptory.networks import blocks
 from perceptory.networks.convolution import convolve, convolve_and_pool, windows_of
 from perceptory.networks.convolutional import CNN
 
 pt.backend.prepare()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kernel():
-    if not all(build.ready("convolution", dtype) for dtype in build.TYPES):
-        pytest.skip(f"kernels {kernels.status()}")
-
-
-@pytest.fixture(autouse=True)
-def x64():
-    with jax.enable_x64(True):
-        yield
+KERNEL = "convolution"
+pytestmark = pytest.mark.usefixtures("kernel", "x64")
 
 
 def numbers(*shape, seed=0, dtype=np.float64):

@@ -10,25 +10,14 @@ import numpy as np
 import pytest
 
 import perceptory as pt
-from perceptory import kernels
-from perceptory.kernels import build, dense
+from perceptory.kernels import dense
 from perceptory.networks.activations import ACTIVATIONS
 from perceptory.networks.base import layout, unpack
 from perceptory.training.epoch import kernel_stack
 
 pt.backend.prepare()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kernel():
-    if not all(build.ready("dense", dtype) for dtype in build.TYPES):
-        pytest.skip(f"kernels {kernels.status()}")
-
-
-@pytest.fixture(autouse=True)
-def x64():
-    with jax.enable_x64(True):
-        yield
+KERNEL = "dense"
+pytestmark = pytest.mark.usefixtures("kernel", "x64")
 
 
 class Case:

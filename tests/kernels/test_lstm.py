@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 
 import perceptory as pt
-from perceptory import kernels
-from perceptory.kernels import build, lstm
+from perceptory.kernels import lstm
 from perceptory.networks import recurrence
 from perceptory.networks.cells import MemoryCell
 from perceptory.networks.recurrence import How, Weights, recur
 
 pt.backend.prepare()
+KERNEL = "lstm"
+pytestmark = pytest.mark.usefixtures("kernel", "x64")
 LSTM = How(MemoryCell())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kernel():
-    if not all(build.ready("lstm", dtype) for dtype in build.TYPES):
-        pytest.skip(f"kernels {kernels.status()}")
-
-
-@pytest.fixture(autouse=True)
-def x64():
-    with jax.enable_x64(True):
-        yield
 
 
 def example(H, batch=5, time=6, features=2, dtype=np.float64, seed=0):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import perceptory as pt
-from perceptory import kernels
 from perceptory.kernels import build, symmetric
 from perceptory.networks.layers import Sequential
 from perceptory.objectives.costs import SoftmaxCrossEntropy, SquaredError
@@ -16,19 +15,9 @@ from perceptory.training.curvature import by_layers, curved, layered, row_jacobi
 from perceptory.training.rows import Batch
 
 pt.backend.prepare()
+KERNEL = "symmetric"
+pytestmark = pytest.mark.usefixtures("kernel", "x64")
 RANDOM = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def kernel():
-    if not all(build.ready("symmetric", dtype) for dtype in build.TYPES):
-        pytest.skip(f"kernels {kernels.status()}")
-
-
-@pytest.fixture(autouse=True)
-def x64():
-    with jax.enable_x64(True):
-        yield
 
 
 TYPES = [(np.float64, 1e-12), (np.float32, 2e-5)]
