@@ -92,9 +92,9 @@ def population(
 
 def in_study(study: pt.Study, data: Any) -> Step:
     """Seconds a network and step of the training of a study of one group and one fold."""
-    from perceptory.objectives.costs import SquaredError
+    from perceptory.objectives.table import SquaredError
+    from perceptory.studies.encoded import encoder_of, tabulate
     from perceptory.studies.prepare import groups_of, scalings_of
-    from perceptory.studies.tabulate import encoder_of, tabulate
     from perceptory.training.driver import train_group
 
     table = tabulate(data, encoder_of(data))

@@ -78,7 +78,7 @@ def torch_eager(kind: str, batch: int, *, channels_last: bool, steps: int = 5) -
 
 
 def spec_of(kind: str) -> Any:
-    from perceptory.networks.convolutional import CNN
+    from perceptory.networks.cnn import CNN
 
     if kind == "lenet":
         return CNN((6, 16), kernel=5, padding=("same", "valid"), hidden=(120, 84))
@@ -96,7 +96,7 @@ def bare(kind: str, batch: int, *, way: str = "single", steps: int = 10) -> Step
     import jax
     import jax.numpy as jnp
 
-    from perceptory.networks.base import pack, unpack
+    from perceptory.layers.arrays import pack, unpack
 
     spec, shape = spec_of(kind), SHAPES[kind]
     net = spec.build(shape, (OUTPUTS,), key=jax.random.key(0))

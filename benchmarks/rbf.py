@@ -47,7 +47,7 @@ def bare(inputs: int, centers: int, batch: int, members: int, steps: int) -> Ste
     import jax
     import jax.numpy as jnp
 
-    from perceptory.networks.base import pack, unpack
+    from perceptory.layers.arrays import pack, unpack
     from perceptory.networks.rbf import RBFNetwork
 
     pt.backend.prepare()

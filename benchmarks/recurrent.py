@@ -68,8 +68,8 @@ def bare(
     import jax
     import jax.numpy as jnp
 
+    from perceptory.layers.arrays import arrays_of, with_arrays
     from perceptory.networks import recurrent
-    from perceptory.networks.base import arrays_of, with_arrays
 
     spec = getattr(recurrent, kind)((width,))
 

@@ -16,10 +16,10 @@ from scipy.optimize import least_squares
 
 import perceptory as pt
 from perceptory import backend
-from perceptory.objectives.costs import SquaredError
+from perceptory.objectives.table import SquaredError
+from perceptory.studies.encoded import encoder_of, tabulate
 from perceptory.studies.prepare import groups_of, scalings_of
-from perceptory.studies.second_order import with_precision
-from perceptory.studies.tabulate import encoder_of, tabulate
+from perceptory.studies.second_order_checks import with_precision
 from perceptory.training.driver import train_group
 
 CONCRETE = Path("../shared/data/uci/concrete.csv")

@@ -28,7 +28,7 @@ _PLACES = {
     ),
     "perceptory.augmentation.base": ("Augmentation",),
     "perceptory.augmentation.images": ("ImageAugmentation",),
-    "perceptory.augmentation.numbers": ("TableAugmentation", "TargetNoise"),
+    "perceptory.augmentation.tables": ("TableAugmentation", "TargetNoise"),
     "perceptory.augmentation.preview": ("preview",),
     "perceptory.augmentation.series": ("SeriesAugmentation",),
     "perceptory.networks.base": ("Network",),
@@ -42,14 +42,14 @@ _PLACES = {
         "Residual",
     ),
     "perceptory.networks.chain_layers": ("ConvolutionLayer", "GlobalPool", "GRULayer", "LSTMLayer", "RNNLayer"),
-    "perceptory.networks.convolutional": ("CNN",),
+    "perceptory.networks.cnn": ("CNN",),
     "perceptory.networks.custom": ("Custom",),
     "perceptory.networks.mlp": ("MLP",),
     "perceptory.networks.narx": ("NARX",),
     "perceptory.networks.rbf": ("RBFNetwork",),
     "perceptory.networks.recurrent": ("GRU", "LSTM", "RNN"),
     "perceptory.networks.state_space": ("StateSpace",),
-    "perceptory.objectives.costs": (
+    "perceptory.objectives.table": (
         "Cost",
         "SquaredError",
         "AbsoluteError",
@@ -85,7 +85,7 @@ _PLACES = {
     ),
     "perceptory.optimizers.schedules": ("Cosine", "Exponential", "StepDecay", "WarmUp"),
     "perceptory.selection.search": ("choice", "integers", "log_uniform", "uniform"),
-    "perceptory.selection.validation": (
+    "perceptory.selection.plans": (
         "BlockedKFold",
         "Folds",
         "GroupKFold",
@@ -98,9 +98,9 @@ _PLACES = {
         "StratifiedKFold",
         "TwoSets",
     ),
-    "perceptory.results.model": ("Model",),
+    "perceptory.models.model": ("Model",),
     "perceptory.results.result": ("Result",),
-    "perceptory.results.store": ("load_result",),
+    "perceptory.runs.run_folder": ("load_result",),
     "perceptory.estimators": (
         "NetworkClassifier",
         "NetworkClassifierCV",
@@ -108,7 +108,7 @@ _PLACES = {
         "NetworkRegressorCV",
         "SequenceRegressor",
     ),
-    "perceptory.studies.further": ("Trained", "train_further"),
+    "perceptory.studies.one_network": ("Trained", "train_further"),
     "perceptory.studies.study": ("Candidate", "Study"),
     "perceptory.studies.presets": ("default_study",),
 }

@@ -45,10 +45,11 @@ hypothesis.settings.load_profile("perceptory")
 # optimizers, epochs and populations, jitted gradients of every activation and cost (test_backend.py). The others check
 # formulas and behavior that do not depend on XLA's optimizations, so it compiles with little effort, in half the time.
 FULL = (
-    "kernels/", "networks/test_recurrence.py", "networks/test_layers.py", "networks/test_minimal.py",
-    "networks/test_factors.py", "objectives/test_costs.py", "objectives/test_penalties.py",
+    "kernels/", "ops/test_scans.py", "layers/test_layers.py", "ops/test_toom_cook.py",
+    "ops/test_cholesky.py", "objectives/test_costs.py", "objectives/test_penalties.py",
     "optimizers/test_first_order.py", "optimizers/test_least_squares.py", "training/test_epoch.py",
-    "training/test_kept.py", "training/test_order.py", "training/test_population.py", "training/test_second_order.py",
+    "training/test_program_cache.py", "training/test_row_order.py", "training/test_population.py",
+    "training/test_second_order.py",
     "test_backend.py",
 )  # fmt: skip
 LITTLE_EFFORT = {
@@ -60,8 +61,8 @@ AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_E
 
 # The longest files of both kinds come first, so that neither worker is left alone with one at the end.
 LONG = (
-    "networks/test_recurrence.py", "kernels/test_lstm.py", "training/test_epoch.py", "kernels/test_symmetric.py",
-    "kernels/test_convolution.py", "test_examples.py", "networks/test_convolution.py", "networks/test_recurrent.py",
+    "ops/test_scans.py", "kernels/test_lstm.py", "training/test_epoch.py", "kernels/test_symmetric.py",
+    "kernels/test_convolution.py", "test_examples.py", "ops/test_convolution.py", "networks/test_recurrent.py",
     "estimators/test_checks.py", "app/test_examples.py", "studies/test_study.py",
 )  # fmt: skip
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from perceptory import backend
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import layout, unpack
+from perceptory.layers.arrays import unpack
+from perceptory.networks.base import layout
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import COSTS, mean_cost
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import COSTS, mean_cost
+from perceptory.ops.activations import ACTIVATIONS
 
 # --- compiled programs compute what they say --------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from perceptory import (
 )
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import AbsoluteError, SigmoidCrossEntropy, SquaredError
+from perceptory.objectives.table import AbsoluteError, SigmoidCrossEntropy, SquaredError
 from perceptory.specs import SPECS, Spec, Traced, combine, count, from_json, partition, to_json, traced
 
 # --- candidates of every make ------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def predict(
     proba: Annotated[bool, plain("--proba", h.PROBA)] = False,
     members: Annotated[bool, plain("--members", h.MEMBERS)] = False,
 ) -> None:
-    from perceptory.app import use
+    from perceptory.app import predict as use
 
     use.predict(run, data, out, proba, members)
 
@@ -136,7 +136,7 @@ def report(
     run: Annotated[str, typer.Argument(help=h.RUN_FOLDER, metavar="DIR", show_default=False)],
     out: Annotated[Text, plain("--out", h.REPORT_OUT, "FILE")] = None,
 ) -> None:
-    from perceptory.app import use
+    from perceptory.app import predict as use
 
     use.report(run, out)
 

@@ -22,7 +22,7 @@ def _tree(module: str) -> ast.Module:
 
 
 def names(module: str, table: str) -> tuple[str, ...]:
-    """The names in a table, such as ACTIVATIONS in perceptory.networks.activations."""
+    """The names in a table, such as ACTIVATIONS in perceptory.ops.activations."""
     for node in _tree(module).body:
         target = node.target if isinstance(node, ast.AnnAssign) else None
         if isinstance(target, ast.Name) and target.id == table and isinstance(node.value, ast.Call):  # type: ignore[attr-defined]

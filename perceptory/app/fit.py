@@ -21,9 +21,9 @@ class StoppedError(Exception):
 
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
-    from perceptory.app.asked import data_options, read
+    from perceptory.app.options import data_options, read
     from perceptory.app.source import source_of, spoken
-    from perceptory.results.store import RunFolder
+    from perceptory.runs.run_folder import RunFolder
 
     asked = read(options)
     if options["resume"] and options["overwrite"]:
@@ -58,7 +58,7 @@ def _run_folder(data: str, out: str | None) -> Path:
 def demo(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory demo`: the main job on a table that scikit-learn ships."""
     from perceptory.data import load_bundled
-    from perceptory.results.store import RunFolder
+    from perceptory.runs.run_folder import RunFolder
     from perceptory.studies.presets import default_study
 
     folder = Path(options["out"] or DEMO_FOLDER)
@@ -75,7 +75,7 @@ def _holds_demo(folder: Path) -> bool:
     """Whether a folder holds a finished demo, and not a run of the user's own."""
     import json
 
-    from perceptory.data.bundled import BUNDLED
+    from perceptory.data.tables.bundled import BUNDLED
 
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         found = json.loads((folder / "result.json").read_bytes())
@@ -88,8 +88,8 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     from rich.console import Console
 
     from perceptory.app.progress import watching
+    from perceptory.app.rendering import again, data_lines, fitted
     from perceptory.app.source import spoken
-    from perceptory.app.words import again, data_lines, fitted
     from perceptory.data import Dataset
 
     talk = not (options["json"] or options["quiet"])
@@ -128,8 +128,9 @@ def _take_back(folder: Path) -> None:
 def _tell(result: Any, folder: Path) -> None:
     from rich.console import Console
 
-    from perceptory.app.words import what_next
-    from perceptory.results.summary import count_of, duration, print_summary
+    from perceptory.app.rendering import what_next
+    from perceptory.reports.summary import print_summary
+    from perceptory.wording import count_of, duration
 
     print()
     print_summary(result, Console())

@@ -64,7 +64,7 @@ NETWORK = (
     "rnn:WIDTHS, gru:WIDTHS, lstm:WIDTHS, narx:WIDTHS; for series and images cnn:CHANNELS:KERNEL. Repeatable. "
     f"{_default('networks', 'by the data')}"
 )
-ACTIVATION = f"Of the networks that name none: {_list('networks.activations', 'ACTIVATIONS')}. Repeatable."
+ACTIVATION = f"Of the networks that name none: {_list('ops.activations', 'ACTIVATIONS')}. Repeatable."
 DROPOUT = "Dropout rate of the networks that name none. Repeatable."
 PENALTY = f"Strength λ of the weight penalty; 0 is none. Repeatable, or a range. {_default('penalty', 'none')}"
 PENALTY_P = "Its norm: 1 gives exact zeros, 2 small weights."
@@ -89,7 +89,7 @@ AVERAGE = (
     f"{_default('average', 'none')}"
 )
 COST = (
-    f"{_list('objectives.costs', 'COSTS')}, such as quantile:0.1,0.5,0.9 or huber:0.5. "
+    f"{_list('objectives.table', 'COSTS')}, such as quantile:0.1,0.5,0.9 or huber:0.5. "
     f"{_default('cost', 'what suits the task')}"
 )
 CLASS_WEIGHT = "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5."

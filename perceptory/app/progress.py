@@ -47,7 +47,7 @@ class Display:
 
     def facts(self) -> str:
         """The second line."""
-        from perceptory.results.summary import metric_name, number
+        from perceptory.wording import metric_name, number
 
         now = time.monotonic()
         parts = []

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.augmentation.base import About, Augmentation
-from perceptory.augmentation.resample import in_plane
+from perceptory.augmentation.interpolation import in_plane
 from perceptory.errors import InputError
 from perceptory.registry import Table
 from perceptory.specs import below_one, checked, is_on, not_negative, register, traced

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.augmentation.base import About, Augmentation
-from perceptory.augmentation.resample import in_time
+from perceptory.augmentation.interpolation import in_time
 from perceptory.specs import below_one, is_on, not_negative, register, traced
 
 WAVES = 3  # of the speed in a warped series

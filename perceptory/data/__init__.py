@@ -7,18 +7,18 @@ features to make (`encoding`). The way of everything else: `arrays`, `series` (b
 scikit-learn and Pillow come when they are needed.
 """
 
-from perceptory.data.arrays import read_arrays
-from perceptory.data.bundled import load_bundled
-from perceptory.data.dataset import Column, Dataset
-from perceptory.data.encoding import Encoder
-from perceptory.data.examples import ArrayDataset, ArrayEncoder
-from perceptory.data.images import read_images
+from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.reader import read_arrays
+from perceptory.data.images.files import load_pictures
+from perceptory.data.images.reader import read_images
 from perceptory.data.partition import seal
-from perceptory.data.pictures import load_pictures
-from perceptory.data.reader import read_inputs, read_table
-from perceptory.data.series import read_series
-from perceptory.data.table import RawColumn, Table
-from perceptory.data.windows import windows
+from perceptory.data.series.reader import read_series
+from perceptory.data.series.windows import windows
+from perceptory.data.tables.bundled import load_bundled
+from perceptory.data.tables.dataset import Column, Dataset
+from perceptory.data.tables.encoder import Encoder
+from perceptory.data.tables.reader import read_inputs, read_table
+from perceptory.data.tables.table import RawColumn, Table
 
 __all__ = [
     "ArrayDataset",

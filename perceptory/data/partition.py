@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perceptory.data.dataset import Dataset
+from perceptory.data.tables.dataset import Dataset
 from perceptory.errors import InputError
 
 

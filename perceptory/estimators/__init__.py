@@ -1,7 +1,7 @@
 """Estimators for scikit-learn: they store arguments, translate them to specs and delegate to `Study` and `Model`."""
 
 from perceptory.estimators.cv import NetworkClassifierCV, NetworkRegressorCV
-from perceptory.estimators.one import NetworkClassifier, NetworkRegressor
 from perceptory.estimators.sequences import SequenceRegressor
+from perceptory.estimators.single_network import NetworkClassifier, NetworkRegressor
 
 __all__ = ["NetworkClassifier", "NetworkClassifierCV", "NetworkRegressor", "NetworkRegressorCV", "SequenceRegressor"]

@@ -15,10 +15,10 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from perceptory.data import Dataset
 from perceptory.errors import InputError
 from perceptory.estimators import targets as read
-from perceptory.estimators import words
+from perceptory.estimators import translation as words
 from perceptory.estimators.files import read_estimator, write_estimator
 from perceptory.estimators.tables import checked_inputs, columns_of, encoded, encoder_for, names_of, take
-from perceptory.results.model import Model
+from perceptory.models.model import Model
 
 
 class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
@@ -100,7 +100,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
     def _layers(self) -> list[Any]:
         import jax
 
-        from perceptory.networks.layers import Dense
+        from perceptory.layers.dense import Dense
 
         found = jax.tree.leaves(self.network_, is_leaf=lambda part: isinstance(part, Dense))
         layers = [part for part in found if isinstance(part, Dense)]
@@ -201,9 +201,9 @@ class IntervalMixin:
         """[row, 2] lower and upper ends between which the target of a new row lies with probability `coverage`.
 
         Of several targets [row, target, 2]. From the residuals of rows that were not trained on: split conformal
-        prediction for one network, CV+ for a study's fold members (see `perceptory.results.intervals`).
+        prediction for one network, CV+ for a study's fold members (see `perceptory.models.intervals`).
         """
-        from perceptory.results.intervals import interval_of
+        from perceptory.models.intervals import interval_of
 
         model = self._fitted()  # type: ignore[attr-defined]
         return interval_of(model, model.members_of(*self._encoded(X)), coverage)  # type: ignore[attr-defined]

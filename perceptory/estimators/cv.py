@@ -11,12 +11,12 @@ from sklearn.model_selection import check_cv
 
 from perceptory.errors import InputError
 from perceptory.estimators import targets as read
-from perceptory.estimators import words
+from perceptory.estimators import translation as words
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator
 from perceptory.estimators.history import frame_of
 from perceptory.estimators.progress import study_progress
-from perceptory.objectives.costs import LabelCrossEntropy
-from perceptory.selection.validation import KFold, Splitter, StratifiedKFold, default_plan
+from perceptory.objectives.table import LabelCrossEntropy
+from perceptory.selection.plans import KFold, Splitter, StratifiedKFold, default_plan
 from perceptory.studies.run import run
 from perceptory.studies.study import Study
 

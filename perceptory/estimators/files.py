@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.results.model import Model
+from perceptory.models.model import Model
 from perceptory.specs import from_json, to_json
 
 KEY = "estimator"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.callback import ProgressBar
 
-from perceptory.studies.further import Seen
+from perceptory.studies.one_network import Seen
 
 LINES = 10  # that verbose=1 writes; verbose=2 writes one an epoch
 

@@ -12,7 +12,7 @@ from perceptory.data import ArrayDataset, ArrayEncoder
 from perceptory.errors import InputError
 from perceptory.estimators import targets as read
 from perceptory.estimators.base import IntervalMixin
-from perceptory.estimators.one import SingleNetwork
+from perceptory.estimators.single_network import SingleNetwork
 from perceptory.networks.base import Network
 from perceptory.registry import Table as Names
 
@@ -62,7 +62,7 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
     def _network(self) -> Any:
         if isinstance(self.hidden, Network):
             return self.hidden
-        from perceptory.estimators.words import widths
+        from perceptory.estimators.translation import widths
         from perceptory.networks import recurrent
 
         spec = getattr(recurrent, CELLS[self.cell])

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from perceptory.data import Column, Encoder, RawColumn, Table
-from perceptory.data.infer import infer
-from perceptory.data.plan import ColumnPlan, plan_column
-from perceptory.data.sources import as_table
+from perceptory.data.tables.column_plan import ColumnPlan, plan_column
+from perceptory.data.tables.inference import infer
+from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
 
 REMEDY = (

@@ -14,15 +14,16 @@ import numpy as np
 
 from perceptory.data import read_table
 from perceptory.errors import InputError
-from perceptory.networks.base import Network, Shape
-from perceptory.networks.layers import Fixed, number
+from perceptory.layers.arrays import Shape
+from perceptory.layers.base import Fixed, number
+from perceptory.networks.base import Network
 from perceptory.optimizers.first_order import Adam, Optimizer
 from perceptory.optimizers.schedules import Cosine
-from perceptory.results.summary import number as words_of
+from perceptory.selection.plans import Folds
 from perceptory.selection.search import choice
-from perceptory.selection.validation import Folds
 from perceptory.specs import checked, count, positive, traced
 from perceptory.studies.study import Study
+from perceptory.wording import number as words_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class ApproximationStudy:
 
     def figure(self) -> Any:
         """J over h on logarithmic axes, a line a p (see `plots_approximation.approximation_figure`)."""
-        from perceptory.insight.plots_approximation import approximation_figure
+        from perceptory.insight.figure_approximation import approximation_figure
 
         return approximation_figure(self)
 

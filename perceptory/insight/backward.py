@@ -11,12 +11,12 @@ import numpy as np
 
 from perceptory.data import Encoder
 from perceptory.errors import InputError
+from perceptory.insight.dense_layers import Shown, numbers, shown
 from perceptory.insight.derivatives import activate, activation_name, behind, output_side
-from perceptory.insight.steps import Shown, numbers, shown
+from perceptory.models.model import Model
 from perceptory.networks.base import Network
-from perceptory.objectives.costs import COSTS
-from perceptory.results.model import Model
-from perceptory.results.summary import number
+from perceptory.objectives.table import COSTS
+from perceptory.wording import number
 
 LINES = 60  # of a layer's weights in the printed table
 
@@ -86,7 +86,7 @@ class Backpropagation:
 
     def figure(self) -> Any:
         """The network's graph with these numbers on it (see `plots_backward.network_graph`)."""
-        from perceptory.insight.plots_backward import network_graph
+        from perceptory.insight.figure_backward import network_graph
 
         return network_graph(self)
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.insight.single import study_of, study_rows
-from perceptory.objectives.costs import DEFAULT_COST
-from perceptory.results import plots_sizes
-from perceptory.results.plots_style import (
+from perceptory.figures import sizes as plots_sizes
+from perceptory.figures.style import (
     BLUE,
     MUTED,
     ORANGE,
@@ -24,12 +22,14 @@ from perceptory.results.plots_style import (
     new_figure,
     styled,
 )
+from perceptory.insight.one_member import study_of, study_rows
+from perceptory.objectives.table import DEFAULT_COST
 from perceptory.results.result import Result
-from perceptory.results.summary import metric_name, number, score_axis
-from perceptory.selection.validation import Folds
+from perceptory.selection.plans import Folds
 from perceptory.specs import count
 from perceptory.studies.prepare import folds_of
 from perceptory.studies.study import Study
+from perceptory.wording import metric_name, number, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,7 +128,7 @@ def size_curve(source: Study | Result, data: Any = None) -> Figure:
     """The score on training and validation rows over the number of weights, the chosen size marked.
 
     source: a `Result` whose candidates differ in size, or a `Study` of such with its data, which is then run. Raises
-    `InputError` for fewer than three sizes. See `perceptory.results.plots_sizes.size_curve`.
+    `InputError` for fewer than three sizes. See `perceptory.figures.sizes.size_curve`.
     """
     if isinstance(source, Study):
         source = source.run(data)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory import backend
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.objectives.costs import Cost
+from perceptory.objectives.table import Cost
+from perceptory.ops.activations import ACTIVATIONS
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ from typing import Any
 
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
-from perceptory.results.ensemble import ErrorDecomposition, decompositions
-from perceptory.results.model import Model
+from perceptory.models.ensemble import ErrorDecomposition, decompositions
+from perceptory.models.model import Model
 from perceptory.results.result import Result
-from perceptory.studies.tabulate import tabulate
+from perceptory.studies.encoded import tabulate
 
 
 def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> ErrorDecomposition:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perceptory.results.summary import count_of, number
+from perceptory.wording import count_of, number
 
 if TYPE_CHECKING:
     from perceptory.insight.flow import GradientFlow

@@ -12,11 +12,11 @@ import numpy as np
 from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.insight.findings import Finding, findings_of
-from perceptory.insight.single import Single, single, study_of
+from perceptory.insight.one_member import Single, single, study_of
 from perceptory.insight.units import flat_share, hidden_values
+from perceptory.layers.recurrent import RecurrentNetwork, state_gradients
 from perceptory.networks.base import layout
-from perceptory.networks.sequences import RecurrentNetwork, state_gradients
-from perceptory.objectives.costs import mean_cost
+from perceptory.objectives.table import mean_cost
 from perceptory.specs import combine
 from perceptory.training.epoch import DIVERGED, network_of
 from perceptory.training.rows import output_of, training_rows
@@ -52,7 +52,7 @@ class GradientFlow:
 
     def figure(self) -> Any:
         """By layer over steps, flat units, and by time step (see `plots_flow.gradient_flow_figure`)."""
-        from perceptory.insight.plots_flow import gradient_flow_figure
+        from perceptory.insight.figure_flow import gradient_flow_figure
 
         return gradient_flow_figure(self)
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.errors import InputError
-from perceptory.insight.steps import module_of
-from perceptory.networks.stages import Convolution, ConvolutionalNetwork
-from perceptory.results.model import Model
-from perceptory.results.plots_style import BLUE, MUTED, clean, footnote, new_figure, styled
-from perceptory.results.summary import number
+from perceptory.figures.style import BLUE, MUTED, clean, footnote, new_figure, styled
+from perceptory.insight.dense_layers import module_of
+from perceptory.layers.convolution import Convolution, ConvolutionalNetwork
+from perceptory.models.model import Model
+from perceptory.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.figures.style import BLUE, INK, LINES, MUTED, clean, footnote, new_figure, styled
+from perceptory.insight.dense_layers import Shown, shown
 from perceptory.insight.derivatives import activate, activation_name
-from perceptory.insight.steps import Shown, shown
-from perceptory.networks.base import Network, arrays_of, layout
-from perceptory.results.model import Model
-from perceptory.results.plots_style import BLUE, INK, LINES, MUTED, clean, footnote, new_figure, styled
-from perceptory.results.summary import number
+from perceptory.layers.arrays import arrays_of
+from perceptory.models.model import Model
+from perceptory.networks.base import Network, layout
+from perceptory.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

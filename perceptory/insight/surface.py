@@ -10,10 +10,10 @@ import numpy as np
 
 from perceptory.data import Dataset, Encoder
 from perceptory.errors import InputError
+from perceptory.figures.style import INK, MUTED, PAPER, clean, footnote, new_figure, styled
+from perceptory.models.model import Model
 from perceptory.registry import did_you_mean
-from perceptory.results.model import Model
-from perceptory.results.plots_style import INK, MUTED, PAPER, clean, footnote, new_figure, styled
-from perceptory.results.summary import number
+from perceptory.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,7 +22,7 @@
 
 #include "calls.h"
 #include "correlation.h"
-#include "minimal.h"
+#include "toom_cook.h"
 #include "vectors.h"
 
 // One row of pools: the greatest of y [out, rows.pool, columns], and which; nan is the greatest of all.

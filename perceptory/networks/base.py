@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from perceptory.kernels.dense import Stack
-from perceptory.networks.layers import Fixed
+from perceptory.layers.arrays import Layout, Shape
+from perceptory.layers.base import Fixed
 from perceptory.specs import Spec, combine
-
-Shape = tuple[int, ...]
 
 
 class Network(Spec):
@@ -92,63 +89,6 @@ class Network(Spec):
         """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
         nothing but such layers."""
         return None
-
-
-class Layout(NamedTuple):
-    """The trainable arrays of a module, in the order in which they stand in its flat weight vector."""
-
-    shapes: tuple[Shape, ...]
-    names: tuple[str, ...]  # path of each array, such as "layers.0.weight"
-
-    @property
-    def size(self) -> int:
-        return sum(int(np.prod(s)) for s in self.shapes)
-
-    def vector(self, marks: Sequence[bool]) -> np.ndarray:
-        """[weight] bool from one mark an array."""
-        sizes = [int(np.prod(s)) for s in self.shapes]
-        return np.repeat(np.asarray(marks, bool), sizes) if sizes else np.zeros(0, bool)
-
-    @property
-    def weights(self) -> tuple[bool, ...]:
-        """For each array: True for weights, False for biases (arrays with fewer than two axes)."""
-        return tuple(len(s) >= 2 for s in self.shapes)
-
-    def weight_mask(self) -> np.ndarray:
-        """[weight] bool: True for weights, False for biases."""
-        return self.vector(self.weights)
-
-
-def _trainable(module: Any) -> Any:
-    def of(leaf: Any) -> bool:
-        return not isinstance(leaf, Fixed) and eqx.is_inexact_array(leaf)
-
-    return jax.tree.map(of, module, is_leaf=lambda leaf: isinstance(leaf, Fixed))
-
-
-def arrays_of(module: Any) -> tuple[jax.Array, ...]:
-    """All trainable arrays of a module, in the order of its `layout`."""
-    return tuple(jax.tree.leaves(eqx.filter(module, _trainable(module))))
-
-
-def with_arrays(module: Any, arrays: Sequence[jax.Array]) -> Any:
-    """The module with these trainable arrays; the inverse of `arrays_of`."""
-    trainable, rest = eqx.partition(module, _trainable(module))
-    return eqx.combine(jax.tree.unflatten(jax.tree.structure(trainable), list(arrays)), rest)
-
-
-def pack(module: Any) -> jax.Array:
-    """All trainable arrays of a module as one vector [weight]."""
-    arrays = arrays_of(module)
-    return jnp.concatenate([jnp.ravel(a) for a in arrays]) if arrays else jnp.zeros(0)
-
-
-def unpack(module: Any, vector: jax.Array) -> Any:
-    """The module with its trainable arrays read from `vector` [weight]; the inverse of `pack`."""
-    arrays = arrays_of(module)
-    # One split, not a slice each: its transpose is one concatenation, a slice's is a padded vector for every array.
-    parts = jnp.split(vector, np.cumsum([a.size for a in arrays])[:-1].tolist())
-    return with_arrays(module, [part.reshape(a.shape) for part, a in zip(parts, arrays, strict=True)])
 
 
 @lru_cache(maxsize=256)

@@ -14,12 +14,14 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import Network, Shape
-from perceptory.networks.initializers import INITIALIZERS, initial_weights
-from perceptory.networks.layers import Dense, Dropout, Reshape, Sequential, Skip
-from perceptory.networks.noise import Noise, WeightNoise
-from perceptory.networks.norm import NORMS, calibrate, is_stored
+from perceptory.layers.arrays import Shape
+from perceptory.layers.dense import Dense, Dropout, Reshape
+from perceptory.layers.noise import Noise, WeightNoise
+from perceptory.layers.norm import NORMS, calibrate, is_stored
+from perceptory.layers.sequential import Sequential, Skip
+from perceptory.networks.base import Network
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.initializers import INITIALIZERS, initial_weights
 from perceptory.specs import Spec, below_one, checked, count, is_on, is_plain, not_negative, register, traced
 
 

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.networks.base import Shape
+from perceptory.layers.arrays import Shape
+from perceptory.layers.recurrent import RecurrentLayer
 from perceptory.networks.chain import LayerSpec
-from perceptory.networks.convolution import POOLINGS, global_pool
-from perceptory.networks.convolutional import CNN
-from perceptory.networks.recurrence import active_steps, recur
+from perceptory.networks.cnn import CNN
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.networks.sequences import RecurrentLayer
+from perceptory.ops.convolution import POOLINGS, global_pool
+from perceptory.ops.scans import active_steps, recur
 from perceptory.specs import checked, count, register
 
 

@@ -11,12 +11,13 @@ import jax
 
 from perceptory.errors import InputError
 from perceptory.kernels.dense import Stack
-from perceptory.networks.activations import ACTIVATIONS
+from perceptory.layers.dense import Activate, Dense, Dropout, Reshape
+from perceptory.layers.noise import Noise, WeightNoise
+from perceptory.layers.norm import NORMS, calibrate, is_stored
+from perceptory.layers.sequential import Sequential, Skip
 from perceptory.networks.base import Network
-from perceptory.networks.initializers import INITIALIZERS, initial_weights, starting_bias
-from perceptory.networks.layers import Activate, Dense, Dropout, Reshape, Sequential, Skip
-from perceptory.networks.noise import Noise, WeightNoise
-from perceptory.networks.norm import NORMS, calibrate, is_stored
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.initializers import INITIALIZERS, initial_weights, starting_bias
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, register, traced
 
 

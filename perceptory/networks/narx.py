@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import Network, Shape
-from perceptory.networks.initializers import initial_weights
-from perceptory.networks.layers import Dense, Fixed
+from perceptory.layers.arrays import Shape
+from perceptory.layers.base import Fixed
+from perceptory.layers.dense import Dense
+from perceptory.networks.base import Network
 from perceptory.networks.mlp import _widths
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.initializers import initial_weights
 from perceptory.registry import Table
 from perceptory.specs import checked, count, flag, is_on, is_plain, register, traced
 

@@ -10,12 +10,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory.networks.activations import ACTIVATIONS
+from perceptory.layers.dense import Dense, Reshape
+from perceptory.layers.sequential import Sequential
 from perceptory.networks.base import Network
-from perceptory.networks.centers import STARTS, distances, spacing
-from perceptory.networks.initializers import initial_weights
-from perceptory.networks.layers import Dense, Reshape, Sequential
-from perceptory.networks.ridge import least_squares
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.initializers import initial_weights
+from perceptory.ops.k_means import STARTS, distances, spacing
+from perceptory.ops.ridge import least_squares
 from perceptory.registry import Table
 from perceptory.specs import checked, count, not_negative, positive, register, traced
 

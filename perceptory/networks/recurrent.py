@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import Network, Shape
-from perceptory.networks.cells import Cell, GatedCell, MemoryCell, SimpleCell
-from perceptory.networks.factors import orthonormal
-from perceptory.networks.layers import Dense, Dropout
-from perceptory.networks.recurrence import How
-from perceptory.networks.sequences import RecurrentLayer, RecurrentNetwork
+from perceptory.layers.arrays import Shape
+from perceptory.layers.dense import Dense, Dropout
+from perceptory.layers.recurrent import RecurrentLayer, RecurrentNetwork
+from perceptory.networks.base import Network
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.cells import Cell, GatedCell, MemoryCell, SimpleCell
+from perceptory.ops.cholesky import orthonormal
+from perceptory.ops.scans import How
 from perceptory.registry import Table
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, register, traced
 

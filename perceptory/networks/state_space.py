@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import Network, Shape
-from perceptory.networks.initializers import initial_weights
-from perceptory.networks.layers import Dense
+from perceptory.layers.arrays import Shape
+from perceptory.layers.dense import Dense
+from perceptory.networks.base import Network
 from perceptory.networks.mlp import _widths
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.initializers import initial_weights
 from perceptory.specs import checked, count, register
 
 SLOWEST, FASTEST = 0.02, 0.5  # shares of the states that are forgotten in a step at the start

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from perceptory.networks.factors import damped
+from perceptory.ops.cholesky import damped
 
 ARMIJO = 1e-4  # share of the fall that the slope promises which a step must bring (Nocedal & Wright 2006, 3.1)
 WOLFE = 0.9  # share of the slope that may be left after a step

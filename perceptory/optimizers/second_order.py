@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from perceptory.errors import InputError
-from perceptory.networks.factors import shifted, trace_of_inverse
+from perceptory.ops.cholesky import shifted, trace_of_inverse
 from perceptory.optimizers.descent import (
     LARGEST,
     Landscape,

@@ -117,7 +117,7 @@ class Result:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the run folder (study.json, result.json, history.parquet, model.safetensors, predictions.csv,
         report.html). A folder that holds a run is refused unless `overwrite`."""
-        from perceptory.results.store import RunFolder
+        from perceptory.runs.run_folder import RunFolder
 
         store = RunFolder(folder)
         store.prepare(resume=False, overwrite=overwrite)
@@ -125,12 +125,12 @@ class Result:
         self._write(folder)
 
     def _write(self, folder: str | Path) -> None:
-        from perceptory.results.store import RunFolder
+        from perceptory.runs.run_folder import RunFolder
 
         RunFolder(folder).complete(self)
 
     def summary(self) -> str:
         """The result in plain text."""
-        from perceptory.results.summary import summary
+        from perceptory.reports.summary import summary
 
         return summary(self)

@@ -9,8 +9,8 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.selection import splitters
+from perceptory.selection.base import Plan, two_or_more
 from perceptory.selection.folds import Fold, Rows
-from perceptory.selection.plan import Plan, two_or_more
 from perceptory.specs import checked, register
 
 

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.results.ensemble import measured
-from perceptory.results.intervals import with_intervals
-from perceptory.results.model import Model
+from perceptory.models.ensemble import measured
+from perceptory.models.intervals import with_intervals
+from perceptory.models.model import Model
 from perceptory.results.result import CandidateResult, MemberResult, Predictions
 from perceptory.selection.metrics import evaluate
 from perceptory.specs import to_json
+from perceptory.studies.encoded import Table, tabulate
 from perceptory.studies.prepare import (
     candidate_label,
     groups_of,
     scalings_of,
 )
+from perceptory.studies.records import Fold, Record, Work, judged_rows, of_candidate, sound
 from perceptory.studies.study import Candidate
-from perceptory.studies.tabulate import Table, tabulate
-from perceptory.studies.work import Fold, Record, Work, judged_rows, of_candidate, sound
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from perceptory.data import seal
 from perceptory.errors import InputError
-from perceptory.objectives.costs import check_task
+from perceptory.objectives.table import check_task
 from perceptory.selection.metrics import OWN_COST
+from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.selection.purge import overlaps
-from perceptory.selection.validation import BlockedKFold, RollingOrigin
-from perceptory.studies.regularizers import check_regularizers
-from perceptory.studies.second_order import check_second_order
+from perceptory.studies.encoded import Table
+from perceptory.studies.regularizer_checks import check_regularizers
+from perceptory.studies.second_order_checks import check_second_order
 from perceptory.studies.study import Candidate, Study
-from perceptory.studies.tabulate import Table
 
 
 def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:

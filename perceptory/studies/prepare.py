@@ -12,15 +12,15 @@ import numpy as np
 from perceptory.augmentation.base import label as augmentation_label
 from perceptory.augmentation.base import varying
 from perceptory.networks.base import layout
+from perceptory.selection.plans import BlockedKFold, default_plan
 from perceptory.selection.purge import purge
-from perceptory.selection.validation import BlockedKFold, default_plan
 from perceptory.specs import combine, partition, to_json
-from perceptory.studies.second_order import check_hessian, check_size
+from perceptory.studies.encoded import Table, split_number
+from perceptory.studies.second_order_checks import check_hessian, check_size
 from perceptory.studies.study import Candidate, Study
-from perceptory.studies.tabulate import Table, split_number
-from perceptory.training.buckets import coarse_bucket, epoch_bucket, padded_rows
 from perceptory.training.plan import Member, Plan, chunking, curved_sizes, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, fit_scaling, targets_as
+from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
 
 # Fields that specs got later, with the value that changes nothing: left out of what members are known by, so that a new
 # field leaves the keys of old candidates, and with them their bits, as they were.

@@ -12,8 +12,8 @@ from perceptory.networks.mlp import MLP
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.registry import Table
+from perceptory.selection.plans import HoldOut, Plan, default_plan
 from perceptory.selection.search import choice
-from perceptory.selection.validation import HoldOut, Plan, default_plan
 from perceptory.studies.presets_examples import batch_size, example_networks, ordinary_plan, seconds_of
 from perceptory.studies.study import Study
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import ArrayDataset
-from perceptory.networks.base import Network, Shape, layout
-from perceptory.networks.convolutional import CNN
+from perceptory.layers.arrays import Shape
+from perceptory.networks.base import Network, layout
+from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
-from perceptory.selection.validation import BlockedKFold, KFold, StratifiedKFold, default_plan
+from perceptory.selection.plans import BlockedKFold, KFold, StratifiedKFold, default_plan
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees

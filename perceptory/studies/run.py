@@ -12,13 +12,13 @@ import numpy as np
 from perceptory import backend, kernels
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
-from perceptory.objectives.costs import DEFAULT_COST
-from perceptory.results.report_examples import examples_shown
+from perceptory.objectives.table import DEFAULT_COST
 from perceptory.results.result import Result
-from perceptory.results.store import RunFolder
+from perceptory.results.shown_examples import examples_shown
+from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.metrics import score_for
+from perceptory.selection.plans import plan_json
 from perceptory.selection.ranking import rank
-from perceptory.selection.validation import plan_json
 from perceptory.specs import to_json
 from perceptory.studies.assemble import (
     add_intervals,
@@ -30,6 +30,7 @@ from perceptory.studies.assemble import (
     validation_predictions,
 )
 from perceptory.studies.checks import check_candidate, check_score, check_target, seal_off
+from perceptory.studies.encoded import encoder_of, tabulate
 from perceptory.studies.prepare import (
     Group,
     fingerprint,
@@ -38,10 +39,9 @@ from perceptory.studies.prepare import (
     scalings_of,
     with_numbers,
 )
-from perceptory.studies.second_order import with_precision
+from perceptory.studies.records import Work, judge, keep, of_candidate, recall, state_of
+from perceptory.studies.second_order_checks import with_precision
 from perceptory.studies.study import Study
-from perceptory.studies.tabulate import encoder_of, tabulate
-from perceptory.studies.work import Work, judge, keep, of_candidate, recall, state_of
 from perceptory.training.driver import Outcome, train_group
 
 

@@ -11,18 +11,18 @@ from perceptory.augmentation.base import Augmentation, parts
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import COSTS, Cost
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import COSTS, Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
 from perceptory.registry import Table
 from perceptory.results.result import Result
 from perceptory.selection import search
+from perceptory.selection.base import Plan as ValidationPlan
 from perceptory.selection.metrics import SCORES
-from perceptory.selection.plan import Plan as ValidationPlan
+from perceptory.selection.plans import Splitter
 from perceptory.selection.ranking import RULES
-from perceptory.selection.validation import Splitter
 from perceptory.specs import Search, Spec, checked, count, positive, register
 
 FINALS: Table[str] = Table(

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.kernels import symmetric
-from perceptory.networks.base import arrays_of
-from perceptory.networks.layers import Activate, Dense, Reshape, Sequential, Skip, call
-from perceptory.objectives.costs import SquaredError, total_cost
+from perceptory.layers.arrays import arrays_of
+from perceptory.layers.base import call
+from perceptory.layers.dense import Activate, Dense, Reshape
+from perceptory.layers.sequential import Sequential, Skip
+from perceptory.objectives.table import SquaredError, total_cost
 from perceptory.optimizers.descent import derivatives
 from perceptory.training.rows import Batch
 

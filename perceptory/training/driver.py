@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from perceptory.training.epoch import FINISHED, RUNNING, STATUS
-from perceptory.training.kept import ready
 from perceptory.training.plan import Member, Plan, chunk_devices
 from perceptory.training.population import placements
+from perceptory.training.program_cache import ready
 
 EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
 

@@ -12,14 +12,15 @@ from optax import with_extra_args_support as with_extra_args
 
 from perceptory.augmentation.base import About, augmented
 from perceptory.kernels import dense
-from perceptory.networks.base import arrays_of, layout, pack, unpack, with_arrays
-from perceptory.objectives.costs import mean_cost, total_cost
+from perceptory.layers.arrays import arrays_of, pack, unpack, with_arrays
+from perceptory.networks.base import layout
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import mean_cost, total_cost
 from perceptory.optimizers.schedules import rate_at
 from perceptory.specs import combine
 from perceptory.training.landscape import landscape, penalty_of, vector_of, with_vector
-from perceptory.training.order import ROUNDS, drawn, shuffled, words
 from perceptory.training.plan import Member, Plan
+from perceptory.training.row_order import ROUNDS, drawn, shuffled, words
 from perceptory.training.rows import (
     Batch,
     Prepared,

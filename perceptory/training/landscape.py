@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.kernels import symmetric
-from perceptory.networks.base import layout, unpack, with_arrays
-from perceptory.objectives.costs import SquaredError, total_cost
+from perceptory.layers.arrays import unpack, with_arrays
+from perceptory.networks.base import layout
+from perceptory.objectives.table import SquaredError, total_cost
 from perceptory.optimizers.descent import Landscape, second
 from perceptory.specs import combine
 from perceptory.training.curvature import by_layers, curved, layered, row_jacobians

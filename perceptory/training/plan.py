@@ -10,9 +10,10 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.augmentation.base import Augmentation
-from perceptory.networks.base import Network, Shape, layout
-from perceptory.objectives.costs import Cost
+from perceptory.layers.arrays import Shape
+from perceptory.networks.base import Network, layout
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import Optimizer

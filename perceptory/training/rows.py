@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from perceptory.networks.layers import call
+from perceptory.layers.base import call
 from perceptory.training.plan import Member, Plan
 
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from perceptory.results.model import Model
-from perceptory.results.store import FILES
+from perceptory.models.model import Model
+from perceptory.runs.run_folder import FILES
 from tests.app.conftest import TINY, table
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from perceptory.app.cli import main
-from perceptory.results.model import Model
-from perceptory.results.store import FILES
+from perceptory.models.model import Model
+from perceptory.runs.run_folder import FILES
 
 FAST = ["--epochs", "2", "--learning-rate", "0.01", "--folds", "2", "--quiet"]
 

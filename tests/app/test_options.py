@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 
 from perceptory.app import facts, grammar
-from perceptory.app.asked import NETWORKS, VALIDATIONS, Asked, read
 from perceptory.app.cli import app
-from perceptory.augmentation.every import AUGMENTATIONS
+from perceptory.app.options import NETWORKS, VALIDATIONS, Asked, read
 from perceptory.augmentation.images import ImageAugmentation
-from perceptory.augmentation.numbers import TableAugmentation, TargetNoise
 from perceptory.augmentation.series import SeriesAugmentation
+from perceptory.augmentation.table import AUGMENTATIONS
+from perceptory.augmentation.tables import TableAugmentation, TargetNoise
 from perceptory.data import load_bundled
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.convolutional import CNN
+from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.objectives.costs import COSTS, Huber, Quantile, SoftmaxCrossEntropy
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import COSTS, Huber, Quantile, SoftmaxCrossEntropy
+from perceptory.ops.activations import ACTIVATIONS
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
 from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
 from perceptory.selection.metrics import SCORES
+from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.selection.ranking import RULES
 from perceptory.selection.search import choice, integers, log_uniform, uniform
-from perceptory.selection.validation import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.studies.presets import default_study
 from perceptory.studies.study import FINALS, PRECISIONS, SAMPLINGS, Study
 
@@ -215,9 +215,9 @@ def test_costs(diabetes):
 
 def test_help_tells_the_names_and_defaults_that_hold(diabetes):
     tables = {
-        ("networks.activations", "ACTIVATIONS"): ACTIVATIONS,
+        ("ops.activations", "ACTIVATIONS"): ACTIVATIONS,
         ("optimizers.first_order", "OPTIMIZERS"): OPTIMIZERS,
-        ("objectives.costs", "COSTS"): COSTS,
+        ("objectives.table", "COSTS"): COSTS,
         ("selection.metrics", "SCORES"): SCORES,
         ("augmentation.every", "AUGMENTATIONS"): AUGMENTATIONS,
         ("selection.ranking", "RULES"): RULES,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perceptory.augmentation.base import About
-from perceptory.augmentation.resample import in_time
+from perceptory.augmentation.interpolation import in_time
 from perceptory.augmentation.series import WAVES, SeriesAugmentation
 from perceptory.errors import InputError
 

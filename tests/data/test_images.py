@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptory.data import ArrayEncoder, load_pictures, read_images
-from perceptory.data.idx import read_idx
+from perceptory.data.images.idx import read_idx
 from perceptory.errors import InputError
 
 RANDOM = np.random.default_rng(0)

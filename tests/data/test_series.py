@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from perceptory.data import ArrayEncoder, read_series, windows
+from perceptory.data import ArrayEncoder, read_series
+from perceptory.data.series.reader import windows
 from perceptory.errors import InputError
 
 RANDOM = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from perceptory.estimators import (
     NetworkRegressorCV,
     SequenceRegressor,
 )
-from perceptory.training import buckets
+from perceptory.training import size_classes as buckets
 
 SMALL: dict[str, Any] = {"hidden": (8,), "epochs": 60, "learning_rate": 0.05, "batch_size": 512}
 STUDY: dict[str, Any] = {**SMALL, "penalty": 0.0, "cv": 2, "patience": 0, "epochs": 30, "precision": "double"}

@@ -8,7 +8,7 @@ import pytest
 
 import perceptory as pt
 from perceptory.networks.base import layout
-from perceptory.studies.tabulate import encoder_of
+from perceptory.studies.encoded import encoder_of
 
 
 def lines(figure, gid):

@@ -10,10 +10,11 @@ from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.insight import backpropagation
 from perceptory.insight.derivatives import SLOPES
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import pack, unpack
-from perceptory.networks.layers import Dense, Sequential
-from perceptory.objectives.costs import COSTS, SquaredError
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.dense import Dense
+from perceptory.layers.sequential import Sequential
+from perceptory.objectives.table import COSTS, SquaredError
+from perceptory.ops.activations import ACTIVATIONS
 
 LINEAR, TANH = ACTIVATIONS["linear"].function, ACTIVATIONS["tanh"].function
 KEY = jax.random.key(3)

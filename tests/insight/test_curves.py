@@ -9,7 +9,7 @@ import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.insight import error_decomposition, learning_curve, size_curve
 from perceptory.insight.curves import LearningCurve
-from perceptory.results.report import render
+from perceptory.reports.page import render
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from perceptory.errors import InputError
 from perceptory.insight import gradient_flow
 from perceptory.insight.findings import findings_of, reach
 from perceptory.insight.flow import _looker
-from perceptory.insight.single import single
+from perceptory.insight.one_member import single
 from perceptory.insight.units import hidden_values
-from perceptory.networks.base import arrays_of, with_arrays
+from perceptory.layers.arrays import arrays_of, with_arrays
 from perceptory.training.epoch import network_of
 from perceptory.training.rows import training_rows
 

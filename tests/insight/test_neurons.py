@@ -8,7 +8,8 @@ import pytest
 import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.insight import neuron_responses, weight_histograms
-from perceptory.networks.layers import Dense, Sequential
+from perceptory.layers.dense import Dense
+from perceptory.layers.sequential import Sequential
 
 W, B, OUT = np.array([2.0, -1.0, 0.5]), np.array([0.3, 0.0, -1.0]), np.array([1.5, -2.0, 0.25])
 

@@ -69,7 +69,7 @@ def test_feature_maps_are_the_stages_outputs(images, read):
     seen, stages = responses(model, x[0])
     np.testing.assert_allclose(seen, (x[0] - model.in_center[0]) * model.in_factor[0], rtol=1e-4, atol=1e-5)
     assert [s.shape for s in stages] == [(3, 3, 3), (1, 1, 4)]
-    from perceptory.insight.steps import module_of
+    from perceptory.insight.dense_layers import module_of
 
     module = module_of(model)
     with backend.precision("single"):

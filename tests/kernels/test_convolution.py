@@ -14,9 +14,9 @@ from jax.test_util import check_grads
 import perceptory as pt
 from perceptory.kernels import convolution
 from perceptory.kernels.convolution import Axis, How
-from perceptory.networks import blocks
-from perceptory.networks.convolution import convolve, convolve_and_pool, windows_of
-from perceptory.networks.convolutional import CNN
+from perceptory.networks.cnn import CNN
+from perceptory.ops import blocked_convolution as blocks
+from perceptory.ops.convolution import convolve, convolve_and_pool, windows_of
 
 pt.backend.prepare()
 KERNEL = "convolution"

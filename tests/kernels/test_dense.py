@@ -11,8 +11,9 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import dense
-from perceptory.networks.activations import ACTIVATIONS
-from perceptory.networks.base import layout, unpack
+from perceptory.layers.arrays import unpack
+from perceptory.networks.base import layout
+from perceptory.ops.activations import ACTIVATIONS
 from perceptory.training.epoch import kernel_stack
 
 pt.backend.prepare()
@@ -203,7 +204,7 @@ def test_which_networks_are_such_stacks():
 
 
 def test_what_is_large_and_alone_stays_with_xlas_threads():
-    from perceptory.objectives.costs import SquaredError
+    from perceptory.objectives.table import SquaredError
     from perceptory.training.plan import Plan
 
     def stack(hidden, batch, blocks=1, optimizer=None):

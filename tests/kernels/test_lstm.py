@@ -9,9 +9,9 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import lstm
-from perceptory.networks import recurrence
-from perceptory.networks.cells import MemoryCell
-from perceptory.networks.recurrence import How, Weights, recur
+from perceptory.ops import scans as recurrence
+from perceptory.ops.cells import MemoryCell
+from perceptory.ops.scans import How, Weights, recur
 
 pt.backend.prepare()
 KERNEL = "lstm"

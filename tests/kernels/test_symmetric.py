@@ -9,8 +9,8 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import build, symmetric
-from perceptory.networks.layers import Sequential
-from perceptory.objectives.costs import SoftmaxCrossEntropy, SquaredError
+from perceptory.layers.sequential import Sequential
+from perceptory.objectives.table import SoftmaxCrossEntropy, SquaredError
 from perceptory.training.curvature import by_layers, curved, layered, row_jacobians
 from perceptory.training.rows import Batch
 

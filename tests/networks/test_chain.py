@@ -11,7 +11,9 @@ import pytest
 
 from perceptory import choice
 from perceptory.errors import InputError
-from perceptory.networks.base import layout, pack, unpack
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.noise import WeightNoise
+from perceptory.networks.base import layout
 from perceptory.networks.chain import (
     Chain,
     DenseLayer,
@@ -23,7 +25,6 @@ from perceptory.networks.chain import (
     Residual,
 )
 from perceptory.networks.mlp import MLP
-from perceptory.networks.noise import WeightNoise
 from perceptory.selection.search import expand
 from perceptory.specs import SPECS, combine, from_json, partition, to_json
 

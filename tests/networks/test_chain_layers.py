@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.networks.base import arrays_of, layout, pack, unpack, with_arrays
+from perceptory.layers.arrays import arrays_of, pack, unpack, with_arrays
+from perceptory.networks.base import layout
 from perceptory.networks.chain import Chain, DenseLayer
 from perceptory.networks.chain_layers import ConvolutionLayer, GlobalPool, GRULayer, LSTMLayer, RNNLayer
-from perceptory.networks.convolutional import CNN
+from perceptory.networks.cnn import CNN
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.specs import from_json, to_json
 

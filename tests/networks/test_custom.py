@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.networks.base import layout, pack, unpack
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.base import call
+from perceptory.networks.base import layout
 from perceptory.networks.custom import Custom
-from perceptory.networks.layers import call
 from perceptory.specs import from_json, partition, to_json
 
 KEY = jax.random.key(0)

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceptory.errors import InputError
-from perceptory.networks.base import Network, layout, pack, unpack
-from perceptory.networks.layers import Dense, Dropout, Fixed, Sequential
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.base import Fixed
+from perceptory.layers.dense import Dense, Dropout
+from perceptory.layers.sequential import Sequential
+from perceptory.networks.base import Network, layout
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import SquaredError, mean_cost
+from perceptory.objectives.table import SquaredError, mean_cost
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from perceptory import NARX, Adam, Cosine, Folds, InputError, Model, Study, choice, read_series
-from perceptory.networks.base import pack, unpack
-from perceptory.networks.layers import call
-from perceptory.objectives.costs import SquaredError
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.base import call
+from perceptory.objectives.table import SquaredError
 from perceptory.specs import combine, from_json, partition, to_json
 from perceptory.training.epoch import DIVERGED, FINISHED, RUNNING, STOPPED, State, advance
 from perceptory.training.plan import Member, Plan

@@ -10,10 +10,11 @@ from scipy.interpolate import RBFInterpolator
 from sklearn.linear_model import Ridge
 
 from perceptory.errors import InputError
-from perceptory.networks import centers as places
-from perceptory.networks.base import layout, pack, unpack
+from perceptory.layers.arrays import pack, unpack
+from perceptory.networks.base import layout
 from perceptory.networks.rbf import Kernels, RBFNetwork, squared_distances
-from perceptory.networks.ridge import least_squares
+from perceptory.ops import k_means as places
+from perceptory.ops.ridge import least_squares
 from perceptory.specs import combine, from_json, partition, to_json
 
 KEY = jax.random.key(0)

@@ -7,9 +7,10 @@ import pytest
 
 import perceptory as pt
 from perceptory.errors import InputError
-from perceptory.networks.base import layout, pack, unpack
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.recurrent import reversed_steps, state_gradients
+from perceptory.networks.base import layout
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.networks.sequences import reversed_steps, state_gradients
 from perceptory.specs import Traced, combine, from_json, partition, to_json
 
 KINDS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}

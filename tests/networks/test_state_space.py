@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perceptory import Adam, Cosine, InputError, Model, StateSpace, Study, read_series
-from perceptory.networks.base import pack, unpack
+from perceptory.layers.arrays import pack, unpack
 
 SPEC = StateSpace(3, (5, 4), (2,), lead=2)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.objectives.costs import (
+from perceptory.objectives.table import (
     COSTS,
     DEFAULT_COST,
     AbsoluteError,

@@ -8,7 +8,8 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from perceptory.errors import InputError
-from perceptory.objectives.costs import (
+from perceptory.objectives.distribution import HALF_BELOW
+from perceptory.objectives.table import (
     COSTS,
     GaussianLikelihood,
     Huber,
@@ -20,7 +21,6 @@ from perceptory.objectives.costs import (
     SquaredError,
     mean_cost,
 )
-from perceptory.objectives.costs_distribution import HALF_BELOW
 
 SKEWED = np.random.default_rng(0).gamma(2.0, size=101)[:, None]
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from perceptory.errors import InputError
-from perceptory.objectives.costs import (
+from perceptory.objectives.table import (
     COSTS,
     CustomCost,
     GaussianLikelihood,

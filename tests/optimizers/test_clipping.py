@@ -8,7 +8,7 @@ import pytest
 from perceptory import ClipByNorm, ClipByValue, Study, choice
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import SquaredError
+from perceptory.objectives.table import SquaredError
 from perceptory.specs import from_json, to_json
 from perceptory.studies.prepare import candidate_label
 

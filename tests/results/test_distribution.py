@@ -8,12 +8,12 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from perceptory import MLP, Model
-from perceptory.app.use import beside
+from perceptory.app.predict import beside
 from perceptory.data import Encoder, read_table
 from perceptory.errors import InputError
-from perceptory.objectives.costs import GaussianLikelihood, Quantile, SquaredError
-from perceptory.results.distribution import deviation, mixture_quantile, quantiles
-from perceptory.results.plots import fan
+from perceptory.figures.of_results import fan
+from perceptory.models.distribution import deviation, mixture_quantile, quantiles
+from perceptory.objectives.table import GaussianLikelihood, Quantile, SquaredError
 
 
 def linear(cost, weights, outputs):

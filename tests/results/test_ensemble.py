@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.results import plots
-from perceptory.results.ensemble import ErrorDecomposition, decompose, decompositions, measured
+from perceptory.figures import of_results as plots
+from perceptory.models.ensemble import ErrorDecomposition, decompose, decompositions, measured
 
 
 def test_made_up_errors():

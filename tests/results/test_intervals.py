@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.results.intervals import interval_of, with_intervals
+from perceptory.models.intervals import interval_of, with_intervals
 
 
 def model(members: int = 1, targets: int = 1) -> SimpleNamespace:

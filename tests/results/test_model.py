@@ -6,9 +6,9 @@ import pytest
 from perceptory import Adam, KFold, Model, Study, read_table
 from perceptory.data import Encoder
 from perceptory.errors import InputError
+from perceptory.models import model as module
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
-from perceptory.results import model as module
+from perceptory.objectives.table import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 
 
 def encoder(**columns):

@@ -9,12 +9,14 @@ import pytest
 
 from perceptory.data import read_arrays, read_series
 from perceptory.errors import InputError
-from perceptory.results import plots
-from perceptory.results.plots_examples import stretch
-from perceptory.results.report import headline, render
-from perceptory.results.report_examples import examples_shown, packed, shape_words, unpacked
+from perceptory.figures import of_results as plots
+from perceptory.figures.examples import stretch
+from perceptory.reports.examples import shape_words
+from perceptory.reports.page import headline, render
+from perceptory.reports.summary import naive, summary
 from perceptory.results.result import Predictions
-from perceptory.results.summary import judged, naive, summary, thing
+from perceptory.results.shown_examples import examples_shown, packed, unpacked
+from perceptory.results.wording import judged, thing
 from tests.results.conftest import build_result
 
 ROWS = 60

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceptory.results.summary import advice, duration, metric_rows, naive, number, print_summary, summary
+from perceptory.reports.summary import advice, metric_rows, naive, print_summary, summary
+from perceptory.wording import duration, number
 
 
 @pytest.mark.parametrize(

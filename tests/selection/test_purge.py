@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from perceptory.data import read_series
 from perceptory.errors import InputError
+from perceptory.selection.plans import BlockedKFold, KFold
 from perceptory.selection.purge import dropped, overlaps, purge
-from perceptory.selection.validation import BlockedKFold, KFold
 
 
 @settings(max_examples=200, deadline=None)

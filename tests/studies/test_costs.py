@@ -10,7 +10,7 @@ from perceptory.data import read_arrays, read_series
 from perceptory.errors import InputError
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import RNN
-from perceptory.objectives.costs import (
+from perceptory.objectives.table import (
     CustomCost,
     GaussianLikelihood,
     Huber,

@@ -12,11 +12,11 @@ import pytest
 
 from perceptory.data import load_bundled, read_arrays, read_series
 from perceptory.networks.base import layout
-from perceptory.networks.convolutional import CNN
+from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
-from perceptory.selection.validation import BlockedKFold, GroupKFold, HoldOut, KFold, StratifiedKFold
+from perceptory.selection.plans import BlockedKFold, GroupKFold, HoldOut, KFold, StratifiedKFold
 from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study, default_validation
 from perceptory.studies.presets_examples import SPEED, batch_size, example_networks, seconds_of
 

@@ -14,10 +14,10 @@ import pytest
 
 from perceptory import backend
 from perceptory.data import read_table
-from perceptory.networks.base import unpack
-from perceptory.objectives.costs import DEFAULT_COST, mean_cost
+from perceptory.layers.arrays import unpack
+from perceptory.objectives.table import DEFAULT_COST, mean_cost
+from perceptory.studies.encoded import encoder_of, tabulate
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
-from perceptory.studies.tabulate import encoder_of, tabulate
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
 from perceptory.training.rows import prepare

@@ -28,8 +28,8 @@ from perceptory.augmentation.base import Augmentation, varying
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
 from perceptory.specs import from_json, partition
+from perceptory.studies.encoded import encoder_of
 from perceptory.studies.prepare import candidate_label, member_key
-from perceptory.studies.tabulate import encoder_of
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
 
@@ -181,7 +181,7 @@ def test_what_is_no_augmentation(wrong):
 
 
 def test_labels_tell_what_differs():
-    from perceptory.objectives.costs import SquaredError
+    from perceptory.objectives.table import SquaredError
 
     study = Study(networks=MLP(()), augmentation=choice(None, TableAugmentation(0.0), TableAugmentation(0.2)))
     candidates = study.candidates(SquaredError())
@@ -190,7 +190,7 @@ def test_labels_tell_what_differs():
 
 
 def test_members_are_known_by_what_they_were_known_by_before_these_fields():
-    from perceptory.objectives.costs import SoftmaxCrossEntropy, SquaredError
+    from perceptory.objectives.table import SoftmaxCrossEntropy, SquaredError
 
     study = Study(MLP((4,)), epochs=3, test=0)
     assert member_key(study, study.candidates(SquaredError())[0], 0, 0).tolist() == [2610882435, 1517964259]

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
 
 from perceptory import MLP, Cosine, Folds, GradientDescent, Study, read_arrays, read_table
-from perceptory.objectives.costs import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from perceptory.objectives.table import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from perceptory.training.rows import batch_at, prepare, validation_truth
 
 EXACT = {"networks": MLP(()), "patience": 0, "test": 0, "precision": "double"}

@@ -23,7 +23,7 @@ from perceptory import (
 )
 from perceptory.networks.base import layout
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.costs import AbsoluteError, SquaredError
+from perceptory.objectives.table import AbsoluteError, SquaredError
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
 

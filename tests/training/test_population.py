@@ -17,9 +17,9 @@ from perceptory.networks.mlp import MLP
 from perceptory.training import driver
 from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
-from perceptory.training.kept import ready
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
 from perceptory.training.population import program
+from perceptory.training.program_cache import ready
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(

@@ -140,7 +140,7 @@ def test_a_missing_number_is_read_as_the_training_mean(apart):
     # ... and that is what the program trains on: its outputs are the network's at these inputs
     import jax
 
-    from perceptory.networks.base import unpack
+    from perceptory.layers.arrays import unpack
 
     outcome = taken.train()[0]
     net = unpack(MLP((3,)).build((6,), (1,), key=jax.random.key(0)), outcome.weights)

@@ -29,8 +29,9 @@ from perceptory import (
     read_table,
 )
 from perceptory.errors import InputError
-from perceptory.networks.base import layout, unpack
-from perceptory.studies.second_order import check_second_order, check_size, with_precision
+from perceptory.layers.arrays import unpack
+from perceptory.networks.base import layout
+from perceptory.studies.second_order_checks import check_second_order, check_size, with_precision
 from perceptory.training import plan as plans
 
 TINY = Study(MLP((2,)), optimizer=LevenbergMarquardt(), epochs=4, patience=0, validation=KFold(3), test=0.0,

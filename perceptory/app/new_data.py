@@ -1,0 +1,135 @@
+"""What `perceptory predict` reads: a table for a model of tables, and whatever a model of series or images takes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.app.source import spoken
+from perceptory.data import Encoder, read_inputs
+from perceptory.data.images.files import ENDINGS, load_pictures
+from perceptory.data.images.idx import read_idx
+from perceptory.data.series.clock import read_clock
+from perceptory.data.series.plan import NO_TABLES
+from perceptory.data.tables.sources import as_table
+from perceptory.errors import InputError
+
+
+@dataclass
+class Inputs:
+    """What a model predicts. names: columns (name, values) that say what each line stands for.
+
+    lines: None, or (example, step) of each line where each step has a line of its own.
+    """
+
+    array: np.ndarray
+    lengths: np.ndarray | None
+    names: list[tuple[str, Any]]
+    lines: tuple[np.ndarray, np.ndarray] | None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_new(model: Any, path: str) -> Inputs:
+    """The inputs for a model; `InputError` in the words of the command line."""
+    try:
+        if isinstance(model.encoder, Encoder):
+            table = read_inputs(path)
+            array = model.encoder.transform(table)
+            notes = [*model.encoder.notes_for(table)]
+            return Inputs(array, None, [("row", np.arange(len(array)))], None, notes)
+        return _examples(model, path)
+    except InputError as error:
+        raise InputError(spoken(str(error))) from None
+
+
+def _examples(model: Any, path: str) -> Inputs:
+    encoder, numpy = model.encoder, Path(path).suffix.lower() in NO_TABLES
+    if encoder.kind == "image" and not numpy:
+        return _pictures(encoder, Path(path))
+    if not numpy and encoder.plan is None:
+        raise InputError(f"the model needs arrays, so {path} has to be a .npz or .npy file.")
+    if not Path(path).exists():
+        raise InputError(f"there is no file {path!r}.")
+    if Path(path).is_dir():
+        raise InputError(f"the model needs a table or a NumPy file, and {path} is a folder.")
+    found = encoder.examples(path)
+    notes = [*encoder.notes_for(found.inputs)]
+    _any_length(model, found.inputs.shape[1])
+    by_step = len(model.outputs) == 2
+    if not by_step:
+        names: list[tuple[str, Any]] = [("row", found.rows)]
+        if not numpy and encoder.plan.predict == "ahead":
+            names = [("after row", found.rows)]
+        return Inputs(found.inputs, found.lengths, names + _series(encoder, path, numpy, found.rows), None, notes)
+    steps = found.inputs.shape[1]
+    lengths = np.full(len(found.rows), steps) if found.lengths is None else found.lengths
+    places, step = np.nonzero(np.arange(steps) < lengths[:, None])
+    if numpy:
+        return Inputs(found.inputs, found.lengths, [("row", found.rows[places]), ("step", step)], (places, step), notes)
+    plan, table = encoder.plan, as_table(path)
+    rows = read_clock(table, plan.time, plan.series if plan.series in table.names else None).order
+    back = np.argsort(rows, kind="stable")  # lines in the order of the table
+    names = [("row", rows[back]), *_series(encoder, path, numpy, rows[back])]
+    return Inputs(found.inputs, found.lengths, names, (places[back], step[back]), notes)
+
+
+def _series(encoder: Any, path: str, numpy: bool, rows: np.ndarray) -> list[tuple[str, Any]]:
+    """The column of series, where the table has it."""
+    if numpy or encoder.plan.series is None:
+        return []
+    table = as_table(path)
+    if encoder.plan.series not in table.names:
+        return []
+    values = table.column(encoder.plan.series, "column of series").values
+    return [(encoder.plan.series, np.asarray(values, object)[rows].tolist())]
+
+
+def _any_length(model: Any, steps: int) -> None:
+    """Refuse series of another length where the network's weights are tied to that of training."""
+    from perceptory.networks.base import layout
+
+    trained = model.encoder.shape
+    if model.encoder.kind != "series" or steps == trained[0]:
+        return
+    outputs = (steps, model.outputs[1]) if len(model.outputs) == 2 else model.outputs
+    same = False
+    with contextlib.suppress(InputError):
+        same = layout(model.network, (steps, *trained[1:]), outputs).size == model.weights.shape[1]
+    if not same:
+        raise InputError(
+            f"this {model.network.label} takes series of {trained[0]} steps as in training, and here are {steps}. Cut "
+            "them to that length, or train a network that takes any, such as --network gru."
+        )
+
+
+def _pictures(encoder: Any, path: Path) -> Inputs:
+    """A picture, a folder of pictures (its subfolders as well), or an idx file of images."""
+    height, width, channels = encoder.shape
+    if not path.exists():
+        raise InputError(f"there is no file or folder {str(path)!r}.")
+    if path.is_file() and re.search("idx[34]", path.name):
+        array = encoder.transform(read_idx(path))
+        return Inputs(array, None, [("row", np.arange(len(array)))], None, [*encoder.notes_for(array)])
+    files = [path]
+    if path.is_dir():
+        files = sorted(
+            Path(folder, name)
+            for folder, folders, names in os.walk(path)
+            for name in names
+            if not folders.sort() and name.lower().endswith(ENDINGS) and not name.startswith(".")
+        )
+        if not files:
+            raise InputError(f"the folder {str(path)!r} holds no PNG or JPEG files to predict.")
+    elif path.suffix.lower() not in ENDINGS:
+        raise InputError(
+            f"{path.name!r} is no picture. Give a PNG or JPEG file, a folder of them, an idx file or .npz."
+        )
+    array, notes = load_pictures(files, size=(height, width), channels=channels)
+    names = [str(f.relative_to(path)) if path.is_dir() else f.name for f in files]
+    return Inputs(array, None, [("row", np.arange(len(array))), ("file", names)], None, notes)

@@ -1,0 +1,390 @@
+"""From the options of `fit` to a study: what the user names replaces that part of the preset, and no more."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from perceptory.app import grammar
+from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
+from perceptory.augmentation.table import AUGMENTATIONS
+from perceptory.data import ArrayDataset, Dataset
+from perceptory.errors import InputError
+from perceptory.networks.cnn import CNN
+from perceptory.networks.mlp import MLP
+from perceptory.networks.narx import NARX
+from perceptory.networks.rbf import RBFNetwork
+from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.networks.state_space import StateSpace
+from perceptory.objectives.penalties import WeightPenalty, share
+from perceptory.objectives.table import COSTS, DEFAULT_COST, SoftmaxCrossEntropy
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.optimizers.averaging import WeightAverage, at_most_one
+from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
+from perceptory.optimizers.first_order import OPTIMIZERS
+from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, StepDecay, WarmUp
+from perceptory.registry import Table
+from perceptory.selection.metrics import SCORES, TASKS
+from perceptory.selection.plans import (
+    BlockedKFold,
+    GroupKFold,
+    HoldOut,
+    KFold,
+    LeaveOneOut,
+    Repeated,
+    RollingOrigin,
+    StratifiedKFold,
+    TwoSets,
+)
+from perceptory.selection.search import Choice, choice
+from perceptory.specs import at_least_one, below_one, count, not_negative, positive
+from perceptory.studies.presets import default_study, default_validation
+from perceptory.studies.study import Study
+
+NETWORKS: Table[Callable[[], Any]] = Table(
+    "network",
+    {
+        "mlp": MLP,
+        "linear": lambda: MLP(()),
+        "rnn": RNN,
+        "gru": GRU,
+        "lstm": LSTM,
+        "narx": NARX,
+        "state_space": StateSpace,
+        "cnn": CNN,
+        "rbf": RBFNetwork,
+    },
+)
+VALIDATIONS: Table[Callable[[], Any]] = Table(
+    "validation plan",
+    {
+        "kfold": KFold,
+        "stratified": StratifiedKFold,
+        "group": GroupKFold,
+        "holdout": HoldOut,
+        "twosets": TwoSets,
+        "loo": LeaveOneOut,
+        "blocked": BlockedKFold,
+        "rolling": RollingOrigin,
+    },
+)
+SCHEDULES: Table[Callable[[], Any]] = Table(
+    "schedule",
+    {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "step": StepDecay, "warmup": WarmUp},
+)
+TASK_NAMES: Table[str] = Table("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options say, checked as far as that is possible without data; None or empty where nothing is said."""
+
+    effort: str
+    networks: tuple[tuple[Any, frozenset[str]], ...]  # each with the names of the fields that it says
+    layers: dict[str, Any] = field(default_factory=dict)  # activation and dropout of networks that do not say them
+    optimizers: tuple[tuple[Any, frozenset[str]], ...] = ()
+    rate: Any = None
+    schedule: Any = None  # what puts a rate into a schedule
+    strength: Any = None
+    p: float | None = None
+    mix: Any = None
+    by_layer: dict[str, Any] = field(default_factory=dict)  # strengths of the penalty by layer
+    plan: Any = None
+    folds: int | None = None
+    repeats: int | None = None
+    class_weight: Any = None
+    changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
+    test: str | None = None  # a file of test rows
+
+    def study(self, data: Dataset | ArrayDataset) -> Study:
+        """The study for a dataset."""
+        preset = default_study(data, self.effort)
+        changes = dict(self.changes)
+        if self.networks or self.layers:
+            given = self.networks or tuple((n, frozenset()) for n in _tuple(preset.networks))
+            changes["networks"] = tuple(grammar.over(n, self._layered(said)) for n, said in given)
+        if self.optimizers or self.rate is not None or self.schedule is not None:
+            changes["optimizer"] = self._optimizer(preset.optimizer)
+        if self.by_layer or any(said is not None for said in (self.strength, self.p, self.mix)):
+            changes["penalty"] = self._penalty(preset.penalty)
+        if self.class_weight is not None:
+            cost = changes.get("cost", DEFAULT_COST[data.task])
+            changes["cost"] = grammar.over(cost, self._weighed)
+        plan = self._validation(data)
+        if plan is not None:
+            changes["validation"] = plan
+        return default_study(data, self.effort, **changes)
+
+    def _layered(self, said: frozenset[str]) -> Callable[[Any], Any]:
+        def change(network: Any) -> Any:
+            known = {f.name for f in dataclasses.fields(network)}
+            return network.replace(**{k: v for k, v in self.layers.items() if k in known and k not in said})
+
+        return change
+
+    def _optimizer(self, preset: Any) -> Any:
+        """The preset's optimizer, or the named ones, at the rate and schedule that are said.
+
+        Where no rate is said, an optimizer of the preset's kind keeps the preset's rates, another has its own default.
+        """
+
+        def change(optimizer: Any, said: frozenset[str] = frozenset()) -> Any:
+            if optimizer.second_order:
+                return optimizer
+            rate, own = optimizer.learning_rate, _first(preset)
+            if self.optimizers and "learning_rate" not in said and type(optimizer) is type(own):
+                rate = own.learning_rate
+            elif self.optimizers and self.schedule is None:
+                rate = _put(own.learning_rate, rate)
+            if self.rate is not None and "learning_rate" not in said:
+                rate = _put(rate, self.rate)
+            if self.schedule is not None:
+                rate = self.schedule(_bare(rate))
+            return optimizer.replace(learning_rate=rate)
+
+        if not self.optimizers:
+            return grammar.over(preset, change)
+        if (self.rate is not None or self.schedule is not None) and all(o.second_order for o, _ in self.optimizers):
+            option = "--schedule" if self.rate is None else "--learning-rate"
+            raise InputError(f"{option} does not go with {self.optimizers[0][0].label}, which has no learning rate.")
+        made = [change(o, said) for o, said in self.optimizers]
+        return made[0] if len(made) == 1 else choice(*made)
+
+    def _penalty(self, preset: Any) -> Any:
+        if self.strength == 0 and not self.by_layer:
+            return None
+        said = (("strength", self.strength), ("p", self.p), ("mix", self.mix), ("layers", self.by_layer or None))
+        changes = {k: v for k, v in said if v is not None}
+        base = WeightPenalty() if self.strength is not None or preset is None else preset
+        return grammar.over(base, lambda penalty: penalty.replace(**changes))
+
+    def _weighed(self, cost: Any) -> Any:
+        if not hasattr(cost, "class_weight"):
+            raise InputError(f"--class-weight goes with the costs sigmoid and softmax, not with {cost.label}.")
+        return cost.replace(class_weight=self.class_weight)
+
+    def _validation(self, data: Dataset | ArrayDataset) -> Any:
+        plan = self.plan
+        if plan is None and self.folds is not None:
+            plan = default_validation(data)
+            if not hasattr(plan, "folds"):
+                plan = KFold() if data.task == "regression" else StratifiedKFold()
+        if self.folds is not None:
+            plan = plan.replace(folds=self.folds)
+        if self.repeats is not None:
+            plan = Repeated(plan if plan is not None else default_validation(data), self.repeats)
+        return plan
+
+
+def _tuple(networks: Any) -> tuple[Any, ...]:
+    return networks if isinstance(networks, tuple) else (networks,)
+
+
+def _first(value: Any) -> Any:
+    return _first(value.values[0]) if isinstance(value, Choice) else value
+
+
+def _inner(schedule: Schedule) -> str:
+    return "after" if isinstance(schedule, WarmUp) else "start"
+
+
+def _bare(rate: Any) -> Any:
+    """The learning rate without its schedule."""
+    if isinstance(rate, Schedule):
+        return _bare(getattr(rate, _inner(rate)))
+    return grammar.over(rate, _bare) if isinstance(rate, Choice) else rate
+
+
+def _put(schedule: Any, rate: Any) -> Any:
+    """`rate` in the place of the learning rate inside a schedule, or of one that has no schedule."""
+    if isinstance(schedule, Schedule):
+        return schedule.replace(**{_inner(schedule): _put(getattr(schedule, _inner(schedule)), rate)})
+    if isinstance(schedule, Choice) and any(isinstance(v, Schedule) for v in schedule.values):
+        return grammar.over(schedule, lambda one: _put(one, rate))
+    return rate
+
+
+# --- reading the options -----------------------------------------------------------------------------------------
+
+
+def read(o: Mapping[str, Any]) -> Asked:
+    """The options by name, as the command line gives them; `InputError` begins with the option's own name."""
+    if o["quick"] and o["thorough"]:
+        raise InputError("--quick and --thorough exclude each other. Choose one.")
+    for name, table in (("task", TASK_NAMES), ("score", SCORES)):
+        if o[name] is not None:
+            _named(f"--{name}", partial(table.__getitem__, o[name]))
+    changes = {k: o[k] for k in PLAIN if o[k] is not None}
+    for name in WORDS & changes.keys():
+        changes[name] = changes[name].replace("-", "_")
+    if o["test"] is not None:
+        sealed = _share(o["test"])
+        changes["test"] = 0.0 if sealed is None else sealed
+    if o["batch_size"]:
+        for size in o["batch_size"]:
+            count("--batch-size", size)
+        changes["batch_size"] = o["batch_size"][0] if len(o["batch_size"]) == 1 else choice(*o["batch_size"])
+    changes |= _steps(o)
+    if o["cost"] is not None:
+        changes["cost"] = _named("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
+    asked = Asked(
+        effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
+        networks=tuple(_named("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
+        layers=_layers(o),
+        optimizers=tuple(_named("--optimizer", partial(grammar.spec, t, OPTIMIZERS)) for t in o["optimizer"]),
+        rate=_numbers(o, "learning_rate", positive),
+        schedule=None if o["schedule"] is None else _named("--schedule", partial(_schedule, o["schedule"])),
+        strength=_numbers(o, "penalty", not_negative),
+        p=o["penalty_p"],
+        mix=_numbers(o, "penalty_mix", share),
+        by_layer=dict(_named("--penalty-layer", partial(_by_layer, text)) for text in o["penalty_layer"]),
+        plan=_plan(o),
+        folds=o["folds"],
+        repeats=o["repeats"],
+        class_weight=None if o["class_weight"] is None else _class_weight(o["class_weight"]),
+        changes=changes,
+        test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
+    )
+    _named("", partial(Study, **changes))
+    if asked.p is not None:
+        at_least_one("--penalty-p", asked.p)
+    return asked
+
+
+PLAIN = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory",
+         "seed")  # fmt: skip
+WORDS = frozenset({"sampling", "rule", "final", "precision"})
+
+
+OWN_READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
+    ("predict", read_way), ("horizon", read_horizon), ("known", read_known), ("size", read_size),
+)  # fmt: skip
+
+
+def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with those that say what DATA means read: --predict, --horizon, --size and the counts of rows."""
+    found = dict(o)
+    for name, read_one in OWN_READERS:
+        if o[name] is not None:
+            found[name] = _named(f"--{name}", partial(read_one, o[name]))
+    for name, least in (("window", 1), ("stride", 1), ("washout", 0)):
+        if o[name] is not None:
+            count(f"--{name}", o[name], least)
+    return found
+
+
+def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None]) -> Any:
+    """What a repeatable option of numbers says, or None."""
+    option = "--" + name.replace("_", "-")
+    log = check in (positive, not_negative)
+    return _named(option, partial(grammar.numbers, o[name], option, check, log=log)) if o[name] else None
+
+
+def _by_layer(text: str) -> tuple[str, Any]:
+    """The path of a layer and its penalty's strength."""
+    path, given, value = (part.strip() for part in text.partition("="))
+    if not (path and given and value):
+        raise InputError(f"--penalty-layer needs a layer and its strength, got {text!r}. Example: layers.0=0.01")
+    return path, grammar.numbers([value], "--penalty-layer", not_negative, log=True)
+
+
+def _layers(o: Mapping[str, Any]) -> dict[str, Any]:
+    layers: dict[str, Any] = {}
+    if o["activation"]:
+        found = [name.strip() for text in o["activation"] for name in text.split("/")]
+        for name in found:
+            _named("--activation", partial(ACTIVATIONS.__getitem__, name))
+        layers["activation"] = found[0] if len(found) == 1 else choice(*found)
+    if o["dropout"]:
+        layers["dropout"] = _numbers(o, "dropout", below_one)
+    return layers
+
+
+def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
+    """What becomes of a step's gradient, and of the weights after an epoch."""
+    found: dict[str, Any] = {}
+    clips = (("clip_norm", ClipByNorm), ("clip_value", ClipByValue))
+    made = [kind(_numbers(o, name, positive)) for name, kind in clips if o[name]]
+    if made:
+        found["clip"] = made[0] if len(made) == 1 else choice(*made)
+    if o["augment"]:
+        made = [_named("--augment", partial(_augmentation, text)) for text in o["augment"]]
+        found["augmentation"] = made[0] if len(made) == 1 else choice(*made)
+    if o["average"]:
+        found["average"] = WeightAverage(_numbers(o, "average", at_most_one))
+    return found
+
+
+def _augmentation(text: str) -> Any:
+    """NAME:FIELD=VALUE, several of them joined by +, or none."""
+    if text.strip().lower() == "none":
+        return None
+    specs = tuple(grammar.spec(one, AUGMENTATIONS)[0] for one in re.split(r"\+(?=\s*[a-z])", text))
+    return specs[0] if len(specs) == 1 else specs
+
+
+def _schedule(text: str) -> Callable[[Any], Any]:
+    if text.strip().lower() == "constant":
+        return lambda rate: rate
+    made, _ = grammar.spec(text, SCHEDULES, skip=("start", "after"))
+    return lambda rate: _put(made, rate)
+
+
+def _class_weight(text: str) -> Any:
+    if text.strip().lower() == "balanced":
+        return "balanced"
+    try:
+        found = tuple(float(part) for part in text.split(","))
+        SoftmaxCrossEntropy(class_weight=found)
+    except ValueError:
+        raise InputError(
+            f"--class-weight needs balanced or a weight of at least 0 for each class, got {text!r}. Example:"
+            " --class-weight 1,5"
+        ) from None
+    return found
+
+
+def _plan(o: Mapping[str, Any]) -> Any:
+    if o["folds"] is not None:
+        count("--folds", o["folds"], 2)
+    if o["repeats"] is not None:
+        count("--repeats", o["repeats"])
+    if o["validation"] is None:
+        return None
+    plan, said = _named("--validation", partial(grammar.spec, o["validation"], VALIDATIONS))
+    if o["folds"] is not None:
+        if not hasattr(plan, "folds"):
+            raise InputError(f"--folds does not go with --validation {o['validation']}. Leave one of them out.")
+        if "folds" in said:
+            raise InputError("the number of folds is given twice. Leave out --folds.")
+    if isinstance(plan, GroupKFold) and o["groups"] is None:
+        raise InputError("--validation group needs the column of groups. Add --groups COLUMN.")
+    return plan
+
+
+def _share(text: str) -> float | None:
+    """--test as a number, or None where it is a file."""
+    try:
+        return float(text)
+    except ValueError:
+        if not Path(text).exists():
+            raise InputError(
+                f"--test needs a share of the rows or a file of test rows, got {text!r}. Example: --test 0.2"
+            ) from None
+        return None
+
+
+def _named(option: str, read: Callable[[], Any]) -> Any:
+    """What `read` gives; its `InputError` begins with the option, also where it speaks of a field of Study."""
+    try:
+        return read()
+    except InputError as error:
+        said = re.sub(r"^Study\.(\w+)", lambda found: "--" + found[1].replace("_", "-"), str(error))
+        if option and not said.startswith("--"):
+            said = f"{option}{' ' if said.startswith(chr(39)) else ': '}{said}"
+        raise InputError(said) from None

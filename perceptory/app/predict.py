@@ -1,0 +1,112 @@
+"""`perceptory predict` and `perceptory report`: what is done with a finished run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from perceptory.app.new_data import read_new
+from perceptory.app.rendering import one_line
+from perceptory.data.tables.table import label
+from perceptory.errors import InputError
+
+
+def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
+    """Write predictions as CSV, to a file or to standard output; notes go to standard error."""
+    from perceptory.models.model import Model
+    from perceptory.models.model_file import write_bytes
+
+    if out is not None:
+        for path in (data, run):
+            if Path(path).exists() and Path(out).exists() and Path(out).samefile(path):
+                raise InputError(f"--out would write over {path}, which is read here. Choose another file.")
+        if Path(out).is_dir():
+            raise InputError(f"--out needs a file, and {out} is a folder. Example: --out {out}/predictions.csv")
+    model = Model.load(run)
+    if proba and model.classes is None:
+        raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
+    new = read_new(model, data)
+    learned = model.distributions_of(new.array, new.lengths)
+    if new.lines is not None:
+        learned = learned[:, *new.lines]
+    networks = model.cost.point(learned)
+    for note in new.notes:
+        sys.stderr.write(f"perceptory: note: {one_line(note)}\n")
+    content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
+    if out is None:
+        sys.stdout.write(content)
+    else:
+        write_bytes(out, content.encode())
+
+
+def columns(
+    model: Any, lines: list[tuple[str, Any]], networks: np.ndarray, proba: bool, members: bool
+) -> list[tuple[str, Any]]:
+    """(name, values) of what is predicted: `lines`, prediction, probabilities, and each network's own of both.
+
+    lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or
+    [member, row, class] probabilities.
+    """
+    from perceptory.runs.run_folder import prediction_columns
+
+    names = None if model.classes is None else [label(c) for c in model.classes]
+    targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]
+    found = [*lines]
+    parts = [("", networks.mean(axis=0))]
+    if members:
+        parts += [(f" (network {k})", one) for k, one in enumerate(networks, start=1)]
+    for ending, values in parts:
+        if names is not None:
+            predicted = np.asarray(names, dtype=object)[values.argmax(axis=1)]
+            found.append((f"predicted {targets[0]}{ending}", predicted.tolist()))
+        if names is None or proba:
+            found += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
+    return found
+
+
+def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
+    """(name, values) of quantiles and deviations, where the model's cost learned them; learned: [member, row, ...]."""
+    from perceptory.models.distribution import deviation, quantiles
+    from perceptory.objectives.table import GaussianLikelihood, Quantile
+
+    targets = list(enumerate(model.targets))
+    if isinstance(model.cost, Quantile):
+        found = quantiles(model.cost, learned)
+        levels = list(enumerate(found.levels))
+        return [(f"quantile {level:g} of {t}", found.values[:, i, j]) for i, t in targets for j, level in levels]
+    if isinstance(model.cost, GaussianLikelihood):
+        return [(f"deviation of {t}", deviation(model.cost, learned)[:, i]) for i, t in targets]
+    return []
+
+
+def csv(columns: list[tuple[str, Any]]) -> str:
+    """The columns as CSV text; a name that stands there already gets a `_` at its end."""
+    import polars as pl
+
+    data: dict[str, Any] = {}
+    for name, values in columns:
+        while name in data:
+            name += "_"
+        data[name] = values
+    return pl.DataFrame(data).write_csv()
+
+
+def report(run: str, out: str | None) -> None:
+    """Draw the report of a run again and print its summary."""
+    from rich.console import Console
+
+    from perceptory.reports.page import write_report
+    from perceptory.reports.summary import print_summary
+    from perceptory.runs.run_folder import load_result
+
+    result = load_result(run)
+    path = Path(out) if out is not None else Path(run) / "report.html"
+    if path.is_dir():
+        raise InputError(f"--out needs a file, and {path} is a folder. Example: --out {path}/report.html")
+    path = write_report(result, path)
+    print_summary(result, Console())
+    print(f"\nReport   {path}")

@@ -1,0 +1,108 @@
+"""What the command line says in words: of the data, of what comes next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from perceptory.data import ArrayDataset, Dataset
+from perceptory.wording import count_of
+
+NAMES_SHOWN = 6
+CUT = re.compile(r"\d+ examples? of [\d to]+ steps? from (\d+ rows?.*)\.")  # a note of `read_series`
+
+
+def data_lines(data: Any, test: Any = None) -> list[str]:
+    """What was made of the data: one line for the whole, one for every kind of column that says more, then the notes.
+
+    test: data that are sealed for the test, where they are not a share of these.
+    """
+    lines = [f"{_examples(data)}, {_target(data)}"] if isinstance(data, ArrayDataset) else _columns(data)
+    if test is not None:
+        lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
+    notes = [note for note in data.notes if not (isinstance(data, ArrayDataset) and CUT.fullmatch(note))]
+    return lines + [f"  note: {note}" for note in notes]
+
+
+def _examples(data: ArrayDataset) -> str:
+    """'1797 images of 8 x 8 pixels, gray'."""
+    channels = listed(data.channels)
+    if data.kind == "image":
+        return f"{count_of(data.rows, 'image')} of {data.shape[0]} x {data.shape[1]} pixels, {channels}"
+    if data.kind == "series":
+        steps = "" if data.lengths is None else f"{data.lengths.min()} to "
+        what = "window" if data.plan is not None and data.plan.window is not None else "example"
+        inputs = f"{count_of(len(data.channels), 'input')} ({channels})"
+        rows = next((f" from {found[1]}" for note in data.notes if (found := CUT.fullmatch(note))), "")
+        return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}{rows}, {inputs}"
+    return f"{count_of(data.rows, 'example')} of {' x '.join(map(str, data.shape))} numbers"
+
+
+def _columns(data: Dataset) -> list[str]:
+    columns = data.describe()
+    kinds = [c["kind"] for c in columns]
+    told = [
+        f"{kinds.count(kind)} {kind}"
+        for kind in ("numeric", "boolean", "categorical", "date", "ignored")
+        if kind in kinds
+    ]
+    inputs = f"{', '.join(told)} {'column' if len(columns) == 1 else 'columns'}"
+    lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
+    made: dict[tuple[str, str], list[str]] = {}
+    for column in columns:
+        if column["kind"] != "numeric" or column["made"] != "standardized":
+            made.setdefault((column["kind"], re.sub(r"\d+", "#", column["made"])), []).append(column["name"])
+    said = {c["name"]: c["made"] for c in columns}
+    for (kind, pattern), group in made.items():
+        words = said[group[0]] if len(group) == 1 else pattern.replace("#", "some")
+        lines.append(f"  {listed(group)}: {words if kind == 'ignored' else f'{kind}, {words}'}")
+    return lines
+
+
+def _target(data: Dataset | ArrayDataset) -> str:
+    names = listed(data.target_names)
+    what = "target" if len(data.target_names) == 1 else "targets"
+    if data.classes is None:
+        return f"{what} {names}: {data.task}"
+    return f"{what} {names}: {len(data.classes)} classes ({listed(data.classes)})"
+
+
+def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
+    """'a, b, c and 4 more'."""
+    names = [str(n) for n in names]
+    more = f" and {len(names) - most} more" if len(names) > most + 1 else ""
+    return ", ".join(names[:most] if more else names) + more
+
+
+def what_next(folder: Path, model: bool) -> list[tuple[str, str]]:
+    """(what, how) of the things to do with a finished run."""
+    where = shlex.quote(str(folder))
+    steps = [("Report", str(folder / "report.html"))]
+    return [*steps, ("Predict", f"perceptory predict {where} NEW.csv")] if model else steps
+
+
+def again(argv: Sequence[str]) -> str:
+    """The command that goes on with what `argv` began."""
+    return shlex.join(["perceptory", *(a for a in argv if a not in ("--overwrite", "--resume")), "--resume"])
+
+
+def fitted(lines: Iterable[str]) -> str:
+    """The lines as one text; on a terminal, wrapped to its width."""
+    if not sys.stdout.isatty():
+        return "\n".join(lines)
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in lines
+    )
+
+
+def one_line(text: Any) -> str:
+    """A sentence on one line, whatever the names in it hold."""
+    return " ".join(str(text).split())

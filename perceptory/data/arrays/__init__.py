@@ -1,0 +1,1 @@
+"""Arrays: examples of any shape with their targets."""

@@ -1,0 +1,95 @@
+"""What arrays of examples may hold: numbers of three formats, all finite, of one shape."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from perceptory.data.tables.delimited import counted
+from perceptory.data.tables.sources import as_array
+from perceptory.data.tables.table import shown_value
+from perceptory.errors import InputError
+
+ExampleKind = Literal["series", "image", "array"]
+KINDS = get_args(ExampleKind)
+DTYPES = ("uint8", "float32", "float64")
+
+
+def as_inputs(source: Any) -> np.ndarray:
+    """An array of any library as uint8, float32 or float64. Truth values become 0 and 1 in uint8, other numbers the
+    smallest floating format that holds them. Raises `InputError` for what is not numbers."""
+    array = as_array(source)
+    if array.dtype == object:
+        try:
+            array = np.array(array.tolist(), np.float64)
+        except (ValueError, TypeError, OverflowError):
+            raise InputError(
+                "the inputs need an array of numbers, but hold other values, or lists of different lengths. Pad series "
+                "with zeros to one length and give lengths=."
+            ) from None
+    name, kind = array.dtype.name, array.dtype.kind
+    if name in DTYPES:
+        return array.astype(name, copy=False)
+    if kind == "b":
+        return array.astype(np.uint8)
+    if kind in "iu":
+        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    if kind in "fV" and "float" in name and array.dtype.names is None:  # float16 and bfloat16; longer ones
+        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    raise InputError(f"the inputs need numbers, got an array of {array.dtype}. Convert them first.")
+
+
+def check_finite(inputs: np.ndarray, kind: ExampleKind, channels: tuple[str, ...]) -> None:
+    """Raise `InputError`, with the place of the first, where there are missing or infinite inputs."""
+    if inputs.dtype.kind != "f":
+        return
+    good = np.isfinite(inputs)
+    if good.all():
+        return
+    place = np.unravel_index(int(np.argmin(good)), inputs.shape)
+    what = "missing" if np.isnan(inputs[place]) else "infinite"
+    axes = {"series": ("step",), "image": ("row", "column")}.get(kind, ("place",) * (inputs.ndim - 2))
+    where = [f"example {place[0] + 1}"] + [f"{a} {p + 1}" for a, p in zip(axes, place[1:-1], strict=True)]
+    remedy = {
+        "series": "Fill them in, or leave those examples out; where series end early, give their steps as lengths=.",
+        "image": "Fill them in, for example with 0, or leave those images out.",
+        "array": "Fill them in, or leave those examples out.",
+    }[kind]
+    raise InputError(
+        f"the inputs need finite numbers, but {int((~good).sum())} are missing or infinite (the first is {what}, in "
+        f"{', '.join(where)}, channel {channels[place[-1]]!r}). {remedy}"
+    )
+
+
+def check_lengths(lengths: Any, examples: int, steps: int) -> np.ndarray:
+    """[example] int64 from 1 to `steps`; `InputError` for anything else."""
+    array = as_array(lengths)
+    if array.dtype == object and all(isinstance(v, (int, np.integer)) for v in array.flat):
+        array = array.astype(np.int64)
+    if array.shape != (examples,) or array.dtype.kind not in "iu":
+        raise InputError(
+            f"lengths need a whole number for each of {examples} series, got {array.dtype} of the shape {array.shape}."
+        )
+    if array.min() < 1 or array.max() > steps:
+        bad = int(np.argmax((array < 1) | (array > steps)))
+        raise InputError(f"lengths need to be from 1 to {steps} steps, got {array[bad]} for example {bad + 1}.")
+    return array.astype(np.int64)
+
+
+def check_names(names: Any, count: int, what: str) -> tuple[str, ...]:
+    """Names, each once, as a tuple; `InputError` where there are not `count` of them."""
+    given = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, (list, tuple)) else ()
+    if len(given) != count or not all(isinstance(n, str) for n in given) or len(set(given)) != count:
+        raise InputError(f"{what} needs {counted(count, 'name')}, each once, got {shown_value(names)}.")
+    return given
+
+
+def padded(array: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The series [n, time, ...] with 0 in all steps from a series' length on; itself where it is so already."""
+    beyond = np.arange(array.shape[1]) >= lengths[:, None]
+    if not array[beyond].any():  # a missing value counts as one
+        return array
+    array = array.copy()
+    array[beyond] = 0
+    return array

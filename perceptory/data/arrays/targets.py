@@ -1,0 +1,129 @@
+"""Targets, weights and groups that stand in arrays beside the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
+from perceptory.data.tables.delimited import counted
+from perceptory.data.tables.sources import as_array, column_of, from_array
+from perceptory.data.tables.table import listed
+from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
+from perceptory.errors import InputError
+
+
+def read_targets(
+    targets: Any, x: np.ndarray, kind: ExampleKind, task: str | None, target: Any, lengths: np.ndarray | None
+) -> tuple[np.ndarray, Target, tuple[str, ...], list[str]]:
+    """Targets of examples x: a mask of those that have one, the targets of those, their names, and notes."""
+    y, notes = as_array(targets), []
+    if y.dtype == object and y.ndim > 1:
+        y = as_inputs(y)
+    if y.ndim not in (1, 2, 3) or len(y) != len(x) or 0 in y.shape:
+        raise InputError(
+            f"{counted(len(x), 'example')} need targets [n], [n, out] or [n, time, out] with n = {len(x)}, got an "
+            f"array of the shape {y.shape}."
+        )
+    if y.ndim == 3:
+        return _every_step(y, x, task, target, lengths)
+    if y.ndim == 2 and x.ndim == 3 and 1 < y.shape[1] == x.shape[1]:
+        notes.append(
+            f"targets of the shape {y.shape} are read as {y.shape[1]} numbers an example; for one number a step give "
+            f"them as {(*y.shape, 1)}."
+        )
+    one_hot = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and (task or "") != "regression"
+    if one_hot and bool((((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)).all()):
+        notes.append(
+            f"targets of zeros and a single 1 in each row are read as {y.shape[1]} classes, 0 to {y.shape[1] - 1}."
+        )
+        y, task = y.argmax(axis=1), task or "classification"
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
+    columns = [typed(from_array(n, y if y.ndim == 1 else y[:, k])) for k, n in enumerate(names)]
+    keep = np.logical_and.reduce([has_value(c) for c in columns])
+    if not keep.any():
+        raise InputError(f"no example has a value of every target ({listed(names)}).")
+    if not keep.all():
+        notes.append(f"{counted(int((~keep).sum()), 'example')} without a target left out.")
+    columns = [replace(c, values=c.values[keep]) for c in columns]
+    if task is None and kind == "image" and y.ndim == 1 and columns[0].storage == "number" and columns[0].integer:
+        distinct = len(np.unique(columns[0].values))
+        if 1 < distinct <= min(MOST_CLASSES, int(keep.sum()) // 2):
+            task = "classification"
+            notes.append(
+                f'the {distinct} different whole numbers of the target are read as classes; task="regression" '
+                "(--task regression) reads them as numbers."
+            )
+    return keep, read_target(columns, task), names, notes
+
+
+def _every_step(
+    y: np.ndarray, x: np.ndarray, task: str | None, target: Any, lengths: np.ndarray | None
+) -> tuple[np.ndarray, Target, tuple[str, ...], list[str]]:
+    if task is not None and TASKS[task] != "regression":
+        raise InputError(f"targets every step need the task 'regression', got {task!r}. Give classes as [n].")
+    if x.ndim != 3 or y.shape[1] != x.shape[1]:
+        raise InputError(
+            f"targets of every step [n, time, out] need inputs [n, time, channel] of as many steps, got targets of the "
+            f"shape {y.shape} beside inputs of the shape {x.shape}."
+        )
+    values = as_inputs(y).astype(np.float64)
+    values = values if lengths is None else padded(values, lengths)
+    names = _target_names(target, y.shape[2])
+    try:
+        check_finite(values, "series", names)
+    except InputError as error:
+        raise InputError(str(error).replace("the inputs need", "the targets need", 1)) from None
+    real = values if lengths is None else values[np.arange(y.shape[1]) < lengths[:, None]]
+    check_varies(real.reshape(-1, y.shape[2]), names)
+    return np.ones(len(y), bool), Target("regression", values), names, []
+
+
+def check_varies(values: np.ndarray, names: Sequence[str]) -> None:
+    """Raise `InputError` where a column of targets [row, out] is constant."""
+    for name, column in zip(names, values.T, strict=True):
+        if np.ptp(column) == 0:
+            raise InputError(f"the target {name!r} is constant (always {column[0]:g}), so there is nothing to learn.")
+
+
+def _target_names(target: Any, count: int) -> tuple[str, ...]:
+    if target is None:
+        return ("y",) if count == 1 else tuple(f"y{k}" for k in range(count))
+    return check_names(target, count, "target")
+
+
+def read_weights(given: Any, keep: np.ndarray, targets: np.ndarray, lengths: np.ndarray | None) -> np.ndarray | None:
+    steps = targets.ndim == 3
+    shape = (len(keep), *targets.shape[1:2]) if steps else (len(keep),)
+    if given is None and (lengths is None or not steps):
+        return None
+    weights = np.ones(shape) if given is None else as_inputs(given).astype(np.float64)
+    if steps and weights.shape == shape[:1]:
+        weights = np.repeat(weights[:, None], targets.shape[1], axis=1)
+    if weights.shape != shape:
+        raise InputError(
+            f"weights need the shape {shape}, one for each {'step' if steps else 'example'}, got {weights.shape}."
+        )
+    weights = weights[keep]
+    if steps and lengths is not None:
+        weights = padded(weights, lengths)
+    if not np.isfinite(weights).all() or (weights < 0).any() or not (weights > 0).any():
+        raise InputError("weights need finite numbers of at least 0, some above 0.")
+    return weights
+
+
+def group_index(values: Any, keep: np.ndarray, what: str, name: str = "groups") -> np.ndarray:
+    """Values of any sort as an index from 0 in sorted order; `InputError` where one is missing."""
+    raw = column_of(name, values)
+    if len(raw.values) != len(keep):
+        raise InputError(f"{name} need one value for each of {len(keep)} {what}, got {len(raw.values)}.")
+    if raw.storage == "other":
+        raise InputError(f"{name} need texts or numbers, but have {raw.note}.")
+    column = raw if raw.storage in ("label", "date") else typed(raw)
+    if not has_value(column)[keep].all():
+        raise InputError(f"{name} need a value for every one of the {what}, but some are missing. Fill them in.")
+    return np.unique(column.values[keep].tolist(), return_inverse=True)[1].astype(np.int64)

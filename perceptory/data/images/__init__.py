@@ -1,0 +1,1 @@
+"""Images: folders of pictures, idx files."""

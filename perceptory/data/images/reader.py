@@ -1,0 +1,173 @@
+"""Images: folders of PNG and JPEG files with a subfolder a class, idx files as MNIST comes in, and NumPy files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.reader import COLORS, PARTS, read_arrays
+from perceptory.data.images.files import check_size, load_pictures, pictures_in
+from perceptory.data.images.idx import read_idx
+from perceptory.data.tables.delimited import counted
+from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
+from perceptory.data.tables.targets import read_target
+from perceptory.errors import InputError
+
+FOLDERS = {"train": ("train", "training"), "test": ("test", "testing")}
+SIZED = "size= scales the pictures of a folder; the images of one array all have one size already. Leave it out."
+IDX = {"train": ("train",), "test": ("t10k", "test")}  # how the names of the files begin
+
+
+def read_images(
+    source: str | Path,
+    *,
+    part: str | None = None,
+    size: tuple[int, int] | None = None,
+    task: str | None = None,
+    target: str = "class",
+) -> ArrayDataset:
+    """Read images and their classes: inputs [n, height, width, channel] of uint8, 0 to 255, as they are stored.
+
+    source: one of
+
+    - a folder with a subfolder a class, which holds that class's PNG and JPEG files; or with the subfolders train and
+      test, which hold such folders;
+    - a folder that holds idx files with the names of MNIST (train-images-idx3-ubyte, train-labels-idx1-ubyte,
+      t10k-..., plain or .gz), or one such file of images, beside which its labels lie;
+    - a `.npz` file, as in `read_arrays`.
+
+    part: "train" (what None means where there are two parts) or "test".
+    size: (height, width) to which the images of a folder are scaled. Without it they all need to have one size. They
+    are gray where all files are; turned as their camera has noted; transparency is left out.
+    Raises `InputError` for everything that cannot be read.
+    """
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"read_images needs a path, got a {type(source).__name__}. Arrays: read_arrays(x, y).")
+    path = Path(source)
+    if part is not None:
+        part = PARTS[part]
+    if size is not None:
+        size = check_size(size)
+    if not path.exists():
+        raise InputError(f"there is no file or folder {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
+    if path.is_file():
+        if size is not None:
+            raise InputError(SIZED)
+        if path.suffix.lower() == ".npz":
+            return read_arrays(path, part=part, kind="image", task=task, target=target)
+        if "idx" not in path.name:
+            raise InputError(
+                f"{path.name!r} is no source of images. Give a folder with a subfolder a class, an idx file such as "
+                "train-images-idx3-ubyte.gz, or a .npz file."
+            )
+        if part is not None:
+            raise InputError(f"{path.name} is one part by itself. Give its folder, or leave part= out.")
+        return _read_idx_pair(path, _labels_of(path), (), task, target)
+    entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    idx = [p for p in entries if p.is_file() and re.search("image.*idx[34]", p.name.lower())]
+    if idx:
+        if size is not None:
+            raise InputError(SIZED)
+        return _read_idx_folder(path, idx, part, task, target)
+    return _read_folder(path, entries, part, size, task, target)
+
+
+# --- idx ----------------------------------------------------------------------------------------------------------
+
+
+def _read_idx_folder(path: Path, images: list[Path], part: str | None, task: str | None, target: str) -> ArrayDataset:
+    found = {p: [f for f in images if f.name.lower().startswith(IDX[p])] for p in IDX}
+    chosen = part or ("train" if found["train"] or not found["test"] else "test")
+    candidates = found[chosen] or ([] if part else images)
+    if not candidates:
+        raise InputError(
+            f"the folder {path.name!r} has no images of the part {chosen!r}: expected a name such as "
+            f"{IDX[chosen][0]}-images-idx3-ubyte.gz, found {listed(f.name for f in images)}."
+        )
+    notes = []
+    if part is None and found["train"] and found["test"]:
+        notes.append(f'{path.name} also holds test images; part="test" reads them.')
+    return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target)
+
+
+def _labels_of(images: Path) -> Path:
+    """The file of labels beside a file of images, plain or zipped."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
+    bare = name.removesuffix(".gz")
+    if name == images.name:
+        raise InputError(
+            f"{images.name!r} is not named as images are. Expected a name such as train-images-idx3-ubyte.gz."
+        )
+    for candidate in (name, bare, bare + ".gz"):
+        path = images.with_name(candidate)
+        if path.is_file():
+            return path
+    raise InputError(
+        f"there are no labels beside {images.name}: expected {bare} or {bare}.gz in the same folder. Put them there."
+    )
+
+
+def _read_idx_pair(images: Path, labels: Path, notes: tuple[str, ...], task: str | None, target: str) -> ArrayDataset:
+    x, y = read_idx(images), read_idx(labels)
+    if x.ndim not in (3, 4) or y.ndim != 1 or len(x) != len(y):
+        raise InputError(
+            f"{images.name} and {labels.name} need images [n, height, width] and labels [n] with the same n, got the "
+            f"axes {x.shape} and {y.shape}."
+        )
+    dataset = read_arrays(x, y, kind="image", task=task or "classification", target=target)
+    return replace(dataset, notes=(*notes, *dataset.notes))
+
+
+# --- folders of pictures ------------------------------------------------------------------------------------------
+
+
+def _read_folder(
+    path: Path, entries: list[Path], part: str | None, size: tuple[int, int] | None, task: str | None, target: str
+) -> ArrayDataset:
+    folders = {p.name: p for p in entries if p.is_dir()}
+    nested = {n: p for n, p in folders.items() if not pictures_in(p)[0]}  # "train" may be a class, beside "bus"
+    parts = {p: nested[n] for p, names in FOLDERS.items() for n in nested if n.lower() in names}
+    notes: list[str] = []
+    if "train" in parts or (part and parts):
+        chosen = part or "train"
+        if chosen not in parts:
+            raise InputError(
+                f"the folder {path.name!r} has no subfolder {chosen!r}. Its subfolders are: {listed(folders)}."
+            )
+        if part is None and len(parts) > 1:
+            notes.append(f'{path.name} also holds test images; part="test" reads them.')
+        path = parts[chosen]
+        folders = {p.name: p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")}
+    elif part is not None:
+        raise InputError(
+            f"the folder {path.name!r} has no subfolders train and test, so there is no part {part!r}. Leave part= out."
+        )
+    files: list[Path] = []
+    labels: list[str] = []
+    for name, folder in folders.items():
+        pictures, others = pictures_in(folder)
+        if not pictures:
+            inner = " but subfolders" if any(p.is_dir() for p in folder.iterdir()) else ""
+            raise InputError(
+                f"the subfolder {name!r} of {path.name!r} holds no PNG or JPEG files{inner}. Each subfolder holds the "
+                "pictures of one class; remove it, or move pictures into it."
+            )
+        if others:
+            notes.append(f"{counted(len(others), 'file')} in {name} that are no PNG or JPEG left aside.")
+        files += pictures
+        labels += [name] * len(pictures)
+    if len(folders) < 2:
+        raise InputError(
+            f"the folder {path.name!r} needs a subfolder for each of at least two classes, but has "
+            f"{listed(folders) if folders else 'none'}. Sort the pictures into a folder a class."
+        )
+    inputs, more = load_pictures(files, size=size)
+    made = read_target([RawColumn(target, "label", objects(labels))], task)
+    dataset = ArrayDataset(
+        inputs, COLORS[inputs.shape[-1]], (target,), made.task, made.targets, made.classes, made.class_values,
+        notes=(*notes, *more, *made.notes), kind="image",
+    )  # fmt: skip
+    ArrayEncoder.fit(dataset)
+    return dataset

@@ -1,0 +1,1 @@
+"""Series: a long table of rows in the order of time, cut into examples."""

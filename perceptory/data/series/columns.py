@@ -1,0 +1,176 @@
+"""The columns of a long table: which are inputs, and what the targets of its windows are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.arrays.targets import check_varies, group_index
+from perceptory.data.series.clock import COUNTS, Clock
+from perceptory.data.series.windows import Cut
+from perceptory.data.tables.inference import infer
+from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
+from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
+from perceptory.errors import InputError
+from perceptory.registry import Table as Names
+
+USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
+
+
+def target_columns(table: Table, target: Any) -> list[RawColumn]:
+    names = [target] if isinstance(target, str) else list(target) if isinstance(target, (list, tuple)) else []
+    if not names or not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
+        raise InputError(f"name the target, the column to predict, or a list of columns. {columns_are(table.names)}")
+    return [typed(table.column(n, "target")) for n in names]
+
+
+def input_names(
+    table: Table, use: str, targets: list[RawColumn], inputs: Any, ignore: Any, roles: dict[str, str | None]
+) -> tuple[list[str], list[str]]:
+    """Names of the columns that are inputs, and notes on those that are not."""
+    for role, name in roles.items():
+        if name is not None and not isinstance(name, str):
+            raise InputError(f"{role} needs the name of a column, got a {type(name).__name__}.")
+    taken = {name: role for role, name in roles.items() if name is not None}
+    goals = [c.name for c in targets]
+    for name in goals:
+        if name in taken:
+            raise InputError(f"column {name!r} cannot be both the target and the {taken[name]}. Name another column.")
+    ignored = _names(ignore, "ignore")
+    for name in ignored:
+        table.column(name, "column to ignore", clear=False)
+    notes: list[str] = []
+    if inputs is not None:
+        names = _names(inputs, "inputs")
+        for name in names:
+            table.column(name, "input")
+            if names.count(name) > 1:
+                raise InputError(f"the input {name!r} is named twice. Name each column once.")
+            if name in goals and use != "ahead":
+                raise InputError(f"column {name!r} cannot be both the target and an input. Name another column.")
+    else:
+        left = [c for c in table.columns if c.name not in taken and c.name not in ignored and c.name not in goals]
+        useless = {c.name: column.note for c in left if (column := infer(c)).kind == "ignored"}
+        notes = [f"column {name!r} is not an input: {note}." for name, note in useless.items()]
+        names = [c.name for c in left if c.name not in useless]
+    if use == "ahead":
+        past = [c.name for c in targets if c.name not in names and c.name not in ignored]
+        texts = [c.name for c in targets if c.storage == "label"]
+        notes += [f"the past of {n!r} is not an input, since it holds texts." for n in past if n in texts]
+        names += [n for n in past if n not in texts]
+    if not names:
+        raise InputError(f"no column is left as an input. {columns_are(table.names)}")
+    return names, notes
+
+
+def _names(given: Any, what: str) -> list[str]:
+    names = (
+        [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple, set, frozenset)) else None
+    )
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{what} needs names of columns, got {str(given)[:40]!r}. Example: {what}=['u', 'v']")
+    return names
+
+
+def numbers(raw: RawColumn, clock: Clock, what: str) -> np.ndarray:
+    """The column [row] float64 in the clock's order; `InputError` where it is no numbers or misses one."""
+    column = infer(raw)
+    if column.kind not in ("numeric", "boolean") and column.note != COUNTS:
+        held = {"categorical": "texts or categories", "date": "dates"}.get(column.kind, column.note)
+        remedy = "Leave it out (ignore=)" if what == "input" else "Name another column"
+        note = f" ({column.note})" if column.kind == "categorical" and column.note else ""
+        raise InputError(
+            f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds {held}{note}. {remedy}, "
+            "or turn it into numbers."
+        )
+    values = np.asarray(column.values, np.float64)[clock.order]
+    missing = np.flatnonzero(np.isnan(values))
+    if missing.size:
+        raise InputError(
+            f"the {what} {raw.name!r} of a series needs a value in every row, but misses {missing.size} (the first in "
+            f"{clock.where(int(missing[0]))}). Fill them in, or part the series there by a column of series."
+        )
+    return values
+
+
+def groups_of_series(raw: RawColumn, clock: Clock) -> np.ndarray:
+    """[series] index of the group that each belongs to."""
+    index = group_index(raw.values, np.ones(len(clock.order), bool), "rows", raw.name)[clock.order]
+    for s, (a, b) in enumerate(zip(clock.starts, clock.starts[1:], strict=False)):
+        if (index[a:b] != index[a]).any():
+            raise InputError(
+                f"the column of groups {raw.name!r} needs one value a series, but changes within series "
+                f"{clock.names[s]!r} in {clock.where(a + int(np.argmax(index[a:b] != index[a])))}."
+            )
+    return index[clock.starts[:-1]]
+
+
+# --- targets ------------------------------------------------------------------------------------------------------
+
+
+def every_step(
+    targets: list[RawColumn], clock: Clock, cut: Cut, task: str | None, washout: int
+) -> tuple[Target, np.ndarray | None]:
+    if task is not None and TASKS[task] != "regression":
+        raise InputError(f'predict="every step" needs the task "regression", got {task!r}. Use "ahead" or "one value".')
+    y = np.stack([numbers(c, clock, "target") for c in targets], axis=1)
+    check_varies(y, [c.name for c in targets])
+    if washout >= cut.lengths.min():
+        raise InputError(
+            f"a washout of {washout} steps leaves none of {cut.lengths.min()} steps to be scored. Use a smaller "
+            "washout."
+        )
+    weights = cut.inside & (np.arange(cut.steps) >= washout)
+    return Target("regression", cut.gather(y)), None if weights.all() else weights.astype(np.float64)
+
+
+def ahead(
+    targets: list[RawColumn], clock: Clock, cut: Cut, horizons: tuple[int, ...], task: str | None
+) -> tuple[Target, tuple[str, ...]]:
+    if task is None and all(c.storage == "number" for c in targets):
+        task = "regression"  # a series of small whole numbers is counts, not classes
+    if len(horizons) > 1 and (TASKS[task] if task else "classes") != "regression":
+        raise InputError("several horizons are several numbers, but the target holds classes. Give one horizon.")
+    columns = []
+    for h in horizons:
+        rows = cut.starts + cut.steps - 1 + h
+        for raw in targets:
+            values = numbers(raw, clock, "target") if raw.storage != "label" else raw.values[clock.order]
+            here = replace(raw, values=values[rows])
+            has = has_value(here)
+            if not has.all():
+                raise InputError(
+                    f"the target {raw.name!r} of a series needs a value in every row, but misses one in "
+                    f"{clock.where(int(rows[np.argmin(has)]))}. Fill it in, or part the series there "
+                    "by a column of series."
+                )
+            columns.append(here if len(horizons) == 1 else replace(here, name=f"{raw.name}(t+{h})"))
+    return read_target(columns, task), tuple(c.name for c in columns)
+
+
+def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple[Target, np.ndarray]:
+    """The targets of those series that have one, and a mask [series] of these."""
+    found, masks = [], []
+    for raw in targets:
+        values, has = raw.values[clock.order], has_value(raw)[clock.order]
+        one, mask = np.empty(len(clock.names), values.dtype), np.zeros(len(clock.names), bool)
+        for s, (a, b) in enumerate(zip(clock.starts, clock.starts[1:], strict=False)):
+            known = a + np.flatnonzero(has[a:b])
+            if not known.size:
+                continue
+            other = known[values[known] != values[known[0]]]
+            if other.size:
+                raise InputError(
+                    f"the target {raw.name!r} needs one value a series, but series {clock.names[s]!r} has "
+                    f"{values[known[0]]!s:.40} and, in {clock.where(int(other[0]))}, {values[other[0]]!s:.40}. "
+                    'predict="every step" or "ahead" takes a target that changes.'
+                )
+            one[s], mask[s] = values[known[0]], True
+        found.append(replace(raw, values=one))
+        masks.append(mask)
+    has = np.logical_and.reduce(masks)
+    if not has.any():
+        raise InputError(f"no series has a value of every target ({listed(c.name for c in targets)}).")
+    return read_target([replace(c, values=c.values[has]) for c in found], task), has

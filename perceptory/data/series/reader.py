@@ -1,0 +1,181 @@
+"""Time series: a long table of rows in the order of time becomes windows, or whole series, with their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.series.clock import read_clock
+from perceptory.data.series.columns import (
+    USES,
+    ahead,
+    every_step,
+    groups_of_series,
+    input_names,
+    numbers,
+    one_value,
+    target_columns,
+)
+from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
+from perceptory.data.series.plan import SeriesPlan
+from perceptory.data.series.windows import cut_rows
+from perceptory.data.tables.sources import as_table
+from perceptory.errors import InputError
+from perceptory.specs import count, flag
+
+
+def read_series(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    predict: str | None = None,
+    inputs: Sequence[str] | str | None = None,
+    time: str | None = None,
+    series: str | None = None,
+    groups: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    horizon: int | Sequence[int] = 1,
+    washout: int = 0,
+    known: Known = 0,
+    task: str | None = None,
+    ignore: Sequence[str] | str = (),
+    together: bool = True,
+) -> ArrayDataset:
+    """Read a long table, one row a moment, and cut it into examples [n, time, channel].
+
+    source: any table that `read_table` takes. target: the name of a column, or a list of names.
+    predict: what a network makes of an example; there are three uses.
+
+    - "every step": a dynamic system, inputs u(t) -> outputs y(t) at the same step; targets [n, window, out]. The
+      network sees of the outputs' past only what is `known`. Without a window each series is one example. The first
+      `washout` steps, when the network does not know the system's state yet, have weight 0.
+    - "ahead": a forecast from the past `window` rows of the inputs and of the target itself; targets [n, out]. The
+      target stands `horizon` rows after the last row of the window; several horizons, such as range(1, 13), are
+      several outputs.
+    - "one value": a number or class a series, which the target column repeats in all rows of that series; targets [n].
+      Series of different lengths are padded with 0 at their end (`lengths`). With a window, each window is an example
+      that has the value of its series.
+
+    inputs: names of columns; all that are not used otherwise where it is not given. They hold numbers or true and
+    false, without missing values. ignore: columns that are not inputs.
+    time: a column of numbers or dates, which has to increase in equal steps (dates may go by whole months); it is not
+    an input. Without it the rows are taken as they come. series: a column that tells several series apart; no example
+    has rows of two.
+    window: steps of an example. stride: rows from one window to the next; by default `window` for "every step" and
+    "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
+    forecasts end with its last one; rows that fill no window are left out, with a note.
+    known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
+    beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for
+    networks that feed outputs back (`NARX`).
+    groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
+    the windows of one series stay together where there are several series; together=False parts them, and puts the
+    examples in the order of time over all series.
+
+    Raises `InputError`, with the place of the first row that is wrong, for everything that cannot be read.
+    """
+    if predict is None:
+        raise InputError(
+            'say what to predict: predict="every step" (a dynamic system), "ahead" (a forecast) or "one value" (a '
+            "number or class a series)."
+        )
+    use = USES[predict]
+    table = as_table(source)
+    if not table.rows or not table.columns:
+        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    targets = target_columns(table, target)
+    roles = {"time": time, "series": series, "groups": groups}
+    names, notes = input_names(table, use, targets, inputs, ignore, roles)
+    clock = read_clock(table, time, series)
+    horizons = _horizons(horizon) if use == "ahead" else ()
+    _check_asked(use, window, stride, washout, horizon)
+    check_known(known, use, window)
+    cut = cut_rows(
+        clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
+    )
+    flag("together", together)
+    if groups is not None and not together:
+        raise InputError("groups= keeps examples together, and together=False parts them. Give one of the two.")
+
+    x = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
+    notes += [*cut.notes(clock, ahead=use == "ahead")]
+    lengths = cut.lengths if (cut.lengths != cut.steps).any() else None
+    weights, owner, rows = None, clock.starts.searchsorted(cut.starts, side="right") - 1, cut.starts
+    keep = np.ones(len(rows), bool)
+    target_names = tuple(c.name for c in targets)
+    if use == "every step":
+        made, weights = every_step(targets, clock, cut, task, washout)
+    elif use == "ahead":
+        made, target_names = ahead(targets, clock, cut, horizons, task)
+        rows = cut.starts + cut.steps - 1 + min(horizons)
+    else:
+        made, has = one_value(targets, clock, task)
+        keep = has[owner]
+        place = np.cumsum(has) - 1
+        made = replace(made, targets=made.targets[place[owner[keep]]])
+        if not has.all():
+            notes.append(f"{int((~has).sum())} series without a target left out.")
+    kept = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
+    examples, channels = kept.gather(x), tuple(names)
+    if known:
+        examples = np.concatenate([examples, known_outputs(table, list(target_names), clock, kept, known)], axis=2)
+        channels += tuple(PREFIX + name for name in target_names)
+    several = len(clock.names) > 1 and len(rows) > len(clock.names)
+    ids = None
+    if groups is not None:
+        ids = groups_of_series(table.column(groups, "column of groups"), clock)[owner]
+    elif several and together:
+        ids = owner.astype(np.int64)
+    dataset = ArrayDataset(
+        inputs=examples,
+        channels=channels,
+        target_names=target_names,
+        task=made.task,
+        targets=made.targets,
+        classes=made.classes,
+        class_values=made.class_values,
+        weights=weights,
+        lengths=None if lengths is None else lengths[keep],
+        groups=None if ids is None else ids[keep],
+        spans=kept.spans if len(rows) > len(clock.names) else None,
+        notes=(*table.notes, *notes, *made.notes),
+        row_numbers=clock.order[rows[keep]].astype(np.int64),
+        kind="series",
+        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known),
+    )
+    ArrayEncoder.fit(dataset)
+    if several and not together:
+        dataset = dataset.take(np.argsort(clock.moments[rows[keep]], kind="stable"))
+    return dataset
+
+
+# --- numbers that were asked for ----------------------------------------------------------------------------------
+
+
+def _horizons(horizon: Any) -> tuple[int, ...]:
+    given = list(horizon) if isinstance(horizon, (Sequence, range, np.ndarray)) else [horizon]
+    for h in given:
+        count("horizon", h)
+    if not given or len(set(given)) != len(given) or isinstance(horizon, str):
+        raise InputError(f"horizon needs a number of rows ahead, or several different ones, got {horizon!r}.")
+    return tuple(int(h) for h in given)
+
+
+def _check_asked(use: str, window: int | None, stride: int | None, washout: int, horizon: Any) -> None:
+    if window is not None:
+        count("window", window)
+    elif use == "ahead":
+        raise InputError('predict="ahead" needs a window, the number of past rows to look at. Example: window=24')
+    if stride is not None:
+        count("stride", stride)
+        if window is None:
+            raise InputError("stride is the way from one window to the next, so it needs window=. Example: window=100")
+    count("washout", washout, least=0)
+    if washout and use != "every step":
+        raise InputError(f'washout is for predict="every step", not for {use!r}. Leave it out.')
+    if use != "ahead" and not (isinstance(horizon, int) and horizon == 1):
+        raise InputError(f'horizon is for predict="ahead", not for {use!r}. Leave it out.')

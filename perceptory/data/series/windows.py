@@ -1,0 +1,91 @@
+"""Windows: where in a long table examples begin and end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceptory.data.series.clock import Clock
+from perceptory.data.tables.delimited import counted
+from perceptory.errors import InputError
+from perceptory.specs import count
+
+
+def windows(array: np.ndarray, length: int, stride: int = 1) -> np.ndarray:
+    """Windows [n, length, ...] of an array [row, ...]: rows k·stride to k·stride + length − 1, for every k that fits.
+
+    A read-only view: nothing is copied. Raises `InputError` where the array has fewer rows than a window.
+    """
+    count("the length of a window", length)
+    count("the stride of windows", stride)
+    array = np.asarray(array)
+    if array.ndim < 1 or len(array) < length:
+        raise InputError(f"a window of {length} rows does not fit into an array of the shape {array.shape}.")
+    view = np.lib.stride_tricks.sliding_window_view(array, length, axis=0)[::stride]
+    return np.moveaxis(view, -1, 1)
+
+
+# --- where examples stand -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Examples in the rows of a `Clock`: starts [n], lengths [n], `steps` (the longest), and `reach`, the rows after
+    them that their targets stand in. unused: rows of a series that fill no window, over all series."""
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    steps: int
+    reach: int
+    unused: int
+
+    @property
+    def spans(self) -> np.ndarray:
+        return np.stack([self.starts, self.starts + self.lengths + self.reach], axis=1).astype(np.int64)
+
+    @property
+    def inside(self) -> np.ndarray:
+        """[n, steps] bool: steps that are not padding."""
+        return np.arange(self.steps) < self.lengths[:, None]
+
+    def gather(self, values: np.ndarray) -> np.ndarray:
+        """[n, steps, ...] of values [row, ...] in the clock's order, 0 where a series has ended."""
+        places = self.starts[:, None] + np.arange(self.steps)
+        if (self.lengths == self.steps).all():
+            return values[places]
+        found = values[np.minimum(places, len(values) - 1)]
+        found[~self.inside] = 0
+        return found
+
+    def notes(self, clock: Clock, ahead: bool) -> list[str]:
+        several = f" of {len(clock.names)} series" if len(clock.names) > 1 else ""
+        steps = f"{self.lengths.min()} to {self.steps}" if (self.lengths != self.steps).any() else str(self.steps)
+        notes = [f"{counted(len(self.starts), 'example')} of {steps} steps from {len(clock.order)} rows{several}."]
+        if self.unused:
+            where = "before the first" if ahead else "after the last"
+            notes.append(f"{counted(self.unused, 'row')} {where} whole window left out.")
+        return notes
+
+
+def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *, latest: bool = False) -> Cut:
+    """Windows of every series, or, without a window, whole series. latest: the last window ends with the last row, and
+    rows that fill no window are the first ones. `InputError` for a series that is shorter than window and reach."""
+    if window is None or stride is None:
+        return Cut(clock.starts[:-1], clock.lengths, int(clock.lengths.max()), 0, 0)
+    need = window + reach
+    short = np.flatnonzero(clock.lengths < need)
+    if short.size:
+        name = f"series {clock.names[short[0]]!r}" if len(clock.names) > 1 else "the table"
+        horizon = f" and a horizon of {reach}" if reach else ""
+        also = f" ({short.size} series are too short)" if short.size > 1 else ""
+        raise InputError(
+            f"a window of {window} rows{horizon} needs at least {need} rows, but {name} has "
+            f"{clock.lengths[short[0]]}{also}. Use a smaller window, or leave that series out."
+        )
+    counts = (clock.lengths - need) // stride + 1
+    rest = (clock.lengths - need) % stride
+    offsets = rest if latest else np.zeros_like(rest)
+    first = np.repeat(clock.starts[:-1] + offsets, counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()))

@@ -1,0 +1,1 @@
+"""Tables: from a source to columns with a meaning, and from there to inputs."""

@@ -1,0 +1,94 @@
+"""What a study learns from: input columns with their meaning, the target, row weights and groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from perceptory.errors import InputError
+
+Kind = Literal["numeric", "boolean", "categorical", "date", "ignored"]
+Task = Literal["regression", "binary", "multiclass"]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One input column.
+
+    values is [row]: float64 with NaN for missing for "numeric", "boolean" (0 or 1) and "date" (days since
+    1970-01-01); objects, str or None, for "categorical"; anything for "ignored". `layout` tells how dates in text were
+    written, such as "d.m.y".
+    """
+
+    name: str
+    kind: Kind
+    values: np.ndarray
+    note: str = ""
+    layout: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table whose columns have a meaning; every array is in the same order of rows.
+
+    targets: regression [row, out] float64 in the target's units; classification [row] int64 index into `classes`.
+    classes: names of the classes, in sorted order; class_values: the labels as the user gave them, in the same order.
+    weights: [row] float64, at least 0. groups: [row] int64, equal for rows that must stay together.
+    row_numbers: [row] int64, the place of each row in the table that was given, from 0 (rows without a target are
+    left out, so there may be gaps).
+    """
+
+    columns: tuple[Column, ...]
+    target_names: tuple[str, ...]
+    task: Task
+    targets: np.ndarray
+    classes: tuple[str, ...] | None = None
+    class_values: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
+
+    def __post_init__(self) -> None:
+        if not self.row_numbers.size:
+            object.__setattr__(self, "row_numbers", np.arange(self.rows, dtype=np.int64))
+        parts = {f"column {c.name!r}": c.values for c in self.columns}
+        parts |= {"weights": self.weights, "groups": self.groups, "row_numbers": self.row_numbers}  # type: ignore[dict-item]
+        for name, values in parts.items():
+            if values is not None and len(values) != self.rows:
+                raise InputError(f"a dataset of {self.rows} rows cannot hold {name} with {len(values)} rows.")
+
+    @property
+    def rows(self) -> int:
+        return len(self.targets)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers to predict a row: the targets, or the classes of "multiclass", or 1 for "binary"."""
+        if self.task == "regression":
+            return int(self.targets.shape[1])
+        return 1 if self.task == "binary" else len(self.classes or ())
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """The given rows only (indices, in their order, or a mask). Classes stay as they are."""
+
+        def cut(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            columns=tuple(replace(c, values=c.values[rows]) for c in self.columns),
+            targets=self.targets[rows],
+            weights=cut(self.weights),
+            groups=cut(self.groups),
+            row_numbers=self.row_numbers[rows],
+        )
+
+    def describe(self) -> list[dict[str, str]]:
+        """What was made of each input column: dicts of "name", "kind", "made" (the features) and "note"."""
+        from perceptory.data.tables.column_plan import plan_column
+
+        return [plan_column(column).describe() for column in self.columns]

@@ -1,0 +1,194 @@
+"""From columns to network inputs, by a plan that is learned once, from the study rows, and written to a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
+from perceptory.data.tables.dataset import Column, Dataset, Kind
+from perceptory.data.tables.dates import PATTERNS
+from perceptory.data.tables.inference import convert
+from perceptory.data.tables.sources import as_table
+from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
+from perceptory.errors import InputError
+from perceptory.registry import did_you_mean
+
+_STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
+_TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tuple[str, ...]": list}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes network inputs [row, in] of a table, the same way for study rows and for any row that comes later.
+
+    A number stays as it is; a category becomes one 0/1 feature for each of the (at most 50) most frequent categories;
+    a date becomes days and phases of year, week and day. Columns that miss values in the study rows get one more
+    feature, 1 where the value is missing. A missing number is NaN in the result, to be filled with a mean by whoever
+    knows the training rows; a missing, rare or unseen category is 0 in all its features.
+    """
+
+    columns: tuple[ColumnPlan, ...]
+    target_names: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(cls, dataset: Dataset) -> Encoder:
+        """Learn from the study rows. Raises `InputError` where no column carries information."""
+        encoder = cls(tuple(plan_column(c) for c in dataset.columns), dataset.target_names)
+        if not encoder.feature_names:
+            reasons = "; ".join(f"{p.name!r} is {p.describe()['made']}" for p in encoder.columns[:5])
+            raise InputError(
+                f"no feature is left to learn from ({reasons or 'there are no columns besides the target'}). Add input "
+                "columns that vary."
+            )
+        return encoder
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features [in], in their order."""
+        return tuple(name for plan in self.columns for name in plan.features)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row's features: (in,)."""
+        return (len(self.feature_names),)
+
+    def transform(self, source: Any) -> np.ndarray:
+        """Inputs [row, in] float64 of a file, data frame, array, `Table` or `Dataset`.
+
+        Columns are found by name, whatever their order; other columns are left aside (`notes_for` tells which). An
+        array without names needs all input columns in the order of the training table. Raises `InputError` for missing
+        columns, columns of another type and infinite values.
+        """
+        table = self._match(source)
+        parts = [plan.encode(table[plan.name]) for plan in self.columns if plan.used]
+        return np.concatenate(parts, axis=1)
+
+    def notes_for(self, source: Any) -> tuple[str, ...]:
+        """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have."""
+        table, notes = as_table_or_dataset(source), []
+        known = {plan.name for plan in self.columns} | set(self.target_names)
+        extra = [name for name in table.names if name not in known]
+        if extra and table.named:
+            notes.append(f"columns that the model does not use are ignored: {listed(extra)}.")
+        columns = self._match(table)
+        for plan in self.columns:
+            if plan.used and plan.kind == "categorical" and not plan.rare:
+                values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
+                unseen = [v for v in values if v is not None and v not in set(plan.categories)]
+                if unseen:
+                    notes.append(
+                        f"column {plan.name!r} has {len(unseen)} values that training did not have "
+                        f"({listed(sorted(set(unseen)), 5)}); they are read as none of the known categories."
+                    )
+        return tuple(notes)
+
+    def describe(self) -> list[dict[str, str]]:
+        """What became of each input column: dicts of "name", "kind", "made" and "note"."""
+        return [plan.describe() for plan in self.columns]
+
+    def _match(self, source: Any) -> dict[str, RawColumn]:
+        table = as_table_or_dataset(source)
+        if not table.named:
+            if len(table.columns) != len(self.columns):
+                raise InputError(
+                    f"an array without column names needs the {len(self.columns)} input columns of training in their "
+                    f"order, got {len(table.columns)} columns. Expected: {listed(p.name for p in self.columns)}."
+                )
+            return {
+                p.name: dataclasses.replace(c, name=p.name) for p, c in zip(self.columns, table.columns, strict=True)
+            }
+        found = {column.name: column for column in table.columns}
+        missing = [plan.name for plan in self.columns if plan.used and plan.name not in found]
+        if missing:
+            some = "columns" if len(missing) > 1 else "column"
+            raise InputError(
+                f"the table lacks the {some} {listed(missing)}, which the model needs. {columns_are(table.names)}"
+            )
+        # Columns of one name were told apart by their order in training, so they are here.
+        known = {re.sub(r"\.\d+$", "", plan.name) for plan in self.columns if plan.name.count(".")}
+        return {p.name: table.column(p.name, clear=p.name not in known) for p in self.columns if p.used}
+
+    # --- JSON ---------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; `from_json` reads it back."""
+        columns = []
+        for plan in self.columns:
+            entry = dataclasses.asdict(plan)
+            columns.append({k: list(v) if isinstance(v, tuple) else v for k, v in entry.items()})
+        return {"columns": columns, "target_names": list(self.target_names)}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Encoder:
+        """Read `to_json`'s data. Unknown or missing keys and values of other types raise `InputError`."""
+        _keys(data, {"columns", "target_names"}, "the table description")
+        if not isinstance(data["columns"], list):
+            raise InputError("the table description needs a list of columns. Is this a file that perceptory wrote?")
+        encoder = cls(
+            tuple(_plan_from_json(entry) for entry in data["columns"]), _texts(data["target_names"], "targets")
+        )
+        names = [plan.name for plan in encoder.columns]
+        if len(set(names)) != len(names) or not encoder.feature_names:
+            raise InputError("the table description has a column twice, or no feature. It was altered.")
+        return encoder
+
+
+def as_table_or_dataset(source: Any) -> Table:
+    """Like `as_table`, and a `Dataset`'s columns as a table."""
+    if isinstance(source, Dataset):
+        return Table(tuple(_raw(c) for c in source.columns), source.rows)
+    return as_table(source)
+
+
+def _raw(column: Column) -> RawColumn:
+    return RawColumn(column.name, _STORAGE.get(column.kind, "other"), column.values)
+
+
+def _keys(data: Any, expected: set[str], what: str) -> None:
+    if not isinstance(data, dict):
+        raise InputError(f"{what} needs an object, got {str(data)[:40]!r}. Is this a file that perceptory wrote?")
+    for key in data:
+        if key not in expected:
+            raise InputError(f"{what} has an unknown key {key!r}.{did_you_mean(key, expected)} It was altered.")
+    for key in sorted(expected - data.keys()):
+        raise InputError(f"{what} lacks the key {key!r}. It was altered or is not complete.")
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, str) for v in value):
+        raise InputError(f"{what} needs a list of texts, got {str(value)[:40]!r}. The description was altered.")
+    return tuple(value)
+
+
+def _plan_from_json(data: Any) -> ColumnPlan:
+    fields = {f.name: str(f.type) for f in dataclasses.fields(ColumnPlan)}
+    _keys(data, set(fields), "the description of a column")
+    values: dict[str, Any] = {}
+    for name, kind in fields.items():
+        value, expected = data[name], _TYPES[kind]
+        if expected is float and type(value) is int:
+            value = float(value)
+        if type(value) is not expected or (isinstance(value, float) and not math.isfinite(value)):
+            raise InputError(
+                f"the description of a column needs {expected.__name__} in {name!r}, got {str(value)[:40]!r}."
+            )
+        values[name] = _texts(value, name) if expected is list else value
+    plan = ColumnPlan(**values)
+    known = (
+        plan.kind in get_args(Kind)
+        and set(plan.periods) <= PERIODS.keys()
+        and (not plan.layout or plan.layout in PATTERNS)
+        and len(set(plan.categories)) == len(plan.categories)
+        and not (plan.used and plan.kind == "ignored")
+        and plan.rare >= 0
+    )
+    if not known:
+        raise InputError(f"the description of column {plan.name!r} does not fit together. It was altered.")
+    return plan

@@ -1,0 +1,197 @@
+"""The one way in: `read_table` for tables to learn from, `read_inputs` for tables to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.tables.dataset import Column, Dataset
+from perceptory.data.tables.delimited import counted
+from perceptory.data.tables.encoder import Encoder
+from perceptory.data.tables.inference import infer
+from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
+from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
+from perceptory.data.tables.targets import has_value, read_target, typed
+from perceptory.errors import InputError
+
+
+def read_table(
+    source: Any,
+    target: Any = None,
+    *,
+    task: str | None = None,
+    ignore: Sequence[str] | str = (),
+    weights: Any = None,
+    groups: Any = None,
+) -> Dataset:
+    """Read a table and say what each column is.
+
+    source: a path (.csv, .txt, .tsv, .parquet, .arrow, .feather), a pandas, polars or Arrow table, an array [row, in]
+    (its columns are called x0, x1, ...; a structured array has names), or a dict of columns.
+    target: the name of a column, a list of names (several numbers to predict), or values [row] or [row, out] beside it.
+    task: "regression", "classification", "binary" or "multiclass"; found from the target where it is not given.
+    ignore: names of columns that are not inputs.
+    weights, groups: the name of a column, or values [row]; weights are at least 0, rows of one group stay together.
+
+    Cells that are empty or read NA, N/A, #N/A, nan, NaN, NaT, null, None, ? or - are missing, in text columns of any
+    source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
+    """
+    table = as_table(source)
+    if not table.rows or not table.columns:
+        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    if target is None:
+        raise InputError(f"name the target, the column to predict (target=, --target). {columns_are(table.names)}")
+    raw_targets = [typed(c) for c in _targets(table, target, isinstance(source, (str, Path)))]
+    names = tuple(c.name for c in raw_targets)
+    taken = set(names) if _is_names(target, table) else set()
+    side: dict[str, RawColumn | None] = {}
+    for what, given in (("weights", weights), ("groups", groups)):
+        side[what] = _beside(table, what, given)
+        if isinstance(given, str):
+            if given in taken:
+                raise InputError(f"column {given!r} cannot be both the target and the {what}. Name another column.")
+            taken.add(given)
+    ignored = {ignore} if isinstance(ignore, str) else {str(n) for n in ignore}
+    for name in sorted(ignored):
+        table.column(name, "column to ignore", clear=False)
+        if name in names and name in taken:
+            raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
+
+    keep, notes = _rows_with_target(raw_targets, table)
+    rows = np.flatnonzero(keep)
+    found = read_target([replace(c, values=c.values[rows]) for c in raw_targets], task)
+    kept = table.take(rows) if len(rows) < table.rows else table
+    columns = tuple(
+        Column(c.name, "ignored", c.values, "ignored as asked") if c.name in ignored else infer(c, rows)
+        for c in kept.columns
+        if c.name not in taken
+    )
+    notes += [f"column {c.name!r}: {c.note}." for c in columns if "read as text" in c.note]
+    dataset = Dataset(
+        columns=columns,
+        target_names=names,
+        task=found.task,
+        targets=found.targets,
+        classes=found.classes,
+        class_values=found.class_values,
+        weights=_weights(side["weights"], rows),
+        groups=_groups(side["groups"], rows),
+        notes=(*table.notes, *notes, *found.notes),
+        row_numbers=rows.astype(np.int64),
+    )
+    Encoder.fit(dataset)  # raises where no column carries information, even over all rows
+    return dataset
+
+
+def read_inputs(source: Any, names: Sequence[str] | None = None) -> Table:
+    """Read a table without a target, for prediction: what its columns mean, the model's `Encoder` decides.
+
+    names: column names for an array that has none; without them its columns are matched by their order.
+    """
+    table = as_table(source, names)
+    if not table.columns or not table.rows:
+        raise InputError("the table has no rows to predict." if table.columns else "the table has no columns.")
+    return table
+
+
+def _is_names(target: Any, table: Table) -> bool:
+    """Whether `target` names columns, rather than being values: a list of texts may be either."""
+    if isinstance(target, str):
+        return True
+    if not isinstance(target, (list, tuple)) or not target or not all(isinstance(t, str) for t in target):
+        return False
+    return len(target) != table.rows or all(t in table.names for t in target)
+
+
+def _targets(table: Table, target: Any, is_file: bool) -> list[RawColumn]:
+    if _is_names(target, table):
+        wanted = [target] if isinstance(target, str) else list(target)
+        for name in wanted:
+            if wanted.count(name) > 1:
+                raise InputError(f"the target {name!r} is named twice. Name each target once.")
+        return [table.column(name, "target") for name in wanted]
+    if isinstance(target, (list, tuple)) and not target:
+        raise InputError(f"the list of targets is empty. {columns_are(table.names)}")
+    values = _side_columns(target)
+    for column in values:
+        if len(column.values) != table.rows:
+            raise InputError(
+                f"the target needs one value for each of the {table.rows} rows of the table, got {len(column.values)}."
+            )
+        if is_file and column.name in table.names:
+            raise InputError(f"the file has a column {column.name!r} already; name it as the target, or rename yours.")
+    return values
+
+
+def _side_columns(target: Any) -> list[RawColumn]:
+    """Target values beside the table, [row] or [row, out], as columns with their own names, or y, or y0, y1, ..."""
+    import narwhals as nw
+
+    target = as_series(target)
+    given = nw.from_native(target, pass_through=True, allow_series=True)
+    if isinstance(given, nw.Series):
+        return [column_of(str(given.name) if given.name else "y", target)]
+    if isinstance(given, nw.DataFrame):
+        return list(as_table(target).columns)
+    array = as_array(target)
+    if array.ndim == 2 and array.shape[1] > 1:
+        return [from_array(f"y{k}", array[:, k]) for k in range(array.shape[1])]
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise InputError(f"the target needs values [row] or [row, out], got shape {array.shape}.")
+    return [from_array("y", array.reshape(len(array)))]
+
+
+def _beside(table: Table, what: str, given: Any) -> RawColumn | None:
+    if given is None:
+        return None
+    column = table.column(given, f"column of {what}") if isinstance(given, str) else column_of(what, given)
+    if len(column.values) != table.rows:
+        raise InputError(f"{what} need one value for each of the {table.rows} rows, got {len(column.values)}.")
+    return column
+
+
+def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray, list[str]]:
+    present = {c.name: has_value(c) for c in targets}
+    for name, has in present.items():
+        if not has.any():
+            raise InputError(
+                f"the target {name!r} is missing in all {counted(table.rows, 'row')}. Name another column."
+            )
+    keep = np.logical_and.reduce(list(present.values()))
+    if not keep.any():
+        raise InputError(f"no row has a value of every target ({listed(present)}). Name fewer targets.")
+    lost = int((~keep).sum())
+    which = "target" if len(targets) == 1 else "targets"
+    return keep, [f"{counted(lost, 'row')} without a value of the {which} {listed(present)} left out."] if lost else []
+
+
+def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
+    if raw is None:
+        return None
+    column = infer(replace(raw, name=raw.name or "weights"))
+    values = column.values[rows]
+    if column.kind not in ("numeric", "boolean"):
+        raise InputError(f"weights need numbers, but {raw.name!r} holds other values.")
+    if np.isnan(values).any() or (values < 0).any() or not (values > 0).any():
+        bad = (
+            "a missing value" if np.isnan(values).any() else "a negative value" if (values < 0).any() else "only zeros"
+        )
+        raise InputError(f"weights need numbers of at least 0, some above 0, but {raw.name!r} holds {bad}.")
+    return values
+
+
+def _groups(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
+    if raw is None:
+        return None
+    if raw.storage == "other":
+        raise InputError(f"groups need texts or numbers, but {raw.name!r} has {raw.note}.")
+    column = raw if raw.storage in ("label", "date") else typed(raw)
+    if not has_value(column)[rows].all():
+        raise InputError(f"every row needs a group, but {raw.name!r} holds missing values. Fill them in.")
+    names = column.values[rows].tolist()
+    order = {name: k for k, name in enumerate(sorted(set(names)))}
+    return np.array([order[name] for name in names], dtype=np.int64)

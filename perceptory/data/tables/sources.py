@@ -1,0 +1,253 @@
+"""Everything that is a table, as a `Table`: files, data frames of any library, arrays, dicts of columns."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.tables.dates import days_of
+from perceptory.data.tables.delimited import read_delimited
+from perceptory.data.tables.table import RawColumn, Table, label, objects, shown_value, unique_names
+from perceptory.errors import InputError
+
+TEXT = {".csv": None, ".txt": None, ".dat": None, ".tsv": "\t", ".tab": "\t"}
+BINARY = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
+EXACT = 2.0**53  # whole numbers from here on are not all float64 numbers
+
+
+def as_table(source: Any, names: Sequence[str] | None = None) -> Table:
+    """Any supported source as a `Table`; `names` name the columns of an array. Raises `InputError` for the rest."""
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, (str, Path)):
+        return read_file(Path(source))
+    if isinstance(source, Mapping):
+        return _from_columns({str(k): v for k, v in source.items()}.items())
+    frame = _from_frame(source)
+    return frame if frame is not None else _from_array(source, names)
+
+
+def read_file(path: Path) -> Table:
+    """Read a CSV, TSV, Parquet or Arrow (Feather) file; the end of its name says which."""
+    kind = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is a folder, not a table. Give a CSV, TSV, Parquet or Arrow file.")
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path.name} is empty. Give a file with a header line and at least one row.")
+        if kind in TEXT:
+            return read_delimited(path, TEXT[kind])
+        if kind in BINARY:
+            return _read_binary(path, BINARY[kind])
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error.strerror or type(error).__name__}.") from None
+    raise InputError(
+        f"the file name {path.name!r} has to end in one of {', '.join([*TEXT, *BINARY])}, which say how to read it. "
+        "Save it as CSV or Parquet, or rename it."
+    )
+
+
+def _read_binary(path: Path, kind: str) -> Table:
+    import polars as pl
+
+    what = {"parquet": "Parquet", "ipc": "Arrow (Feather version 2)"}[kind]
+    try:
+        frame = pl.read_parquet(path) if kind == "parquet" else pl.read_ipc(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise InputError(f"{path.name} is not a readable {what} file ({reason}). Write it anew.") from None
+    table = _from_frame(frame)
+    if table is None or not table.rows or not table.columns:
+        raise InputError(f"{path.name} has no rows.")
+    return table
+
+
+# --- data frames --------------------------------------------------------------------------------------------------
+
+
+def _from_frame(source: Any) -> Table | None:
+    """A pandas, polars or Arrow table (and others that narwhals knows) as a `Table`; None for what is none."""
+    import narwhals as nw
+
+    notes: list[str] = []
+    duplicated: frozenset[str] = frozenset()
+    given = source
+    if nw.dependencies.is_pandas_dataframe(source) or nw.dependencies.is_pyarrow_table(source):
+        pandas = nw.dependencies.is_pandas_dataframe(source)
+        old = [str(n) for n in (source.columns if pandas else source.column_names)]
+        new, notes, duplicated = unique_names(old, "the table")
+        given = source.set_axis(new, axis=1) if pandas else source.rename_columns(new)
+        if pandas and source.index.name is not None:
+            notes.append(f"the index {source.index.name!r} is not read; reset_index() makes a column of it.")
+    frame = nw.from_native(given, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise InputError("a table that is not computed yet was given. Call .collect() on it first.")
+    if not isinstance(frame, nw.DataFrame):
+        return None
+    columns = tuple(from_series(frame[name]) for name in frame.columns)
+    return Table(columns, len(frame), tuple(notes), duplicated=duplicated)
+
+
+def from_series(series: Any) -> RawColumn:
+    """A narwhals series as a `RawColumn`."""
+    import narwhals as nw
+
+    name, dtype = str(series.name), series.dtype
+    if dtype.is_integer() or dtype.is_float():
+        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        return _number(name, values, dtype.is_integer())
+    if dtype in (nw.Date, nw.Datetime):
+        if getattr(dtype, "time_zone", None) is not None:
+            return from_objects(name, series.to_list())
+        return from_array(name, np.asarray(series.cast(nw.Datetime("us")).to_numpy()))
+    if dtype in (nw.Categorical, nw.Enum):
+        values = objects(None if _missing(v) else label(v) for v in series.to_list())
+        return RawColumn(name, "label", values)
+    return from_objects(name, series.to_list())
+
+
+# --- arrays and dicts ---------------------------------------------------------------------------------------------
+
+
+def _from_array(source: Any, names: Sequence[str] | None) -> Table:
+    if hasattr(source, "tocsr"):
+        raise InputError("a sparse matrix was given, but a dense table is expected. Call .toarray() on it first.")
+    array = as_array(source)
+    if array.dtype.names is not None:
+        return _from_columns([(name, array[name]) for name in array.dtype.names])
+    if array.ndim != 2:
+        raise InputError(
+            f"inputs need a table of two dimensions [row, column], got shape {array.shape} from a "
+            f"{type(source).__name__}. One input column: x.reshape(-1, 1)."
+        )
+    given = [f"x{k}" for k in range(array.shape[1])] if names is None else [str(n) for n in names]
+    if len(given) != array.shape[1]:
+        raise InputError(f"{len(given)} names were given for an array of {array.shape[1]} columns.")
+    table = _from_columns([(name, array[:, k]) for k, name in enumerate(given)])
+    return Table(table.columns, len(array), table.notes, names is not None, table.duplicated)
+
+
+def _from_columns(items: Any) -> Table:
+    items = list(items)
+    names, notes, duplicated = unique_names([name for name, _ in items], "the table")
+    columns = [column_of(name, values) for name, (_, values) in zip(names, items, strict=True)]
+    lengths = {c.name: len(c.values) for c in columns}
+    if len(set(lengths.values())) > 1:
+        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise InputError(
+            f"columns need the same number of rows, but {short!r} has {lengths[short]} and {long!r} {lengths[long]}."
+        )
+    return Table(tuple(columns), len(columns[0].values) if columns else 0, tuple(notes), duplicated=duplicated)
+
+
+def column_of(name: str, values: Any) -> RawColumn:
+    """A list, array or series of one dimension as a `RawColumn`."""
+    import narwhals as nw
+
+    series = nw.from_native(as_series(values), pass_through=True, allow_series=True)
+    if isinstance(series, nw.Series):
+        return from_series(series.alias(name))
+    array = as_array(values)
+    if array.ndim != 1:
+        raise InputError(f"column {name!r} needs one dimension [row], got shape {array.shape}.")
+    return from_array(name, array)
+
+
+def as_series(values: Any) -> Any:
+    """A pandas array that is not in a series, such as pd.Categorical, as one, so that it keeps its type."""
+    pandas = sys.modules.get("pandas")
+    return pandas.Series(values) if pandas and isinstance(values, pandas.api.extensions.ExtensionArray) else values
+
+
+def as_array(source: Any) -> np.ndarray:
+    """A NumPy array of a list or array of any library. Lists become objects first, so that 1 and 'a' stay apart."""
+    if isinstance(source, np.ma.MaskedArray):
+        return np.ma.filled(source.astype(object), None)
+    if isinstance(source, (str, bytes)) or not (hasattr(source, "__array__") or isinstance(source, Sequence)):
+        raise InputError(
+            f"a {type(source).__name__} is not a table. Expected a file name, a data frame, a two-dimensional array or "
+            "a dict of columns."
+        )
+    try:
+        return np.asarray(source) if hasattr(source, "__array__") else np.array(source, dtype=object)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"a {type(source).__name__} cannot be read as an array: {error}.") from None
+
+
+def from_array(name: str, array: np.ndarray) -> RawColumn:
+    """A one-dimensional NumPy array of any type as a `RawColumn`."""
+    kind = array.dtype.kind
+    if kind == "b":
+        return RawColumn(name, "boolean", array.astype(np.float64))
+    if kind in "iuf":
+        return _number(name, array.astype(np.float64), kind != "f")
+    if kind in "Mm":
+        if np.datetime_data(array.dtype)[0] == "generic":
+            return from_objects(name, array.tolist())
+        missing = np.isnat(array)
+        unit = array.astype(f"{kind}8[us]").astype(np.int64)
+        values = np.where(missing, math.nan, unit / (86400e6 if kind == "M" else 1e6))
+        note = "" if kind == "M" else "duration in seconds"
+        return RawColumn(name, "date" if kind == "M" else "number", values, note=note)
+    if kind == "V" and array.dtype.names is None and "float" in array.dtype.name:  # bfloat16 and its kin
+        return RawColumn(name, "number", array.astype(np.float64))
+    return from_objects(name, array.tolist() if kind in "UOT" else list(array))
+
+
+def from_objects(name: str, values: list[Any]) -> RawColumn:
+    """Python objects as a `RawColumn`, by the types of those that are not missing."""
+    missing = [_missing(v) for v in values]
+    present = [v for v, m in zip(values, missing, strict=True) if not m]
+    nan = math.nan
+
+    def floats(convert: Any) -> np.ndarray:
+        return np.array([nan if m else convert(v) for v, m in zip(values, missing, strict=True)], dtype=np.float64)
+
+    def texts(convert: Any) -> np.ndarray:
+        return objects(None if m else convert(v) for v, m in zip(values, missing, strict=True))
+
+    types = {type(v) for v in present}
+    if all(issubclass(t, str) for t in types):
+        return RawColumn(name, "text", texts(str))
+    if all(issubclass(t, (bool, np.bool_)) for t in types):
+        return RawColumn(name, "boolean", floats(float))
+    if all(issubclass(t, (numbers.Real, Decimal, np.bool_)) for t in types):
+        whole = all(issubclass(t, numbers.Integral) for t in types)
+        try:
+            return _number(name, floats(float), whole)
+        except OverflowError:
+            raise InputError(f"column {name!r} holds a whole number that is too large for a float64.") from None
+    if all(issubclass(t, date) for t in types):
+        return RawColumn(name, "date", floats(days_of))
+    if all(issubclass(t, timedelta) for t in types):
+        return RawColumn(name, "number", floats(lambda v: v.total_seconds()), note="duration in seconds")
+    if all(issubclass(t, (str, numbers.Real, Decimal, np.bool_)) for t in types):
+        shown = ", ".join(sorted(t.__name__ for t in types))
+        return RawColumn(name, "text", texts(label), note=f"values of several types ({shown}) read as text")
+    example = next(t.__name__ for t in types if not issubclass(t, (str, numbers.Real)))
+    return RawColumn(name, "other", objects(values), note=f"values of type {example} cannot be read")
+
+
+def _number(name: str, values: np.ndarray, integer: bool) -> RawColumn:
+    large = integer and bool((np.abs(values[np.isfinite(values)]) >= EXACT).any())
+    return RawColumn(name, "number", values, integer, "whole numbers above 2^53 are rounded" if large else "")
+
+
+def _missing(value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, (float, np.floating, Decimal)):
+        return value != value
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    return type(value).__name__ in ("NAType", "NaTType")

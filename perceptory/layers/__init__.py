@@ -1,0 +1,1 @@
+"""Equinox modules: what specs of networks build."""

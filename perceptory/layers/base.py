@@ -1,0 +1,34 @@
+"""Layers: Equinox modules that take `[batch, ...]` and an optional key. A key means training, none means use.
+
+A layer that needs more than its input names it in `takes`: "weights" [batch] are the rows' shares of the cost (0 for
+padding), "lengths" [batch] int32 the rows' own numbers of time steps; `Sequential` and `Skip` hand them on. "progress"
+is the share of the training that is done, in training steps of a network with phases (`Network.phased`) alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+
+class Fixed(eqx.Module):
+    """Holds an array that is part of a module but never trained, such as a rate or a fixed center."""
+
+    value: jax.Array
+
+
+def number(value: Any) -> Fixed:
+    """A number of a spec (a float or a tracer) as a part of a module that is never trained."""
+    return Fixed(jnp.asarray(value, jnp.result_type(float)))
+
+
+def call(
+    layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None, progress: Any = None
+) -> jax.Array:
+    """Call a layer with what it takes."""
+    offered = {"weights": weights, "lengths": lengths, "progress": progress}
+    taken = {name: offered[name] for name in getattr(layer, "takes", ()) if offered[name] is not None}
+    return layer(x, key, **taken)

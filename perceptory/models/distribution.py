@@ -1,0 +1,81 @@
+"""Quantiles of what a model learned of a target's distribution."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.objectives.distribution import by_head
+from perceptory.objectives.table import Cost, GaussianLikelihood, Quantile
+
+
+class Quantiles(NamedTuple):
+    """Quantiles of each row's targets, in the targets' own units."""
+
+    levels: tuple[float, ...]
+    values: np.ndarray  # [row, target, quantile], or [row, time, target, quantile]
+
+
+def check_quantiles(cost: Cost, levels: Any) -> tuple[float, ...]:
+    """The levels that are asked of a model trained by this cost; `InputError` where it has none or not those."""
+    if not isinstance(cost, Quantile | GaussianLikelihood):
+        raise InputError(
+            f"a model trained by {cost.label} has no quantiles. Train one with cost=Quantile((0.1, 0.5, 0.9)) or"
+            " cost=GaussianLikelihood()."
+        )
+    known = cost.levels if isinstance(cost, Quantile) else Quantile().levels
+    wanted = known if levels is None else Quantile(levels).levels
+    missing = [level for level in wanted if level not in known]
+    if missing and isinstance(cost, Quantile):
+        raise InputError(
+            f"the model learned the levels {', '.join(f'{one:g}' for one in known)}, and {missing[0]:g} is not among"
+            " them. Train one with all that you need."
+        )
+    return wanted
+
+
+def quantiles(cost: Cost, members: np.ndarray, levels: Any = None) -> Quantiles:
+    """Of `members` [member, row, prediction] in the targets' units, under the cost that they were trained by.
+
+    Of a quantile model the mean over members, at its own levels or some of them; of a Gaussian one those of the
+    mixture of its members, at any levels. `InputError` as `check_quantiles`.
+    """
+    wanted = check_quantiles(cost, levels)
+    if isinstance(cost, Quantile):
+        values = np.moveaxis(by_head(cost.ensemble(members), cost.heads), -2, -1)
+        return Quantiles(wanted, values[..., [cost.levels.index(level) for level in wanted]])
+    mean, deviation = np.split(members, 2, axis=-1)
+    return Quantiles(wanted, np.stack([mixture_quantile(mean, deviation, level) for level in wanted], axis=-1))
+
+
+def mixture_quantile(mean: np.ndarray, deviation: np.ndarray, level: float) -> np.ndarray:
+    """[...] q with (1/k) Σ Φ((q - μ) / σ) = level, over the first axis of mean and deviation [member, ...].
+
+    By bisection between the least and the greatest quantile of the members, among which it lies.
+    """
+    from scipy.special import ndtr
+
+    own = mean + NormalDist().inv_cdf(level) * deviation
+    low, high = own.min(axis=0), own.max(axis=0)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = ndtr((middle - mean) / deviation).mean(axis=0) < level
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)
+
+
+def check_deviation(cost: Cost) -> None:
+    """`InputError` where models trained by this cost know no deviation."""
+    if not isinstance(cost, GaussianLikelihood):
+        raise InputError(
+            f"a model trained by {cost.label} has learned no deviation. Train one with cost=GaussianLikelihood()."
+        )
+
+
+def deviation(cost: Cost, members: np.ndarray) -> np.ndarray:
+    """[row, target] standard deviation of the mixture of a Gaussian model's `members` [member, row, prediction]."""
+    check_deviation(cost)
+    return np.split(cost.ensemble(members), 2, axis=-1)[1]

@@ -1,0 +1,201 @@
+"""The model that a study gives: an ensemble of trained networks with its encoding and scaling, ready for use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perceptory.data import Encoder
+from perceptory.errors import InputError
+
+if TYPE_CHECKING:
+    from perceptory.models.distribution import Quantiles
+
+ROWS_AT_ONCE = 8192
+
+
+@dataclass
+class Model:
+    """k networks of one structure. Predictions are the mean over them, in the target's own units.
+
+    weights: [k, weight]; in_center, in_factor: [k, in]; out_center, out_scale: [k, target].
+    """
+
+    task: str
+    targets: tuple[str, ...]
+    classes: np.ndarray | None  # the labels as the user gave them
+    encoder: Any  # `Encoder` of a table, `ArrayEncoder` of series and images
+    network: Any
+    cost: Any
+    outputs: tuple[int, ...]  # of a network: (out,), or (time, out) for outputs at each step
+    weights: np.ndarray
+    in_center: np.ndarray
+    in_factor: np.ndarray
+    out_center: np.ndarray
+    out_scale: np.ndarray
+    precision: str = "single"
+    facts: dict[str, Any] = field(default_factory=dict)  # what the file says of its origin
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __repr__(self) -> str:
+        label = getattr(self.network, "label", type(self.network).__name__)
+        return f"Model({self.task}, {len(self)} x {label}, target {', '.join(self.targets)})"
+
+    def members(self, table: Any) -> np.ndarray:
+        """Predictions of each network: [member, row, target] numbers, or [member, row, class] probabilities.
+
+        Of series with a target a step: [member, row, time, target], for any number of steps. Where the cost learned
+        more of a target than one number, it is the point prediction (`Cost.point`): the quantile nearest the median,
+        the mean of a Gaussian.
+        """
+        return self.cost.point(self.distributions(table))
+
+    def distributions(self, table: Any) -> np.ndarray:
+        """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
+        then all deviations."""
+        if isinstance(self.encoder, Encoder):
+            return self.distributions_of(self.encoder.transform(table))
+        examples = self.encoder.examples(table)
+        return self.distributions_of(examples.inputs, examples.lengths)
+
+    def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""
+        return self.cost.point(self.distributions_of(inputs, lengths))
+
+    def distributions_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """As `distributions`, from encoded inputs."""
+        if inputs.shape[-1] != self.in_center.shape[1] or inputs.ndim < 2:
+            raise InputError(f"expected inputs [row, {self.in_center.shape[1]}], got shape {inputs.shape}.")
+        if not len(inputs):
+            raise InputError("there is no row to predict. Give at least one.")
+        from perceptory.training.plan import piece_of
+
+        outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
+        most = min(ROWS_AT_ONCE, piece_of(self.network, inputs.shape[1:], outputs) // len(self))
+        most = 1 << max(4, most.bit_length() - 1)
+        parts = []
+        for i in range(0, len(inputs), most):
+            cut = slice(i, i + most)
+            parts.append(self._part(inputs[cut], None if lengths is None else lengths[cut], outputs))
+        return np.concatenate(parts, axis=1)
+
+    def _part(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> np.ndarray:
+        from perceptory import backend
+
+        def by_member(numbers: np.ndarray, like: int) -> np.ndarray:
+            return numbers.reshape(len(numbers), *[1] * (like - 1), -1)
+
+        with backend.precision(self.precision) as dtype:
+            x = (inputs - by_member(self.in_center, inputs.ndim)) * by_member(self.in_factor, inputs.ndim)
+            x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+            # Round the number of rows up to a power of two: few shapes, few compilations.
+            missing = (1 << max(4, (len(inputs) - 1).bit_length())) - len(inputs)
+            x = np.pad(x, ((0, 0), (0, missing), *[(0, 0)] * (inputs.ndim - 1)))
+            steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, missing))
+            forward = _forward(self.network, self.cost, inputs.shape[1:], outputs)
+            output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
+        if self.task == "regression":
+            center, scale = (by_member(a, output.ndim - 1) for a in (self.out_center, self.out_scale))
+            return self.cost.unscale(output, center, scale)
+        return output
+
+    def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """[row, target] (or [row, time, target], [row, class]) ensemble mean from encoded inputs."""
+        return self.members_of(inputs, lengths).mean(axis=0)
+
+    def predict(self, table: Any) -> np.ndarray:
+        """Numbers [row] (or [row, target] for several targets), or class labels [row]; with a time axis as `members`.
+
+        Of a quantile model the quantile nearest the median, of a Gaussian one the mean.
+        """
+        mean = self.members(table).mean(axis=0)
+        if self.classes is not None:
+            return self.classes[mean.argmax(axis=1)]
+        return mean[..., 0] if mean.shape[-1] == 1 else mean
+
+    def predict_quantiles(self, table: Any, levels: Any = None) -> Quantiles:
+        """(levels, values [row, target, quantile]) in the target's own units; with a time axis [row, time, ...].
+
+        levels: some of those that a quantile model was trained for (all by default), or any of a Gaussian model, of
+        whose members it takes the mixture. `InputError` for a model of another cost.
+        """
+        from perceptory.models.distribution import check_quantiles, quantiles
+
+        check_quantiles(self.cost, levels)
+        return quantiles(self.cost, self.distributions(table), levels)
+
+    def predict_deviation(self, table: Any) -> np.ndarray:
+        """Standard deviation of each row's target, shaped as `predict`; of a model trained by `GaussianLikelihood`.
+
+        Over the members it is the mixture's: variance = mean of variances + variance of means. `InputError` for a model
+        of another cost.
+        """
+        from perceptory.models.distribution import check_deviation, deviation
+
+        check_deviation(self.cost)
+        found = deviation(self.cost, self.distributions(table))
+        return found[..., 0] if found.shape[-1] == 1 else found
+
+    def predict_interval(self, table: Any, coverage: float = 0.9) -> np.ndarray:
+        """[row, 2] lower and upper ends between which the target lies with probability `coverage`, in its own units.
+
+        From residuals of rows that were not trained on (`results.intervals`). Several targets: [row, target, 2].
+        """
+        from perceptory.models.intervals import predict_interval
+
+        return predict_interval(self, table, coverage)
+
+    def networks(self) -> list[Any]:
+        """The k networks as Equinox modules with their weights: module(x [row, ...]) -> [row, *outputs].
+
+        They take inputs scaled by (x - in_center) · in_factor with 0 where missing, and give linear outputs, which
+        `cost.link` makes predictions on the trained scale: target = out_center + out_scale · prediction.
+        """
+        import jax
+
+        from perceptory import backend
+        from perceptory.layers.arrays import unpack
+
+        with backend.precision(self.precision) as dtype:
+            module = self.network.build(self.encoder.shape, self.outputs, key=jax.random.key(0))
+            return [unpack(module, jax.numpy.asarray(one, dtype)) for one in self.weights]
+
+    def predict_proba(self, table: Any) -> np.ndarray:
+        """Probabilities [row, class], classes in the order of `classes`."""
+        if self.classes is None:
+            raise InputError("predict_proba needs a classifier, and this model is a regression. Use predict.")
+        return self.members(table).mean(axis=0)
+
+    def save(self, path: str | Path) -> None:
+        """Write a model file (safetensors with a JSON description; no code)."""
+        from perceptory.models.model_file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path, network: Any = None) -> Model:
+        """Read a model file, or the one in a run folder; network: the spec, where it is one of your own (`Custom`)."""
+        from perceptory.models.model_file import load
+
+        return load(path, network)
+
+
+@lru_cache(maxsize=64)
+def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    """Compiled: (weights [k, weight], x [k, row, *inputs], lengths [row] or None) -> predictions [k, row, *outputs]."""
+    import jax
+
+    from perceptory.layers.arrays import unpack
+    from perceptory.layers.base import call
+
+    def one(weights: Any, x: Any, lengths: Any) -> Any:
+        net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
+        return cost.link(call(net, x, None, lengths=lengths))
+
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))

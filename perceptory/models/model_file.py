@@ -1,0 +1,213 @@
+"""The model file: safetensors with a strict JSON description, read through closed tables; no pickle, no code.
+
+The header's metadata holds one key, "perceptory": JSON with `format`, `checksum` (of the tensors) and the description.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceptory.data import ArrayEncoder, Encoder
+from perceptory.errors import InputError
+from perceptory.models.model import Model
+from perceptory.networks.base import Network, layout
+from perceptory.networks.custom import Custom
+from perceptory.objectives.table import Cost
+from perceptory.selection.metrics import TASKS
+from perceptory.specs import from_json, to_json
+
+FORMAT = 1
+KEYS = {
+    "format", "checksum", "task", "targets", "classes", "encoder", "network", "cost", "outputs", "precision", "facts",
+}  # fmt: skip
+TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
+def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].dtype}{tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a model file. Of a `Custom` network it holds the weights and the name, and `load` needs the spec again;
+    any other network outside the closed table raises `InputError`."""
+    from safetensors.numpy import save as to_bytes
+
+    tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
+    description = {
+        "format": FORMAT,
+        "task": model.task,
+        "targets": list(model.targets),
+        "classes": None if model.classes is None else model.classes.tolist(),
+        "encoder": model.encoder.to_json(),
+        "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
+        "cost": to_json(model.cost.stored()),
+        "outputs": list(model.outputs),
+        "precision": model.precision,
+        "facts": model.facts,
+    }
+    description["checksum"] = _checksum(tensors, description)
+    write_bytes(path, to_bytes(tensors, metadata={"perceptory": json.dumps(description)}))
+
+
+def load(path: str | Path, network: Network | None = None) -> Model:
+    """Read a model file or the one in a run folder. Whatever is wrong with it raises one `InputError`.
+
+    network: the spec of a network of your own, where the model has one; a file holds no code.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no model file {path}. Give the path of a run folder or of its model file."
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}.") from None
+    _enter_specs()
+    try:
+        description, tensors = _parse(content)
+        return _model(description, tensors, network)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
+        raise InputError(f"{path} is not a sound model file: its description is damaged. Take another copy.") from None
+
+
+def _enter_specs() -> None:
+    """Enter every network's spec into the table that files are read by; only reading needs them all."""
+    from perceptory.augmentation import table as every  # noqa: F401
+    from perceptory.networks import cnn as convolutional  # noqa: F401
+
+
+def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise InputError("the file is truncated or not a model file. Take another copy.")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        text = header["__metadata__"]["perceptory"]
+        description = json.loads(text)
+        tensors = from_bytes(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError("this is not a model file of perceptory, or it is damaged. Take another copy.") from None
+    if not isinstance(description, dict) or type(description.get("format")) is not int or description["format"] < 1:
+        raise InputError("the description has no format number. Take another copy.")
+    if description["format"] > FORMAT:
+        raise InputError(
+            f"the file has format {description['format']} and this version reads up to {FORMAT}. Update perceptory."
+        )
+    if set(description) != KEYS or set(tensors) != set(TENSORS):
+        raise InputError("the description has missing or unknown entries. Take another copy.")
+    said = description.pop("checksum")
+    if said != _checksum(tensors, description):
+        raise InputError("the checksum does not fit: the file was altered or damaged. Take another copy.")
+    return description, tensors
+
+
+def _own(said: Any, given: Network | None) -> Network:
+    """The network that a description names, or the one that was given for a network of the user's own."""
+    if not isinstance(said, dict) or set(said) != {"custom"}:
+        if given is not None:
+            raise InputError("the file says what its network is. Load it without network=.")
+        return from_json(said)
+    if given is None:
+        raise InputError(
+            f"the model holds a network of your own, {str(said['custom'])[:60]!r}, and a file holds no code. Give its"
+            " spec: Model.load(path, network=Custom(builder, name=...))"
+        )
+    if to_json(given, strict=False) != said:
+        raise InputError(f"the model holds the network {str(said['custom'])[:60]!r}, and {given.label!r} was given.")
+    return given
+
+
+def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: Network | None = None) -> Model:
+    network, cost = _own(description["network"], given), from_json(description["cost"])
+    if not isinstance(network, Network) or not isinstance(cost, Cost):
+        raise InputError("the description names no network or no cost. Take another copy.")
+    encoder = encoder_from(description["encoder"])
+    targets, classes, outputs = _check(description, cost, encoder)
+    shape, members = encoder.shape, len(tensors["weights"])
+    expected = {
+        "weights": (max(members, 1), layout(network, shape, outputs).size),
+        "in_center": (members, shape[-1]),
+        "in_factor": (members, shape[-1]),
+        "out_center": (members, outputs[-1] // cost.heads),
+        "out_scale": (members, outputs[-1] // cost.heads),
+    }
+    for name, shape in expected.items():
+        found = tensors[name]
+        if found.shape != shape or found.dtype.kind != "f" or not np.all(np.isfinite(found)):
+            raise InputError(f"{name} should be finite numbers of shape {shape}, got {found.dtype} {found.shape}.")
+    return Model(
+        task=description["task"],
+        targets=targets,
+        classes=classes,
+        encoder=encoder,
+        network=network,
+        cost=cost,
+        outputs=outputs,
+        precision=description["precision"],
+        facts=description["facts"],
+        **tensors,
+    )
+
+
+def encoder_from(data: Any) -> Any:
+    """The encoder of a table, or of series and images, by what its description says."""
+    return ArrayEncoder.from_json(data) if isinstance(data, dict) and "kind" in data else Encoder.from_json(data)
+
+
+def _check(
+    description: dict[str, Any], cost: Cost, encoder: Any
+) -> tuple[tuple[str, ...], np.ndarray | None, tuple[int, ...]]:
+    """Targets, classes and shape of the outputs, where the parts of the description fit together; else `InputError`."""
+    task, targets, classes = (description[name] for name in ("task", "targets", "classes"))
+    if task not in TASKS or task not in cost.tasks:
+        raise InputError(f"the task {task!r} is unknown or does not suit the cost. Take another copy.")
+    if not isinstance(targets, list) or tuple(targets) != encoder.target_names or not targets:
+        raise InputError("the names of the targets do not fit the table description. Take another copy.")
+    if task == "regression":
+        fits, outputs = classes is None, cost.outputs(len(targets))
+    else:
+        kinds = {type(c) for c in classes} if isinstance(classes, list) else set()
+        fits = len(kinds) == 1 and kinds <= {str, int, float, bool} and len(set(classes)) == len(classes) > 1
+        outputs = len(classes) if fits and task == "multiclass" else 1
+        fits = fits and len(targets) == 1 and (task == "multiclass" or len(classes) == 2)
+    shape = description["outputs"]
+    fits = fits and isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
+    if not fits or shape[-1:] != [outputs] or len(shape) > (2 if task == "regression" else 1):
+        raise InputError("the classes or the number of outputs do not fit the task. Take another copy.")
+    if description["precision"] not in ("single", "double") or not isinstance(description["facts"], dict):
+        raise InputError("the precision or the facts are not what they should be. Take another copy.")
+    return tuple(targets), None if classes is None else np.asarray(classes), tuple(shape)

@@ -1,0 +1,196 @@
+"""Convolutional networks for images and series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from perceptory.errors import InputError
+from perceptory.layers.arrays import Shape
+from perceptory.layers.convolution import Convolution, ConvolutionalNetwork
+from perceptory.layers.dense import Dense, Dropout
+from perceptory.layers.sequential import Sequential
+from perceptory.networks.base import Network
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.convolution import PADDINGS, POOLINGS, check_room, windows_of
+from perceptory.ops.initializers import INITIALIZERS, initial_weights
+from perceptory.ops.patches import Window, Windows
+from perceptory.registry import Table
+from perceptory.specs import below_one, checked, count, is_on, is_plain, register, traced
+
+HEADS: Table[str] = Table("head", {"flatten": "all places and channels", "global": "each channel over all places"})
+
+# Of these the maximum may be taken before σ: max(σ(z)) = σ(max(z)) for a nondecreasing σ.
+RISING = frozenset(
+    {"tanh", "relu", "elu", "sigmoid", "steep_sigmoid", "linear", "threshold", "piecewise_linear"}
+    | {"leaky_relu", "softplus"}
+)
+
+
+def _counts(name: str, value: Any, *, empty: bool = True) -> None:
+    if not isinstance(value, tuple) or not (value or empty):
+        raise InputError(f"{name} needs a tuple of positive whole numbers, got {value!r}. Example: (16, 32)")
+    for n in value:
+        if is_plain(n):
+            count(name, n)
+
+
+def _sizes(name: str, value: Any) -> None:
+    """A number, or a tuple with one entry a layer, each a number or a pair (vertical, horizontal)."""
+    for entry in value if isinstance(value, tuple) else (value,):
+        for n in entry if isinstance(entry, tuple) else (entry,):
+            if is_plain(n):
+                count(name, n)
+
+
+def _paddings(name: str, value: Any) -> None:
+    for entry in value if isinstance(value, tuple) else (value,):
+        for pad in entry if isinstance(entry, tuple) else (entry,):
+            if is_plain(pad) and pad not in PADDINGS:
+                if isinstance(pad, str):
+                    raise InputError(f'{name} needs "valid", "same", "causal" or a number, got {pad!r}.')
+                count(name, pad, 0)
+
+
+def _activation(name: str, value: Any) -> None:
+    if ACTIVATIONS[value] is ACTIVATIONS["softmax"]:
+        raise InputError(f"{name} needs a function of one number, got 'softmax'. Example: activation='relu'")
+
+
+@register
+@dataclass(frozen=True)
+class CNN(Network):
+    """Convolutional network: stages of convolution, detector σ and pooling, then dense layers and a linear output.
+
+    For images, inputs (height, width, channels), the windows slide over two axes; for series, inputs
+    (time, features), over time. With outputs (time, out) each step has an output: the stages keep the number of steps
+    and the dense layers act on each step alone; with padding="causal" no output depends on a later input.
+
+    channels: output channels of the stages.
+    kernel, stride, dilation, padding, pool: one for all stages, or a tuple with one a stage; for images an entry may
+        be a pair (vertical, horizontal). padding: "same", "valid", "causal" (series) or a number of zeros.
+    pool: size and stride of the pool, 1 for none. None: 2, and 1 where each step has an output.
+    pooling: "max" or "average".
+    hidden: widths of the dense hidden layers.
+    head: what the dense layers see: "flatten", all places and channels, or "global", each channel pooled over all
+        places, which takes any size of input.
+    activation: name of σ in the table of activations, of stages and hidden layers.
+    dropout: probability that a unit is dropped in training; 0 leaves dropout out of the program.
+    initializer: name of the start of the weights; None takes the one that suits the activation.
+
+    LeNet-5: CNN((6, 16), kernel=5, padding=("same", "valid"), hidden=(120, 84), activation="tanh").
+    Temporal network: CNN((16, 16, 16), dilation=(1, 2, 4), padding="causal", hidden=()) with outputs (time, out).
+    """
+
+    channels: tuple[int, ...] = checked((16, 32), check=lambda name, v: _counts(name, v, empty=False))
+    kernel: int | tuple = checked(3, check=_sizes)
+    stride: int | tuple = checked(1, check=_sizes)
+    padding: str | int | tuple = checked("same", check=_paddings)
+    dilation: int | tuple = checked(1, check=_sizes)
+    pool: int | tuple | None = checked(None, check=lambda name, v: None if v is None else _sizes(name, v))
+    pooling: str = checked("max", check=lambda _, value: POOLINGS[value])
+    hidden: tuple[int, ...] = checked((64,), check=_counts)
+    head: str = checked("flatten", check=lambda _, value: HEADS[value])
+    activation: str = checked("relu", check=_activation)
+    dropout: float = traced(0.0, off=0.0, check=below_one)
+    initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("kernel", "stride", "padding", "dilation", "pool"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and isinstance(self.channels, tuple) and len(value) != len(self.channels):
+                raise InputError(
+                    f"CNN.{name} needs one entry, or one for each of the {len(self.channels)} stages, got {value!r}."
+                    f" A pair for the two axes of every stage is written {name}=({value!r},) * {len(self.channels)}."
+                )
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> ConvolutionalNetwork:
+        plan, places = self._plan(inputs, outputs)
+        sigma, linear = ACTIVATIONS[self.activation], ACTIVATIONS["linear"]
+        start = self.initializer or sigma.initializer
+        flat = self.channels[-1] * (prod(places) if self._head(outputs) == "flatten" else 1)
+        ins = (inputs[-1], *self.channels[:-1])
+        fans = [
+            (prod(w.size for w in windows) * i, o) for (windows, _), i, o in zip(plan, ins, self.channels, strict=True)
+        ]
+        fans += pairwise((flat, *self.hidden, outputs[-1]))
+        starts = [start] * (len(fans) - 1) + [self.initializer or linear.initializer]
+        weights = initial_weights(key, starts, fans)
+        biases = [jnp.zeros(w.shape[1], w.dtype) for w in weights]
+        rising = self.activation.partition("(")[0].strip() in RISING
+        stages: list[Any] = []
+        for (windows, size), channels, weight, bias in zip(plan, ins, weights, biases, strict=False):
+            kernel = weight.reshape(*(w.size for w in windows), channels, -1)
+            stages.append(Convolution(kernel, bias, windows, size, self.pooling, sigma.function, rising))
+            if self.stochastic:
+                stages.append(Dropout(self.dropout))
+        dense: list[Any] = []
+        for weight, bias in zip(weights[len(plan) : -1], biases[len(plan) : -1], strict=True):
+            dense.append(Dense(weight, bias, sigma.function))
+            if self.stochastic:
+                dense.append(Dropout(self.dropout))
+        dense.append(Dense(weights[-1], biases[-1], linear.function))
+        return ConvolutionalNetwork(tuple(stages), self._head(outputs), self.pooling, Sequential(tuple(dense)))
+
+    def _head(self, outputs: Shape) -> str | None:
+        return None if len(outputs) == 2 else self.head
+
+    def _plan(self, inputs: Shape, outputs: Shape) -> tuple[list[tuple[Windows, Shape]], Shape]:
+        """((windows, pool) of each stage, places that the last one leaves along each axis); refuses what cannot be."""
+        if len(inputs) not in (2, 3):
+            raise InputError(
+                "CNN needs images of shape (height, width, channels) or series of shape (time, features), got examples"
+                f" of shape {inputs}. For a table use MLP."
+            )
+        every, axes, space = len(outputs) == 2, len(inputs) - 1, inputs[:-1]
+        if len(outputs) not in (1, 2) or (every and axes != 1):
+            raise InputError(f"CNN gives (out,), or (time, out) for a series, got {outputs} for inputs {inputs}.")
+        plan = []
+        for i in range(len(self.channels)):
+            kernel, stride, padding, dilation = (self._at(n, i) for n in ("kernel", "stride", "padding", "dilation"))
+            windows = windows_of(kernel, stride, padding, dilation, axes)
+            pooled = self._at("pool", i)
+            pool = windows_of((1 if every else 2) if pooled is None else pooled, axes=axes)
+            if every and (pool[0].size > 1 or any(w.stride > 1 or w.positions(w.span) != w.span for w in windows)):
+                raise InputError(
+                    "CNN with an output a step needs stride 1, no pooling, and padding 'same' or 'causal', got"
+                    f" stride={self.stride!r}, pool={self.pool!r}, padding={self.padding!r}."
+                )
+            check_room(space, windows, f"the kernel of stage {i + 1}")
+            space = tuple(w.positions(n) for w, n in zip(windows, space, strict=True))
+            size = tuple(w.size for w in pool)
+            check_room(space, tuple(Window(p) for p in size), f"the pool of stage {i + 1}")
+            space = tuple(n // p for n, p in zip(space, size, strict=True))
+            plan.append((windows, size))
+        return plan, space
+
+    def _at(self, name: str, stage: int) -> Any:
+        value = getattr(self, name)
+        return value[stage] if isinstance(value, tuple) else value
+
+    @property
+    def stochastic(self) -> bool:
+        return is_on(self.dropout)
+
+    @property
+    def label(self) -> str:
+        said = ["CNN", "-".join(map(str, self.channels)), f"kernel {self.kernel}"]
+        said += [f"dense {'-'.join(map(str, self.hidden))}"] if self.hidden else []
+        said += [self.activation, *([f"dropout {self.dropout:.3g}"] if self.stochastic else [])]
+        return " ".join(said)
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        """Gathered windows count too: they are made twice in a step and are most of what it touches."""
+        plan, _ = self._plan(inputs, outputs)
+        total, space, channels = 0, inputs[:-1], inputs[-1]
+        for (windows, size), out in zip(plan, self.channels, strict=True):
+            space = tuple(w.positions(n) for w, n in zip(windows, space, strict=True))
+            total += prod(space) * (channels * prod(w.size for w in windows) // prod(size) + out)
+            space, channels = tuple(n // p for n, p in zip(space, size, strict=True)), out
+        return total + sum(self.hidden) * (prod(space) if len(outputs) == 2 else 1)

@@ -1,0 +1,174 @@
+"""What every cost offers, and the sums over rows that training makes small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.specs import Spec
+
+
+class Cost(Spec):
+    """Base of costs. `tasks` names the tasks that it suits; output and target are [row, ...] or [row, time, ...].
+
+    The network's linear outputs are [..., out]. Where a cost takes several for each target (`heads`), they stand
+    [..., head, target] in one axis: all targets' first head, then all targets' second.
+    scaling: how targets are scaled for training: "standard" (mean 0, deviation 1), "mean" (divided by the mean of the
+    training rows, so that 0 stays 0) or "none".
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ()
+    scaling: ClassVar[str] = "standard"
+
+    @property
+    def label(self) -> str:
+        return type(self).__name__
+
+    # --- shapes -----------------------------------------------------------------------------------------------------
+
+    @property
+    def heads(self) -> int:
+        """Outputs of the network for each target."""
+        return 1
+
+    def outputs(self, targets: int) -> int:
+        """Outputs of the network for this many target columns."""
+        return self.heads * targets
+
+    def shape(self, targets: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the network's outputs for targets of this shape: (out,) or (time, out)."""
+        return (*targets[:-1], self.outputs(targets[-1]))
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """[row] (or [row, time]) costs. output: [..., outputs(target)]; target: [..., target]."""
+        raise NotImplementedError
+
+    def working(self, target: jax.Array) -> jax.Array:
+        """[..., out] the outputs to aim at by least squares: one Newton step from outputs of 0."""
+        return target
+
+    @property
+    def weighs(self) -> bool:
+        """Whether `row_weight` is anything but 1."""
+        return False
+
+    def row_weight(self, target: jax.Array, balance: Any = ()) -> jax.Array:
+        """[...] what the weight of a row [..., target] is multiplied by in training (class weights); `balance` is what
+        the function of that name gave."""
+        return jnp.ones_like(target[..., 0])
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """[..., out, out] positive semidefinite: the second derivative of `per_row` by the output, or its expectation
+        over targets that the output itself makes likely (Fisher), where only that has no negative direction.
+
+        The middle of Gauss-Newton's Jᵀ H J. `InputError` for a cost that has none.
+        """
+        from perceptory.objectives.table import COSTS
+
+        known = ", ".join(name for name, cost in COSTS.items() if cost.curvature is not Cost.curvature)
+        raise InputError(
+            f"{self.label} has no curvature for second-order training. Use one of the costs {known}, or a first-order"
+            " optimizer such as Adam."
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient of `per_row` is that of its value, as line searches and curvature take for granted."""
+        return True
+
+    @property
+    def direct(self) -> bool:
+        """Whether the network's outputs are the targets themselves, at mean 0 and deviation 1."""
+        return self.heads == 1 and self.scaling == "standard" and type(self).link is Cost.link
+
+    # --- use --------------------------------------------------------------------------------------------------------
+
+    def link(self, output: jax.Array) -> jax.Array:
+        """[..., prediction] from [..., out]: numbers on the trained scale, or probabilities [row, class]."""
+        return output
+
+    # The methods below take what `link` gives, as NumPy arrays with any axes before the last.
+
+    def unscale(self, prediction: Any, center: Any, scale: Any) -> Any:
+        """In the targets' own units; center, scale: [..., target]."""
+        return prediction * scale + center
+
+    def point(self, prediction: Any) -> Any:
+        """[..., target] the one number a target that metrics judge."""
+        return prediction
+
+    def ensemble(self, members: Any) -> Any:
+        """[row, ...] of [member, row, ...]: their mean."""
+        return members.mean(axis=0)
+
+    # --- data, on the host ------------------------------------------------------------------------------------------
+
+    def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
+        """Raise `InputError` for targets [..., target] that the cost is not made for."""
+
+    def check_classes(self, classes: Any) -> None:
+        """Raise `InputError` where it is made for another number of classes; classes: their names, or None."""
+
+    def balance(self, targets: np.ndarray, weights: np.ndarray, classes: int) -> Any:
+        """[class] class weights that follow from a member's own training rows, or () where none do. targets: [row] as
+        metrics take them; weights: [row]."""
+        return ()
+
+    def stored(self) -> Cost:
+        """What a model file holds of it: all that predictions need, and no code."""
+        return self
+
+
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """ln(1 + e^x), without overflow; its derivative is the sigmoid at any x, 0 included."""
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+softplus.defjvps(lambda tangent, _, x: tangent * jax.nn.sigmoid(x))
+
+
+def diagonal(values: jax.Array) -> jax.Array:
+    """[..., n, n] from [..., n]."""
+    return values[..., None] * jnp.eye(values.shape[-1], dtype=values.dtype)
+
+
+def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """Sum over rows (and steps) of cost times `weight` [row] or [row, time]. Refuses to broadcast, at trace time."""
+    if output.ndim < 2 or output.shape != cost.shape(target.shape) or weight.shape != output.shape[:-1]:
+        more = f" ({cost.heads} outputs a target for {cost.label})" if cost.heads > 1 else ""
+        raise InputError(
+            f"a cost needs output and target of one shape{more} and a weight a row, got {output.shape}, {target.shape}"
+            f" and {weight.shape}."
+        )
+    return jnp.sum(cost.per_row(output, target) * weight)
+
+
+def mean_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """Mean over rows, weighted by `weight` [row]; 0 where every weight is 0."""
+    total = jnp.sum(weight)
+    return total_cost(cost, output, target, weight) / jnp.where(total > 0, total, 1)
+
+
+@dataclass(frozen=True)
+class SigmoidLikelihood(Cost):
+    """Σ over outputs of -t ln y - (1 - t) ln(1 - y) with y = 1 / (1 + e^(-z)), from z, so that ∂J/∂z = y - t at any z.
+
+    Base of what differs in the meaning of its targets.
+    """
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return jnp.sum(softplus(output) - target * output, axis=-1)
+
+    def working(self, target: jax.Array) -> jax.Array:
+        return 4 * target - 2
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(jax.nn.sigmoid(output) * jax.nn.sigmoid(-output))

@@ -1,0 +1,100 @@
+"""Costs of numbers with one output a target: squared, absolute, Huber, Poisson."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.objectives.base import Cost, diagonal
+from perceptory.specs import positive, register, traced
+
+MOST_LOG = 20.0  # a rate of 5e8 times the mean target: beyond, e^z is continued by its tangent and stays finite
+
+
+@register
+@dataclass(frozen=True)
+class SquaredError(Cost):
+    """½ Σ (y - t)², summed over outputs; its minimum is the mean of the targets, ∂J/∂y = y - t (E16)."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return 0.5 * jnp.sum((output - target) ** 2, axis=-1)
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(jnp.ones_like(output))
+
+
+@register
+@dataclass(frozen=True)
+class AbsoluteError(Cost):
+    """‖y - t‖₁; its minimum is the median of the targets."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.abs(output - target), axis=-1)
+
+
+@register
+@dataclass(frozen=True)
+class Huber(Cost):
+    """½ r² where |r| = |y - t| <= δ, and δ (|r| - ½ δ) beyond, summed over outputs (Huber 1964).
+
+    Between mean (large δ) and median (small δ): far targets pull with no more than δ. delta: δ in standard deviations
+    of the target, since targets are scaled for training.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+
+    delta: float = traced(1.0, check=positive)
+
+    @property
+    def label(self) -> str:
+        return f"Huber {self.delta:.3g}"
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        r = jnp.abs(output - target)
+        near = jnp.minimum(r, self.delta)
+        return jnp.sum(near * (r - 0.5 * near), axis=-1)
+
+
+@register
+@dataclass(frozen=True)
+class PoissonLikelihood(Cost):
+    """y - t ln y with y = e^z, summed over outputs: the Poisson likelihood of counts t >= 0; ∂J/∂z = y - t.
+
+    Its minimum is the mean of the targets, and effects of the inputs multiply. Targets are divided by their mean in
+    the training rows, which leaves the minimum where it is (the likelihood of t is that of t / m, times m), so the
+    outputs start at the mean. Beyond z = 20 the exponential is continued by its tangent.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    scaling: ClassVar[str] = "mean"
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        rate = self.link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
+        return jnp.sum(rate - target * output, axis=-1)
+
+    def working(self, target: jax.Array) -> jax.Array:
+        return target - 1
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(self.link(output))
+
+    def link(self, output: jax.Array) -> jax.Array:
+        return jnp.exp(jnp.minimum(output, MOST_LOG))
+
+    def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
+        for name, column in zip(names, np.reshape(targets, (-1, targets.shape[-1])).T, strict=True):
+            least: Any = np.nanmin(column)
+            if least < 0:
+                raise InputError(
+                    f"the Poisson cost needs targets of at least 0 (counts), and {name!r} goes down to {least:g}."
+                    " Use another cost, such as squared."
+                )

@@ -1,0 +1,60 @@
+"""Costs J between the network's output and the target, one number a row; training takes their weighted mean.
+
+A cost also knows its link: how the network's (linear) output becomes a prediction.
+"""
+
+from __future__ import annotations
+
+from perceptory.errors import InputError
+from perceptory.objectives.base import Cost, mean_cost, total_cost
+from perceptory.objectives.classification import SigmoidCrossEntropy, SigmoidSquaredError, SoftmaxCrossEntropy
+from perceptory.objectives.custom import CustomCost, SavedCost
+from perceptory.objectives.distribution import GaussianLikelihood, Quantile
+from perceptory.objectives.labels import LabelCrossEntropy
+from perceptory.objectives.regression import AbsoluteError, Huber, PoissonLikelihood, SquaredError
+from perceptory.registry import Table
+
+__all__ = [
+    "COSTS",
+    "DEFAULT_COST",
+    "AbsoluteError",
+    "Cost",
+    "CustomCost",
+    "GaussianLikelihood",
+    "Huber",
+    "LabelCrossEntropy",
+    "PoissonLikelihood",
+    "Quantile",
+    "SavedCost",
+    "SigmoidCrossEntropy",
+    "SigmoidSquaredError",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+    "check_task",
+    "mean_cost",
+    "total_cost",
+]
+
+COSTS: Table[type[Cost]] = Table(
+    "cost",
+    {
+        "squared": SquaredError,
+        "absolute": AbsoluteError,
+        "huber": Huber,
+        "quantile": Quantile,
+        "gaussian": GaussianLikelihood,
+        "poisson": PoissonLikelihood,
+        "sigmoid": SigmoidCrossEntropy,
+        "sigmoid_squared": SigmoidSquaredError,
+        "softmax": SoftmaxCrossEntropy,
+        "labels": LabelCrossEntropy,
+    },
+)
+DEFAULT_COST = {"regression": SquaredError(), "binary": SigmoidCrossEntropy(), "multiclass": SoftmaxCrossEntropy()}
+
+
+def check_task(cost: Cost, task: str) -> None:
+    """Raise `InputError` where a cost does not suit the task."""
+    if task not in cost.tasks:
+        fit = [name for name, c in COSTS.items() if task in c.tasks]
+        raise InputError(f"the cost {type(cost).__name__} does not suit {task}. Costs that do: {', '.join(fit)}.")

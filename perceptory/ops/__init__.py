@@ -1,0 +1,1 @@
+"""Numerical primitives below layers: activations, cells, scans, windows, factors of matrices, k-means."""

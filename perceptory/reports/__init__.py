@@ -1,0 +1,1 @@
+"""A result in words: the summary of a terminal and the page."""

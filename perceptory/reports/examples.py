@@ -1,0 +1,32 @@
+"""What a report shows of series, images and arrays: their shape, and a few of the study's examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perceptory.wording import count_of
+
+if TYPE_CHECKING:
+    from perceptory.results.result import Result
+
+
+def shape_words(result: Result) -> str:
+    """'Each is an image of 8 x 8 pixels, gray.'; '' for a table."""
+    facts = result.data.get("examples")
+    if not facts:
+        return ""
+    shape, channels = facts["shape"], facts["channels"]
+    named = ", ".join(channels[:8]) + (f" and {len(channels) - 8} more" if len(channels) > 8 else "")
+    if facts["kind"] == "image":
+        return f"Each is an image of {shape[0]} x {shape[1]} pixels, {named}."
+    if facts["kind"] == "series":
+        steps = count_of(shape[0], "step")
+        steps = steps if facts["shortest"] in (None, shape[0]) else f"{facts['shortest']} to {steps}"
+        asked = {
+            "every step": "a value at every step is predicted",
+            "ahead": "what comes after it is predicted",
+            "one value": "one value of it is predicted",
+            None: "",
+        }[facts["predict"]]
+        return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if asked else ''}{asked}."
+    return f"Each has {' x '.join(map(str, shape))} numbers."

@@ -1,0 +1,303 @@
+"""A result in words: numbers as they are printed everywhere, the summary for a terminal, advice in plain words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perceptory.results.wording import judged, thing
+from perceptory.wording import count_of, metric_name, number, score_axis
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from perceptory.results.result import CandidateResult, MemberResult, Result
+
+TOP = 10  # candidates in the summary
+_LARGE = {"r2": 0.15, "vaf": 15.0, "accuracy": 0.08, "auc": 0.08}  # gaps of scores that have an upper end
+_RATIO = {"mse": 2.0, "rmse": 1.5, "mae": 1.5, "log_loss": 1.6}  # validation / training of costs
+
+
+def evidence_words(result: Result) -> str:
+    """What Bayesian regularization found of the chosen candidate, its networks' mean; "" without."""
+    found = [m.facts for m in result.members if m.candidate == result.best and "effective_weights" in m.facts]
+    if not found:
+        return ""
+    weights, alpha, beta = (number(np.mean([f[k] for f in found])) for k in ("effective_weights", "alpha", "beta"))
+    of = result.candidate(result.best).weights
+    return f"Effective weights {weights} of {of} (alpha {alpha}, beta {beta}; mean of {count_of(len(found), 'run')})"
+
+
+def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
+    """(metric, target or '', [train, validation, test]) as printed; for several targets a row each."""
+    parts = [result.train, result.validation, result.tested or {}]
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    rows = []
+    for name in names:
+        values = [part.get(name) for part in parts]
+        length = max((len(v) for v in values if isinstance(v, (list, tuple, np.ndarray))), default=0)
+        for k in range(length or 1):
+            cells = []
+            for v in values:
+                one = v[k] if isinstance(v, (list, tuple, np.ndarray)) else v
+                cells.append("" if one is None else number(float(one)))
+            # A metric that is a number for the whole of several targets stands without a target.
+            target = result.targets[k] if length > 1 and k < len(result.targets) else ""
+            rows.append((metric_name(name), target, cells))
+    return rows
+
+
+def naive(result: Result) -> dict[str, Any] | None:
+    """What predicting without a network gives on the test rows: the study rows' mean, or their most frequent class.
+
+    {"rmse": [out]}, of a forecast also {"last": RMSE of saying the last known value again}, or {"accuracy": number,
+    "class": name}; None where either part has no rows.
+    """
+    part, target = np.asarray(result.predictions.part), np.asarray(result.predictions.target)
+    known, test = target[part == "validation"], target[part == "test"]
+    if not len(known) or not len(test):
+        return None
+    if result.task == "regression":
+        known, test = known.reshape(len(known), -1), test.reshape(len(test), -1)
+        found = {"rmse": np.sqrt(np.mean((test - known.mean(axis=0)) ** 2, axis=0)).tolist()}
+        last = _last_value(result)
+        return found if last is None else found | {"last": last}
+    known, test = known.reshape(-1).astype(int), test.reshape(-1).astype(int)
+    most = int(np.bincount(known).argmax())
+    return {"accuracy": float(np.mean(test == most)), "class": result.classes[most] if result.classes else str(most)}
+
+
+def _last_value(result: Result) -> float | None:
+    """RMSE on the test rows of a forecast that says the last known value again; None where that is not known."""
+    horizon, p = (result.data.get("examples") or {}).get("horizon"), result.predictions
+    if horizon is None or len(result.targets) != 1:
+        return None
+    value = dict(zip(np.asarray(p.row).tolist(), np.asarray(p.target, float).reshape(-1).tolist(), strict=True))
+    pairs = [(value[row], value.get(row - horizon)) for row in np.asarray(p.row)[np.asarray(p.part) == "test"].tolist()]
+    errors = [truth - last for truth, last in pairs if last is not None]
+    return float(np.sqrt(np.mean(np.square(errors)))) if 2 * len(errors) >= len(pairs) > 0 else None
+
+
+def as_list(value: Any) -> list[float]:
+    """A metric as a list of one number a target."""
+    return [float(v) for v in value] if isinstance(value, (list, tuple, np.ndarray)) else [float(value)]
+
+
+# --- advice ------------------------------------------------------------------------------------------------------
+
+
+def advice(result: Result) -> list[str]:
+    """Notes and warnings in plain words, the gravest first; empty where there is nothing to say."""
+    chosen = result.candidate(result.best)
+    members = [m for m in result.members if m.candidate == chosen.id]
+    notes = [_diverged(result, chosen), _useless(result), _gap(result, chosen), _last_epoch(members)]
+    notes += [_test_apart(result, chosen), _few_rows(result), _tie(result, chosen), _lopsided(result)]
+    return [note for note in notes if note]
+
+
+def _diverged(result: Result, chosen: CandidateResult) -> str:
+    lost = [m for m in result.members if m.status == "diverged"]
+    if not lost:
+        return ""
+    here = sum(m.candidate == chosen.id for m in lost)
+    kinds = len({m.candidate for m in lost})
+    chosen_words = (
+        f" {here} of them belong to the chosen candidate." if here else " None belongs to the chosen candidate."
+    )
+    return (
+        f"{len(lost)} of {count_of(len(result.members), 'training run')} diverged (the cost stopped being finite), in "
+        f"{count_of(kinds, 'candidate')}.{chosen_words} A smaller learning rate usually helps."
+    )
+
+
+def _useless(result: Result) -> str:
+    r2 = result.validation.get("r2")
+    if result.task == "regression" and r2 is not None:
+        bad = [t for t, v in zip(result.targets, as_list(r2), strict=False) if not v >= 0.05]
+        if bad:
+            return (
+                f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05): "
+                f"the {'columns' if thing(result) == 'row' else 'inputs'} may not tell of it, or the {thing(result)}s "
+                "may be too few."
+            )
+    plain = naive(result)
+    if plain and "accuracy" in plain and result.tested and result.tested.get("accuracy", 1.0) <= plain["accuracy"]:
+        return (
+            f"Always saying {plain['class']!r} is right as often on the test {thing(result)}s "
+            f"({number(plain['accuracy'])}). Judge by AUC and log loss, or gather {thing(result)}s of the rarer "
+            "classes."
+        )
+    return ""
+
+
+def _gap(result: Result, chosen: CandidateResult) -> str:
+    name, train, mean, word = result.score["name"], chosen.train, chosen.mean, f"{thing(result)}s"
+    if name == "cost" or not (math.isfinite(train) and math.isfinite(mean)):  # a cost may be negative
+        return ""
+    if result.score["direction"] == "max":
+        wide = train - mean > _LARGE.get(name, math.inf)
+    else:
+        # A ratio alone would warn of 0.02 against 0.01 in log loss, where both are excellent.
+        floor = 0.05 if name == "log_loss" else 0.0
+        wide = mean > _RATIO.get(name, 1.5) * train and mean - train > floor
+    if not wide:
+        return ""
+    return (
+        f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} "
+        f"{number(train)} against {number(mean)} in validation): it overfits. More {word}, "
+        "augmentation, a larger penalty, dropout or a smaller network help."
+    )
+
+
+def _last_epoch(members: list[MemberResult]) -> str:
+    ended = [m for m in members if m.status == "finished" and m.epochs > 0 and m.best_epoch >= 0.99 * m.epochs]
+    if not members or len(ended) * 2 < len(members):
+        return ""
+    most = max(m.epochs for m in ended)
+    return (
+        f"In {len(ended)} of {count_of(len(members), 'run')} of the chosen candidate the last epochs were the best: "
+        f"it was still learning. Train longer (epochs above {most}) or with a larger learning rate."
+    )
+
+
+def _test_apart(result: Result, chosen: CandidateResult) -> str:
+    name, word = result.score["name"], f"{thing(result)}s"
+    if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
+        return ""
+    test = float(np.mean(as_list(result.tested[name])))
+    sign = 1 if result.score["direction"] == "min" else -1
+    worse = sign * (test - chosen.mean)
+    spread = chosen.spread if math.isfinite(chosen.spread) else 0.0
+    if not worse > max(3 * spread, 0.2 * abs(chosen.mean)):
+        return ""
+    return (
+        f"The test {word} are predicted worse than validation promised ({metric_name(name)} {number(test)} against "
+        f"{number(chosen.mean)}): they may differ from the study {word}, or {word} of one group may stand in both."
+    )
+
+
+def _few_rows(result: Result) -> str:
+    rows = int(result.data.get("test_rows", 0))
+    if result.predictions.step is not None:
+        rows = int((np.asarray(result.predictions.part) == "test").sum())
+    if 0 < rows < 50 and result.tested:
+        tested = count_of(rows, f"test {judged(result)}")
+        return f"There are only {tested}: the test numbers are rough, so look at validation too."
+    return ""
+
+
+def _tie(result: Result, chosen: CandidateResult) -> str:
+    runs = [v for v in chosen.per_fold if math.isfinite(v)]
+    if len(runs) < 2 or len(result.candidates) < 2:
+        return ""
+    error = float(np.std(runs, ddof=1)) / math.sqrt(len(runs))
+    near = [c for c in result.candidates if c.id != chosen.id and abs(c.mean - chosen.mean) <= error]
+    if not near:
+        return ""
+    return (
+        f"{count_of(len(near), 'other candidate')} came within one standard error ({number(error)}) of the chosen one: "
+        "their order is partly chance, and a simpler one of them may serve as well."
+    )
+
+
+def _lopsided(result: Result) -> str:
+    target = np.asarray(result.predictions.target)
+    if result.task == "regression" or not len(target):
+        return ""
+    counts = np.bincount(target.reshape(-1).astype(int))
+    share, k = counts.max() / counts.sum(), int(counts.argmax())
+    if share < 0.9:
+        return ""
+    name = result.classes[k] if result.classes else str(k)
+    share_words = f"{100 * share:.0f} % of the {thing(result)}s"
+    return f"{share_words} are {name!r}: accuracy says little here, judge by AUC and log loss."
+
+
+# --- terminal ----------------------------------------------------------------------------------------------------
+
+
+def _parts(result: Result) -> list[RenderableType]:
+    """The summary piece by piece. Names go in as Text: a column called '[red]' is no markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    chosen = result.candidate(result.best)
+    head = Text.assemble(
+        ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
+    )
+    words = [word for word in (result.rule, evidence_words(result)) if word]
+    parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
+    ranking = _table(f"Candidates by validation {score_axis(result.score)}")
+    ranking.add_column("", justify="right")
+    ranking.add_column("candidate", overflow="fold", ratio=1)
+    for column in ("mean", "spread", "training", "epoch", "seconds"):
+        ranking.add_column(column, justify="right", no_wrap=True)
+    for place, c in enumerate(result.candidates[:TOP], start=1):
+        label = Text(c.label) if c.status == "ok" else Text.assemble(c.label, (f" ({c.status})", "yellow"))
+        epoch = f"{c.best_epoch:.0f}" if math.isfinite(c.best_epoch) else "n/a"
+        cells = [number(c.mean), number(c.spread), number(c.train), epoch, f"{c.seconds:.1f}"]
+        mark = "*" if c.id == chosen.id else str(place)
+        ranking.add_row(mark, label, *cells, style="bold" if c.id == chosen.id else "")
+    parts.append(ranking)
+    if len(result.candidates) > TOP:
+        parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}", style="dim"))
+    several = any(target for _, target, _ in metric_rows(result))
+    of = "" if several else f" for {', '.join(result.targets)}"
+    metrics: Table = _table(Text(f"Metrics{of}"))
+    metrics.add_column("", no_wrap=True)
+    if several:
+        metrics.add_column("target", overflow="fold")
+    for column in ("training", "validation", "test"):
+        metrics.add_column(column, justify="right", no_wrap=True)
+    for metric, target, cells in metric_rows(result):
+        metrics.add_row(metric, *([Text(target)] if several else []), *(cell or "-" for cell in cells))
+    parts.append(metrics)
+    if result.tested is None:
+        parts.append(Text(sealed_words(result), style="dim"))
+    notes = advice(result) + [str(n) for n in result.data.get("notes", [])]
+    if notes:
+        parts.append(Text("Notes", style="bold"))
+        listed = Table.grid(padding=(0, 1))
+        for note in notes:
+            listed.add_row("-", Text(note))
+        parts.append(listed)
+    return parts
+
+
+def _table(title: Any) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def sealed_words(result: Result) -> str:
+    """Why there are no test numbers."""
+    rows = int(result.data.get("test_rows", 0))
+    if rows:
+        sealed = count_of(rows, f"sealed test {thing(result)}")
+        return f"The {sealed} have not been opened: result.test() reads them, once."
+    return f"No test {thing(result)}s were sealed, so there are no test numbers."
+
+
+def print_summary(result: Result, console: Console | None = None) -> None:
+    """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns."""
+    from rich.console import Console
+
+    console = console or Console()
+    for part in _parts(result):
+        console.print(part, highlight=False)
+
+
+def summary(result: Result) -> str:
+    """What `print_summary` prints, as plain text of at most 80 columns."""
+    import io
+
+    from rich.console import Console
+
+    # A file of its own, without color or terminal: the same text everywhere.
+    plain = Console(file=io.StringIO(), width=80, color_system=None, force_terminal=False, legacy_windows=False)
+    print_summary(result, plain)
+    return "\n".join(line.rstrip() for line in plain.file.getvalue().splitlines()) + "\n"  # type: ignore[attr-defined]

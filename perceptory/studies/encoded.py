@@ -1,0 +1,103 @@
+"""A study's data as numbers: what encoding makes of them, and the form in which the program takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perceptory.data import ArrayEncoder, Dataset, Encoder
+from perceptory.errors import InputError
+from perceptory.layers.arrays import Shape
+from perceptory.training.rows import Shared
+from perceptory.training.size_classes import coarse_bucket, pad_first
+
+
+@dataclass
+class Table:
+    """The study's examples as numbers; a row of a table is one. Test examples are not in it."""
+
+    inputs: np.ndarray  # [row, in] float64, NaN is missing; or [n, *inputs] as given
+    targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class
+    truth: np.ndarray  # what metrics take: as targets, or [row] class index
+    weights: np.ndarray  # [row], or [n, time]
+    task: str
+    lengths: np.ndarray | None = None  # [n]: steps from there on are padding
+
+    @property
+    def shape(self) -> Shape:
+        """Of one example's inputs."""
+        return self.inputs.shape[1:]
+
+    @property
+    def target_shape(self) -> Shape:
+        return self.targets.shape[1:]
+
+    def raw(self, dtype: Any, padded: bool = False) -> Any:
+        """What the program takes. Of a table [row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds
+        off, and the row's weight; of other examples `Shared`.
+
+        Rounded to single precision, a date in seconds would lose what tells its rows apart. Two numbers keep it, and
+        unlike a change of units they do not depend on any other row. padded: with rows that nobody reads, up to one of
+        a few lengths.
+        """
+        length = coarse_bucket(len(self.inputs), 2) if padded else len(self.inputs)
+        if self.inputs.ndim == 2:
+            rounded, rest = _two_parts(np.concatenate([self.inputs, self.targets], axis=1), dtype)
+            return pad_first(np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1), length)
+        x, t = _lean_parts(self.inputs, dtype), _lean_parts(self.targets, dtype)
+        lengths = None if self.lengths is None else self.lengths.astype(np.int32)
+        parts = (*x, *t, self.weights.astype(dtype), lengths)
+        return Shared(*(None if part is None else pad_first(part, length) for part in parts))
+
+
+def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    rounded, rest = split_number(exact, dtype)
+    if not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
+        raise InputError(
+            f"the table holds numbers beyond {np.finfo(dtype).max:.1g}, more than single precision can take."
+            ' Rescale the column, or choose precision="double" (--precision double).'
+        )
+    return rounded, rest
+
+
+def _lean_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """As `_two_parts`, without a second part of nothing but zeros; bytes stay bytes."""
+    if exact.dtype == np.uint8 or exact.dtype == dtype:
+        return exact, None
+    rounded, rest = _two_parts(exact, dtype)
+    return rounded, rest if np.any(rest) else None
+
+
+def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(number rounded to `dtype`, what is left of it): their sum is the number to twice the digits."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = exact.astype(dtype)
+        return rounded, (exact - rounded).astype(dtype)
+
+
+def encoder_of(dataset: Any) -> Any:
+    """What makes inputs of data like these, learned from the study rows."""
+    if getattr(dataset, "encoder", None) is not None:
+        return dataset.encoder
+    return Encoder.fit(dataset) if isinstance(dataset, Dataset) else ArrayEncoder.fit(dataset)
+
+
+def tabulate(dataset: Any, encoder: Any) -> Table:
+    """Encode the inputs and targets of a `Dataset` or `ArrayDataset`."""
+    targets = np.asarray(dataset.targets)
+    if dataset.task == "regression":
+        numbers = targets.astype(float)
+    elif dataset.task == "binary":
+        numbers = targets.astype(float)[:, None]
+    else:
+        numbers = np.eye(len(dataset.classes or ()))[targets]
+    lengths = getattr(dataset, "lengths", None)
+    given = np.ones(numbers.shape[:-1]) if dataset.weights is None else np.asarray(dataset.weights, float)
+    weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
+    if lengths is not None and weights.ndim == 2:
+        weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
+    if not np.sum(weights) > 0:
+        raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
+    return Table(encoder.transform(dataset), numbers, targets, weights, dataset.task, lengths)

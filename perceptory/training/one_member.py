@@ -1,0 +1,77 @@
+"""One member by itself: from the start or from weights that it has already, with somebody looking on.
+
+`driver` fills the slots of a chunk from a queue; here is a chunk of one, its state kept for training that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from perceptory.training.driver import Outcome, outcome
+from perceptory.training.epoch import FINISHED, RUNNING
+from perceptory.training.plan import Member, Plan
+from perceptory.training.population import placements
+from perceptory.training.program_cache import ready
+
+Watch = Callable[[np.ndarray, Callable[[], np.ndarray]], Any]
+
+
+def train_single(
+    plan: Plan, member: Member, data: Any, *, state: Any = None, watch: Watch | None = None, each: bool = False
+) -> tuple[Outcome, Any]:
+    """Train one member; its arrays are NumPy with a leading axis [1]. Returns its outcome and its state (NumPy).
+
+    state: an earlier state to go on from, its counters reset by `resumed`; None starts anew.
+    watch(costs [epoch, 2] that are new, weights) is called after every segment, where weights() gives the best weights
+    so far [weight]; if it returns True, training ends there. each: segments of a single epoch.
+    """
+    plan = replace(plan, block=1, blocks=1, segment=1 if each else plan.segment)
+    spread, whole = placements(plan)
+    data, placed = jax.device_put(data, whole), jax.device_put(member, spread)
+    run = ready(plan, member, data)
+    fresh = np.array([state is None])
+    if state is None:
+        state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
+    first = 0 if fresh[0] else int(state.counters[0, 0])
+    state = jax.device_put(state, spread)
+    costs: list[np.ndarray] = []
+    done = first
+    while True:
+        state, segment = run(placed, state, jax.device_put(fresh, spread), data)
+        fresh = np.array([False])
+        counters = np.asarray(state.counters)[0]
+        new = np.asarray(segment.records)[0, : counters[0] - done].astype(float)
+        costs.append(new)
+        done = int(counters[0])
+        stop = bool(watch(new, partial(_vector, state))) if watch and len(new) else False
+        if counters[3] != RUNNING:
+            break
+        if stop:  # one more call, in which no epoch is trained: it gives the outputs
+            ended = np.array(state.counters)
+            ended[0, 3] = FINISHED
+            state = state._replace(counters=jax.device_put(ended, spread))
+    one = jax.tree.map(lambda a: a[0], member)
+    found = outcome(plan, one, counters, _best(state), np.concatenate(costs), np.asarray(segment.output)[0])
+    return replace(found, epochs=done - first), jax.tree.map(np.asarray, state)
+
+
+def _best(state: Any) -> list[np.ndarray]:
+    return [np.asarray(a)[0] for a in state.best]
+
+
+def _vector(state: Any) -> np.ndarray:
+    return np.concatenate([a.ravel() for a in _best(state)])
+
+
+def resumed(state: Any) -> Any:
+    """The state ready to go on: from the best weights, with nothing judged yet. Epochs go on counting."""
+    counters = state.counters.copy()
+    counters[:, 2:] = (0, RUNNING)
+    best_cost = np.full_like(state.best_cost, np.inf)
+    return state._replace(weights=state.best, best_cost=best_cost, counters=counters)

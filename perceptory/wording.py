@@ -1,0 +1,60 @@
+"""Numbers, counts and durations as they are printed everywhere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+_NAMES = {
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R2",
+    "vaf": "VAF %",
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "auc": "AUC",
+}
+
+
+def number(value: Any) -> str:
+    """A number to four significant digits: 0.05812, 4.830, 152.4, 12350, 1.235e+08; 'n/a' for what is not finite."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if isinstance(value, (int, np.integer)) and abs(int(value)) < 10**7:
+        return str(value)
+    if value == 0:
+        return "0"
+    scientific = f"{value:.3e}"
+    size = int(scientific.partition("e")[2])
+    return f"{float(scientific):.{max(0, 3 - size)}f}" if -5 < size < 7 else scientific
+
+
+def metric_name(name: str) -> str:
+    """The name of a metric or score as it is printed: 'rmse' -> 'RMSE'."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def score_axis(score: dict[str, Any]) -> str:
+    """A score's name with what is good of it: 'RMSE (smaller is better)'."""
+    return f"{metric_name(score['name'])} ({better(score)} is better)"
+
+
+def better(score: dict[str, Any]) -> str:
+    """'smaller' or 'larger'."""
+    return "smaller" if score["direction"] == "min" else "larger"
+
+
+def count_of(n: int, thing: str) -> str:
+    """'1 row', '2 rows'."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def duration(seconds: float) -> str:
+    """'3.2 s', '4 min 10 s', '2 h 5 min'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
