@@ -21,7 +21,7 @@ def did_you_mean(name: object, known: object) -> str:
 SHOWN = 20  # names that a message lists
 
 
-class Table(Mapping[str, T]):
+class Registry(Mapping[str, T]):
     """A table of named things of one kind, such as the activations.
 
     Looking up an unknown name raises `InputError` with the nearest known name.

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from perceptory.errors import InputError
-from perceptory.registry import Table, did_you_mean
+from perceptory.registry import Registry, did_you_mean
 
 S = TypeVar("S")
-SPECS: Table[type] = Table("spec")
+SPECS: Registry[type] = Registry("spec")
 
 
 def register(cls: type[S]) -> type[S]:

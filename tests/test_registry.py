@@ -3,12 +3,12 @@
 import pytest
 
 from perceptory.errors import InputError
-from perceptory.registry import Table, did_you_mean
+from perceptory.registry import Registry, did_you_mean
 
 
 @pytest.fixture
 def table():
-    return Table("fruit", {"apple": 1, "banana": 2})
+    return Registry("fruit", {"apple": 1, "banana": 2})
 
 
 def test_it_is_a_mapping_in_the_order_of_its_entries(table):

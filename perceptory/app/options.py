@@ -28,7 +28,7 @@ from perceptory.optimizers.averaging import WeightAverage, at_most_one
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, StepDecay, WarmUp
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.selection.metrics import SCORES, TASKS
 from perceptory.selection.plans import (
     BlockedKFold,
@@ -46,7 +46,7 @@ from perceptory.specs import at_least_one, below_one, count, not_negative, posit
 from perceptory.studies.presets import default_study, default_validation
 from perceptory.studies.study import Study
 
-NETWORKS: Table[Callable[[], Any]] = Table(
+NETWORKS: Registry[Callable[[], Any]] = Registry(
     "network",
     {
         "mlp": MLP,
@@ -60,7 +60,7 @@ NETWORKS: Table[Callable[[], Any]] = Table(
         "rbf": RBFNetwork,
     },
 )
-VALIDATIONS: Table[Callable[[], Any]] = Table(
+VALIDATIONS: Registry[Callable[[], Any]] = Registry(
     "validation plan",
     {
         "kfold": KFold,
@@ -73,11 +73,11 @@ VALIDATIONS: Table[Callable[[], Any]] = Table(
         "rolling": RollingOrigin,
     },
 )
-SCHEDULES: Table[Callable[[], Any]] = Table(
+SCHEDULES: Registry[Callable[[], Any]] = Registry(
     "schedule",
     {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "step": StepDecay, "warmup": WarmUp},
 )
-TASK_NAMES: Table[str] = Table("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
+TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
 
 
 @dataclass(frozen=True)

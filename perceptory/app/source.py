@@ -11,9 +11,11 @@ from typing import Any
 from perceptory.data import ArrayDataset, ArrayEncoder, Dataset, Encoder, read_arrays, read_images, read_series
 from perceptory.data import read_table as read_rows
 from perceptory.errors import InputError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
-WAYS: Table[str] = Table("way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"})
+WAYS: Registry[str] = Registry(
+    "way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"}
+)
 SEQUENCE = "sequence"  # as --task: the table holds series
 KINDS = {
     "table": "a table of single rows",

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from perceptory.augmentation.base import About, Augmentation
 from perceptory.augmentation.interpolation import in_plane
 from perceptory.errors import InputError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, is_on, not_negative, register, traced
 
-FILLS: Table[str] = Table(
+FILLS: Registry[str] = Registry(
     "fill", {"zero": "what 0 is in the data", "mean": "the mean of training", "edge": "the nearest pixel"}
 )
 ASPECT = 2.0  # of an erased rectangle, at most

@@ -7,9 +7,9 @@ from typing import Any
 from perceptory.augmentation.images import ImageAugmentation
 from perceptory.augmentation.series import SeriesAugmentation
 from perceptory.augmentation.tables import TableAugmentation, TargetNoise
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
-AUGMENTATIONS: Table[Any] = Table(
+AUGMENTATIONS: Registry[Any] = Registry(
     "augmentation",
     {"image": ImageAugmentation, "series": SeriesAugmentation, "table": TableAugmentation, "target": TargetNoise},
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.callback import ProgressBar
 
-from perceptory.studies.one_network import Seen
+from perceptory.studies.one_network import TrainingUpdate
 
 LINES = 10  # that verbose=1 writes; verbose=2 writes one an epoch
 
@@ -18,7 +18,7 @@ def wants_each(estimator: Any) -> bool:
     return any(not isinstance(c, ProgressBar) for c in getattr(estimator, "_skl_callbacks", []))
 
 
-def watcher(estimator: Any, context: Any, epochs: int, told: dict[str, Any]) -> Callable[[Seen], bool] | None:
+def watcher(estimator: Any, context: Any, epochs: int, told: dict[str, Any]) -> Callable[[TrainingUpdate], bool] | None:
     """`watch` for `train_further`: a task "epoch" of the fit's callback context for each epoch, and lines of text.
 
     told: X, y and metadata for the callbacks.
@@ -28,7 +28,7 @@ def watcher(estimator: Any, context: Any, epochs: int, told: dict[str, Any]) -> 
         return None
     done = 0
 
-    def watch(seen: Seen) -> bool:
+    def watch(seen: TrainingUpdate) -> bool:
         nonlocal done
         stop = False
         for i, (train, validation) in enumerate(zip(seen.train_cost, seen.validation_cost, strict=True), 1):

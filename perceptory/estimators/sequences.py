@@ -14,7 +14,7 @@ from perceptory.estimators import targets as read
 from perceptory.estimators.base import IntervalMixin
 from perceptory.estimators.single_network import SingleNetwork
 from perceptory.networks.base import Network
-from perceptory.registry import Table as Names
+from perceptory.registry import Registry as Names
 
 CELLS: Names[str] = Names("cell", {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"})
 

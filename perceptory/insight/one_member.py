@@ -21,7 +21,7 @@ from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_nu
 from perceptory.studies.second_order_checks import with_precision
 from perceptory.studies.study import Candidate, Study
 from perceptory.training.epoch import State, epoch, start
-from perceptory.training.plan import Member, Plan
+from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.rows import Prepared, prepare
 
 
@@ -48,7 +48,7 @@ def study_rows(study: Study, data: Any) -> Any:
 class Single:
     """One member, compiled apart from others; to be used within the study's `backend.precision`."""
 
-    plan: Plan
+    plan: ProgramPlan
     member: Member
     data: Any
     prepared: Prepared

@@ -45,7 +45,7 @@ class UnavailableError(RuntimeError):
     """Why there are no kernels, in a few words."""
 
 
-def ready(kernel: str, dtype: str) -> bool:
+def loads(kernel: str, dtype: str) -> bool:
     """Whether the kernel is there for numbers of this type, in programs on the default backend. The first call may
     compile it."""
     key = (kernel, dtype)
@@ -60,20 +60,20 @@ def ready(kernel: str, dtype: str) -> bool:
     return not _status[key].startswith("off")
 
 
-def takes(kernel: str, *arrays: Any) -> bool:
+def accepts(kernel: str, *arrays: Any) -> bool:
     """Whether the kernel is there and computes in the type of these arrays."""
     kinds = {np.dtype(array.dtype).name for array in arrays}
-    return len(kinds) == 1 and ready(kernel, *kinds)
+    return len(kinds) == 1 and loads(kernel, *kinds)
 
 
 def begin(kernel: str, dtype: str) -> None:
-    """Have the kernel compiled beside what comes before the first call of `ready`, which then waits for it."""
+    """Have the kernel compiled beside what comes before the first call of `loads`, which then waits for it."""
     if (kernel, dtype) not in _status:
-        Thread(target=ready, args=(kernel, dtype), daemon=True).start()
+        Thread(target=loads, args=(kernel, dtype), daemon=True).start()
 
 
 def library(kernel: str, dtype: str) -> ctypes.CDLL:
-    """The kernel's library; it must be `ready`."""
+    """The kernel's library; it must be `loads`."""
     return _libraries[kernel, dtype]
 
 
@@ -93,7 +93,7 @@ def failed() -> bool:
 
 
 def called(text: str) -> tuple[tuple[str, str], ...]:
-    """The kernels, each with its type of numbers, that a lowered program calls: what must be `ready` to read it."""
+    """The kernels, each with its type of numbers, that a lowered program calls: what must be `loads` to read it."""
     return tuple(
         (kernel, dtype)
         for kernel, dtype in sorted(_libraries)

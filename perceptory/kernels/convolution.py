@@ -32,7 +32,7 @@ class Axis(NamedTuple):
         return (length + self.before + self.after - (self.taps - 1) * self.gap) // self.pool
 
 
-class How(NamedTuple):
+class Stage(NamedTuple):
     rows: Axis
     columns: Axis
     relu: bool = False
@@ -44,7 +44,7 @@ class How(NamedTuple):
         return self.rows.pool * self.columns.pool > 1
 
 
-takes = partial(build.takes, "convolution")
+accepts = partial(build.accepts, "convolution")
 
 
 def lanes(dtype: Any) -> int:
@@ -53,12 +53,12 @@ def lanes(dtype: Any) -> int:
     return build.library("convolution", dtype.name).convolution_vector() // dtype.itemsize
 
 
-def values(how: How, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def values(how: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     """z: the correlation plus the bias, of each pool the greatest, with relu that or 0."""
     return _call("values", how, (_pools(how, x, kernel), NONE), x, kernel, bias)[0]
 
 
-def keeping(how: How, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
+def keeping(how: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(z, which value of each pool it is, int8, or nothing where there is no pool)."""
     z = _pools(how, x, kernel)
     which = jax.ShapeDtypeStruct(z.shape, jnp.int8) if how.pooled else NONE
@@ -66,18 +66,18 @@ def keeping(how: How, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple
     return z, which
 
 
-def by_inputs(how: How, x: Any, g: jax.Array, z: jax.Array, which: jax.Array, kernel: jax.Array) -> jax.Array:
+def by_inputs(how: Stage, x: Any, g: jax.Array, z: jax.Array, which: jax.Array, kernel: jax.Array) -> jax.Array:
     """∂J/∂x from g = ∂J/∂z; of x only the shape is used."""
     return _call("by_inputs", how, (jax.ShapeDtypeStruct(x.shape, g.dtype),), g, z, which, kernel)[0]
 
 
-def by_kernel(how: How, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple:
+def by_kernel(how: Stage, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple:
     """∂J/∂(kernel, bias) from g = ∂J/∂z; of the kernel only the shape is used."""
     shapes = (kernel.shape, kernel.shape[-1:])
     return _call("by_kernel", how, tuple(jax.ShapeDtypeStruct(s, g.dtype) for s in shapes), x, g, z, which)
 
 
-def _pools(how: How, x: jax.Array, kernel: jax.Array) -> Any:
+def _pools(how: Stage, x: jax.Array, kernel: jax.Array) -> Any:
     n, _, h, w, lane = x.shape
     return jax.ShapeDtypeStruct((n, kernel.shape[-1], how.rows.pools(h), how.columns.pools(w), lane), x.dtype)
 
@@ -85,7 +85,7 @@ def _pools(how: How, x: jax.Array, kernel: jax.Array) -> Any:
 NONE = jax.ShapeDtypeStruct((0, 1, 1, 1, 1), jnp.int8)
 
 
-def _call(what: str, how: How, out: tuple, *arrays: Any) -> tuple:
+def _call(what: str, how: Stage, out: tuple, *arrays: Any) -> tuple:
     dtype = np.dtype(arrays[0].dtype).name
     call = jax.ffi.ffi_call(f"perceptory_convolution_{what}_{dtype}", out, vmap_method="expand_dims")
     numbers = np.array([*how.rows, *how.columns, how.relu], np.int64)

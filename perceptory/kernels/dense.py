@@ -37,9 +37,9 @@ class Stack(NamedTuple):
         return sum(-(-n // LANES) * LANES for n in self.widths[1:-1])
 
 
-def takes(dtype: Any) -> bool:
+def accepts(dtype: Any) -> bool:
     """Whether the kernel is there and computes in this type."""
-    return build.ready("dense", np.dtype(dtype).name)
+    return build.loads("dense", np.dtype(dtype).name)
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ Arrays = tuple[jax.Array, ...]
 Run = tuple[jax.Array, Arrays]
 
 
-class Kept(NamedTuple):
+class SavedStates(NamedTuple):
     """What the way back needs: the memory cells c [time, batch, H], the values of tanh of all gates [time, batch, 4H];
     0 in the padding."""
 
@@ -27,7 +27,7 @@ class Kept(NamedTuple):
     gates: jax.Array
 
 
-takes = partial(build.takes, "lstm")
+accepts = partial(build.accepts, "lstm")
 threads = build.threads
 
 
@@ -37,12 +37,12 @@ def values(threads: int, x: jax.Array, weights: Arrays, state: Arrays, lengths: 
     return h, tuple(last)
 
 
-def keeping(threads: int, x: jax.Array, weights: Arrays, state: Arrays, lengths: jax.Array) -> tuple[Run, Kept]:
+def keeping(threads: int, x: jax.Array, weights: Arrays, state: Arrays, lengths: jax.Array) -> tuple[Run, SavedStates]:
     """(`values`, what `backward` needs)."""
     first, *_ = shapes = _shapes(x, state)
     shapes = (*shapes, first, (*first[:2], 4 * first[2]))
     h, *last, c, gates = _call("keeping", shapes, threads, {}, x, *weights, *state, lengths)
-    return (h, tuple(last)), Kept(c, gates)
+    return (h, tuple(last)), SavedStates(c, gates)
 
 
 def backward(
@@ -50,7 +50,7 @@ def backward(
     truncation: int,
     recurrent: jax.Array,
     c: jax.Array,
-    kept: Kept,
+    kept: SavedStates,
     dh: jax.Array,
     last: Arrays,
     lengths: jax.Array,

@@ -16,7 +16,7 @@ import numpy as np
 
 from perceptory.kernels import build
 
-takes = partial(build.takes, "symmetric")
+accepts = partial(build.accepts, "symmetric")
 
 
 def normal(

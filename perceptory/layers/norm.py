@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 EPSILON = 1e-5
 MOST_VALUES = 1 << 22  # values that calibration keeps of one layer at once: 16 MiB a member in single precision
@@ -78,7 +78,7 @@ def _statistics(x: jax.Array, w: jax.Array | None) -> tuple[jax.Array, jax.Array
     return mean, jnp.where(total > 0, variance, 1)
 
 
-NORMS: Table[Any] = Table("normalization", {"layer": LayerNorm, "batch": BatchNorm})
+NORMS: Registry[Any] = Registry("normalization", {"layer": LayerNorm, "batch": BatchNorm})
 
 
 def calibrate(module: Any, x: jax.Array, w: jax.Array, values: int) -> Any:

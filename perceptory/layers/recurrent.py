@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from perceptory.errors import InputError
 from perceptory.layers.dense import Dense, Dropout
 from perceptory.ops.cells import State
-from perceptory.ops.scans import How, Weights, active_steps, affine, recur, recur_plain
+from perceptory.ops.scans import ScanOptions, Weights, active_steps, affine, recur, recur_plain
 
 Recur = Callable[..., tuple[jax.Array, State]]
 
@@ -25,7 +25,7 @@ class RecurrentLayer(eqx.Module):
     recurrent: jax.Array
     bias: jax.Array
     extra: jax.Array | None
-    how: How = eqx.field(static=True)
+    how: ScanOptions = eqx.field(static=True)
 
     def start(self, batch: int) -> State:
         return tuple(

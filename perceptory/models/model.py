@@ -155,7 +155,7 @@ class Model:
         """The k networks as Equinox modules with their weights: module(x [row, ...]) -> [row, *outputs].
 
         They take inputs scaled by (x - in_center) · in_factor with 0 where missing, and give linear outputs, which
-        `cost.link` makes predictions on the trained scale: target = out_center + out_scale · prediction.
+        `cost.inverse_link` makes predictions on the trained scale: target = out_center + out_scale · prediction.
         """
         import jax
 
@@ -196,6 +196,6 @@ def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[in
 
     def one(weights: Any, x: Any, lengths: Any) -> Any:
         net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
-        return cost.link(call(net, x, None, lengths=lengths))
+        return cost.inverse_link(call(net, x, None, lengths=lengths))
 
     return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))

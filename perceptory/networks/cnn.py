@@ -20,10 +20,12 @@ from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.convolution import PADDINGS, POOLINGS, check_room, windows_of
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
 from perceptory.ops.patches import Window, Windows
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, is_on, is_plain, register, traced
 
-HEADS: Table[str] = Table("head", {"flatten": "all places and channels", "global": "each channel over all places"})
+HEADS: Registry[str] = Registry(
+    "head", {"flatten": "all places and channels", "global": "each channel over all places"}
+)
 
 # Of these the maximum may be taken before σ: max(σ(z)) = σ(max(z)) for a nondecreasing σ.
 RISING = frozenset(

@@ -18,10 +18,10 @@ from perceptory.networks.base import Network
 from perceptory.networks.mlp import _widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import checked, count, flag, is_on, is_plain, register, traced
 
-LOOPS: Table[str] = Table("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
+LOOPS: Registry[str] = Registry("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
 
 
 def _share(name: str, value: Any) -> None:

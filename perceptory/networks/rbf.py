@@ -17,7 +17,7 @@ from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.ops.k_means import STARTS, distances, spacing
 from perceptory.ops.ridge import least_squares
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import checked, count, not_negative, positive, register, traced
 
 
@@ -63,7 +63,7 @@ class Kernels(eqx.Module):
         return jnp.exp(-squared_distances(x, self.places) * self.narrowness**2)
 
 
-TRAINED: Table[str] = Table(
+TRAINED: Registry[str] = Registry(
     "way to train",
     {
         "output": "centers and widths stay; the output layer is solved by regularized least squares",

@@ -16,11 +16,11 @@ from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.cells import Cell, GatedCell, MemoryCell, SimpleCell
 from perceptory.ops.cholesky import orthonormal
-from perceptory.ops.scans import How
-from perceptory.registry import Table
+from perceptory.ops.scans import ScanOptions
+from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, register, traced
 
-SHARED_GRADIENTS: Table[bool] = Table("gradient of shared weights", {"sum": False, "average": True})
+SHARED_GRADIENTS: Registry[bool] = Registry("gradient of shared weights", {"sum": False, "average": True})
 
 
 def _widths(name: str, value: Any) -> None:
@@ -60,7 +60,7 @@ class Recurrent(Network):
             raise InputError(f"{kind} gives (out,) or (time, out), got the output shape {outputs}.")
         features, directions = inputs[1], 2 if self.bidirectional else 1
         ins = (features, *(directions * width for width in self.hidden))
-        how = How(self.cell, self.truncation, SHARED_GRADIENTS[self.shared_gradient])
+        how = ScanOptions(self.cell, self.truncation, SHARED_GRADIENTS[self.shared_gradient])
         gates, out = self.cell.gates, (ins[-1], outputs[-1])
         fans = [(i, h) for i, h in zip(ins, self.hidden, strict=False) for _ in range(directions)]
         sizes = [gates * (i * h + h * h) for i, h in fans] + [out[0] * out[1]]
@@ -80,7 +80,7 @@ class Recurrent(Network):
             len(outputs) == 2,
         )
 
-    def _layer(self, how: How, uniform: jax.Array, fan_in: int, width: int) -> RecurrentLayer:
+    def _layer(self, how: ScanOptions, uniform: jax.Array, fan_in: int, width: int) -> RecurrentLayer:
         """Input weights as their initializer has it for each gate, recurrent weights orthogonal, biases 0; the forget
         gate's bias is 1, so that at the start a memory cell remembers."""
         gates, dtype = self.cell.gates, uniform.dtype

@@ -86,15 +86,15 @@ class Cost(Spec):
     @property
     def direct(self) -> bool:
         """Whether the network's outputs are the targets themselves, at mean 0 and deviation 1."""
-        return self.heads == 1 and self.scaling == "standard" and type(self).link is Cost.link
+        return self.heads == 1 and self.scaling == "standard" and type(self).inverse_link is Cost.inverse_link
 
     # --- use --------------------------------------------------------------------------------------------------------
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         """[..., prediction] from [..., out]: numbers on the trained scale, or probabilities [row, class]."""
         return output
 
-    # The methods below take what `link` gives, as NumPy arrays with any axes before the last.
+    # The methods below take what `inverse_link` gives, as NumPy arrays with any axes before the last.
 
     def unscale(self, prediction: Any, center: Any, scale: Any) -> Any:
         """In the targets' own units; center, scale: [..., target]."""

@@ -87,7 +87,7 @@ class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
         no, yes = self._by_class(balance)
         return no + (yes - no) * target[..., 0]
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         p = jax.nn.sigmoid(output)
         return jnp.concatenate([1 - p, p], axis=-1)
 
@@ -112,7 +112,7 @@ class SigmoidSquaredError(Cost):
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return diagonal((jax.nn.sigmoid(output) * jax.nn.sigmoid(-output)) ** 2)
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         p = jax.nn.sigmoid(output)
         return jnp.concatenate([1 - p, p], axis=-1)
 
@@ -142,5 +142,5 @@ class SoftmaxCrossEntropy(ClassCost):
         y = jax.nn.softmax(output, axis=-1)
         return diagonal(y) - y[..., :, None] * y[..., None, :]
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         return jax.nn.softmax(output, axis=-1)

@@ -12,14 +12,14 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import checked, count, register
 
-LINKS: Table[str] = Table(
+LINKS: Registry[str] = Registry(
     "prediction",
     {"identity": "regression", "exp": "regression", "sigmoid": "binary", "softmax": "multiclass"},
 )
-SCALINGS: Table[str] = Table(
+SCALINGS: Registry[str] = Registry(
     "scaling", {"standard": "mean 0 and deviation 1", "mean": "divided by the mean", "none": "as they are"}
 )
 EXAMPLE = "CustomCost(lambda output, target: jnp.sum((output - target) ** 4, axis=-1), name='fourth power')"
@@ -69,7 +69,7 @@ class OwnCost(Cost):
         first = start.get(self.prediction, target.shape[-1] * target - 1)
         return jnp.concatenate([first, *rest], axis=-1)
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         if self.prediction == "exp":
             return jnp.exp(output)
         if self.prediction == "softmax":

@@ -77,7 +77,7 @@ class Quantile(Cost):
         return min(range(len(self.levels)), key=lambda i: round(abs(self.levels[i] - 0.5), 12))
 
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        r = target[..., None, :] - by_head(self.link(output), self.heads)
+        r = target[..., None, :] - by_head(self.inverse_link(output), self.heads)
         level = jnp.asarray(self.levels, r.dtype)[:, None]
         return jnp.sum(jnp.maximum(level * r, (level - 1) * r), axis=(-2, -1))
 
@@ -85,7 +85,7 @@ class Quantile(Cost):
         rest = jnp.zeros_like(target)
         return jnp.concatenate([target if i == self.middle else rest for i in range(self.heads)], axis=-1)
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         z = by_head(output, self.heads)
         normal = [NormalDist().inv_cdf(level) for level in self.levels]
         gaps = [log(expm1(b - a)) for a, b in pairwise(normal)]
@@ -163,7 +163,7 @@ class GaussianLikelihood(Cost):
         slope = jnp.where(np.array([[True], [False]]), 1, 2**0.5 * jax.nn.sigmoid(raw))
         return diagonal(((slope / deviation) ** 2).reshape(output.shape))
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         is_mean = np.arange(output.shape[-1]) < output.shape[-1] // 2
         return jnp.where(is_mean, output, self.floor + softplus(output + HALF_BELOW))
 

@@ -23,7 +23,7 @@ class LabelCrossEntropy(SigmoidLikelihood):
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     scaling: ClassVar[str] = "none"
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         return jax.nn.sigmoid(output)
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:

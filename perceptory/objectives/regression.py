@@ -78,16 +78,16 @@ class PoissonLikelihood(Cost):
     scaling: ClassVar[str] = "mean"
 
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        rate = self.link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
+        rate = self.inverse_link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
         return jnp.sum(rate - target * output, axis=-1)
 
     def working(self, target: jax.Array) -> jax.Array:
         return target - 1
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        return diagonal(self.link(output))
+        return diagonal(self.inverse_link(output))
 
-    def link(self, output: jax.Array) -> jax.Array:
+    def inverse_link(self, output: jax.Array) -> jax.Array:
         return jnp.exp(jnp.minimum(output, MOST_LOG))
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """Costs J between the network's output and the target, one number a row; training takes their weighted mean.
 
-A cost also knows its link: how the network's (linear) output becomes a prediction.
+A cost also knows its inverse link: how the network's (linear) output becomes a prediction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from perceptory.objectives.custom import CustomCost, SavedCost
 from perceptory.objectives.distribution import GaussianLikelihood, Quantile
 from perceptory.objectives.labels import LabelCrossEntropy
 from perceptory.objectives.regression import AbsoluteError, Huber, PoissonLikelihood, SquaredError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 __all__ = [
     "COSTS",
@@ -35,7 +35,7 @@ __all__ = [
     "total_cost",
 ]
 
-COSTS: Table[type[Cost]] = Table(
+COSTS: Registry[type[Cost]] = Registry(
     "cost",
     {
         "squared": SquaredError,

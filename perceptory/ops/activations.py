@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Activation:
         return self.function(z)
 
 
-class Activations(Table[Activation]):
+class Activations(Registry[Activation]):
     """The table of activations. A name may carry a parameter, as in "elu(0.5)" and "leaky_relu(0.2)"."""
 
     def __getitem__(self, name: str) -> Activation:

@@ -17,14 +17,14 @@ import jax.numpy as jnp
 
 from perceptory.kernels import build
 from perceptory.kernels import convolution as kernel
-from perceptory.kernels.convolution import Axis, How
+from perceptory.kernels.convolution import Axis, Stage
 from perceptory.ops.patches import Window, Windows, backward, first_greatest, forward, scatter, to_winner, views
 from perceptory.ops.toom_cook import transforms
 
 
-def takes(x: jax.Array, windows: Windows, size: tuple[int, ...], *weights: jax.Array) -> bool:
+def pays(x: jax.Array, windows: Windows, size: tuple[int, ...], *weights: jax.Array) -> bool:
     """Whether the kernel is there for this x [batch, *space, in], and is the faster way."""
-    if any(w.stride > 1 for w in windows) or prod(size) > MOST_IN_POOL or not kernel.takes(x, *weights):
+    if any(w.stride > 1 for w in windows) or prod(size) > MOST_IN_POOL or not kernel.accepts(x, *weights):
         return False
     return 2 * x.shape[0] >= kernel.lanes(x.dtype)
 
@@ -37,7 +37,7 @@ def stage(
     if len(axes) == 1:
         axes, weight = [Axis(1), *axes], weight[None]
     rows, columns = axes
-    return _stage(How(rows, columns, relu, matrices(axes, weight), build.threads()))(x, weight, bias)
+    return _stage(Stage(rows, columns, relu, matrices(axes, weight), build.threads()))(x, weight, bias)
 
 
 def matrices(axes: Sequence[Axis], weight: jax.Array) -> tuple[float, ...]:
@@ -69,7 +69,7 @@ def from_blocks(x: jax.Array, batch: int, axes: int) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _stage(how: How) -> Callable:
+def _stage(how: Stage) -> Callable:
     windows = tuple(Window(a.taps, 1, a.gap, a.before, a.after) for a in how[:2])
     pools = tuple(Window(a.pool, a.pool) for a in how[:2])
 

@@ -139,14 +139,14 @@ def shifted(a: jax.Array, shift: Any) -> jax.Array:
 def damped(a: jax.Array, shift: Any, b: jax.Array, active: Any = True) -> jax.Array:
     """x [n] with (a + shift) x = b of a symmetric a [n, n], shift being a number or a diagonal [n]; not finite where
     that is not positive definite. active: where it is False x does not matter."""
-    if len(a) <= IN_KERNEL and symmetric.takes(a, b):
+    if len(a) <= IN_KERNEL and symmetric.accepts(a, b):
         return symmetric.solution(a, shift, b, active)
     return solve(factorize(shifted(a, shift)), b[:, None])[:, 0]
 
 
 def trace_of_inverse(a: jax.Array, shift: Any, active: Any = True) -> jax.Array:
     """The trace of (a + shift)⁻¹; a, shift, active as in `damped`."""
-    if len(a) <= IN_KERNEL and symmetric.takes(a):
+    if len(a) <= IN_KERNEL and symmetric.accepts(a):
         return symmetric.trace(a, shift, active)
     return jnp.sum(forward(factorize(shifted(a, shift)), jnp.eye(len(a), dtype=a.dtype)) ** 2)
 

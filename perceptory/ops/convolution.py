@@ -28,9 +28,9 @@ from perceptory.ops.patches import (
     widened,
 )
 from perceptory.ops.toom_cook import LONGEST, correlate_minimal
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
-POOLINGS: Table[Callable] = Table("pooling", {"max": jnp.max, "average": jnp.mean})
+POOLINGS: Registry[Callable] = Registry("pooling", {"max": jnp.max, "average": jnp.mean})
 PADDINGS = ("valid", "same", "causal")
 
 
@@ -97,7 +97,7 @@ def convolve(
         kernel = jnp.flip(kernel, tuple(range(axes)))
     if backend.native():
         return library_convolution(x, kernel, windows)
-    if blocks.takes(x, windows, (1,) * axes, kernel):
+    if blocks.pays(x, windows, (1,) * axes, kernel):
         none = jnp.zeros(kernel.shape[-1], kernel.dtype)
         z = blocks.stage(blocks.to_blocks(x), kernel, none, windows, (1,) * axes, False)
         return blocks.from_blocks(z, x.shape[0], axes)
@@ -190,7 +190,7 @@ def convolve_and_pool(
     if backend.native():
         x = activation(library_convolution(x, kernel, windows) + bias)
         return x if size == one else pool(x, size, kind=kind)
-    if not blocks.takes(x, windows, size, kernel, bias):
+    if not blocks.pays(x, windows, size, kernel, bias):
         return to_last(_by_products(to_first(x), kernel, bias, windows, size, kind, activation, rising))
     positions = tuple(w.positions(n) for w, n in zip(windows, x.shape[1:-1], strict=True))
     check_room(positions, tuple(Window(p) for p in size), "a pool")

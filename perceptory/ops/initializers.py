@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.ops.cholesky import orthonormal
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 
 def _uniform(limit: Callable[[int, int], float]) -> Callable:
@@ -43,7 +43,7 @@ def starting_bias(name: str, weight: jax.Array) -> jax.Array:
     return reach * jnp.linspace(-1, 1, weight.shape[1], dtype=weight.dtype)
 
 
-INITIALIZERS: Table[Callable] = Table(
+INITIALIZERS: Registry[Callable] = Registry(
     "initializer",
     {
         "glorot": _uniform(lambda fan_in, fan_out: (6 / (fan_in + fan_out)) ** 0.5),  # Glorot & Bengio 2010

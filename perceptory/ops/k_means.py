@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 CHUNK = 1024  # rows in hand at once where rows meet all centers
 ITERATIONS = 20  # of Lloyd's method; more change the centers of a network little
@@ -114,4 +114,4 @@ def spacing(centers: jax.Array, x: jax.Array, w: jax.Array, neighbors: int) -> j
     return jnp.maximum(jnp.mean(jnp.sqrt(nearest), axis=1), spread / 100)
 
 
-STARTS: Table[Callable] = Table("start of the centers", {"kmeans": kmeans, "rows": sample})
+STARTS: Registry[Callable] = Registry("start of the centers", {"kmeans": kmeans, "rows": sample})

@@ -33,7 +33,7 @@ class Weights(NamedTuple):
     extra: jax.Array | None = None
 
 
-class How(NamedTuple):
+class ScanOptions(NamedTuple):
     """The static side of a recurrence. truncation: the carried state's gradient ends every so many steps, 0 never.
     average: the gradient of the weights is the average over a row's steps (the copies of the cell), not their sum."""
 
@@ -43,7 +43,7 @@ class How(NamedTuple):
 
 
 def recur(
-    how: How, weights: Weights, x: jax.Array, state: State, lengths: jax.Array | None = None
+    how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: jax.Array | None = None
 ) -> tuple[jax.Array, State]:
     """Run a cell over time: (h [time, batch, H], the state after the last step).
 
@@ -52,7 +52,7 @@ def recur(
     """
     if lengths is not None:
         x = jnp.where(active_steps(x, lengths), x, 0)
-    kernel = isinstance(how.cell, MemoryCell) and lstm.takes(x, *weights[:3], *state)
+    kernel = isinstance(how.cell, MemoryCell) and lstm.accepts(x, *weights[:3], *state)
     return _bptt(how, lstm.threads() if kernel else 0)(weights, x, state, lengths)
 
 
@@ -62,7 +62,7 @@ def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _bptt(how: How, threads: int) -> Callable:
+def _bptt(how: ScanOptions, threads: int) -> Callable:
     """threads: of the kernel; 0: without it."""
     if threads:
         value, run, back = _by_kernel(how, threads)
@@ -86,7 +86,7 @@ def _bptt(how: How, threads: int) -> Callable:
     return recurrence
 
 
-def _by_kernel(how: How, threads: int) -> tuple[Callable, Callable, Callable]:
+def _by_kernel(how: ScanOptions, threads: int) -> tuple[Callable, Callable, Callable]:
     """(values, forward, backward) of an LSTM as `_bptt` needs them. What differentiates them once more (a product with
     the Hessian) takes `_forward` and `_backward`."""
     products = members_in_turn(lambda *arrays: _products(how, *arrays))
@@ -150,7 +150,7 @@ def _scaled(cell: Cell, array: jax.Array) -> jax.Array:
     return array * jnp.repeat(jnp.asarray(cell.scales(), array.dtype), H, total_repeat_length=H * cell.gates)
 
 
-def _forward(how: How, weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
+def _forward(how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
     cell = how.cell
     U, extra = _scaled(cell, weights.recurrent), weights.extra
     z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
@@ -169,7 +169,7 @@ def _forward(how: How, weights: Weights, x: jax.Array, state: State, lengths: An
     return (states[0], last), (states, kept)
 
 
-def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
+def _backward(how: ScanOptions, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
     """∂J/∂(weights, x, state) from ∂J/∂(h, last state)."""
     cell = how.cell
     weights, x, state, lengths, (states, kept) = stored
@@ -207,7 +207,7 @@ def _backward(how: How, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]
 
 
 def _products(
-    how: How, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
+    how: ScanOptions, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
 ) -> tuple[Weights, jax.Array]:
     """∂J/∂(weights, x) from those by the products with h before each step (da) and with x (dz)."""
     dx = dz @ weights.input.T
@@ -232,7 +232,7 @@ def over_steps(a: jax.Array, b: jax.Array) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def affine(average: bool, x: jax.Array, weight: jax.Array, bias: jax.Array, lengths: Any) -> jax.Array:
-    """x W + b at every step [time, batch, ·]; `average` as in `How`, for W and b."""
+    """x W + b at every step [time, batch, ·]; `average` as in `ScanOptions`, for W and b."""
     return x @ weight + bias
 
 
@@ -254,7 +254,7 @@ def _copies(x: jax.Array, lengths: Any) -> jax.Array:
     return jnp.maximum(x.shape[0] if lengths is None else lengths[:, None], 1).astype(x.dtype)
 
 
-def _uncut(how: How, x: jax.Array, lengths: Any) -> jax.Array:
+def _uncut(how: ScanOptions, x: jax.Array, lengths: Any) -> jax.Array:
     """[time, batch or 1, 1] bool: whether the gradient passes from a step to the one before."""
     t = jnp.arange(x.shape[0])[:, None, None]
     whole = (t % how.truncation != 0) | (t == 0)
@@ -262,7 +262,7 @@ def _uncut(how: How, x: jax.Array, lengths: Any) -> jax.Array:
 
 
 def recur_plain(
-    how: How, weights: Weights, x: jax.Array, state: State, lengths: Any = None, probes: Any = 0.0
+    how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: Any = None, probes: Any = 0.0
 ) -> tuple[jax.Array, State]:
     """`recur` by automatic differentiation (sum of the copies' gradients). `probes` [time, batch, H] are added to h at
     every step, so that the gradient by them is ∂J/∂h_t."""

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import Spec, positive, register, traced
 
 
@@ -74,4 +74,4 @@ class ClipByValue(Clip):
         return f"clip value {self.limit:.3g}"
 
 
-CLIPS: Table[Any] = Table("clipping", {"norm": ClipByNorm, "value": ClipByValue})
+CLIPS: Registry[Any] = Registry("clipping", {"norm": ClipByNorm, "value": ClipByValue})

@@ -16,7 +16,7 @@ import optax
 
 from perceptory.errors import InputError
 from perceptory.optimizers.schedules import check_rate, rate_label
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import Spec, below_one, checked, flag, not_negative, register, traced
 
 
@@ -158,7 +158,7 @@ class RMSProp(Optimizer):
         return optax.chain(RMSPROP_FORMS[self.form](self.gamma), by_rate())
 
 
-RMSPROP_FORMS: Table[Any] = Table(
+RMSPROP_FORMS: Registry[Any] = Registry(
     "form of RMSProp",
     {
         "usual": lambda gamma: optax.scale_by_rms(decay=gamma, eps=1e-6, eps_in_sqrt=True),
@@ -248,7 +248,7 @@ def _second(name: str) -> Any:
     return make
 
 
-OPTIMIZERS: Table[Any] = Table(
+OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "adam": Adam,

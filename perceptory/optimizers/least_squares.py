@@ -17,7 +17,7 @@ from perceptory.errors import InputError
 from perceptory.optimizers.descent import Landscape, derivatives, second
 from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.optimizers.second_order import LevenbergMarquardt, SecondOrder
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import combine, count, not_negative, partition
 
 RUNNING, CONVERGED, OUT_OF_ITERATIONS, DIVERGED = range(4)
@@ -26,7 +26,7 @@ MESSAGES = {
     OUT_OF_ITERATIONS: ("iterations", "the iterations ran out; start from x again, or allow more iterations"),
     DIVERGED: ("diverged", "cost or derivatives are not finite at the start; choose another start"),
 }
-METHODS: Table[Callable[[], SecondOrder]] = Table(
+METHODS: Registry[Callable[[], SecondOrder]] = Registry(
     "method",
     # Marquardt's scale: the units of what is fitted may differ by any factor, unlike the weights of a network.
     {

@@ -21,7 +21,7 @@ from perceptory.optimizers.descent import (
     trusted,
 )
 from perceptory.optimizers.first_order import Optimizer
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.specs import checked, count, not_negative, positive, register, traced
 
 
@@ -63,7 +63,7 @@ class SecondOrder(Optimizer):
         raise NotImplementedError
 
 
-SCALES: Table[str] = Table(
+SCALES: Registry[str] = Registry(
     "scale of damping", {"identity": "Levenberg's: H + μ 1", "diagonal": "Marquardt's: H + μ diag H"}
 )
 

@@ -14,7 +14,7 @@ two_or_more = partial(count, least=2)
 zero_or_more = partial(count, least=0)
 
 
-class Plan(Spec):
+class ValidationPlan(Spec):
     """Base of the validation plans."""
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
 # Predictions may be infinite or huge: the answer (inf or nan) says so, no warning is needed beside it.
 quiet = np.errstate(invalid="ignore", divide="ignore", over="ignore")
@@ -120,14 +120,16 @@ def _area(positive: np.ndarray, value: np.ndarray, w: np.ndarray) -> float:
 
 # --- tables and scores -------------------------------------------------------------------------------------------
 
-REGRESSION: Table[Callable[..., np.ndarray]] = Table(
+REGRESSION: Registry[Callable[..., np.ndarray]] = Registry(
     "regression metric", {"mse": mse, "rmse": rmse, "mae": mae, "r2": r2, "vaf": vaf}
 )
-CLASSIFICATION: Table[Callable[..., float]] = Table(
+CLASSIFICATION: Registry[Callable[..., float]] = Registry(
     "classification metric", {"accuracy": accuracy, "log_loss": log_loss, "auc": auc}
 )
-TASKS: Table[Table] = Table("task", {"regression": REGRESSION, "binary": CLASSIFICATION, "multiclass": CLASSIFICATION})
-SCORES: Table[str] = Table(
+TASKS: Registry[Registry] = Registry(
+    "task", {"regression": REGRESSION, "binary": CLASSIFICATION, "multiclass": CLASSIFICATION}
+)
+SCORES: Registry[str] = Registry(
     "score",
     {"mse": "min", "rmse": "min", "mae": "min", "r2": "max", "vaf": "max"}
     | {"accuracy": "max", "log_loss": "min", "auc": "max", "cost": "min"},

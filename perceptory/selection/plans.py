@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.selection.base import Plan
+from perceptory.selection.base import ValidationPlan
 from perceptory.selection.folds import Fold, Rows, check_folds, describe
 from perceptory.selection.row_plans import GroupKFold, HoldOut, KFold, LeaveOneOut, StratifiedKFold, TwoSets
 from perceptory.selection.time_plans import BlockedKFold, RollingOrigin
@@ -29,12 +29,12 @@ __all__ = [
     "HoldOut",
     "KFold",
     "LeaveOneOut",
-    "Plan",
     "Repeated",
     "RollingOrigin",
     "Splitter",
     "StratifiedKFold",
     "TwoSets",
+    "ValidationPlan",
     "check_folds",
     "default_plan",
     "plan_json",
@@ -45,7 +45,7 @@ TEN_FOLDS_FROM, TEN_FOLDS_TO, FIVE_FOLDS_TO = 50, 5_000, 50_000
 
 
 def _plan(name: str, value: Any) -> None:
-    if not isinstance(value, Plan):
+    if not isinstance(value, ValidationPlan):
         raise InputError(f"{name} needs a validation plan, got {value!r}. Example: Repeated(KFold(10), times=3)")
     if not value.shuffles:
         raise InputError(
@@ -55,10 +55,10 @@ def _plan(name: str, value: Any) -> None:
 
 @register
 @dataclass(frozen=True)
-class Repeated(Plan):
+class Repeated(ValidationPlan):
     """A plan several times, with a seed of its own each time (the first time with the seed itself)."""
 
-    plan: Plan = field(metadata={"check": _plan})
+    plan: ValidationPlan = field(metadata={"check": _plan})
     times: int = checked(3, check=count)
 
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
@@ -68,7 +68,7 @@ class Repeated(Plan):
 
 @register
 @dataclass(frozen=True)
-class Folds(Plan):
+class Folds(ValidationPlan):
     """Explicit folds: pairs of lists of training and validation rows, numbered from 0 among the rows to be split."""
 
     folds: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
@@ -93,7 +93,7 @@ def words(thing: Any) -> str:
 
 @register
 @dataclass(frozen=True)
-class Splitter(Plan):
+class Splitter(ValidationPlan):
     """Any splitter with scikit-learn's `split(X, y, groups)`. It sees the number of rows, the classes and the groups.
 
     One whose random_state is None gets the plan's seed. It cannot be written to a file: `plan_json` writes its name.
@@ -131,7 +131,7 @@ class Splitter(Plan):
             raise InputError(f"{self.name} cannot split these rows: {' '.join(str(error).split())}") from None
 
 
-def plan_json(plan: Plan) -> Any:
+def plan_json(plan: ValidationPlan) -> Any:
     """JSON data of a plan for a file. A `Splitter`'s is its name: enough to compare, not enough to read it back."""
     if isinstance(plan, Splitter):
         return {"kind": "Splitter", "splitter": plan.name}
@@ -140,7 +140,7 @@ def plan_json(plan: Plan) -> Any:
     return to_json(plan)
 
 
-def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) -> Plan:
+def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) -> ValidationPlan:
     """The plan that is used where none is asked for.
 
     Groups given: five folds of whole groups (fewer where there are fewer groups). Otherwise ten folds up to 5000 rows,

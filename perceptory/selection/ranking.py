@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
-RULES: Table[str] = Table(
+RULES: Registry[str] = Registry(
     "rule",
     {
         "best": "the best mean score",

@@ -9,7 +9,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.selection import splitters
-from perceptory.selection.base import Plan, two_or_more
+from perceptory.selection.base import ValidationPlan, two_or_more
 from perceptory.selection.folds import Fold, Rows
 from perceptory.specs import checked, register
 
@@ -26,7 +26,7 @@ def _stratify(name: str, value: Any) -> None:
 
 @register
 @dataclass(frozen=True)
-class HoldOut(Plan):
+class HoldOut(ValidationPlan):
     """One fold: a random share of the rows (rounded, at least one) is for validation, the others train.
 
     Where groups are given whole groups are held out, as near to the share as chance allows. Otherwise classes keep
@@ -57,7 +57,7 @@ class HoldOut(Plan):
 
 @register
 @dataclass(frozen=True)
-class KFold(Plan):
+class KFold(ValidationPlan):
     """Every row is for validation once. shuffle=False keeps the rows in their order, in contiguous folds."""
 
     folds: int = checked(10, check=two_or_more)
@@ -76,7 +76,7 @@ class KFold(Plan):
 
 @register
 @dataclass(frozen=True)
-class StratifiedKFold(Plan):
+class StratifiedKFold(ValidationPlan):
     """KFold in which every fold has the classes in their proportions, within one row."""
 
     folds: int = checked(10, check=two_or_more)
@@ -89,7 +89,7 @@ class StratifiedKFold(Plan):
 
 @register
 @dataclass(frozen=True)
-class GroupKFold(Plan):
+class GroupKFold(ValidationPlan):
     """KFold over whole groups, in folds of as equal size as the groups allow."""
 
     folds: int = checked(5, check=two_or_more)
@@ -105,7 +105,7 @@ class GroupKFold(Plan):
 
 @register
 @dataclass(frozen=True)
-class TwoSets(Plan):
+class TwoSets(ValidationPlan):
     """Two halves A and B (E27): train on A and judge on B, then the other way round. Classes keep their proportions."""
 
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
@@ -120,7 +120,7 @@ class TwoSets(Plan):
 
 @register
 @dataclass(frozen=True)
-class LeaveOneOut(Plan):
+class LeaveOneOut(ValidationPlan):
     """As many folds as rows. R2, VAF and AUC are not defined on one row: choose by another score."""
 
     @property

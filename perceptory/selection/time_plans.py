@@ -9,14 +9,14 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.selection import splitters
-from perceptory.selection.base import Plan, two_or_more, zero_or_more
+from perceptory.selection.base import ValidationPlan, two_or_more, zero_or_more
 from perceptory.selection.folds import Fold, Rows
 from perceptory.specs import checked, count, register
 
 
 @register
 @dataclass(frozen=True)
-class BlockedKFold(Plan):
+class BlockedKFold(ValidationPlan):
     """For rows in order of time: contiguous folds; `gap` rows on both sides of the validation block are left out."""
 
     folds: int = checked(5, check=two_or_more)
@@ -48,7 +48,7 @@ def _window(name: str, value: Any) -> None:
 
 @register
 @dataclass(frozen=True)
-class RollingOrigin(Plan):
+class RollingOrigin(ValidationPlan):
     """For rows in the order of time: train on the past, judge on the next block, move on by one block.
 
     Blocks have rows // (folds + 1) rows and end with the last row; `gap` rows before each are left out; `window` is the

@@ -14,7 +14,7 @@ from perceptory.models.model import Model
 from perceptory.results.result import CandidateResult, MemberResult, Predictions
 from perceptory.selection.metrics import evaluate
 from perceptory.specs import to_json
-from perceptory.studies.encoded import Table, tabulate
+from perceptory.studies.encoded import EncodedExamples, tabulate
 from perceptory.studies.prepare import (
     candidate_label,
     groups_of,
@@ -55,7 +55,7 @@ def model_of(
     weights: np.ndarray,
     scalings: Sequence[Scaling],
     known: Any,
-    table: Table,
+    table: EncodedExamples,
     encoder: Any,
     precision: str,
     facts: dict[str, Any],

@@ -13,7 +13,7 @@ from perceptory.objectives.table import check_task
 from perceptory.selection.metrics import OWN_COST
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.selection.purge import overlaps
-from perceptory.studies.encoded import Table
+from perceptory.studies.encoded import EncodedExamples
 from perceptory.studies.regularizer_checks import check_regularizers
 from perceptory.studies.second_order_checks import check_second_order
 from perceptory.studies.study import Candidate, Study
@@ -48,7 +48,7 @@ def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
     return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
 
 
-def check_candidate(candidate: Candidate, known: Any, table: Table) -> None:
+def check_candidate(candidate: Candidate, known: Any, table: EncodedExamples) -> None:
     """`InputError` for a candidate whose parts do not go together, or not with the data."""
     _check_cost(candidate, known)
     _check_feedback(candidate, known)

@@ -15,7 +15,7 @@ from perceptory.training.size_classes import coarse_bucket, pad_first
 
 
 @dataclass
-class Table:
+class EncodedExamples:
     """The study's examples as numbers; a row of a table is one. Test examples are not in it."""
 
     inputs: np.ndarray  # [row, in] float64, NaN is missing; or [n, *inputs] as given
@@ -84,7 +84,7 @@ def encoder_of(dataset: Any) -> Any:
     return Encoder.fit(dataset) if isinstance(dataset, Dataset) else ArrayEncoder.fit(dataset)
 
 
-def tabulate(dataset: Any, encoder: Any) -> Table:
+def tabulate(dataset: Any, encoder: Any) -> EncodedExamples:
     """Encode the inputs and targets of a `Dataset` or `ArrayDataset`."""
     targets = np.asarray(dataset.targets)
     if dataset.task == "regression":
@@ -100,4 +100,4 @@ def tabulate(dataset: Any, encoder: Any) -> Table:
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return Table(encoder.transform(dataset), numbers, targets, weights, dataset.task, lengths)
+    return EncodedExamples(encoder.transform(dataset), numbers, targets, weights, dataset.task, lengths)

@@ -18,7 +18,7 @@ from perceptory.selection.equal_rows import share_alike
 from perceptory.specs import partition
 from perceptory.studies.assemble import model_of
 from perceptory.studies.checks import check_candidate
-from perceptory.studies.encoded import Table, encoder_of, tabulate
+from perceptory.studies.encoded import EncodedExamples, encoder_of, tabulate
 from perceptory.studies.prepare import Group, groups_of, scalings_of, with_numbers
 from perceptory.studies.study import Study
 from perceptory.training.one_member import resumed, train_single
@@ -43,7 +43,7 @@ class Trained:
 
 
 @dataclass
-class Seen:
+class TrainingUpdate:
     """What `watch` of `train_further` is told after a segment of epochs."""
 
     train_cost: np.ndarray  # [epoch] of the segment
@@ -58,7 +58,7 @@ def train_further(
     validation: Any = None,
     start: Trained | Model | None = None,
     epochs: int | None = None,
-    watch: Callable[[Seen], Any] | None = None,
+    watch: Callable[[TrainingUpdate], Any] | None = None,
     each: bool = False,
 ) -> Trained:
     """Train the study's one candidate on a `Dataset` or `ArrayDataset`: one network, one split.
@@ -98,7 +98,7 @@ def train_further(
             return model_of(candidate, weights[None], [scaling], dataset, table, encoder, study.arithmetic, facts)
 
         def look(costs: np.ndarray, weights: Callable[[], np.ndarray]) -> Any:
-            return watch(Seen(costs[:, 0], costs[:, 1], lambda: made(weights()))) if watch else None
+            return watch(TrainingUpdate(costs[:, 0], costs[:, 1], lambda: made(weights()))) if watch else None
 
         raw = table.raw(dtype, padded=True)
         outcome, state = train_single(group.plan, members, raw, state=state, watch=look if watch else None, each=each)
@@ -116,7 +116,7 @@ def train_further(
     )  # fmt: skip
 
 
-def _split(table: Table, validation: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _split(table: EncodedExamples, validation: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
     count = len(table.inputs)
     if validation is None:
         return np.arange(count), NO_ROWS

@@ -15,10 +15,10 @@ from perceptory.networks.base import layout
 from perceptory.selection.plans import BlockedKFold, default_plan
 from perceptory.selection.purge import purge
 from perceptory.specs import combine, partition, to_json
-from perceptory.studies.encoded import Table, split_number
+from perceptory.studies.encoded import EncodedExamples, split_number
 from perceptory.studies.second_order_checks import check_hessian, check_size
 from perceptory.studies.study import Candidate, Study
-from perceptory.training.plan import Member, Plan, chunking, curved_sizes, pad_rows, piece_of, sizes
+from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, fit_scaling, targets_as
 from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
 
@@ -87,14 +87,14 @@ def _one_way(data: Any) -> Any:
 class Group:
     """Members with one static shape. `who` gives (candidate, fold, seed) by place."""
 
-    plan: Plan
+    plan: ProgramPlan
     members: Member
     who: list[tuple[int, int, int]]
     weights: int  # of one network
     flops: float  # of one member's epoch
 
 
-def scalings_of(table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> list[Scaling]:
+def scalings_of(table: EncodedExamples, folds: list[tuple[np.ndarray, np.ndarray]]) -> list[Scaling]:
     """Each fold's own scaling, from its training rows alone, in the table's units."""
     regression = table.task == "regression"
 
@@ -114,7 +114,7 @@ def scalings_of(table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> lis
 def groups_of(
     study: Study,
     candidates: list[Candidate],
-    table: Table,
+    table: EncodedExamples,
     folds: list[tuple[np.ndarray, np.ndarray]],
     scalings: list[Scaling],
     epochs: int | None = None,
@@ -154,7 +154,7 @@ def groups_of(
         segment = -(-total // -(-total // segment))  # equal parts
         segment = epoch_bucket(segment) if padded else segment
         batches = {-(-len(a) // batch) for a, _ in folds}
-        plan = Plan(
+        plan = ProgramPlan(
             static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
             batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
             piece=piece_of(candidates[places[0]].network, inputs, outputs), clip=static.clip, average=static.average,
@@ -173,7 +173,7 @@ def _members(
     who: list[tuple[int, int, int]],
     folds: list[tuple[np.ndarray, np.ndarray]],
     scalings: list[Scaling],
-    plan: Plan,
+    plan: ProgramPlan,
     epochs: int,
     refit: bool,
 ) -> Member:
@@ -203,7 +203,9 @@ def _members(
     )
 
 
-def _balance(table: Table, folds: list[Any], who: list[tuple[int, int, int]], plan: Plan, dtype: Any) -> Any:
+def _balance(
+    table: EncodedExamples, folds: list[Any], who: list[tuple[int, int, int]], plan: ProgramPlan, dtype: Any
+) -> Any:
     """[member, class] of `Member.balance`, each fold's from its own training rows; () without."""
     if table.task == "regression" or not plan.cost.weighs:
         return ()
@@ -212,7 +214,7 @@ def _balance(table: Table, folds: list[Any], who: list[tuple[int, int, int]], pl
     return np.stack(each).astype(dtype)[[f for _, f, _ in who]] if len(each[0]) else ()
 
 
-def fingerprint(study: Study, table: Table, folds: list[tuple[np.ndarray, np.ndarray]]) -> str:
+def fingerprint(study: Study, table: EncodedExamples, folds: list[tuple[np.ndarray, np.ndarray]]) -> str:
     """A digest of what is asked and of the study rows, for resuming."""
     digest = hashlib.sha256(json.dumps(_lean(to_json(study, strict=False)), sort_keys=True).encode())
     lengths = () if table.lengths is None else (table.lengths,)

@@ -11,8 +11,8 @@ from perceptory.data import ArrayDataset, Dataset
 from perceptory.networks.mlp import MLP
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
-from perceptory.registry import Table
-from perceptory.selection.plans import HoldOut, Plan, default_plan
+from perceptory.registry import Registry
+from perceptory.selection.plans import HoldOut, ValidationPlan, default_plan
 from perceptory.selection.search import choice
 from perceptory.studies.presets_examples import batch_size, example_networks, ordinary_plan, seconds_of
 from perceptory.studies.study import Study
@@ -34,7 +34,7 @@ class Effort:
     steps: int  # that a network for them is given, where few examples make short epochs
 
 
-EFFORTS: Table[Effort] = Table(
+EFFORTS: Registry[Effort] = Registry(
     "effort",
     {
         "quick": Effort("some ten seconds", (1e-2,), 1e7, 100, 1, 8, 1500),
@@ -84,7 +84,7 @@ def default_study(data: Dataset | ArrayDataset, effort: str = "normal", **change
     return Study(**{**study, **changes})
 
 
-def default_validation(data: Dataset | ArrayDataset) -> Plan:
+def default_validation(data: Dataset | ArrayDataset) -> ValidationPlan:
     """The validation plan where none is asked for."""
     if isinstance(data, ArrayDataset):
         return ordinary_plan(data)

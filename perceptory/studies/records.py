@@ -10,7 +10,7 @@ import numpy as np
 from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
-from perceptory.studies.encoded import Table
+from perceptory.studies.encoded import EncodedExamples
 from perceptory.studies.study import Candidate, Study
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import Scaling, targets_as
@@ -42,7 +42,7 @@ class Work:
     """One study at work: what the steps below share."""
 
     study: Study
-    table: Table
+    table: EncodedExamples
     folds: list[Fold]
     candidates: list[Candidate]
     score: Any

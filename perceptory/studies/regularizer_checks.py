@@ -10,11 +10,11 @@ from perceptory.networks.base import layout
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.specs import partition
-from perceptory.studies.encoded import Table
+from perceptory.studies.encoded import EncodedExamples
 from perceptory.studies.study import Candidate
 
 
-def check_regularizers(candidate: Candidate, data: Any, table: Table) -> None:
+def check_regularizers(candidate: Candidate, data: Any, table: EncodedExamples) -> None:
     """`InputError` for what is no regularizer, for an augmentation of other data, and for a penalty on layers that are
     not there."""
     network, penalty = candidate.network, candidate.penalty

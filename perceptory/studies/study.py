@@ -16,20 +16,22 @@ from perceptory.objectives.table import COSTS, Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
-from perceptory.registry import Table
+from perceptory.registry import Registry
 from perceptory.results.result import Result
 from perceptory.selection import search
-from perceptory.selection.base import Plan as ValidationPlan
+from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import SCORES
 from perceptory.selection.plans import Splitter
 from perceptory.selection.ranking import RULES
 from perceptory.specs import Search, Spec, checked, count, positive, register
 
-FINALS: Table[str] = Table(
+FINALS: Registry[str] = Registry(
     "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
 )
-PRECISIONS: Table[str] = Table("precision", {"single": "float32", "double": "float64"})
-SAMPLINGS: Table[str] = Table("sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"})
+PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})
+SAMPLINGS: Registry[str] = Registry(
+    "sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"}
+)
 
 
 def _share(name: str, value: Any) -> None:

@@ -107,7 +107,7 @@ def curved(cost: Any, outputs: Any, targets: Any, share: Any, jacobian: Any) -> 
     if y.shape[1] == 1:
         return value, gradient, gram(jnp.sqrt(middle[:, 0]) * j[:, 0])
     half = jnp.einsum("rab,rbn->ran", middle, j).reshape(-1, n)
-    if symmetric.takes(half):
+    if symmetric.accepts(half):
         return value, gradient, symmetric.product(half, j.reshape(-1, n))
     product = half.T @ j.reshape(-1, n)
     return value, gradient, 0.5 * (product + product.T)
@@ -116,7 +116,7 @@ def curved(cost: Any, outputs: Any, targets: Any, share: Any, jacobian: Any) -> 
 def gram(a: jax.Array) -> jax.Array:
     """aᵀ a [n, n] of a [row, n], one triangle of it computed; without the kernel of many columns by halves, since one
     of the four products is another's transpose."""
-    if symmetric.takes(a):
+    if symmetric.accepts(a):
         return symmetric.product(a, a)
     half = a.shape[1] // 2
     if half < 32:

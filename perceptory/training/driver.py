@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from perceptory.training.epoch import FINISHED, RUNNING, STATUS
-from perceptory.training.plan import Member, Plan, chunk_devices
+from perceptory.training.plan import Member, ProgramPlan, chunk_devices
 from perceptory.training.population import placements
-from perceptory.training.program_cache import ready
+from perceptory.training.program_cache import cached_program
 
 EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
 
@@ -37,7 +37,12 @@ class Outcome:
 
 
 def outcome(
-    plan: Plan, member: Member, counters: np.ndarray, best: Sequence[np.ndarray], cost: np.ndarray, output: np.ndarray
+    plan: ProgramPlan,
+    member: Member,
+    counters: np.ndarray,
+    best: Sequence[np.ndarray],
+    cost: np.ndarray,
+    output: np.ndarray,
 ) -> Outcome:
     """What a finished member leaves: its counters, best weights, costs [epoch, 2] and outputs of all its rows."""
     count, validation = int(member.count), int(member.validation_count)
@@ -54,7 +59,7 @@ def outcome(
 
 
 def train_group(
-    plan: Plan,
+    plan: ProgramPlan,
     members: Member,
     data: Any,
     *,
@@ -92,7 +97,7 @@ def train_group(
             fresh[places[len(alive) :]] = True
             batch = jax.tree.map(lambda a, s=slots: a[np.maximum(s, 0)], members)
             if state is None:
-                run = ready(plan, batch, data)
+                run = cached_program(plan, batch, data)
                 host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
                 moved = host
             else:
@@ -135,7 +140,7 @@ def train_group(
             progress(epochs)
 
 
-def _fill_order(plan: Plan) -> np.ndarray:
+def _fill_order(plan: ProgramPlan) -> np.ndarray:
     """[chunk] the slots in the order in which they fill: whole blocks, taking the devices in turn."""
     devices = len(chunk_devices(plan.blocks))
     blocks = np.arange(plan.blocks).reshape(devices, -1).T.ravel()

@@ -19,7 +19,7 @@ from perceptory.objectives.table import mean_cost, total_cost
 from perceptory.optimizers.schedules import rate_at
 from perceptory.specs import combine
 from perceptory.training.landscape import landscape, penalty_of, vector_of, with_vector
-from perceptory.training.plan import Member, Plan
+from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.row_order import ROUNDS, drawn, shuffled, words
 from perceptory.training.rows import (
     Batch,
@@ -41,26 +41,28 @@ STATUS = ("running", "finished", "stopped", "diverged")
 class State(NamedTuple):
     """What one member carries from epoch to epoch. Few arrays: the cost of a loop grows with their number."""
 
-    weights: Any  # tuple of arrays: one vector [weight], or the network's arrays where they are large (`Plan.flat`)
+    weights: (
+        Any  # tuple of arrays: one vector [weight], or the network's arrays where they are large (`ProgramPlan.flat`)
+    )
     best: Any  # those of the best epoch so far
     optimizer: Any  # Optax state
     best_cost: Any
     counters: Any  # [4] int32: epoch, best epoch (from 1), epochs since, status
 
 
-def network_of(member: Member, weights: tuple[Any, ...], plan: Plan) -> Any:
+def network_of(member: Member, weights: tuple[Any, ...], plan: ProgramPlan) -> Any:
     """The member's network with these weights."""
     spec = combine(plan.network, member.numbers)
     module = spec.build(plan.inputs, plan.outputs, key=jax.random.key(0))
     return unpack(module, weights[0]) if plan.flat else with_arrays(module, weights)
 
 
-def weights_of(module: Any, plan: Plan) -> tuple[Any, ...]:
+def weights_of(module: Any, plan: ProgramPlan) -> tuple[Any, ...]:
     """The module's weights as a state holds them."""
     return (pack(module),) if plan.flat else arrays_of(module)
 
 
-def masks(plan: Plan, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+def masks(plan: ProgramPlan, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """(1 for weights and 0 for biases, 1 for what the optimizer moves or None where that is all)."""
     where = layout(plan.network, plan.inputs, plan.outputs)
     trains = tuple(plan.network.trains(name) for name in where.names)
@@ -71,7 +73,7 @@ def masks(plan: Plan, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | No
     return form(where.weights), None if all(trains) else form(trains)
 
 
-def progress_of(member: Member, state: State, plan: Plan) -> Any:
+def progress_of(member: Member, state: State, plan: ProgramPlan) -> Any:
     """The share of the member's epochs that is done, for a network whose training has phases; else None."""
     if not plan.network.phased:
         return None
@@ -79,12 +81,12 @@ def progress_of(member: Member, state: State, plan: Plan) -> Any:
     return state.counters[0].astype(dtype) / member.epochs.astype(dtype)
 
 
-def batches_of(member: Member, plan: Plan) -> Any:
+def batches_of(member: Member, plan: ProgramPlan) -> Any:
     """Steps in one of the member's epochs."""
     return -(-member.count // plan.batch) if plan.ragged else plan.batches
 
 
-def start(member: Member, prepared: Prepared, data: Any, plan: Plan) -> State:
+def start(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan) -> State:
     """A new member: small random weights, or what the network makes of the training rows; zero optimizer state."""
     key = jax.random.fold_in(jax.random.wrap_key_data(member.key), 0)
     network = combine(plan.network, member.numbers)
@@ -99,7 +101,7 @@ def start(member: Member, prepared: Prepared, data: Any, plan: Plan) -> State:
     return State(weights, weights, fresh_optimizer(member.numbers, weights, plan), infinite, counters)
 
 
-def fresh_optimizer(numbers: Any, weights: tuple[Any, ...], plan: Plan) -> Any:
+def fresh_optimizer(numbers: Any, weights: tuple[Any, ...], plan: ProgramPlan) -> Any:
     """The optimizer's state at the start. Where weights are averaged, `State.weights` is the average, and the trained
     weights go along with the moments."""
     if plan.optimizer.second_order:
@@ -108,7 +110,7 @@ def fresh_optimizer(numbers: Any, weights: tuple[Any, ...], plan: Plan) -> Any:
     return moments if plan.average is None else (moments, weights)
 
 
-def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[State, jax.Array]:
+def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: ProgramPlan) -> tuple[State, jax.Array]:
     """One pass over the training rows, then the validation cost. Returns the state and [2] costs to record."""
     cost = combine(plan.cost, member.numbers)
     settled: Any = False
@@ -134,13 +136,13 @@ def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     return advance(member, state, weights, optimizer, record, plan, settled, opening), record
 
 
-def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> jax.Array:
+def _training_cost(member: Member, prepared: Prepared, state: State, data: Any, plan: ProgramPlan) -> jax.Array:
     rows = training_rows(member, prepared, data, plan)
     output = outputs_of(network_of(member, state.weights, plan), member, prepared.table[: plan.rows], data, plan)
     return mean_cost(combine(plan.cost, member.numbers), output, rows.t, rows.w)
 
 
-def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[Any, Any, jax.Array]:
+def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: ProgramPlan) -> tuple[Any, Any, jax.Array]:
     """The optimizer's steps of one epoch: weights, optimizer state, mean training cost."""
     salts = words(member.key, state.counters[0], 2 * ROUNDS)
     batches = batches_of(member, plan)
@@ -225,7 +227,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pla
     return weights, optimizer, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
 
 
-def kernel_stack(plan: Plan) -> dense.Stack | None:
+def kernel_stack(plan: ProgramPlan) -> dense.Stack | None:
     """The network for the kernel of layers of neurons, where that is the faster way for the gradients of `steps`."""
     if plan.optimizer.second_order or not plan.flat:
         return None
@@ -234,13 +236,15 @@ def kernel_stack(plan: Plan) -> dense.Stack | None:
     return None if alone else stack
 
 
-def _by_kernel(plan: Plan, dtype: Any) -> Callable | None:
+def _by_kernel(plan: ProgramPlan, dtype: Any) -> Callable | None:
     """(weights, x) -> output by the kernel, where it is there. Differentiable by the weights, once, in reverse."""
     stack = kernel_stack(plan)
-    return None if stack is None or not dense.takes(dtype) else dense.outputs(stack)
+    return None if stack is None or not dense.accepts(dtype) else dense.outputs(stack)
 
 
-def iteration(member: Member, prepared: Prepared, state: State, data: Any, plan: Plan) -> tuple[Any, Any, Any, Any]:
+def iteration(
+    member: Member, prepared: Prepared, state: State, data: Any, plan: ProgramPlan
+) -> tuple[Any, Any, Any, Any]:
     """One iteration of a second-order optimizer: weights, its state, training cost there, whether it has settled."""
     active = state.counters[3] == RUNNING
     progress = progress_of(member, state, plan)
@@ -257,7 +261,7 @@ def iteration(member: Member, prepared: Prepared, state: State, data: Any, plan:
     return with_vector(state.weights, moved.w, plan), moved.state, cost, moved.settled
 
 
-def _by_layer(penalty: WeightPenalty, plan: Plan, dtype: Any) -> tuple[Any, ...]:
+def _by_layer(penalty: WeightPenalty, plan: ProgramPlan, dtype: Any) -> tuple[Any, ...]:
     """Strength of the penalty for every weight, of the weights' structure."""
     where = layout(plan.network, plan.inputs, plan.outputs)
     strengths = penalty.by_array(where.names, where.weights)
@@ -272,7 +276,7 @@ def advance(
     weights: Any,
     optimizer: Any,
     record: jax.Array,
-    plan: Plan,
+    plan: ProgramPlan,
     settled: Any = False,
     opening: Any = False,
 ) -> State:

@@ -17,25 +17,25 @@ from perceptory.objectives.table import SquaredError, total_cost
 from perceptory.optimizers.descent import Landscape, second
 from perceptory.specs import combine
 from perceptory.training.curvature import by_layers, curved, layered, row_jacobians
-from perceptory.training.plan import Member, Plan, rows_at_once
+from perceptory.training.plan import Member, ProgramPlan, rows_at_once
 from perceptory.training.rows import Batch, Prepared, Shared, examples_at, output_of
 
 
-def free_places(plan: Plan) -> np.ndarray | None:
+def free_places(plan: ProgramPlan) -> np.ndarray | None:
     """Places in the flat weight vector of what the optimizer moves; None where that is all."""
     where = layout(plan.network, plan.inputs, plan.outputs)
     marks = where.vector([plan.network.trains(name) for name in where.names])
     return None if marks.all() else np.flatnonzero(marks)
 
 
-def vector_of(weights: tuple[Any, ...], plan: Plan) -> jax.Array:
+def vector_of(weights: tuple[Any, ...], plan: ProgramPlan) -> jax.Array:
     """[n] what the optimizer moves, of a state's weights."""
     every = weights[0] if plan.flat else jnp.concatenate([jnp.ravel(a) for a in weights])
     places = free_places(plan)
     return every if places is None else every[places]
 
 
-def with_vector(weights: tuple[Any, ...], vector: jax.Array, plan: Plan) -> tuple[Any, ...]:
+def with_vector(weights: tuple[Any, ...], vector: jax.Array, plan: ProgramPlan) -> tuple[Any, ...]:
     """A state's weights with `vector` [n] in its places."""
     places = free_places(plan)
     every = vector
@@ -53,7 +53,7 @@ def landscape(
     prepared: Prepared,
     weights: tuple[Any, ...],
     data: Any,
-    plan: Plan,
+    plan: ProgramPlan,
     active: Any,
     progress: Any = None,
 ) -> Landscape:
@@ -111,12 +111,12 @@ def landscape(
 
     def gauss_newton(vector: jax.Array) -> tuple[Any, Any, Any]:
         def part(b: Batch) -> tuple[Any, Any, Any]:
-            if alone and symmetric.takes(vector, b.x):
+            if alone and symmetric.accepts(vector, b.x):
                 return by_layers(cost, network(vector), b, b.w / total, active)
             outputs, jacobian = row_jacobians(lambda v, x: output_of(network(v), x, progress=progress), vector, b)
             return curved(cost, outputs, b.t, b.w / total, jacobian)
 
-        direct = alone and symmetric.takes(vector, member.factor)
+        direct = alone and symmetric.accepts(vector, member.factor)
         most = max(1, plan.piece // plan.outputs[-1]) if direct else rows_at_once("gauss_newton", size, plan)
         found = over(part, most)
         return _with_diagonal(found, penalty(vector))
@@ -141,7 +141,7 @@ def landscape(
     )  # fmt: skip
 
 
-def penalty_of(member: Member, plan: Plan) -> Callable[[Any], tuple[Any, Any, Any]]:
+def penalty_of(member: Member, plan: ProgramPlan) -> Callable[[Any], tuple[Any, Any, Any]]:
     """vector -> (λ ‖w‖_p^p, its gradient, its second derivative by each weight): E30, biases left out."""
     if plan.penalty is None:
         return lambda vector: (0.0, 0.0, 0.0)

@@ -15,15 +15,15 @@ import numpy as np
 
 from perceptory.training.driver import Outcome, outcome
 from perceptory.training.epoch import FINISHED, RUNNING
-from perceptory.training.plan import Member, Plan
+from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.population import placements
-from perceptory.training.program_cache import ready
+from perceptory.training.program_cache import cached_program
 
 Watch = Callable[[np.ndarray, Callable[[], np.ndarray]], Any]
 
 
 def train_single(
-    plan: Plan, member: Member, data: Any, *, state: Any = None, watch: Watch | None = None, each: bool = False
+    plan: ProgramPlan, member: Member, data: Any, *, state: Any = None, watch: Watch | None = None, each: bool = False
 ) -> tuple[Outcome, Any]:
     """Train one member; its arrays are NumPy with a leading axis [1]. Returns its outcome and its state (NumPy).
 
@@ -34,7 +34,7 @@ def train_single(
     plan = replace(plan, block=1, blocks=1, segment=1 if each else plan.segment)
     spread, whole = placements(plan)
     data, placed = jax.device_put(data, whole), jax.device_put(member, spread)
-    run = ready(plan, member, data)
+    run = cached_program(plan, member, data)
     fresh = np.array([state is None])
     if state is None:
         state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
@@ -70,7 +70,7 @@ def _vector(state: Any) -> np.ndarray:
 
 
 def resumed(state: Any) -> Any:
-    """The state ready to go on: from the best weights, with nothing judged yet. Epochs go on counting."""
+    """The state cached_program to go on: from the best weights, with nothing judged yet. Epochs go on counting."""
     counters = state.counters.copy()
     counters[:, 2:] = (0, RUNNING)
     best_cost = np.full_like(state.best_cost, np.inf)

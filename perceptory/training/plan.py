@@ -1,4 +1,4 @@
-"""What is static in a group of members (`Plan`) and what each member brings (`Member`)."""
+"""What is static in a group of members (`ProgramPlan`) and what each member brings (`Member`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_BLOCKS = 32
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProgramPlan:
     """The static side of a group: one plan, one compilation.
 
     network, cost, optimizer, penalty, clip, average, augmentation: static parts of specs, with placeholders for traced
@@ -106,7 +106,7 @@ def piece_of(network: Network, inputs: Shape, outputs: Shape) -> int:
     return max(32, PIECE_VALUES // values_an_example(network, inputs, outputs))
 
 
-def rows_at_once(matrix: str, weights: int, plan: Plan) -> int:
+def rows_at_once(matrix: str, weights: int, plan: ProgramPlan) -> int:
     """Rows of a block of a second-order iteration: their derivatives by every weight stay in a cache."""
     each = int(np.prod(plan.outputs))
     if matrix == "hessian":  # a tangent of the whole pass for every weight

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from perceptory.specs import combine
 from perceptory.training.epoch import RUNNING, State, epoch, network_of, start
-from perceptory.training.plan import Member, Plan, chunk_devices
+from perceptory.training.plan import Member, ProgramPlan, chunk_devices
 from perceptory.training.rows import Prepared, outputs_of, prepare
 
 
@@ -31,7 +31,7 @@ class Segment(NamedTuple):
     # [.., class] for classification); nan while the whole block runs
 
 
-def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Plan) -> tuple[State, Segment]:
+def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: ProgramPlan) -> tuple[State, Segment]:
     """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
     prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
 
@@ -62,7 +62,7 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pl
     def outputs(member: Member, prepared: Prepared, best: Any) -> Any:
         network, cost = network_of(member, best, plan), combine(plan.cost, member.numbers)
         rows = jnp.concatenate([prepared.table[: plan.rows], prepared.validation])
-        return cost.link(outputs_of(network, member, rows, data, plan))
+        return cost.inverse_link(outputs_of(network, member, rows, data, plan))
 
     shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
     output = jax.lax.cond(
@@ -77,14 +77,14 @@ def _column(mask: Any, like: Any) -> Any:
     return mask.reshape(mask.shape + (1,) * (like.ndim - 1))
 
 
-def placements(plan: Plan) -> tuple[NamedSharding, NamedSharding]:
+def placements(plan: ProgramPlan) -> tuple[NamedSharding, NamedSharding]:
     """Where a chunk's arrays lie: spread over its devices, or whole on each of them."""
     mesh = Mesh(chunk_devices(plan.blocks), ("member",))
     return NamedSharding(mesh, PartitionSpec("member")), NamedSharding(mesh, PartitionSpec())
 
 
 @lru_cache(maxsize=256)
-def program(plan: Plan) -> Any:
+def program(plan: ProgramPlan) -> Any:
     """The program of a group, jitted: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
     spread, whole = (placement.spec for placement in placements(plan))
     devices = chunk_devices(plan.blocks)
@@ -117,14 +117,14 @@ def _reshape(lead: tuple[int, ...], drop: int) -> Any:
     return lambda tree: jax.tree.map(lambda a: a.reshape(lead + a.shape[drop:]), tree)
 
 
-def empty_state(plan: Plan, members: Member, data: Any) -> Any:
+def empty_state(plan: ProgramPlan, members: Member, data: Any) -> Any:
     """Shapes of a chunk's state, from one chunk of members. Kept, since tracing costs as much as a short training."""
     arrays, tree = jax.tree.flatten((members, data))
     return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
 
 @lru_cache(maxsize=256)
-def _empty_state(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Any:
+def _empty_state(plan: ProgramPlan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Any:
     members, data = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
 
     def first(members: Member, data: Any) -> State:

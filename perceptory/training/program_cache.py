@@ -30,7 +30,7 @@ from perceptory import backend
 from perceptory.kernels import build
 from perceptory.specs import Spec, Traced
 from perceptory.training.epoch import kernel_stack
-from perceptory.training.plan import Member, Plan, chunk_devices
+from perceptory.training.plan import Member, ProgramPlan, chunk_devices
 from perceptory.training.population import empty_state, program
 
 UNUSED_DAYS = 30  # after these a kept program is removed
@@ -42,7 +42,7 @@ class Program:
     state: shapes of a chunk's state.
     """
 
-    def __init__(self, plan: Plan, members: Member, data: Any):
+    def __init__(self, plan: ProgramPlan, members: Member, data: Any):
         self._plan = plan
         self._path = _path(plan, members, data)
         self._executable = None if self._path is None else _read(self._path, plan)
@@ -60,14 +60,14 @@ class Program:
         return self._executable(*arguments)
 
 
-def ready(plan: Plan, members: Member, data: Any) -> Program:
+def cached_program(plan: ProgramPlan, members: Member, data: Any) -> Program:
     """The program of a group for one chunk of members; the same one for equal plans and shapes."""
     arrays, tree = jax.tree.flatten((members, data))
     return _ready(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
 
 @lru_cache(maxsize=256)
-def _ready(plan: Plan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Program:
+def _ready(plan: ProgramPlan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Program:
     return Program(plan, *jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]))
 
 
@@ -78,7 +78,7 @@ class _UnknownError(Exception):
     """Something that a name cannot be made of, such as a function of the user's."""
 
 
-def _path(plan: Plan, members: Member, data: Any) -> Path | None:
+def _path(plan: ProgramPlan, members: Member, data: Any) -> Path | None:
     """Where the program is kept; None where there is no cache or the plan holds what has no name."""
     config: Any = jax.config  # its attributes are made at run time
     folder = config.jax_compilation_cache_dir
@@ -101,7 +101,7 @@ def _path(plan: Plan, members: Member, data: Any) -> Path | None:
 
 def _described(value: Any) -> Any:
     """Plain data that tell one plan from any other, in every process."""
-    if isinstance(value, Spec | Plan):
+    if isinstance(value, Spec | ProgramPlan):
         kind = type(value)
         if kind.__module__.partition(".")[0] != "perceptory":
             raise _UnknownError
@@ -144,7 +144,7 @@ _IDLE = frozenset({"jax_compilation_cache_dir", "jax_enable_x64"})  # the latter
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, plan: Plan) -> Any:
+def _read(path: Path, plan: ProgramPlan) -> Any:
     """The program kept there, or None."""
     try:
         content = path.read_bytes()
@@ -152,7 +152,7 @@ def _read(path: Path, plan: Plan) -> Any:
         return None
     with contextlib.suppress(Exception):  # cut short, or not what this release of JAX writes: it is made anew
         kernels, code, given, returned = pickle.loads(content)
-        if not all(build.ready(*kernel) for kernel in kernels):
+        if not all(build.loads(*kernel) for kernel in kernels):
             return None
         devices = chunk_devices(plan.blocks)
         found = serialize_executable.deserialize_and_load(code, given, returned, execution_devices=devices)

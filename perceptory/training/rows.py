@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.layers.base import call
-from perceptory.training.plan import Member, Plan
+from perceptory.training.plan import Member, ProgramPlan
 
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
 
@@ -49,8 +49,8 @@ class Prepared(NamedTuple):
     weight: Any  # [batches · batch] the weight of each example
 
 
-def prepare(member: Member, data: Any, plan: Plan) -> Prepared:
-    """data: [row, 2 (in + target) + 1] of a table (see `Table.raw`), or `Shared`."""
+def prepare(member: Member, data: Any, plan: ProgramPlan) -> Prepared:
+    """data: [row, 2 (in + target) + 1] of a table (see `EncodedExamples.raw`), or `Shared`."""
     # Zeros, weight included, up to whole batches: every place that an order can name is there.
     missing = plan.batches * plan.batch - plan.rows
     real = jnp.arange(plan.rows) < member.count
@@ -70,7 +70,7 @@ def _example_weight(w: jax.Array) -> jax.Array:
     return w if w.ndim == 1 else jnp.sum(w, axis=1)
 
 
-def _scaled_rows(member: Member, raw: jax.Array, plan: Plan) -> jax.Array:
+def _scaled_rows(member: Member, raw: jax.Array, plan: ProgramPlan) -> jax.Array:
     """[row, in + target + 1] of raw rows."""
     k = plan.inputs[-1] + plan.targets
     # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
@@ -79,7 +79,7 @@ def _scaled_rows(member: Member, raw: jax.Array, plan: Plan) -> jax.Array:
     return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
 
 
-def _weighed(w: jax.Array, targets: Callable[[], jax.Array], member: Member, plan: Plan) -> jax.Array:
+def _weighed(w: jax.Array, targets: Callable[[], jax.Array], member: Member, plan: ProgramPlan) -> jax.Array:
     """The rows' weights times what the cost gives rows of their class."""
     return w * plan.cost.row_weight(targets(), member.balance) if plan.cost.weighs else w
 
@@ -90,12 +90,12 @@ def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> jax.Array:
     return jnp.where(jnp.isnan(x), 0, x)
 
 
-def _of_table(rows: jax.Array, plan: Plan) -> Batch:
+def _of_table(rows: jax.Array, plan: ProgramPlan) -> Batch:
     inputs = plan.inputs[-1]
     return Batch(rows[..., :inputs], rows[..., inputs:-1], rows[..., -1], None)
 
 
-def _targets_at(member: Member, data: Shared, places: Any, plan: Plan) -> jax.Array:
+def _targets_at(member: Member, data: Shared, places: Any, plan: ProgramPlan) -> jax.Array:
     """Scaled targets of the examples at `places`."""
     inputs = plan.inputs[-1]
     center, factor = member.center[:, inputs:], member.factor[inputs:]
@@ -106,7 +106,7 @@ def _take(a: Any, places: Any) -> Any:
     return None if a is None else a.at[places].get(mode="promise_in_bounds")
 
 
-def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) -> Batch:
+def _of_examples(member: Member, data: Shared, places: jax.Array, plan: ProgramPlan) -> Batch:
     inputs = plan.inputs[-1]
     center, factor = member.center[:, :inputs], member.factor[:inputs]
     x = _scaled(_take(data.x, places), _take(data.x_rest, places), center, factor)
@@ -114,7 +114,7 @@ def _of_examples(member: Member, data: Shared, places: jax.Array, plan: Plan) ->
     return Batch(x, t, _weighed(_take(data.w, places), lambda: t, member, plan), _take(data.lengths, places))
 
 
-def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: Plan) -> Batch:
+def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: ProgramPlan) -> Batch:
     """The training examples at `places` [batch] of an epoch's order."""
     if not isinstance(data, Shared) and plan.inputs[-1] >= WIDE:
         inputs, width = plan.inputs[-1], prepared.table.shape[1]
@@ -139,20 +139,20 @@ def _real(batch: Batch, mask: jax.Array) -> Batch:
     return batch._replace(w=mask.reshape(mask.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
 
 
-def examples_at(member: Member, data: Any, rows: jax.Array, places: jax.Array, plan: Plan) -> Batch:
+def examples_at(member: Member, data: Any, rows: jax.Array, places: jax.Array, plan: ProgramPlan) -> Batch:
     """Training examples from `rows`, a part of `Prepared.table` that begins with the row of number `places[0]`."""
     if not isinstance(data, Shared):
         return _of_table(rows, plan)
     return _real(_of_examples(member, data, rows, plan), places < member.count)
 
 
-def training_rows(member: Member, prepared: Prepared, data: Any, plan: Plan, most: int | None = None) -> Batch:
+def training_rows(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan, most: int | None = None) -> Batch:
     """All training examples, or the first `most` of them, at once."""
     table = prepared.table[: plan.rows][:most]
     return examples_at(member, data, table, jnp.arange(len(table)), plan)
 
 
-def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: Plan) -> jax.Array:
+def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: ProgramPlan) -> jax.Array:
     """[row, *outputs] of a member's rows or places (parts of `Prepared`), `plan.piece` examples at a time."""
 
     def piece(rows: jax.Array) -> jax.Array:
@@ -169,7 +169,7 @@ def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, pl
     return out.reshape(pieces * each, *out.shape[2:])[:count]
 
 
-def validation_truth(member: Member, prepared: Prepared, data: Any, plan: Plan) -> tuple[jax.Array, jax.Array]:
+def validation_truth(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan) -> tuple[jax.Array, jax.Array]:
     """(targets, weights) of the validation examples."""
     if not isinstance(data, Shared):
         batch = _of_table(prepared.validation, plan)

@@ -8,7 +8,7 @@ from perceptory.kernels import build
 @pytest.fixture(scope="module")
 def kernel(request):
     """The module's kernel, `KERNEL`, for both types of numbers; without it, its tests are skipped."""
-    if not all(build.ready(request.module.KERNEL, dtype) for dtype in build.TYPES):
+    if not all(build.loads(request.module.KERNEL, dtype) for dtype in build.TYPES):
         pytest.skip(f"kernels {kernels.status()}")
 
 

@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 
 import perceptory as pt
 from perceptory.kernels import convolution
-from perceptory.kernels.convolution import Axis, How
+from perceptory.kernels.convolution import Axis, Stage
 from perceptory.networks.cnn import CNN
 from perceptory.ops import blocked_convolution as blocks
 from perceptory.ops.convolution import convolve, convolve_and_pool, windows_of
@@ -80,7 +80,7 @@ def axes(draw):
 def test_equals_numpy(rows, columns, relu, n, into, out, double):
     """Any kernel, distance of taps, zeros, pool and remainder, any number of channels and blocks."""
     dtype, tolerance = (np.float64, 1e-12) if double else (np.float32, 1e-5)
-    how = How(rows[0], columns[0], relu)
+    how = Stage(rows[0], columns[0], relu)
     x = np.asarray(numbers(n, into, rows[1], columns[1], convolution.lanes(dtype)), dtype)
     w, bias = (np.asarray(numbers(*s, seed=1), dtype) for s in ((rows[0].taps, columns[0].taps, into, out), (out,)))
     g = np.asarray(numbers(n, out, rows[0].pools(rows[1]), columns[0].pools(columns[1]), x.shape[-1], seed=2), dtype)
@@ -98,7 +98,7 @@ def test_fewer_products(size, into, out):
     for length in (8, 17, 18, 19, 70):
         for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 2e-5)):
             columns = Axis(size, 1, (size - 1) // 2, size // 2, 1 + length % 2)
-            how = How(Axis(1, 1, length // 19, 0), columns, length > 17)
+            how = Stage(Axis(1, 1, length // 19, 0), columns, length > 17)
             w = np.asarray(numbers(1, size, into, out, seed=1) / (into * size) ** 0.5, dtype)
             fewer = how._replace(matrices=blocks.matrices(how[:2], w))
             assert fewer.matrices
@@ -205,7 +205,7 @@ def test_members_equal_themselves_alone(data_too):
 
 def test_threads_change_no_bit():
     """Enough work that threads are started; more blocks than sums of their own."""
-    how = How(Axis(3, 1, 1, 1, 2), Axis(3, 1, 1, 1, 2), True)
+    how = Stage(Axis(3, 1, 1, 1, 2), Axis(3, 1, 1, 1, 2), True)
     L = convolution.lanes(np.float32)
     for members, n in ((1, 70), (3, 5)):
         x, w, bias = (numbers(members, *s, dtype=np.float32) for s in ((n, 3, 20, 20, L), (3, 3, 3, 6), (6,)))

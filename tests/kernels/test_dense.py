@@ -205,11 +205,11 @@ def test_which_networks_are_such_stacks():
 
 def test_what_is_large_and_alone_stays_with_xlas_threads():
     from perceptory.objectives.table import SquaredError
-    from perceptory.training.plan import Plan
+    from perceptory.training.plan import ProgramPlan
 
     def stack(hidden, batch, blocks=1, optimizer=None):
         net = pt.MLP((hidden,))
-        plan = Plan(net, SquaredError(), optimizer or pt.Adam(), None, (8,), (1,), 512, 0, batch, 8, 1, blocks)
+        plan = ProgramPlan(net, SquaredError(), optimizer or pt.Adam(), None, (8,), (1,), 512, 0, batch, 8, 1, blocks)
         return kernel_stack(plan)
 
     assert stack(32, 32) is not None

@@ -11,12 +11,12 @@ import perceptory as pt
 from perceptory.kernels import lstm
 from perceptory.ops import scans as recurrence
 from perceptory.ops.cells import MemoryCell
-from perceptory.ops.scans import How, Weights, recur
+from perceptory.ops.scans import ScanOptions, Weights, recur
 
 pt.backend.prepare()
 KERNEL = "lstm"
 pytestmark = pytest.mark.usefixtures("kernel", "x64")
-LSTM = How(MemoryCell())
+LSTM = ScanOptions(MemoryCell())
 
 
 def example(H, batch=5, time=6, features=2, dtype=np.float64, seed=0):
@@ -69,7 +69,7 @@ def test_equals_xla(H, batch, dtype, tolerance, cases):
     some = jnp.arange(batch) * 5 % 7  # 0 to all 6 steps
     ways = {"a": (None, 4), "b": (some, 0), "c": (some, 2)}
     for lengths, cut in (ways[case] for case in cases):
-        how = How(MemoryCell(), cut)
+        how = ScanOptions(MemoryCell(), cut)
         kernel, xla = (jax.jit(partial(gradients, threads, how, lengths)) for threads in (1, 0))
         close(kernel(*arrays), xla(*arrays), tolerance)
 

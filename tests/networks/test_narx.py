@@ -13,7 +13,7 @@ from perceptory.layers.base import call
 from perceptory.objectives.table import SquaredError
 from perceptory.specs import combine, from_json, partition, to_json
 from perceptory.training.epoch import DIVERGED, FINISHED, RUNNING, STOPPED, State, advance
-from perceptory.training.plan import Member, Plan
+from perceptory.training.plan import Member, ProgramPlan
 
 SPEC = NARX((3,), input_lags=2, output_lags=2, open_share=0.5)
 FOLDS = Folds(((tuple(range(8)), (8, 9, 10)),))
@@ -143,7 +143,7 @@ def test_a_share_of_0_is_closed_loop_as_it_was():
 
 def test_patience_and_divergence_wait_for_the_loop_to_close():
     """`advance` with costs made up: of 6 epochs 3 are open, patience 1."""
-    plan = Plan(SPEC, SquaredError(), Adam(), None, (6, 2), (6, 1), 4, 1, 4, 1, 1, 1)
+    plan = ProgramPlan(SPEC, SquaredError(), Adam(), None, (6, 2), (6, 1), 4, 1, 4, 1, 1, 1)
     member = Member(*[None] * 10)._replace(epochs=jnp.int32(6), patience=jnp.int32(1))
     step = jax.jit(
         lambda state, cost, weight, opening: advance(

@@ -72,11 +72,11 @@ def test_values_by_hand(cost, output, target, expected):
 
 def test_links():
     z = jnp.array([[np.log(3.0)], [0.0]])
-    np.testing.assert_allclose(SigmoidCrossEntropy().link(z), [[0.25, 0.75], [0.5, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(SigmoidCrossEntropy().inverse_link(z), [[0.25, 0.75], [0.5, 0.5]], rtol=1e-6)
     z = jnp.log(jnp.array([[2.0, 3.0, 5.0]]))
-    np.testing.assert_allclose(SoftmaxCrossEntropy().link(z), [[0.2, 0.3, 0.5]], rtol=1e-6)
-    assert np.array_equal(SquaredError().link(z), z)
-    assert np.array_equal(AbsoluteError().link(z), z)
+    np.testing.assert_allclose(SoftmaxCrossEntropy().inverse_link(z), [[0.2, 0.3, 0.5]], rtol=1e-6)
+    assert np.array_equal(SquaredError().inverse_link(z), z)
+    assert np.array_equal(AbsoluteError().inverse_link(z), z)
 
 
 def test_weighted_mean_by_hand():
@@ -111,7 +111,7 @@ def test_gradient_by_z_is_output_minus_target(name):
     cost = COSTS[name]()
     with jax.enable_x64(True):
         gradient = jax.grad(lambda z: cost.per_row(z, jnp.asarray(t)).sum())(jnp.asarray(z))
-        y = np.asarray(cost.link(jnp.asarray(z)))[:, -t.shape[1] :]
+        y = np.asarray(cost.inverse_link(jnp.asarray(z)))[:, -t.shape[1] :]
     np.testing.assert_allclose(gradient, y - t, rtol=1e-12, atol=1e-14)
 
 
@@ -148,9 +148,9 @@ def test_values_at_extremes_in_single_precision(name, size):
     np.testing.assert_allclose(cost.per_row(z, t), values, rtol=1e-6, atol=1e-30)
     gradient = jax.jit(jax.grad(lambda z: cost.per_row(z, t).sum()))(z)
     np.testing.assert_allclose(gradient, gradients, rtol=1e-6, atol=1e-30)
-    assert np.isfinite(cost.link(z)).all()
+    assert np.isfinite(cost.inverse_link(z)).all()
     if name in ("sigmoid", "softmax"):
-        np.testing.assert_allclose(np.asarray(cost.link(z)).sum(1), 1.0)
+        np.testing.assert_allclose(np.asarray(cost.inverse_link(z)).sum(1), 1.0)
 
 
 @pytest.mark.parametrize(

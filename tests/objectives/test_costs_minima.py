@@ -67,7 +67,7 @@ def test_gaussian_is_at_mean_and_deviation(beta):
     assert np.abs(gradient).max() < 1e-12
     assert value == pytest.approx(np.sum(np.log(deviation) + 0.5), abs=1e-12)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(cost.link(jnp.asarray(z)), [*pair.mean(axis=0), *deviation], rtol=1e-12)
+        np.testing.assert_allclose(cost.inverse_link(jnp.asarray(z)), [*pair.mean(axis=0), *deviation], rtol=1e-12)
     if beta == 0:
         found = minimize(of_constant(cost, pair), np.zeros(4), jac=True, tol=1e-12).x
         np.testing.assert_allclose(found, z, rtol=1e-4)
@@ -81,7 +81,7 @@ def test_beta_changes_the_gradient_and_not_the_value():
         (plain, slope), (value, pulled) = (
             jax.jit(jax.vmap(jax.value_and_grad(GaussianLikelihood(beta).per_row)))(z, t) for beta in (0.0, 0.5)
         )
-        deviation = GaussianLikelihood().link(z)[:, 1:]
+        deviation = GaussianLikelihood().inverse_link(z)[:, 1:]
     np.testing.assert_allclose(value, plain, rtol=1e-14)
     np.testing.assert_allclose(pulled, deviation * slope, rtol=1e-12)
 
@@ -95,7 +95,7 @@ def test_quantiles_are_those_of_the_targets(levels):
     value = of_constant(cost)
     z = output_for(cost, exact)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(cost.link(jnp.asarray(z)), exact, rtol=1e-12)
+        np.testing.assert_allclose(cost.inverse_link(jnp.asarray(z)), exact, rtol=1e-12)
     least = value(z)[0]
     pinball = sum(
         np.mean(np.maximum(q * (SKEWED - e), (q - 1) * (SKEWED - e))) for q, e in zip(levels, exact, strict=True)
@@ -108,7 +108,7 @@ def test_quantiles_are_those_of_the_targets(levels):
 def output_for(cost, quantiles):
     """The linear outputs that the link makes these quantiles of."""
     with jax.enable_x64(True):
-        zero = np.asarray(cost.link(jnp.zeros(cost.heads, float)))
+        zero = np.asarray(cost.inverse_link(jnp.zeros(cost.heads, float)))
     gaps, own = np.diff(quantiles), np.diff(zero)
     steps = np.log(np.expm1(gaps)) - np.log(np.expm1(own))
     return np.insert(steps, cost.middle, quantiles[cost.middle])
@@ -117,12 +117,12 @@ def output_for(cost, quantiles):
 def test_outputs_of_zero_stand_for_the_standard_normal():
     levels = (0.05, 0.25, 0.6, 0.99)
     np.testing.assert_allclose(
-        Quantile(levels).link(jnp.zeros(4)), np.array([-1.6448536, -0.6744898, 0.2533471, 2.3263479]) - 0.2533471,
+        Quantile(levels).inverse_link(jnp.zeros(4)), np.array([-1.6448536, -0.6744898, 0.2533471, 2.3263479]) - 0.2533471,
         rtol=1e-5, atol=1e-7,
     )  # fmt: skip
     assert Quantile(levels).middle == 2
     assert [Quantile(levels).middle for levels in ((0.4, 0.6), (0.45, 0.5), (0.9,))] == [0, 1, 0]
-    np.testing.assert_allclose(GaussianLikelihood(floor=1e-9).link(jnp.zeros(2)), [0, 1], rtol=1e-6)
+    np.testing.assert_allclose(GaussianLikelihood(floor=1e-9).inverse_link(jnp.zeros(2)), [0, 1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(64, 1), (33, 2), (4, 7, 3)])
@@ -138,9 +138,9 @@ def test_links_are_right_when_compiled_in_double_precision(shape):
     pair = random.normal(size=(*shape[:-1], 2 * shape[-1]))
     mean, raw = np.split(pair, 2, axis=-1)
     with jax.enable_x64(True):
-        found = jax.jit(cost.link)(jnp.asarray(z.reshape(*shape[:-1], -1)))
+        found = jax.jit(cost.inverse_link)(jnp.asarray(z.reshape(*shape[:-1], -1)))
         np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-12)
-        found = jax.jit(GaussianLikelihood(floor=0.1).link)(jnp.asarray(pair))
+        found = jax.jit(GaussianLikelihood(floor=0.1).inverse_link)(jnp.asarray(pair))
     both = np.concatenate([mean, 0.1 + np.log1p(np.exp(raw) * np.expm1(1))], axis=-1)
     np.testing.assert_allclose(found, both, rtol=1e-12)
 
@@ -149,7 +149,7 @@ def test_links_are_right_when_compiled_in_double_precision(shape):
 def test_quantiles_never_cross(size):
     cost = Quantile(tuple(np.linspace(0.05, 0.95, 19)))
     z = jnp.asarray(size * np.random.default_rng(3).normal(size=(500, 19 * 2)), jnp.float32)
-    quantiles = np.asarray(cost.link(z)).reshape(500, 19, 2)
+    quantiles = np.asarray(cost.inverse_link(z)).reshape(500, 19, 2)
     assert np.all(np.diff(quantiles, axis=1) >= 0)
     own = cost.unscale(quantiles.reshape(500, -1), np.array([7.0, -1e6]), np.array([1e-3, 1e5]))
     assert np.all(np.diff(own.reshape(500, 19, 2), axis=1) >= 0)
@@ -168,7 +168,7 @@ def test_values_and_gradients_are_finite_far_out(name):
     value, gradient = jax.jit(jax.vmap(jax.value_and_grad(cost.per_row)))(z, t)
     assert np.isfinite(value).all()
     assert np.isfinite(gradient).all()
-    assert np.isfinite(cost.link(z)).all()
+    assert np.isfinite(cost.inverse_link(z)).all()
 
 
 def test_poisson_goes_on_straight_beyond_its_limit():
@@ -176,7 +176,7 @@ def test_poisson_goes_on_straight_beyond_its_limit():
         cost, z = PoissonLikelihood(), jnp.array([[19.0], [21.0], [1e4]])
         gradient = jax.jit(jax.grad(lambda z: cost.per_row(z, jnp.full((3, 1), 2.0)).sum()))(z)
         np.testing.assert_allclose(gradient, np.exp([[19.0], [20.0], [20.0]]) - 2, rtol=1e-12)
-        np.testing.assert_allclose(gradient, cost.link(z) - 2, rtol=1e-12)
+        np.testing.assert_allclose(gradient, cost.inverse_link(z) - 2, rtol=1e-12)
 
 
 def test_the_squared_error_of_a_sigmoid_fades():
@@ -214,7 +214,7 @@ def test_curvature_of_the_gaussian_is_the_expected_one():
     cost = GaussianLikelihood(beta=0, floor=0.2)
     with jax.enable_x64(True):
         z = jnp.asarray(np.random.default_rng(6).normal(size=(4, 4)))
-        mean, deviation = np.split(np.asarray(jax.jit(cost.link)(z)), 2, axis=-1)
+        mean, deviation = np.split(np.asarray(jax.jit(cost.inverse_link)(z)), 2, axis=-1)
         # Gauss-Hermite with three places is exact: the second derivative is a polynomial of degree 2 in the target.
         places = [(0.0, 2 / 3), (np.sqrt(3), 1 / 6), (-np.sqrt(3), 1 / 6)]
         nine = [(a * b, mean + deviation * [p, q]) for p, a in places for q, b in places]

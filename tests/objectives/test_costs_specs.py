@@ -148,10 +148,10 @@ def test_what_a_file_keeps_of_it_predicts_alike():
         assert isinstance(stored, SavedCost)
         assert stored.tasks == (task,)
         assert stored.scaling == ("mean" if task == "regression" else "standard")
-        np.testing.assert_array_equal(stored.link(z), cost.link(z))
-    np.testing.assert_allclose(CustomCost(fourth, prediction="exp").link(z), np.exp(z), rtol=1e-6)
-    np.testing.assert_allclose(CustomCost(fourth, prediction="softmax").link(z), jax.nn.softmax(z), rtol=1e-6)
-    half = CustomCost(fourth, prediction="sigmoid").link(jnp.zeros((1, 1)))
+        np.testing.assert_array_equal(stored.inverse_link(z), cost.inverse_link(z))
+    np.testing.assert_allclose(CustomCost(fourth, prediction="exp").inverse_link(z), np.exp(z), rtol=1e-6)
+    np.testing.assert_allclose(CustomCost(fourth, prediction="softmax").inverse_link(z), jax.nn.softmax(z), rtol=1e-6)
+    half = CustomCost(fourth, prediction="sigmoid").inverse_link(jnp.zeros((1, 1)))
     np.testing.assert_allclose(half, [[0.5, 0.5]])
     with pytest.raises(InputError, match="a model file holds no code, so the cost 'fourth' of your own"):
         stored.per_row(z, z)
@@ -160,7 +160,7 @@ def test_what_a_file_keeps_of_it_predicts_alike():
 def test_several_outputs_a_target_of_ones_own():
     cost = CustomCost(fourth, per_target=2)
     assert cost.shape((5, 3)) == (5, 6)
-    np.testing.assert_array_equal(cost.link(jnp.arange(6.0)), [0, 1, 2])
+    np.testing.assert_array_equal(cost.inverse_link(jnp.arange(6.0)), [0, 1, 2])
     np.testing.assert_array_equal(cost.working(jnp.array([[1.0, 2.0]])), [[1, 2, 0, 0]])
     assert not cost.direct
     assert CustomCost(fourth).direct

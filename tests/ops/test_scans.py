@@ -9,7 +9,7 @@ import pytest
 
 import perceptory as pt
 from perceptory.ops.cells import GatedCell, MemoryCell, SimpleCell
-from perceptory.ops.scans import How, Weights, recur, recur_plain
+from perceptory.ops.scans import ScanOptions, Weights, recur, recur_plain
 
 pt.backend.prepare()  # a device a core
 CELLS = {"rnn": SimpleCell(), "elu": SimpleCell("elu"), "gru": GatedCell(), "lstm": MemoryCell()}
@@ -83,7 +83,7 @@ def test_equals_the_unrolled_network(name, cut, lengths):
         # In the loop written out, a cut in the padding would take the gradient of the last state with it.
         lengths = np.array([4, 1, 4])
     arrays = example(CELLS[name])
-    ours = jax.jit(jax.value_and_grad(lambda a: number(recur(How(CELLS[name], cut), *a, lengths))))(arrays)
+    ours = jax.jit(jax.value_and_grad(lambda a: number(recur(ScanOptions(CELLS[name], cut), *a, lengths))))(arrays)
     loop = jax.jit(jax.value_and_grad(lambda a: number(_loop(name, a, lengths, cut))))(arrays)
     close(ours, loop)
 
@@ -114,7 +114,7 @@ def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
     weights, x, state = example(CELLS[name])
     lengths = jnp.array([4, 3, 1])
     cost = lambda how, *a: number(recur(how, *a, lengths))  # noqa: E731
-    got = jax.jit(jax.grad(partial(cost, How(CELLS[name], 0, True)), (0, 1, 2)))(weights, x, state)
+    got = jax.jit(jax.grad(partial(cost, ScanOptions(CELLS[name], 0, True)), (0, 1, 2)))(weights, x, state)
     total = jax.tree.map(jnp.zeros_like, weights)
 
     @jax.jit
@@ -131,13 +131,13 @@ def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
     for row, n in enumerate(lengths):
         total = jax.tree.map(lambda t, *c, n=n: t + sum(c) / n, total, *of_copies(row))
     close(got[0], total)
-    close(got[1:], jax.jit(jax.grad(partial(cost, How(CELLS[name])), (1, 2)))(weights, x, state))
+    close(got[1:], jax.jit(jax.grad(partial(cost, ScanOptions(CELLS[name])), (1, 2)))(weights, x, state))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_finite_differences(name):
     weights, x, state = example(CELLS[name], seed=1)
-    f = jax.jit(lambda a: number(recur(How(CELLS[name]), *a)))
+    f = jax.jit(lambda a: number(recur(ScanOptions(CELLS[name]), *a)))
     g = jax.jit(jax.grad(f))((weights, x, state))
     random, step = np.random.default_rng(2), 1e-5
     for _ in range(5):
@@ -152,30 +152,30 @@ def test_padding_changes_no_value_and_no_gradient(name):
     weights, x, state = example(CELLS[name])
     lengths = jnp.array([2, 4, 3])
     pad = (jnp.arange(TIME)[:, None] >= lengths)[..., None]
-    f = jax.jit(jax.value_and_grad(lambda a: number(recur(How(CELLS[name]), *a, lengths))))
+    f = jax.jit(jax.value_and_grad(lambda a: number(recur(ScanOptions(CELLS[name]), *a, lengths))))
     clean = f((weights, jnp.where(pad, 0, x), state))
     for garbage in (1e30, np.nan, -np.inf):
         dirty = f((weights, jnp.where(pad, garbage, x), state))
         for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
             np.testing.assert_array_equal(a, b)
     assert not np.any(clean[1][1] * pad)
-    assert not np.any(recur(How(CELLS[name]), weights, x, state, lengths)[0] * pad)
+    assert not np.any(recur(ScanOptions(CELLS[name]), weights, x, state, lengths)[0] * pad)
 
 
 def test_states_that_grow_without_bound_in_the_padding_do_no_harm():
     """A linear recurrence with weights 1e3 overflows within the padding; nothing of it is seen."""
     weights = Weights(jnp.ones((1, 2)), 1e3 * jnp.ones((2, 2)), jnp.ones(2))
     x, state, lengths = jnp.ones((200, 1, 1)), (jnp.zeros((1, 2)),), jnp.array([2])
-    f = jax.value_and_grad(lambda w: jnp.sum(recur(How(SimpleCell("linear")), w, x, state, lengths)[0]))
+    f = jax.value_and_grad(lambda w: jnp.sum(recur(ScanOptions(SimpleCell("linear")), w, x, state, lengths)[0]))
     value, gradient = f(weights)
-    short = jax.value_and_grad(lambda w: jnp.sum(recur(How(SimpleCell("linear")), w, x[:2], state)[0]))(weights)
+    short = jax.value_and_grad(lambda w: jnp.sum(recur(ScanOptions(SimpleCell("linear")), w, x[:2], state)[0]))(weights)
     close((value, gradient), short)
 
 
 @pytest.mark.parametrize(("name", "dtype", "rtol"), [("gru", jnp.float64, 1e-11), ("lstm", jnp.float32, 2e-4)])
 def test_members_equal_themselves_alone(name, dtype, rtol):
     """Mapped over weights and data, and over weights alone; under jit, values and gradients, single precision too."""
-    how = How(CELLS[name])
+    how = ScanOptions(CELLS[name])
     lengths = jnp.array([4, 1, 3])
     many = [example(CELLS[name], seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *many)
@@ -193,7 +193,7 @@ def test_halves_of_a_batch_on_two_devices():
     """shard_map over rows: the halves' gradients add up to the whole batch's."""
     if len(jax.devices()) < 2:
         pytest.skip("needs two devices")
-    how = How(MemoryCell())
+    how = ScanOptions(MemoryCell())
     weights, x, state = example(how.cell)
     x, state = jnp.concatenate([x, -x], axis=1), tuple(jnp.concatenate([s, 2 * s]) for s in state)
     part = jax.sharding.PartitionSpec
@@ -214,7 +214,7 @@ def test_halves_of_a_batch_on_two_devices():
 def test_probes_add_to_the_hidden_state(name):
     """The gradient by a probe is ∂J/∂h_t; the plain form is otherwise the same recurrence."""
     weights, x, state = example(CELLS[name])
-    how = How(CELLS[name], 3)
+    how = ScanOptions(CELLS[name], 3)
     lengths = jnp.array([4, 3, 0])
     close(recur(how, weights, x, state, lengths), recur_plain(how, weights, x, state, lengths))
     g = jax.grad(lambda p: number(recur_plain(how, weights, x, state, lengths, p)))(jnp.zeros((TIME, BATCH, H)))

@@ -97,7 +97,7 @@ def test_networks_are_the_members():
     model = linear(GaussianLikelihood(floor=0.1), [[3.0, 0.0, 0.0, 0.2], [0.0, 0.5, 1.0, -1.0]], 2)
     a = np.array([2.0, 4.0, 7.0])
     for network, member in zip(model.networks(), model.distributions({"a": a}), strict=True):
-        linked = np.asarray(model.cost.link(network(((a - 2) * 0.5)[:, None].astype(np.float32))))
+        linked = np.asarray(model.cost.inverse_link(network(((a - 2) * 0.5)[:, None].astype(np.float32))))
         np.testing.assert_allclose(linked[:, 0] * 10 + 100, member[:, 0], rtol=1e-5)
         np.testing.assert_allclose(linked[:, 1] * 10, member[:, 1], rtol=1e-5)
 

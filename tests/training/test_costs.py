@@ -44,7 +44,7 @@ def test_quantile_regression_is_that_of_scikit_learn(apart, x):
     cost = Quantile((0.2, 0.5, 0.8))
     study = Study(**EXACT, cost=cost, optimizer=GradientDescent(Cosine(0.3)), epochs=800)
     taken = apart(study, read_table(x, y), on_all_rows=True)
-    found = y.mean() + y.std() * np.asarray(cost.link(outputs(taken)))
+    found = y.mean() + y.std() * np.asarray(cost.inverse_link(outputs(taken)))
     for k, level in enumerate(cost.levels):
         theirs = QuantileRegressor(quantile=level, alpha=0, solver="highs").fit(x, y).predict(x)
         # Steps between quantiles are softplus of a line and no lines, so they may even do a little better.
@@ -62,7 +62,7 @@ def test_class_weights_are_repeated_rows(apart, x):
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
     repeated = np.repeat(scaled, times, axis=0), np.repeat(labels, times)
     theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(*repeated)
-    np.testing.assert_allclose(cost.link(z), theirs.predict_proba(scaled), atol=1e-5)
+    np.testing.assert_allclose(cost.inverse_link(z), theirs.predict_proba(scaled), atol=1e-5)
 
 
 def test_class_weights_enter_the_members_rows_and_nothing_else(apart, x):

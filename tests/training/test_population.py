@@ -19,7 +19,7 @@ from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
 from perceptory.training.population import program
-from perceptory.training.program_cache import ready
+from perceptory.training.program_cache import cached_program
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(
@@ -127,7 +127,7 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
 
     class Counted:
         def __init__(self, *arguments):
-            self.run = ready(*arguments)
+            self.run = cached_program(*arguments)
             self.state = self.run.state
 
         def __call__(self, members, state, fresh, data):

@@ -90,7 +90,7 @@ def test_programs_not_used_for_long_are_removed(folder, tmp_path):
 
 @pytest.fixture
 def dense():
-    if not build.ready("dense", "float32"):
+    if not build.loads("dense", "float32"):
         pytest.skip(f"kernels {build.status()}")
 
 

@@ -16,7 +16,7 @@ from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights
 from perceptory.data.tables.table import listed, shown_value
 from perceptory.errors import InputError
-from perceptory.registry import Table as Names
+from perceptory.registry import Registry as Names
 
 EXAMPLE_KINDS: Names[ExampleKind] = Names("kind of inputs", {k: k for k in KINDS})
 PARTS: Names[str] = Names("part", {"train": "train", "test": "test"})

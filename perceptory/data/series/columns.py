@@ -14,7 +14,7 @@ from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError
-from perceptory.registry import Table as Names
+from perceptory.registry import Registry as Names
 
 USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.reader import read_table
-from perceptory.registry import Table
+from perceptory.registry import Registry
 
-BUNDLED: Table[str] = Table(
+BUNDLED: Registry[str] = Registry(
     "bundled table",
     {
         "diabetes": "progression",

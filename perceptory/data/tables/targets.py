@@ -13,7 +13,7 @@ from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.inference import finite, parse_numbers, parse_truth, stripped
 from perceptory.data.tables.table import RawColumn, label, listed
 from perceptory.errors import InputError
-from perceptory.registry import Table as Names
+from perceptory.registry import Registry as Names
 
 TASKS: Names[str] = Names("task", {t: t for t in ("regression", "classification", "binary", "multiclass")})
 MOST_CLASSES = 100
