@@ -103,7 +103,7 @@ def _by_kernel(how: ScanOptions, threads: int) -> tuple[Callable, Callable, Call
 
     def back(stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
         w, x, state, lengths, ((h, c), (gates,)) = stored
-        kept, (dh, last) = lstm.Kept(c, gates), d
+        kept, (dh, last) = lstm.SavedStates(c, gates), d
         da, first = lstm.backward(threads, how.truncation, w.recurrent, state[1], kept, dh, last, steps(x, lengths))
         before = jnp.concatenate([state[0][None], h[:-1]])
         return (*products(w, x, before, lengths, da, da), first)
