@@ -78,7 +78,7 @@ OPTIMIZER = (
 LEARNING_RATE = "Learning rate. Repeatable, or a range."
 SCHEDULE = "Of the learning rate: constant, cosine, exponential, step, warmup; such as step:factor=0.5:pieces=4."
 AUGMENT = (
-    f"What is done to training batches: {_list('augmentation.every', 'AUGMENTATIONS')}, such as "
+    f"What is done to training batches: {_list('augmentation.table', 'AUGMENTATIONS')}, such as "
     "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is none. "
     f"Repeatable. {_default('augmentation', 'none')}"
 )

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from perceptory.data import ArrayEncoder, read_series
-from perceptory.data.series.reader import windows
+from perceptory.data.series.windows import windows
 from perceptory.errors import InputError
 
 RANDOM = np.random.default_rng(0)

@@ -117,7 +117,7 @@ def output_for(cost, quantiles):
 def test_outputs_of_zero_stand_for_the_standard_normal():
     levels = (0.05, 0.25, 0.6, 0.99)
     np.testing.assert_allclose(
-        Quantile(levels).inverse_link(jnp.zeros(4)), 
+        Quantile(levels).inverse_link(jnp.zeros(4)),
         np.array([-1.6448536, -0.6744898, 0.2533471, 2.3263479]) - 0.2533471,
         rtol=1e-5, atol=1e-7,
     )  # fmt: skip
