@@ -219,7 +219,7 @@ def test_help_tells_the_names_and_defaults_that_hold(diabetes):
         ("optimizers.first_order", "OPTIMIZERS"): OPTIMIZERS,
         ("objectives.table", "COSTS"): COSTS,
         ("selection.metrics", "SCORES"): SCORES,
-        ("augmentation.every", "AUGMENTATIONS"): AUGMENTATIONS,
+        ("augmentation.table", "AUGMENTATIONS"): AUGMENTATIONS,
         ("selection.ranking", "RULES"): RULES,
         ("studies.study", "FINALS"): FINALS,
         ("studies.study", "PRECISIONS"): PRECISIONS,
