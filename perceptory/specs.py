@@ -10,12 +10,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from perceptory.errors import InputError
 from perceptory.registry import Registry, did_you_mean
 
 S = TypeVar("S")
+T = TypeVar("T")
 SPECS: Registry[type] = Registry("spec")
 
 
@@ -27,6 +28,10 @@ def register(cls: type[S]) -> type[S]:
 
 class Search:
     """Base of the search values (`choice`, `uniform`, ...): a study replaces them before anything is built."""
+
+
+# What a field holds where the user may search over it: a plain T, or a search value that stands for several.
+Searchable: TypeAlias = T | Search
 
 
 @dataclass(frozen=True)
