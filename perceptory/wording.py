@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -58,3 +59,16 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def listed(names: Iterable[object], most: int = 12) -> str:
+    """The names, quoted and separated by commas; of many, the first ones and a count."""
+    shown = [shown_value(n) for n in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
+
+
+def shown_value(value: object) -> str:
+    """A value as it appears in a sentence: quoted, on one line, shortened."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:56] + "..." + text[-1]

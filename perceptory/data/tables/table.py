@@ -11,6 +11,8 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
+from perceptory.wording import listed as listed
+from perceptory.wording import shown_value as shown_value
 
 Storage = Literal["text", "label", "number", "boolean", "date", "other"]
 
@@ -79,19 +81,6 @@ def nearest(name: object, known: Sequence[str]) -> str:
 
 def columns_are(names: Sequence[str]) -> str:
     return f"Its columns are: {listed(names)}."
-
-
-def listed(names: Iterable[object], most: int = 12) -> str:
-    """The names, quoted and separated by commas; of many, the first ones and a count."""
-    shown = [shown_value(n) for n in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
-
-
-def shown_value(value: object) -> str:
-    """A value as it appears in a sentence: quoted, on one line, shortened."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:56] + "..." + text[-1]
 
 
 def label(value: Any) -> str:

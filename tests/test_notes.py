@@ -1,0 +1,82 @@
+"""Notes: kinds and facts, from which every door makes its own sentence, also after a file."""
+
+import json
+from typing import get_type_hints
+
+import numpy as np
+import pytest
+
+from perceptory import notes
+from perceptory.errors import InputError, Setting
+from perceptory.notes import NOTES, Note
+
+SAMPLES = {str: "a", int: 3, float: 1.5, str | None: None, notes.Names: ("a", "b"), tuple[int, ...]: (6, 4)}
+
+
+def shell(setting: Setting) -> str | None:
+    return f"--{setting.name} {setting.value}" if setting.name == "task" else None
+
+
+def a_note(kind):
+    hints = get_type_hints(kind.sentence)
+    hints.pop("return")
+    return kind(**{name: SAMPLES[hint] for name, hint in hints.items()})
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_every_kind_is_one_sentence_and_comes_back_from_json(name):
+    note = a_note(NOTES[name])
+    assert NOTES[name].describes(note)
+    assert str(note)[-1] in ".?"
+    assert "\n" not in str(note)
+    text = json.dumps(note.to_json())
+    again = Note.from_json(json.loads(text))
+    assert again == note
+    assert hash(again) == hash(note)
+    assert again.said(shell) == note.said(shell)
+    assert json.loads(text)["sentence"] == str(note)
+
+
+def test_each_door_says_a_note_in_its_words():
+    note = notes.target_as_classes("y", 3, "0", "2")
+    assert str(note) == (
+        "the target 'y' holds the whole numbers 0 to 2, read as classes; task=\"regression\" reads it as a number."
+    )
+    assert "read as classes; --task regression reads" in note.said(shell)
+    part = notes.other_part("a.npz", "test", "examples")
+    assert str(part) == 'a.npz also holds test examples; part="test" reads them.'
+    assert part.said(shell) == "a.npz also holds test examples."
+
+
+def test_facts_are_plain_values():
+    note = notes.one_hot(np.int64(4))
+    assert note.facts == {"classes": 4}
+    assert type(note.facts["classes"]) is int
+    assert notes.columns_not_used(["a", "b"]).facts == {"names": ("a", "b")}
+
+
+def test_facts_that_a_kind_has_not_are_refused():
+    with pytest.raises(TypeError):
+        Note("one_hot", {"rows": 3})
+    with pytest.raises(InputError, match="unknown kind of note"):
+        Note("one_hots", {"classes": 3})
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        None,
+        "a sentence",
+        {},
+        {"kind": 3, "facts": {}},
+        {"kind": "no such", "facts": {}},
+        {"kind": "one_hot"},
+        {"kind": "one_hot", "facts": []},
+        {"kind": "one_hot", "facts": {"classes": "four"}},
+        {"kind": "one_hot", "facts": {"classes": 4, "more": 1}},
+        {"kind": "decimal_commas", "facts": {"columns": 4}},
+    ],
+)
+def test_an_altered_note_of_a_file_is_refused(altered):
+    with pytest.raises(InputError):
+        Note.from_json(altered)
