@@ -16,8 +16,9 @@ from scipy.optimize import least_squares
 
 import perceptory as pt
 from perceptory import backend
+from perceptory.data.examples import encoder_for
 from perceptory.objectives.table import SquaredError
-from perceptory.studies.encoded import encoder_of, tabulate
+from perceptory.studies.encoded import tabulate
 from perceptory.studies.prepare import groups_of, scalings_of
 from perceptory.studies.second_order_checks import with_precision
 from perceptory.training.driver import train_group
@@ -29,7 +30,7 @@ Row = tuple[str, str, str, str]
 def training(study: pt.Study, data: Any, folds: Any = None, runs: int = 2) -> tuple[list[Any], float, Any]:
     """(outcomes, seconds of the training alone, the first fold's scaling); on all rows where no folds are given."""
     study = with_precision(study)
-    table = tabulate(data, encoder_of(data))
+    table = tabulate(data, encoder_for(data))
     every = np.arange(data.rows)
     epochs = study.epochs if folds is None else None
     folds = [(every, every[:0])] if folds is None else folds

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from perceptory.data import ArrayDataset, ArrayEncoder, Dataset, Encoder, read_arrays, read_images, read_series
+from perceptory.data import ArrayDataset, Dataset, read_arrays, read_images, read_series
 from perceptory.data import read_table as read_rows
+from perceptory.data.examples import encoder_for
 from perceptory.errors import InputError
 from perceptory.registry import Registry
 
@@ -196,7 +197,7 @@ def read_known(text: str) -> int | str:
 
 def _like(data: Any, test: Any) -> Any:
     """The test data, after a check that a model of the data takes them."""
-    (Encoder if isinstance(data, Dataset) else ArrayEncoder).fit(data).transform(test)
+    encoder_for(data).transform(test)
     return test
 
 

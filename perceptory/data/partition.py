@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from perceptory.data.tables.dataset import Dataset
+from perceptory.data.examples import Examples
 from perceptory.errors import InputError
 
 
 def seal(
-    dataset: Dataset, share: float, *, seed: int = 0, stratify: bool | None = None, last: bool = False
+    dataset: Examples, share: float, *, seed: int = 0, stratify: bool | None = None, last: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Part the rows into study and test rows: two sorted int64 arrays that hold every row once.
 
@@ -77,7 +77,7 @@ def _whole_groups(groups: np.ndarray, share: float, random: np.random.Generator)
     return np.flatnonzero(np.isin(groups, chosen))
 
 
-def _no_group_on_both_sides(dataset: Dataset, test: np.ndarray) -> None:
+def _no_group_on_both_sides(dataset: Examples, test: np.ndarray) -> None:
     if dataset.groups is None:
         return
     both = np.intersect1d(dataset.groups[test], np.delete(dataset.groups, test))

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from perceptory.data import Column, Encoder, RawColumn, Table
+from perceptory.data.examples import ExampleEncoder
 from perceptory.data.tables.column_plan import ColumnPlan, plan_column
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.sources import as_table
@@ -98,9 +99,9 @@ def columns_of(inputs: Any, names: list[str]) -> tuple[Column, ...]:
     return tuple(Column(name, "numeric", inputs[:, k]) for k, name in enumerate(names))
 
 
-def encoded(encoder: Encoder, inputs: Any) -> np.ndarray:
+def encoded(encoder: ExampleEncoder, inputs: Any) -> np.ndarray:
     """[row, in] features of checked inputs."""
-    if isinstance(inputs, Table):
+    if isinstance(inputs, Table) or not isinstance(encoder, Encoder):
         return encoder.transform(inputs)
     if not any(plan.missing for plan in encoder.columns):
         return np.asarray(inputs, np.float64)

@@ -118,8 +118,9 @@ def shown(network: Any, inputs: int, outputs: int, *, cost: Any = None, member: 
     else:
         steps = steps_of(network)
     width, out = len(steps[0].weight), len(steps[-1].bias)
-    names = tuple(f"x{i + 1}" for i in range(width)), tuple("y" if out == 1 else f"y{i + 1}" for i in range(out))
-    return Shown(steps, cost or DEFAULT_COST["regression"], *names)
+    names = tuple(f"x{i + 1}" for i in range(width))
+    outs = tuple("y" if out == 1 else f"y{i + 1}" for i in range(out))
+    return Shown(steps, cost or DEFAULT_COST["regression"], names, outs)
 
 
 def _headed(targets: tuple[str, ...], cost: Cost) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from perceptory.data import ArrayDataset, Dataset
+from perceptory.data.examples import check_examples, encoder_for
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.objectives.table import DEFAULT_COST, check_task
 from perceptory.selection.plans import HoldOut
 from perceptory.studies.checks import seal_off
-from perceptory.studies.encoded import encoder_of, tabulate
+from perceptory.studies.encoded import tabulate
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
 from perceptory.studies.second_order_checks import with_precision
 from perceptory.studies.study import Candidate, Study
@@ -39,9 +39,7 @@ def study_of(asked: Any) -> Study:
 
 def study_rows(study: Study, data: Any) -> Any:
     """The data without the rows that the study would seal."""
-    if not isinstance(data, Dataset | ArrayDataset):
-        raise InputError(f"a Dataset is needed, got a {type(data).__name__}. Example: read_table(path, target='y')")
-    return seal_off(study, data, None)[0]
+    return seal_off(study, check_examples(data), None)[0]
 
 
 @dataclass
@@ -61,7 +59,7 @@ def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: 
     """The member (candidate, fold, seed) of a study, with `epochs` to go and no early stopping. Within the study's
     precision (`backend.precision`)."""
     known = study_rows(study, data)
-    table = tabulate(known, encoder_of(known))
+    table = tabulate(known, encoder_for(known))
     candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[known.task])]
     if not 0 <= candidate < len(candidates):
         raise InputError(f"candidate needs a number from 0 to {len(candidates) - 1}, got {candidate!r}.")

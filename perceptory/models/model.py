@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data import Encoder
+from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Model:
     task: str
     targets: tuple[str, ...]
     classes: np.ndarray | None  # the labels as the user gave them
-    encoder: Any  # `Encoder` of a table, `ArrayEncoder` of series and images
+    encoder: ExampleEncoder
     network: Any
     cost: Any
     outputs: tuple[int, ...]  # of a network: (out,), or (time, out) for outputs at each step
@@ -59,10 +59,8 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
-        if isinstance(self.encoder, Encoder):
-            return self.distributions_of(self.encoder.transform(table))
-        examples = self.encoder.examples(table)
-        return self.distributions_of(examples.inputs, examples.lengths)
+        inputs, lengths, _ = self.encoder.examples(table)
+        return self.distributions_of(inputs, lengths)
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""

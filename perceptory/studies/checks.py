@@ -35,7 +35,7 @@ def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
             )
         return data, test, []
     # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
-    spans = getattr(data, "spans", None)
+    spans = data.spans
     by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
     kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
     notes = []
@@ -57,7 +57,7 @@ def check_candidate(candidate: Candidate, known: Any, table: EncodedExamples) ->
 
 
 def _check_feedback(candidate: Candidate, known: Any) -> None:
-    every = getattr(getattr(known, "plan", None), "known", 0) == "all"
+    every = known.known_outputs == "all"
     if every != candidate.network.feedback:
         remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
         why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
@@ -69,7 +69,7 @@ def _check_cost(candidate: Candidate, known: Any) -> None:
     check_task(cost, known.task)
     cost.check_classes(known.classes)
     if known.task == "regression":
-        targets, lengths = known.targets, getattr(known, "lengths", None)
+        targets, lengths = known.targets, known.lengths
         if lengths is not None and targets.ndim == 3:  # padding is no data
             targets = targets[np.arange(targets.shape[1]) < lengths[:, None]]
         cost.check_targets(targets, tuple(known.target_names))

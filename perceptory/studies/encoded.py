@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data import ArrayEncoder, Dataset, Encoder
+from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.training.rows import Shared
@@ -77,15 +77,8 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
         return rounded, (exact - rounded).astype(dtype)
 
 
-def encoder_of(dataset: Any) -> Any:
-    """What makes inputs of data like these, learned from the study rows."""
-    if getattr(dataset, "encoder", None) is not None:
-        return dataset.encoder
-    return Encoder.fit(dataset) if isinstance(dataset, Dataset) else ArrayEncoder.fit(dataset)
-
-
-def tabulate(dataset: Any, encoder: Any) -> EncodedExamples:
-    """Encode the inputs and targets of a `Dataset` or `ArrayDataset`."""
+def tabulate(dataset: Examples, encoder: ExampleEncoder) -> EncodedExamples:
+    """Encode the inputs and targets of examples."""
     targets = np.asarray(dataset.targets)
     if dataset.task == "regression":
         numbers = targets.astype(float)
@@ -93,7 +86,7 @@ def tabulate(dataset: Any, encoder: Any) -> EncodedExamples:
         numbers = targets.astype(float)[:, None]
     else:
         numbers = np.eye(len(dataset.classes or ()))[targets]
-    lengths = getattr(dataset, "lengths", None)
+    lengths = dataset.lengths
     given = np.ones(numbers.shape[:-1]) if dataset.weights is None else np.asarray(dataset.weights, float)
     weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
     if lengths is not None and weights.ndim == 2:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend
+from perceptory.data.examples import Examples, encoder_for
 from perceptory.errors import InputError
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
@@ -18,7 +19,7 @@ from perceptory.selection.equal_rows import share_alike
 from perceptory.specs import partition
 from perceptory.studies.assemble import model_of
 from perceptory.studies.checks import check_candidate
-from perceptory.studies.encoded import EncodedExamples, encoder_of, tabulate
+from perceptory.studies.encoded import EncodedExamples, tabulate
 from perceptory.studies.prepare import Group, groups_of, scalings_of, with_numbers
 from perceptory.studies.study import Study
 from perceptory.training.one_member import resumed, train_single
@@ -53,7 +54,7 @@ class TrainingUpdate:
 
 def train_further(
     study: Study,
-    dataset: Any,
+    dataset: Examples,
     *,
     validation: Any = None,
     start: Trained | Model | None = None,
@@ -72,7 +73,7 @@ def train_further(
     no epoch gave finite weights.
     """
     model = start.model if isinstance(start, Trained) else start
-    encoder = encoder_of(dataset) if model is None else model.encoder
+    encoder = encoder_for(dataset) if model is None else model.encoder
     table = tabulate(dataset, encoder)
     cost = study.cost or DEFAULT_COST[table.task]
     candidates = study.candidates(cost)

@@ -11,6 +11,7 @@ import numpy as np
 
 from perceptory.augmentation.base import label as augmentation_label
 from perceptory.augmentation.base import varying
+from perceptory.data.examples import Examples, classes_of
 from perceptory.networks.base import layout
 from perceptory.selection.plans import BlockedKFold, default_plan
 from perceptory.selection.purge import purge
@@ -35,14 +36,13 @@ LATER: dict[str, dict[str, Any]] = {
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
 
 
-def folds_of(study: Study, dataset: Any) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
+def folds_of(study: Study, dataset: Examples) -> tuple[Any, list[tuple[np.ndarray, np.ndarray]]]:
     """The validation plan and its pairs of training and validation rows.
 
     Examples cut from one series may share steps. They are validated in blocks of time unless the study says otherwise,
     and a training example that shares a step with a validation example of its fold is left out.
     """
-    classes = dataset.targets if dataset.task != "regression" else None
-    spans = getattr(dataset, "spans", None)
+    classes, spans = classes_of(dataset), dataset.spans
     ordinary = BlockedKFold(min(5, dataset.rows)) if spans is not None and dataset.groups is None else None
     plan = study.validation or ordinary or default_plan(dataset.task, dataset.rows, dataset.groups, classes)
     folds = plan.split(

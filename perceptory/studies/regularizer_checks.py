@@ -24,7 +24,7 @@ def check_regularizers(candidate: Candidate, data: Any, table: EncodedExamples) 
             if not isinstance(one, kind):
                 raise InputError(f"{name} needs specs of the kind {kind.__name__}, got {one!r}. Leave that out.")
     for one in parts(candidate.augmentation):
-        one.check(getattr(data, "kind", "table"), data.task)
+        one.check(data.kind, data.task)
         if network.solved:
             raise InputError(
                 f"{network.label} is solved in one step, so no batch is augmented. Leave augmentation out here."

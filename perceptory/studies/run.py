@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend, kernels
-from perceptory.data import ArrayDataset, Dataset
-from perceptory.errors import InputError
+from perceptory.data.examples import Examples, check_examples, encoder_for
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.results.result import Result
 from perceptory.results.shown_examples import examples_shown
@@ -30,7 +29,7 @@ from perceptory.studies.assemble import (
     validation_predictions,
 )
 from perceptory.studies.checks import check_candidate, check_score, check_target, seal_off
-from perceptory.studies.encoded import encoder_of, tabulate
+from perceptory.studies.encoded import tabulate
 from perceptory.studies.prepare import (
     Group,
     fingerprint,
@@ -49,7 +48,7 @@ def run(
     study: Study,
     data: Any,
     *,
-    test: Dataset | None = None,
+    test: Examples | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -59,17 +58,14 @@ def run(
 ) -> Result:
     """See `Study.run`. padded: sizes rounded up, so that data of nearly the same size share compiled programs."""
     started = time.perf_counter()
-    if not isinstance(data, Dataset | ArrayDataset):
-        raise InputError(
-            f"a study runs on a Dataset, got a {type(data).__name__}. Example: study.run(read_table(data, target='y'))"
-        )
+    data = check_examples(data)
     study = with_precision(study)
     store = None if folder is None else RunFolder(folder)
     if store:
         store.prepare(resume=resume, overwrite=overwrite)
     known, sealed, left_out = seal_off(study, data, test)
     check_target(known)
-    encoder = encoder_of(known)
+    encoder = encoder_for(known)
     table = tabulate(known, encoder)
     cost = study.cost or DEFAULT_COST[known.task]
     candidates = [with_numbers(c) for c in study.candidates(cost)]

@@ -8,7 +8,6 @@ import pytest
 
 import perceptory as pt
 from perceptory.networks.base import layout
-from perceptory.studies.encoded import encoder_of
 
 
 def lines(figure, gid):
@@ -70,7 +69,7 @@ def classified():
 
 def untrained(data, network, members=2):
     """A model of networks with some weights or other: what is shown of it needs no training."""
-    encoder = encoder_of(data)
+    encoder = encoder_for(data)
     random = np.random.default_rng(0)
     k, inputs, size = members, encoder.shape[-1], layout(network, encoder.shape, (1,)).size
     return pt.Model(

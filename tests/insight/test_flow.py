@@ -168,7 +168,7 @@ def test_hidden_values_of_other_networks():
 def test_refusals(small_table):
     with pytest.raises(InputError, match="a study, a candidate or a network is needed"):
         gradient_flow("MLP", small_table)
-    with pytest.raises(InputError, match="a Dataset is needed"):
+    with pytest.raises(InputError, match="runs on a Dataset"):
         gradient_flow(pt.MLP(), np.ones((3, 2)))
     with pytest.raises(InputError, match="epochs, records and rows"):
         gradient_flow(pt.MLP(), small_table, epochs=0)

@@ -14,9 +14,10 @@ import pytest
 
 from perceptory import backend
 from perceptory.data import read_table
+from perceptory.data.examples import encoder_for
 from perceptory.layers.arrays import unpack
 from perceptory.objectives.table import DEFAULT_COST, mean_cost
-from perceptory.studies.encoded import encoder_of, tabulate
+from perceptory.studies.encoded import tabulate
 from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
@@ -75,7 +76,7 @@ class Taken:
 
 def take_apart(study, dataset, on_all_rows=False) -> Taken:
     """on_all_rows: one fold without validation rows, as for a refit; the weights are then those of the last epoch."""
-    table = tabulate(dataset, encoder_of(dataset))
+    table = tabulate(dataset, encoder_for(dataset))
     rows = np.arange(dataset.rows)
     folds = [(rows, rows[:0])] if on_all_rows else folds_of(study, dataset)[1]
     epochs = study.epochs if on_all_rows else None

@@ -25,10 +25,10 @@ from perceptory import (
     read_table,
 )
 from perceptory.augmentation.base import Augmentation, varying
+from perceptory.data.examples import encoder_for
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
 from perceptory.specs import from_json, partition
-from perceptory.studies.encoded import encoder_of
 from perceptory.studies.prepare import candidate_label, member_key
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
@@ -68,7 +68,7 @@ def test_strengths_share_a_program_and_what_is_off_is_left_out(noisy):
 def test_noise_on_numbers_alone_adds_what_bishop_says(noisy, mixed):
     """Half σ² Σ w², over columns of numbers and the rows in which they are there; a category's columns get none."""
     taken, outcomes = noisy
-    names, (x, t, _) = encoder_of(mixed).feature_names, taken.scaled(0)[0]
+    names, (x, t, _) = encoder_for(mixed).feature_names, taken.scaled(0)[0]
     assert taken.groups[0].plan.varies == tuple(n in ("a", "b") for n in names)
     there = (x != 0) * np.array(taken.groups[0].plan.varies)
     assert 0.65 < there[:, names.index("b")].mean() < 0.75

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import numpy as np
 
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
+from perceptory.data.model_inputs import ModelInputs
+from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
@@ -99,7 +101,12 @@ class ArrayDataset:
         """Of the outputs of one example: (out,), or (time, out) for a value every step."""
         return (*self.targets.shape[1:-1], self.outputs)
 
-    def take(self, rows: np.ndarray) -> ArrayDataset:
+    @property
+    def known_outputs(self) -> Known:
+        """How many measured outputs of a dynamic system are among its inputs, or "all"."""
+        return 0 if self.plan is None else self.plan.known
+
+    def take(self, rows: np.ndarray) -> Self:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
         names = ("inputs", "targets", "weights", "lengths", "groups", "spans", "row_numbers")
         given = {name: getattr(self, name) for name in names}
@@ -108,14 +115,6 @@ class ArrayDataset:
     def describe(self) -> list[dict[str, str]]:
         """What was made of each channel: dicts of "name", "kind", "made" and "note"."""
         return _describe(self.kind, self.shape, self.channels, self.lengths)
-
-
-class Examples(NamedTuple):
-    """Inputs [n, *shape], the lengths [n] of series or None, and row numbers [n], the place of each in its source."""
-
-    inputs: np.ndarray
-    lengths: np.ndarray | None
-    rows: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class ArrayEncoder:
         """Inputs [n, *shape] of whatever `examples` takes."""
         return self.examples(source, lengths=lengths).inputs
 
-    def examples(self, source: Any, *, lengths: Any = None) -> Examples:
+    def examples(self, source: Any, *, lengths: Any = None) -> ModelInputs:
         """Inputs [n, *shape] in the number format in which they came, lengths [n] or None, and row numbers [n].
 
         source: an `ArrayDataset`; an array; a NumPy file; for images a picture or a folder of pictures, which are
@@ -169,7 +168,7 @@ class ArrayEncoder:
             steps = check_lengths(lengths, *array.shape[:2])
             array = padded(array, steps)
         check_finite(array, self.kind, self.feature_names)
-        return Examples(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
+        return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
 
     def notes_for(self, source: Any) -> tuple[str, ...]:
         """What is strange about inputs that `transform` takes: other channel names, numbers in other units."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -62,6 +62,24 @@ class Dataset:
                 raise InputError(f"a dataset of {self.rows} rows cannot hold {name} with {len(values)} rows.")
 
     @property
+    def kind(self) -> Literal["table"]:
+        """What one example is: a row of a table."""
+        return "table"
+
+    @property
+    def lengths(self) -> None:
+        """Rows have no length."""
+
+    @property
+    def spans(self) -> None:
+        """Rows are independent of one another, but for their groups."""
+
+    @property
+    def known_outputs(self) -> int:
+        """No measured outputs of a dynamic system are among the columns."""
+        return 0
+
+    @property
     def rows(self) -> int:
         return len(self.targets)
 
@@ -72,7 +90,7 @@ class Dataset:
             return int(self.targets.shape[1])
         return 1 if self.task == "binary" else len(self.classes or ())
 
-    def take(self, rows: np.ndarray) -> Dataset:
+    def take(self, rows: np.ndarray) -> Self:
         """The given rows only (indices, in their order, or a mask). Classes stay as they are."""
 
         def cut(values: Any) -> Any:

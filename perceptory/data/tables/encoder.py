@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
 from perceptory.data.tables.dataset import Column, Dataset, Kind
 from perceptory.data.tables.dates import PATTERNS
@@ -69,6 +70,11 @@ class Encoder:
         table = self._match(source)
         parts = [plan.encode(table[plan.name]) for plan in self.columns if plan.used]
         return np.concatenate(parts, axis=1)
+
+    def examples(self, source: Any) -> ModelInputs:
+        """Inputs of whatever `transform` takes, no lengths, and row numbers [row] from 0."""
+        inputs = self.transform(source)
+        return ModelInputs(inputs, None, np.arange(len(inputs), dtype=np.int64))
 
     def notes_for(self, source: Any) -> tuple[str, ...]:
         """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have."""
