@@ -1,4 +1,4 @@
-"""E14 against E15: how the error falls with the number of neurons, and of fixed basis functions, in more dimensions.
+"""[E14] against [E15]: how the error falls with the number of neurons, and of fixed basis functions, by dimension.
 
 One study of every number of neurons h, every number of inputs p and every start; the slopes on logarithmic axes stand
 beside what theory promises: -1 or steeper for the network whatever p is, -2/p for the fixed basis (at worst).

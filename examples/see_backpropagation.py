@@ -1,4 +1,4 @@
-"""Every number of one forward and backward pass (E16 to E20), and E11's three stages of a fitted network.
+"""Every number of one forward and backward pass [E16 to E20], and the three stages [E11] of a fitted network.
 
 `python examples/see_backpropagation.py FOLDER` keeps the two figures.
 """

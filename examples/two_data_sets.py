@@ -1,4 +1,4 @@
-"""E27: fit on A and judge on B, fit on B and judge on A; the criterion is the mean of the two errors."""
+"""[E27]: fit on A and judge on B, fit on B and judge on A; the criterion is the mean of the two errors."""
 
 import perceptory as pt
 

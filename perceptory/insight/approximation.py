@@ -1,4 +1,4 @@
-"""How the error of approximation falls with the number of neurons (E14), and of fixed basis functions (E15)."""
+"""How the error of approximation falls with the number of neurons [E14], and of fixed basis functions [E15]."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def fitted_slope(h: Any, J: Any) -> Slope:
 
 @dataclass(frozen=True, eq=False)
 class ApproximationStudy:
-    """J as a share of the function's variance, on points that nothing was fitted to."""
+    """J as a share of the function's variance, on points that nothing was fitted to.
+
+    The function is known, so this is the true criterion [E26], its integral a sum over points.
+    """
 
     neurons: np.ndarray  # [h]
     inputs: np.ndarray  # [p]
@@ -64,7 +67,7 @@ class ApproximationStudy:
     starts: np.ndarray  # [p, h, start] J of the network from every start
 
     def slopes(self) -> tuple[list[Slope], list[Slope]]:
-        """(of the network, of the fixed basis) for each p. E14 promises -1 or steeper, E15 about -2/p."""
+        """(of the network, of the fixed basis) for each p. [E14] promises -1 or steeper, [E15] about -2/p."""
         network, basis = ([fitted_slope(self.neurons, J) for J in row] for row in (self.network, self.basis))
         return network, basis
 
@@ -93,7 +96,7 @@ class ApproximationStudy:
 def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: int = 0) -> Callable:
     """f(x) = Σ_m a_m tanh(s (u_m · x - c_m)) on [-1, 1]^p, with unit vectors u_m, a_m and c_m drawn at random.
 
-    A sum of ridge functions: its first Fourier moment is finite and does not grow with p, which is what E14 asks for.
+    A sum of ridge functions: its first Fourier moment is finite and does not grow with p, which is what [E14] asks for.
     Returns x [row, p] -> [row].
     """
     random = np.random.default_rng([seed, inputs])
@@ -187,8 +190,8 @@ def approximation_study(
     optimizer: Optimizer | None = None,
     seed: int = 0,
 ) -> ApproximationStudy:
-    """E14 against E15, measured: J of a one-hidden-layer network of h tanh neurons, all weights trained, and of h fixed
-    product cosines whose linear weights are fitted by least squares, over h and the input dimension p.
+    """[E14] against [E15], measured: J of a one-hidden-layer network of h tanh neurons, all weights trained, and of h
+    fixed product cosines whose linear weights are fitted by least squares, over h and the input dimension p.
 
     Barron (1993): the network can reach J = O(1/h) whatever p is; a fixed basis O(1/h^(2/p)) at best, for the worst
     function of the class. J is the mean squared error as a share of the function's variance, on points that were not

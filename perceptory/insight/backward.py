@@ -1,4 +1,4 @@
-"""Back-propagation of one sample, term by term (E16 to E20)."""
+"""Back-propagation of one sample, term by term [E16 to E20]."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Backpropagation:
 def backpropagation(
     network: Any, x: Any, t: Any, *, cost: Any = None, member: int = 0, key: Any = None
 ) -> Backpropagation:
-    """Forward and backward pass of one sample, each term as E16 to E20 write it; no automatic differentiation.
+    """Forward and backward pass of one sample, each term as [E16 to E20] write it; no automatic differentiation.
 
     Output layer: ∂J/∂z = ∂J/∂y σ'(z) (= y - t = -e for squared error and for both cross entropies). Then, layer by
     layer backwards, ∂J/∂w_ij = a_i ∂J/∂z_j, ∂J/∂b_j = ∂J/∂z_j, and for the layer before ∂J/∂v_i = Σ_j w_ij ∂J/∂z_j,

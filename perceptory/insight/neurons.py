@@ -1,4 +1,4 @@
-"""What each neuron does: E11's three stages for one input, and how the weights of each layer are spread."""
+"""What each neuron does: the three stages of [E11] for one input, and how the weights of each layer are spread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PANELS = 12  # arrays of weights that are drawn
 
 @dataclass(frozen=True, eq=False)
 class NeuronResponses:
-    """The stages of y = Σ_j w_j σ(w_jʰ x + b_jʰ) + b over x (E11).
+    """The stages of y = Σ_j w_j σ(w_jʰ x + b_jʰ) + b over x [E11].
 
     terms: w_j v_j in the output's units; they and `offset` sum to y.
     """
@@ -47,8 +47,8 @@ class NeuronResponses:
 def neuron_responses(
     network: Any, x: Any = (-3.0, 3.0), *, points: int = 201, output: int = 0, member: int = 0, key: Any = None
 ) -> NeuronResponses:
-    """E11's three stages for a network of one input and one hidden layer: weighted sums z_j = w_jʰ x + b_jʰ, v_j =
-    σ(z_j), and their weighted sum.
+    """The three stages of [E11] for a network of one input and one hidden layer: weighted sums z_j = w_jʰ x + b_jʰ,
+    v_j = σ(z_j), and their weighted sum.
 
     network: a module of dense layers, a `Model` (its network `member`), or a spec, started with `key`. x: (from, to) in
     the input's own units, or the values [point] themselves where there are more than two. output: which one.

@@ -39,7 +39,7 @@ class Recurrent(Network):
     dropout: probability that an output of a recurrent layer is dropped in training; 0 leaves dropout out.
     truncation: the gradient through the carried state ends every so many steps (truncated BPTT); 0: it never ends.
     shared_gradient: weights that are used at each of n steps stand in n copies of the network. "sum" of the copies'
-        gradients is the gradient of the cost; "average" is what the course's BPTT moves the weights by.
+        gradients is the gradient of the cost; "average" divides it by the number of copies.
     """
 
     hidden: tuple[int, ...]

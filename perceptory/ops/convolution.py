@@ -80,7 +80,7 @@ def convolve(
     """Convolution with a bank of kernels, summed over input channels.
 
     x: [batch, time, in] or [batch, h, w, in]; kernel: [k, in, out] or [k, k, in, out]. Returns [batch, *position, out].
-    flip: True is convolution as the course prints it, S(i, j) = Σ_m Σ_n I(m, n) K(i - m, j - n), with the kernel turned
+    flip: True is convolution by definition, S(i, j) = Σ_m Σ_n I(m, n) K(i - m, j - n), with the kernel turned
     around; False is cross-correlation, S(i, j) = Σ_m Σ_n I(i + m, j + n) K(m, n), which libraries call convolution.
     padding, stride, dilation: see `windows_of`; zeros stand outside the input.
     Raises `InputError` where shapes do not fit.

@@ -1,4 +1,4 @@
-"""Learning rates over the course of training: `schedule.at(progress)`, progress from 0 (start) to 1 (last step)."""
+"""Learning rates during training: `schedule.at(progress)`, progress from 0 (start) to 1 (last step)."""
 
 from __future__ import annotations
 
