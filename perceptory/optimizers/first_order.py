@@ -29,15 +29,15 @@ class Optimizer(Spec):
     learning_rate: Any
 
     def transformation(self) -> optax.GradientTransformation:
-        """Its update takes `rate`, α at this step; `ahead`; `weight_mask`, of the weights' structure: 0 for
+        """Its update takes `rate`, α at this step; `precomputed`; `weight_mask`, of the weights' structure: 0 for
         biases, else 1. Weights come as a tuple of arrays."""
         raise NotImplementedError
 
-    def told(self, state: Any) -> dict[str, Any]:
+    def diagnostics(self, state: Any) -> dict[str, Any]:
         """What a finished member's state tells that a person wants to know: name -> a number a member."""
         return {}
 
-    def ahead(self, step: Any) -> tuple[Any, ...]:
+    def precompute(self, step: Any) -> tuple[Any, ...]:
         """What an update needs of the number of its step alone, for all steps [step] of an epoch at once."""
         return ()
 
@@ -116,7 +116,7 @@ def scale_by_fourth_root(gamma: Any) -> optax.GradientTransformation:
 
 
 def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArgs:
-    """ŝ / √(10⁻⁶ + r̂) of E25; `ahead` is 1 / (1 - βᵗ) and 1 / (1 - γᵗ) of the step t.
+    """ŝ / √(10⁻⁶ + r̂) of E25; `precomputed` is 1 / (1 - βᵗ) and 1 / (1 - γᵗ) of the step t.
 
     `optax.scale_by_adam` computes the same but counts steps in its state.
     """
@@ -124,12 +124,12 @@ def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArg
     def start(w: Any) -> Moments:
         return Moments(jax.tree.map(jnp.zeros_like, w), jax.tree.map(jnp.zeros_like, w))
 
-    def update(g: Any, state: Moments, params: Any = None, *, ahead: Any, **_: Any) -> tuple[Any, Moments]:
+    def update(g: Any, state: Moments, params: Any = None, *, precomputed: Any, **_: Any) -> tuple[Any, Moments]:
         s = jax.tree.map(lambda g, s: beta * s + (1 - beta) * g, g, state.s)
         r = jax.tree.map(lambda g, r: gamma * r + (1 - gamma) * g * g, g, state.r)
 
         def direction(s: Any, r: Any) -> Any:
-            s_hat, r_hat = s * ahead[0], r * ahead[1]
+            s_hat, r_hat = s * precomputed[0], r * precomputed[1]
             return s_hat * jax.lax.rsqrt(1e-6 + r_hat)
 
         return jax.tree.map(direction, s, r), Moments(s, r)
@@ -179,7 +179,7 @@ class Adam(Optimizer):
     beta: float = traced(0.9, check=below_one)
     gamma: float = traced(0.999, check=below_one)
 
-    def ahead(self, step: Any) -> tuple[Any, ...]:
+    def precompute(self, step: Any) -> tuple[Any, ...]:
         return corrections(self, step)
 
     def transformation(self) -> optax.GradientTransformation:
@@ -199,7 +199,7 @@ class AdamW(Optimizer):
     gamma: float = traced(0.999, check=below_one)
     decay: float = traced(1e-2, check=not_negative)
 
-    def ahead(self, step: Any) -> tuple[Any, ...]:
+    def precompute(self, step: Any) -> tuple[Any, ...]:
         return corrections(self, step)
 
     def transformation(self) -> optax.GradientTransformation:

@@ -250,7 +250,7 @@ class BayesianRegularization(SecondOrder):
         one = jnp.ones((), w.dtype)
         return Evidence(jnp.asarray(self.damping, w.dtype), alpha, one * w.size, alpha, one)
 
-    def told(self, state: Evidence) -> dict[str, Any]:
+    def diagnostics(self, state: Evidence) -> dict[str, Any]:
         return {"effective_weights": state.gamma, "alpha": state.alpha, "beta": state.beta}
 
     def iterate(self, landscape: Landscape, w: Any, state: Evidence) -> Moved:

@@ -125,7 +125,7 @@ def train_group(
         if len(ended):
             best = [np.asarray(a) for a in state.best]
             output = np.asarray(segment.output)
-            told = {name: np.asarray(a) for name, a in plan.optimizer.told(state.optimizer).items()}
+            diagnostics = {name: np.asarray(a) for name, a in plan.optimizer.diagnostics(state.optimizer).items()}
             outcomes = {}
             for slot in ended:
                 member = int(slots[slot])
@@ -133,7 +133,7 @@ def train_group(
                 one = jax.tree.map(lambda a, m=member: a[m], members)
                 weights = [a[slot] for a in best]
                 outcomes[member] = outcome(plan, one, counters[slot], weights, cost, output[slot])
-                outcomes[member].facts = {k: float(a[slot]) for k, a in told.items() if np.isfinite(a[slot])}
+                outcomes[member].facts = {k: float(a[slot]) for k, a in diagnostics.items() if np.isfinite(a[slot])}
             slots[ended] = FREED
             finished(outcomes)
         if progress:

@@ -175,7 +175,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
 
     # Numbers of a step that no weight enters: for the whole epoch at once, not a small kernel each in every step.
     rate = jnp.broadcast_to(rate_at(optimizer_spec.learning_rate, jnp.minimum(done / last, 1)), done.shape)
-    ahead = optimizer_spec.ahead(done + 1)
+    precomputed = optimizer_spec.precompute(done + 1)
 
     progress = progress_of(member, state, plan)
     if plan.augmentation is not None:
@@ -194,7 +194,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
 
     def step(carry: tuple[Any, Any], at: tuple[Any, ...]) -> tuple[tuple[Any, Any], jax.Array]:
         weights, optimizer = carry
-        place, share, index, rate, ahead = at
+        place, share, index, rate, precomputed = at
         batch = batch_at(member, prepared, data, place, plan)
         key = jax.random.fold_in(noise_key, index) if plan.network.stochastic else None
         if plan.augmentation is not None:
@@ -205,7 +205,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
         if clip is not None:
             gradient = clip.apply(gradient, moved)
         update, new_optimizer = transformation.update(
-            gradient, optimizer, weights, rate=rate, ahead=ahead, weight_mask=mask
+            gradient, optimizer, weights, rate=rate, precomputed=precomputed, weight_mask=mask
         )
         if moved is not None:
             update = jax.tree.map(jnp.multiply, update, moved)
@@ -220,7 +220,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
         return (new, new_optimizer), value
 
     first = (state.weights, state.optimizer) if plan.average is None else state.optimizer[::-1]
-    (weights, optimizer), costs = jax.lax.scan(step, first, (places, share, index, rate.astype(dtype), ahead))
+    (weights, optimizer), costs = jax.lax.scan(step, first, (places, share, index, rate.astype(dtype), precomputed))
     if plan.average is not None:
         average, ended = combine(plan.average, member.numbers), state.counters[0] + 1
         optimizer, weights = (optimizer, weights), average.after(state.weights, weights, ended, member.epochs)

@@ -42,7 +42,11 @@ def path(optimizer, rate=None, steps=STEPS, dtype=np.float64):
 
         def step(carry, count):
             w, state = carry
-            extra = {"rate": alpha(count), "ahead": spec.ahead(count + 1), "weight_mask": jnp.asarray(MASK, dtype)}
+            extra = {
+                "rate": alpha(count),
+                "precomputed": spec.precompute(count + 1),
+                "weight_mask": jnp.asarray(MASK, dtype),
+            }
             update, state = transformation.update(
                 jnp.asarray(H, dtype) @ w - jnp.array([1, 0, 0], dtype), state, w, **extra
             )
@@ -152,7 +156,7 @@ def test_the_ten_to_minus_six_stands_under_the_root():
     """At a gradient of 1e-4 the root of 1e-6 + 1e-8 decides; an ε beside the root would let the step be α."""
     adam = Adam(0.1)
     t = optax.with_extra_args_support(adam.transformation())
-    update, _ = t.update(jnp.array([1e-4]), t.init(jnp.zeros(1)), None, rate=0.1, ahead=adam.ahead(1))
+    update, _ = t.update(jnp.array([1e-4]), t.init(jnp.zeros(1)), None, rate=0.1, precomputed=adam.precompute(1))
     assert float(update[0]) == pytest.approx(-0.1 * 1e-4 / np.sqrt(1e-6 + 1e-8), rel=1e-5)
 
 
@@ -216,7 +220,7 @@ def test_zero_gradients_are_no_division_by_zero():
     for name in FIRST_ORDER:
         spec = OPTIMIZERS[name]()
         t = optax.with_extra_args_support(spec.transformation())
-        extra = {"rate": 0.1, "ahead": spec.ahead(1), "weight_mask": jnp.ones(2)}
+        extra = {"rate": 0.1, "precomputed": spec.precompute(1), "weight_mask": jnp.ones(2)}
         update, _ = t.update(jnp.zeros(2), t.init(jnp.zeros(2)), jnp.zeros(2), **extra)
         assert np.array_equal(update, jnp.zeros(2)), name
 
