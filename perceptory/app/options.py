@@ -28,6 +28,7 @@ from perceptory.optimizers.averaging import WeightAverage, at_most_one
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, StepDecay, WarmUp
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
 from perceptory.selection.metrics import SCORES, TASKS
 from perceptory.selection.plans import (
@@ -134,7 +135,7 @@ class Asked:
         """
 
         def change(optimizer: Any, said: frozenset[str] = frozenset()) -> Any:
-            if optimizer.second_order:
+            if isinstance(optimizer, SecondOrder):
                 return optimizer
             rate, own = optimizer.learning_rate, _first(preset)
             if self.optimizers and "learning_rate" not in said and type(optimizer) is type(own):
@@ -149,7 +150,9 @@ class Asked:
 
         if not self.optimizers:
             return grammar.over(preset, change)
-        if (self.rate is not None or self.schedule is not None) and all(o.second_order for o, _ in self.optimizers):
+        if (self.rate is not None or self.schedule is not None) and all(
+            isinstance(o, SecondOrder) for o, _ in self.optimizers
+        ):
             option = "--schedule" if self.rate is None else "--learning-rate"
             raise InputError(f"{option} does not go with {self.optimizers[0][0].label}, which has no learning rate.")
         made = [change(o, said) for o, said in self.optimizers]

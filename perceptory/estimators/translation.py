@@ -10,7 +10,8 @@ from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.penalties import WeightPenalty
-from perceptory.optimizers.first_order import OPTIMIZERS, Optimizer
+from perceptory.optimizers.base import Optimizer
+from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.registry import did_you_mean
 from perceptory.selection.search import choice
 from perceptory.specs import Search

@@ -17,7 +17,8 @@ from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import Fixed, number
 from perceptory.networks.base import Network
-from perceptory.optimizers.first_order import Adam, Optimizer
+from perceptory.optimizers.base import Optimizer
+from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.selection.plans import Folds
 from perceptory.selection.search import choice

@@ -8,42 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from perceptory.errors import InputError
-from perceptory.optimizers.schedules import check_rate, rate_label
+from perceptory.optimizers.base import Optimizer
+from perceptory.optimizers.schedules import check_rate
 from perceptory.registry import Registry
-from perceptory.specs import Spec, below_one, checked, flag, not_negative, register, traced
+from perceptory.specs import below_one, checked, flag, not_negative, register, traced
 
 
-class Optimizer(Spec):
-    """Base of optimizers: w ← w + u, where u comes from `transformation(rate)`."""
-
-    full_batch: ClassVar[bool] = False  # True: each step uses all rows
-    second_order: ClassVar[bool] = False  # True: an epoch is one iteration on the whole cost (`second_order.py`)
-    precision: ClassVar[str] = "single"  # what a study with it computes in where it does not say
-    learning_rate: Any
+class FirstOrder(Optimizer):
+    """Base of optimizers that see the gradient of a batch: w ← w + u, where u comes from `transformation()`."""
 
     def transformation(self) -> optax.GradientTransformation:
         """Its update takes `rate`, α at this step; `precomputed`; `weight_mask`, of the weights' structure: 0 for
         biases, else 1. Weights come as a tuple of arrays."""
         raise NotImplementedError
 
-    def diagnostics(self, state: Any) -> dict[str, Any]:
-        """What a finished member's state tells that a person wants to know: name -> a number a member."""
-        return {}
-
     def precompute(self, step: Any) -> tuple[Any, ...]:
         """What an update needs of the number of its step alone, for all steps [step] of an epoch at once."""
         return ()
-
-    @property
-    def label(self) -> str:
-        return f"{type(self).__name__} {rate_label(self.learning_rate)}"
 
 
 def stateless(function: Any) -> optax.GradientTransformationExtraArgs:
@@ -67,7 +55,7 @@ def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
 
 @register
 @dataclass(frozen=True)
-class SGD(Optimizer):
+class SGD(FirstOrder):
     """Stochastic gradient descent (E21 on a batch of rows): w ← w - α ∇J."""
 
     learning_rate: Any = traced(1e-2, check=check_rate)
@@ -81,12 +69,13 @@ class SGD(Optimizer):
 class GradientDescent(SGD):
     """Gradient descent on all K rows at each step (E21)."""
 
-    full_batch: ClassVar[bool] = True
+    def step_rows(self, batch: int, rows: int) -> int:
+        return rows
 
 
 @register
 @dataclass(frozen=True)
-class Momentum(Optimizer):
+class Momentum(FirstOrder):
     """E24: v ← β v - α ∇J, w ← w + v; v starts at 0. `nesterov` looks ahead: w ← w + β v - α ∇J (Sutskever 2013)."""
 
     learning_rate: Any = traced(1e-2, check=check_rate)
@@ -144,7 +133,7 @@ def corrections(adam: Any, step: Any) -> tuple[Any, Any]:
 
 @register
 @dataclass(frozen=True)
-class RMSProp(Optimizer):
+class RMSProp(FirstOrder):
     """r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ∇J / √(10⁻⁶ + r); r starts at 0.
 
     form: "usual", or "fourth_root" for w ← w - α ∇J / √(10⁻⁶ + √r).
@@ -169,7 +158,7 @@ RMSPROP_FORMS: Registry[Any] = Registry(
 
 @register
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class Adam(FirstOrder):
     """E25: s ← β s + (1 - β) ∇J, r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ŝ / √(10⁻⁶ + r̂) (Kingma & Ba 2015).
 
     ŝ = s / (1 - βᵗ), r̂ = r / (1 - γᵗ). The 10⁻⁶ stands under the root.
@@ -191,7 +180,7 @@ class Adam(Optimizer):
 
 @register
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(FirstOrder):
     """Adam with decoupled weight decay: also w ← w - α λ w (Loshchilov & Hutter 2019); biases are left out."""
 
     learning_rate: Any = traced(1e-3, check=check_rate)
@@ -211,7 +200,7 @@ class AdamW(Optimizer):
 
 
 @dataclass(frozen=True)
-class Optax(Optimizer):
+class Optax(FirstOrder):
     """Any Optax transformation, learning rate included. Not written to study.json's closed table except by name.
 
     Two studies share a compiled program only if they pass the same transformation object.

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from perceptory.errors import InputError
 from perceptory.ops.cholesky import shifted, trace_of_inverse
+from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.descent import (
     LARGEST,
     Landscape,
@@ -20,7 +20,6 @@ from perceptory.optimizers.descent import (
     searched,
     trusted,
 )
-from perceptory.optimizers.first_order import Optimizer
 from perceptory.registry import Registry
 from perceptory.specs import checked, count, not_negative, positive, register, traced
 
@@ -37,8 +36,6 @@ class SecondOrder(Optimizer):
     matrix: which matrix [n, n] it takes: "gauss_newton", "hessian", or None. evidence: whether it chooses a penalty.
     """
 
-    full_batch: ClassVar[bool] = True
-    second_order: ClassVar[bool] = True
     precision: ClassVar[str] = "double"
     matrix: ClassVar[str | None] = "gauss_newton"
     evidence: ClassVar[bool] = False
@@ -51,8 +48,8 @@ class SecondOrder(Optimizer):
     def label(self) -> str:
         return type(self).__name__
 
-    def transformation(self) -> optax.GradientTransformation:
-        raise InputError(f"{self.label} is no transformation of gradients: it needs the whole cost. Use `iterate`.")
+    def step_rows(self, batch: int, rows: int) -> int:
+        return rows
 
     def begin(self, w: Any) -> Any:
         """The state before the first iteration, from w [n]."""

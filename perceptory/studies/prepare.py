@@ -13,6 +13,7 @@ from perceptory.augmentation.base import label as augmentation_label
 from perceptory.augmentation.base import varying
 from perceptory.data.examples import Examples, classes_of
 from perceptory.networks.base import layout
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.selection.plans import BlockedKFold, default_plan
 from perceptory.selection.purge import purge
 from perceptory.specs import combine, partition, to_json
@@ -53,11 +54,8 @@ def folds_of(study: Study, dataset: Examples) -> tuple[Any, list[tuple[np.ndarra
 
 def batch_size(candidate: Candidate, rows: int) -> int:
     """Rows a step: as asked, all rows for gradient descent, else by the number of rows."""
-    if candidate.optimizer.full_batch:
-        return rows
-    if candidate.batch_size is not None:
-        return min(candidate.batch_size, rows)
-    return min(rows, 32 if rows <= 2000 else 64 if rows <= 10_000 else 128 if rows <= 30_000 else 256)
+    usual = 32 if rows <= 2000 else 64 if rows <= 10_000 else 128 if rows <= 30_000 else 256
+    return candidate.optimizer.step_rows(candidate.batch_size or usual, rows)
 
 
 def member_key(study: Study, candidate: Candidate, fold: int, seed: int) -> np.ndarray:
@@ -140,7 +138,7 @@ def groups_of(
         who = [(c, f, s) for c in places for f in range(len(folds)) for s in range(study.seeds)]
         size = layout(candidates[places[0]].network, inputs, outputs).size
         bytes_each = sizes(candidates[places[0]].network, inputs, outputs, batch, rows)
-        if static.optimizer.second_order:
+        if isinstance(static.optimizer, SecondOrder):
             bytes_each = curved_sizes(static.optimizer, candidates[places[0]].network, inputs, outputs, rows)
         block, blocks = chunking(len(who), bytes_each, int(study.memory * 2**30))
         first, shapes = candidates[places[0]], (inputs, outputs)

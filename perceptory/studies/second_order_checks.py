@@ -13,6 +13,7 @@ from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.base import layout
 from perceptory.optimizers.descent import second, traceable
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.studies.study import Candidate, Study
 from perceptory.training.plan import MATRICES
 
@@ -28,7 +29,7 @@ def with_precision(study: Study) -> Study:
 def check_second_order(candidate: Candidate) -> None:
     """`InputError` for what does not go with an optimizer that compares the whole cost before and after a step."""
     optimizer, network, penalty = candidate.optimizer, candidate.network, candidate.penalty
-    if not optimizer.second_order or network.solved:
+    if not isinstance(optimizer, SecondOrder) or network.solved:
         return
     name = optimizer.label
     if network.stochastic:
@@ -45,7 +46,7 @@ def check_second_order(candidate: Candidate) -> None:
             f"{name} needs the gradient of the very cost that it lowers, and that of {candidate.cost.label} is another."
             " Use GaussianLikelihood(beta=0), or a first-order optimizer such as Adam."
         )
-    if optimizer.matrix == "gauss_newton":  # type: ignore[attr-defined]
+    if optimizer.matrix == "gauss_newton":
         one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
         outputs = jax.ShapeDtypeStruct((1, candidate.cost.heads), jnp.float32)
         jax.eval_shape(candidate.cost.curvature, outputs, one)  # raises where the cost has none
@@ -87,7 +88,7 @@ def check_hessian(optimizer: Any, network: Any, cost: Any, shapes: tuple[Any, An
 
 def check_size(optimizer: Any, network: Any, shapes: tuple[Any, Any], members: int, memory: float) -> None:
     """`InputError` where a matrix of weights by weights is out of reach. members: in hand at once; memory: in GiB."""
-    if not optimizer.second_order or optimizer.matrix is None or network.solved:
+    if not isinstance(optimizer, SecondOrder) or optimizer.matrix is None or network.solved:
         return
     where = layout(network, *shapes)
     weights = int(where.vector([network.trains(n) for n in where.names]).sum())

@@ -14,8 +14,9 @@ from perceptory.networks.mlp import MLP
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import COSTS, Cost
 from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
-from perceptory.optimizers.first_order import OPTIMIZERS, Adam, Optimizer
+from perceptory.optimizers.first_order import OPTIMIZERS, Adam
 from perceptory.registry import Registry
 from perceptory.results.result import Result
 from perceptory.selection import search

@@ -17,6 +17,7 @@ from perceptory.networks.base import layout
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import mean_cost, total_cost
 from perceptory.optimizers.schedules import rate_at
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.specs import combine
 from perceptory.training.landscape import landscape, penalty_of, vector_of, with_vector
 from perceptory.training.plan import Member, ProgramPlan
@@ -104,9 +105,10 @@ def start(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan) -> S
 def fresh_optimizer(numbers: Any, weights: tuple[Any, ...], plan: ProgramPlan) -> Any:
     """The optimizer's state at the start. Where weights are averaged, `State.weights` is the average, and the trained
     weights go along with the moments."""
-    if plan.optimizer.second_order:
-        return combine(plan.optimizer, numbers).begin(vector_of(weights, plan))  # type: ignore[attr-defined]
-    moments = combine(plan.optimizer, numbers).transformation().init(weights)
+    if isinstance(plan.optimizer, SecondOrder):
+        return combine(plan.optimizer, numbers).begin(vector_of(weights, plan))
+    optimizer: Any = combine(plan.optimizer, numbers)
+    moments = optimizer.transformation().init(weights)
     return moments if plan.average is None else (moments, weights)
 
 
@@ -117,7 +119,7 @@ def epoch(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
     if plan.network.solved:
         weights, optimizer = state.weights, state.optimizer
         train_cost = _training_cost(member, prepared, state, data, plan)
-    elif plan.optimizer.second_order:
+    elif isinstance(plan.optimizer, SecondOrder):
         weights, optimizer, train_cost, settled = iteration(member, prepared, state, data, plan)
     else:
         weights, optimizer, train_cost = steps(member, prepared, state, data, plan)
@@ -156,7 +158,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
     total = jnp.sum(share, axis=1)
     by_step = isinstance(data, Shared) and data.w.ndim == 2
     share = (1 if by_step else share) / jnp.where(total > 0, total, 1)[:, None]
-    optimizer_spec = combine(plan.optimizer, member.numbers)
+    optimizer_spec: Any = combine(plan.optimizer, member.numbers)
     transformation = with_extra_args(optimizer_spec.transformation())
     penalty = None if plan.penalty is None else combine(plan.penalty, member.numbers)
     clip = None if plan.clip is None else combine(plan.clip, member.numbers)
@@ -229,7 +231,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
 
 def kernel_stack(plan: ProgramPlan) -> dense.Stack | None:
     """The network for the kernel of layers of neurons, where that is the faster way for the gradients of `steps`."""
-    if plan.optimizer.second_order or not plan.flat:
+    if isinstance(plan.optimizer, SecondOrder) or not plan.flat:
         return None
     stack = plan.network.stack(plan.inputs, plan.outputs)
     alone = stack is not None and plan.chunk == 1 and stack.weights * plan.batch > MOST_ALONE

@@ -15,8 +15,8 @@ from perceptory.networks.base import Network, layout
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import Cost
 from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
-from perceptory.optimizers.first_order import Optimizer
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
 FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays

@@ -12,6 +12,7 @@ from perceptory.optimizers.first_order import (
     SGD,
     Adam,
     AdamW,
+    FirstOrder,
     GradientDescent,
     Momentum,
     Optax,
@@ -23,7 +24,7 @@ STEPS = 25
 H = np.array([[3.0, 0.4, 0.0], [0.4, 1.0, -0.3], [0.0, -0.3, 0.2]])
 START = np.array([1.0, -2.0, 0.5])
 MASK = np.array([1.0, 1.0, 0.0])
-FIRST_ORDER = [name for name, make in OPTIMIZERS.items() if not make().second_order]
+FIRST_ORDER = [name for name, make in OPTIMIZERS.items() if isinstance(make(), FirstOrder)]
 
 
 def gradient(w):
@@ -76,7 +77,7 @@ def test_gradient_descent(optimizer):
 
 
 def test_only_gradient_descent_takes_all_rows():
-    full = {name for name in FIRST_ORDER if OPTIMIZERS[name]().full_batch}
+    full = {name for name in FIRST_ORDER if OPTIMIZERS[name]().step_rows(32, 100) == 100}
     assert full == {"gradient_descent"}
 
 
