@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from perceptory import cache
+
 # jaxlib releases whose CPU backend fuses a batched product with a following reduction wrongly (jax-ml/jax#39103):
 # the sum of vmapped matrix-vector products comes out off by a few parts in a million, silently.
 FAULTY_JAXLIB = frozenset({"0.10.2"})
@@ -42,9 +44,42 @@ def prepare() -> None:
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ or re.search("xla_force_host_platform_device_count", flags)
     if not _started() and not chosen and config.jax_num_cpu_devices == -1:
         config.update("jax_num_cpu_devices", cores())
-    if _first and config.jax_compilation_cache_dir is None and os.environ.get("PERCEPTORY_CACHE", "on") != "off":
-        config.update("jax_compilation_cache_dir", str(cache_folder()))
-        config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if _first and config.jax_compilation_cache_dir is None:
+        folder = cache_folder()
+        if folder is not None and _jax_cache_in(folder):
+            config.update("jax_compilation_cache_dir", str(folder))
+            config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+class _Entries:
+    """JAX's cache of executables in a folder of ours. JAX's own reads whatever stands there: it warns of a damaged file
+    in every run and never replaces it, and checks no owner."""
+
+    def __init__(self, folder: Path):
+        self._path = folder
+
+    def get(self, key: str) -> bytes | None:
+        return cache.read(self._path / f"{key}-cache")
+
+    def put(self, key: str, value: bytes) -> None:
+        if cache.writable(self._path):
+            cache.write(self._path / f"{key}-cache", value)
+
+
+def _jax_cache_in(folder: Path) -> bool:
+    """Have JAX keep its executables there through `_Entries`. False where this release of JAX has no place for that:
+    then there is no cache rather than one that reads what nobody has checked."""
+    from jax._src import compilation_cache
+
+    files_of = getattr(compilation_cache, "get_file_cache", None)
+    if files_of is None:
+        return False
+
+    def get_file_cache(path: str) -> Any:
+        return (_Entries(folder), path) if path == str(folder) else files_of(path)
+
+    compilation_cache.get_file_cache = get_file_cache
+    return True
 
 
 def guard(jaxlib: str, *, started: bool) -> bool:
@@ -79,13 +114,23 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def cache_folder() -> Path:
-    """Where compiled programs are kept between runs: $PERCEPTORY_CACHE, else the user's cache folder."""
-    chosen = os.environ.get("PERCEPTORY_CACHE")
-    if chosen and chosen not in ("on", "off"):
-        return Path(chosen)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "perceptory" / f"{version('jaxlib')}-{processor()}"
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept between runs: $PERCEPTORY_CACHE, else the user's cache folder. None where that
+    is switched off, or where there is no such folder that only this user can write to."""
+    chosen = os.environ.get("PERCEPTORY_CACHE") or "on"
+    if chosen == "off":
+        return None
+    if chosen == "on":
+        try:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:  # an unknown user without $HOME
+            cache.note(cache.ProblemKind.NO_HOME)
+            return None
+        folder = base / "perceptory" / f"{version('jaxlib')}-{processor()}"
+    else:
+        folder = Path(chosen)
+    folder = folder.absolute()
+    return folder if cache.usable(folder) else None
 
 
 def processor() -> str:

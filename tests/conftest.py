@@ -122,11 +122,10 @@ def _one_compiles_kernels() -> None:
 
     compile_ = build._compile
 
-    def alone(command: list[str], path: Path) -> None:
+    def alone(command: list[str], path: Path) -> bool:
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists():
-                compile_(command, path)
+            return path.exists() or compile_(command, path)
 
     build._compile = alone
 

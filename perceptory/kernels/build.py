@@ -7,8 +7,8 @@ numbers, so that nobody waits for what is not used.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
+import enum
 import hashlib
 import os
 import platform
@@ -16,14 +16,16 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 
-from perceptory import backend
+from perceptory import backend, cache
 
 HERE = Path(__file__).parent
 CALLS = {  # of each kernel, whose source is `name`.cc
@@ -36,28 +38,64 @@ LEVEL = {"dense": "-O2"}  # else -O3; what unrolls its loops itself is compiled 
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 TIME_LIMIT = 120.0  # seconds a compilation may take
 
+
+class Source(enum.Enum):
+    """Where a kernel comes from; the values are how a report says it."""
+
+    COMPILED = "compiled by"
+    NONE = "off:"
+
+
+class Cause(enum.Enum):
+    """Why there is no kernel."""
+
+    SWITCHED_OFF = enum.auto()
+    BACKEND = enum.auto()  # XLA's own path is the fast one there
+    NO_COMPILER = enum.auto()
+    FAILED = enum.auto()  # the compiler, or loading what it made
+    NO_ROOM = enum.auto()
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """What became of a kernel for one type of numbers. detail: the compiler, or the cause in a few words."""
+
+    source: Source
+    detail: str
+    cause: Cause | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source.value} {self.detail}"
+
+
 _lock = Lock()
-_status: dict[tuple[str, str], str] = {}
+_states: dict[tuple[str, str], KernelState] = {}
 _libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
 
 class UnavailableError(RuntimeError):
     """Why there are no kernels, in a few words."""
 
+    def __init__(self, cause: Cause, detail: str):
+        super().__init__(detail)
+        self.cause = cause
+
 
 def loads(kernel: str, dtype: str) -> bool:
     """Whether the kernel is there for numbers of this type, in programs on the default backend. The first call may
     compile it."""
-    key = (kernel, dtype)
     if dtype not in TYPES:
         return False
+    key = (kernel, dtype)
     with _lock:
-        if key not in _status:
+        if key not in _states:
             try:
-                _status[key] = f"compiled by {_load(kernel, dtype)}"
-            except (UnavailableError, OSError) as why:
-                _status[key] = f"off: {why}"
-    return not _status[key].startswith("off")
+                _states[key] = _load(kernel, dtype)
+            except UnavailableError as error:
+                _states[key] = KernelState(Source.NONE, str(error), error.cause)
+            except OSError as error:
+                _states[key] = KernelState(Source.NONE, str(error), Cause.FAILED)
+    return _states[key].source is not Source.NONE
 
 
 def accepts(kernel: str, *arrays: Any) -> bool:
@@ -68,7 +106,7 @@ def accepts(kernel: str, *arrays: Any) -> bool:
 
 def begin(kernel: str, dtype: str) -> None:
     """Have the kernel compiled beside what comes before the first call of `loads`, which then waits for it."""
-    if (kernel, dtype) not in _status:
+    if (kernel, dtype) not in _states:
         Thread(target=loads, args=(kernel, dtype), daemon=True).start()
 
 
@@ -89,7 +127,7 @@ def possible() -> bool:
 
 def failed() -> bool:
     """Whether a kernel that was asked for could not be had although it seemed possible."""
-    return possible() and any(words.startswith("off") for words in _status.values())
+    return possible() and any(state.source is Source.NONE for state in _states.values())
 
 
 def called(text: str) -> tuple[tuple[str, str], ...]:
@@ -109,24 +147,55 @@ def threads() -> int:
     return max(1, backend.cores() // (1 if mesh.empty else mesh.size))
 
 
+def states() -> dict[tuple[str, str], KernelState]:
+    """What became of each kernel, by name and type of numbers, that a program of this process could use so far."""
+    return dict(sorted(_states.items()))
+
+
 def status() -> str:
-    """In words: which compiler made the kernels, why they are off, or that nothing has asked for them yet."""
-    if len(set(_status.values())) > 1:
-        return "; ".join(f"{kernel} {dtype} {words}" for (kernel, dtype), words in sorted(_status.items()))
-    return next(iter(_status.values()), "not used")
+    """In words, for people: which compiler made the kernels, why they are off, or that nothing could use them yet."""
+    sentences = {key: str(state) for key, state in states().items()}
+    if len(set(sentences.values())) > 1:
+        return "; ".join(f"{kernel} {dtype} {sentence}" for (kernel, dtype), sentence in sentences.items())
+    return next(iter(sentences.values()), "not used")
 
 
-def _load(kernel: str, dtype: str) -> str:
-    """Load a kernel into JAX; the compiler's name and version."""
+def _load(kernel: str, dtype: str) -> KernelState:
+    """Load a kernel into JAX."""
     import jax
 
     if os.environ.get("PERCEPTORY_KERNELS", "on") == "off":
-        raise UnavailableError("PERCEPTORY_KERNELS=off")
+        raise UnavailableError(Cause.SWITCHED_OFF, "PERCEPTORY_KERNELS=off")
     if backend.native():
-        raise UnavailableError(f"no kernels for {jax.default_backend()}")
-    source = HERE / f"{kernel}.cc"
+        raise UnavailableError(Cause.BACKEND, f"no kernels for {jax.default_backend()}")
     compiler = _compiler()
     maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
+    _libraries[kernel, dtype] = loaded = _opened(_compiled(kernel, dtype, compiler, maker))
+    for call in (f"{kernel}_{what}" for what in CALLS[kernel]):
+        capsule = jax.ffi.pycapsule(getattr(loaded, call))
+        jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
+    return KernelState(Source.COMPILED, maker)
+
+
+def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
+    """The first of these libraries that can be opened."""
+    failure: OSError | None = None
+    for path in paths:
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError as error:  # made for another C library, or in a folder that nothing may run from
+            failure = error
+    if failure is not None:
+        raise UnavailableError(Cause.FAILED, str(failure))
+    raise UnavailableError(Cause.NO_ROOM, "no folder to compile into")
+
+
+def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Iterator[Path]:
+    """The kernel's library: that of the cache folder, else, each when the one before cannot be had or opened, one
+    compiled into that folder or into one that lives as long as the process."""
+    import jax
+
+    source = HERE / f"{kernel}.cc"
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
     flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
     parts = (
@@ -136,21 +205,15 @@ def _load(kernel: str, dtype: str) -> str:
         backend.version("jaxlib"),
         backend.processor(),
     )
-    name = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
-    path = _folder() / f"kernels-{kernel}-{dtype}-{name}.so"
+    name = f"kernels-{kernel}-{dtype}-{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.so"
+    folder = backend.cache_folder()
+    if folder is not None and cache.read(folder / name) is not None:
+        yield folder / name
     command = [*compiler, *flags, f"-I{jax.ffi.include_dir()}", str(source)]
-    if not path.exists():
-        _compile(command, path)
-    try:
-        found = ctypes.CDLL(str(path))
-    except OSError:  # cut short by a crash or a full disk
-        _compile(command, path)
-        found = ctypes.CDLL(str(path))
-    for call in (f"{kernel}_{what}" for what in CALLS[kernel]):
-        capsule = jax.ffi.pycapsule(getattr(found, call))
-        jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
-    _libraries[kernel, dtype] = found
-    return maker
+    places = iter([folder] if folder is not None and cache.writable(folder) else [])
+    for place in chain(places, cache.temporary_folders()):
+        if _compile(command, place / name):
+            yield place / name
 
 
 def _compiler() -> list[str]:
@@ -158,42 +221,40 @@ def _compiler() -> list[str]:
         words = shlex.split(name)
         if words and shutil.which(words[0]):
             return words
-    raise UnavailableError("no C++ compiler")
+    raise UnavailableError(Cause.NO_COMPILER, "no C++ compiler")
 
 
-def _compile(command: list[str], path: Path) -> None:
-    """Several processes may do so at once: each writes a file of its own, and the last to rename it wins."""
-    own = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.tmp")
+def _compile(command: list[str], path: Path) -> bool:
+    """Compile the library `path`; False where there is no room for it."""
     try:
-        _output([*command, "-o", str(own)], TIME_LIMIT)
-        os.replace(own, path)
-    finally:
-        own.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="compiling-", ignore_cleanup_errors=True) as own:
+            library = Path(own) / path.name
+            # The compiler's own files too: /tmp may be full.
+            _output([*command, "-o", str(library)], TIME_LIMIT, {"TMPDIR": own})
+            return cache.write(path, library.read_bytes())
+    except UnavailableError:
+        if cache.writable(path.parent):
+            raise
+    except OSError:
+        pass
+    return False
 
 
-def _output(command: list[str], limit: float) -> str:
+def _output(command: list[str], limit: float, environment: dict[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            check=False,
+            env={**os.environ, **(environment or {})},
+        )
     except subprocess.TimeoutExpired:
-        raise UnavailableError(f"{command[0]} took longer than {limit:.0f} s") from None
+        raise UnavailableError(Cause.FAILED, f"{command[0]} took longer than {limit:.0f} s") from None
     if done.returncode:
         lines = done.stderr.splitlines() or [f"exit code {done.returncode}"]
         first = next((line for line in lines if "error" in line), lines[0])
-        raise UnavailableError(f"{command[0]} failed: {first.strip()[:200]}")
+        raise UnavailableError(Cause.FAILED, f"{command[0]} failed: {first.strip()[:200]}")
     return done.stdout
-
-
-def _folder() -> Path:
-    """The cache folder; where there is none, or none that can be written to, one that lives as long as the process."""
-    if os.environ.get("PERCEPTORY_CACHE", "on") != "off":
-        folder = backend.cache_folder()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            pass
-        else:
-            if os.access(folder, os.W_OK):
-                return folder
-    own = tempfile.mkdtemp(prefix="perceptory-")
-    atexit.register(shutil.rmtree, own, ignore_errors=True)
-    return Path(own)

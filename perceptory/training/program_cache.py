@@ -3,7 +3,11 @@
 JAX's own cache keeps machine code under a digest of the lowered program, so it still has to trace and lower, which
 takes longer than reading the code. Here a program's name is a digest of everything that it is made from: the plan, the
 shapes of its arguments, the source of perceptory and the versions below it. The files hold machine code and lie beside
-JAX's, in a folder of the user's own. A file names the kernels that its program calls; they are loaded first.
+JAX's, in a folder of the user's own (`perceptory.cache`).
+
+A file is a line of JSON and XLA's executable, no pickle: JAX's own way of writing a compiled function is one, and a
+pickle may run anything. The line names the kernels that the program calls, which are loaded first, and describes the
+shapes of a chunk's state; arguments and results follow from those and from the plan.
 """
 
 from __future__ import annotations
@@ -11,10 +15,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import importlib
+import json
 import os
-import pickle
 import time
-import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,16 +26,16 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
+from jaxlib.xla_client import DeviceList
 
 import perceptory
-from perceptory import backend
+from perceptory import backend, cache
 from perceptory.kernels import build
 from perceptory.specs import Spec, Traced
 from perceptory.training.epoch import kernel_stack
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
-from perceptory.training.population import empty_state, program
+from perceptory.training.population import Segment, empty_state, placements, program
 
 UNUSED_DAYS = 30  # after these a kept program is removed
 
@@ -45,18 +49,18 @@ class Program:
     def __init__(self, plan: ProgramPlan, members: Member, data: Any):
         self._plan = plan
         self._path = _path(plan, members, data)
-        self._executable = None if self._path is None else _read(self._path, plan)
+        self._executable: Any = None if self._path is None else _read(self._path, plan)
         if self._executable is None:
             if kernel_stack(plan) is not None:
                 build.begin("dense", np.dtype(members.factor.dtype).name)
             self.state = empty_state(plan, members, data)
         else:
-            self.state = self._executable.args_info[0][1]
+            self.state = self._executable.state
 
     def __call__(self, *arguments: Any) -> Any:
         if self._executable is None:
             run = program(self._plan)
-            self._executable = run if self._path is None else _compiled(run, arguments, self._path)
+            self._executable = run if self._path is None else _compiled(run, arguments, self._path, self.state)
         return self._executable(*arguments)
 
 
@@ -96,7 +100,10 @@ def _path(plan: ProgramPlan, members: Member, data: Any) -> Path | None:
         )
     except _UnknownError:
         return None
-    return Path(folder) / "programs" / hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
+    programs = Path(folder) / "programs"
+    if not cache.usable(programs):
+        return None
+    return programs / hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
 
 
 def _described(value: Any) -> Any:
@@ -144,25 +151,58 @@ _IDLE = frozenset({"jax_compilation_cache_dir", "jax_enable_x64"})  # the latter
 # --- files -------------------------------------------------------------------------------------------------------
 
 
+class _Executable:
+    """A program as XLA knows it, with what JAX would know beside: which arguments it takes, where they lie, what the
+    results are.
+
+    arguments: the places of those that it takes, in (members, state, fresh, data); XLA has left out the others.
+    state: shapes of a chunk's state. segment: shapes of a `Segment`.
+    """
+
+    def __init__(self, plan: ProgramPlan, code: bytes, arguments: list[int], state: Any, segment: Segment):
+        devices = DeviceList(tuple(chunk_devices(plan.blocks)))
+        client: Any = jax.local_devices()[0].client
+        self._run = client.deserialize_executable(code, executable_devices=devices)
+        self._placements = placements(plan)
+        self._arguments = arguments
+        self.state = state
+        self._results, self._tree = jax.tree.flatten((state, segment))
+
+    def __call__(self, *arguments: Any) -> Any:
+        spread, whole = self._placements
+        placed = jax.tree.leaves((jax.device_put(arguments[:3], spread), jax.device_put(arguments[3:], whole)))
+        parts = self._run.execute_sharded([placed[i] for i in self._arguments]).disassemble_into_single_device_arrays()
+        if len(parts) != len(self._results):
+            raise RuntimeError(f"a kept program gave {len(parts)} results instead of {len(self._results)}")
+        arrays = [
+            jax.make_array_from_single_device_arrays(result.shape, spread, shards)
+            for result, shards in zip(self._results, parts, strict=True)
+        ]
+        return jax.tree.unflatten(self._tree, arrays)
+
+
 def _read(path: Path, plan: ProgramPlan) -> Any:
     """The program kept there, or None."""
-    try:
-        content = path.read_bytes()
-    except OSError:
+    content = cache.read(path)
+    if content is None:
         return None
-    with contextlib.suppress(Exception):  # cut short, or not what this release of JAX writes: it is made anew
-        kernels, code, given, returned = pickle.loads(content)
-        if not all(build.loads(*kernel) for kernel in kernels):
+    try:
+        line, _, code = content.partition(b"\n")
+        about = json.loads(line)
+        if not all(build.loads(*kernel) for kernel in about["kernels"]):
             return None
-        devices = chunk_devices(plan.blocks)
-        found = serialize_executable.deserialize_and_load(code, given, returned, execution_devices=devices)
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        return found
-    return None
+        state = jax.tree.unflatten(_tree(about["tree"]), [_shape(s) for s in about["state"]])
+        segment = Segment(*(_shape(s) for s in about["segment"]))
+        found = _Executable(plan, code, about["arguments"], state, segment)
+    except Exception:  # XLA takes its file back under the same versions alone, but promises nothing
+        cache.note(cache.ProblemKind.DAMAGED, path)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return found
 
 
-def _compiled(run: Any, arguments: tuple[Any, ...], path: Path) -> Any:
+def _compiled(run: Any, arguments: tuple[Any, ...], path: Path, state: Any) -> Any:
     """Compile for these arguments, and keep the result."""
     lowered = run.lower(*arguments)
     if build.failed():  # another process may have more luck, and must not find a program without kernels
@@ -170,16 +210,77 @@ def _compiled(run: Any, arguments: tuple[Any, ...], path: Path) -> Any:
     kernels = build.called(lowered.as_text())
     with _without_jax_cache():
         found = lowered.compile()
-    with contextlib.suppress(Exception):  # to keep it is a convenience: a full disk must not stop a study
-        content = pickle.dumps((kernels, *serialize_executable.serialize(found)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        own = path.with_name(f"{uuid.uuid4().hex}.tmp")
-        try:
-            own.write_bytes(content)
-            os.replace(own, path)
-        finally:
-            own.unlink(missing_ok=True)
+    if cache.writable(path.parent):
+        with contextlib.suppress(_UnknownError):
+            cache.write(path, _written(found, kernels, state))
         _tidy(path.parent)
+    return found
+
+
+def _written(compiled: Any, kernels: Any, state: Any) -> bytes:
+    """A compiled program as a file holds it."""
+    executable = compiled._executable
+    try:
+        taken, constants = sorted(executable._kept_var_idx), compiled._params.const_args
+        runtime = compiled.runtime_executable()
+        code = runtime.client.serialize_executable(runtime)
+    except (AttributeError, RuntimeError):  # another release of JAX
+        raise _UnknownError from None
+    if constants:
+        raise _UnknownError
+    leaves, tree = jax.tree.flatten(state)
+    _, segment = compiled.out_info
+    about = {
+        "kernels": kernels,
+        "arguments": taken,
+        "tree": _tree_described(tree),
+        "state": [(a.shape, np.dtype(a.dtype).name) for a in leaves],
+        "segment": [(a.shape, np.dtype(a.dtype).name) for a in segment],
+    }
+    return json.dumps(about).encode() + b"\n" + code
+
+
+def _shape(described: Any) -> jax.ShapeDtypeStruct:
+    shape, dtype = described
+    return jax.ShapeDtypeStruct(tuple(shape), np.dtype(dtype))
+
+
+def _tree_described(tree: Any) -> Any:
+    """A tree of tuples, named or not, as JSON: [name of the type or null, children]; null for a leaf."""
+    node = tree.node_data()
+    if node is None:
+        return None
+    kind = node[0]
+    children = [_tree_described(child) for child in tree.children()]
+    if kind is tuple:
+        return None, children
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if _named_tuple(name) is not kind:
+        raise _UnknownError
+    return name, children
+
+
+def _tree(described: Any) -> Any:
+    """The inverse of `_tree_described`."""
+
+    def built(node: Any) -> Any:
+        if node is None:
+            return 0
+        name, children = node
+        values = [built(child) for child in children]
+        return tuple(values) if name is None else _named_tuple(name)(*values)
+
+    return jax.tree.structure(built(described))
+
+
+def _named_tuple(name: str) -> Any:
+    """A type of named tuples in perceptory or Optax: what states are made of, and nothing else."""
+    module, _, kind = name.partition(":")
+    if module.partition(".")[0] not in ("perceptory", "optax"):
+        raise _UnknownError
+    found = getattr(importlib.import_module(module), kind, None)
+    if not (isinstance(found, type) and issubclass(found, tuple) and hasattr(found, "_fields")):
+        raise _UnknownError
     return found
 
 

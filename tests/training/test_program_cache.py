@@ -1,7 +1,7 @@
 """Programs kept between processes: the same bits without tracing, and compiled anew where they cannot be read."""
 
+import json
 import os
-import pickle
 import subprocess
 import sys
 
@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from perceptory import MLP, SGD, KFold, Optax, Study, choice
+from perceptory import MLP, SGD, KFold, Optax, Study, cache, choice
 from perceptory.kernels import build
 from perceptory.training import program_cache as kept
 
@@ -23,6 +23,7 @@ def folder(tmp_path):
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     kept._ready.cache_clear()
+    cache._problems.clear()
     yield tmp_path / "programs"
     jax.config.update("jax_compilation_cache_dir", before)
     kept._ready.cache_clear()
@@ -73,6 +74,45 @@ def test_read_back_in_place_of_tracing(folder, apart, sums, monkeypatch):
     assert name(STUDY.replace(optimizer=Optax(optax.sgd(0.1)))) is None  # a function of the user's has no name
 
 
+def test_no_altered_program_is_read(folder, apart, sums, caplog):
+    """Bits turned over, files cut short: made anew each time, with the same bits, and told once."""
+    taken = apart(STUDY, sums())
+    first = train(taken)
+    (path,) = folder.iterdir()
+    whole = path.read_bytes()
+    plan = taken.groups[0].plan
+    for bit in np.random.default_rng(0).choice(8 * len(whole), 200, replace=False):
+        altered = bytearray(whole)
+        altered[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(altered)
+        assert kept._read(path, plan) is None
+    assert len(caplog.records) == 1
+    path.write_bytes(whole[: len(whole) // 2])
+    assert np.array_equal(train(taken)[0].weights, first[0].weights)
+    assert kept._read(path, plan) is not None
+
+
+def test_a_file_that_is_whole_and_means_nothing(folder, apart, sums):
+    """Written by us under another release of JAX, say: made anew."""
+    taken = apart(STUDY, sums())
+    first = train(taken)
+    (path,) = folder.iterdir()
+    for content in (
+        b"", b"{}\n", b'{"kernels": [], "arguments": [], "tree": ["os:path", []], "state": [], "segment": []}\n',
+        cache.read(path).partition(b"\n")[0] + b"\nno code",
+    ):  # fmt: skip
+        assert cache.write(path, content)
+        assert np.array_equal(train(taken)[0].weights, first[0].weights)
+
+
+@pytest.mark.parametrize(
+    "name", ["os:system", "builtins:tuple", "perceptory.training.epoch:epoch", "optax:adam", "sys:version_info"]
+)
+def test_a_description_names_states_alone(name):
+    with pytest.raises((kept._UnknownError, ImportError)):
+        kept._tree([name, [None]])
+
+
 def test_a_folder_that_cannot_be_written_does_not_stop_a_study(folder, apart, sums):
     folder.write_text("a file in its place")
     assert len(train(apart(STUDY, sums()))) == 4
@@ -94,20 +134,25 @@ def dense():
         pytest.skip(f"kernels {build.status()}")
 
 
+def kernels_of(path):
+    return json.loads(path.read_bytes().partition(b"\n")[0])["kernels"]
+
+
 @pytest.mark.usefixtures("dense")
 def test_a_program_names_its_kernels(folder, apart, sums, monkeypatch):
     """It is made anew where they cannot be had, and where others failed to compile nothing is kept."""
     taken = apart(STUDY, sums())
     first = train(taken)
     (path,) = folder.iterdir()
-    assert pickle.loads(path.read_bytes())[0] == (("dense", "float32"),)
-    monkeypatch.setattr(build, "ready", lambda *kernel: False)
+    assert kernels_of(path) == [["dense", "float32"]]
+    monkeypatch.setattr(build, "loads", lambda *kernel: False)
     kept.program.cache_clear()  # this process has traced it already
     second = train(taken)
-    assert pickle.loads(path.read_bytes())[0] == ()
+    assert kernels_of(path) == []
     np.testing.assert_allclose(first[0].weights, second[0].weights, atol=1e-5)
     path.unlink()
-    monkeypatch.setitem(build._status, ("lstm", "float32"), "off: no luck")
+    no_luck = build.KernelState(build.Source.NONE, "no luck", build.Cause.FAILED)
+    monkeypatch.setitem(build._states, ("lstm", "float32"), no_luck)
     train(taken)
     assert not list(folder.iterdir())
     kept.program.cache_clear()
@@ -117,9 +162,9 @@ RUN = """
 import sys
 import perceptory as pt
 from perceptory.kernels import status
-from perceptory.training import kept
+from perceptory.training import program_cache
 if sys.argv[1] == "read":
-    kept.program = None
+    program_cache.program = None
 import numpy as np
 x = np.random.default_rng(0).normal(size=(40, 3))
 study = pt.Study(pt.MLP((3,)), epochs=3, batch_size=8, validation=pt.KFold(2), test=0)
