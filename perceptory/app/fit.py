@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import sys
 from collections.abc import Mapping
@@ -93,6 +94,8 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     from perceptory.data import Dataset
 
     talk = not (options["json"] or options["quiet"])
+    if options["quiet"]:  # a cache that cannot be used is no failure
+        logging.getLogger("perceptory").setLevel(logging.ERROR)
     if talk:
         print(fitted(data_lines(data, test)), flush=True)
     new = not folder.exists()
