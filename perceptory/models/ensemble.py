@@ -47,17 +47,15 @@ class ErrorDecomposition:
 
     def statement(self) -> str:
         """The numbers in plain words."""
-        said = (
-            f"On {count_of(self.rows, 'row')} a single network has a mean squared error of {number(self.v)} for "
-            f"{self.target} (v), and two of them err together by {number(self.c)} (c, a correlation of "
-            f"{self.correlation:.2f}). The mean of {self.k} should so have v/k + (k - 1) c/k = "
-            f"{number(self.predicted)}, and has {number(self.observed)}"
+        words = (
+            f"On {count_of(self.rows, 'row')} the mean squared error of a single network for {self.target} is v = "
+            f"{number(self.v)}, and the errors of two networks have a mean product of c = {number(self.c)} (a "
+            f"correlation of {self.correlation:.2f}). The mean of {self.k} networks should then have "
+            f"v/k + (k - 1) c/k = {number(self.predicted)}, and it has {number(self.observed)}"
         )
         if self.v > 0:
-            said += f": {100 * (1 - self.observed / self.v):.0f} % less than one network"
-        return (
-            f"{said}. With ever more networks of this kind it would come down to {number(max(self.c, 0.0))}, not below."
-        )
+            words += f": {100 * (1 - self.observed / self.v):.0f} % less than a single network"
+        return f"{words}. More networks of this kind would bring it down to {number(max(self.c, 0.0))}, and no further."
 
     __str__ = statement
 

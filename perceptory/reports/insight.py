@@ -18,20 +18,20 @@ TARGETS = 3  # whose ensembles are drawn
 
 def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
     """Figures of the report's part on learning; figure(key, words, caption, draw) makes one."""
-    found = []
+    figures = []
     if len(by_size(result)) >= SIZES:
-        found.append(
+        figures.append(
             figure(
                 "sizes",
                 "Score on training and validation over the number of weights",
-                "The best candidate of each size. Left of the best both scores are bad: the network is too small. "
-                f"Right of it the gap grows: it learns {thing(result)}s by heart.",
+                "The best candidate of each size. To the left both scores are poor: the network is too small. To the "
+                f"right the gap grows: the network memorizes the training {thing(result)}s.",
                 lambda: size_curve(result),
             )
         )
     for i, data in enumerate(_ensembles(result)[:TARGETS]):
         one = ErrorDecomposition.from_json(data)
-        found.append(
+        figures.append(
             figure(
                 f"ensemble{i}",
                 "Squared error of the mean of networks over their number",
@@ -39,7 +39,7 @@ def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[
                 lambda one=one: ensemble_error(one),
             )
         )
-    return found
+    return figures
 
 
 def _ensembles(result: Result) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from perceptory.errors import InputError
 from perceptory.models.model_file import write_bytes
 from perceptory.reports.examples import shape_words
 from perceptory.reports.insight import more_figures
+from perceptory.reports.request import request_lines, spec_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
 from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
@@ -29,32 +30,6 @@ TARGETS_OPEN = 3  # whose figures are shown, before the rest is folded
 TARGETS_DRAWN = 12
 
 
-def spec_words(value: Any) -> str:
-    """JSON data of a spec as a person would write it: MLP(hidden=(32, 32), activation='tanh')."""
-    if isinstance(value, dict):
-        if set(value) == {"kind", "values"} and isinstance(value["values"], (list, tuple)):  # a search value
-            return f"{value['kind']}({', '.join(spec_words(v) for v in value['values'])})"
-        fields = [f"{k}={spec_words(v)}" for k, v in value.items() if k != "kind"]
-        return f"{value.get('kind', '')}({', '.join(fields)})"
-    if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(spec_words(v) for v in value) + ("," if len(value) == 1 else "") + ")"
-    return repr(value)
-
-
-def _asked(study: dict[str, Any]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """(what, [(words, are they code)]) of the study; a list of specs has a line each."""
-    rows = []
-    for key, value in study.items():
-        if key in ("kind", "format"):
-            continue
-        several = isinstance(value, (list, tuple)) and value and all(isinstance(v, dict) for v in value)
-        lines = [
-            spec_words(v) if isinstance(v, (dict, list, tuple)) else _plain(v) for v in (value if several else [value])
-        ]
-        rows.append((str(key).replace("_", " "), [(line, "(" in line) for line in lines]))
-    return rows
-
-
 def _plain(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
@@ -66,46 +41,55 @@ def _plain(value: Any) -> str:
 
 
 def headline(result: Result) -> str:
-    """What was learned, in one sentence: the test error in the target's units against predicting without a network."""
-    chosen = result.candidate(result.best)
-    opened = result.tested is not None
+    """What came out, in one sentence: the test error in the target's units against predicting without a network."""
     metrics = result.tested if result.tested is not None else result.validation
-    rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
-    where = (
-        f"on {count_of(rows, f'sealed test {thing(result)}')}"
-        if opened
-        else f"in validation, on {count_of(rows, thing(result))}"
-    )
-    if result.predictions.step is not None:
-        part = "test" if opened else "validation"
-        steps = count_of(int((result.predictions.part == part).sum()), "step")
-        where = where.replace("on ", f"on {steps} of ", 1)
-    plain = naive(result)
     if result.task == "regression" and "rmse" in metrics:
-        errors = as_list(metrics["rmse"])
-        many = len(errors) > TARGETS_OPEN
-        told = ", ".join(f"{t} {number(e)}" for t, e in zip(result.targets[:TARGETS_OPEN], errors, strict=False))
-        told = f"{told} and {count_of(len(errors) - TARGETS_OPEN, 'more target')} below" if many else told
-        what = result.targets[0] if len(errors) == 1 else f"{len(errors)} targets"
-        size = f"of {number(errors[0])}" if len(errors) == 1 else f"({told})"
-        sentence = f"{chosen.label} predicts {what} with a typical error (RMSE) {size} {where}"
-        if plain and opened:
-            means = ", ".join(number(v) for v in plain["rmse"][:TARGETS_OPEN]) + (", …" if many else "")
-            sentence += f"; always saying the mean would err by {means}"
-            if "last" in plain:
-                sentence += f", saying the last known value again by {number(plain['last'])}"
-        return sentence + "."
+        return _regression_headline(result, as_list(metrics["rmse"]))
     if "accuracy" in metrics:
-        where = (
-            f"of {count_of(rows, f'sealed test {thing(result)}')}"
-            if opened
-            else f"of {count_of(rows, thing(result))} in validation"
-        )
-        sentence = f"{chosen.label} names the right {result.targets[0]} for {_percent(metrics['accuracy'])} {where}"
-        if plain and opened:
-            sentence += f"; always saying {plain['class']!r} would be right for {_percent(plain['accuracy'])}"
-        return sentence + "."
+        return _classes_headline(result, float(metrics["accuracy"]))
+    chosen = result.candidate(result.best)
     return f"{chosen.label} was chosen: {metric_name(result.score['name'])} {number(chosen.mean)} in validation."
+
+
+def _regression_headline(result: Result, errors: list[float]) -> str:
+    some, rest = result.targets[:TARGETS_OPEN], len(errors) - TARGETS_OPEN
+    if len(errors) == 1:
+        what, size = result.targets[0], f"of {number(errors[0])}"
+    else:
+        each = ", ".join(f"{t} {number(e)}" for t, e in zip(some, errors, strict=False))
+        what = f"{len(errors)} targets"
+        size = f"({each} and {count_of(rest, 'more target')} below)" if rest > 0 else f"({each})"
+    label = result.candidate(result.best).label
+    sentence = f"{label} predicts {what} with a typical error (RMSE) {size} {_where(result, 'on')}"
+    plain = naive(result) if result.tested is not None else None
+    if plain:
+        means = ", ".join(number(v) for v in plain["rmse"][:TARGETS_OPEN]) + (", …" if rest > 0 else "")
+        sentence += f"; always predicting the mean would give {means}"
+        if "last" in plain:
+            sentence += f", the last known value {number(plain['last'])}"
+    return sentence + "."
+
+
+def _classes_headline(result: Result, accuracy: float) -> str:
+    label = result.candidate(result.best).label
+    sentence = f"{label} predicts {result.targets[0]} correctly for {_percent(accuracy)} {_where(result, 'of')}"
+    plain = naive(result) if result.tested is not None else None
+    if plain:
+        sentence += f"; always predicting {plain['class']!r} would be correct for {_percent(plain['accuracy'])}"
+    return sentence + "."
+
+
+def _where(result: Result, word: str) -> str:
+    """'on 88 sealed test rows', or 'of 240 rows in validation', by what has been opened."""
+    opened = result.tested is not None
+    rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
+    where = count_of(rows, f"sealed test {thing(result)}" if opened else thing(result))
+    if result.predictions.step is not None:
+        steps = int((result.predictions.part == ("test" if opened else "validation")).sum())
+        where = f"{count_of(steps, 'step')} of {where}"
+    if opened:
+        return f"{word} {where}"
+    return f"in validation, on {where}" if word == "on" else f"{word} {where} in validation"
 
 
 def _percent(share: Any) -> str:
@@ -148,16 +132,17 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
         "ranking": _figure(
             "ranking",
             "Validation score of each candidate with error bars and training score",
-            "Filled: mean validation score, with a bar of one standard deviation over folds and seeds. Ticks: folds. "
-            f"Open circle: the score on the {thing(result)}s trained on; the farther it is from the filled mark, the "
-            "more was learned by heart.",
+            "Filled marks: mean validation score, with one standard deviation over folds and seeds. Ticks: single "
+            f"folds. Open circles: the score on the training {thing(result)}s; the farther they lie from the filled "
+            "marks, the more the network overfits.",
             lambda: plots.ranking(result),
         ),
         "curves": _figure(
             "curves",
             f"Cost by epoch on training and validation {thing(result)}s",
-            "Each thin line is one network; a dot stands at its best epoch, whose weights are kept. Thick lines are "
-            "medians, drawn while at least half of the networks were training. The bar is the gap at the best epoch.",
+            "Each thin line is one network; the dot marks its best epoch, whose weights are kept. Thick lines are "
+            "medians, drawn while at least half of the networks were still training. The bar is the gap between them "
+            "at the median best epoch.",
             lambda: plots.learning_curves(result),
         ),
     }
@@ -175,22 +160,22 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
             _figure(
                 "confusion",
                 f"Confusion matrix of the {some}",
-                f"{one.capitalize()}s by the class they are of and the class they were taken for; right ones on the "
+                f"{one.capitalize()}s by their true class and the predicted one; correct predictions are on the "
                 "diagonal.",
                 lambda: plots.confusion_matrix(result, part),
             ),
             _figure(
                 "roc",
                 f"ROC curve of the {some}",
-                f"How many {one}s of a class are found, and how many others are taken for it, as the threshold moves. "
-                "The nearer to the upper left corner, the better.",
+                "The share of a class that is found, against the share of the others that is mistaken for it, as the "
+                "threshold moves. The closer to the upper left corner, the better.",
                 lambda: plots.roc(result, part),
             ),
             _figure(
                 "calibration",
                 f"Reliability diagram of the {some}",
-                f"Whether probabilities mean what they say: on the diagonal, of the {one}s given 80 %, 80 % came true. "
-                f"Bars are 95 % intervals; below, how many {one}s were given which probability.",
+                f"Whether a probability can be taken at its word: on the diagonal, 80 % of the {one}s that were given "
+                f"80 % came true. Bars are 95 % intervals; below, how many {one}s were given each probability.",
                 lambda: plots.calibration(result, part),
             ),
         ]
@@ -207,8 +192,8 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
             _figure(
                 f"residuals{k}",
                 f"Residuals of {name}, {some}",
-                "What the prediction misses. A pattern here is something that the inputs tell and the network has not "
-                "learned; the histogram shows whether errors are normal (dashed).",
+                "What the prediction misses. A pattern means that there is something left to learn; the histogram "
+                "compares the errors with a normal distribution (dashed).",
                 lambda k=k: plots.residuals(result, part, k),  # type: ignore[misc]
             ),
         ]
@@ -216,7 +201,7 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
             over_time = _figure(
                 f"time{k}",
                 f"Target and prediction of {name} over time, {some}",
-                "Solid: the target; dashed: the prediction; below, what it misses. The longest stretch without a gap, "
+                "Solid: the target; dashed: the prediction; below: the error. The longest stretch without a gap, "
                 f"at most {plots_examples.STRETCH} points of it.",
                 lambda k=k: plots.over_time(result, part, k),  # type: ignore[misc]
             )
@@ -235,8 +220,8 @@ def _shown_figure(result: Result) -> dict[str, str] | None:
         return None
     images = facts["kind"] == "image"
     asked = ", each with its class" if images and result.classes else ", each with its target" if images else ""
-    every = " The last rows are the targets." if "targets" in facts else ""
-    words = f"A few of the images{asked}." if images else f"A few of the series, an input a row.{every}"
+    every = " The last rows show the targets." if "targets" in facts else ""
+    words = f"A few of the images{asked}." if images else f"A few of the series, one row per input.{every}"
     return _figure("examples", words, words, lambda: plots.examples(result))
 
 
@@ -277,7 +262,7 @@ def render(result: Result) -> str:
         chosen=chosen,
         chosen_spec=spec_words(chosen.spec),
         evidence=evidence_words(result),
-        asked=_asked(result.study),
+        asked=request_lines(result),
         columns=result.data.get("columns", []),
         columns_open=COLUMNS_OPEN,
         thing=thing(result),
@@ -309,9 +294,9 @@ def _new_data(result: Result) -> tuple[str, str]:
     if thing(result) == "row":
         return "new.csv", "New rows need the columns above, in any order."
     if facts.get("kind") == "image":
-        return "pictures", "A folder of pictures, which are scaled to the size above, or a NumPy file of images."
+        return "pictures", "A folder of pictures, which are resized to the size above, or a NumPy file of images."
     if facts.get("predict"):
-        return "new.csv", "A table of series with the inputs above; it is cut as the one of the study was."
+        return "new.csv", "A table of series with the inputs above; it is cut as the study's table was."
     return "new.npz", "Arrays of the shape above, in a NumPy file."
 
 

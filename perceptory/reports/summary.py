@@ -22,12 +22,12 @@ _RATIO = {"mse": 2.0, "rmse": 1.5, "mae": 1.5, "log_loss": 1.6}  # validation / 
 
 def evidence_words(result: Result) -> str:
     """What Bayesian regularization found of the chosen candidate, its networks' mean; "" without."""
-    found = [m.facts for m in result.members if m.candidate == result.best and "effective_weights" in m.facts]
-    if not found:
+    facts = [m.facts for m in result.members if m.candidate == result.best and "effective_weights" in m.facts]
+    if not facts:
         return ""
-    weights, alpha, beta = (number(np.mean([f[k] for f in found])) for k in ("effective_weights", "alpha", "beta"))
+    weights, alpha, beta = (number(np.mean([f[k] for f in facts])) for k in ("effective_weights", "alpha", "beta"))
     of = result.candidate(result.best).weights
-    return f"Effective weights {weights} of {of} (alpha {alpha}, beta {beta}; mean of {count_of(len(found), 'run')})"
+    return f"Effective weights {weights} of {of} (alpha {alpha}, beta {beta}; mean of {count_of(len(facts), 'run')})"
 
 
 def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
@@ -52,7 +52,7 @@ def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
 def naive(result: Result) -> dict[str, Any] | None:
     """What predicting without a network gives on the test rows: the study rows' mean, or their most frequent class.
 
-    {"rmse": [out]}, of a forecast also {"last": RMSE of saying the last known value again}, or {"accuracy": number,
+    {"rmse": [out]}, of a forecast also {"last": RMSE of predicting the last known value}, or {"accuracy": number,
     "class": name}; None where either part has no rows.
     """
     part, target = np.asarray(result.predictions.part), np.asarray(result.predictions.target)
@@ -61,9 +61,9 @@ def naive(result: Result) -> dict[str, Any] | None:
         return None
     if result.task == "regression":
         known, test = known.reshape(len(known), -1), test.reshape(len(test), -1)
-        found = {"rmse": np.sqrt(np.mean((test - known.mean(axis=0)) ** 2, axis=0)).tolist()}
+        errors = {"rmse": np.sqrt(np.mean((test - known.mean(axis=0)) ** 2, axis=0)).tolist()}
         last = _last_value(result)
-        return found if last is None else found | {"last": last}
+        return errors if last is None else errors | {"last": last}
     known, test = known.reshape(-1).astype(int), test.reshape(-1).astype(int)
     most = int(np.bincount(known).argmax())
     return {"accuracy": float(np.mean(test == most)), "class": result.classes[most] if result.classes else str(most)}
@@ -118,14 +118,14 @@ def _useless(result: Result) -> str:
         bad = [t for t, v in zip(result.targets, as_list(r2), strict=False) if not v >= 0.05]
         if bad:
             return (
-                f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05): "
-                f"the {'columns' if thing(result) == 'row' else 'inputs'} may not tell of it, or the {thing(result)}s "
-                "may be too few."
+                f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05). "
+                f"The {'columns' if thing(result) == 'row' else 'inputs'} may hold no information on it, or the "
+                f"{thing(result)}s may be too few."
             )
     plain = naive(result)
     if plain and "accuracy" in plain and result.tested and result.tested.get("accuracy", 1.0) <= plain["accuracy"]:
         return (
-            f"Always saying {plain['class']!r} is right as often on the test {thing(result)}s "
+            f"Always predicting {plain['class']!r} is correct as often on the test {thing(result)}s "
             f"({number(plain['accuracy'])}). Judge by AUC and log loss, or gather {thing(result)}s of the rarer "
             "classes."
         )
@@ -174,7 +174,7 @@ def _test_apart(result: Result, chosen: CandidateResult) -> str:
         return ""
     return (
         f"The test {word} are predicted worse than validation promised ({metric_name(name)} {number(test)} against "
-        f"{number(chosen.mean)}): they may differ from the study {word}, or {word} of one group may stand in both."
+        f"{number(chosen.mean)}): they may differ from the study {word}, or {word} of one group may be in both."
     )
 
 
@@ -198,7 +198,7 @@ def _tie(result: Result, chosen: CandidateResult) -> str:
         return ""
     return (
         f"{count_of(len(near), 'other candidate')} came within one standard error ({number(error)}) of the chosen one: "
-        "their order is partly chance, and a simpler one of them may serve as well."
+        "their order is partly chance, and a simpler one may do as well."
     )
 
 
@@ -212,7 +212,7 @@ def _lopsided(result: Result) -> str:
         return ""
     name = result.classes[k] if result.classes else str(k)
     share_words = f"{100 * share:.0f} % of the {thing(result)}s"
-    return f"{share_words} are {name!r}: accuracy says little here, judge by AUC and log loss."
+    return f"{share_words} are {name!r}: accuracy says little here; judge by AUC and log loss."
 
 
 # --- terminal ----------------------------------------------------------------------------------------------------
@@ -232,12 +232,12 @@ def _parts(result: Result) -> list[RenderableType]:
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")
     ranking.add_column("", justify="right")
     ranking.add_column("candidate", overflow="fold", ratio=1)
-    for column in ("mean", "spread", "training", "epoch", "seconds"):
+    for column in ("mean", "spread", "training", "epoch"):
         ranking.add_column(column, justify="right", no_wrap=True)
     for place, c in enumerate(result.candidates[:TOP], start=1):
         label = Text(c.label) if c.status == "ok" else Text.assemble(c.label, (f" ({c.status})", "yellow"))
         epoch = f"{c.best_epoch:.0f}" if math.isfinite(c.best_epoch) else "n/a"
-        cells = [number(c.mean), number(c.spread), number(c.train), epoch, f"{c.seconds:.1f}"]
+        cells = [number(c.mean), number(c.spread), number(c.train), epoch]
         mark = "*" if c.id == chosen.id else str(place)
         ranking.add_row(mark, label, *cells, style="bold" if c.id == chosen.id else "")
     parts.append(ranking)

@@ -13,6 +13,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import Registry
+from perceptory.wording import metric_name
 
 RULES: Registry[str] = Registry(
     "rule",
@@ -58,11 +59,11 @@ class Ranking:
         best = int(self.order[0])
         if not np.isfinite(self.mean[best]):
             raise InputError(
-                f"{'the only candidate' if n == 1 else f'all {n} candidates'} diverged (no finite {score} on any "
-                f"validation rows). Use a smaller learning rate, such as a tenth of it, or another score."
+                f"{'the only candidate' if n == 1 else f'all {n} candidates'} diverged (no finite {metric_name(score)} "
+                "on any validation rows). Use a smaller learning rate, such as a tenth of it, or another score."
             )
         word = "lowest" if self.direction == "min" else "highest"
-        reason = "the only candidate" if n == 1 else f"{word} mean {score} of {n} candidates"
+        reason = "the only candidate" if n == 1 else f"{word} mean validation {metric_name(score)} of {n} candidates"
         chosen = best
         if rule == "one_standard_error" and n > 1:
             chosen, reason = self._simplest(best, reason, names)

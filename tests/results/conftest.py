@@ -88,8 +88,8 @@ def build_result(
         study={
             "networks": [{"kind": "MLP", "hidden": [32, 32], "activation": "tanh", "dropout": 0.0},
                          {"kind": "MLP", "hidden": [64, 64], "activation": "relu", "dropout": 0.0}],
-            "optimizer": {"kind": "Adam", "learning_rate": {"kind": "choice", "values": [0.001, 0.01]}},
-            "penalty": {"kind": "WeightPenalty", "strength": {"kind": "choice", "values": [0, 0.0001]}, "p": 2},
+            "optimizer": {"kind": "Adam", "learning_rate": {"kind": "Choice", "values": [0.001, 0.01]}},
+            "penalty": {"kind": "WeightPenalty", "strength": {"kind": "Choice", "values": [0, 0.0001]}, "p": 2},
             "validation": {"kind": "KFold", "folds": folds}, "seeds": seeds, "epochs": epochs, "patience": 30,
             "batch_size": 32, "seed": 0, "final": "folds",
         },

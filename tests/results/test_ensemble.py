@@ -16,7 +16,7 @@ def test_made_up_errors():
     assert (found.v, found.c, found.observed) == (3.0, 1.0, 2.0)
     assert (found.k, found.predicted, found.correlation) == (2, 2.0, pytest.approx(1 / 3))
     assert found.members == (1.0, 5.0)
-    assert "v/k + (k - 1) c/k = 2.000, and has 2.000: 33 % less" in found.statement()
+    assert "v/k + (k - 1) c/k = 2.000, and it has 2.000: 33 % less" in found.statement()
 
 
 @pytest.mark.parametrize(("k", "rho"), [(2, 0.0), (5, 0.5), (10, 0.9)])
@@ -36,7 +36,7 @@ def test_extremes():
     assert same.predicted == same.v == same.c == 6.0
     opposite = decompose([[1.0, 2.0], [-1.0, -2.0]])
     assert opposite.observed == 0
-    assert "come down to 0, not below" in opposite.statement()
+    assert "bring it down to 0, and no further" in opposite.statement()
 
 
 def test_by_task():

@@ -6,10 +6,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.figures import of_results as plots
 from perceptory.figures.svg import to_svg
-from perceptory.reports.page import headline, render, spec_words, write_report
+from perceptory.reports.page import headline, render, write_report
+from perceptory.reports.request import plan_words, request_lines, spec_words
+from perceptory.selection.plans import plan_json
+from perceptory.specs import to_json
 
 NAMES = ["regression_result", "two_target_result", "binary_result", "multiclass_result"]
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -84,7 +88,7 @@ def test_report_has_its_figures_in_order(request, name, figures):
 def test_report_tells_numbers(regression_result):
     words = "".join(Page(render(regression_result)).words)
     assert f"(RMSE) of {regression_result.tested['rmse']:.3f} on 150 sealed test rows" in words
-    assert "always saying the mean would err by" in words
+    assert "always predicting the mean would give" in words
     assert "perceptory predict concrete-run new.csv" in words
     assert "Model.load('concrete-run/model.safetensors')" in words
     assert "10 of 80 training runs diverged" in words
@@ -132,7 +136,7 @@ def test_unopened_and_absent_test_rows(make_result):
 def test_long_tables_are_folded(make_result):
     text = render(make_result(columns=41, candidates=33))
     assert text.count("<details>") == 2
-    assert "What was made of each of the 41 columns" in text
+    assert "How each of the 41 columns is encoded" in text
     assert "3 more candidates" in text
     assert "<details>" not in render(make_result(columns=40))
 
@@ -158,7 +162,7 @@ def test_large_tables_stay_small(make_result):
 
 
 def test_headline_of_classes(binary_result, make_result):
-    assert f"names the right diagnosis for {100 * binary_result.tested['accuracy']:.1f} % of 150 sealed" in headline(
+    assert f"predicts diagnosis correctly for {100 * binary_result.tested['accuracy']:.1f} % of 150 sealed" in headline(
         binary_result
     )
     many = make_result(targets=("a", "b", "c", "d"))
@@ -166,9 +170,48 @@ def test_headline_of_classes(binary_result, make_result):
     assert "and 1 more target below" in headline(many)
 
 
-def test_spec_words():
-    data = {"kind": "MLP", "hidden": [8], "rate": {"kind": "choice", "values": [0.1, 1]}, "name": "a"}
-    assert spec_words(data) == "MLP(hidden=(8,), rate=choice(0.1, 1), name='a')"
+def test_specs_are_written_without_their_defaults():
+    assert spec_words(to_json(pt.MLP((32, 32), "relu"))) == "MLP((32, 32), activation='relu')"
+    adam = pt.Adam(pt.Cosine(pt.log_uniform(1e-3, 1e-1)))
+    assert spec_words(to_json(adam)) == "Adam(Cosine(log_uniform(0.001, 0.1)))"
+    assert spec_words(to_json(pt.SoftmaxCrossEntropy())) == "SoftmaxCrossEntropy()"
+    unknown = {"kind": "Unknown", "hidden": [8], "rate": {"kind": "Choice", "values": [0.1, 1]}, "name": "a"}
+    assert spec_words(unknown) == "Unknown(hidden=(8,), rate=choice(0.1, 1), name='a')"
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (pt.KFold(5), "5-fold"),
+        (pt.KFold(5, shuffle=False), "5-fold, in the order of the rows"),
+        (pt.HoldOut(0.25), "a share of 0.2500 held out"),
+        (pt.BlockedKFold(4, gap=2), "4 blocks of time, 2 left out between"),
+        (pt.Repeated(pt.StratifiedKFold(3), 2), "3-fold, classes in equal shares, 2 times"),
+        (pt.Folds((((0,), (1,)),)), "Folds((((0,), (1,)),))"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_plans_in_words(plan, words):
+    assert plan_words(plan_json(plan)) == words
+
+
+def test_what_was_asked_is_what_differs_and_what_the_defaults_came_to(make_result):
+    result = make_result()
+    study = pt.Study([pt.MLP((8,))], seeds=2, epochs=50, clip=pt.ClipByNorm(2.0), batch_size=64)
+    result.study = to_json(study)
+    result.data["validation"] = to_json(pt.KFold(10))
+    lines = {name: [words for words, _ in lines] for name, lines in request_lines(result)}
+    assert lines == {
+        "networks": ["MLP((8,))"],
+        "cost": ["its own (by default for regression)"],
+        "optimizer": ["Adam(0.01)"],
+        "batch size": ["64"],
+        "clip": ["ClipByNorm(2.0)"],
+        "training": ["at most 50 epochs; a network stops after 30 without a better validation cost"],
+        "validation": ["10-fold (by default for 550 rows), 2 starts a fold"],
+        "score": ["RMSE, smaller is better (by default for regression)"],
+        "final model": ["the mean of the 10 networks of the chosen candidate"],
+    }
 
 
 def test_write_report(regression_result, tmp_path):

@@ -136,8 +136,8 @@ def test_a_stretch_ends_where_series_do():
 def test_a_forecast_is_measured_against_the_last_value(forecast):
     plain = naive(forecast)
     assert plain["last"] == pytest.approx(np.sqrt(np.mean((Y[50:] - Y[48:58]) ** 2)))
-    assert f"saying the last known value again by {plain['last']:.3f}" in headline(forecast)
-    assert "RMSE of saying the last known value again" in render(forecast)
+    assert f"the last known value {plain['last']:.3f}" in headline(forecast)
+    assert "RMSE of predicting the last known value" in render(forecast)
 
 
 def test_words_are_examples_and_steps(forecast, simulation, digits):

@@ -51,9 +51,9 @@ def test_order():
 def test_choose_the_best():
     scores = folds([3, 3], [1, 2], [5, 5])
     assert rank(scores, "min").choose(score="rmse").index == 1
-    assert rank(scores, "min").choose(score="rmse").reason == "lowest mean rmse of 3 candidates"
+    assert rank(scores, "min").choose(score="rmse").reason == "lowest mean validation RMSE of 3 candidates"
     assert rank(scores, "max").choose(score="auc").index == 2
-    assert rank(scores, "max").choose(score="auc").reason == "highest mean auc of 3 candidates"
+    assert rank(scores, "max").choose(score="auc").reason == "highest mean validation AUC of 3 candidates"
     assert rank(scores[:1], "max").choose(score="auc").reason == "the only candidate"
 
 
@@ -68,7 +68,7 @@ def test_one_standard_error(direction):
     assert chosen.reason == "the simplest within one standard error of the best (c04)"
     simple = rank(scores, direction, [1, 20, 20, 5]).choose("one_standard_error", "rmse")
     assert simple.index == 0
-    assert simple.reason.endswith("rmse of 4 candidates, and the simplest within one standard error")
+    assert simple.reason.endswith("RMSE of 4 candidates, and the simplest within one standard error")
 
 
 def test_one_standard_error_leaves_diverged_candidates_out():
@@ -79,13 +79,13 @@ def test_one_standard_error_leaves_diverged_candidates_out():
 def test_one_fold_has_no_standard_error():
     chosen = rank(folds([1], [2]), "min", [9, 1]).choose("one_standard_error", "rmse")
     assert chosen.index == 0
-    assert chosen.reason == "lowest mean rmse of 2 candidates (one fold has no standard error)"
+    assert chosen.reason == "lowest mean validation RMSE of 2 candidates (one fold has no standard error)"
 
 
 def test_a_partly_diverged_choice_says_so():
     chosen = rank(folds([1, nan], [nan, nan]), "min").choose(score="rmse")
     assert chosen.index == 0
-    assert chosen.reason == "lowest mean rmse of 2 candidates; 1 of its 2 trainings diverged"
+    assert chosen.reason == "lowest mean validation RMSE of 2 candidates; 1 of its 2 trainings diverged"
 
 
 def test_bad_input():
