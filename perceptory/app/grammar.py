@@ -17,7 +17,9 @@ from perceptory.selection.search import Choice, choice, integers, log_uniform, u
 from perceptory.specs import Search, Spec
 
 # Searched by their logarithm.
-ACROSS_DECADES = frozenset({"learning_rate", "strength", "decay", "start", "after", "damping"})
+ACROSS_DECADES = frozenset(
+    {"learning_rate", "strength", "weight_decay", "start", "after", "damping", "eps", "eps_root"}
+)
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 

@@ -73,7 +73,7 @@ PENALTY_LAYER = "Its strength in one layer instead, by the path of its weights: 
 SAMPLES = f"How many candidates to draw. {_default('samples', 'all, or 20 where there are ranges')}"
 
 OPTIMIZER = (
-    f"{_list('optimizers.first_order', 'OPTIMIZERS')}, such as adam:beta=0.8. Repeatable. {_default('optimizer')}"
+    f"{_list('optimizers.first_order', 'OPTIMIZERS')}, such as adam:beta1=0.8. Repeatable. {_default('optimizer')}"
 )
 LEARNING_RATE = "Learning rate. Repeatable, or a range."
 SCHEDULE = "Of the learning rate: constant, cosine, exponential, step, warmup; such as step:factor=0.5:pieces=4."

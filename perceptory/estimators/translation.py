@@ -31,11 +31,11 @@ OTHER = {
     "early_stopping": "use validation_fraction=0 to train on all rows for all epochs",
     "shuffle": "rows are shuffled; use a Study with sampling= for another order",
     "power_t": "use optimizer=SGD(learning_rate=Exponential(...))",
-    "momentum": "use optimizer=Momentum(learning_rate, beta=momentum)",
+    "momentum": "use optimizer=Momentum(learning_rate, momentum)",
     "nesterovs_momentum": "use optimizer=Momentum(learning_rate, nesterov=True)",
-    "beta_1": "use optimizer=Adam(learning_rate, beta=beta_1)",
-    "beta_2": "use optimizer=Adam(learning_rate, gamma=beta_2)",
-    "epsilon": "Adam's is 1e-8, as there",
+    "beta_1": "use optimizer=Adam(learning_rate, beta1=beta_1)",
+    "beta_2": "use optimizer=Adam(learning_rate, beta2=beta_2)",
+    "epsilon": "use optimizer=Adam(learning_rate, eps=epsilon)",
     "max_fun": "use optimizer=LBFGS(trials=...) and epochs=",
 }
 BATCH = 200  # rows a step, as scikit-learn has it; fewer rows make one step an epoch

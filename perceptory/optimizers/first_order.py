@@ -1,4 +1,4 @@
-"""First-order optimizers (E21, E24, E25): specs that build Optax transformations.
+"""First-order optimizers [E21], [E24], [E25]: specs that build Optax transformations.
 
 Training passes every update the learning rate of the step, its number and the mask of weights against biases, as
 extra arguments. So no state carries a counter: in a small network's step a carried number costs like a small product.
@@ -18,7 +18,7 @@ from perceptory.errors import InputError
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.schedules import check_rate
 from perceptory.registry import Registry
-from perceptory.specs import below_one, checked, flag, not_negative, register, traced
+from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, register, traced
 
 
 class FirstOrder(Optimizer):
@@ -76,15 +76,20 @@ class GradientDescent(SGD):
 @register
 @dataclass(frozen=True)
 class Momentum(FirstOrder):
-    """E24: v ← β v - α ∇J, w ← w + v; v starts at 0. `nesterov` looks ahead: w ← w + β v - α ∇J (Sutskever 2013)."""
+    """Gradient descent with momentum [E24]: v ← β v - α ∇J, w ← w + v; v starts at 0.
+
+    learning_rate: α, a number or a schedule.
+    momentum: β, at least 0 and below 1.
+    nesterov: look ahead, w ← w + β v - α ∇J with the new v (Sutskever et al. 2013).
+    """
 
     learning_rate: Any = traced(1e-2, check=check_rate)
-    beta: float = traced(0.9, check=below_one)
+    momentum: float = traced(0.9, check=below_one)
     nesterov: bool = checked(False, check=flag)
 
     def transformation(self) -> optax.GradientTransformation:
         # The rate comes first, so that a schedule changes only what enters v, as E24 has it.
-        return optax.chain(by_rate(), optax.trace(self.beta, nesterov=self.nesterov))
+        return optax.chain(by_rate(), optax.trace(self.momentum, nesterov=self.nesterov))
 
 
 class Moments(NamedTuple):
@@ -94,18 +99,23 @@ class Moments(NamedTuple):
     r: Any
 
 
-def scale_by_fourth_root(gamma: Any) -> optax.GradientTransformation:
-    """The step as the source prints it: ∇J / √(10⁻⁶ + √r)."""
+def scale_by_rms(decay: Any, eps_root: Any) -> optax.GradientTransformation:
+    """∇J / √(r + eps_root)."""
+    return optax.scale_by_rms(decay=decay, eps=eps_root, eps_in_sqrt=True)
+
+
+def scale_by_fourth_root(decay: Any, eps_root: Any) -> optax.GradientTransformation:
+    """∇J / √(√r + eps_root)."""
 
     def update(g: Any, r: Any, params: Any = None) -> tuple[Any, Any]:
-        r = jax.tree.map(lambda g, r: gamma * r + (1 - gamma) * g * g, g, r)
-        return jax.tree.map(lambda g, r: g * jax.lax.rsqrt(1e-6 + jnp.sqrt(r)), g, r), r
+        r = jax.tree.map(lambda g, r: decay * r + (1 - decay) * g * g, g, r)
+        return jax.tree.map(lambda g, r: g * jax.lax.rsqrt(eps_root + jnp.sqrt(r)), g, r), r
 
     return optax.GradientTransformation(partial(jax.tree.map, jnp.zeros_like), update)
 
 
-def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArgs:
-    """ŝ / √(10⁻⁶ + r̂) of E25; `precomputed` is 1 / (1 - βᵗ) and 1 / (1 - γᵗ) of the step t.
+def scale_by_adam(beta1: Any, beta2: Any, eps: Any, eps_root: Any) -> optax.GradientTransformationExtraArgs:
+    """ŝ / (√(r̂ + eps_root) + eps) [E25]; `precomputed` is 1 / (1 - β₁ᵗ) and 1 / (1 - β₂ᵗ) of the step t.
 
     `optax.scale_by_adam` computes the same but counts steps in its state.
     """
@@ -114,88 +124,92 @@ def scale_by_adam(beta: Any, gamma: Any) -> optax.GradientTransformationExtraArg
         return Moments(jax.tree.map(jnp.zeros_like, w), jax.tree.map(jnp.zeros_like, w))
 
     def update(g: Any, state: Moments, params: Any = None, *, precomputed: Any, **_: Any) -> tuple[Any, Moments]:
-        s = jax.tree.map(lambda g, s: beta * s + (1 - beta) * g, g, state.s)
-        r = jax.tree.map(lambda g, r: gamma * r + (1 - gamma) * g * g, g, state.r)
+        s = jax.tree.map(lambda g, s: beta1 * s + (1 - beta1) * g, g, state.s)
+        r = jax.tree.map(lambda g, r: beta2 * r + (1 - beta2) * g * g, g, state.r)
 
         def direction(s: Any, r: Any) -> Any:
             s_hat, r_hat = s * precomputed[0], r * precomputed[1]
-            return s_hat * jax.lax.rsqrt(1e-6 + r_hat)
+            return s_hat / (jnp.sqrt(r_hat + eps_root) + eps)
 
         return jax.tree.map(direction, s, r), Moments(s, r)
 
     return optax.GradientTransformationExtraArgs(start, update)
 
 
-def corrections(adam: Any, step: Any) -> tuple[Any, Any]:
-    """1 / (1 - βᵗ) and 1 / (1 - γᵗ) of E25."""
-    return 1 / (1 - adam.beta**step), 1 / (1 - adam.gamma**step)
-
-
 @register
 @dataclass(frozen=True)
 class RMSProp(FirstOrder):
-    """r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ∇J / √(10⁻⁶ + r); r starts at 0.
+    """r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ∇J / √(r + eps_root); r starts at 0.
 
-    form: "usual", or "fourth_root" for w ← w - α ∇J / √(10⁻⁶ + √r).
+    learning_rate: α, a number or a schedule.
+    decay: γ, at least 0 and below 1.
+    form: "usual", or "fourth_root" for w ← w - α ∇J / √(√r + eps_root).
+    eps_root: what stands beside r under the root, above 0.
     """
 
     learning_rate: Any = traced(1e-3, check=check_rate)
-    gamma: float = traced(0.9, check=below_one)
+    decay: float = traced(0.9, check=below_one)
     form: str = checked("usual", check=lambda _, value: RMSPROP_FORMS[value])
+    eps_root: float = traced(1e-6, check=positive)
 
     def transformation(self) -> optax.GradientTransformation:
-        return optax.chain(RMSPROP_FORMS[self.form](self.gamma), by_rate())
+        return optax.chain(RMSPROP_FORMS[self.form](self.decay, self.eps_root), by_rate())
 
 
-RMSPROP_FORMS: Registry[Any] = Registry(
-    "form of RMSProp",
-    {
-        "usual": lambda gamma: optax.scale_by_rms(decay=gamma, eps=1e-6, eps_in_sqrt=True),
-        "fourth_root": scale_by_fourth_root,
-    },
-)
+RMSPROP_FORMS: Registry[Any] = Registry("form of RMSProp", {"usual": scale_by_rms, "fourth_root": scale_by_fourth_root})
 
 
 @register
 @dataclass(frozen=True)
 class Adam(FirstOrder):
-    """E25: s ← β s + (1 - β) ∇J, r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ŝ / √(10⁻⁶ + r̂) (Kingma & Ba 2015).
+    """s ← β₁ s + (1 - β₁) ∇J, r ← β₂ r + (1 - β₂) ∇J⊙∇J, w ← w - α ŝ / (√(r̂ + eps_root) + eps) (Kingma & Ba 2015).
 
-    ŝ = s / (1 - βᵗ), r̂ = r / (1 - γᵗ). The 10⁻⁶ stands under the root.
+    ŝ = s / (1 - β₁ᵗ), r̂ = r / (1 - β₂ᵗ). With eps=0 and eps_root=1e-6 this is [E25] as printed, the optimizer
+    "adam_eps_root": gradients below 10⁻³ then move a weight by less than α, in proportion to their size.
+
+    learning_rate: α, a number or a schedule.
+    beta1: β₁, decay of the mean gradient, at least 0 and below 1.
+    beta2: β₂, decay of the mean squared gradient, at least 0 and below 1.
+    eps: ε beside the root, at least 0.
+    eps_root: ε under the root, at least 0; one of the two is above 0.
     """
 
     learning_rate: Any = traced(1e-3, check=check_rate)
-    beta: float = traced(0.9, check=below_one)
-    gamma: float = traced(0.999, check=below_one)
+    beta1: float = traced(0.9, check=below_one)
+    beta2: float = traced(0.999, check=below_one)
+    eps: float = traced(1e-8, check=not_negative)
+    eps_root: float = traced(0.0, check=not_negative)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if is_plain(self.eps) and is_plain(self.eps_root) and not (self.eps or self.eps_root):
+            raise InputError(
+                f"{type(self).__name__} needs eps or eps_root above 0, got 0 for both, which divides by zero where a"
+                " gradient is zero. Example: eps=1e-8"
+            )
 
     def precompute(self, step: Any) -> tuple[Any, ...]:
-        return corrections(self, step)
+        """1 / (1 - β₁ᵗ) and 1 / (1 - β₂ᵗ) of the step t."""
+        return 1 / (1 - self.beta1**step), 1 / (1 - self.beta2**step)
 
     def transformation(self) -> optax.GradientTransformation:
-        return optax.chain(
-            scale_by_adam(self.beta, self.gamma),
-            by_rate(),
-        )
+        return optax.chain(scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), by_rate())
 
 
 @register
 @dataclass(frozen=True)
-class AdamW(FirstOrder):
-    """Adam with decoupled weight decay: also w ← w - α λ w (Loshchilov & Hutter 2019); biases are left out."""
+class AdamW(Adam):
+    """Adam with decoupled weight decay: also w ← w - α λ w (Loshchilov & Hutter 2019); biases are left out.
 
-    learning_rate: Any = traced(1e-3, check=check_rate)
-    beta: float = traced(0.9, check=below_one)
-    gamma: float = traced(0.999, check=below_one)
-    decay: float = traced(1e-2, check=not_negative)
+    learning_rate, beta1, beta2, eps, eps_root: as `Adam`'s.
+    weight_decay: λ, at least 0.
+    """
 
-    def precompute(self, step: Any) -> tuple[Any, ...]:
-        return corrections(self, step)
+    weight_decay: float = traced(1e-2, check=not_negative)
 
     def transformation(self) -> optax.GradientTransformation:
         return optax.chain(
-            scale_by_adam(self.beta, self.gamma),
-            decayed(self.decay),
-            by_rate(),
+            scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), decayed(self.weight_decay), by_rate()
         )
 
 
@@ -241,6 +255,7 @@ OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "adam": Adam,
+        "adam_eps_root": lambda **numbers: Adam(**{"eps": 0.0, "eps_root": 1e-6} | numbers),
         "adamw": AdamW,
         "sgd": SGD,
         "gradient_descent": GradientDescent,

@@ -116,7 +116,7 @@ def test_activation_and_dropout_of_the_preset(diabetes):
         ("--learning-rate 0.1 --schedule warmup:share=0.3", Adam(WarmUp(0.1, 0.3))),
         ("--optimizer sgd", SGD(Cosine(1e-2))),
         ("--optimizer sgd --schedule constant", SGD(1e-2)),
-        ("--optimizer nesterov:beta=0.5 --learning-rate 0.2", Momentum(Cosine(0.2), 0.5, True)),
+        ("--optimizer nesterov:momentum=0.5 --learning-rate 0.2", Momentum(Cosine(0.2), 0.5, True)),
         ("--optimizer sgd:0.3 --schedule constant", SGD(0.3)),
         ("--optimizer sgd --optimizer adamw --learning-rate 0.1", choice(SGD(Cosine(0.1)), AdamW(Cosine(0.1)))),
     ],

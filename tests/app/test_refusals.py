@@ -77,7 +77,7 @@ OPTIONS = {
     "--activation taanh": "unknown activation 'taanh'. Did you mean 'tanh'?",
     "--dropout 1.5": "--dropout needs a number of at least 0 and below 1, got 1.5",
     "--optimizer adamm": "unknown optimizer 'adamm'. Did you mean 'adam'?",
-    "--optimizer adam:bta=0.3": "Did you mean 'beta'?",
+    "--optimizer adam:bta1=0.3": "Did you mean 'beta1'?",
     "--learning-rate -1": "--learning-rate needs a number above 0, got -1.0",
     "--learning-rate fast": "--learning-rate needs numbers, got 'fast'",
     "--learning-rate 1e-1..1e-3": "needs low below high",

@@ -81,7 +81,7 @@ X = RANDOM.normal(size=(60, 8)) @ np.linalg.cholesky(0.3 * np.ones((8, 8)) + 0.7
 T = X @ [1.0, -0.8, 0.05, 0.0, 0.3, -0.02, 0.0, 0.0] + 0.3 * RANDOM.normal(size=60)
 FIRST_ORDER = [
     GradientDescent(0.2), Momentum(0.03), Momentum(0.03, nesterov=True), RMSProp(0.03),
-    RMSProp(0.03, form="fourth_root"), Adam(0.05), AdamW(0.05, decay=1e-9), Optax(optax.adam(0.05)),
+    RMSProp(0.03, form="fourth_root"), Adam(0.05), AdamW(0.05, weight_decay=1e-9), Optax(optax.adam(0.05)),
     Optax(optax.lion(0.01)),
 ]  # fmt: skip
 

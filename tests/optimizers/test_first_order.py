@@ -91,7 +91,7 @@ def test_momentum(schedule):
         v = 0.8 * v - (schedule(t) if schedule else 0.05) * g
         return w + v
 
-    same(path(Momentum(0.05, beta=0.8), schedule), loop(step))
+    same(path(Momentum(0.05, momentum=0.8), schedule), loop(step))
 
 
 @pytest.mark.parametrize("schedule", [None, lambda t: 0.1 / (1 + t)])
@@ -105,7 +105,7 @@ def test_nesterov(schedule):
         v = 0.8 * v - alpha * g
         return w + 0.8 * v - alpha * g
 
-    same(path(Momentum(0.05, beta=0.8, nesterov=True), schedule), loop(step))
+    same(path(Momentum(0.05, momentum=0.8, nesterov=True), schedule), loop(step))
 
 
 def test_nesterov_looks_ahead():
@@ -116,7 +116,7 @@ def test_nesterov_looks_ahead():
         v = beta * v - alpha * gradient(w + beta * v)
         w = w + v
         ahead.append(w + beta * v)
-    same(path(Momentum(alpha, beta=beta, nesterov=True)), np.array(ahead))
+    same(path(Momentum(alpha, momentum=beta, nesterov=True)), np.array(ahead))
 
 
 @pytest.mark.parametrize("form", ["usual", "fourth_root"])
@@ -131,48 +131,87 @@ def test_rmsprop(form):
     same(path(RMSProp(0.02, form=form)), loop(step))
 
 
-def adam(alpha=0.03, beta=0.9, gamma=0.999, decay=0.0, epsilon=1e-6):
+def adam(alpha=0.03, beta1=0.9, beta2=0.999, decay=0.0, eps=1e-8, eps_root=0.0):
     s, r = np.zeros(3), np.zeros(3)
 
     def step(w, g, t):
         nonlocal s, r
-        s = beta * s + (1 - beta) * g
-        r = gamma * r + (1 - gamma) * g * g
-        s_hat, r_hat = s / (1 - beta ** (t + 1)), r / (1 - gamma ** (t + 1))
-        return w - alpha * s_hat / np.sqrt(epsilon + r_hat) - alpha * decay * MASK * w
+        s = beta1 * s + (1 - beta1) * g
+        r = beta2 * r + (1 - beta2) * g * g
+        s_hat, r_hat = s / (1 - beta1 ** (t + 1)), r / (1 - beta2 ** (t + 1))
+        return w - alpha * s_hat / (np.sqrt(r_hat + eps_root) + eps) - alpha * decay * MASK * w
 
     return step
 
 
 def test_adam():
     same(path(Adam(0.03)), loop(adam()))
-    same(path(Adam(0.03, beta=0.5, gamma=0.9)), loop(adam(beta=0.5, gamma=0.9)))
+    same(path(Adam(0.03, beta1=0.5, beta2=0.9)), loop(adam(beta1=0.5, beta2=0.9)))
+    numbers = {"eps": 0.3, "eps_root": 0.2}
+    same(path(Adam(0.03, **numbers)), loop(adam(**numbers)))
+    same(path(OPTIMIZERS["adam_eps_root"](learning_rate=0.03)), loop(adam(eps=0.0, eps_root=1e-6)))
 
 
 def test_adam_in_single_precision_to_a_millionth():
     np.testing.assert_allclose(path(Adam(0.03), dtype=np.float32), loop(adam()), rtol=0, atol=1e-6)
 
 
-def test_the_ten_to_minus_six_stands_under_the_root():
-    """At a gradient of 1e-4 the root of 1e-6 + 1e-8 decides; an ε beside the root would let the step be α."""
-    adam = Adam(0.1)
-    t = optax.with_extra_args_support(adam.transformation())
-    update, _ = t.update(jnp.array([1e-4]), t.init(jnp.zeros(1)), None, rate=0.1, precomputed=adam.precompute(1))
-    assert float(update[0]) == pytest.approx(-0.1 * 1e-4 / np.sqrt(1e-6 + 1e-8), rel=1e-5)
+def moved_by(optimizer, gradients):
+    """[step] a weight that starts at 0, under these gradients [step], in single precision."""
+    transformation = optax.with_extra_args_support(optimizer.transformation())
+
+    def step(carry, at):
+        (w, state), (count, gradient) = carry, at
+        update, state = transformation.update(
+            gradient[None], state, w, rate=1e-2, precomputed=optimizer.precompute(count + 1), weight_mask=jnp.ones(1)
+        )
+        return (w + update, state), (w + update)[0]
+
+    w, gradients = jnp.zeros(1, jnp.float32), jnp.asarray(gradients, jnp.float32)
+    steps = jnp.arange(len(gradients), dtype=jnp.float32)
+    return np.asarray(jax.lax.scan(step, (w, transformation.init(w)), (steps, gradients))[1])
+
+
+@pytest.mark.parametrize(
+    "numbers", [{}, {"eps": 1e-5}, {"eps": 0.0, "eps_root": 1e-6}, {"eps": 1e-4, "eps_root": 1e-8}]
+)
+@pytest.mark.parametrize("gradient", [1e-5, -1e-5, 1e-9, 1.0])
+def test_adam_under_a_constant_gradient_equals_optax(gradient, numbers):
+    def step(carry, _):
+        w, state = carry
+        update, state = reference.update(jnp.full(1, gradient, jnp.float32), state, w)
+        return (w + update, state), (w + update)[0]
+
+    reference, w = optax.adam(1e-2, **numbers), jnp.zeros(1, jnp.float32)
+    expected = jax.lax.scan(step, (w, reference.init(w)), length=50)[1]
+    np.testing.assert_allclose(moved_by(Adam(1e-2, **numbers), np.full(50, gradient)), expected, rtol=2e-4)
+
+
+def test_epsilon_under_the_root_slows_small_gradients():
+    """A gradient of 1e-5 moves a weight by 0.4995 in 50 steps at rate 0.01; with 1e-6 under the root by 0.0050."""
+    small = np.full(50, 1e-5)
+    assert moved_by(Adam(1e-2), small)[-1] == pytest.approx(-0.4995, abs=5e-5)
+    assert moved_by(OPTIMIZERS["adam_eps_root"](learning_rate=1e-2), small)[-1] == pytest.approx(-0.0050, abs=5e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_the_scale_of_the_cost_does_not_change_the_path_of_adam(scale):
+    gradients = np.random.default_rng(0).normal(1, 1, 60)
+    np.testing.assert_allclose(moved_by(Adam(1e-2), scale * gradients), moved_by(Adam(1e-2), gradients), rtol=1e-4)
 
 
 def test_adamw_decays_weights_and_leaves_biases():
-    same(path(AdamW(0.03, decay=0.1)), loop(adam(decay=0.1)))
-    same(path(AdamW(0.03, decay=0.0)), loop(adam()))
+    same(path(AdamW(0.03, weight_decay=0.1)), loop(adam(decay=0.1)))
+    same(path(AdamW(0.03, weight_decay=0.0)), loop(adam()))
 
 
 @pytest.mark.parametrize(
     ("optimizer", "make"),
     [
         (SGD(0.1), lambda torch, w: torch.optim.SGD([w], lr=0.1)),
-        (Momentum(0.05, beta=0.8), lambda torch, w: torch.optim.SGD([w], lr=0.05, momentum=0.8)),
+        (Momentum(0.05, momentum=0.8), lambda torch, w: torch.optim.SGD([w], lr=0.05, momentum=0.8)),
         (
-            Momentum(0.05, beta=0.8, nesterov=True),
+            Momentum(0.05, momentum=0.8, nesterov=True),
             lambda torch, w: torch.optim.SGD([w], lr=0.05, momentum=0.8, nesterov=True),
         ),
     ],
@@ -246,11 +285,15 @@ def test_any_optax_transformation():
         (lambda: Adam(0), r"Adam\.learning_rate needs a number above 0, got 0"),
         (lambda: Adam(float("nan")), "finite"),
         (lambda: Adam(True), "finite number, got True"),
-        (lambda: Adam(0.1, beta=1.0), r"Adam\.beta needs a number of at least 0 and below 1"),
-        (lambda: Momentum(0.1, beta=-0.1), r"Momentum\.beta"),
+        (lambda: Adam(0.1, beta1=1.0), r"Adam\.beta1 needs a number of at least 0 and below 1"),
+        (lambda: Momentum(0.1, momentum=-0.1), r"Momentum\.momentum"),
         (lambda: RMSProp(form="fourthroot"), r"unknown form of RMSProp 'fourthroot'\. Did you mean 'fourth_root'\?"),
         (lambda: OPTIMIZERS["adma"], r"unknown optimizer 'adma'\. Did you mean 'adam'\?"),
-        (lambda: AdamW(decay=-1), r"AdamW\.decay needs a number of at least 0"),
+        (lambda: AdamW(weight_decay=-1), r"AdamW\.weight_decay needs a number of at least 0"),
+        (lambda: Adam(eps=-1e-8), r"Adam\.eps needs a number of at least 0"),
+        (lambda: Adam(eps=0), r"Adam needs eps or eps_root above 0, got 0 for both.*Example: eps=1e-8"),
+        (lambda: AdamW(eps=0.0, eps_root=0.0), r"AdamW needs eps or eps_root above 0"),
+        (lambda: RMSProp(eps_root=0), r"RMSProp\.eps_root needs a number above 0"),
     ],
 )
 def test_bad_values(make, message):

@@ -71,7 +71,7 @@ def test_momentum_with_a_schedule_over_epochs_equals_numpy(apart, sums):
     """Progress of a schedule runs from 0 at the first step to 1 at the last."""
     taken = apart(
         Study(
-            networks=MLP((2,)), optimizer=Momentum(Cosine(0.2), beta=0.7), epochs=6, patience=0, batch_size=100,
+            networks=MLP((2,)), optimizer=Momentum(Cosine(0.2), momentum=0.7), epochs=6, patience=0, batch_size=100,
             validation=HoldOut(0.3), precision="double", test=0,
         ),
         sums(24),
@@ -191,7 +191,7 @@ def test_p_1_with_batches_and_a_hidden_layer_leaves_exact_zeros_p_2_small_weight
 def test_decay_of_adamw_reaches_weights_and_not_biases(apart, sums):
     """At a decay that undoes the weights in one step only the biases are left."""
     study = Study(
-        networks=MLP((3,)), optimizer=AdamW(1e-6, decay=1e6), epochs=1, patience=0, batch_size=100,
+        networks=MLP((3,)), optimizer=AdamW(1e-6, weight_decay=1e6), epochs=1, patience=0, batch_size=100,
         validation=HoldOut(0.3), test=0, precision="double",
     )  # fmt: skip
     taken = apart(study, sums(20))

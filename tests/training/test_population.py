@@ -228,7 +228,7 @@ def test_equal_specs_written_differently_are_one_member(apart, sums):
 def test_numbers_do_not_compile(apart, sums, compilations):
     """One program for a search over rates, strengths, momenta; none for another study of other numbers and data."""
     study = Study(
-        networks=MLP((3,), dropout=choice(0.1, 0.2)), optimizer=Adam(choice(0.01, 0.1), beta=0.8), epochs=4,
+        networks=MLP((3,), dropout=choice(0.1, 0.2)), optimizer=Adam(choice(0.01, 0.1), beta1=0.8), epochs=4,
         batch_size=8, penalty=WeightPenalty(choice(0.0, 0.1)), validation=KFold(2), test=0,
     )  # fmt: skip
     first = apart(study, sums(24))
@@ -237,7 +237,7 @@ def test_numbers_do_not_compile(apart, sums, compilations):
     first.train()
     assert program.cache_info().misses == before + 1
     other = study.replace(
-        networks=MLP((3,), dropout=choice(0.3, 0.4)), optimizer=Adam(choice(0.5, 0.003), beta=0.95), seed=9,
+        networks=MLP((3,), dropout=choice(0.3, 0.4)), optimizer=Adam(choice(0.5, 0.003), beta1=0.95), seed=9,
         penalty=WeightPenalty(choice(1.0, 1e-5)),
     )  # fmt: skip
     second = apart(other, sums(24, seed=8))
