@@ -92,21 +92,16 @@ def population(
 
 def in_study(study: pt.Study, data: Any) -> Step:
     """Seconds a network and step of the training of a study of one group and one fold."""
-    from perceptory.data.examples import encoder_for
-    from perceptory.objectives.table import SquaredError
-    from perceptory.studies.encoded import tabulate
-    from perceptory.studies.prepare import groups_of, scalings_of
+    from perceptory.studies.prepare import prepare
     from perceptory.training.driver import train_group
 
-    table = tabulate(data, encoder_for(data))
-    folds = study.validation.split(data.rows, seed=0)
-    raw = table.raw(np.float32)
-    (group,) = groups_of(study, study.candidates(SquaredError()), table, folds, scalings_of(table, folds))
+    ready = prepare(study.replace(test=0), data)
+    (group,) = ready.groups
     steps = study.epochs * group.plan.batches * len(group.who)
 
     def run() -> float:
         start = time.perf_counter()
-        train_group(group.plan, group.members, raw, finished=lambda outcomes: None)
+        train_group(group.plan, group.members, ready.raw, finished=lambda outcomes: None)
         return (time.perf_counter() - start) / steps
 
     run()  # compiles

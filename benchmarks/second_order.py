@@ -16,11 +16,8 @@ from scipy.optimize import least_squares
 
 import perceptory as pt
 from perceptory import backend
-from perceptory.data.examples import encoder_for
-from perceptory.objectives.table import SquaredError
-from perceptory.studies.encoded import tabulate
-from perceptory.studies.prepare import groups_of, scalings_of
-from perceptory.studies.second_order_checks import with_precision
+from perceptory.studies.prepare import prepare
+from perceptory.studies.split import on_all_rows
 from perceptory.training.driver import train_group
 
 CONCRETE = Path("../shared/data/uci/concrete.csv")
@@ -29,21 +26,16 @@ Row = tuple[str, str, str, str]
 
 def training(study: pt.Study, data: Any, folds: Any = None, runs: int = 2) -> tuple[list[Any], float, Any]:
     """(outcomes, seconds of the training alone, the first fold's scaling); on all rows where no folds are given."""
-    study = with_precision(study)
-    table = tabulate(data, encoder_for(data))
-    every = np.arange(data.rows)
-    epochs = study.epochs if folds is None else None
-    folds = [(every, every[:0])] if folds is None else folds
-    scalings = scalings_of(table, folds)
-    with backend.precision(study.precision) as dtype:
-        raw = table.raw(dtype)
-        (group,) = groups_of(study, study.candidates(SquaredError()), table, folds, scalings, epochs)
+    splitting = on_all_rows if folds is None else lambda encoded: folds
+    ready = prepare(study.replace(test=0), data, splitting=splitting, epochs=study.epochs if folds is None else None)
+    (group,) = ready.groups
+    with backend.precision(ready.study.arithmetic):
         for _ in range(runs):
             outcomes: dict[int, Any] = {}
             start = time.perf_counter()
-            train_group(group.plan, group.members, raw, finished=outcomes.update)
+            train_group(group.plan, group.members, ready.raw, finished=outcomes.update)
             seconds = time.perf_counter() - start
-    return [outcomes[k] for k in sorted(outcomes)], seconds, scalings[0]
+    return [outcomes[k] for k in sorted(outcomes)], seconds, ready.scalings[0]
 
 
 def sinc() -> Iterator[Row]:

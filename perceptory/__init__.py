@@ -109,7 +109,8 @@ _PLACES = {
         "SequenceRegressor",
     ),
     "perceptory.studies.one_network": ("Trained", "train_further"),
-    "perceptory.studies.study": ("Candidate", "Study"),
+    "perceptory.studies.design": ("Candidate",),
+    "perceptory.studies.study": ("Study",),
     "perceptory.studies.presets": ("default_study",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}

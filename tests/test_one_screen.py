@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import perceptory as pt
-from perceptory.studies.prepare import member_key, with_numbers
+from perceptory.studies.design import with_numbers
+from perceptory.studies.keys import member_key
 
 FILE = Path(__file__).parent.parent / "docs" / "one_screen.py"
 RATES, FOLDS, SEEDS, EPOCHS, ROWS = (0.05, 0.2), 3, 2, 12, 36

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-STUDY, PRESETS = "perceptory.studies.study", "perceptory.studies.presets"
+STUDY, PRESETS = "perceptory.studies.design", "perceptory.studies.presets"
 
 
 @cache
@@ -51,7 +51,7 @@ def preset_fields() -> frozenset[str]:
 
 @cache
 def _defaults() -> dict[str, str]:
-    (study,) = [n for n in _tree(STUDY).body if isinstance(n, ast.ClassDef) and n.name == "Study"]
+    (study,) = [n for n in _tree(STUDY).body if isinstance(n, ast.ClassDef) and n.name == "StudyDesign"]
     found = {}
     for node in study.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:

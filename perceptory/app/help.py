@@ -94,12 +94,11 @@ COST = (
 )
 CLASS_WEIGHT = "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5."
 BATCH_SIZE = f"Rows a step. Repeatable. {_default('batch_size', 'by the number of rows')}"
-SAMPLING = f"{_list('studies.study', 'SAMPLINGS')}: how rows are drawn. {_default('sampling')}"
+SAMPLING = f"{_list('studies.design', 'SAMPLINGS')}: how rows are drawn. {_default('sampling')}"
 EPOCHS = f"Most epochs of a network. {_default('epochs')}"
 PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default('patience')}"
-PRECISION = (
-    f"{_list('studies.study', 'PRECISIONS')} {_default('precision', 'double for second-order optimizers, else single')}"
-)
+_PRECISION = _default("precision", "double for second-order optimizers, else single")
+PRECISION = f"{_list('studies.design', 'PRECISIONS')} {_PRECISION}"
 MEMORY = f"GiB that training may hold. {_default('memory')}"
 
 VALIDATION = (

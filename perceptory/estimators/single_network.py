@@ -109,6 +109,7 @@ class SingleNetwork(HistoryMixin, TableEstimator):
             epochs=epochs,
             watch=watcher(self, context, epochs, told),
             each=wants_each(self),
+            constant=True,
         )
         self._keep(trained, continued=start is not None)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)

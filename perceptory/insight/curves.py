@@ -22,12 +22,11 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
-from perceptory.insight.one_member import study_of, study_rows
-from perceptory.objectives.table import DEFAULT_COST
+from perceptory.insight.one_member import study_of
 from perceptory.results.result import Result
 from perceptory.selection.plans import Folds
 from perceptory.specs import count
-from perceptory.studies.prepare import folds_of
+from perceptory.studies.prepare import prepare
 from perceptory.studies.study import Study
 from perceptory.wording import metric_name, number, score_axis
 
@@ -95,11 +94,12 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     of several candidates and sizes that the folds do not have.
     """
     asked = study_of(study)
-    known = study_rows(asked, data)
-    candidates = asked.candidates(asked.cost or DEFAULT_COST[known.task])
-    if len(candidates) != 1:
-        raise InputError(f"learning_curve needs a study of one candidate, got {len(candidates)}. Choose one first.")
-    _, folds = folds_of(asked, known)
+    ready = prepare(asked, data)
+    if len(ready.candidates) != 1:
+        raise InputError(
+            f"learning_curve needs a study of one candidate, got {len(ready.candidates)}. Choose one first."
+        )
+    folds = ready.folds
     most = min(len(a) for a, _ in folds)
     if sizes is None:
         sizes = np.unique(np.geomspace(min(most, max(8, most // 20)), most, SIZES).round().astype(int)).tolist()
@@ -112,7 +112,7 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     shuffled = [(random.permutation(a), b) for a, b in folds]
     parts = [(np.sort(a[:size]), b) for size in wanted for a, b in shuffled]
     plan = Folds(tuple((tuple(a.tolist()), tuple(b.tolist())) for a, b in parts))
-    result = asked.replace(validation=plan, test=0).run(known, progress=progress)
+    result = asked.replace(validation=plan, test=0).run(ready.data, progress=progress)
     shape = (len(wanted), len(folds), asked.seeds)
     train, validation = np.full(shape, np.nan), np.full(shape, np.nan)
     for m in result.members:

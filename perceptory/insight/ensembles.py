@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from perceptory.data import ArrayDataset, Dataset
+from perceptory.data.examples import Examples
 from perceptory.errors import InputError
 from perceptory.models.ensemble import ErrorDecomposition, decompositions
 from perceptory.models.model import Model
 from perceptory.results.result import Result
-from perceptory.studies.encoded import tabulate
+from perceptory.studies.encoded_examples import encode
 
 
 def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> ErrorDecomposition:
@@ -31,14 +31,14 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
         found = [ErrorDecomposition.from_json(d) for d in kept]
     else:
         model = source.model if isinstance(source, Result) else source
-        if not isinstance(model, Model) or not isinstance(data, Dataset | ArrayDataset):
+        if not isinstance(model, Model) or not isinstance(data, Examples):
             raise InputError(
                 f"error_decomposition needs a model and a dataset, got {type(source).__name__} and "
                 f"{type(data).__name__}. Example: error_decomposition(result.model, read_table(path, target='y'))"
             )
         if data.task != model.task:
             raise InputError(f"the model is for {model.task}, and the data are for {data.task}. Read them alike.")
-        table = tabulate(data, model.encoder)
+        table = encode(data, model.encoder)
         outputs = model.members_of(table.inputs, table.lengths)
         found = decompositions(model.task, model.targets, table.truth, outputs, table.weights)
     names = [d.target for d in found]

@@ -1,131 +1,173 @@
-"""From trained members to the final model and the parts of a result."""
+"""From finished members to the final model and the result."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from perceptory import backend, kernels
 from perceptory.errors import InputError
 from perceptory.models.ensemble import measured
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
-from perceptory.results.result import CandidateResult, MemberResult, Predictions
+from perceptory.results.result import CandidateResult, MemberResult, Predictions, Result
+from perceptory.results.shown_examples import examples_shown
 from perceptory.selection.metrics import evaluate
+from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
-from perceptory.studies.encoded import EncodedExamples, tabulate
-from perceptory.studies.prepare import (
-    candidate_label,
-    groups_of,
-    scalings_of,
-)
-from perceptory.studies.records import Fold, Record, Work, judged_rows, of_candidate, sound
-from perceptory.studies.study import Candidate
+from perceptory.studies.encoded_examples import encode
+from perceptory.studies.labels import candidate_label
+from perceptory.studies.prepare import Prepared
+from perceptory.studies.records import Record, Records, judged_rows
+from perceptory.studies.split import on_all_rows, split_of
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
 
 
-def final_model(work: Work, chosen: int, raw: Any, encoder: Any, known: Any) -> Model:
-    study, candidate = work.study, work.candidates[chosen]
-    if study.final == "folds":
-        who = [w for w in sorted(work.records) if w[0] == chosen and sound(work.records[w])]
-        weights = np.stack([work.records[w].weights for w in who])
-        picked = [work.scalings[f] for _, f, _ in who]
+def final_model(records: Records, chosen: int) -> Model:
+    """The mean over the chosen candidate's fold members, or over networks trained anew on all study rows."""
+    prepared = records.prepared
+    if prepared.study.final == "folds":
+        members = records.sound_members(chosen)
+        weights = np.stack([record.weights for record in members.values()])
+        scalings = [prepared.scalings[f] for _, f, _ in members]
     else:
-        rows = np.arange(len(work.table.inputs))
-        fold: list[Fold] = [(rows, rows[:0])]
-        best = np.mean([r.best_epoch for r in of_candidate(work, chosen)])
-        scalings = scalings_of(work.table, fold)
-        epochs = max(1, round(float(best)))
-        (group,) = groups_of(study, [candidate], work.table, fold, scalings, epochs, work.padded)
-        outcomes: dict[int, Outcome] = {}
-        train_group(group.plan, group.members, raw, finished=outcomes.update)
-        good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
-        if not good:
-            raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
-        weights = np.stack([o.weights for o in good])
-        picked = scalings * len(good)
-    facts = {"final": study.final, "score": work.score.name}
-    return model_of(candidate, weights, picked, known, work.table, encoder, study.arithmetic, facts)
+        weights, scalings = _refitted(records, chosen)
+    facts = {"final": prepared.study.final, "score": prepared.score.name}
+    model = model_of(prepared, chosen, weights, scalings, facts)
+    _add_intervals(records, chosen, model)
+    return model
+
+
+def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]:
+    """Weights [seed, weight] of networks trained on all study rows for the mean best epoch, each with its scaling."""
+    prepared = records.prepared
+    best = np.mean([record.best_epoch for record in records.sound_members(chosen).values()])
+    split = split_of(prepared.encoded, on_all_rows(prepared.encoded))
+    group = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
+    outcomes: dict[int, Outcome] = {}
+    train_group(group.plan, group.members, prepared.raw, finished=outcomes.update)
+    good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
+    if not good:
+        raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
+    return np.stack([o.weights for o in good]), split.scalings * len(good)
 
 
 def model_of(
-    candidate: Candidate,
-    weights: np.ndarray,
-    scalings: Sequence[Scaling],
-    known: Any,
-    table: EncodedExamples,
-    encoder: Any,
-    precision: str,
-    facts: dict[str, Any],
+    prepared: Prepared, candidate: int, weights: np.ndarray, scalings: Sequence[Scaling], facts: dict[str, Any]
 ) -> Model:
-    """The model of trained networks, weights [member, weight], each with its scaling, of a candidate on `known`."""
-    scalings = [targets_as(s, candidate.cost.scaling) for s in scalings]
+    """The model of trained networks, weights [member, weight], each with its scaling, of a candidate of the study."""
+    data, network, cost = prepared.data, prepared.candidates[candidate].network, prepared.candidates[candidate].cost
+    scalings = [targets_as(s, cost.scaling) for s in scalings]
     return Model(
-        task=known.task,
-        targets=tuple(known.target_names),
-        classes=known.class_values,
-        encoder=encoder,
-        network=candidate.network,
-        cost=candidate.cost,
-        outputs=candidate.cost.shape(table.target_shape),
+        task=data.task,
+        targets=tuple(data.target_names),
+        classes=data.class_values,
+        encoder=prepared.encoder,
+        network=network,
+        cost=cost,
+        outputs=cost.shape(prepared.encoded.target_shape),
         weights=weights,
         in_center=np.stack([s.in_center for s in scalings]),
         in_factor=np.stack([s.in_factor for s in scalings]),
         out_center=np.stack([s.out_center for s in scalings]),
         out_scale=np.stack([s.out_scale for s in scalings]),
-        precision=precision,
+        precision=prepared.study.arithmetic,
         facts=facts,
     )
 
 
-def add_intervals(work: Work, chosen: int, model: Model) -> None:
+def _add_intervals(records: Records, chosen: int, model: Model) -> None:
     """Out-of-fold residuals of the chosen candidate, for `Model.predict_interval`."""
-    if work.table.task != "regression":
+    prepared, encoded = records.prepared, records.prepared.encoded
+    if encoded.task != "regression":
         return
-    who = [w for w in sorted(work.records) if w[0] == chosen and sound(work.records[w])]
+    sound = records.sound_members(chosen)
+    places = {who: i for i, who in enumerate(sound)}
     members: list[Any] = []
     residuals, groups, weights = [], [], []
-    for f in sorted({w[1] for w in who}):
-        places = [i for i, w in enumerate(who) if w[1] == f]
-        rows = work.folds[f][1]
-        output = np.mean([work.records[who[i]].output for i in places], axis=0)
-        residuals.append(work.table.truth[rows] - output)
+    for fold in sorted({f for _, f, _ in sound}):
+        here = [who for who in sound if who[1] == fold]
+        rows = prepared.folds[fold][1]
+        output = np.mean([sound[who].output for who in here], axis=0)
+        residuals.append(encoded.truth[rows] - output)
         groups.append(np.full(len(rows), len(members)))
-        weights.append(work.table.weights[rows])
-        members.append(places if work.study.final == "folds" else range(len(model)))
+        weights.append(encoded.weights[rows])
+        members.append([places[who] for who in here] if prepared.study.final == "folds" else range(len(model)))
     if residuals:
         apart, of, counts = (np.concatenate(a) for a in (residuals, groups, weights))
         with_intervals(model, apart, of, counts, members)
 
 
-def candidate_result(work: Work, ranking: Any, c: int, ids: list[str], complexity: np.ndarray) -> CandidateResult:
-    records = [work.records[who] for who in sorted(work.records) if who[0] == c]
-    trained = [r for r in records if np.isfinite(r.train_score)]
+def result_of(
+    records: Records, ranking: Ranking, chosen: Chosen, ids: list[str], model: Model, started: float
+) -> Result:
+    """The result of a study whose members have all ended. started: when it began, by `time.perf_counter`."""
+    prepared, best = records.prepared, records.sound_members(chosen.index).values()
+    data, test = prepared.data, prepared.sealed.test
+    test_rows = 0 if test is None else test.rows
+    result = Result(
+        study=prepared.asked,
+        task=data.task,
+        targets=list(data.target_names),
+        classes=None if data.classes is None else [str(c) for c in data.classes],
+        score={"name": prepared.score.name, "direction": prepared.score.direction},
+        best=ids[chosen.index],
+        rule=chosen.reason,
+        candidates=[_candidate_result(records, ranking, int(c), ids) for c in ranking.order],
+        members=[_member_result(ids[c], f, s, records.members[c, f, s]) for c, f, s in sorted(records.members)],
+        train=_mean_metrics([r.train for r in best]),
+        validation=_mean_metrics([r.validation for r in best]),
+        tested=None,
+        predictions=_validation_predictions(records, chosen.index),
+        data={
+            "rows": data.rows + test_rows,
+            "study_rows": data.rows,
+            "test_rows": test_rows,
+            "columns": prepared.encoder.describe(),
+            "notes": [*data.notes, *prepared.sealed.notes],
+            **examples_shown(data),
+        },
+        environment=backend.environment() | {"kernels": kernels.status()},
+        seconds=time.perf_counter() - started,
+        model=model,
+        fingerprint=prepared.fingerprint,
+    )
+    if test is not None:
+        result._sealed = lambda: open_sealed(model, test, result.data)
+    return result
+
+
+def _candidate_result(records: Records, ranking: Ranking, c: int, ids: list[str]) -> CandidateResult:
+    candidates = records.prepared.candidates
+    members = [records.members[who] for who in sorted(records.members) if who[0] == c]
+    trained = [r for r in members if np.isfinite(r.train_score)]
     return CandidateResult(
         id=ids[c],
-        label=candidate_label(work.candidates[c], work.candidates),
-        spec=to_json(work.candidates[c], strict=False),
-        weights=int(complexity[c]),
+        label=candidate_label(candidates[c], candidates),
+        spec=to_json(candidates[c], strict=False),
+        weights=int(records.prepared.complexity[c]),
         mean=float(ranking.mean[c]),
         spread=float(ranking.spread[c]),
         per_fold=[float(x) for x in ranking.per_fold[c]],
         train=float(np.mean([r.train_score for r in trained])) if trained else float("nan"),
-        best_epoch=float(np.mean([r.best_epoch for r in records])),
+        best_epoch=float(np.mean([r.best_epoch for r in members])),
         status=ranking.status(c),
-        seconds=work.seconds.get(c, 0.0),
+        seconds=records.seconds.get(c, 0.0),
     )
 
 
-def member_result(id: str, fold: int, seed: int, r: Record) -> MemberResult:
+def _member_result(id: str, fold: int, seed: int, r: Record) -> MemberResult:
     return MemberResult(
         id, fold, seed, r.status, r.epochs, r.best_epoch, r.score, r.train_score, r.train_cost, r.validation_cost,
         r.facts,
     )  # fmt: skip
 
 
-def mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def _mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean over members, where defined (AUC is not, where a fold lacks a class)."""
     out: dict[str, Any] = {}
     for name in metrics[0]:
@@ -137,18 +179,19 @@ def mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def validation_predictions(work: Work, chosen: int, known: Any) -> Predictions:
+def _validation_predictions(records: Records, chosen: int) -> Predictions:
     """Each study row predicted by the mean of the members that did not train on it."""
-    outputs = work.table.truth.shape[1:] if known.task == "regression" else (len(known.classes or ()),)
-    total, count = np.zeros((known.rows, *outputs)), np.zeros(known.rows)
-    for who, record in work.records.items():
-        if who[0] == chosen and sound(record):
-            rows = work.folds[who[1]][1]
+    data, encoded = records.prepared.data, records.prepared.encoded
+    outputs = encoded.truth.shape[1:] if data.task == "regression" else (len(data.classes or ()),)
+    total, count = np.zeros((data.rows, *outputs)), np.zeros(data.rows)
+    for (c, fold, _), record in records.members.items():
+        if c == chosen and record.sound:
+            rows = records.prepared.folds[fold][1]
             total[rows] += record.output
             count[rows] += 1
-    seen = np.flatnonzero(count)
-    mean = total[seen] / count[seen].reshape(-1, *[1] * len(outputs))
-    return predictions_of("validation", known.row_numbers[seen], work.table.truth[seen], mean, work.table.weights[seen])
+    judged = np.flatnonzero(count)
+    mean = total[judged] / count[judged].reshape(-1, *[1] * len(outputs))
+    return predictions_of("validation", data.row_numbers[judged], encoded.truth[judged], mean, encoded.weights[judged])
 
 
 def predictions_of(part: str, row: Any, truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> Predictions:
@@ -163,7 +206,7 @@ def predictions_of(part: str, row: Any, truth: np.ndarray, output: np.ndarray, w
 
 def open_sealed(model: Model, sealed: Any, facts: dict[str, Any]) -> tuple[dict[str, Any], Predictions]:
     """Open the sealed rows: metrics and predictions of the final model; into `facts`, what its members gain."""
-    table = tabulate(sealed, model.encoder)
+    table = encode(sealed, model.encoder)
     members = model.members_of(table.inputs, table.lengths)
     facts |= measured(sealed.task, model.targets, table.truth, members, table.weights)
     output = members.mean(axis=0)

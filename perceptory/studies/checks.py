@@ -1,70 +1,77 @@
-"""What a study refuses before it trains, and the rows that it seals off."""
+"""What is refused before anything is trained; `prepare` is the only caller.
+
+`check_data`, `check_candidates` and `check_groups` are what it calls, in this order: what the data alone show, what a
+candidate's parts show beside each other and the data, what a group's sizes show. Each raises `InputError`.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
+from math import isqrt
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from perceptory.data import seal
+from perceptory.augmentation.base import Augmentation, parts
+from perceptory.data.examples import Examples
 from perceptory.errors import InputError
+from perceptory.layers.arrays import pack, unpack
+from perceptory.layers.base import call
+from perceptory.networks.base import layout
 from perceptory.objectives.table import check_task
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.clipping import Clip
+from perceptory.optimizers.descent import second, traceable
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.selection.metrics import OWN_COST
-from perceptory.selection.plans import BlockedKFold, RollingOrigin
-from perceptory.selection.purge import overlaps
-from perceptory.studies.encoded import EncodedExamples
-from perceptory.studies.regularizer_checks import check_regularizers
-from perceptory.studies.second_order_checks import check_second_order
-from perceptory.studies.study import Candidate, Study
+from perceptory.specs import partition
+from perceptory.studies.design import Candidate
+from perceptory.studies.encoded_examples import EncodedExamples
+from perceptory.studies.groups import Group
+from perceptory.training.plan import MATRICES
+
+MOST_WEIGHTS = 4096  # a factorization of so many takes seconds
+GIBIBYTE = 2.0**30
 
 
-def seal_off(study: Study, data: Any, test: Any) -> tuple[Any, Any, list[str]]:
-    """Study data, sealed data or None, and notes."""
-    if test is not None:
-        if not isinstance(test, type(data)) or test.task != data.task or test.target_names != data.target_names:
-            raise InputError("the test data need the same target and task as the study's. Read both alike.")
-        if data.classes is not None and test.classes != data.classes:
-            known = {str(c): i for i, c in enumerate(data.classes)}
-            new = [str(c) for c in test.classes or () if str(c) not in known]
-            if new:
-                raise InputError(f"the test data hold classes that the study has not: {', '.join(new)}.")
-            codes = np.array([known[str(c)] for c in test.classes or ()])
-            test = dataclasses.replace(
-                test, targets=codes[test.targets], classes=data.classes, class_values=data.class_values
-            )
-        return data, test, []
-    # Where validation goes by time, the future is what the model will meet: the last rows are sealed.
-    spans = data.spans
-    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin) or (spans is not None and data.groups is None)
-    kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
-    notes = []
-    if spans is not None and len(cut):
-        shares = overlaps(spans[kept], spans[cut])
-        kept = kept[~shares]
-        if shares.any():
-            many = "examples that share" if shares.sum() > 1 else "example that shares"
-            notes = [f"{shares.sum()} {many} steps with sealed ones left out of the study."]
-    return (data.take(kept), data.take(cut), notes) if len(cut) else (data, None, notes)
+def check_data(known: Examples) -> None:
+    """Of targets there has to be more than one value, and of classes more than one."""
+    if known.task == "regression":
+        columns = known.targets.reshape(-1, known.targets.shape[-1]).T
+        for name, column in zip(known.target_names, columns, strict=True):
+            if np.ptp(column) == 0:
+                raise InputError(f"the target {name!r} is constant in the study rows. There is nothing to learn.")
+    elif len(np.unique(known.targets)) < 2:
+        raise InputError("the study rows hold one class only. Give more rows, or another share of test rows.")
 
 
-def check_candidate(candidate: Candidate, known: Any, table: EncodedExamples) -> None:
-    """`InputError` for a candidate whose parts do not go together, or not with the data."""
-    _check_cost(candidate, known)
-    _check_feedback(candidate, known)
-    check_regularizers(candidate, known, table)
-    check_second_order(candidate)
+def check_candidates(candidates: Sequence[Candidate], known: Examples, encoded: EncodedExamples, score: str) -> None:
+    """What does not go together, in a candidate or with the data, and a score that cannot compare the candidates."""
+    for candidate in candidates:
+        _check_cost(candidate, known)
+        _check_feedback(candidate, known)
+        _check_kinds(candidate)
+        _check_augmentation(candidate, known)
+        _check_penalized_layers(candidate, encoded)
+        check_second_order(candidate)
+    _check_score(score, candidates)
 
 
-def _check_feedback(candidate: Candidate, known: Any) -> None:
-    every = known.known_outputs == "all"
-    if every != candidate.network.feedback:
-        remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
-        why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
-        raise InputError(f"{candidate.network.label} {why}. {remedy}")
+def check_groups(groups: Sequence[Group], memory: float) -> None:
+    """Matrices and derivatives of second-order optimizers that are out of reach. memory: in GiB."""
+    for group in groups:
+        plan = group.plan
+        shapes = plan.inputs, plan.outputs
+        check_size(plan.optimizer, group.candidate.network, shapes, plan.block * plan.blocks, memory)
+        _check_hessian(group)
 
 
-def _check_cost(candidate: Candidate, known: Any) -> None:
+# --- a candidate's parts beside the data -----------------------------------------------------------------------------
+
+
+def _check_cost(candidate: Candidate, known: Examples) -> None:
     cost, network = candidate.cost, candidate.network
     check_task(cost, known.task)
     cost.check_classes(known.classes)
@@ -85,7 +92,40 @@ def _check_cost(candidate: Candidate, known: Any) -> None:
         )
 
 
-def check_score(name: str, candidates: list[Candidate]) -> None:
+def _check_feedback(candidate: Candidate, known: Examples) -> None:
+    every = known.known_outputs == "all"
+    if every != candidate.network.feedback:
+        remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
+        why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
+        raise InputError(f"{candidate.network.label} {why}. {remedy}")
+
+
+def _check_kinds(candidate: Candidate) -> None:
+    kinds: Any = (("clip", Clip), ("average", WeightAverage), ("augmentation", Augmentation))
+    for name, kind in kinds:  # what a choice holds is seen only here
+        for one in parts(getattr(candidate, name)):
+            if not isinstance(one, kind):
+                raise InputError(f"{name} needs specs of the kind {kind.__name__}, got {one!r}. Leave that out.")
+
+
+def _check_augmentation(candidate: Candidate, known: Examples) -> None:
+    for one in parts(candidate.augmentation):
+        one.check(known.kind, known.task)
+        if candidate.network.solved:
+            raise InputError(
+                f"{candidate.network.label} is solved in one step, so no batch is augmented. Leave augmentation out"
+                " here."
+            )
+
+
+def _check_penalized_layers(candidate: Candidate, encoded: EncodedExamples) -> None:
+    network, penalty = candidate.network, candidate.penalty
+    if penalty is not None and penalty.layers:
+        where = layout(partition(network)[0], encoded.shape, candidate.cost.shape(encoded.target_shape))
+        penalty.places(where.names, where.weights)
+
+
+def _check_score(name: str, candidates: Sequence[Candidate]) -> None:
     """`InputError` where candidates are to be ranked by their own cost and have several."""
     labels = list(dict.fromkeys(c.cost for c in candidates))
     if name == OWN_COST and len(labels) > 1:
@@ -95,11 +135,81 @@ def check_score(name: str, candidates: list[Candidate]) -> None:
         )
 
 
-def check_target(known: Any) -> None:
-    if known.task == "regression":
-        columns = known.targets.reshape(-1, known.targets.shape[-1]).T
-        for name, column in zip(known.target_names, columns, strict=True):
-            if np.ptp(column) == 0:
-                raise InputError(f"the target {name!r} is constant in the study rows. There is nothing to learn.")
-    elif len(np.unique(known.targets)) < 2:
-        raise InputError("the study rows hold one class only. Give more rows, or another share of test rows.")
+# --- second-order optimizers ---------------------------------------------------------------------------------------
+
+
+def check_second_order(candidate: Candidate) -> None:
+    """`InputError` for what does not go with an optimizer that compares the whole cost before and after a step."""
+    optimizer, network, penalty = candidate.optimizer, candidate.network, candidate.penalty
+    if not isinstance(optimizer, SecondOrder) or network.solved:
+        return
+    name = optimizer.label
+    if network.stochastic:
+        raise InputError(
+            f"{name} compares the cost before and after a step, and {network.label} changes it by chance or by the"
+            " batch (dropout, noise, batch normalization). Leave that out, or use a first-order optimizer such as Adam."
+        )
+    for field in ("clip", "average", "augmentation"):
+        if getattr(candidate, field) is not None:
+            raise InputError(f"{name} takes no {field}: it has no single batches and gradients. Leave it out.")
+    _check_penalty(name, optimizer, penalty)
+    if not candidate.cost.exact:
+        raise InputError(
+            f"{name} needs the gradient of the very cost that it lowers, and that of {candidate.cost.label} is another."
+            " Use GaussianLikelihood(beta=0), or a first-order optimizer such as Adam."
+        )
+    if optimizer.matrix == "gauss_newton":
+        one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
+        outputs = jax.ShapeDtypeStruct((1, candidate.cost.heads), jnp.float32)
+        jax.eval_shape(candidate.cost.curvature, outputs, one)  # raises where the cost has none
+
+
+def _check_penalty(name: str, optimizer: Any, penalty: Any) -> None:
+    if penalty is None:
+        return
+    if optimizer.evidence:
+        raise InputError(f"{name} finds the strength of its own penalty. Leave the weight penalty out.")
+    least = 2 if optimizer.matrix else 1
+    if penalty.zeros or not (penalty.p >= least and penalty.p > 1):
+        needs = "at least 2" if optimizer.matrix else "above 1"
+        raise InputError(
+            f"{name} needs a weight penalty with a smooth slope, p {needs} and no mix, got {penalty.label}. Use p=2, or"
+            " a first-order optimizer such as Adam."
+        )
+
+
+def _check_hessian(group: Group) -> None:
+    """Refuses the exact Hessian of a network whose own backward rules have no second derivatives."""
+    plan, network, cost = group.plan, group.candidate.network, group.candidate.cost
+    if getattr(plan.optimizer, "matrix", None) != "hessian" or network.solved:
+        return
+    module = network.build(plan.inputs, plan.outputs, key=jax.random.key(0))
+
+    def of(vector: Any, x: Any, t: Any) -> Any:
+        return jnp.sum(cost.per_row(call(unpack(module, vector), x, None), t))
+
+    def hessian(vector: Any, x: Any, t: Any) -> Any:
+        return jax.vmap(lambda v: second(lambda v: jax.grad(of)(v, x, t), v))(vector[None])
+
+    if not traceable(hessian, pack(module), jnp.zeros((2, *plan.inputs)), jnp.zeros((2, *group.target_shape))):
+        raise InputError(
+            f"{plan.optimizer.label} needs second derivatives, which {network.label} has none of: its backward rules"
+            " are its own. Use the optimizer lm or lbfgs."
+        )
+
+
+def check_size(optimizer: Any, network: Any, shapes: tuple[Any, Any], members: int, memory: float) -> None:
+    """`InputError` where a matrix of weights by weights is out of reach. members: in hand at once; memory: in GiB."""
+    if not isinstance(optimizer, SecondOrder) or optimizer.matrix is None or network.solved:
+        return
+    where = layout(network, *shapes)
+    weights = int(where.vector([network.trains(n) for n in where.names]).sum())
+    fits = min(MOST_WEIGHTS, isqrt(int(memory * GIBIBYTE / (8 * MATRICES))))
+    if weights <= fits:
+        return
+    one = 8 * weights**2 / GIBIBYTE
+    raise InputError(
+        f"{optimizer.label} takes a matrix of weights by weights: with the {weights:,} weights of {network.label} it"
+        f" holds {one:.3g} GiB for one network and {one * members:.3g} GiB for the {members} of its group. Up to"
+        f" {fits:,} weights are possible. Take a smaller network, or the optimizer lbfgs or adam."
+    )

@@ -1,7 +1,8 @@
-"""A study at work: its members as they finish, judged, kept for resuming, and shown as progress."""
+"""A study's finished members: their scores, kept for resuming and shown as progress."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,10 @@ import numpy as np
 from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
-from perceptory.studies.encoded import EncodedExamples
-from perceptory.studies.study import Candidate, Study
+from perceptory.studies.groups import Who
+from perceptory.studies.prepare import Prepared
 from perceptory.training.driver import Outcome
-from perceptory.training.scaling import Scaling, targets_as
-
-Fold = tuple[np.ndarray, np.ndarray]
-Who = tuple[int, int, int]
+from perceptory.training.scaling import targets_as
 
 
 @dataclass
@@ -36,78 +34,81 @@ class Record:
     train_score: float
     facts: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def sound(self) -> bool:
+        return self.status != "diverged"
+
 
 @dataclass
-class Work:
-    """One study at work: what the steps below share."""
+class Records:
+    """The finished members of a prepared study."""
 
-    study: Study
-    table: EncodedExamples
-    folds: list[Fold]
-    candidates: list[Candidate]
-    score: Any
-    scalings: list[Scaling]  # one a fold
-    padded: bool = False  # sizes rounded up, so that studies of nearly the same size share programs
-    records: dict[Who, Record] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
+    prepared: Prepared
+    members: dict[Who, Record] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)  # a candidate's share of the training time
+
+    def sound_members(self, candidate: int) -> dict[Who, Record]:
+        """The candidate's members that did not diverge, in the order of folds and seeds."""
+        own = {who: self.members[who] for who in sorted(self.members) if who[0] == candidate}
+        return {who: record for who, record in own.items() if record.sound}
+
+    def scores(self) -> np.ndarray:
+        """[candidate, fold, seed] validation scores; nan where a member diverged."""
+        prepared = self.prepared
+        scores = np.full((len(prepared.candidates), len(prepared.folds), prepared.study.seeds), np.nan)
+        for who, record in self.members.items():
+            scores[who] = record.score
+        return scores
+
+    def add(self, outcomes: Iterable[tuple[Who, Outcome]], store: RunFolder | None) -> None:
+        """Judge members that have ended, and keep them in the run folder where there is one."""
+        new = {who: judge(self.prepared, who, outcome) for who, outcome in outcomes}
+        self.members.update(new)
+        if store:
+            keep(store, new)
+
+    def state(self, total: int, recalled: int, epochs: int, seconds: float) -> dict[str, Any]:
+        """What a progress display shows; `best` is the best mean of a candidate all of whose members are done.
+
+        total: members of the study. recalled: of these, read from a run folder. epochs, seconds: of this run.
+        """
+        by_candidate: dict[int, list[float]] = {}
+        for (c, _, _), record in self.members.items():
+            by_candidate.setdefault(c, []).append(record.score)
+        score, complete = self.prepared.score, len(self.prepared.folds) * self.prepared.study.seeds
+        means = [float(np.mean(s)) for s in by_candidate.values() if len(s) == complete and np.all(np.isfinite(s))]
+        best = (min if score.direction == "min" else max)(means, default=float("nan"))
+        done = len(self.members)
+        fresh = done - recalled
+        return {
+            "members_done": done,
+            "members": total,
+            "epochs": epochs,
+            "epochs_per_second": epochs / max(seconds, 1e-9),
+            "score": score.name,
+            "best": best,
+            "seconds": seconds,
+            "seconds_left": seconds / fresh * (total - done) if fresh else float("nan"),
+        }
 
 
-def of_candidate(work: Work, candidate: int) -> list[Record]:
-    """The candidate's members that did not diverge, in the order of folds and seeds."""
-    return [work.records[who] for who in sorted(work.records) if who[0] == candidate and sound(work.records[who])]
-
-
-def sound(record: Record) -> bool:
-    return record.status != "diverged"
-
-
-def state_of(work: Work, members: int, recalled: int, epochs: int, seconds: float) -> dict[str, Any]:
-    """What a progress display shows; `best` is the best mean of a candidate all of whose members are done."""
-    by_candidate: dict[int, list[float]] = {}
-    for (c, _, _), record in work.records.items():
-        by_candidate.setdefault(c, []).append(record.score)
-    complete = len(work.folds) * work.study.seeds
-    means = [float(np.mean(s)) for s in by_candidate.values() if len(s) == complete and np.all(np.isfinite(s))]
-    best = (min if work.score.direction == "min" else max)(means, default=float("nan"))
-    done = len(work.records)
-    fresh = done - recalled
-    return {
-        "members_done": done,
-        "members": members,
-        "epochs": epochs,
-        "epochs_per_second": epochs / max(seconds, 1e-9),
-        "score": work.score.name,
-        "best": best,
-        "seconds": seconds,
-        "seconds_left": seconds / fresh * (members - done) if fresh else float("nan"),
-    }
-
-
-def judge(work: Work, who: Who, outcome: Outcome) -> Record:
+def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     """Scores of a finished member in the target's own units."""
-    train_rows, validation_rows = work.folds[who[1]]
-    train_output, output = outcome.train_output.astype(float), outcome.validation_output.astype(float)
-    if work.table.task == "regression":
-        cost = work.candidates[who[0]].cost
-        scaling = targets_as(work.scalings[who[1]], cost.scaling)
-        train_output, output = (
-            cost.point(cost.unscale(y, scaling.out_center, scaling.out_scale)) for y in (train_output, output)
-        )
-    truth, weights = work.table.truth, work.table.weights
-    diverged = outcome.status == "diverged"
-    task = work.table.task
+    encoded, own_cost, diverged = prepared.encoded, prepared.score.name == OWN_COST, outcome.status == "diverged"
+    train_rows, validation_rows = prepared.folds[who[1]]
+    train_output, output = _predictions(prepared, who, outcome)
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
-        judged = judged_rows(truth[rows], y, weights[rows])
-        found = evaluate(task, *judged)
-        value = float("nan") if work.score.name == OWN_COST else found.get(work.score.name)
-        if isinstance(value, int | float):
-            return found, float(value)
-        return found, score_of(work.score.name, task, *judged)
+        judged = judged_rows(encoded.truth[rows], y, encoded.weights[rows])
+        values = evaluate(encoded.task, *judged)
+        score = float("nan") if own_cost else values.get(prepared.score.name)
+        if isinstance(score, int | float):
+            return values, float(score)
+        return values, score_of(prepared.score.name, encoded.task, *judged)
 
     train, train_score = metrics(train_rows, train_output)
     validation, score = metrics(validation_rows, output)
-    if work.score.name == OWN_COST and not diverged:
+    if own_cost and not diverged:
         best = outcome.best_epoch - 1
         train_score, score = float(outcome.train_cost[best]), float(outcome.validation_cost[best])
     return Record(
@@ -115,6 +116,19 @@ def judge(work: Work, who: Who, outcome: Outcome) -> Record:
         outcome.validation_cost, output, train, validation,
         float("nan") if diverged else score, float("nan") if diverged else train_score, outcome.facts,
     )  # fmt: skip
+
+
+def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+    """Of the fold's training and validation rows, in the target's own units."""
+    train, validation = outcome.train_output.astype(float), outcome.validation_output.astype(float)
+    if prepared.encoded.task != "regression":
+        return train, validation
+    cost = prepared.candidates[who[0]].cost
+    scaling = targets_as(prepared.scalings[who[1]], cost.scaling)
+    return (
+        cost.point(cost.unscale(train, scaling.out_center, scaling.out_scale)),
+        cost.point(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
+    )
 
 
 def judged_rows(truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -126,6 +140,7 @@ def judged_rows(truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> t
 
 
 def keep(store: RunFolder, records: dict[Who, Record]) -> None:
+    """Write finished members into a file of the run folder."""
     tensors: dict[str, np.ndarray] = {}
     facts = []
     for i, (who, r) in enumerate(records.items()):
@@ -138,12 +153,16 @@ def keep(store: RunFolder, records: dict[Who, Record]) -> None:
     store.keep(tensors, {"members": facts})
 
 
-def recall(work: Work, store: RunFolder) -> None:
-    for tensors, facts in store.kept():
-        for i, (who, status, epochs, best_epoch, *scores) in enumerate(facts["members"]):
-            train, validation, score, train_score, told = scores
-            t = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
-            work.records[(who[0], who[1], who[2])] = Record(
+def recall(store: RunFolder) -> dict[Who, Record]:
+    """The finished members that `keep` has written into the run folder."""
+    records: dict[Who, Record] = {}
+    for tensors, content in store.kept():
+        for i, (who, status, epochs, best_epoch, train, validation, score, train_score, facts) in enumerate(
+            content["members"]
+        ):
+            arrays = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
+            records[who[0], who[1], who[2]] = Record(
                 status=status, epochs=epochs, best_epoch=best_epoch, train=train, validation=validation,
-                score=score, train_score=train_score, facts=told, **t,
+                score=score, train_score=train_score, facts=facts, **arrays,
             )  # fmt: skip
+    return records

@@ -29,8 +29,9 @@ from perceptory.selection.metrics import SCORES
 from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.selection.ranking import RULES
 from perceptory.selection.search import choice, integers, log_uniform, uniform
+from perceptory.studies.design import FINALS, PRECISIONS, SAMPLINGS
 from perceptory.studies.presets import default_study
-from perceptory.studies.study import FINALS, PRECISIONS, SAMPLINGS, Study
+from perceptory.studies.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +222,9 @@ def test_help_tells_the_names_and_defaults_that_hold(diabetes):
         ("selection.metrics", "SCORES"): SCORES,
         ("augmentation.table", "AUGMENTATIONS"): AUGMENTATIONS,
         ("selection.ranking", "RULES"): RULES,
-        ("studies.study", "FINALS"): FINALS,
-        ("studies.study", "PRECISIONS"): PRECISIONS,
-        ("studies.study", "SAMPLINGS"): SAMPLINGS,
+        ("studies.design", "FINALS"): FINALS,
+        ("studies.design", "PRECISIONS"): PRECISIONS,
+        ("studies.design", "SAMPLINGS"): SAMPLINGS,
     }
     for (module, name), real in tables.items():
         assert facts.names(f"perceptory.{module}", name) == tuple(real)

@@ -101,7 +101,7 @@ def result(windows):
     """Shares of 1 and 0.5 are members of one program, forcing=1 is of another; all with the same key, so with the same
     starting weights and orders."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("perceptory.studies.prepare.member_key", lambda *_: np.array([3, 4], np.uint32))
+        patch.setattr("perceptory.studies.groups.member_key", lambda *_: np.array([3, 4], np.uint32))
         return study_of([NARX((4,), open_share=choice(1.0, 0.5)), NARX((4,), forcing=1.0)]).run(windows)
 
 
@@ -132,7 +132,8 @@ def test_closing_the_loop_after_an_open_one_lowers_the_free_run_error(result, me
 
 def test_a_share_of_0_is_closed_loop_as_it_was():
     """The same static spec, so the same program; and the same key, so the same bits as before there was the field."""
-    from perceptory.studies.prepare import member_key, with_numbers
+    from perceptory.studies.design import with_numbers
+    from perceptory.studies.keys import member_key
 
     spec = NARX((3,), open_share=0.0)
     assert partition(spec) == partition(NARX((3,)))

@@ -10,7 +10,7 @@ from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import SquaredError
 from perceptory.specs import from_json, to_json
-from perceptory.studies.prepare import candidate_label
+from perceptory.studies.labels import candidate_label
 
 TREES = [
     (jnp.array([3.0, -4.0]),),

@@ -14,11 +14,10 @@ import pytest
 
 from perceptory import backend
 from perceptory.data import read_table
-from perceptory.data.examples import encoder_for
 from perceptory.layers.arrays import unpack
-from perceptory.objectives.table import DEFAULT_COST, mean_cost
-from perceptory.studies.encoded import tabulate
-from perceptory.studies.prepare import folds_of, groups_of, scalings_of, with_numbers
+from perceptory.objectives.table import mean_cost
+from perceptory.studies import split
+from perceptory.studies.prepare import prepare as prepare_study
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
 from perceptory.training.rows import prepare
@@ -31,6 +30,7 @@ class Taken:
     study: Any
     table: Any
     folds: Any
+    scalings: Any
     candidates: Any
     raw: Any
     groups: Any
@@ -58,7 +58,7 @@ class Taken:
 
     def scaled(self, fold):
         """The fold's rows as its members see them, in float64: (x, t, w) of training, (x, t, w) of validation."""
-        s = scalings_of(self.table, self.folds)[fold]
+        s = self.scalings[fold]
         x = np.nan_to_num((self.table.inputs - s.in_center) * s.in_factor)
         t = (self.table.targets - s.out_center) / s.out_scale
         return [(x[rows], t[rows], self.table.weights[rows]) for rows in self.folds[fold]]
@@ -76,15 +76,9 @@ class Taken:
 
 def take_apart(study, dataset, on_all_rows=False) -> Taken:
     """on_all_rows: one fold without validation rows, as for a refit; the weights are then those of the last epoch."""
-    table = tabulate(dataset, encoder_for(dataset))
-    rows = np.arange(dataset.rows)
-    folds = [(rows, rows[:0])] if on_all_rows else folds_of(study, dataset)[1]
-    epochs = study.epochs if on_all_rows else None
-    candidates = [with_numbers(c) for c in study.candidates(study.cost or DEFAULT_COST[dataset.task])]
-    with backend.precision(study.arithmetic) as dtype:
-        raw = table.raw(dtype)
-        groups = groups_of(study, candidates, table, folds, scalings_of(table, folds), epochs)
-    return Taken(study, table, folds, candidates, raw, groups)
+    changes = {"splitting": split.on_all_rows, "epochs": study.epochs} if on_all_rows else {}
+    ready = prepare_study(study.replace(test=0), dataset, **changes)
+    return Taken(study, ready.encoded, ready.folds, ready.scalings, ready.candidates, ready.raw, ready.groups)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ from perceptory.data.examples import encoder_for
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
 from perceptory.specs import from_json, partition
-from perceptory.studies.prepare import candidate_label, member_key
+from perceptory.studies.keys import member_key
+from perceptory.studies.labels import candidate_label
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
 

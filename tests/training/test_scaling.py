@@ -130,9 +130,7 @@ def test_a_missing_number_is_read_as_the_training_mean(apart):
     by_hand = apart(LEAK, read_table({name: columns[name] for name in order} | {"y": y}, "y"))
     # Means and deviations of the filled column differ from those of the values that are there: only the first matters.
     assert taken.table.inputs.shape == by_hand.table.inputs.shape == (36, 6)
-    from perceptory.studies.prepare import scalings_of
-
-    scaling = scalings_of(taken.table, taken.folds)[0]
+    scaling = taken.scalings[0]
     np.testing.assert_allclose(scaling.in_center[::2], s)
     z = (by_hand.table.inputs - scaling.in_center) * scaling.in_factor
     np.testing.assert_allclose(z[:, ::2][gaps], 0, atol=1e-12)

@@ -31,7 +31,7 @@ from perceptory import (
 from perceptory.errors import InputError
 from perceptory.layers.arrays import unpack
 from perceptory.networks.base import layout
-from perceptory.studies.second_order_checks import check_second_order, check_size, with_precision
+from perceptory.studies.checks import check_second_order, check_size
 from perceptory.training import plan as plans
 
 TINY = Study(MLP((2,)), optimizer=LevenbergMarquardt(), epochs=4, patience=0, validation=KFold(3), test=0.0,
@@ -187,11 +187,11 @@ def test_beside_adam_in_a_search_with_run_folder_and_model_file(tmp_path, sums):
 
 
 def test_precision_where_none_is_said():
-    assert with_precision(Study()).precision == "single"
-    assert with_precision(Study(optimizer="lm")).precision == "double"
-    assert with_precision(Study(optimizer=LBFGS())).precision == "single"
-    assert with_precision(Study(optimizer=choice(Adam(), BayesianRegularization()))).precision == "double"
-    assert with_precision(Study(optimizer="lm", precision="single")).precision == "single"
+    assert Study().with_precision().precision == "single"
+    assert Study(optimizer="lm").with_precision().precision == "double"
+    assert Study(optimizer=LBFGS()).with_precision().precision == "single"
+    assert Study(optimizer=choice(Adam(), BayesianRegularization())).with_precision().precision == "double"
+    assert Study(optimizer="lm", precision="single").with_precision().precision == "single"
     with pytest.raises(InputError, match="unknown precision 'half'"):
         Study(precision="half")
 

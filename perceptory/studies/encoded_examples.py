@@ -1,4 +1,4 @@
-"""A study's data as numbers: what encoding makes of them, and the form in which the program takes them."""
+"""A study's examples as numbers, and the form in which the program takes them."""
 
 from __future__ import annotations
 
@@ -77,20 +77,20 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
         return rounded, (exact - rounded).astype(dtype)
 
 
-def tabulate(dataset: Examples, encoder: ExampleEncoder) -> EncodedExamples:
+def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
     """Encode the inputs and targets of examples."""
-    targets = np.asarray(dataset.targets)
-    if dataset.task == "regression":
+    targets = np.asarray(data.targets)
+    if data.task == "regression":
         numbers = targets.astype(float)
-    elif dataset.task == "binary":
+    elif data.task == "binary":
         numbers = targets.astype(float)[:, None]
     else:
-        numbers = np.eye(len(dataset.classes or ()))[targets]
-    lengths = dataset.lengths
-    given = np.ones(numbers.shape[:-1]) if dataset.weights is None else np.asarray(dataset.weights, float)
+        numbers = np.eye(len(data.classes or ()))[targets]
+    lengths = data.lengths
+    given = np.ones(numbers.shape[:-1]) if data.weights is None else np.asarray(data.weights, float)
     weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
     if lengths is not None and weights.ndim == 2:
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return EncodedExamples(encoder.transform(dataset), numbers, targets, weights, dataset.task, lengths)
+    return EncodedExamples(encoder.transform(data), numbers, targets, weights, data.task, lengths)

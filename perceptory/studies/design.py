@@ -1,0 +1,172 @@
+"""What is asked of a study, as one frozen spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from perceptory.augmentation.base import Augmentation, parts
+from perceptory.errors import InputError
+from perceptory.networks.base import Network
+from perceptory.networks.mlp import MLP
+from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.table import COSTS, Cost
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.base import Optimizer
+from perceptory.optimizers.clipping import Clip
+from perceptory.optimizers.first_order import OPTIMIZERS, Adam
+from perceptory.registry import Registry
+from perceptory.selection import search
+from perceptory.selection.base import ValidationPlan
+from perceptory.selection.metrics import SCORES
+from perceptory.selection.plans import Splitter
+from perceptory.selection.ranking import RULES
+from perceptory.specs import Search, Spec, checked, combine, count, partition, positive, register
+
+FINALS: Registry[str] = Registry(
+    "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
+)
+PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})
+SAMPLINGS: Registry[str] = Registry(
+    "sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"}
+)
+
+
+def _share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputError(f"{name} needs a share of at least 0 and below 1, got {value!r}. Example: test=0.2")
+
+
+def _some(name: str, value: Any) -> None:
+    if value is not None:
+        count(name, value)
+
+
+@register
+@dataclass(frozen=True)
+class Candidate(Spec):
+    """One point of the search; its numbers are filled in once a study has expanded it."""
+
+    network: Network
+    cost: Cost
+    optimizer: Optimizer
+    penalty: WeightPenalty | None = None
+    batch_size: int | None = None
+    clip: Clip | None = None
+    average: WeightAverage | None = None
+    augmentation: Augmentation | tuple[Augmentation, ...] | None = None
+
+
+@dataclass(frozen=True)
+class StudyDesign(Spec):
+    """What a `Study` is asked: its fields, explained there, and what follows from them alone."""
+
+    networks: Any = (MLP((32, 32)),)
+    cost: Any = None
+    optimizer: Any = Adam(1e-2)
+    penalty: Any = None
+    validation: Any = None
+    seeds: int = checked(1, check=count)
+    epochs: int = checked(300, check=count)
+    patience: int = checked(30, check=lambda n, v: count(n, v, 0))
+    batch_size: Any = None
+    samples: int | None = checked(None, check=_some)
+    sampling: str = checked("shuffle", check=lambda _, v: SAMPLINGS[v])
+    test: float = checked(0.2, check=_share)
+    score: str | None = None
+    rule: str = checked("best", check=lambda _, v: RULES[v])
+    final: str = checked("folds", check=lambda _, v: FINALS[v])
+    precision: str | None = checked(None, check=lambda _, v: v is None or PRECISIONS[v])
+    memory: float = checked(2.0, check=positive)
+    seed: int = checked(0, check=lambda n, v: count(n, v, 0))
+    clip: Any = None
+    average: Any = None
+    augmentation: Any = None
+
+    def __post_init__(self):
+        networks = self.networks
+        if isinstance(networks, Network | Search):
+            networks = (networks,)
+        object.__setattr__(self, "networks", tuple(networks) if isinstance(networks, list) else networks)
+        if not isinstance(self.networks, tuple) or not self.networks:
+            raise InputError(
+                f"networks needs at least one network, got {self.networks!r}. Example: networks=[MLP((32,))]"
+            )
+        for network in self.networks:
+            _kind("networks", network, Network, "MLP((32, 32))")
+        if isinstance(self.optimizer, str):
+            object.__setattr__(self, "optimizer", OPTIMIZERS[self.optimizer]())
+        if isinstance(self.cost, str):
+            object.__setattr__(self, "cost", COSTS[self.cost]())
+        _kind("optimizer", self.optimizer, Optimizer, "Adam(1e-2)")
+        _kind("cost", self.cost, Cost, "SquaredError()", optional=True)
+        _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
+        _kind("clip", self.clip, Clip, "ClipByNorm(1.0)", optional=True)
+        _kind("average", self.average, WeightAverage, "WeightAverage(0.9)", optional=True)
+        if isinstance(self.augmentation, list):
+            object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        if self.augmentation == ():
+            object.__setattr__(self, "augmentation", None)
+        for one in parts(self.augmentation):
+            _kind("augmentation", one, Augmentation, "ImageAugmentation(shift=2)")
+        for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
+            search.forbid(getattr(self, name), name)
+        if self.score is not None:
+            SCORES[self.score]  # raises for an unknown one
+        if self.validation is not None and not isinstance(self.validation, ValidationPlan):
+            object.__setattr__(self, "validation", Splitter(self.validation))  # a scikit-learn splitter, or an error
+        if self.batch_size is not None and not isinstance(self.batch_size, Search):
+            count("batch_size", self.batch_size)
+        super().__post_init__()
+
+    @property
+    def arithmetic(self) -> str:
+        """What it computes in, "single" or "double": its precision, or where that is None what its optimizers want."""
+        return self.precision or ("double" if "double" in _wanted(self.optimizer) else "single")
+
+    def with_precision(self) -> Self:
+        """The study with its precision filled in."""
+        return self.replace(precision=self.arithmetic)
+
+    def candidates(self, cost: Cost) -> list[Candidate]:
+        """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
+        rest = self.optimizer, self.penalty, self.batch_size, self.clip, self.average, self.augmentation
+        template = tuple(Candidate(network, self.cost or cost, *rest) for network in self.networks)
+        return expand_each(template, self.samples, self.seed)
+
+
+def _wanted(optimizer: Any) -> set[str]:
+    """Precisions of the optimizers that a field of a study stands for, search values taken apart."""
+    if isinstance(optimizer, Optimizer):
+        return {optimizer.precision}
+    return set().union(*(_wanted(one) for one in getattr(optimizer, "values", ())))
+
+
+def _kind(name: str, value: Any, kind: type, example: str, *, optional: bool = False) -> None:
+    if (optional and value is None) or isinstance(value, kind | Search):
+        return
+    raise InputError(f"{name} needs {_article(kind.__name__)}, got {value!r}. Example: {example}")
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
+
+
+def expand_each(templates: tuple[Candidate, ...], samples: int | None, seed: int) -> list[Candidate]:
+    """Expand each network's template; a sample is shared out between the networks that have something to search."""
+    searched = [t for t in templates if search.find(t)]
+    out: list[Candidate] = []
+    for template in templates:
+        if template in searched:
+            share = None if samples is None else max(1, -(-samples // len(searched)))
+            new = search.expand(template, samples=share, seed=seed)
+        else:
+            new = [template]
+        out += [c for c in new if c not in out]
+    return out
+
+
+def with_numbers(candidate: Candidate) -> Candidate:
+    """The candidate as plain Python numbers (search values drawn by NumPy included)."""
+    static, numbers = partition(candidate)
+    return combine(static, tuple(float(n) for n in numbers))

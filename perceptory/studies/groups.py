@@ -1,0 +1,155 @@
+"""Candidates sorted into groups of members: what one compiled program trains together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perceptory.augmentation.base import varying
+from perceptory.networks.base import layout
+from perceptory.optimizers.second_order import SecondOrder
+from perceptory.specs import partition
+from perceptory.studies.design import Candidate, StudyDesign
+from perceptory.studies.encoded_examples import split_number
+from perceptory.studies.keys import member_key
+from perceptory.studies.split import Split
+from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
+from perceptory.training.scaling import Scaling, targets_as
+from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
+
+SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
+
+Who = tuple[int, int, int]  # a member: candidate, fold, seed
+
+
+@dataclass
+class Group:
+    """Members with one static shape. `who` tells the member at each place."""
+
+    plan: ProgramPlan
+    members: Member
+    who: list[Who]
+    weights: int  # of one network
+    flops: float  # of one member's epoch
+    candidate: Candidate  # the first one; all have its shapes
+    target_shape: tuple[int, ...]  # of one example
+
+
+def groups_of(
+    study: StudyDesign, candidates: Sequence[Candidate], split: Split, epochs: int | None = None, padded: bool = False
+) -> list[Group]:
+    """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping.
+
+    padded: numbers of rows and epochs rounded up to a few values, so that data of nearly the same size share a compiled
+    program; what is added has weight 0.
+    """
+    longest = max(len(a) for a, _ in split.folds)
+    same: dict[Any, list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        static, _ = partition(candidate)
+        same.setdefault((static, batch_size(candidate, longest)), []).append(place)
+    groups = []
+    for (static, batch), places in same.items():
+        rows, batch = padded_rows(longest, batch) if padded else (longest, batch)
+        who = [(c, f, s) for c in places for f in range(len(split.folds)) for s in range(study.seeds)]
+        first = candidates[places[0]]
+        plan, weights, flops = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
+        total = _epochs(study, static, epochs)
+        members = _members(study, candidates, split, who, plan, total, refit=epochs is not None)
+        members = members._replace(balance=_balance(split, who, plan, members.factor.dtype))
+        groups.append(Group(plan, members, who, weights, flops, first, split.encoded.target_shape))
+    return groups
+
+
+def batch_size(candidate: Candidate, rows: int) -> int:
+    """Rows a step: as asked, all rows for gradient descent, else by the number of rows."""
+    usual = 32 if rows <= 2000 else 64 if rows <= 10_000 else 128 if rows <= 30_000 else 256
+    return candidate.optimizer.step_rows(candidate.batch_size or usual, rows)
+
+
+def _epochs(study: StudyDesign, static: Candidate, epochs: int | None) -> int:
+    return 1 if static.network.solved else epochs or study.epochs
+
+
+def _plan(
+    study: StudyDesign,
+    static: Candidate,
+    first: Candidate,
+    split: Split,
+    shape: tuple[int, int],  # rows, and rows a step
+    members: int,
+    epochs: int | None,
+    padded: bool,
+) -> tuple[ProgramPlan, int, float]:
+    """The group's program, weights of one network and operations of one member's epoch."""
+    encoded, (rows, batch) = split.encoded, shape
+    inputs, outputs = encoded.shape, static.cost.shape(encoded.target_shape)
+    size = layout(first.network, inputs, outputs).size
+    bytes_each = sizes(first.network, inputs, outputs, batch, rows)
+    if isinstance(static.optimizer, SecondOrder):
+        bytes_each = curved_sizes(static.optimizer, first.network, inputs, outputs, rows)
+    block, blocks = chunking(members, bytes_each, int(study.memory * 2**30))
+    flops = 6.0 * size * rows * np.prod(inputs[:-1])  # at most: every weight at every place
+    if getattr(static.optimizer, "matrix", None):
+        flops = 2.0 * size**2 * (rows * np.prod(outputs) + 2 * size)
+    total = _epochs(study, static, epochs)
+    segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, total))
+    segment = -(-total // -(-total // segment))  # equal parts
+    segment = epoch_bucket(segment) if padded else segment
+    most_validation = max(len(b) for _, b in split.folds)
+    most_validation = coarse_bucket(most_validation) if padded else most_validation
+    batches = {-(-len(a) // batch) for a, _ in split.folds}
+    plan = ProgramPlan(
+        static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
+        batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
+        piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
+        augmentation=static.augmentation, varies=() if static.augmentation is None else varying(encoded.inputs),
+    )  # fmt: skip
+    return plan, size, flops
+
+
+def _members(
+    study: StudyDesign,
+    candidates: Sequence[Candidate],
+    split: Split,
+    who: list[Who],
+    plan: ProgramPlan,
+    epochs: int,
+    refit: bool,
+) -> Member:
+    dtype = np.float64 if study.arithmetic == "double" else np.float32
+    numbers = {c: partition(candidates[c])[1] for c, _, _ in who}
+    fold = np.array([f for _, f, _ in who])
+    scalings = [targets_as(s, plan.cost.scaling) for s in split.scalings]
+
+    def centers(s: Scaling) -> np.ndarray:
+        return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
+
+    def by_fold(values: list[Any], kind: Any) -> np.ndarray:
+        return np.stack([np.asarray(v, kind) for v in values])[fold]
+
+    return Member(
+        key=np.stack([member_key(study, candidates[c], f, s) for c, f, s in who]),
+        numbers=np.array([numbers[c] for c, _, _ in who], dtype).reshape(len(who), -1),
+        rows=np.stack([pad_rows(a, plan.rows) for a, _ in split.folds])[fold],
+        count=by_fold([len(a) for a, _ in split.folds], np.int32),
+        validation=np.stack([pad_rows(b, plan.validation_rows) for _, b in split.folds])[fold],
+        validation_count=by_fold([len(b) for _, b in split.folds], np.int32),
+        center=by_fold([centers(s) for s in scalings], dtype),
+        factor=by_fold([np.concatenate([s.in_factor, 1 / s.out_scale]) for s in scalings], dtype),
+        epochs=np.full(len(who), epochs, np.int32),
+        patience=np.full(len(who), 0 if refit else study.patience, np.int32),
+    )
+
+
+def _balance(split: Split, who: list[Who], plan: ProgramPlan, dtype: Any) -> Any:
+    """[member, class] of `Member.balance`, each fold's from its own training rows; () without."""
+    encoded = split.encoded
+    if encoded.task == "regression" or not plan.cost.weighs:
+        return ()
+    classes = max(2, plan.outputs[-1])
+    each = [plan.cost.balance(encoded.truth[rows], encoded.weights[rows], classes) for rows, _ in split.folds]
+    return np.stack(each).astype(dtype)[[f for _, f, _ in who]] if len(each[0]) else ()

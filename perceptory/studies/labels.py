@@ -1,0 +1,31 @@
+"""What candidates are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perceptory.augmentation.base import label as augmentation_label
+from perceptory.studies.design import Candidate
+
+
+def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -> str:
+    """Network and optimizer, and of the rest what differs between the candidates."""
+    parts = [candidate.network.label, candidate.optimizer.label]
+    if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
+        penalty = candidate.penalty
+        parts.append("no penalty" if penalty is None else penalty.label)
+    for name in ("clip", "average"):
+        part = getattr(candidate, name)
+        if part is not None:
+            parts.append(part.label)
+        elif any(getattr(c, name) is not None for c in all_candidates):
+            parts.append(f"no {name}")
+    if candidate.augmentation is not None:
+        parts.append(augmentation_label(candidate.augmentation))
+    elif any(c.augmentation is not None for c in all_candidates):
+        parts.append("no augmentation")
+    if len({c.batch_size for c in all_candidates}) > 1:
+        parts.append(f"batch {candidate.batch_size or 'auto'}")
+    if len({c.cost for c in all_candidates}) > 1:
+        parts.append(candidate.cost.label)
+    return ", ".join(parts)

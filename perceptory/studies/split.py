@@ -1,0 +1,68 @@
+"""Which rows train and which validate, and how each fold's numbers are scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceptory.data.examples import Examples, classes_of
+from perceptory.selection.base import ValidationPlan
+from perceptory.selection.plans import BlockedKFold, default_plan
+from perceptory.selection.purge import purge
+from perceptory.studies.design import StudyDesign
+from perceptory.studies.encoded_examples import EncodedExamples
+from perceptory.training.scaling import Scaling, fit_scaling
+
+Fold = tuple[np.ndarray, np.ndarray]  # training rows and validation rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """Encoded study examples with their folds, and each fold's own scaling, in the examples' units."""
+
+    encoded: EncodedExamples
+    folds: list[Fold]
+    scalings: list[Scaling]
+
+
+Splitting = Callable[[EncodedExamples], list[Fold]]  # what takes the place of a validation plan
+
+
+def on_all_rows(encoded: EncodedExamples) -> list[Fold]:
+    """One fold that trains on every row, without validation rows: for a refit."""
+    rows = np.arange(len(encoded.inputs))
+    return [(rows, rows[:0])]
+
+
+def split_of(encoded: EncodedExamples, folds: list[Fold]) -> Split:
+    """The split into these folds, each scaled by its own training rows alone."""
+    return Split(encoded, folds, [_scaling_of(encoded, rows) for rows, _ in folds])
+
+
+def validation_plan(study: StudyDesign, data: Examples) -> ValidationPlan:
+    """The study's, or what suits the data: examples cut from one series are validated in blocks of time."""
+    if study.validation is not None:
+        return study.validation
+    if data.spans is not None and data.groups is None:
+        return BlockedKFold(min(5, data.rows))
+    return default_plan(data.task, data.rows, data.groups, classes_of(data))
+
+
+def folds_of(plan: ValidationPlan, data: Examples, seed: int) -> list[Fold]:
+    """Pairs of training and validation rows. Examples cut from one series may share steps: a training example that
+    shares a step with a validation example of its fold is left out."""
+    folds = plan.split(data.rows, targets=classes_of(data), groups=data.groups, seed=seed, class_names=data.classes)
+    return folds if data.spans is None else purge(folds, data.spans)
+
+
+def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
+    x, t = encoded.inputs[rows], encoded.targets[rows]
+    if encoded.lengths is not None:  # padding is no data
+        padding = np.arange(x.shape[1]) >= encoded.lengths[rows, None]
+        x = np.where(padding[..., None], np.nan, x)
+        t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
+    w = encoded.weights[rows]
+    counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
+    return fit_scaling(x, t, scale_targets=encoded.task == "regression", weights=counts)
