@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import perceptory as pt
-from perceptory.figures.of_results import fan
+from perceptory.figures import fan
 
 random = np.random.default_rng(0)
 x = random.uniform(0, 10, 1500)

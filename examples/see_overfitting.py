@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import perceptory as pt
-from perceptory.figures import of_results as plots
+from perceptory import figures as plots
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 data = pt.load_bundled("diabetes")

@@ -22,14 +22,13 @@ from perceptory.figures.style import (
     rows_of,
     styled,
 )
+from perceptory.results.result import Result
 from perceptory.results.wording import judged
 from perceptory.wording import count_of, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import Result
 
 FILL, ON_FILL = "#0b62a4", "#fefefe"  # the same by day and by night, so that the numbers on it stay readable
 BINS = 10  # of the reliability diagram
@@ -91,7 +90,7 @@ def confusion_matrix(result: Result, part: str = "test") -> Figure:
     ax.set_xlabel(f"predicted {clean(result.targets[0], 40)}")
     ax.set_ylabel(f"true {clean(result.targets[0], 40)}")
     right = int(np.trace(table))
-    ax.set_title(f"Confusion matrix, {right} of {count_of(len(truth), f'{part} {judged(result)}')} right", loc="left")
+    ax.set_title(f"Confusion matrix, {right} of {count_of(len(truth), f'{part} {judged(result)}')} correct", loc="left")
     footnote(
         ax, (["Shade and percent: share of the true class"] if n <= 7 else ["Shade: share of the true class"]) + words
     )
@@ -186,17 +185,18 @@ def _unit_square(ax: Axes) -> None:
     ax.grid()
 
 
-def reliability(said: np.ndarray, came: np.ndarray) -> dict[str, np.ndarray | float]:
+def reliability(probability: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray | float]:
     """Bins of equal width over probability: count, mean probability, share that came true, its 95 % interval (Wilson).
 
-    said: [row] probabilities; came: [row] bool. `error` is the mean distance of said and came, weighted by rows.
+    probability: [row]; correct: [row] bool, whether it came true. `error` is the mean distance of the two, weighted by
+    rows.
     """
-    bins = np.minimum((said * BINS).astype(int), BINS - 1)
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     count = np.bincount(bins, minlength=BINS)
     used = count > 0
     n = count[used]
-    mean = np.bincount(bins, weights=said, minlength=BINS)[used] / n
-    share = np.bincount(bins, weights=came, minlength=BINS)[used] / n
+    mean = np.bincount(bins, weights=probability, minlength=BINS)[used] / n
+    share = np.bincount(bins, weights=correct, minlength=BINS)[used] / n
     z = 1.959964
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -212,9 +212,9 @@ def calibration(result: Result, part: str = "test") -> Figure:
     """
     truth, output, names, words = _finite(result, part, "calibration")
     binary = result.task == "binary"
-    said = output[:, 1] if binary else output.max(axis=1)
-    came = truth == 1 if binary else output.argmax(axis=1) == truth
-    bins = reliability(said, came)
+    probability = output[:, 1] if binary else output.max(axis=1)
+    correct = truth == 1 if binary else output.argmax(axis=1) == truth
+    bins = reliability(probability, correct)
     figure = new_figure(TALL)
     ax, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     ax.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (1, 2)), gid="equal")
@@ -223,7 +223,7 @@ def calibration(result: Result, part: str = "test") -> Figure:
     ax.plot(bins["mean"], bins["share"], color=BLUE, lw=0.8, marker="o", ms=5.5, mec=PAPER, mew=0.6, gid="bins")
     ax.text(0.03, 0.97, f"mean gap {number(bins['error'])}", transform=ax.transAxes, va="top")
     _unit_square(ax)
-    ax.set_ylabel(f"share that was {names[1]}" if binary else "share that was right")
+    ax.set_ylabel(f"share that was {names[1]}" if binary else "share that was correct")
     ax.set_title(f"Calibration, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     edges = np.linspace(0, 1, BINS + 1)
     below.bar(edges[:-1], bins["count"], 1 / BINS, align="edge", color=BLUE, alpha=0.35, linewidth=0)

@@ -8,11 +8,10 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.figures.style import BLUE, INK, MANY, WIDE, clean, footnote, new_figure, styled
+from perceptory.models.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from perceptory.models.model import Model
 
 PALEST, DARKEST = 0.12, 0.45
 
@@ -34,14 +33,17 @@ def fan(
     `Model.predict_quantiles`. target: which target column. rows: (along, target) of measured rows to draw as points.
     `InputError` for a model that has no quantiles.
     """
-    found = model.predict_quantiles(data, levels)
+    quantiles = model.predict_quantiles(data, levels)
     along = np.asarray(along, float)
-    if found.values.ndim != 3 or along.shape != found.values.shape[:1]:
+    if quantiles.values.ndim != 3 or along.shape != quantiles.values.shape[:1]:
         raise InputError(
-            f"a fan needs one number along the axis for each of {len(found.values)} rows, got shape {along.shape}."
+            f"a fan needs one number along the axis for each of {len(quantiles.values)} rows, got shape {along.shape}."
         )
     order = np.argsort(along, kind="stable")
-    values, point = found.values[order, target], np.asarray(model.predict(data)).reshape(len(along), -1)[order, target]
+    values, point = (
+        quantiles.values[order, target],
+        np.asarray(model.predict(data)).reshape(len(along), -1)[order, target],
+    )
     figure = new_figure(WIDE)
     ax = figure.add_subplot()
     notes: list[str] = []
@@ -53,13 +55,13 @@ def fan(
             gid="rows", zorder=3.5, label="measured",
         )  # fmt: skip
         notes = [f"{len(given[::step])} of {len(given)} rows drawn as points"] if step > 1 else []
-    pairs = len(found.levels) // 2
+    pairs = len(quantiles.levels) // 2
     for k in range(pairs):
-        low, high = k, len(found.levels) - 1 - k
+        low, high = k, len(quantiles.levels) - 1 - k
         shade = PALEST + (DARKEST - PALEST) * (k + 1) / pairs
         ax.fill_between(along[order], values[:, low], values[:, high], color=BLUE, alpha=shade, lw=0, zorder=2)
-    for k, level in enumerate(found.levels):
-        middle = len(found.levels) % 2 == 1 and k == pairs
+    for k, level in enumerate(quantiles.levels):
+        middle = len(quantiles.levels) % 2 == 1 and k == pairs
         ax.plot(along[order], values[:, k], color=BLUE, lw=0.0 if middle else 0.7, zorder=3, gid=f"quantile {level:g}")
     ax.plot(along[order], point, color=INK, lw=1.8, zorder=4, label="prediction", gid="prediction")
     ax.set_xlabel(clean(name))
@@ -68,7 +70,7 @@ def fan(
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     for level, end, place in zip(
-        found.levels, values[-1], _apart(values[-1], 0.035 * np.ptp(ax.get_ylim())), strict=True
+        quantiles.levels, values[-1], _apart(values[-1], 0.035 * np.ptp(ax.get_ylim())), strict=True
     ):
         ax.annotate(
             f"{level:g}", (along[order[-1]], end), xytext=(along[order[-1]] + 0.015 * np.ptp(ax.get_xlim()), place),

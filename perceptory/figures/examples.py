@@ -21,19 +21,18 @@ from perceptory.figures.style import (
     styled,
     target_index,
 )
+from perceptory.results.result import Result
 from perceptory.results.shown_examples import unpacked
 from perceptory.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from perceptory.results.result import Result
-
 STRETCH = 300  # points of a prediction over time
 
 
 @styled
-def examples(result: Result) -> Figure:
+def few_examples(result: Result) -> Figure:
     """A few of the study's images with their targets, or of its series, one below the other by channel."""
     facts = result.data.get("examples") or {}
     if "inputs" not in facts:

@@ -22,14 +22,13 @@ from perceptory.figures.style import (
     styled,
     target_index,
 )
+from perceptory.results.result import Result
 from perceptory.results.wording import judged
 from perceptory.wording import count_of, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import Result
 
 
 def _finite(result: Result, part: str, target: int | str) -> tuple[np.ndarray, np.ndarray, list[str], str]:

@@ -20,12 +20,11 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
+from perceptory.results.result import CandidateResult, Result
 from perceptory.wording import number, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import CandidateResult, Result
 
 SIZES = 3  # different sizes that make a curve
 
@@ -44,9 +43,9 @@ def size_curve(result: Result) -> Figure:
     """Validation and training score over the number of weights, of the best candidate of each size.
 
     Solid with circles: validation, a bar of one standard deviation over folds and seeds; dashed with open squares:
-    training. Dots: other candidates of the same size. Diamond: the chosen one. Left of the best both are bad (the
-    network is too small), right of it the gap grows (it learns the rows by heart). Raises `InputError` for fewer than
-    three sizes.
+    training. Dots: other candidates of the same size. Diamond: the chosen one. To the left both are poor (the
+    network is too small), to the right the gap grows (it memorizes the training rows). Raises `InputError` for fewer
+    than three sizes.
     """
     drawn = by_size(result)
     if len(drawn) < SIZES:
@@ -83,6 +82,8 @@ def size_curve(result: Result) -> Figure:
     ax.set_xscale("log")
     log_ticks(ax.xaxis, x[0], x[-1])
     ax.set_ylim(low, high)
+    if min(mean.min(), train.min()) >= 0:  # the room below for the words is no part of the scale
+        ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= high])
     ax.set_xlabel("weights of the network")
     ax.set_ylabel(score_axis(result.score))
     ax.set_title("Error over the size of the network", loc="left", pad=26)

@@ -21,14 +21,13 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
+from perceptory.results.result import CandidateResult, MemberResult, Result
 from perceptory.results.wording import plan_words
 from perceptory.wording import count_of, number, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import CandidateResult, MemberResult, Result
 
 SHOWN = 25  # candidates
 CURVES = 60  # members drawn as thin lines

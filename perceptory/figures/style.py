@@ -10,13 +10,12 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
+from perceptory.results.result import Result
 from perceptory.results.wording import thing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import Result
 
 P = ParamSpec("P")
 R = TypeVar("R")

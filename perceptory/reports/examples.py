@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from perceptory.results.result import Result
 from perceptory.wording import count_of
-
-if TYPE_CHECKING:
-    from perceptory.results.result import Result
 
 
 def shape_words(result: Result) -> str:

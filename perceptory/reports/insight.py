@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.sizes import SIZES, by_size, size_curve
 from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.results.result import Result
 from perceptory.results.wording import thing
-
-if TYPE_CHECKING:
-    from perceptory.results.result import Result
 
 TARGETS = 3  # whose ensembles are drawn
 

@@ -15,13 +15,12 @@ from perceptory.reports.examples import shape_words
 from perceptory.reports.insight import more_figures
 from perceptory.reports.request import request_lines, spec_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
+from perceptory.results.result import Result
 from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from perceptory.results.result import Result
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 ROWS_OPEN = 30  # of the ranking, before the rest is folded
@@ -126,7 +125,7 @@ def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> d
 
 
 def _study_figures(result: Result) -> dict[str, dict[str, str]]:
-    from perceptory.figures import of_results as plots
+    from perceptory import figures as plots
 
     return {
         "ranking": _figure(
@@ -150,70 +149,87 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
 
 def _prediction_figures(result: Result) -> list[dict[str, Any]]:
     """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
-    from perceptory.figures import examples as plots_examples
-    from perceptory.figures import of_results as plots
-
     part = "test" if (result.predictions.part == "test").any() else "validation"
-    one, some = judged(result), f"{part} {judged(result)}s"
     if result.task != "regression":
-        figures = [
-            _figure(
-                "confusion",
-                f"Confusion matrix of the {some}",
-                f"{one.capitalize()}s by their true class and the predicted one; correct predictions are on the "
-                "diagonal.",
-                lambda: plots.confusion_matrix(result, part),
-            ),
-            _figure(
-                "roc",
-                f"ROC curve of the {some}",
-                "The share of a class that is found, against the share of the others that is mistaken for it, as the "
-                "threshold moves. The closer to the upper left corner, the better.",
-                lambda: plots.roc(result, part),
-            ),
-            _figure(
-                "calibration",
-                f"Reliability diagram of the {some}",
-                f"Whether a probability can be taken at its word: on the diagonal, 80 % of the {one}s that were given "
-                f"80 % came true. Bars are 95 % intervals; below, how many {one}s were given each probability.",
-                lambda: plots.calibration(result, part),
-            ),
-        ]
-        return [{"title": "", "folded": False, "figures": figures}]
-    groups = []
-    for k, name in enumerate(result.targets[:TARGETS_DRAWN]):
-        figures = [
-            _figure(
-                f"true{k}",
-                f"Predicted against true {name}, {some}",
-                f"Each mark is one {one}; on the dashed line the prediction is exact.",
-                lambda k=k: plots.predicted_against_true(result, part, k),  # type: ignore[misc]
-            ),
-            _figure(
-                f"residuals{k}",
-                f"Residuals of {name}, {some}",
-                "What the prediction misses. A pattern means that there is something left to learn; the histogram "
-                "compares the errors with a normal distribution (dashed).",
-                lambda k=k: plots.residuals(result, part, k),  # type: ignore[misc]
-            ),
-        ]
-        if plots_examples.runs_over_time(result):
-            over_time = _figure(
-                f"time{k}",
-                f"Target and prediction of {name} over time, {some}",
-                "Solid: the target; dashed: the prediction; below: the error. The longest stretch without a gap, "
-                f"at most {plots_examples.STRETCH} points of it.",
-                lambda k=k: plots.over_time(result, part, k),  # type: ignore[misc]
-            )
-            figures.insert(0, over_time)
-        several = len(result.targets) > 1
-        groups.append({"title": name if several else "", "folded": k >= TARGETS_OPEN, "figures": figures})
-    return groups
+        return [{"title": "", "folded": False, "figures": _class_figures(result, part)}]
+    several = len(result.targets) > 1
+    return [
+        {
+            "title": name if several else "",
+            "folded": k >= TARGETS_OPEN,
+            "figures": _target_figures(result, part, k, name),
+        }
+        for k, name in enumerate(result.targets[:TARGETS_DRAWN])
+    ]
+
+
+def _class_figures(result: Result, part: str) -> list[dict[str, str]]:
+    """Confusion matrix, ROC curve, calibration."""
+    from perceptory import figures as plots
+
+    one, some = judged(result), f"{part} {judged(result)}s"
+    return [
+        _figure(
+            "confusion",
+            f"Confusion matrix of the {some}",
+            f"{one.capitalize()}s by their true class and the predicted one; correct predictions are on the diagonal.",
+            lambda: plots.confusion_matrix(result, part),
+        ),
+        _figure(
+            "roc",
+            f"ROC curve of the {some}",
+            "The share of a class that is found, against the share of the others that is mistaken for it, as the "
+            "threshold moves. The closer to the upper left corner, the better.",
+            lambda: plots.roc(result, part),
+        ),
+        _figure(
+            "calibration",
+            f"Reliability diagram of the {some}",
+            f"Whether a probability can be taken at its word: on the diagonal, 80 % of the {one}s that were given "
+            f"80 % came true. Bars are 95 % intervals; below, how many {one}s were given each probability.",
+            lambda: plots.calibration(result, part),
+        ),
+    ]
+
+
+def _target_figures(result: Result, part: str, k: int, name: str) -> list[dict[str, str]]:
+    """Of one target: over time where it has a time, predicted against true, residuals."""
+    from perceptory import figures as plots
+    from perceptory.figures.examples import STRETCH, runs_over_time
+
+    one, some = judged(result), f"{part} {judged(result)}s"
+    over_time = (
+        _figure(
+            f"time{k}",
+            f"Target and prediction of {name} over time, {some}",
+            "Solid: the target; dashed: the prediction; below: the error. The longest stretch without a gap, "
+            f"at most {STRETCH} points of it.",
+            lambda: plots.over_time(result, part, k),
+        )
+        if runs_over_time(result)
+        else None
+    )
+    return [
+        *([over_time] if over_time else []),
+        _figure(
+            f"true{k}",
+            f"Predicted against true {name}, {some}",
+            f"Each mark is one {one}; on the dashed line the prediction is exact.",
+            lambda: plots.predicted_against_true(result, part, k),
+        ),
+        _figure(
+            f"residuals{k}",
+            f"Residuals of {name}, {some}",
+            "What the prediction misses. A pattern means that there is something left to learn; the histogram "
+            "compares the errors with a normal distribution (dashed).",
+            lambda: plots.residuals(result, part, k),
+        ),
+    ]
 
 
 def _shown_figure(result: Result) -> dict[str, str] | None:
     """A few examples of the data, where the result holds some."""
-    from perceptory.figures import of_results as plots
+    from perceptory import figures as plots
 
     facts = result.data.get("examples") or {}
     if "inputs" not in facts:
@@ -222,7 +238,7 @@ def _shown_figure(result: Result) -> dict[str, str] | None:
     asked = ", each with its class" if images and result.classes else ", each with its target" if images else ""
     every = " The last rows show the targets." if "targets" in facts else ""
     words = f"A few of the images{asked}." if images else f"A few of the series, one row per input.{every}"
-    return _figure("examples", words, words, lambda: plots.examples(result))
+    return _figure("examples", words, words, lambda: plots.few_examples(result))
 
 
 def _ranking_rows(result: Result) -> list[dict[str, Any]]:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.results.result import CandidateResult, MemberResult, Result
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, score_axis
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from perceptory.results.result import CandidateResult, MemberResult, Result
 
 TOP = 10  # candidates in the summary
 _LARGE = {"r2": 0.15, "vaf": 15.0, "accuracy": 0.08, "auc": 0.08}  # gaps of scores that have an upper end

@@ -11,7 +11,7 @@ from perceptory import MLP, Model
 from perceptory.app.predict import beside
 from perceptory.data import Encoder, read_table
 from perceptory.errors import InputError
-from perceptory.figures.of_results import fan
+from perceptory.figures import fan
 from perceptory.models.distribution import deviation, mixture_quantile, quantiles
 from perceptory.objectives.table import GaussianLikelihood, Quantile, SquaredError
 

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
+from perceptory import figures as plots
 from perceptory.errors import InputError
-from perceptory.figures import of_results as plots
 from perceptory.models.ensemble import ErrorDecomposition, decompose, decompositions, measured
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from perceptory import figures as plots
 from perceptory.errors import InputError
-from perceptory.figures import of_results as plots
 from perceptory.figures.classification import _corners, confusion_counts, reliability, roc_points
 from perceptory.figures.study import SHOWN, median_curve
 

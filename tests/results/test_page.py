@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import perceptory as pt
+from perceptory import figures as plots
 from perceptory.errors import InputError
-from perceptory.figures import of_results as plots
 from perceptory.figures.svg import to_svg
 from perceptory.reports.page import headline, render, write_report
 from perceptory.reports.request import plan_words, request_lines, spec_words
@@ -92,7 +92,7 @@ def test_report_tells_numbers(regression_result):
     assert "perceptory predict concrete-run new.csv" in words
     assert "Model.load('concrete-run/model.safetensors')" in words
     assert "10 of 80 training runs diverged" in words
-    assert "MLP(hidden=(32, 32), activation='tanh', dropout=0.0)" in words
+    assert spec_words(regression_result.study["networks"][0]) in words
     assert "0.10.1" in words
 
 

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from perceptory import figures as plots
 from perceptory.data import read_arrays, read_series
 from perceptory.errors import InputError
-from perceptory.figures import of_results as plots
 from perceptory.figures.examples import stretch
 from perceptory.reports.examples import shape_words
 from perceptory.reports.page import headline, render
@@ -80,7 +80,7 @@ def test_what_is_shown_of_images(digits):
     x = np.random.default_rng(1).integers(0, 255, (30, 5, 4)).astype(np.uint8)
     np.testing.assert_array_equal(unpacked(facts["inputs"])[..., 0], x[:16])
     assert shape_words(digits) == "Each is an image of 5 x 4 pixels, gray."
-    figure = plots.examples(digits)
+    figure = plots.few_examples(digits)
     np.testing.assert_allclose(figure.axes[3].images[0].get_array(), x[3] / 255)
     assert [ax.get_title() for ax in figure.axes[:4]] == ["0", "1", "2", "0"]
 
@@ -99,7 +99,7 @@ def test_a_table_shows_no_examples(regression_result):
     assert examples_shown(load_bundled("diabetes")) == {}
     assert (thing(regression_result), judged(regression_result), shape_words(regression_result)) == ("row", "row", "")
     with pytest.raises(InputError, match="no series or images"):
-        plots.examples(regression_result)
+        plots.few_examples(regression_result)
     with pytest.raises(InputError, match="order of time"):
         plots.over_time(regression_result)
 
@@ -108,7 +108,7 @@ def test_what_is_shown_of_series(simulation):
     facts = simulation.data["examples"]
     assert (facts["predict"], facts["labels"]) == ("every step", ["row 0", "row 20", "row 50"])
     np.testing.assert_allclose(unpacked(facts["targets"])[1, :, 0], Y[20:30], rtol=1e-6)
-    figure = plots.examples(simulation)
+    figure = plots.few_examples(simulation)
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), np.cos(0.4 * np.arange(20, 30)), rtol=1e-6)
     assert shape_words(simulation) == "Each has 10 steps of 1 input (u); a value at every step is predicted."
 
