@@ -241,7 +241,7 @@ def _parts(result: Result) -> list[RenderableType]:
         ranking.add_row(mark, label, *cells, style="bold" if c.id == chosen.id else "")
     parts.append(ranking)
     if len(result.candidates) > TOP:
-        parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}", style="dim"))
+        parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}\n", style="dim"))
     several = any(target for _, target, _ in metric_rows(result))
     of = "" if several else f" for {', '.join(result.targets)}"
     metrics: Table = _table(Text(f"Metrics{of}"))
