@@ -12,18 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from perceptory.errors import InputError
+from perceptory.catalog import SPECS
+from perceptory.errors import UNSET, InputError
 from perceptory.registry import Registry, did_you_mean
 
 S = TypeVar("S")
 T = TypeVar("T")
-SPECS: Registry[type] = Registry("spec")
-
-
-def register(cls: type[S]) -> type[S]:
-    """Class decorator: enter a spec into the closed table that files are read by."""
-    SPECS.add(cls.__name__, cls)
-    return cls
+Check: TypeAlias = Callable[[str, Any], Any]  # (name, value); raises `InputError` for a bad value
 
 
 class Search:
@@ -41,22 +36,41 @@ class Traced:
     index: int
 
 
-def traced(default: Any = dataclasses.MISSING, *, off: float | None = None, check: Callable | None = None) -> Any:
-    """A dataclass field for a number that may be traced. The value `off` stays static, so that the program may
-    leave out what it switches off (dropout at rate 0). `check(name, value)` raises `InputError` for bad values."""
-    return field(default=default, metadata={"traced": True, "off": off, "check": check})
+def traced(
+    default: Any = dataclasses.MISSING, *, off: float | None = None, check: Check | None = None, neutral: Any = UNSET
+) -> Any:
+    """A dataclass field for a number that may be traced.
+
+    default: as in `dataclasses.field`.
+    off: a value that stays static, so that the program may leave out what it switches off (dropout at rate 0).
+    check: `check(name, value)` raises `InputError` for bad values.
+    neutral: the value that changes nothing, for a field that came after others: a spec with it is known by what it was
+        known by before, so that members keep their random numbers (`to_json(..., lean=True)`).
+    """
+    return field(default=default, metadata={"traced": True, "off": off, "check": check, "neutral": neutral})
 
 
-def checked(default: Any = dataclasses.MISSING, *, check: Callable) -> Any:
-    """A dataclass field for a static value that `check(name, value)` looks at."""
-    return field(default=default, metadata={"check": check})
+def checked(
+    default: Any = dataclasses.MISSING,
+    *,
+    check: Check | None = None,
+    neutral: Any = UNSET,
+    table: Registry[Any] | None = None,
+) -> Any:
+    """A dataclass field for a static value that `check(name, value)` looks at; neutral as in `traced`.
+
+    table: of a field that holds a tuple of specs, the table that the command line finds their names in.
+    """
+    metadata = {"check": check, "neutral": neutral} | ({} if table is None else {"table": table})
+    return field(default=default, metadata=metadata)
 
 
+@dataclass(frozen=True, eq=False)
 class Spec:
     """Base of all specs. Subclasses are frozen dataclasses; their fields' checks run on plain values only."""
 
-    def __post_init__(self):
-        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
             value, check = getattr(self, f.name), f.metadata.get("check")
             if check is not None and is_plain(value):
                 check(f"{type(self).__name__}.{f.name}", value)
@@ -125,11 +139,11 @@ def _walk(value: Any, leaf: Callable[[Any, Any], Any]) -> Any:
     """Rebuild a value with `leaf(value, field)` put in the place of every traced field's value."""
     if isinstance(value, Spec):
         changes = {}
-        for f in dataclasses.fields(value):  # type: ignore[arg-type]
+        for f in dataclasses.fields(value):
             old = getattr(value, f.name)
             number = f.metadata.get("traced") and not isinstance(old, Spec)
             changes[f.name] = leaf(old, f) if number else _walk(old, leaf)
-        return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(value, **changes)
     if type(value) is tuple:  # not a NamedTuple, such as an Optax transformation
         return tuple(_walk(v, leaf) for v in value)
     return value
@@ -145,32 +159,36 @@ def partition(spec: S) -> tuple[S, tuple[float, ...]]:
         numbers.append(float(value))
         return Traced(len(numbers) - 1)
 
-    return _walk(spec, take), tuple(numbers)
+    static: S = _walk(spec, take)
+    return static, tuple(numbers)
 
 
 def combine(spec: S, numbers: Any) -> S:
     """Inverse of `partition`; `numbers` is [number], and may be a tracer."""
-    return _walk(spec, lambda value, f: numbers[value.index] if isinstance(value, Traced) else value)
+    filled: S = _walk(spec, lambda value, f: numbers[value.index] if isinstance(value, Traced) else value)
+    return filled
 
 
 # --- JSON --------------------------------------------------------------------------------------------------------
 
 
-def to_json(value: Any, *, strict: bool = True) -> Any:
+def to_json(value: Any, *, strict: bool = True, lean: bool = False) -> Any:
     """Plain JSON data for a spec: {"kind": class name, field: value, ...}.
 
     What is not in the closed table raises `InputError`, or, where not strict, is written as a description that
-    `from_json` refuses to read: {"custom": text}.
+    `from_json` refuses to read: {"custom": text}. lean: fields at their neutral value are left out.
     """
     if isinstance(value, Spec):
         kind = type(value).__name__
         if kind in SPECS and SPECS[kind] is type(value):
-            fields = dataclasses.fields(value)  # type: ignore[arg-type]
-            return {"kind": kind} | {f.name: to_json(getattr(value, f.name), strict=strict) for f in fields}
+            values = {
+                f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not (lean and _at_rest(value, f))
+            }
+            return {"kind": kind} | {name: to_json(v, strict=strict, lean=lean) for name, v in values.items()}
     elif isinstance(value, (tuple, list)):
-        return [to_json(v, strict=strict) for v in value]
+        return [to_json(v, strict=strict, lean=lean) for v in value]
     elif isinstance(value, dict):
-        return {str(k): to_json(v, strict=strict) for k, v in value.items()}
+        return {str(k): to_json(v, strict=strict, lean=lean) for k, v in value.items()}
     elif value is None or isinstance(value, (bool, int, float, str)):
         return value
     elif hasattr(value, "item"):
@@ -178,6 +196,11 @@ def to_json(value: Any, *, strict: bool = True) -> Any:
     if strict:
         raise InputError(f"a {type(value).__name__} is not in the table of specs, so it cannot be written to a file.")
     return {"custom": str(getattr(value, "label", repr(value)))}
+
+
+def _at_rest(spec: Spec, f: dataclasses.Field[Any]) -> bool:
+    neutral = f.metadata.get("neutral", UNSET)
+    return neutral is not UNSET and bool(getattr(spec, f.name) == neutral)
 
 
 def from_json(data: Any) -> Any:

@@ -27,10 +27,11 @@ from perceptory import (
     choice,
     log_uniform,
 )
+from perceptory.catalog import SPECS
 from perceptory.errors import InputError
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import AbsoluteError, SigmoidCrossEntropy, SquaredError
-from perceptory.specs import SPECS, Spec, Traced, combine, count, from_json, partition, to_json, traced
+from perceptory.specs import Spec, Traced, combine, count, from_json, partition, to_json, traced
 
 # --- candidates of every make ------------------------------------------------------------------------------------
 

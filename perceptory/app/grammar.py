@@ -2,13 +2,15 @@
 
 A spec is a name, then parts after colons: first the values of its fields in their order, then FIELD=VALUE. A tuple is
 written with commas, a pair of sizes as 3x5. Where a number or a word stands, alternatives may stand instead, apart by
-`/` (each one makes candidates), or, for a number, a range LOW..HIGH to draw from. Nothing here needs quotes in a shell.
+`/` (each one makes candidates), or, for a number, a range LOW..HIGH to draw from. The layers of a chain are written
+with commas in the place of colons and joined by +: `chain:dense,64,relu+dropout,0.1`. Nothing needs quotes in a shell.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from perceptory.errors import InputError
@@ -23,7 +25,7 @@ ACROSS_DECADES = frozenset(
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
-def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[str] = ()) -> tuple[Any, frozenset[str]]:
+def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[str] = ()) -> tuple[Any, frozenset[str]]:
     """The spec that a text names, and the names of the fields that it says.
 
     table: name -> what makes the spec with its defaults. skip: fields that an option of their own sets.
@@ -32,8 +34,8 @@ def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[st
     name, *parts = text.strip().split(":")
     changes: dict[str, Any] = {}
     try:
-        made = table[name.strip().lower().replace("-", "_")]()
-        fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.name not in skip}
+        made, required = _example(table[name.strip().lower().replace("-", "_")])
+        fields = {f.name: f for f in dataclasses.fields(made) if f.name not in skip}
         for place, part in enumerate(parts):
             field, equals, value = part.partition("=")
             if not equals:
@@ -45,7 +47,11 @@ def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[st
                 raise InputError(f"{name} has no field {field!r}.{did_you_mean(field, fields)} {_usage(name, fields)}")
             if field in changes:
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
-            changes[field] = values(value, fields[field], field)
+            of = fields[field].metadata.get("table")
+            changes[field] = values(value, getattr(made, field), field) if of is None else _several(value, of)
+        for field in required:
+            if field not in changes:
+                raise InputError(f"{name} needs its {field}. {_usage(name, fields)}")
         plain = {field: ends(value)[0] for field, value in changes.items()}
         for field, value in changes.items():
             for one in ends(value):
@@ -53,6 +59,24 @@ def spec(text: str, table: Mapping[str, Callable[[], Any]], *, skip: Sequence[st
         return made.replace(**changes), frozenset(changes)
     except InputError as error:
         raise InputError(f"{text!r}: {error}") from None
+
+
+def _example(make: Callable[..., Any]) -> tuple[Any, list[str]]:
+    """A spec with its defaults, and the fields that have none, which stand at some value of their kind."""
+    cls: Any = make.func if isinstance(make, partial) else make
+    free = [f for f in dataclasses.fields(cls) if f.init and f.default is dataclasses.MISSING]
+    return make(**{f.name: () if "table" in f.metadata else 1 for f in free}), [f.name for f in free]
+
+
+def _several(text: str, table: Mapping[str, Callable[..., Any]]) -> Any:
+    """Specs of a table one after the other, NAME,VALUE+NAME,VALUE, or alternatives of such chains, apart by `/`."""
+
+    def chain(part: str) -> tuple[Any, ...]:
+        names = [] if part.strip().lower() in ("", "none") else part.split("+")
+        return tuple(spec(one.replace(",", ":"), table)[0] for one in names)
+
+    chains = [chain(part) for part in text.split("/")]
+    return chains[0] if len(chains) == 1 else choice(*chains)
 
 
 def _usage(name: str, fields: Mapping[str, Any]) -> str:

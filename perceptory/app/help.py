@@ -1,8 +1,28 @@
-"""The texts of the help. Names and defaults in them are read from where they are defined."""
+"""The texts of the help. Names and defaults in them are read from where they are defined, without JAX."""
 
 from __future__ import annotations
 
-from perceptory.app.facts import default, names
+from typing import Any
+
+from perceptory.catalog import (
+    ACTIVATIONS,
+    AUGMENTATIONS,
+    COSTS,
+    FINALS,
+    INITIALIZERS,
+    LAYERS,
+    METRICS,
+    NETWORKS,
+    OPTIMIZERS,
+    PENALTIES,
+    PRECISIONS,
+    RULES,
+    SAMPLINGS,
+    SCHEDULES,
+    VALIDATION_PLANS,
+)
+from perceptory.registry import Registry
+from perceptory.studies import defaults
 
 
 def _text(text: str) -> str:
@@ -10,13 +30,24 @@ def _text(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
-def _list(module: str, table: str) -> str:
-    return ", ".join(names(f"perceptory.{module}", table))
+def _list(table: Registry[Any]) -> str:
+    return ", ".join(table)
 
 
-def _default(field: str, otherwise: str = "by the size of the data") -> str:
-    value = default(field)
-    return f"[dim](default: {otherwise if value in (None, 'None') else value})[/dim]"
+def _written(table: Registry[Any], sign: str = ":") -> str:
+    """The names with how their fields are written and what they are: mlp:WIDTHS (feedforward), ..."""
+    entries = [(name, table.entry(name)) for name in table]
+    return ", ".join(
+        name + (sign + e.fields if e.fields else "") + (f" ({e.help})" if e.help else "") for name, e in entries
+    )
+
+
+def _meanings(table: Registry[str]) -> str:
+    return "; ".join(f"{name}: {meaning}" for name, meaning in table.items())
+
+
+def _default(value: object = "by the size of the data") -> str:
+    return f"[dim](default: {value})[/dim]"
 
 
 PROGRAM = _text("""Neural networks that can be trusted: chosen by cross-validation, measured on sealed rows.
@@ -60,59 +91,52 @@ SIZE = "Scale pictures to height x width, such as 32x32."
 QUICK = "Fewer candidates: an answer in seconds."
 THOROUGH = "More candidates: several minutes."
 NETWORK = (
-    "mlp:WIDTHS:ACTIVATION:DROPOUT, from the left as many as wanted, or linear; rbf:CENTERS; for series "
-    "rnn:WIDTHS, gru:WIDTHS, lstm:WIDTHS, narx:WIDTHS; for series and images cnn:CHANNELS:KERNEL. Repeatable. "
-    f"{_default('networks', 'by the data')}"
+    f"{_written(NETWORKS)}; of the values as many from the left as wanted, or FIELD=VALUE. Initializers: "
+    f"{_list(INITIALIZERS)}. Layers of chain: {_written(LAYERS, ',')}. Repeatable. {_default('by the data')}"
 )
-ACTIVATION = f"Of the networks that name none: {_list('ops.activations', 'ACTIVATIONS')}. Repeatable."
+ACTIVATION = f"Of the networks that name none: {_list(ACTIVATIONS)}. Repeatable."
 DROPOUT = "Dropout rate of the networks that name none. Repeatable."
-PENALTY = f"Strength λ of the weight penalty; 0 is none. Repeatable, or a range. {_default('penalty', 'none')}"
+PENALTY = (
+    f"Strength λ of the weight penalty, 0 for none, or a penalty: {_written(PENALTIES)}. Repeatable, or a range. "
+    f"{_default('none')}"
+)
 PENALTY_P = "Its norm: 1 gives exact zeros, 2 small weights."
 PENALTY_MIX = "Share of the 1-norm in it: exact zeros and small weights. Repeatable, or a range."
 PENALTY_LAYER = "Its strength in one layer instead, by the path of its weights: layers.0=0.01. Repeatable."
-SAMPLES = f"How many candidates to draw. {_default('samples', 'all, or 20 where there are ranges')}"
+SAMPLES = f"How many candidates to draw. {_default('all, or 20 where there are ranges')}"
 
-OPTIMIZER = (
-    f"{_list('optimizers.first_order', 'OPTIMIZERS')}, such as adam:beta1=0.8. Repeatable. {_default('optimizer')}"
-)
+OPTIMIZER = f"{_list(OPTIMIZERS)}, such as adam:beta1=0.8. Repeatable. {_default()}"
 LEARNING_RATE = "Learning rate. Repeatable, or a range."
-SCHEDULE = "Of the learning rate: constant, cosine, exponential, step, warmup; such as step:factor=0.5:pieces=4."
+SCHEDULE = f"Of the learning rate: constant, {_list(SCHEDULES)}; such as step:factor=0.5:pieces=4."
 AUGMENT = (
-    f"What is done to training batches: {_list('augmentation.table', 'AUGMENTATIONS')}, such as "
+    f"What is done to training batches: {_list(AUGMENTATIONS)}, such as "
     "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is none. "
-    f"Repeatable. {_default('augmentation', 'none')}"
+    f"Repeatable. {_default('none')}"
 )
-CLIP_NORM = f"Largest norm of a step's gradient. Repeatable, or a range. {_default('clip', 'none')}"
-CLIP_VALUE = f"Largest entry of a step's gradient. Repeatable, or a range. {_default('clip', 'none')}"
+CLIP_NORM = f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}"
+CLIP_VALUE = f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}"
 AVERAGE = (
     "Keep the average of the weights over epochs, with this decay: 0.9 is over about ten, 1 over all. Repeatable. "
-    f"{_default('average', 'none')}"
+    f"{_default('none')}"
 )
-COST = (
-    f"{_list('objectives.table', 'COSTS')}, such as quantile:0.1,0.5,0.9 or huber:0.5. "
-    f"{_default('cost', 'what suits the task')}"
-)
+COST = f"{_list(COSTS)}, such as quantile:0.1,0.5,0.9 or huber:0.5. {_default('what suits the task')}"
 CLASS_WEIGHT = "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5."
-BATCH_SIZE = f"Rows a step. Repeatable. {_default('batch_size', 'by the number of rows')}"
-SAMPLING = f"{_list('studies.design', 'SAMPLINGS')}: how rows are drawn. {_default('sampling')}"
-EPOCHS = f"Most epochs of a network. {_default('epochs')}"
-PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default('patience')}"
-_PRECISION = _default("precision", "double for second-order optimizers, else single")
-PRECISION = f"{_list('studies.design', 'PRECISIONS')} {_PRECISION}"
-MEMORY = f"GiB that training may hold. {_default('memory')}"
+BATCH_SIZE = f"Rows a step. Repeatable. {_default('by the number of rows')}"
+SAMPLING = f"{_meanings(SAMPLINGS)}. {_default(defaults.SAMPLING)}"
+EPOCHS = f"Most epochs of a network. {_default()}"
+PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default()}"
+PRECISION = f"{_meanings(PRECISIONS)}. {_default('double for second-order optimizers, else single')}"
+MEMORY = f"GiB that training may hold. {_default(defaults.MEMORY)}"
 
-VALIDATION = (
-    "kfold, stratified, group, holdout, twosets, loo, and for rows in order of time blocked, rolling; "
-    f"such as rolling:gap=5. {_default('validation', 'by the number of rows')}"
-)
+VALIDATION = f"{_written(VALIDATION_PLANS)}; such as rolling:gap=5. {_default('by the number of rows')}"
 FOLDS = "Number of folds."
 REPEATS = "Repeat the validation plan with other splits."
-SEEDS = f"Starts of every network on every fold. {_default('seeds')}"
-SCORE = f"{_list('selection.metrics', 'SCORES')} {_default('score', 'rmse, or log_loss for classes')}"
-RULE = f"{_list('selection.ranking', 'RULES')}: how the winner is chosen. {_default('rule')}"
-FINAL = f"folds: the model is the winner's networks together; refit: trained again on all rows. {_default('final')}"
-TEST = f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default('test')}"
-SEED = f"Of every random number. {_default('seed')}"
+SEEDS = f"Starts of every network on every fold. {_default()}"
+SCORE = f"{_list(METRICS)} {_default('rmse, or log_loss for classes')}"
+RULE = f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}"
+FINAL = f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}"
+TEST = f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default(defaults.TEST)}"
+SEED = f"Of every random number. {_default(defaults.SEED)}"
 
 OUT = "Run folder. [dim](default: DATA-run)[/dim]"
 RESUME = "Go on with a run that was interrupted; its finished networks are kept."

@@ -12,72 +12,33 @@ from typing import Any
 
 from perceptory.app import grammar
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
-from perceptory.augmentation.table import AUGMENTATIONS
+from perceptory.catalog import (
+    ACTIVATIONS,
+    AUGMENTATIONS,
+    COSTS,
+    METRICS,
+    NETWORKS,
+    OPTIMIZERS,
+    PENALTIES,
+    SCHEDULES,
+    VALIDATION_PLANS,
+)
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError
-from perceptory.networks.cnn import CNN
-from perceptory.networks.mlp import MLP
-from perceptory.networks.narx import NARX
-from perceptory.networks.rbf import RBFNetwork
-from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.networks.state_space import StateSpace
 from perceptory.objectives.penalties import WeightPenalty, share
-from perceptory.objectives.table import COSTS, DEFAULT_COST, SoftmaxCrossEntropy
-from perceptory.ops.activations import ACTIVATIONS
+from perceptory.objectives.table import DEFAULT_COST, SoftmaxCrossEntropy
 from perceptory.optimizers.averaging import WeightAverage, at_most_one
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
-from perceptory.optimizers.first_order import OPTIMIZERS
-from perceptory.optimizers.schedules import Cosine, Exponential, Schedule, StepDecay, WarmUp
+from perceptory.optimizers.schedules import Schedule, WarmUp
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
-from perceptory.selection.metrics import SCORES, TASKS
-from perceptory.selection.plans import (
-    BlockedKFold,
-    GroupKFold,
-    HoldOut,
-    KFold,
-    LeaveOneOut,
-    Repeated,
-    RollingOrigin,
-    StratifiedKFold,
-    TwoSets,
-)
+from perceptory.selection.metrics import TASKS
+from perceptory.selection.plans import GroupKFold, KFold, Repeated, StratifiedKFold
 from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
 from perceptory.studies.presets import default_study, default_validation
 from perceptory.studies.study import Study
 
-NETWORKS: Registry[Callable[[], Any]] = Registry(
-    "network",
-    {
-        "mlp": MLP,
-        "linear": lambda: MLP(()),
-        "rnn": RNN,
-        "gru": GRU,
-        "lstm": LSTM,
-        "narx": NARX,
-        "state_space": StateSpace,
-        "cnn": CNN,
-        "rbf": RBFNetwork,
-    },
-)
-VALIDATIONS: Registry[Callable[[], Any]] = Registry(
-    "validation plan",
-    {
-        "kfold": KFold,
-        "stratified": StratifiedKFold,
-        "group": GroupKFold,
-        "holdout": HoldOut,
-        "twosets": TwoSets,
-        "loo": LeaveOneOut,
-        "blocked": BlockedKFold,
-        "rolling": RollingOrigin,
-    },
-)
-SCHEDULES: Registry[Callable[[], Any]] = Registry(
-    "schedule",
-    {"constant": lambda: None, "cosine": Cosine, "exponential": Exponential, "step": StepDecay, "warmup": WarmUp},
-)
 TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
 
 
@@ -92,6 +53,7 @@ class Asked:
     rate: Any = None
     schedule: Any = None  # what puts a rate into a schedule
     strength: Any = None
+    penalties: tuple[Any, ...] = ()
     p: float | None = None
     mix: Any = None
     by_layer: dict[str, Any] = field(default_factory=dict)  # strengths of the penalty by layer
@@ -111,7 +73,9 @@ class Asked:
             changes["networks"] = tuple(grammar.over(n, self._layered(said)) for n, said in given)
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
-        if self.by_layer or any(said is not None for said in (self.strength, self.p, self.mix)):
+        if self.penalties:
+            changes["penalty"] = self.penalties[0] if len(self.penalties) == 1 else choice(*self.penalties)
+        elif self.by_layer or any(said is not None for said in (self.strength, self.p, self.mix)):
             changes["penalty"] = self._penalty(preset.penalty)
         if self.class_weight is not None:
             cost = changes.get("cost", DEFAULT_COST[data.task])
@@ -219,7 +183,7 @@ def read(o: Mapping[str, Any]) -> Asked:
     """The options by name, as the command line gives them; `InputError` begins with the option's own name."""
     if o["quick"] and o["thorough"]:
         raise InputError("--quick and --thorough exclude each other. Choose one.")
-    for name, table in (("task", TASK_NAMES), ("score", SCORES)):
+    for name, table in (("task", TASK_NAMES), ("score", METRICS)):
         if o[name] is not None:
             _named(f"--{name}", partial(table.__getitem__, o[name]))
     changes = {k: o[k] for k in PLAIN if o[k] is not None}
@@ -235,6 +199,7 @@ def read(o: Mapping[str, Any]) -> Asked:
     changes |= _steps(o)
     if o["cost"] is not None:
         changes["cost"] = _named("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
+    named = any(text.lstrip()[:1].isalpha() for text in o["penalty"])
     asked = Asked(
         effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
         networks=tuple(_named("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
@@ -242,7 +207,8 @@ def read(o: Mapping[str, Any]) -> Asked:
         optimizers=tuple(_named("--optimizer", partial(grammar.spec, t, OPTIMIZERS)) for t in o["optimizer"]),
         rate=_numbers(o, "learning_rate", positive),
         schedule=None if o["schedule"] is None else _named("--schedule", partial(_schedule, o["schedule"])),
-        strength=_numbers(o, "penalty", not_negative),
+        strength=None if named else _numbers(o, "penalty", not_negative),
+        penalties=_penalties(o) if named else (),
         p=o["penalty_p"],
         mix=_numbers(o, "penalty_mix", share),
         by_layer=dict(_named("--penalty-layer", partial(_by_layer, text)) for text in o["penalty_layer"]),
@@ -286,6 +252,15 @@ def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None])
     option = "--" + name.replace("_", "-")
     log = check in (positive, not_negative)
     return _named(option, partial(grammar.numbers, o[name], option, check, log=log)) if o[name] else None
+
+
+def _penalties(o: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Penalties by name; what the options beside say of a strength goes with numbers only."""
+    for name in ("penalty_p", "penalty_mix", "penalty_layer"):
+        if o[name] not in (None, []):
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} goes with a number as --penalty. Write it into the penalty's own fields.")
+    return tuple(_named("--penalty", partial(grammar.spec, t, PENALTIES, skip=("layers",)))[0] for t in o["penalty"])
 
 
 def _by_layer(text: str) -> tuple[str, Any]:
@@ -359,7 +334,7 @@ def _plan(o: Mapping[str, Any]) -> Any:
         count("--repeats", o["repeats"])
     if o["validation"] is None:
         return None
-    plan, said = _named("--validation", partial(grammar.spec, o["validation"], VALIDATIONS))
+    plan, said = _named("--validation", partial(grammar.spec, o["validation"], VALIDATION_PLANS))
     if o["folds"] is not None:
         if not hasattr(plan, "folds"):
             raise InputError(f"--folds does not go with --validation {o['validation']}. Leave one of them out.")

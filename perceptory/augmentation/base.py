@@ -48,7 +48,7 @@ class Augmentation(Spec):
         """The strengths that are not 0: "shift 2 rotate 10"."""
         import dataclasses
 
-        numbers = [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        numbers = [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
         on = [f"{name} {value:.3g}" for name, value in numbers if isinstance(value, float | int) and value]
         return " ".join(on) or f"{type(self).__name__} of strength 0"
 

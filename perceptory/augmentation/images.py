@@ -12,7 +12,7 @@ from perceptory.augmentation.base import About, Augmentation
 from perceptory.augmentation.interpolation import in_plane
 from perceptory.errors import InputError
 from perceptory.registry import Registry
-from perceptory.specs import below_one, checked, is_on, not_negative, register, traced
+from perceptory.specs import below_one, checked, is_on, not_negative, traced
 
 FILLS: Registry[str] = Registry(
     "fill", {"zero": "what 0 is in the data", "mean": "the mean of training", "edge": "the nearest pixel"}
@@ -26,7 +26,6 @@ def _probability(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a probability from 0 to 1, got {value!r}. Example: {name}=0.5")
 
 
-@register
 @dataclass(frozen=True)
 class ImageAugmentation(Augmentation):
     """Images moved, turned, scaled, mirrored, partly erased and with noise, each by a random amount of its own.

@@ -36,7 +36,7 @@ def preview(augmentation: Any, inputs: Any, *, times: int = 1, lengths: Any = No
     for one in parts(augmentation):
         if not isinstance(one, Augmentation):
             raise InputError(f"preview needs an augmentation, got {one!r}. Example: ImageAugmentation(shift=2)")
-        for f in fields(one):  # type: ignore[arg-type]
+        for f in fields(one):
             if not is_plain(getattr(one, f.name)):
                 raise InputError(f"preview needs one value of {f.name}, got {getattr(one, f.name)!r}.")
         axes = sorted({AXES[kind] for kind in one.kinds})

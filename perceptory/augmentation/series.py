@@ -10,12 +10,11 @@ import jax.numpy as jnp
 
 from perceptory.augmentation.base import About, Augmentation
 from perceptory.augmentation.interpolation import in_time
-from perceptory.specs import below_one, is_on, not_negative, register, traced
+from perceptory.specs import below_one, is_on, not_negative, traced
 
 WAVES = 3  # of the speed in a warped series
 
 
-@register
 @dataclass(frozen=True)
 class SeriesAugmentation(Augmentation):
     """Noise, other amplitudes, uneven time and shorter windows, fresh for every series in every step.

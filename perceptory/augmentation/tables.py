@@ -9,10 +9,9 @@ import jax
 
 from perceptory.augmentation.base import About, Augmentation
 from perceptory.errors import InputError
-from perceptory.specs import is_on, not_negative, register, traced
+from perceptory.specs import is_on, not_negative, traced
 
 
-@register
 @dataclass(frozen=True)
 class TableAugmentation(Augmentation):
     """x + σ ε in every column that holds numbers, with ε from the standard normal distribution (Bishop 1995).
@@ -32,7 +31,6 @@ class TableAugmentation(Augmentation):
         return x + self.noise * jax.random.normal(key, x.shape, x.dtype) * about.varies * (x != 0), t
 
 
-@register
 @dataclass(frozen=True)
 class TargetNoise(Augmentation):
     """t + σ ε in training (E30): for regression. noise: σ, in units of the target's standard deviation."""

@@ -23,6 +23,7 @@ from perceptory.figures.style import (
 )
 from perceptory.results.result import CandidateResult, MemberResult, Result
 from perceptory.results.wording import plan_words
+from perceptory.selection.metrics import METRICS
 from perceptory.wording import count_of, number, score_axis
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 SHOWN = 25  # candidates
 CURVES = 60  # members drawn as thin lines
 POINTS = 160  # of a thin line
-_COSTS = dict.fromkeys(("mse", "rmse", "mae", "log_loss"), (0.0, np.inf))
-_ENDS = _COSTS | {"accuracy": (0.0, 1.0), "auc": (0.0, 1.0), "r2": (-np.inf, 1.0), "vaf": (-np.inf, 100.0)}
 
 
 def _limits(drawn: list[CandidateResult], score: str) -> tuple[float, float]:
@@ -48,7 +47,7 @@ def _limits(drawn: list[CandidateResult], score: str) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
     # No axis beyond what a score can reach, though a bar of one deviation may.
-    floor, ceiling = _ENDS.get(score, (-np.inf, np.inf))
+    floor, ceiling = METRICS[score].ends
     return max(low - margin, floor - margin / 2), min(high + margin, ceiling + margin / 2)
 
 

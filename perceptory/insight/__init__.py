@@ -5,38 +5,7 @@ They stand above the studies and change nothing: a model, a study or a module go
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from perceptory.catalog import INSIGHT_NAMES
+from perceptory.registry import exports
 
-_PLACES = {
-    "perceptory.insight.backward": ("Backpropagation", "LayerGradients", "backpropagation"),
-    "perceptory.insight.approximation": (
-        "ApproximationStudy",
-        "Slope",
-        "approximation_study",
-        "fitted_slope",
-        "ridge_function",
-    ),
-    "perceptory.insight.curves": ("LearningCurve", "learning_curve", "size_curve"),
-    "perceptory.insight.ensembles": ("error_decomposition",),
-    "perceptory.insight.findings": ("Finding",),
-    "perceptory.insight.flow": ("GradientFlow", "gradient_flow"),
-    "perceptory.insight.maps": ("feature_maps",),
-    "perceptory.insight.neurons": ("NeuronResponses", "neuron_responses", "weight_histograms"),
-    "perceptory.insight.surface": ("decision_surface",),
-}
-_PLACE = {name: place for place, names in _PLACES.items() for name in names}
-
-__all__ = sorted(_PLACE)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACE:
-        raise AttributeError(f"module 'perceptory.insight' has no attribute {name!r}")
-    value = getattr(import_module(_PLACE[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = exports("perceptory.insight", (INSIGHT_NAMES,))

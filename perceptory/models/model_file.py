@@ -91,7 +91,6 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
-    _enter_specs()
     try:
         description, tensors = _parse(content)
         return _model(description, tensors, network)
@@ -99,12 +98,6 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
         raise InputError(f"{path} is not a sound model file: its description is damaged. Take another copy.") from None
-
-
-def _enter_specs() -> None:
-    """Enter every network's spec into the table that files are read by; only reading needs them all."""
-    from perceptory.augmentation import table as every  # noqa: F401
-    from perceptory.networks import cnn as convolutional  # noqa: F401
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

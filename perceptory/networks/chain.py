@@ -1,6 +1,7 @@
 """A network put together from layers, as a spec that can be written to the model file.
 
-A layer spec subclasses `LayerSpec`, is registered like every spec, and builds its module for the shape that comes in.
+A layer spec subclasses `LayerSpec`, has a line in the table of layers, and builds its module for the shape that comes
+in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.catalog import LAYERS
 from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.layers.dense import Dense, Dropout, Reshape
@@ -22,7 +24,7 @@ from perceptory.layers.sequential import Sequential, Skip
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
-from perceptory.specs import Spec, below_one, checked, count, is_on, is_plain, not_negative, register, traced
+from perceptory.specs import Spec, below_one, checked, count, is_on, is_plain, not_negative, traced
 
 
 class LayerSpec(Spec):
@@ -52,7 +54,6 @@ class LayerSpec(Spec):
         return type(self).__name__.removesuffix("Layer").lower()
 
 
-@register
 @dataclass(frozen=True)
 class DenseLayer(LayerSpec):
     """Neurons v = σ(x W + b) (E12) on the last axis, at every place of the others alike.
@@ -72,7 +73,6 @@ class DenseLayer(LayerSpec):
         return f"{self.width} {self.activation}"
 
 
-@register
 @dataclass(frozen=True)
 class DropoutLayer(LayerSpec):
     """Each value is dropped with probability `rate` in training and multiplied by 1 - rate in use."""
@@ -87,7 +87,6 @@ class DropoutLayer(LayerSpec):
         return is_on(self.rate)
 
 
-@register
 @dataclass(frozen=True)
 class NoiseLayer(LayerSpec):
     """Noise of standard deviation `std` on every value, in training."""
@@ -102,7 +101,6 @@ class NoiseLayer(LayerSpec):
         return is_on(self.std)
 
 
-@register
 @dataclass(frozen=True)
 class NormLayer(LayerSpec):
     """Normalization over the last axis: "layer" within each row and place, "batch" over the rows and places."""
@@ -124,7 +122,6 @@ class NormLayer(LayerSpec):
         return 2 * prod(outputs)
 
 
-@register
 @dataclass(frozen=True)
 class Flatten(LayerSpec):
     """All axes of an example as one."""
@@ -174,12 +171,11 @@ class _Layers:
         return [layer.hidden_units(before, after) for layer, before, after in pairs]
 
 
-@register
 @dataclass(frozen=True)
 class Residual(_Layers, LayerSpec):
     """x + f(x) with f the given layers, which must keep the shape."""
 
-    layers: tuple[LayerSpec, ...] = checked(check=_layers)
+    layers: tuple[LayerSpec, ...] = checked(check=_layers, table=LAYERS)
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         modules, shapes = self._build(inputs, key)
@@ -198,7 +194,6 @@ class Residual(_Layers, LayerSpec):
         return f"residual({', '.join(layer.label for layer in self.layers)})"
 
 
-@register
 @dataclass(frozen=True)
 class Chain(_Layers, Network):
     """Layers one after the other, then a linear layer to the outputs, which `Chain` adds itself.
@@ -210,7 +205,7 @@ class Chain(_Layers, Network):
     time step; otherwise what comes to it is flattened.
     """
 
-    layers: tuple[LayerSpec, ...] = checked(check=_layers)
+    layers: tuple[LayerSpec, ...] = checked(check=_layers, table=LAYERS)
     weight_noise: float = traced(0.0, off=0.0, check=not_negative)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:

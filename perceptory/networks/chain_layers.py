@@ -17,10 +17,9 @@ from perceptory.networks.cnn import CNN
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.ops.convolution import POOLINGS, global_pool
 from perceptory.ops.scans import active_steps, recur
-from perceptory.specs import checked, count, register
+from perceptory.specs import checked, count
 
 
-@register
 @dataclass(frozen=True)
 class ConvolutionLayer(LayerSpec):
     """A convolution, its detector and pooling, as one stage of `CNN`: of images (height, width, channels) or series
@@ -71,7 +70,6 @@ class Pooled(eqx.Module):
         return global_pool(x, kind=self.pooling, lengths=lengths)
 
 
-@register
 @dataclass(frozen=True)
 class GlobalPool(LayerSpec):
     """One value a channel: its average or maximum over all places."""
@@ -116,7 +114,6 @@ class _Recurrent(LayerSpec):
         return f"{type(self).__name__.removesuffix('Layer')} {self.width}"
 
 
-@register
 @dataclass(frozen=True)
 class RNNLayer(_Recurrent):
     """The recurrent layer of `RNN`."""
@@ -128,7 +125,6 @@ class RNNLayer(_Recurrent):
         return RNN((self.width,), activation=self.activation)
 
 
-@register
 @dataclass(frozen=True)
 class GRULayer(_Recurrent):
     """The recurrent layer of `GRU`."""
@@ -139,7 +135,6 @@ class GRULayer(_Recurrent):
         return GRU((self.width,))
 
 
-@register
 @dataclass(frozen=True)
 class LSTMLayer(_Recurrent):
     """The recurrent layer of `LSTM`."""

@@ -21,7 +21,7 @@ from perceptory.ops.convolution import PADDINGS, POOLINGS, check_room, windows_o
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
 from perceptory.ops.patches import Window, Windows
 from perceptory.registry import Registry
-from perceptory.specs import below_one, checked, count, is_on, is_plain, register, traced
+from perceptory.specs import below_one, checked, count, is_on, is_plain, traced
 
 HEADS: Registry[str] = Registry(
     "head", {"flatten": "all places and channels", "global": "each channel over all places"}
@@ -64,7 +64,6 @@ def _activation(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a function of one number, got 'softmax'. Example: activation='relu'")
 
 
-@register
 @dataclass(frozen=True)
 class CNN(Network):
     """Convolutional network: stages of convolution, detector σ and pooling, then dense layers and a linear output.

@@ -18,7 +18,7 @@ from perceptory.layers.sequential import Sequential, Skip
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import INITIALIZERS, initial_weights, starting_bias
-from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, register, traced
+from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, traced
 
 
 def _widths(name: str, value: Any) -> None:
@@ -38,7 +38,6 @@ def _activations(name: str, value: Any) -> None:
             ACTIVATIONS[activation]
 
 
-@register
 @dataclass(frozen=True)
 class MLP(Network):
     """Feedforward network: hidden layers v = σ(v W + b), then a linear output layer y = v W + b (E8 to E13).

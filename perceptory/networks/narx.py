@@ -19,7 +19,7 @@ from perceptory.networks.mlp import _widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.registry import Registry
-from perceptory.specs import checked, count, flag, is_on, is_plain, register, traced
+from perceptory.specs import checked, count, flag, is_on, is_plain, traced
 
 LOOPS: Registry[str] = Registry("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
 
@@ -88,7 +88,6 @@ def delayed(u: jax.Array, lags: int) -> jax.Array:
     return jnp.concatenate([padded[:, lags - 1 - k : padded.shape[1] - k] for k in range(lags)], axis=-1)
 
 
-@register
 @dataclass(frozen=True)
 class NARX(Network):
     """y(t) = f(u(t), ..., u(t - n + 1), y(t - 1), ..., y(t - m)), f a feedforward network (Narendra & Parthasarathy
@@ -117,7 +116,7 @@ class NARX(Network):
     loop: str = checked("closed", check=lambda _, value: LOOPS[value])
     forcing: float = traced(0.0, off=0.0, check=_share)
     increment: bool = checked(False, check=flag)
-    open_share: float = traced(0.0, off=0.0, check=_share)
+    open_share: float = traced(0.0, off=0.0, check=_share, neutral=0.0)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> NARXNetwork:
         if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:

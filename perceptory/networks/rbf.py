@@ -18,7 +18,7 @@ from perceptory.ops.initializers import initial_weights
 from perceptory.ops.k_means import STARTS, distances, spacing
 from perceptory.ops.ridge import least_squares
 from perceptory.registry import Registry
-from perceptory.specs import checked, count, not_negative, positive, register, traced
+from perceptory.specs import checked, count, not_negative, positive, traced
 
 
 @jax.custom_jvp
@@ -72,7 +72,6 @@ TRAINED: Registry[str] = Registry(
 )
 
 
-@register
 @dataclass(frozen=True)
 class RBFNetwork(Network):
     """Kernel neurons v = exp(-‖x - c‖² / s²) (E3) and a linear output y = v W + b.

@@ -18,7 +18,7 @@ from perceptory.ops.cells import Cell, GatedCell, MemoryCell, SimpleCell
 from perceptory.ops.cholesky import orthonormal
 from perceptory.ops.scans import ScanOptions
 from perceptory.registry import Registry
-from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, register, traced
+from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, traced
 
 SHARED_GRADIENTS: Registry[bool] = Registry("gradient of shared weights", {"sum": False, "average": True})
 
@@ -125,7 +125,6 @@ def _shared(name: str, value: Any) -> None:
     SHARED_GRADIENTS[value]
 
 
-@register
 @dataclass(frozen=True)
 class RNN(Recurrent):
     """Simple recurrent network: h_t = σ(x_t W + b + h_{t-1} U), then a linear output layer y = h W + b.
@@ -153,7 +152,6 @@ class RNN(Recurrent):
         return f"{super().label} {self.activation}"
 
 
-@register
 @dataclass(frozen=True)
 class GRU(Recurrent):
     """Gated recurrent units (Cho et al. 2014), then a linear output layer.
@@ -169,7 +167,6 @@ class GRU(Recurrent):
     cell: ClassVar[Cell] = GatedCell()
 
 
-@register
 @dataclass(frozen=True)
 class LSTM(Recurrent):
     """Long short-term memory with input, forget and output gates (Hochreiter & Schmidhuber 1997, Gers et al. 2000),

@@ -17,7 +17,7 @@ from perceptory.networks.base import Network
 from perceptory.networks.mlp import _widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
-from perceptory.specs import checked, count, register
+from perceptory.specs import checked, count
 
 SLOWEST, FASTEST = 0.02, 0.5  # shares of the states that are forgotten in a step at the start
 
@@ -56,7 +56,6 @@ class StateSpaceNetwork(eqx.Module):
         return jnp.concatenate([y[:, : self.lead], through(self.readout, seen)], axis=1)
 
 
-@register
 @dataclass(frozen=True)
 class StateSpace(Network):
     """s(t + 1) = (1 - λ) s(t) + f(s(t), u(t)), y(t) = g(s(t), u(t)), for data read with known=`lead` or more.

@@ -12,7 +12,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, SigmoidLikelihood, diagonal
-from perceptory.specs import checked, register
+from perceptory.specs import checked
 
 EXAMPLE = 'Example: class_weight="balanced", or one weight a class: class_weight=(1.0, 5.0)'
 
@@ -34,7 +34,7 @@ class ClassCost(Cost):
     A row's weight in training is multiplied by its class's, as if it stood there so often. Metrics know nothing of it.
     """
 
-    class_weight: Any = checked(None, check=_class_weight)
+    class_weight: Any = checked(None, check=_class_weight, neutral=None)
 
     def __post_init__(self) -> None:
         if isinstance(self.class_weight, list):
@@ -71,7 +71,6 @@ class ClassCost(Cost):
         return balance if self.class_weight == "balanced" else self.class_weight
 
 
-@register
 @dataclass(frozen=True)
 class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
     """-t ln y - (1 - t) ln(1 - y) with y = 1 / (1 + e^(-z)), from z, so that ∂J/∂z = y - t at any z.
@@ -92,7 +91,6 @@ class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
         return jnp.concatenate([1 - p, p], axis=-1)
 
 
-@register
 @dataclass(frozen=True)
 class SigmoidSquaredError(Cost):
     """½ (y - t)² with y = 1 / (1 + e^(-z)): ∂J/∂z = (y - t) y (1 - y), which fades where y nears 0 or 1.
@@ -117,7 +115,6 @@ class SigmoidSquaredError(Cost):
         return jnp.concatenate([1 - p, p], axis=-1)
 
 
-@register
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(ClassCost):
     """-Σ t ln y with y = softmax(z) and t one-hot; ∂J/∂z = y - t.

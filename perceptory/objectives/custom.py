@@ -13,7 +13,7 @@ import numpy as np
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost
 from perceptory.registry import Registry
-from perceptory.specs import checked, count, register
+from perceptory.specs import checked, count
 
 LINKS: Registry[str] = Registry(
     "prediction",
@@ -80,7 +80,7 @@ class OwnCost(Cost):
         return output[..., : output.shape[-1] // self.heads]
 
 
-# Not registered: a file cannot hold its function. Predictions do not need it, so a model file says `SavedCost`.
+# In no table of specs: a file cannot hold its function. Predictions do not need it: a model file says `SavedCost`.
 @dataclass(frozen=True)
 class CustomCost(OwnCost):
     """A cost function of your own, trained in studies like every other.
@@ -131,7 +131,6 @@ class CustomCost(OwnCost):
         return SavedCost(str(self.name), self.prediction, self.per_target, self.targets_scaled)
 
 
-@register
 @dataclass(frozen=True)
 class SavedCost(OwnCost):
     """A `CustomCost` as a model file knows it: all that predictions need, without the function."""

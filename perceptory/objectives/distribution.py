@@ -15,7 +15,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, diagonal, softplus
-from perceptory.specs import checked, positive, register, traced
+from perceptory.specs import checked, positive, traced
 
 HALF_BELOW = log(expm1(1.0))  # softplus of it is 1
 
@@ -36,7 +36,6 @@ def by_head(values: Any, heads: int) -> Any:
     return values.reshape(*values.shape[:-1], heads, values.shape[-1] // heads)
 
 
-@register
 @dataclass(frozen=True)
 class Quantile(Cost):
     """The pinball cost Σ_τ max(τ r, (τ - 1) r), r = t - q_τ, summed over targets; its minima are the τ-quantiles.
@@ -107,7 +106,6 @@ class Quantile(Cost):
         return by_head(prediction, self.heads)[..., self.middle, :]
 
 
-@register
 @dataclass(frozen=True)
 class GaussianLikelihood(Cost):
     """ln σ + ½ (t - μ)² / σ², summed over targets: a normal distribution's likelihood with a learned deviation.

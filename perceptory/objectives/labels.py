@@ -10,10 +10,8 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import SigmoidLikelihood
-from perceptory.specs import register
 
 
-@register
 @dataclass(frozen=True)
 class LabelCrossEntropy(SigmoidLikelihood):
     """Σ over labels of -t ln y - (1 - t) ln(1 - y) with y = 1 / (1 + e^(-z)): each target is 0 or 1 by itself, and

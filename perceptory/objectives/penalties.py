@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
-from perceptory.specs import Search, Spec, at_least_one, checked, is_on, is_plain, not_negative, register, traced
+from perceptory.specs import Search, Spec, at_least_one, checked, is_on, is_plain, not_negative, traced
 
 
 def share(name: str, value: Any) -> None:
@@ -20,7 +20,6 @@ def share(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a share from 0 to 1, got {value!r}. Example: {name}=0.5")
 
 
-@register
 @dataclass(frozen=True)
 class LayerStrength(Spec):
     """The strength λ of a penalty in one layer; `name` is the path of an array, such as "layers.0.weight", or its
@@ -30,7 +29,6 @@ class LayerStrength(Spec):
     strength: float = traced(1e-4, check=not_negative)
 
 
-@register
 @dataclass(frozen=True)
 class WeightPenalty(Spec):
     """λ ‖w‖_p^p added to the cost (E30), or with a share m of the 1-norm λ ((1 - m) ‖w‖_p^p + m ‖w‖₁): the elastic
@@ -50,8 +48,8 @@ class WeightPenalty(Spec):
 
     strength: float = traced(1e-4, check=not_negative)
     p: float = checked(2, check=at_least_one)
-    mix: float = traced(0.0, off=0.0, check=share)
-    layers: Any = ()
+    mix: float = traced(0.0, off=0.0, check=share, neutral=0.0)
+    layers: Any = checked((), neutral=())
 
     def __post_init__(self):
         if isinstance(self.layers, Mapping):

@@ -11,12 +11,11 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, diagonal
-from perceptory.specs import positive, register, traced
+from perceptory.specs import positive, traced
 
 MOST_LOG = 20.0  # a rate of 5e8 times the mean target: beyond, e^z is continued by its tangent and stays finite
 
 
-@register
 @dataclass(frozen=True)
 class SquaredError(Cost):
     """½ Σ (y - t)², summed over outputs; its minimum is the mean of the targets, ∂J/∂y = y - t (E16)."""
@@ -30,7 +29,6 @@ class SquaredError(Cost):
         return diagonal(jnp.ones_like(output))
 
 
-@register
 @dataclass(frozen=True)
 class AbsoluteError(Cost):
     """‖y - t‖₁; its minimum is the median of the targets."""
@@ -41,7 +39,6 @@ class AbsoluteError(Cost):
         return jnp.sum(jnp.abs(output - target), axis=-1)
 
 
-@register
 @dataclass(frozen=True)
 class Huber(Cost):
     """½ r² where |r| = |y - t| <= δ, and δ (|r| - ½ δ) beyond, summed over outputs (Huber 1964).
@@ -64,7 +61,6 @@ class Huber(Cost):
         return jnp.sum(near * (r - 0.5 * near), axis=-1)
 
 
-@register
 @dataclass(frozen=True)
 class PoissonLikelihood(Cost):
     """y - t ln y with y = e^z, summed over outputs: the Poisson likelihood of counts t >= 0; ∂J/∂z = y - t.

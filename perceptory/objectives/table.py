@@ -5,6 +5,7 @@ A cost also knows its inverse link: how the network's (linear) output becomes a 
 
 from __future__ import annotations
 
+from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, mean_cost, total_cost
 from perceptory.objectives.classification import SigmoidCrossEntropy, SigmoidSquaredError, SoftmaxCrossEntropy
@@ -35,21 +36,7 @@ __all__ = [
     "total_cost",
 ]
 
-COSTS: Registry[type[Cost]] = Registry(
-    "cost",
-    {
-        "squared": SquaredError,
-        "absolute": AbsoluteError,
-        "huber": Huber,
-        "quantile": Quantile,
-        "gaussian": GaussianLikelihood,
-        "poisson": PoissonLikelihood,
-        "sigmoid": SigmoidCrossEntropy,
-        "sigmoid_squared": SigmoidSquaredError,
-        "softmax": SoftmaxCrossEntropy,
-        "labels": LabelCrossEntropy,
-    },
-)
+COSTS: Registry[type[Cost]] = catalog.COSTS
 DEFAULT_COST = {"regression": SquaredError(), "binary": SigmoidCrossEntropy(), "multiclass": SoftmaxCrossEntropy()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 
+from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.registry import Registry
 
@@ -19,26 +19,24 @@ from perceptory.registry import Registry
 class Activation:
     """`function` maps [..., unit] to [..., unit]; `initializer` names the start of the weights that suits it.
 
-    of: for a function with a parameter, what makes it from a number: "elu(0.5)" is `ACTIVATIONS["elu"].of(0.5)`.
+    of: for a function with a parameter, what makes it from a number: "elu(0.5)" is `ELU.of(0.5)`.
     kernel: its name and parameter in `kernels.dense`, where it is known there.
     """
 
     function: Callable[[jax.Array], jax.Array]
     initializer: str
-    formula: str
-    of: Callable[[float], Callable] | None = None
+    of: Callable[[float], Callable[[jax.Array], jax.Array]] | None = None
     kernel: tuple[str, float] | None = None
 
     def __call__(self, z: jax.Array) -> jax.Array:
         return self.function(z)
 
+    def with_parameter(self, name: str, text: str) -> Activation:
+        """The activation of this name with another parameter."""
+        return _with_parameter(name, text)
 
-class Activations(Registry[Activation]):
-    """The table of activations. A name may carry a parameter, as in "elu(0.5)" and "leaky_relu(0.2)"."""
 
-    def __getitem__(self, name: str) -> Activation:
-        call = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", name) if isinstance(name, str) else None
-        return super().__getitem__(name) if call is None else _with_parameter(*call.groups())
+ACTIVATIONS: Registry[Activation] = catalog.ACTIVATIONS
 
 
 # Kept, since a module's activation is part of its static structure: two of the same name must be one function.
@@ -55,7 +53,7 @@ def _with_parameter(name: str, text: str) -> Activation:
     if not 0 <= number <= 100:
         raise InputError(f"the parameter of {name} needs a number from 0 to 100, got {text!r}. Example: {name}(0.5)")
     kernel = plain.kernel and (plain.kernel[0], number)
-    return Activation(plain.of(number), plain.initializer, f"{plain.formula}, with {number:g}", kernel=kernel)
+    return Activation(plain.of(number), plain.initializer, kernel=kernel)
 
 
 def elu(alpha: float) -> Callable[[jax.Array], jax.Array]:
@@ -73,25 +71,16 @@ def softmax(z: jax.Array) -> jax.Array:
     return jax.nn.softmax(z, axis=-1)
 
 
-ACTIVATIONS: Activations = Activations(
-    "activation",
-    {
-        "tanh": Activation(jnp.tanh, "glorot", "E5: 2 / (1 + e^(-2z)) - 1", kernel=("tanh", 0.0)),
-        "relu": Activation(jax.nn.relu, "he", "E6: max(0, z)", kernel=("relu", 0.0)),
-        "elu": Activation(elu(1.0), "he", "E7: z for z > 0, else α (e^z - 1), α = 1", elu, kernel=("elu", 1.0)),
-        "sigmoid": Activation(jax.nn.sigmoid, "glorot", "E4: 1 / (1 + e^(-z))", kernel=("sigmoid", 0.0)),
-        "steep_sigmoid": Activation(
-            lambda z: jax.nn.sigmoid(2 * z), "glorot", "E2: 1 / (1 + e^(-2z))", kernel=("steep_sigmoid", 0.0)
-        ),
-        "linear": Activation(lambda z: z, "glorot", "z", kernel=("linear", 0.0)),
-        "threshold": Activation(lambda z: (z >= 0).astype(z.dtype), "glorot", "1 for z >= 0, else 0 (gradient 0)"),
-        "piecewise_linear": Activation(lambda z: jnp.clip(z + 0.5, 0, 1), "glorot", "0, z + 1/2, 1: linear, saturated"),
-        "leaky_relu": Activation(
-            leaky_relu(0.01), "he", "z for z > 0, else slope · z, slope = 0.01", leaky_relu, kernel=("leaky_relu", 0.01)
-        ),
-        "gelu": Activation(jax.nn.gelu, "he", "z Φ(z), tanh form"),
-        "silu": Activation(jax.nn.silu, "he", "z / (1 + e^(-z))"),
-        "softplus": Activation(jax.nn.softplus, "he", "ln(1 + e^z)"),
-        "softmax": Activation(softmax, "glorot", "e^z / Σ e^z over the units of a layer"),
-    },
-)
+TANH = Activation(jnp.tanh, "glorot", kernel=("tanh", 0.0))
+RELU = Activation(jax.nn.relu, "he", kernel=("relu", 0.0))
+ELU = Activation(elu(1.0), "he", elu, kernel=("elu", 1.0))
+SIGMOID = Activation(jax.nn.sigmoid, "glorot", kernel=("sigmoid", 0.0))
+STEEP_SIGMOID = Activation(lambda z: jax.nn.sigmoid(2 * z), "glorot", kernel=("steep_sigmoid", 0.0))
+LINEAR = Activation(lambda z: z, "glorot", kernel=("linear", 0.0))
+THRESHOLD = Activation(lambda z: (z >= 0).astype(z.dtype), "glorot")
+PIECEWISE_LINEAR = Activation(lambda z: jnp.clip(z + 0.5, 0, 1), "glorot")
+LEAKY_RELU = Activation(leaky_relu(0.01), "he", leaky_relu, kernel=("leaky_relu", 0.01))
+GELU = Activation(jax.nn.gelu, "he")
+SILU = Activation(jax.nn.silu, "he")
+SOFTPLUS = Activation(jax.nn.softplus, "he")
+SOFTMAX = Activation(softmax, "glorot")

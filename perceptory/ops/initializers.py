@@ -14,12 +14,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory import catalog
 from perceptory.ops.cholesky import orthonormal
 from perceptory.registry import Registry
 
+INITIALIZERS: Registry[Callable[[jax.Array, jax.Array, int, int], jax.Array]] = catalog.INITIALIZERS
 
-def _uniform(limit: Callable[[int, int], float]) -> Callable:
-    return lambda key, uniform, fan_in, fan_out: uniform * limit(fan_in, fan_out)
+
+def glorot(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    return uniform * (6 / (fan_in + fan_out)) ** 0.5
+
+
+def he(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """±√(6 / fan_in) (He et al. 2015)."""
+    return uniform * (6 / fan_in) ** 0.5
+
+
+def lecun(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """±√(3 / fan_in) (LeCun et al. 1998)."""
+    return uniform * (3 / fan_in) ** 0.5
+
+
+def small(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
+    """±0.1."""
+    return uniform * 0.1
 
 
 def orthogonal(key: jax.Array, uniform: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
@@ -41,19 +60,6 @@ def starting_bias(name: str, weight: jax.Array) -> jax.Array:
         return jnp.zeros(weight.shape[1], weight.dtype)
     reach = jnp.sqrt(3 * jnp.sum(weight**2, axis=0)) * jnp.where(weight[0] < 0, -1, 1)
     return reach * jnp.linspace(-1, 1, weight.shape[1], dtype=weight.dtype)
-
-
-INITIALIZERS: Registry[Callable] = Registry(
-    "initializer",
-    {
-        "glorot": _uniform(lambda fan_in, fan_out: (6 / (fan_in + fan_out)) ** 0.5),  # Glorot & Bengio 2010
-        "he": _uniform(lambda fan_in, fan_out: (6 / fan_in) ** 0.5),  # He et al. 2015
-        "lecun": _uniform(lambda fan_in, fan_out: (3 / fan_in) ** 0.5),  # LeCun et al. 1998
-        "small": _uniform(lambda fan_in, fan_out: 0.1),
-        "orthogonal": orthogonal,
-        "nguyen_widrow": nguyen_widrow,
-    },
-)
 
 
 def initial_weights(key: jax.Array, names: Sequence[str], fans: Sequence[tuple[int, int]]) -> list[Any]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.specs import Spec, below_one, register, traced
+from perceptory.specs import Spec, below_one, traced
 
 
 def at_most_one(name: str, value: Any) -> None:
@@ -21,7 +21,6 @@ def at_most_one(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a number from 0 to 1, got {value!r}. Example: {name}=0.9") from None
 
 
-@register
 @dataclass(frozen=True)
 class WeightAverage(Spec):
     """a ← a + (w - a) (1 - β) / (1 - βⁿ) after the n-th averaged epoch: the mean of w with weights βᵏ, k epochs ago.

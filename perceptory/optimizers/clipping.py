@@ -12,8 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from perceptory.registry import Registry
-from perceptory.specs import Spec, positive, register, traced
+from perceptory.specs import Spec, positive, traced
 
 
 class Clip(Spec):
@@ -31,7 +30,6 @@ class Clip(Spec):
         raise NotImplementedError
 
 
-@register
 @dataclass(frozen=True)
 class ClipByNorm(Clip):
     """g ← g · min(1, c / ‖g‖₂), with the norm over all weights and biases of the network together.
@@ -59,7 +57,6 @@ class ClipByNorm(Clip):
         return f"clip norm {self.limit:.3g}"
 
 
-@register
 @dataclass(frozen=True)
 class ClipByValue(Clip):
     """g ← min(max(g, -c), c), each number by itself; the direction changes. limit: c."""
@@ -72,6 +69,3 @@ class ClipByValue(Clip):
     @property
     def label(self) -> str:
         return f"clip value {self.limit:.3g}"
-
-
-CLIPS: Registry[Any] = Registry("clipping", {"norm": ClipByNorm, "value": ClipByValue})

@@ -6,6 +6,7 @@ extra arguments. So no state carries a counter: in a small network's step a carr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,11 +15,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.schedules import check_rate
 from perceptory.registry import Registry
-from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, register, traced
+from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, traced
+
+OPTIMIZERS: Registry[Callable[..., Optimizer]] = catalog.OPTIMIZERS
 
 
 class FirstOrder(Optimizer):
@@ -53,7 +57,6 @@ def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
     return stateless(lambda u, w, extra: jax.tree.map(lambda u, w, m: u + decay * m * w, u, w, extra["weight_mask"]))
 
 
-@register
 @dataclass(frozen=True)
 class SGD(FirstOrder):
     """Stochastic gradient descent (E21 on a batch of rows): w ← w - α ∇J."""
@@ -64,7 +67,6 @@ class SGD(FirstOrder):
         return by_rate()
 
 
-@register
 @dataclass(frozen=True)
 class GradientDescent(SGD):
     """Gradient descent on all K rows at each step (E21)."""
@@ -73,7 +75,6 @@ class GradientDescent(SGD):
         return rows
 
 
-@register
 @dataclass(frozen=True)
 class Momentum(FirstOrder):
     """Gradient descent with momentum [E24]: v ← β v - α ∇J, w ← w + v; v starts at 0.
@@ -136,7 +137,6 @@ def scale_by_adam(beta1: Any, beta2: Any, eps: Any, eps_root: Any) -> optax.Grad
     return optax.GradientTransformationExtraArgs(start, update)
 
 
-@register
 @dataclass(frozen=True)
 class RMSProp(FirstOrder):
     """r ← γ r + (1 - γ) ∇J⊙∇J, w ← w - α ∇J / √(r + eps_root); r starts at 0.
@@ -159,7 +159,6 @@ class RMSProp(FirstOrder):
 RMSPROP_FORMS: Registry[Any] = Registry("form of RMSProp", {"usual": scale_by_rms, "fourth_root": scale_by_fourth_root})
 
 
-@register
 @dataclass(frozen=True)
 class Adam(FirstOrder):
     """s ← β₁ s + (1 - β₁) ∇J, r ← β₂ r + (1 - β₂) ∇J⊙∇J, w ← w - α ŝ / (√(r̂ + eps_root) + eps) (Kingma & Ba 2015).
@@ -196,7 +195,6 @@ class Adam(FirstOrder):
         return optax.chain(scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), by_rate())
 
 
-@register
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: also w ← w - α λ w (Loshchilov & Hutter 2019); biases are left out.
@@ -238,36 +236,3 @@ class Optax(FirstOrder):
     @property
     def label(self) -> str:
         return self.name
-
-
-def _second(name: str) -> Any:
-    """What makes a second-order optimizer; their module builds on this one, so it is imported when one is made."""
-
-    def make(**fields: Any) -> Optimizer:
-        from perceptory.optimizers import second_order
-
-        return getattr(second_order, name)(**fields)
-
-    return make
-
-
-OPTIMIZERS: Registry[Any] = Registry(
-    "optimizer",
-    {
-        "adam": Adam,
-        "adam_eps_root": lambda **numbers: Adam(**{"eps": 0.0, "eps_root": 1e-6} | numbers),
-        "adamw": AdamW,
-        "sgd": SGD,
-        "gradient_descent": GradientDescent,
-        "momentum": Momentum,
-        "nesterov": lambda **numbers: Momentum(nesterov=True, **numbers),
-        "rmsprop": RMSProp,
-        "rmsprop_fourth_root": lambda **numbers: RMSProp(form="fourth_root", **numbers),
-        "lm": _second("LevenbergMarquardt"),
-        "levenberg_marquardt": _second("LevenbergMarquardt"),
-        "gauss_newton": _second("GaussNewton"),
-        "newton": _second("Newton"),
-        "lbfgs": _second("LBFGS"),
-        "bayesian_regularization": _second("BayesianRegularization"),
-    },
-)

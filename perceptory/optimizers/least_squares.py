@@ -13,9 +13,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from perceptory import backend
+from perceptory.catalog import OPTIMIZERS
 from perceptory.errors import InputError
 from perceptory.optimizers.descent import Landscape, derivatives, second
-from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.optimizers.second_order import LevenbergMarquardt, SecondOrder
 from perceptory.registry import Registry
 from perceptory.specs import combine, count, not_negative, partition
@@ -31,7 +31,7 @@ METHODS: Registry[Callable[[], SecondOrder]] = Registry(
     # Marquardt's scale: the units of what is fitted may differ by any factor, unlike the weights of a network.
     {
         "lm": lambda: LevenbergMarquardt(scale="diagonal"),
-        **{name: OPTIMIZERS[name] for name in ("gauss_newton", "newton", "lbfgs")},
+        **{name: OPTIMIZERS.entry(name) for name in ("gauss_newton", "newton", "lbfgs")},
     },
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from perceptory.specs import Spec, at_least_one, below_one, positive, register, traced
+from perceptory.specs import Spec, at_least_one, below_one, positive, traced
 
 
 class Schedule(Spec):
@@ -24,7 +24,6 @@ def check_rate(name: str, value: Any) -> None:
         positive(name, value)
 
 
-@register
 @dataclass(frozen=True)
 class Cosine(Schedule):
     """From `start` down to `start · end` along half a cosine (Loshchilov & Hutter 2017)."""
@@ -36,7 +35,6 @@ class Cosine(Schedule):
         return self.start * (self.end + (1 - self.end) * 0.5 * (1 + jnp.cos(jnp.pi * progress)))
 
 
-@register
 @dataclass(frozen=True)
 class Exponential(Schedule):
     """From `start` to `start · end`, by an equal factor each step."""
@@ -48,7 +46,6 @@ class Exponential(Schedule):
         return self.start * jnp.asarray(self.end) ** progress
 
 
-@register
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """From `start`, multiplied by `factor` at the end of each of `pieces` equal parts of training but the last."""
@@ -61,7 +58,6 @@ class StepDecay(Schedule):
         return self.start * jnp.asarray(self.factor) ** jnp.floor(jnp.minimum(progress, 1 - 1e-6) * self.pieces)
 
 
-@register
 @dataclass(frozen=True)
 class WarmUp(Schedule):
     """Linear from 0 over the first `share` of training, then `after`, a number or another schedule.

@@ -21,7 +21,7 @@ from perceptory.optimizers.descent import (
     trusted,
 )
 from perceptory.registry import Registry
-from perceptory.specs import checked, count, not_negative, positive, register, traced
+from perceptory.specs import checked, count, not_negative, positive, traced
 
 
 def above_one(name: str, value: Any) -> None:
@@ -72,7 +72,6 @@ class Damping(NamedTuple):
     scale: Any
 
 
-@register
 @dataclass(frozen=True)
 class LevenbergMarquardt(SecondOrder):
     """E23 with adaptive damping: w ← w - (JᵀJ + μ D)⁻¹ Jᵀr (Levenberg 1944, Marquardt 1963).
@@ -120,7 +119,6 @@ class _LineSearched(SecondOrder):
         return Moved(new, lowest, shift, ~good)
 
 
-@register
 @dataclass(frozen=True)
 class GaussNewton(_LineSearched):
     """E23 without damping: w ← w - s (JᵀJ)⁻¹ Jᵀr, s = 1, ½ ... by Armijo's condition, JᵀJ as in `LevenbergMarquardt`.
@@ -135,7 +133,6 @@ class GaussNewton(_LineSearched):
         return self._step(landscape, w, landscape.gauss_newton(w), state)
 
 
-@register
 @dataclass(frozen=True)
 class Newton(_LineSearched):
     """E22: w ← w - s (H + τ)⁻¹ ∇J with the exact Hessian; τ = 0 where H is positive definite, else the first of rising
@@ -160,7 +157,6 @@ class Memory(NamedTuple):
     gradient: Any
 
 
-@register
 @dataclass(frozen=True)
 class LBFGS(SecondOrder):
     """Quasi-Newton with limited memory (Liu & Nocedal 1989): the inverse Hessian from the last `memory` steps, and a
@@ -222,7 +218,6 @@ class Evidence(NamedTuple):
     beta: Any
 
 
-@register
 @dataclass(frozen=True)
 class BayesianRegularization(SecondOrder):
     """Levenberg-Marquardt on ½ β Σr² + ½ α Σw², with α and β that make the data most likely (MacKay 1992, Foresee &

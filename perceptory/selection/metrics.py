@@ -10,46 +10,82 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
+from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.registry import Registry
 
 # Predictions may be infinite or huge: the answer (inf or nan) says so, no warning is needed beside it.
 quiet = np.errstate(invalid="ignore", divide="ignore", over="ignore")
 
+
+@dataclass(eq=False)
+class Metric:
+    """A function of (target, prediction, weights) and what is known of its values.
+
+    kind: "regression" or "classification".
+    better: "min" where less of it is better, else "max".
+    ends: the least and the greatest value that it may have.
+    """
+
+    function: Callable[..., Any]
+    kind: str
+    better: str
+    ends: tuple[float, float] = (0.0, np.inf)
+
+    def __call__(self, target: Any, prediction: Any, weights: Any = None) -> Any:
+        return self.function(target, prediction, weights)
+
+
+def metric(kind: str, better: str, ends: tuple[float, float] = (0.0, np.inf)) -> Callable[[Callable[..., Any]], Metric]:
+    """Decorator that makes a `Metric` of a function."""
+
+    def made(function: Callable[..., Any]) -> Metric:
+        one = Metric(quiet(function), kind, better, ends)
+        update_wrapper(one, function)
+        return one
+
+    return made
+
+
+METRICS: Registry[Metric] = catalog.METRICS
+OWN_COST = "cost"  # the name of `own_cost`
+
 # --- regression: f(target [row, out], output [row, out], weights [row] or None) -> [out] ---------------------------
 
 
-@quiet
+@metric("regression", "min")
 def mse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Mean squared error (E28): mean over rows of (t - y)². [row, out] twice -> [out], in squared units."""
     t, y, w = _rows(target, output, weights)
     return _mean((t - y) ** 2, w)
 
 
+@metric("regression", "min")
 def rmse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Root of the mean squared error, in the target's units. [row, out] twice -> [out]."""
     return np.sqrt(mse(target, output, weights))
 
 
-@quiet
+@metric("regression", "min")
 def mae(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Mean absolute error: mean over rows of |t - y|, in the target's units. [row, out] twice -> [out]."""
     t, y, w = _rows(target, output, weights)
     return _mean(np.abs(t - y), w)
 
 
-@quiet
+@metric("regression", "max", (-np.inf, 1.0))
 def r2(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Coefficient of determination: 1 - Σ(t - y)² / Σ(t - mean t)². [row, out] twice -> [out]; nan for constant t."""
     t, y, w = _rows(target, output, weights)
     return 1 - _mean((t - y) ** 2, w) / _variance(t, w)
 
 
-@quiet
+@metric("regression", "max", (-np.inf, 100.0))
 def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Variance accounted for (E29), in percent: 100 · (1 - var(t - y) / var(t)).
 
@@ -77,6 +113,7 @@ def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
 # --- classification: f(target [row] class index, probability [row, class], weights [row] or None) -> float ---------
 
 
+@metric("classification", "max", (0.0, 1.0))
 def accuracy(target: Any, probability: Any, weights: Any = None) -> float:
     """Share of rows whose most probable class (the first one in a tie) is the true one."""
     t, p, w = _classes(target, probability, weights)
@@ -85,6 +122,7 @@ def accuracy(target: Any, probability: Any, weights: Any = None) -> float:
     return float(_mean((p.argmax(axis=1) == t).astype(float), w))
 
 
+@metric("classification", "min")
 def log_loss(target: Any, probability: Any, weights: Any = None) -> float:
     """Mean of -log(probability of the true class).
 
@@ -96,6 +134,7 @@ def log_loss(target: Any, probability: Any, weights: Any = None) -> float:
     return float(_mean(-np.log(np.clip(own, eps, 1 - eps).astype(float)), w))
 
 
+@metric("classification", "max", (0.0, 1.0))
 def auc(target: Any, probability: Any, weights: Any = None) -> float:
     """Area under the ROC curve; for more than two classes the mean over the classes of one against the rest.
 
@@ -118,23 +157,26 @@ def _area(positive: np.ndarray, value: np.ndarray, w: np.ndarray) -> float:
     return float((for_it * (below + against / 2)).sum() / pairs) if pairs > 0 else float("nan")
 
 
+# --- any task ----------------------------------------------------------------------------------------------------
+
+
+@metric("any", "min", (-np.inf, np.inf))
+def own_cost(target: Any, prediction: Any, weights: Any = None) -> float:
+    """The validation cost that is trained and stopped by, on the trained scale; a study knows it of its members."""
+    raise InputError("the cost is a score of studies only: it is not computed from predictions.")
+
+
 # --- tables and scores -------------------------------------------------------------------------------------------
 
-REGRESSION: Registry[Callable[..., np.ndarray]] = Registry(
-    "regression metric", {"mse": mse, "rmse": rmse, "mae": mae, "r2": r2, "vaf": vaf}
+TASKS: Registry[str] = Registry(
+    "task", {"regression": "regression", "binary": "classification", "multiclass": "classification"}
 )
-CLASSIFICATION: Registry[Callable[..., float]] = Registry(
-    "classification metric", {"accuracy": accuracy, "log_loss": log_loss, "auc": auc}
-)
-TASKS: Registry[Registry] = Registry(
-    "task", {"regression": REGRESSION, "binary": CLASSIFICATION, "multiclass": CLASSIFICATION}
-)
-SCORES: Registry[str] = Registry(
-    "score",
-    {"mse": "min", "rmse": "min", "mae": "min", "r2": "max", "vaf": "max"}
-    | {"accuracy": "max", "log_loss": "min", "auc": "max", "cost": "min"},
-)
-OWN_COST = "cost"  # the validation cost that is trained and stopped by, on the trained scale: of any task
+
+
+def metrics_of(task: str) -> dict[str, Metric]:
+    """The metrics of a task by name; `InputError` for an unknown task."""
+    kind = TASKS[task]
+    return {name: one for name, one in METRICS.items() if one.kind == kind}
 
 
 @dataclass(frozen=True)
@@ -150,15 +192,15 @@ def score_for(task: str, name: str | None = None) -> Score:
 
     `InputError` for an unknown name and for one that does not fit the task.
     """
-    table = TASKS[task]
+    known = metrics_of(task)
     if name is None:
-        name = "rmse" if table is REGRESSION else "log_loss"
-    direction = SCORES[name]
-    if name not in table and name != OWN_COST:
+        name = "rmse" if TASKS[task] == "regression" else "log_loss"
+    one = METRICS[name]
+    if name not in known and name != OWN_COST:
         raise InputError(
-            f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(table)}, {OWN_COST}."
+            f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(known)}, {OWN_COST}."
         )
-    return Score(name, direction)
+    return Score(name, one.better)
 
 
 def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[str, float | list[float]]:
@@ -167,8 +209,8 @@ def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[s
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
     found: dict[str, float | list[float]] = {}
-    for name, metric in TASKS[task].items():
-        value = np.asarray(metric(target, output, weights))
+    for name, one in metrics_of(task).items():
+        value = np.asarray(one(target, output, weights))
         found[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
     return found
 
@@ -176,7 +218,7 @@ def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[s
 def score(name: str, task: str, target: Any, output: Any, weights: Any = None) -> float:
     """One number for a ranking: the metric, for several targets its mean over them (each in its own units)."""
     name = score_for(task, name).name
-    return float(np.mean(TASKS[task][name](target, output, weights)))
+    return float(np.mean(METRICS[name](target, output, weights)))
 
 
 # --- checks ------------------------------------------------------------------------------------------------------

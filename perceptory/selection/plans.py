@@ -19,7 +19,7 @@ from perceptory.selection.base import ValidationPlan
 from perceptory.selection.folds import Fold, Rows, check_folds, describe
 from perceptory.selection.row_plans import GroupKFold, HoldOut, KFold, LeaveOneOut, StratifiedKFold, TwoSets
 from perceptory.selection.time_plans import BlockedKFold, RollingOrigin
-from perceptory.specs import checked, count, register, to_json
+from perceptory.specs import checked, count, to_json
 
 __all__ = [
     "BlockedKFold",
@@ -53,7 +53,6 @@ def _plan(name: str, value: Any) -> None:
         )
 
 
-@register
 @dataclass(frozen=True)
 class Repeated(ValidationPlan):
     """A plan several times, with a seed of its own each time (the first time with the seed itself)."""
@@ -66,7 +65,6 @@ class Repeated(ValidationPlan):
         return [fold for s in seeds for fold in self.plan._folds(table, s)]
 
 
-@register
 @dataclass(frozen=True)
 class Folds(ValidationPlan):
     """Explicit folds: pairs of lists of training and validation rows, numbered from 0 among the rows to be split."""
@@ -91,7 +89,6 @@ def words(thing: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing)))
 
 
-@register
 @dataclass(frozen=True)
 class Splitter(ValidationPlan):
     """Any splitter with scikit-learn's `split(X, y, groups)`. It sees the number of rows, the classes and the groups.

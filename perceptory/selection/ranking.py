@@ -11,17 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.catalog import RULES
 from perceptory.errors import InputError
-from perceptory.registry import Registry
 from perceptory.wording import metric_name
-
-RULES: Registry[str] = Registry(
-    "rule",
-    {
-        "best": "the best mean score",
-        "one_standard_error": "the fewest weights among those within one standard error of the best mean score",
-    },
-)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from perceptory.errors import InputError
 from perceptory.selection import splitters
 from perceptory.selection.base import ValidationPlan, two_or_more
 from perceptory.selection.folds import Fold, Rows
-from perceptory.specs import checked, register
+from perceptory.specs import checked
 
 
 def _share(name: str, value: Any) -> None:
@@ -24,7 +24,6 @@ def _stratify(name: str, value: Any) -> None:
         raise InputError(f"{name} needs True, False or None (where it can), got {value!r}.")
 
 
-@register
 @dataclass(frozen=True)
 class HoldOut(ValidationPlan):
     """One fold: a random share of the rows (rounded, at least one) is for validation, the others train.
@@ -55,7 +54,6 @@ class HoldOut(ValidationPlan):
         return splitters.pairs(fold, 1)
 
 
-@register
 @dataclass(frozen=True)
 class KFold(ValidationPlan):
     """Every row is for validation once. shuffle=False keeps the rows in their order, in contiguous folds."""
@@ -74,7 +72,6 @@ class KFold(ValidationPlan):
         return splitters.pairs(splitters.shuffled(table.count, self.folds, np.random.default_rng(seed)), self.folds)
 
 
-@register
 @dataclass(frozen=True)
 class StratifiedKFold(ValidationPlan):
     """KFold in which every fold has the classes in their proportions, within one row."""
@@ -87,7 +84,6 @@ class StratifiedKFold(ValidationPlan):
         return splitters.pairs(splitters.stratified(targets, self.folds, np.random.default_rng(seed)), self.folds)
 
 
-@register
 @dataclass(frozen=True)
 class GroupKFold(ValidationPlan):
     """KFold over whole groups, in folds of as equal size as the groups allow."""
@@ -103,7 +99,6 @@ class GroupKFold(ValidationPlan):
         return splitters.pairs(splitters.grouped(table.groups, self.folds, np.random.default_rng(seed)), self.folds)
 
 
-@register
 @dataclass(frozen=True)
 class TwoSets(ValidationPlan):
     """Two halves A and B (E27): train on A and judge on B, then the other way round. Classes keep their proportions."""
@@ -118,7 +113,6 @@ class TwoSets(ValidationPlan):
         return splitters.pairs(fold, 2)[::-1]
 
 
-@register
 @dataclass(frozen=True)
 class LeaveOneOut(ValidationPlan):
     """As many folds as rows. R2, VAF and AUC are not defined on one row: choose by another score."""

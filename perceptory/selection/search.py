@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.specs import Search, Spec, count, register
+from perceptory.specs import Search, Spec, count
 
 SAMPLES = 20  # candidates drawn where a search is no grid and no number of samples is given
 LARGEST_GRID = 100_000  # points; more than that is taken for a mistake
 TRIES = 1000  # draws in a row that find nothing new before a sample counts as exhausted
 
 
-@register
 @dataclass(frozen=True, repr=False)
 class Choice(Spec, Search):
     """One of the given values. A value may be a whole spec, and may hold search values itself."""
@@ -70,7 +69,6 @@ class _Range(Spec, Search):
         return f"{self._name}({self.low!r}, {self.high!r})"
 
 
-@register
 @dataclass(frozen=True, repr=False)
 class Uniform(_Range):
     """A number between low and high, all alike."""
@@ -79,7 +77,6 @@ class Uniform(_Range):
         return float(random.uniform(self.low, self.high))
 
 
-@register
 @dataclass(frozen=True, repr=False)
 class LogUniform(_Range):
     """A number between low and high whose logarithm is uniform: for rates and strengths that span decades."""
@@ -94,7 +91,6 @@ class LogUniform(_Range):
         return float(min(max(value, self.low), self.high))  # exp(log(x)) may step over an end by one rounding
 
 
-@register
 @dataclass(frozen=True, repr=False)
 class Integers(_Range):
     """A whole number from low to high, both included."""
@@ -167,7 +163,7 @@ def _plain(value: Any) -> Any:
 def _children(value: Any) -> list[tuple[str, Any]]:
     """The parts that a value is made of, with what their paths add; [] for a leaf."""
     if isinstance(value, Spec):
-        names = [f.name for f in dataclasses.fields(value) if f.init]  # type: ignore[arg-type]
+        names = [f.name for f in dataclasses.fields(value) if f.init]
         return [(f".{name}", getattr(value, name)) for name in names]
     if isinstance(value, (tuple, list)):
         return [(f"[{i}]", v) for i, v in enumerate(value)]
@@ -179,8 +175,8 @@ def _children(value: Any) -> list[tuple[str, Any]]:
 def _rebuild(value: Any, parts: list[Any]) -> Any:
     """The same kind of value with other parts. A spec runs its checks again."""
     if isinstance(value, Spec):
-        names = [f.name for f in dataclasses.fields(value) if f.init]  # type: ignore[arg-type]
-        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))  # type: ignore[type-var]
+        names = [f.name for f in dataclasses.fields(value) if f.init]
+        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))
     if isinstance(value, dict):
         return dict(zip(value, parts, strict=True))
     if hasattr(value, "_make"):  # a NamedTuple, such as an Optax transformation, stays one

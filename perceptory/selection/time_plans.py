@@ -11,10 +11,9 @@ from perceptory.errors import InputError
 from perceptory.selection import splitters
 from perceptory.selection.base import ValidationPlan, two_or_more, zero_or_more
 from perceptory.selection.folds import Fold, Rows
-from perceptory.specs import checked, count, register
+from perceptory.specs import checked, count
 
 
-@register
 @dataclass(frozen=True)
 class BlockedKFold(ValidationPlan):
     """For rows in order of time: contiguous folds; `gap` rows on both sides of the validation block are left out."""
@@ -46,7 +45,6 @@ def _window(name: str, value: Any) -> None:
         count(name, value)
 
 
-@register
 @dataclass(frozen=True)
 class RollingOrigin(ValidationPlan):
     """For rows in the order of time: train on the past, judge on the next block, move on by one block.

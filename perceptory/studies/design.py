@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from perceptory.augmentation.base import Augmentation, parts
+from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
@@ -15,21 +16,12 @@ from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import OPTIMIZERS, Adam
-from perceptory.registry import Registry
 from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
-from perceptory.selection.metrics import SCORES
+from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
-from perceptory.selection.ranking import RULES
-from perceptory.specs import Search, Spec, checked, combine, count, partition, positive, register
-
-FINALS: Registry[str] = Registry(
-    "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
-)
-PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})
-SAMPLINGS: Registry[str] = Registry(
-    "sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"}
-)
+from perceptory.specs import Search, Spec, checked, combine, count, partition, positive
+from perceptory.studies import defaults
 
 
 def _share(name: str, value: Any) -> None:
@@ -42,7 +34,6 @@ def _some(name: str, value: Any) -> None:
         count(name, value)
 
 
-@register
 @dataclass(frozen=True)
 class Candidate(Spec):
     """One point of the search; its numbers are filled in once a study has expanded it."""
@@ -52,9 +43,9 @@ class Candidate(Spec):
     optimizer: Optimizer
     penalty: WeightPenalty | None = None
     batch_size: int | None = None
-    clip: Clip | None = None
-    average: WeightAverage | None = None
-    augmentation: Augmentation | tuple[Augmentation, ...] | None = None
+    clip: Clip | None = checked(None, neutral=None)
+    average: WeightAverage | None = checked(None, neutral=None)
+    augmentation: Augmentation | tuple[Augmentation, ...] | None = checked(None, neutral=None)
 
 
 @dataclass(frozen=True)
@@ -71,17 +62,17 @@ class StudyDesign(Spec):
     patience: int = checked(30, check=lambda n, v: count(n, v, 0))
     batch_size: Any = None
     samples: int | None = checked(None, check=_some)
-    sampling: str = checked("shuffle", check=lambda _, v: SAMPLINGS[v])
-    test: float = checked(0.2, check=_share)
+    sampling: str = checked(defaults.SAMPLING, check=lambda _, v: SAMPLINGS[v])
+    test: float = checked(defaults.TEST, check=_share)
     score: str | None = None
-    rule: str = checked("best", check=lambda _, v: RULES[v])
-    final: str = checked("folds", check=lambda _, v: FINALS[v])
+    rule: str = checked(defaults.RULE, check=lambda _, v: RULES[v])
+    final: str = checked(defaults.FINAL, check=lambda _, v: FINALS[v])
     precision: str | None = checked(None, check=lambda _, v: v is None or PRECISIONS[v])
-    memory: float = checked(2.0, check=positive)
-    seed: int = checked(0, check=lambda n, v: count(n, v, 0))
-    clip: Any = None
-    average: Any = None
-    augmentation: Any = None
+    memory: float = checked(defaults.MEMORY, check=positive)
+    seed: int = checked(defaults.SEED, check=lambda n, v: count(n, v, 0))
+    clip: Any = checked(None, neutral=None)
+    average: Any = checked(None, neutral=None)
+    augmentation: Any = checked(None, neutral=None)
 
     def __post_init__(self):
         networks = self.networks
@@ -112,7 +103,7 @@ class StudyDesign(Spec):
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
         if self.score is not None:
-            SCORES[self.score]  # raises for an unknown one
+            METRICS[self.score]  # raises for an unknown one
         if self.validation is not None and not isinstance(self.validation, ValidationPlan):
             object.__setattr__(self, "validation", Splitter(self.validation))  # a scikit-learn splitter, or an error
         if self.batch_size is not None and not isinstance(self.batch_size, Search):

@@ -12,30 +12,11 @@ from perceptory.specs import to_json
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.split import Split
 
-# Fields that specs got later, with the value that changes nothing: left out of what members are known by, so that a new
-# field leaves the keys of old candidates, and with them their bits, as they were.
-LATER: dict[str, dict[str, Any]] = {
-    "Candidate": {"clip": None, "average": None, "augmentation": None},
-    "Study": {"clip": None, "average": None, "augmentation": None},
-    "SigmoidCrossEntropy": {"class_weight": None},
-    "SoftmaxCrossEntropy": {"class_weight": None},
-    "WeightPenalty": {"mix": 0.0, "layers": []},
-    "NARX": {"open_share": 0.0},
-}
-
 
 def member_key(study: StudyDesign, candidate: Candidate, fold: int, seed: int) -> np.ndarray:
     """[2] uint32 from the content of the member: its place among others does not matter."""
-    text = json.dumps([study.seed, _one_way(_lean(to_json(candidate, strict=False))), fold, seed], sort_keys=True)
+    text = json.dumps([study.seed, _one_way(to_json(candidate, strict=False, lean=True)), fold, seed], sort_keys=True)
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), np.uint32)
-
-
-def _lean(data: Any) -> Any:
-    """Without the fields of `LATER` that say what was so before there was such a field."""
-    if isinstance(data, dict):
-        later = LATER.get(data.get("kind", ""), {})
-        return {k: _lean(v) for k, v in data.items() if not (k in later and v == later[k])}
-    return [_lean(v) for v in data] if isinstance(data, list) else data
 
 
 def _one_way(data: Any) -> Any:
@@ -50,7 +31,7 @@ def _one_way(data: Any) -> Any:
 def fingerprint(study: StudyDesign, split: Split) -> str:
     """A digest of what is asked and of the study rows, for resuming."""
     encoded = split.encoded
-    digest = hashlib.sha256(json.dumps(_lean(to_json(study, strict=False)), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(to_json(study, strict=False, lean=True), sort_keys=True).encode())
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
     for array in (encoded.inputs, encoded.targets, encoded.weights, *lengths, *rows):

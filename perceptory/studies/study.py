@@ -9,12 +9,10 @@ from typing import Any
 
 from perceptory.data.examples import Examples
 from perceptory.results.result import Result
-from perceptory.specs import register
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.run import run
 
 
-@register
 @dataclass(frozen=True)
 class Study(StudyDesign):
     """Which networks, how trained, how judged. `run` trains every candidate on every fold with every seed.

@@ -112,7 +112,7 @@ def _described(value: Any) -> Any:
         kind = type(value)
         if kind.__module__.partition(".")[0] != "perceptory":
             raise _UnknownError
-        fields = dataclasses.fields(value)  # type: ignore[arg-type]
+        fields = dataclasses.fields(value)
         return kind.__qualname__, [(f.name, _described(getattr(value, f.name))) for f in fields]
     if type(value) is tuple:
         return [_described(v) for v in value]

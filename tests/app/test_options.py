@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perceptory.app import facts, grammar
+from perceptory.app import grammar
 from perceptory.app.cli import app
-from perceptory.app.options import NETWORKS, VALIDATIONS, Asked, read
+from perceptory.app.options import Asked, read
 from perceptory.augmentation.images import ImageAugmentation
 from perceptory.augmentation.series import SeriesAugmentation
-from perceptory.augmentation.table import AUGMENTATIONS
 from perceptory.augmentation.tables import TableAugmentation, TargetNoise
+from perceptory.catalog import NETWORKS, VALIDATION_PLANS
 from perceptory.data import load_bundled
+from perceptory.networks.chain import Chain, DenseLayer, DropoutLayer, NormLayer
+from perceptory.networks.chain_layers import GRULayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
@@ -20,18 +22,14 @@ from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import COSTS, Huber, Quantile, SoftmaxCrossEntropy
-from perceptory.ops.activations import ACTIVATIONS
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
-from perceptory.optimizers.first_order import OPTIMIZERS, SGD, Adam, AdamW, Momentum
+from perceptory.optimizers.first_order import SGD, Adam, AdamW, Momentum
 from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
-from perceptory.selection.metrics import SCORES
 from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
-from perceptory.selection.ranking import RULES
 from perceptory.selection.search import choice, integers, log_uniform, uniform
-from perceptory.studies.design import FINALS, PRECISIONS, SAMPLINGS
+from perceptory.studies import defaults
 from perceptory.studies.presets import default_study
-from perceptory.studies.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +67,12 @@ def asked(text: str = "") -> Asked:
         ("cnn:8,16:5,3:padding=same,valid:pool=2,1", CNN((8, 16), (5, 3), padding=("same", "valid"), pool=(2, 1))),
         ("cnn:8,16:3x5,3:padding=1", CNN((8, 16), ((3, 5), 3), padding=1)),
         ("cnn:8:padding=causal:pool=none:head=global", CNN((8,), padding="causal", head="global")),
+        (
+            "chain:dense,64,relu+norm,batch+dropout,0.1..0.5",
+            Chain((DenseLayer(64, "relu"), NormLayer("batch"), DropoutLayer(uniform(0.1, 0.5)))),
+        ),
+        ("chain:dense,8/gru,4+dense,8", Chain(choice((DenseLayer(8),), (GRULayer(4), DenseLayer(8))))),
+        ("chain:none:0.1", Chain((), 0.1)),
     ],
 )
 def test_network_grammar(text, spec):
@@ -85,7 +89,7 @@ def test_network_grammar(text, spec):
     ],
 )
 def test_validation_grammar(text, spec):
-    assert grammar.spec(text, VALIDATIONS)[0] == spec
+    assert grammar.spec(text, VALIDATION_PLANS)[0] == spec
 
 
 def test_nothing_said_is_the_preset(diabetes):
@@ -147,6 +151,7 @@ def test_the_presets_optimizer_keeps_its_rates(diabetes):
             WeightPenalty(layers={"layers.0": choice(0.1, 1.0), "layers.1": log_uniform(1e-4, 1e-2)}),
         ),
         ("--penalty 1e-6..1e-2", WeightPenalty(log_uniform(1e-6, 1e-2))),
+        ("--penalty weights:1e-3:1 --penalty weights:0.1", choice(WeightPenalty(1e-3, 1.0), WeightPenalty(0.1))),
     ],
 )
 def test_penalties(diabetes, text, penalty):
@@ -214,25 +219,11 @@ def test_costs(diabetes):
     assert asked("--cost softmax --class-weight 1,2.5,4").study(iris).cost == SoftmaxCrossEntropy((1.0, 2.5, 4.0))
 
 
-def test_help_tells_the_names_and_defaults_that_hold(diabetes):
-    tables = {
-        ("ops.activations", "ACTIVATIONS"): ACTIVATIONS,
-        ("optimizers.first_order", "OPTIMIZERS"): OPTIMIZERS,
-        ("objectives.table", "COSTS"): COSTS,
-        ("selection.metrics", "SCORES"): SCORES,
-        ("augmentation.table", "AUGMENTATIONS"): AUGMENTATIONS,
-        ("selection.ranking", "RULES"): RULES,
-        ("studies.design", "FINALS"): FINALS,
-        ("studies.design", "PRECISIONS"): PRECISIONS,
-        ("studies.design", "SAMPLINGS"): SAMPLINGS,
-    }
-    for (module, name), real in tables.items():
-        assert facts.names(f"perceptory.{module}", name) == tuple(real)
-    told = {f: facts.default(f) for f in Study.__dataclass_fields__ if facts.default(f) is not None}
-    assert {"test", "seed", "rule", "final", "precision", "memory"} <= told.keys()
-    for effort in ("quick", "normal", "thorough"):
-        study = default_study(diabetes, effort)
-        assert {f: str(getattr(study, f)) for f in told} == told
+@pytest.mark.parametrize("effort", ["quick", "normal", "thorough"])
+def test_the_defaults_that_help_tells_are_those_of_every_preset(diabetes, effort):
+    study = default_study(diabetes, effort)
+    told = {name: value for name, value in vars(defaults).items() if name.isupper()}
+    assert {name: getattr(study, name.lower()) for name in told} == told
 
 
 def test_ends_show_whether_a_value_fits():

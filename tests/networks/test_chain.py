@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from perceptory import choice
+from perceptory.catalog import LAYERS
 from perceptory.errors import InputError
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.noise import WeightNoise
@@ -26,7 +27,7 @@ from perceptory.networks.chain import (
 )
 from perceptory.networks.mlp import MLP
 from perceptory.selection.search import expand
-from perceptory.specs import SPECS, combine, from_json, partition, to_json
+from perceptory.specs import combine, from_json, partition, to_json
 
 KEY = jax.random.key(0)
 EVERY = Chain(
@@ -132,7 +133,7 @@ def test_properties_come_from_the_layers():
 
 def test_shapes_of_every_layer_spec():
     """What `build` says of the shape is what comes out; for every layer spec in the table."""
-    kinds = [cls for cls in SPECS.values() if issubclass(cls, LayerSpec) and cls.__module__ == LayerSpec.__module__]
+    kinds = [cls for cls in LAYERS.values() if cls.__module__ == LayerSpec.__module__]
     made = {DenseLayer: DenseLayer(3), Residual: Residual((NormLayer(),))}
     assert len(kinds) == 6
     for kind in kinds:

@@ -13,16 +13,14 @@ from sklearn import metrics as reference
 
 from perceptory.errors import InputError
 from perceptory.selection.metrics import (
-    CLASSIFICATION,
-    REGRESSION,
-    SCORES,
-    TASKS,
+    METRICS,
     Score,
     accuracy,
     auc,
     evaluate,
     log_loss,
     mae,
+    metrics_of,
     mse,
     r2,
     rmse,
@@ -33,6 +31,9 @@ from perceptory.selection.metrics import (
 )
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+REGRESSION, CLASSIFICATION = metrics_of("regression"), metrics_of("binary")
 
 
 def near(value):
@@ -169,16 +170,16 @@ def test_scores():
     assert score_for("binary") == score_for("multiclass") == Score("log_loss", "min")
     assert score_for("multiclass", "auc") == Score("auc", "max")
     assert score_for("binary", "cost") == score_for("regression", "cost") == Score("cost", "min")
-    assert set(SCORES) == {name for table in TASKS.values() for name in table} | {"cost"}
+    assert set(METRICS) == {*REGRESSION, *CLASSIFICATION, "cost"}
+    assert metrics_of("multiclass").keys() == CLASSIFICATION.keys()
     t, p, w = classes(5, 30, 3, False)
-    for name, direction in [
-        pair for pair in SCORES.items() if pair[0] != "cost"
-    ]:  # the direction is the one in which a perfect prediction lies
+    for name, one in {**REGRESSION, **CLASSIFICATION}.items():  # a perfect prediction lies in the better direction
         if name in CLASSIFICATION:
             perfect, poor = score(name, "multiclass", t, np.eye(3)[t]), score(name, "multiclass", t, p)
         else:
             perfect, poor = (score(name, "regression", p, p + e) for e in (0, p**2))
-        assert (perfect < poor) == (direction == "min")
+        assert (perfect < poor) == (one.better == "min")
+        assert one.ends[0] <= poor <= one.ends[1]
 
 
 def test_two_sets_criterion():
@@ -202,6 +203,7 @@ two = np.zeros((4, 2))
         (lambda: accuracy(np.array([0.0, 1, 1, 1]), two), "whole class indices"),
         (lambda: auc(np.zeros(4, int), two[:, :1]), "at least two classes"),
         (lambda: score("rmze", "regression", two, two), "Did you mean 'rmse'"),
+        (lambda: score("cost", "regression", two, two), "the cost is a score of studies only"),
         (lambda: score("auc", "regression", two, two), "score 'auc' does not fit the task regression"),
         (lambda: score_for("regresion"), "Did you mean 'regression'"),
         (lambda: two_sets_criterion([1.0], 2.0), "one shape"),
