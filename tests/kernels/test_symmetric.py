@@ -148,9 +148,9 @@ def test_curvature_of_a_network_equals_that_from_its_jacobian(monkeypatch, spec,
     batch = Batch(x, t, s, None)
     assert layered(module)
     ours = jax.jit(lambda: by_layers(cost, module, batch, s, True))()
-    monkeypatch.setattr(symmetric, "takes", lambda *arrays: False)
-    vector = pt.networks.base.pack(module)
-    outputs_of = lambda v, b: pt.networks.base.unpack(module, v)(b.x)  # noqa: E731
+    monkeypatch.setattr(symmetric, "accepts", lambda *arrays: False)
+    vector = pt.layers.arrays.pack(module)
+    outputs_of = lambda v, b: pt.layers.arrays.unpack(module, v)(b.x)  # noqa: E731
     expected = curved(cost, *row_jacobians(outputs_of, vector, batch)[:1], t, s,
                       row_jacobians(outputs_of, vector, batch)[1])  # fmt: skip
     for a, b in zip(ours, expected, strict=True):

@@ -136,7 +136,7 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
             seen.append(((by_block > 0).sum(), active.sum()))
             return self.run(members, state, fresh, data)
 
-    monkeypatch.setattr(driver, "ready", Counted)
+    monkeypatch.setattr(driver, "cached_program", Counted)
     short.train()
     assert len(seen) >= 4
     assert seen[-1][1] < 40  # some had stopped before
