@@ -149,14 +149,6 @@ SCHEDULES: Registry[Any] = Registry(
     },
     classes=SPECS,
 )
-CLIPS: Registry[Any] = Registry(
-    "clipping",
-    {
-        "norm": Entry("perceptory.optimizers.clipping:ClipByNorm"),
-        "value": Entry("perceptory.optimizers.clipping:ClipByValue"),
-    },
-    classes=SPECS,
-)
 AUGMENTATIONS: Registry[Any] = Registry(
     "augmentation",
     {
@@ -195,6 +187,7 @@ OTHER_SPECS = _by_name(
     "spec",
     {
         "optimizers.averaging": "WeightAverage",
+        "optimizers.clipping": "ClipByNorm ClipByValue",
         "selection.plans": "Folds Repeated Splitter",
         "studies.design": "Candidate",
         "studies.study": "Study",
@@ -222,6 +215,7 @@ OTHER_NAMES = _by_name(
         "networks.custom": "Custom",
         "objectives.base": "Cost",
         "objectives.custom": "CustomCost",
+        "objectives.penalties": "Penalty",
         "optimizers.first_order": "Optax",
         "optimizers.least_squares": "LeastSquares least_squares",
         "selection.search": "choice integers log_uniform uniform",
@@ -250,7 +244,7 @@ INSIGHT_NAMES = _by_name(
 
 # What `import perceptory as pt` gives as pt.X.
 EXPORTED = (
-    NETWORKS, LAYERS, COSTS, PENALTIES, OPTIMIZERS, SCHEDULES, CLIPS, AUGMENTATIONS, VALIDATION_PLANS,
+    NETWORKS, LAYERS, COSTS, PENALTIES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS, VALIDATION_PLANS,
     OTHER_SPECS, OTHER_NAMES,
 )  # fmt: skip
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -22,7 +24,7 @@ from perceptory.networks.base import Network
 from perceptory.networks.chain import DenseLayer, LayerSpec
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.base import Cost
-from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.penalties import Penalty
 from perceptory.ops.activations import Activation
 from perceptory.optimizers.first_order import SGD
 from perceptory.optimizers.schedules import Schedule
@@ -70,7 +72,9 @@ class ToyCost(Cost):
 
 
 @dataclass(frozen=True)
-class ToyPenalty(WeightPenalty):
+class ToyPenalty(Penalty):
+    strength: float = traced(1e-4, check=positive)
+
     def slope(self, gradient: jax.Array, weights: jax.Array, mask: jax.Array) -> jax.Array:
         return gradient + self.strength * mask * jnp.tanh(weights)
 
@@ -150,6 +154,25 @@ def test_a_file_that_names_what_stands_in_no_table_is_refused():
         with pytest.raises(InputError, match="not in the table of specs"):
             to_json(spec)
         assert not hasattr(pt, type(spec).__name__)
+
+
+def test_the_table_for_contributors_is_true():
+    root = Path(pt.__file__).parent
+    lines = (root.parent / "CONTRIBUTING.md").read_text().split("| to add |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    tables = {name for name, table in vars(catalog).items() if isinstance(table, Registry)}
+    assert named == tables - {"SPECS", "RULES", "FINALS", "PRECISIONS", "SAMPLINGS"}
+    places = [place for row in rows for place in re.findall(r"`([\w/]+(?:\.py|/))`", row[1])]
+    assert len(places) >= 12
+    assert all((root / place).exists() for place in places)
+
+
+def test_a_penalty_of_ones_own_is_refused_by_second_order():
+    data = pt.read_arrays(np.arange(20.0)[:, None], np.arange(20.0), kind="array")
+    study = pt.Study(MLP((2,)), optimizer="lm", penalty=ToyPenalty(), epochs=1)
+    with pytest.raises(InputError, match="takes a WeightPenalty only, got ToyPenalty"):
+        study.run(data)
 
 
 @pytest.mark.usefixtures("entered")

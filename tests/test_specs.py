@@ -289,7 +289,7 @@ def test_search_values_placeholders_and_tracers_pass_the_checks():
         (lambda: Study(optimizer=0.1), r"optimizer needs an Optimizer, got 0\.1\. Example: Adam\(1e-2\)"),
         (lambda: Study(optimizer="adm"), r"unknown optimizer 'adm'\. Did you mean 'adam'\?"),
         (lambda: Study(cost="mse"), "unknown cost 'mse'"),
-        (lambda: Study(penalty=0.1), r"penalty needs a WeightPenalty, got 0\.1\. Example: WeightPenalty\(1e-4\)"),
+        (lambda: Study(penalty=0.1), r"penalty needs a Penalty, got 0\.1\. Example: WeightPenalty\(1e-4\)"),
         (lambda: Study(test=1.0), r"Study\.test needs a share of at least 0 and below 1, got 1\.0\. Ex"),
         (lambda: Study(test=True), "needs a share"),
         (lambda: Study(test=float("nan")), "needs a share"),

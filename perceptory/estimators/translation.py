@@ -9,7 +9,7 @@ from typing import Any
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.penalties import Penalty, WeightPenalty
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.first_order import OPTIMIZERS
 from perceptory.registry import did_you_mean
@@ -99,7 +99,7 @@ def penalty_of(penalty: Any, rows: float = 0.0) -> Any:
         if penalty != "auto":
             raise InputError(f'penalty needs a number, "auto" or a spec, got {penalty!r}. Example: penalty=1e-3')
         return WeightPenalty(PRIOR / rows)
-    if penalty is None or isinstance(penalty, WeightPenalty):
+    if penalty is None or isinstance(penalty, Penalty):
         return penalty
     if isinstance(penalty, Search):
         return WeightPenalty(penalty)  # type: ignore[arg-type]

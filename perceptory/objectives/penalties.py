@@ -29,8 +29,29 @@ class LayerStrength(Spec):
     strength: float = traced(1e-4, check=not_negative)
 
 
+class Penalty(Spec):
+    """Base of penalties, which first-order training adds to the cost's gradient in every step."""
+
+    @property
+    def zeros(self) -> bool:
+        """Whether weights come to rest at exactly 0 (`settle`)."""
+        return False
+
+    def slope(self, gradient: jax.Array, weights: jax.Array, mask: jax.Array) -> jax.Array:
+        """The cost's gradient with the penalty's where `mask` [weight] is 1; biases have 0 there."""
+        raise NotImplementedError
+
+    def settle(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
+        """The weights after a step from `old` to `new` with this slope."""
+        return new
+
+    @property
+    def label(self) -> str:
+        return type(self).__name__
+
+
 @dataclass(frozen=True)
-class WeightPenalty(Spec):
+class WeightPenalty(Penalty):
     """λ ‖w‖_p^p added to the cost (E30), or with a share m of the 1-norm λ ((1 - m) ‖w‖_p^p + m ‖w‖₁): the elastic
     net (Zou & Hastie 2005). Biases are left out.
 

@@ -20,6 +20,7 @@ from perceptory.errors import InputError
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.base import layout
+from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import check_task
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
@@ -120,7 +121,7 @@ def _check_augmentation(candidate: Candidate, known: Examples) -> None:
 
 def _check_penalized_layers(candidate: Candidate, encoded: EncodedExamples) -> None:
     network, penalty = candidate.network, candidate.penalty
-    if penalty is not None and penalty.layers:
+    if isinstance(penalty, WeightPenalty) and penalty.layers:
         where = layout(partition(network)[0], encoded.shape, candidate.cost.shape(encoded.target_shape))
         penalty.places(where.names, where.weights)
 
@@ -170,6 +171,8 @@ def _check_penalty(name: str, optimizer: Any, penalty: Any) -> None:
     if optimizer.evidence:
         raise InputError(f"{name} finds the strength of its own penalty. Leave the weight penalty out.")
     least = 2 if optimizer.matrix else 1
+    if not isinstance(penalty, WeightPenalty):
+        raise InputError(f"{name} takes a WeightPenalty only, got {penalty.label}. Take Adam, or leave it out.")
     if penalty.zeros or not (penalty.p >= least and penalty.p > 1):
         needs = "at least 2" if optimizer.matrix else "above 1"
         raise InputError(

@@ -10,7 +10,7 @@ from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
-from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import COSTS, Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
@@ -41,7 +41,7 @@ class Candidate(Spec):
     network: Network
     cost: Cost
     optimizer: Optimizer
-    penalty: WeightPenalty | None = None
+    penalty: Penalty | None = None
     batch_size: int | None = None
     clip: Clip | None = checked(None, neutral=None)
     average: WeightAverage | None = checked(None, neutral=None)
@@ -91,7 +91,7 @@ class StudyDesign(Spec):
             object.__setattr__(self, "cost", COSTS[self.cost]())
         _kind("optimizer", self.optimizer, Optimizer, "Adam(1e-2)")
         _kind("cost", self.cost, Cost, "SquaredError()", optional=True)
-        _kind("penalty", self.penalty, WeightPenalty, "WeightPenalty(1e-4)", optional=True)
+        _kind("penalty", self.penalty, Penalty, "WeightPenalty(1e-4)", optional=True)
         _kind("clip", self.clip, Clip, "ClipByNorm(1.0)", optional=True)
         _kind("average", self.average, WeightAverage, "WeightAverage(0.9)", optional=True)
         if isinstance(self.augmentation, list):

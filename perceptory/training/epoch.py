@@ -166,7 +166,7 @@ def steps(member: Member, prepared: Prepared, state: State, data: Any, plan: Pro
     dtype = member.factor.dtype
     mask, moved = masks(plan, dtype)
     penalized = mask  # by how much of its strength
-    if penalty is not None and penalty.layers:
+    if isinstance(penalty, WeightPenalty) and penalty.layers:
         penalized, penalty = _by_layer(penalty, plan, dtype), penalty.replace(strength=1.0, layers=())
     index = jnp.arange(plan.batches, dtype=jnp.int32)
     done = (state.counters[0] * batches + index).astype(dtype)

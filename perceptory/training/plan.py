@@ -12,7 +12,7 @@ from perceptory import backend
 from perceptory.augmentation.base import Augmentation
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network, layout
-from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
@@ -41,7 +41,7 @@ class ProgramPlan:
     network: Network
     cost: Cost
     optimizer: Optimizer
-    penalty: WeightPenalty | None
+    penalty: Penalty | None
     inputs: Shape
     outputs: Shape
     rows: int
