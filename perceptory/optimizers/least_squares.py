@@ -5,11 +5,11 @@ are scaled by their largest norm so far (Moré 1978), so units do not matter; th
 decomposition of the Jacobian, not from JᵀJ, whose digits are half as many; and it is bent by the residuals' second
 derivative along it (geodesic acceleration, Transtrum & Sethna 2012), so that it follows narrow curved valleys.
 
-It has converged where what is left of the residuals is at a right angle to all derivatives: the relative offset of Bates
-& Watts (1981), the share of the residuals' length that a further step could explain, is below the tolerance. A cost that
-no longer falls is no proof of that. Where the way down ends elsewhere, it begins anew from the start with columns scaled
-by their present norms, which some valleys want and some plateaus punish; the better of the two outcomes counts.
-`benchmarks/nist.py` shows what each part is for.
+It has converged where what is left of the residuals is at a right angle to all derivatives: the relative offset of
+Bates & Watts (1981), the share of the residuals' length that a further step could explain, is below the tolerance. A
+cost that no longer falls is no proof of that. Where the way down ends elsewhere, it begins anew from the start with
+columns scaled by their present norms, which some valleys want and some plateaus punish; the better of the two outcomes
+counts. `benchmarks/nist.py` shows what each part is for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from perceptory.wording import number
 
 MESSAGES = {
     "offset": "the residuals are at a right angle to their derivatives, within the tolerance",
-    "rounding": "no step lowers the cost any more; the residuals are at a right angle to their derivatives, within rounding",
+    "rounding": "no step lowers the cost; the residuals are at a right angle to their derivatives, within rounding",
     "zero": "the residuals are zero, within rounding",
     "iterations": "the iterations ran out; start from x again, or allow more iterations",
     "stalled": "no step lowers the cost, yet the derivatives say that some should: the residuals may have a kink here",
@@ -52,8 +52,11 @@ SAME, SAME_STEPS = 1e-14, 3  # relative fall of the cost that is rounding, and h
 
 
 class Way(NamedTuple):
-    """How to go down. remembers: columns are scaled by their largest norm so far, else by the present one. relaxes: least
-    factor of the damping after a step."""
+    """How to go down.
+
+    remembers: columns are scaled by their largest norm so far, else by the present one.
+    relaxes: the least factor of the damping after a step.
+    """
 
     remembers: bool
     relaxes: float
@@ -220,8 +223,8 @@ class _Problem:
             traced = trace(flat, first, args)
         except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
             raise InputError(
-                "residuals needs a function that JAX can trace: jnp.exp instead of np.exp or math.exp, jnp.where instead"
-                f" of if. It stopped with: {str(error).splitlines()[0]}"
+                "residuals needs a function that JAX can trace: jnp.exp instead of np.exp or math.exp, jnp.where"
+                f" instead of if. It stopped with: {str(error).splitlines()[0]}"
             ) from None
         key = (traced.key, jax.tree.structure(args))
         if key not in _COMPILED:
