@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "calls.h"
 #include "correlation.h"
@@ -159,97 +158,102 @@ void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, const T* z,
   }
 }
 
-// work(n) for n < count, by several threads where that pays, and by whichever is free.
-template <class Work>
-void in_turn(ffi::ThreadPool& pool, int32_t threads, int64_t count, double products, const Work& work) {
-  constexpr double WORTH = 4e4;  // products of vectors that take longer than to wake a thread
-  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, count, (int64_t)(products / WORTH)}));
-  std::atomic<int64_t> next{0};
-  std::atomic<bool> failed{false};
-  in_shares(pool, parts, [&](int64_t) {
-    for (int64_t n; (n = next++) < count;) try {
-        work(n);
-      } catch (const std::bad_alloc&) {  // must not leave one of XLA's threads
-        failed = true;
+constexpr double WORTH = 4e4;  // products of vectors that take longer than to wake a thread
+
+// x [..., N, I, H, W, L] and kernel [..., k, l, I, O] with the axes that all calls share.
+struct Stage {
+  Shape shape;
+  Span<double> matrices;  // of `ToomCook`, B, G, A; or none
+  bool pooled;
+  int32_t threads;
+
+  // `stage` holds two axes of taps, gap, before, after, pool, and then relu.
+  Stage(const Call& call, Dimensions x, Dimensions kernel)
+      : matrices(call.list<double>("matrices")), threads(call.scalar<int32_t>("threads")) {
+    constexpr int64_t MOST = int64_t(1) << 31;
+    const Span<int64_t> numbers = call.list<int64_t>("stage");
+    require(numbers.size() == 11 && x.size() >= 5 && kernel.size() >= 4, "the description of its axes is not whole");
+    auto axis = [&](int a) {
+      const int64_t* n = numbers.begin() + 5 * a;
+      const Axis axis{n[0], n[1], n[2], n[3], x.back(3 - a), n[4]};
+      bool fits = axis.taps > 0 && axis.gap > 0 && axis.before >= 0 && axis.after >= 0 && axis.pool > 0;
+      for (int i = 0; i < 5; i++) fits = fits && n[i] < MOST;
+      // With these, no sum or difference of an axis wraps; the others see to the products.
+      fits = fits && axis.length < MOST && axis.positions() >= 0;
+      require(fits && axis.taps == kernel.back(4 - a), "an axis of the convolution is not possible");
+      return axis;
+    };
+    shape = Shape{x.back(5), kernel.back(2), kernel.back(1), axis(0), axis(1), numbers[10] > 0};
+    pooled = shape.rows.pool * shape.columns.pool > 1;
+    require(shape.rows.pool * shape.columns.pool <= 128, "a pool holds more values than a byte can tell apart");
+    require(x.back(1) == W<Number> && kernel.back(2) == x.back(4), "the sizes of its arrays do not fit together");
+    const bool right = shape.rows.taps == 1 && shape.columns.gap == 1 && 1 < shape.columns.taps && shape.columns.taps < POINTS;
+    require(!matrices.size() || (right && (int64_t)matrices.size() == ToomCook<Number>::NUMBERS),
+            "the matrices of fewer products do not suit the kernel");
+    require(shape.in > 0 && shape.out > 0, "an array has no channels");
+    weights();
+    sized({shape.in + shape.out, shape.rows.padded() + shape.rows.reach(),
+           shape.columns.padded() + shape.columns.reach(), W<Number>});
+  }
+  int64_t weights() const { return sized({1 + sized({shape.in, shape.rows.taps, shape.columns.taps}), shape.out}); }
+
+  void check_x(const Members& members, const Array<Number>& x) const {
+    members.check(x, {shape.blocks, shape.in, shape.rows.length, shape.columns.length, W<Number>});
+  }
+  void check_kernel(const Members& members, const Array<Number>& kernel) const {
+    members.check(kernel, {shape.rows.taps, shape.columns.taps, shape.in, shape.out});
+  }
+  template <class T>
+  void check_z(const Members& members, const Array<T>& z) const {
+    members.check(z, {shape.blocks, shape.out, shape.rows.pools(), shape.columns.pools(), W<Number>});
+  }
+};
+
+typedef Number T;
+
+void values(const Call& call) {
+  auto x = call.argument(0, 5), kernel = call.argument(1, 4), bias = call.argument(2, 1), z = call.result(0, 5);
+  auto which = call.result<int8_t>(1, 5);
+  const Stage stage(call, x.dimensions(), kernel.dimensions());
+  const Shape s = stage.shape;
+  const Dimensions all = z.dimensions();
+  const Members members{all, 5};
+  stage.check_x(members, x), stage.check_kernel(members, kernel), stage.check_z(members, z);
+  members.check(bias, {s.out});
+  const bool pooled = stage.pooled, marked = which.element_count() > 0;
+  if (marked) stage.check_z(members, which);
+  const ToomCook<T> toom_cook(s, stage.matrices.begin(), stage.matrices.size() > 0);
+  const bool few = toom_cook.takes(s, s.columns.used());
+  const int64_t count = members.count(), weights = few ? toom_cook.weights(s) : s.weights();
+  ThreadPool pool(call);
+  std::unique_ptr<T[]> packs(new T[sized({count, weights})]);
+  for (int64_t m = 0; m < count; m++) {
+    T *from = part(kernel, 4, all, m), *to = packs.get() + m * weights;
+    few ? toom_cook.pack(s, from, false, to) : pack<T>(s, from, part(bias, 1, all, m), to);
+  }
+  in_turn(pool, stage.threads, count * s.blocks, count * s.blocks * s.work(), WORTH, [&](int64_t n) {
+    const int64_t m = n / s.blocks, block = n % s.blocks, columns = s.columns.used();
+    const int64_t pools = pooled ? s.out * s.rows.pool * columns * W<T> : 0;
+    const int64_t room = few ? toom_cook.room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
+    T *own = scratch<T>(room + pools), *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>;
+    const Framed<T> framed{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
+    auto from = few ? Planes<T>{} : surrounded(inputs, s.in, s.rows, s.columns, own);
+    T *y = own + room, *to = part(z, 5, all, m) + block * s.pools() * W<T>, *w = packs.get() + m * weights;
+    int8_t* mark = marked ? part(which, 5, all, m) + block * s.pools() * W<T> : nullptr;
+    const int64_t row = s.columns.pools() * W<T>, plane = s.rows.pools() * row;
+    auto line = [&](int64_t p, T* y, int64_t plane, bool floor) {
+      few ? toom_cook.correlate(s, framed, p, columns, w, part(bias, 1, all, m), y, plane, floor, own)
+          : correlate(s, from, p, columns, w, y, plane, floor);
+    };
+    for (int64_t p = 0; p < s.rows.pools(); p++) {
+      if (!pooled) {
+        line(p, to + p * row, plane, s.relu);
+        continue;
       }
-  });
-  if (failed) throw std::bad_alloc();
-}
-
-typedef ffi::Span<const int64_t> Sizes;
-typedef ffi::Span<const double> Matrices;  // of `Minimal`, B, G, A; or none
-
-// x [..., N, I, H, W, L], of which `how` holds two axes of taps, gap, before, after, pool, and then `relu`; kernel
-// [..., k, l, I, O].
-Shape shape_of(Dimensions x, Dimensions kernel, Sizes how) {
-  auto axis = [&](int a) {
-    const int64_t* h = how.begin() + 5 * a;
-    return Axis{h[0], h[1], h[2], h[3], x[x.size() - 3 + a], h[4]};
-  };
-  return Shape{x[x.size() - 5], kernel[kernel.size() - 2], kernel[kernel.size() - 1], axis(0), axis(1), how[10] > 0};
-}
-
-// All members of an array with `own` axes of its own.
-int64_t members_in(Dimensions all, size_t own) {
-  int64_t count = 1;
-  for (size_t i = 0; i + own < all.size(); i++) count *= all[i];
-  return count;
-}
-
-template <ffi::DataType D>
-using In = ffi::Buffer<D>;
-template <ffi::DataType D>
-using Out = ffi::Result<ffi::Buffer<D>>;
-typedef ffi::Buffer<ffi::S8> Which;
-
-template <class Body>
-ffi::Error guarded(const Body& body) try {
-  body();
-  return ffi::Error::Success();
-} catch (const std::bad_alloc&) {
-  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "no memory for a convolution");
-}
-
-template <ffi::DataType D>
-ffi::Error values(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices matrices, In<D> x, In<D> kernel,
-                  In<D> bias, Out<D> z, ffi::Result<Which> which) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Shape s = shape_of(x.dimensions(), kernel.dimensions(), how);
-    Dimensions all = z->dimensions();
-    const Minimal<T> minimal(s, matrices.begin(), matrices.size() > 0);
-    const bool few = minimal.takes(s, s.columns.used());
-    const int64_t members = members_in(all, 5), weights = few ? minimal.weights(s) : s.weights();
-    const bool pooled = s.rows.pool * s.columns.pool > 1, marked = which->element_count() > 0;
-    std::unique_ptr<T[]> packs(new T[members * weights]);
-    for (int64_t m = 0; m < members; m++) {
-      T *from = part(kernel, 4, all, m), *to = packs.get() + m * weights;
-      few ? minimal.pack(s, from, false, to) : pack<T>(s, from, part(bias, 1, all, m), to);
+      for (int64_t a = 0; a < s.rows.pool; a++)
+        line(p * s.rows.pool + a, y + a * columns * W<T>, s.rows.pool * columns * W<T>, false);
+      greatest(s, y, columns, to + p * row, mark ? mark + p * row : nullptr, plane);
     }
-    in_turn(pool, threads, members * s.blocks, members * s.blocks * s.work(), [&](int64_t n) {
-      const int64_t m = n / s.blocks, block = n % s.blocks, columns = s.columns.used();
-      const int64_t pools = pooled ? s.out * s.rows.pool * columns * W<T> : 0;
-      const int64_t room = few ? minimal.room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
-      T *own = scratch<T>(room + pools), *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>;
-      const Framed<T> framed{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
-      auto from = few ? Planes<T>{} : surrounded(inputs, s.in, s.rows, s.columns, own);
-      T *y = own + room, *to = part(*z, 5, all, m) + block * s.pools() * W<T>, *w = packs.get() + m * weights;
-      int8_t* mark = marked ? part(*which, 5, all, m) + block * s.pools() * W<T> : nullptr;
-      const int64_t row = s.columns.pools() * W<T>, plane = s.rows.pools() * row;
-      auto line = [&](int64_t p, T* y, int64_t plane, bool floor) {
-        few ? minimal.correlate(s, framed, p, columns, w, part(bias, 1, all, m), y, plane, floor, own)
-            : correlate(s, from, p, columns, w, y, plane, floor);
-      };
-      for (int64_t p = 0; p < s.rows.pools(); p++) {
-        if (!pooled) {
-          line(p, to + p * row, plane, s.relu);
-          continue;
-        }
-        for (int64_t a = 0; a < s.rows.pool; a++)
-          line(p * s.rows.pool + a, y + a * columns * W<T>, s.rows.pool * columns * W<T>, false);
-        greatest(s, y, columns, to + p * row, mark ? mark + p * row : nullptr, plane);
-      }
-    });
   });
 }
 
@@ -258,106 +262,107 @@ Axis turned(const Axis& a) {
   return {a.taps, a.gap, a.reach() - a.before, a.length + a.before - a.used(), a.used(), 1};
 }
 
-template <ffi::DataType D>
-ffi::Error by_inputs(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices matrices, In<D> g, In<D> z,
-                     Which which, In<D> kernel, Out<D> dx) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = dx->dimensions();
-    Shape s = shape_of(all, kernel.dimensions(), how);
-    Shape t{s.blocks, s.out, s.in, turned(s.rows), turned(s.columns), false};
-    const Minimal<T> minimal(t, matrices.begin(), matrices.size() > 0);
-    const bool few = minimal.takes(t, s.columns.length);
-    const int64_t members = members_in(all, 5), weights = few ? minimal.weights(t) : t.weights();
-    const bool marked = which.element_count() > 0;
-    std::unique_ptr<T[]> packs(new T[members * weights]);
-    for (int64_t m = 0; m < members; m++) {
-      T *from = part(kernel, 4, all, m), *to = packs.get() + m * weights;
-      few ? minimal.pack(t, from, true, to) : pack<T>(t, from, nullptr, to);
+void by_inputs(const Call& call) {
+  auto g = call.argument(0, 5), z = call.argument(1, 5), kernel = call.argument(3, 4), dx = call.result(0, 5);
+  auto which = call.argument<int8_t>(2, 5);
+  const Dimensions all = dx.dimensions();
+  const Stage stage(call, all, kernel.dimensions());
+  const Shape s = stage.shape, t{s.blocks, s.out, s.in, turned(s.rows), turned(s.columns), false};
+  const Members members{all, 5};
+  const bool marked = which.element_count() > 0;
+  stage.check_x(members, dx), stage.check_kernel(members, kernel);
+  stage.check_z(members, g), stage.check_z(members, z);
+  if (marked) stage.check_z(members, which);
+  require(marked || !stage.pooled, "an array is missing");
+  const ToomCook<T> toom_cook(t, stage.matrices.begin(), stage.matrices.size() > 0);
+  const bool few = toom_cook.takes(t, s.columns.length);
+  const int64_t count = members.count(), weights = few ? toom_cook.weights(t) : t.weights();
+  ThreadPool pool(call);
+  std::unique_ptr<T[]> packs(new T[sized({count, weights})]);
+  for (int64_t m = 0; m < count; m++) {
+    T *from = part(kernel, 4, all, m), *to = packs.get() + m * weights;
+    few ? toom_cook.pack(t, from, true, to) : pack<T>(t, from, nullptr, to);
+  }
+  in_turn(pool, stage.threads, count * s.blocks, count * s.blocks * s.work(), WORTH, [&](int64_t n) {
+    const int64_t m = n / s.blocks, block = n % s.blocks;
+    const int64_t at = block * s.pools() * W<T>;
+    T *from = part(g, 5, all, m) + at, *values = part(z, 5, all, m) + at;
+    Planes<T> G{nullptr, t.rows.padded(), t.columns.padded()};
+    Framed<T> framed{from, s.relu ? values : nullptr, t.rows.length, t.columns.length, t.rows.before,
+                     t.columns.before};
+    const int64_t size = few && !marked ? 0 : s.out * G.plane();
+    G.data = scratch<T>(size + (few ? toom_cook.room(t) : 0));
+    if (size) {
+      spread<T>(s, from, values, marked ? part(which, 5, all, m) + at : nullptr, G, true, t.rows.before,
+                t.columns.before);
+      framed = {G.data, nullptr, G.rows, G.columns, 0, 0};
     }
-    in_turn(pool, threads, members * s.blocks, members * s.blocks * s.work(), [&](int64_t n) {
-      const int64_t m = n / s.blocks, block = n % s.blocks;
+    T *to = part(dx, 5, all, m) + block * s.inputs() * W<T>, *w = packs.get() + m * weights;
+    const int64_t length = s.columns.length, row = length * W<T>, plane = s.rows.length * row;
+    for (int64_t p = 0; p < s.rows.length; p++)
+      few ? toom_cook.correlate(t, framed, p, length, w, nullptr, to + p * row, plane, false, G.data + size)
+          : correlate(t, G, p, length, w, to + p * row, plane, false);
+  });
+}
+
+void by_kernel(const Call& call) {
+  auto x = call.argument(0, 5), g = call.argument(1, 5), z = call.argument(2, 5);
+  auto which = call.argument<int8_t>(3, 5);
+  auto dkernel = call.result(0, 4), dbias = call.result(1, 1);
+  const Dimensions all = dkernel.dimensions();
+  const Stage stage(call, x.dimensions(), all);
+  const Shape s = stage.shape;
+  const Members members{all, 4};
+  const bool marked = which.element_count() > 0;
+  stage.check_x(members, x), stage.check_kernel(members, dkernel), members.check(dbias, {s.out});
+  stage.check_z(members, g), stage.check_z(members, z);
+  if (marked) stage.check_z(members, which);
+  require(marked || !stage.pooled, "an array is missing");
+  const ToomCook<T> toom_cook(s, stage.matrices.begin(), stage.matrices.size() > 0);
+  const int64_t count = members.count(), weights = s.weights();
+  const bool few = toom_cook.takes_taps(s);
+  constexpr int64_t MOST = 32;  // sums of blocks of their own, so many that threads find work, whatever their number
+  const Parts groups(std::max<int64_t>(s.blocks, 1), std::max<int64_t>((s.blocks + MOST - 1) / MOST, 1));
+  std::unique_ptr<T[]> sums(new T[sized({count, groups.count, weights})]());
+  ThreadPool pool(call);
+  in_turn(pool, stage.threads, count * groups.count, count * s.blocks * s.work(), WORTH, [&](int64_t n) {
+    const int64_t m = n / groups.count, k = n % groups.count, entries = s.in * s.taps();
+    const int64_t room = few ? toom_cook.taps_room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
+    const int64_t more = few ? toom_cook.taps_sums(s) : entries * (OUT * W<T> + sizeof(int64_t) / sizeof(float));
+    Planes<T> G{nullptr, s.rows.used(), s.columns.used()};
+    T *own = scratch<T>(room + more + (marked ? s.out * G.plane() : 0)), *part_of_sums = sums.get() + n * weights;
+    V<T>* vectors = (V<T>*)(own + room);
+    if (few) std::fill_n(own + room, more, T(0));
+    for (int64_t block = groups.start(k); block < std::min(s.blocks, groups.start(k) + groups.size(k)); block++) {
       const int64_t at = block * s.pools() * W<T>;
-      T *from = part(g, 5, all, m) + at, *values = part(z, 5, all, m) + at;
-      Planes<T> G{nullptr, t.rows.padded(), t.columns.padded()};
-      Framed<T> framed{from, s.relu ? values : nullptr, t.rows.length, t.columns.length, t.rows.before,
-                       t.columns.before};
-      const int64_t size = few && !marked ? 0 : s.out * G.plane();
-      G.data = scratch<T>(size + (few ? minimal.room(t) : 0));
-      if (size) {
-        spread<T>(s, from, values, marked ? part(which, 5, all, m) + at : nullptr, G, true, t.rows.before,
-                  t.columns.before);
-        framed = {G.data, nullptr, G.rows, G.columns, 0, 0};
+      T *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>, *values = part(z, 5, all, m) + at;
+      T* by = part(g, 5, all, m) + at;
+      G.data = marked ? own + room + more : by;
+      if (marked) spread<T>(s, by, values, part(which, 5, all, m) + at, G, false, 0, 0);
+      const T* mask = s.relu && !marked ? values : nullptr;
+      if (few) {
+        const Framed<T> from{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
+        toom_cook.by_taps(s, from, {G.data, mask, G.rows, G.columns, 0, 0}, own + room,
+                        own);
+      } else {
+        auto from = surrounded(inputs, s.in, s.rows, s.columns, own);
+        by_taps(s, from, G, mask, vectors, (int64_t*)(vectors + entries * OUT), part_of_sums);
       }
-      T *to = part(*dx, 5, all, m) + block * s.inputs() * W<T>, *w = packs.get() + m * weights;
-      const int64_t count = s.columns.length, row = count * W<T>, plane = s.rows.length * row;
-      for (int64_t p = 0; p < s.rows.length; p++)
-        few ? minimal.correlate(t, framed, p, count, w, nullptr, to + p * row, plane, false, G.data + size)
-            : correlate(t, G, p, count, w, to + p * row, plane, false);
-    });
-  });
-}
-
-template <ffi::DataType D>
-ffi::Error by_kernel(ffi::ThreadPool pool, int32_t threads, Sizes how, Matrices matrices, In<D> x, In<D> g, In<D> z,
-                     Which which, Out<D> dkernel, Out<D> dbias) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = dkernel->dimensions();
-    Shape s = shape_of(x.dimensions(), all, how);
-    const Minimal<T> minimal(s, matrices.begin(), matrices.size() > 0);
-    const int64_t members = members_in(all, 4), weights = s.weights();
-    const bool few = minimal.takes_taps(s), marked = which.element_count() > 0;
-    constexpr int64_t MOST = 32;  // sums of blocks of their own, so many that threads find work, whatever their number
-    const Parts groups(s.blocks, (s.blocks + MOST - 1) / MOST);
-    std::unique_ptr<T[]> sums(new T[members * groups.count * weights]());
-    in_turn(pool, threads, members * groups.count, members * s.blocks * s.work(), [&](int64_t n) {
-      const int64_t m = n / groups.count, k = n % groups.count, entries = s.in * s.taps();
-      const int64_t room = few ? minimal.taps_room(s) : s.in * s.rows.padded() * s.columns.padded() * W<T>;
-      const int64_t more = few ? minimal.taps_sums(s) : entries * (OUT * W<T> + sizeof(int64_t) / sizeof(float));
-      Planes<T> G{nullptr, s.rows.used(), s.columns.used()};
-      T *own = scratch<T>(room + more + (marked ? s.out * G.plane() : 0)), *part_of_sums = sums.get() + n * weights;
-      V<T>* vectors = (V<T>*)(own + room);
-      if (few) std::fill_n(own + room, more, T(0));
-      for (int64_t block = groups.start(k); block < groups.start(k) + groups.size(k); block++) {
-        const int64_t at = block * s.pools() * W<T>;
-        T *inputs = part(x, 5, all, m) + block * s.inputs() * W<T>, *values = part(z, 5, all, m) + at;
-        T* by = part(g, 5, all, m) + at;
-        G.data = marked ? own + room + more : by;
-        if (marked) spread<T>(s, by, values, part(which, 5, all, m) + at, G, false, 0, 0);
-        const T* mask = s.relu && !marked ? values : nullptr;
-        if (few) {
-          const Framed<T> from{inputs, nullptr, s.rows.length, s.columns.length, s.rows.before, s.columns.before};
-          minimal.by_taps(s, from, {G.data, mask, G.rows, G.columns, 0, 0}, own + room,
-                          own);
-        } else {
-          auto from = surrounded(inputs, s.in, s.rows, s.columns, own);
-          by_taps(s, from, G, mask, vectors, (int64_t*)(vectors + entries * OUT), part_of_sums);
-        }
-      }
-      if (few) minimal.taps(s, own + room, part_of_sums);
-    });
-    for (int64_t m = 0; m < members; m++) {
-      T* sum = sums.get() + m * groups.count * weights;
-      for (int64_t k = 1; k < groups.count; k++)
-        for (int64_t i = 0; i < weights; i++) sum[i] += sum[k * weights + i];
-      std::copy_n(sum, weights - s.out, part(*dkernel, 4, all, m));
-      std::copy_n(sum + weights - s.out, s.out, part(*dbias, 1, all, m));
     }
+    if (few) toom_cook.taps(s, own + room, part_of_sums);
   });
+  for (int64_t m = 0; m < count; m++) {
+    T* sum = sums.get() + m * groups.count * weights;
+    for (int64_t k = 1; k < groups.count; k++)
+      for (int64_t i = 0; i < weights; i++) sum[i] += sum[k * weights + i];
+    std::copy_n(sum, weights - s.out, part(dkernel, 4, all, m));
+    std::copy_n(sum + weights - s.out, s.out, part(dbias, 1, all, m));
+  }
 }
 
-auto call() {
-  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads").Attr<Sizes>("how").Attr<Matrices>("matrices");
-}
-
-typedef In<KIND> A;
-XLA_FFI_DEFINE_HANDLER_SYMBOL(convolution_values, values<KIND>,
-                              call().Arg<A>().Arg<A>().Arg<A>().Ret<A>().Ret<Which>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(convolution_by_inputs, by_inputs<KIND>,
-                              call().Arg<A>().Arg<A>().Arg<Which>().Arg<A>().Ret<A>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(convolution_by_kernel, by_kernel<KIND>,
-                              call().Arg<A>().Arg<A>().Arg<A>().Arg<Which>().Ret<A>().Ret<A>());
+HANDLER(convolution_values, values)
+HANDLER(convolution_by_inputs, by_inputs)
+HANDLER(convolution_by_kernel, by_kernel)
 
 // Bytes of a vector: a block is as many examples as fit in it.
 extern "C" int convolution_vector() { return BYTES; }

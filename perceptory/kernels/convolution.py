@@ -14,9 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.errors import InputError
 from perceptory.kernels import build
 
 POINTS = 8
+MOST_NUMBERS = 2**31 - 1  # of a size of an axis, as in convolution.cc
 
 
 class Axis(NamedTuple):
@@ -36,7 +38,7 @@ class Stage(NamedTuple):
     rows: Axis
     columns: Axis
     relu: bool = False
-    matrices: tuple[float, ...] = ()  # of fewer products (`networks.minimal`): B, G, A for `POINTS` points; or none
+    matrices: tuple[float, ...] = ()  # of fewer products (`ops.toom_cook`): B, G, A for `POINTS` points; or none
     threads: int = 1
 
     @property
@@ -53,40 +55,53 @@ def lanes(dtype: Any) -> int:
     return build.library("convolution", dtype.name).convolution_vector() // dtype.itemsize
 
 
-def values(how: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def values(stage: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     """z: the correlation plus the bias, of each pool the greatest, with relu that or 0."""
-    return _call("values", how, (_pools(how, x, kernel), NONE), x, kernel, bias)[0]
+    return _call("values", stage, (_pools(stage, x, kernel), NONE), x, kernel, bias)[0]
 
 
-def keeping(how: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
+def keeping(stage: Stage, x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(z, which value of each pool it is, int8, or nothing where there is no pool)."""
-    z = _pools(how, x, kernel)
-    which = jax.ShapeDtypeStruct(z.shape, jnp.int8) if how.pooled else NONE
-    z, which = _call("values", how, (z, which), x, kernel, bias)
+    z = _pools(stage, x, kernel)
+    which = jax.ShapeDtypeStruct(z.shape, jnp.int8) if stage.pooled else NONE
+    z, which = _call("values", stage, (z, which), x, kernel, bias)
     return z, which
 
 
-def by_inputs(how: Stage, x: Any, g: jax.Array, z: jax.Array, which: jax.Array, kernel: jax.Array) -> jax.Array:
+def by_inputs(stage: Stage, x: Any, g: jax.Array, z: jax.Array, which: jax.Array, kernel: jax.Array) -> jax.Array:
     """∂J/∂x from g = ∂J/∂z; of x only the shape is used."""
-    return _call("by_inputs", how, (jax.ShapeDtypeStruct(x.shape, g.dtype),), g, z, which, kernel)[0]
+    return _call("by_inputs", stage, (jax.ShapeDtypeStruct(x.shape, g.dtype),), g, z, which, kernel)[0]
 
 
-def by_kernel(how: Stage, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple:
+def by_kernel(stage: Stage, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple:
     """∂J/∂(kernel, bias) from g = ∂J/∂z; of the kernel only the shape is used."""
     shapes = (kernel.shape, kernel.shape[-1:])
-    return _call("by_kernel", how, tuple(jax.ShapeDtypeStruct(s, g.dtype) for s in shapes), x, g, z, which)
+    return _call("by_kernel", stage, tuple(jax.ShapeDtypeStruct(s, g.dtype) for s in shapes), x, g, z, which)
 
 
-def _pools(how: Stage, x: jax.Array, kernel: jax.Array) -> Any:
+def _pools(stage: Stage, x: jax.Array, kernel: jax.Array) -> Any:
     n, _, h, w, lane = x.shape
-    return jax.ShapeDtypeStruct((n, kernel.shape[-1], how.rows.pools(h), how.columns.pools(w), lane), x.dtype)
+    return jax.ShapeDtypeStruct((n, kernel.shape[-1], stage.rows.pools(h), stage.columns.pools(w), lane), x.dtype)
 
 
 NONE = jax.ShapeDtypeStruct((0, 1, 1, 1, 1), jnp.int8)
 
 
-def _call(what: str, how: Stage, out: tuple, *arrays: Any) -> tuple:
+def _call(name: str, stage: Stage, out: tuple, *arrays: Any) -> tuple:
+    if any(size < 0 or size > MOST_NUMBERS for axis in stage[:2] for size in axis):
+        raise InputError(
+            f"a convolution needs sizes from 0 to {MOST_NUMBERS} for taps, dilation, padding and pools, got"
+            f" {tuple(stage.rows)} and {tuple(stage.columns)}. Choose a smaller kernel or dilation."
+        )
+    if any(min(result.shape, default=1) < 0 for result in out):
+        raise InputError("the input of a convolution is shorter than its kernel reaches. Choose a smaller kernel.")
     dtype = np.dtype(arrays[0].dtype).name
-    call = jax.ffi.ffi_call(f"perceptory_convolution_{what}_{dtype}", out, vmap_method="expand_dims")
-    numbers = np.array([*how.rows, *how.columns, how.relu], np.int64)
-    return tuple(call(*arrays, threads=np.int32(how.threads), how=numbers, matrices=np.array(how.matrices, np.float64)))
+    call = jax.ffi.ffi_call(f"perceptory_convolution_{name}_{dtype}", out, vmap_method="expand_dims")
+    return tuple(
+        call(
+            *arrays,
+            threads=np.int32(stage.threads),
+            stage=np.array([*stage.rows, *stage.columns, stage.relu], np.int64),
+            matrices=np.array(stage.matrices, np.float64),
+        )
+    )

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
-#include <vector>
 
+#include "calls.h"
 #include "vectors.h"
 
 // Tiles that fit into the registers with what they need: up to OUT outputs at up to AT positions, or with up to TAPS
@@ -37,14 +37,6 @@ struct Shape {
   int64_t pools() const { return out * rows.pools() * columns.pools(); }
   double work() const { return double(in) * out * taps() * rows.used() * columns.used(); }
 };
-
-// A thread's own memory, kept between calls: fresh pages cost more than a small convolution.
-template <class T>
-T* scratch(int64_t size) {
-  static thread_local std::vector<T> kept;
-  if ((int64_t)kept.size() < size + W<T>) kept = std::vector<T>(), kept.resize(size + W<T>);
-  return (T*)(((uintptr_t)kept.data() + BYTES - 1) / BYTES * BYTES);
-}
 
 // Whole numbers as wide as T, and as bytes.
 template <class T>

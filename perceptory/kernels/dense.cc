@@ -11,15 +11,10 @@
 
 #include <cstdlib>
 
+#include "frame.h"
 #include "vectors.h"
-#include "xla/ffi/api/c_api.h"
 
-#ifdef DOUBLE
-typedef double T;
-#else
-typedef float T;
-#endif
-
+typedef Number T;
 typedef int64_t I;
 constexpr I LANES = 16;          // a row's end is filled up to a multiple, which all vectors divide
 constexpr I NARROW = 3;          // outputs up to which vectors run along the last layer's inputs
@@ -252,31 +247,6 @@ struct Stack {
 
 // --- the interface ---------------------------------------------------------------------------------------------------
 
-INLINE XLA_FFI_Buffer& given(XLA_FFI_CallFrame* frame, I i) { return *(XLA_FFI_Buffer*)frame->args.args[i]; }
-INLINE XLA_FFI_Buffer& wanted(XLA_FFI_CallFrame* frame, I i) { return *(XLA_FFI_Buffer*)frame->rets.rets[i]; }
-
-XLA_FFI_Error* error(XLA_FFI_CallFrame* frame, XLA_FFI_Error_Code code, const char* message) {
-  XLA_FFI_Error_Create_Args args{XLA_FFI_Error_Create_Args_STRUCT_SIZE, nullptr, message, code};
-  return frame->api->XLA_FFI_Error_Create(&args);
-}
-
-const XLA_FFI_Array& array(XLA_FFI_CallFrame* frame, const char* name) {
-  for (I i = 0;; i++) {
-    const XLA_FFI_ByteSpan& found = *frame->attrs.names[i];
-    if (found.len == strlen(name) && !memcmp(found.ptr, name, found.len)) return *(XLA_FFI_Array*)frame->attrs.attrs[i];
-  }
-}
-
-// Member m's part of an array with `own` axes of its own, where all members are those of `like`, which has as many axes
-// in front of its own `axes`.
-T* part(const XLA_FFI_Buffer& array, I own, const XLA_FFI_Buffer& like, I axes, I m) {
-  I each = 1, place = 0;
-  for (I i = array.rank - own; i < array.rank; i++) each *= array.dims[i];
-  for (I i = like.rank - axes; i-- > 0; m /= like.dims[i])
-    place += m % like.dims[i] % array.dims[i] * each, each *= array.dims[i];
-  return (T*)array.data + place;
-}
-
 // A thread's own memory, kept: fresh pages from the system cost more than the products.
 struct Scratch {
   T* start = nullptr;
@@ -286,6 +256,7 @@ struct Scratch {
       free(start);
       start = (T*)aligned_alloc(64, numbers * sizeof(T));
       size = start ? numbers : 0;
+      if (!start) throw std::bad_alloc();
     }
     return start;
   }
@@ -294,40 +265,44 @@ struct Scratch {
 thread_local Scratch memory;
 
 template <bool BACK>
-XLA_FFI_Error* call(XLA_FFI_CallFrame* frame) {
-  if (frame->extension_start && frame->extension_start->type == XLA_FFI_Extension_Metadata) {
-    auto& about = *((XLA_FFI_Metadata_Extension*)frame->extension_start)->metadata;
-    about.api_version.major_version = XLA_FFI_API_MAJOR;
-    about.api_version.minor_version = XLA_FFI_API_MINOR;
-    about.traits = 0;
-    return nullptr;
+void pass(const Call& call) {
+  const Span<I> widths = call.list<I>("widths");
+  const Span<int32_t> kinds = call.list<int32_t>("kinds");
+  const Span<double> parameters = call.list<double>("parameters");
+  Array<T> w = call.argument(0, 1), x = call.argument(1, 2), first = call.result(0, BACK ? 1 : 2);
+  Array<T> kept = BACK ? call.argument(2, 1) : call.result(1, 1), y = BACK ? call.argument(3, 2) : first;
+  const Dimensions all = first.dimensions();
+  const Members members{all, BACK ? 1u : 2u};
+  Stack stack{(I)widths.size() - 1, x.dimensions().back(2), widths.begin(), kinds.begin(), parameters.begin()};
+  require(stack.layers > 0 && (I)kinds.size() == stack.layers - 1 && (I)parameters.size() == stack.layers - 1,
+          "the description of its layers is not whole");
+  I weights = 0, hidden = 0;
+  for (I l = 0; l <= stack.layers; l++) {
+    const I n = stack.n[l];
+    require(n > 0 && n < I(1) << 31, "a layer has no possible width");
+    if (l) weights = sized({1, weights + sized({stack.n[l - 1] + 1, n})});
+    if (l && l < stack.layers) {
+      hidden = sized({1, hidden + sized({stack.batch, filled(n)})});
+      require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= ELU, "an activation is unknown");
+    }
   }
-  if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE)
-    return error(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "dense: wrong stage");
-  const XLA_FFI_Array& widths = array(frame, "widths");
-  XLA_FFI_Buffer &w = given(frame, 0), &x = given(frame, 1), &first = wanted(frame, 0);
-  const I axes = BACK ? 1 : 2;  // of the first result: dw or y
-  Stack stack{(I)widths.size - 1, x.dims[x.rank - 2], (const I*)widths.data,
-              (const int32_t*)array(frame, "kinds").data, (const double*)array(frame, "parameters").data};
-  I members = 1, weights = w.dims[w.rank - 1], kept = 0;
-  for (I i = 0; i + axes < first.rank; i++) members *= first.dims[i];
-  for (I l = 1; l < stack.layers; l++) kept += stack.batch * filled(stack.n[l]);
-  T* scratch = memory.of(stack.scratch());
-  if (!scratch) return error(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, "no memory for a network's packed weights");
-  for (I m = 0; m < members; m++) {
-    const T *own = part(w, 1, first, axes, m), *rows = part(x, 2, first, axes, m);
+  members.check(w, {weights}), members.check(x, {stack.batch, stack.n[0]});
+  members.check(kept, {hidden}), members.check(y, {stack.batch, stack.n[stack.layers]});
+  if (BACK) members.check(first, {weights});
+  T* scratch = memory.of(sized({1, stack.scratch()}));
+  const I axes = BACK ? 1 : 2;
+  for (I m = 0, count = members.count(); m < count; m++) {
+    const T *own = part(w, 1, all, m), *rows = part(x, 2, all, m);
     for (I from = 0; from < stack.batch; from += ROWS_AT_ONCE) {
       const I to = from + ROWS_AT_ONCE < stack.batch ? from + ROWS_AT_ONCE : stack.batch;
       if (BACK)
-        stack.backward(from, to, own + weights, rows, part(given(frame, 2), 1, first, axes, m) + kept,
-                       part(given(frame, 3), 2, first, axes, m), part(first, 1, first, axes, m) + weights, scratch);
+        stack.backward(from, to, own + weights, rows, part(kept, 1, all, m) + hidden, part(y, 2, all, m),
+                       part(first, 1, all, m) + weights, scratch);
       else
-        stack.forward(from, to, own, rows, part(first, 2, first, axes, m), part(wanted(frame, 1), 1, first, axes, m),
-                      scratch);
+        stack.forward(from, to, own, rows, part(first, axes, all, m), part(kept, 1, all, m), scratch);
     }
   }
-  return nullptr;
 }
 
-extern "C" XLA_FFI_Error* dense_forward(XLA_FFI_CallFrame* frame) { return call<false>(frame); }
-extern "C" XLA_FFI_Error* dense_backward(XLA_FFI_CallFrame* frame) { return call<true>(frame); }
+HANDLER(dense_forward, pass<false>)
+HANDLER(dense_backward, pass<true>)

@@ -203,69 +203,82 @@ struct Backward {
   }
 };
 
-template <ffi::DataType D>
-using In = ffi::Buffer<D>;
-template <ffi::DataType D>
-using Out = ffi::Result<ffi::Buffer<D>>;
-using Lengths = ffi::Buffer<ffi::S32>;
+// Runs all members; every thread does its share of the rows, or, where rows are few, of the members.
+template <class T, class Job>
+void run(ThreadPool pool, int64_t members, int64_t batch, double work, int32_t threads, const Job& job) {
+  if (!members || !batch) return;
+  bool by_row = members < threads || batch >= 4 * ROWS * int64_t(threads);
+  int64_t most = by_row ? (batch + ROWS - 1) / ROWS : members;
+  constexpr double WORTH = 1e6;  // multiplications that take longer than to wake a thread
+  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, most, (int64_t)(work / WORTH)}));
+  int64_t size = job(0).packed();
+  std::unique_ptr<T[]> packs(new T[sized({parts, size})]);
+  auto share = [&](int64_t k) {
+    auto edge = [&](int64_t k) { return by_row ? std::min(batch, k * most / parts * ROWS) : k * most / parts; };
+    T* pack = packs.get() + k * size;
+    for (int64_t m = by_row ? 0 : edge(k); m < (by_row ? members : edge(k + 1)); m++) {
+      auto one = job(m);
+      one.pack(pack);
+      one.run(by_row ? edge(k) : 0, by_row ? edge(k + 1) : batch, pack);
+    }
+  };
+  in_shares(pool, parts, share);
+}
 
-template <ffi::DataType D>
-ffi::Error forward(ffi::ThreadPool& pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
-                   Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, In<D>* c, In<D>* kept) {
-  typedef ffi::NativeType<D> T;
-  Dimensions all = h->dimensions(), d = x.dimensions();
-  int64_t n = all.size(), time = all[n - 3], batch = all[n - 2], H = all[n - 1], features = d[d.size() - 1];
+// KEEPING: with the results that the way back needs.
+template <bool KEEPING>
+void forward(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto x = call.argument(0, 3), input = call.argument(1, 2), recurrent = call.argument(2, 2);
+  auto bias = call.argument(3, 1), h_start = call.argument(4, 2), c_start = call.argument(5, 2);
+  auto lengths = call.argument<int32_t>(6, 1);
+  auto h = call.result(0, 3), h_last = call.result(1, 2), c_last = call.result(2, 2);
+  auto c = call.result(KEEPING ? 3 : 0, 3), kept = call.result(KEEPING ? 4 : 0, 3);
+  const Dimensions all = h.dimensions();
+  const Members members{all, 3};
+  const int64_t time = all.back(3), batch = all.back(2), H = all.back(1), features = x.dimensions().back(1);
+  members.check(x, {time, batch, features}), members.check(input, {features, 4 * H});
+  members.check(recurrent, {H, 4 * H}), members.check(bias, {4 * H});
+  members.check(h_start, {batch, H}), members.check(c_start, {batch, H}), members.check(lengths, {batch});
+  members.check(h_last, {batch, H}), members.check(c_last, {batch, H}), members.check(c, {time, batch, H});
+  if (KEEPING) members.check(kept, {time, batch, 4 * H});
   auto job = [&](int64_t m) {
     return Forward<T>{time, batch, features, H, part(x, 3, all, m), part(input, 2, all, m), part(recurrent, 2, all, m),
                       part(bias, 1, all, m), part(h_start, 2, all, m), part(c_start, 2, all, m),
-                      part(lengths, 1, all, m), part(*h, 3, all, m), part(*h_last, 2, all, m), part(*c_last, 2, all, m),
-                      c ? part(*c, 3, all, m) : nullptr, kept ? part(*kept, 3, all, m) : nullptr};
+                      part(lengths, 1, all, m), part(h, 3, all, m), part(h_last, 2, all, m), part(c_last, 2, all, m),
+                      KEEPING ? part(c, 3, all, m) : nullptr, KEEPING ? part(kept, 3, all, m) : nullptr};
   };
-  int64_t members = members_of(all);
-  return run<T>(pool, members, batch, double(members) * time * batch * (features + H) * 4 * H, threads, job);
+  const double work = double(members.count()) * time * batch * (features + H) * 4 * H;
+  run<T>(ThreadPool(call), members.count(), batch, work, threads, job);
 }
 
-template <ffi::DataType D>
-ffi::Error values(ffi::ThreadPool pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
-                  Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last) {
-  return forward<D>(pool, threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, nullptr, nullptr);
-}
-
-template <ffi::DataType D>
-ffi::Error keeping(ffi::ThreadPool pool, int32_t threads, In<D> x, In<D> input, In<D> recurrent, In<D> bias, In<D> h_start, In<D> c_start,
-                   Lengths lengths, Out<D> h, Out<D> h_last, Out<D> c_last, Out<D> c, Out<D> kept) {
-  return forward<D>(pool, threads, x, input, recurrent, bias, h_start, c_start, lengths, h, h_last, c_last, &*c, &*kept);
-}
-
-template <ffi::DataType D>
-ffi::Error backward(ffi::ThreadPool pool, int32_t threads, int32_t truncation, In<D> recurrent, In<D> c_start, In<D> c, In<D> kept, In<D> dy,
-                    In<D> dh_last, In<D> dc_last, Lengths lengths, Out<D> da, Out<D> dh, Out<D> dc) {
-  typedef ffi::NativeType<D> T;
-  Dimensions all = da->dimensions();
-  int64_t n = all.size(), time = all[n - 3], batch = all[n - 2], H = all[n - 1] / 4;
+void backward(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads"), truncation = call.scalar<int32_t>("truncation");
+  auto recurrent = call.argument(0, 2), c_start = call.argument(1, 2), c = call.argument(2, 3);
+  auto kept = call.argument(3, 3), dy = call.argument(4, 3), dh_last = call.argument(5, 2);
+  auto dc_last = call.argument(6, 2);
+  auto lengths = call.argument<int32_t>(7, 1);
+  auto da = call.result(0, 3), dh = call.result(1, 2), dc = call.result(2, 2);
+  const Dimensions all = da.dimensions();
+  const Members members{all, 3};
+  const int64_t time = all.back(3), batch = all.back(2), H = all.back(1) / 4;
+  require(truncation >= 0 && all.back(1) == 4 * H, "the sizes of its arrays do not fit together");
+  members.check(recurrent, {H, 4 * H}), members.check(c_start, {batch, H}), members.check(c, {time, batch, H});
+  members.check(kept, {time, batch, 4 * H}), members.check(dy, {time, batch, H});
+  members.check(dh_last, {batch, H}), members.check(dc_last, {batch, H}), members.check(lengths, {batch});
+  members.check(dh, {batch, H}), members.check(dc, {batch, H});
   auto job = [&](int64_t m) {
     return Backward<T>{time, batch, H, truncation, part(recurrent, 2, all, m), part(c_start, 2, all, m),
                        part(c, 3, all, m), part(kept, 3, all, m), part(dy, 3, all, m), part(dh_last, 2, all, m),
-                       part(dc_last, 2, all, m), part(lengths, 1, all, m), part(*da, 3, all, m), part(*dh, 2, all, m),
-                       part(*dc, 2, all, m)};
+                       part(dc_last, 2, all, m), part(lengths, 1, all, m), part(da, 3, all, m), part(dh, 2, all, m),
+                       part(dc, 2, all, m)};
   };
-  int64_t members = members_of(all);
-  return run<T>(pool, members, batch, double(members) * time * batch * H * 4 * H, threads, job);
+  const double work = double(members.count()) * time * batch * H * 4 * H;
+  run<T>(ThreadPool(call), members.count(), batch, work, threads, job);
 }
 
-template <ffi::DataType D>
-auto inputs() {
-  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads").template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
-      .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<Lengths>()
-      .template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
-}
-template <ffi::DataType D>
-auto gradients() {
-  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads").Attr<int32_t>("truncation").template Arg<In<D>>()
-      .template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>().template Arg<In<D>>()
-      .template Arg<In<D>>().template Arg<Lengths>().template Ret<In<D>>().template Ret<In<D>>().template Ret<In<D>>();
-}
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_values, values<KIND>, inputs<KIND>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_keeping, keeping<KIND>, inputs<KIND>().Ret<In<KIND>>().Ret<In<KIND>>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_backward, backward<KIND>, gradients<KIND>());
+HANDLER(lstm_values, forward<false>)
+HANDLER(lstm_keeping, forward<true>)
+HANDLER(lstm_backward, backward)

@@ -58,8 +58,8 @@ def backward(
     """(∂J/∂sums [time, batch, 4H], ∂J/∂(h, c) before the first step) from c before the first step, ∂J/∂h [time, batch,
     H] and ∂J/∂(last h, last c). truncation: the carried gradient ends every so many steps, 0 never."""
     shapes = (kept.gates.shape, c.shape, c.shape)
-    how = {"truncation": np.int32(truncation)}
-    da, *first = _call("backward", shapes, threads, how, recurrent, c, *kept, dh, *last, lengths)
+    attributes = {"truncation": np.int32(truncation)}
+    da, *first = _call("backward", shapes, threads, attributes, recurrent, c, *kept, dh, *last, lengths)
     return da, tuple(first)
 
 
@@ -67,8 +67,8 @@ def _shapes(x: jax.Array, state: Arrays) -> tuple:
     return (*x.shape[:2], state[0].shape[-1]), state[0].shape, state[0].shape
 
 
-def _call(what: str, shapes: tuple, threads: int, how: dict, *arrays: Any) -> tuple:
+def _call(name: str, shapes: tuple, threads: int, attributes: dict, *arrays: Any) -> tuple:
     dtype = np.dtype(arrays[0].dtype)
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)
-    call = jax.ffi.ffi_call(f"perceptory_lstm_{what}_{dtype.name}", out, vmap_method="expand_dims")
-    return tuple(call(*arrays, threads=np.int32(threads), **how))
+    call = jax.ffi.ffi_call(f"perceptory_lstm_{name}_{dtype.name}", out, vmap_method="expand_dims")
+    return tuple(call(*arrays, threads=np.int32(threads), **attributes))

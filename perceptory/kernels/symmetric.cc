@@ -48,14 +48,6 @@ int64_t vectors(int64_t n) {
   return (n + W<T> - 1) / W<T>;
 }
 
-// A thread's own memory, kept between calls, on the boundary of a vector.
-template <class T>
-T* scratch(int64_t size) {
-  static thread_local std::vector<T> kept;
-  if ((int64_t)kept.size() < size + W<T>) kept = std::vector<T>(), kept.resize(size + W<T>);
-  return (T*)(((uintptr_t)kept.data() + BYTES - 1) / BYTES * BYTES);
-}
-
 // f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
 template <int MOST, class F>
 INLINE void fixed(int64_t n, const F& f) {
@@ -117,67 +109,27 @@ void multiply(int64_t depth, const T* a, int64_t a_next, int64_t high, const T* 
   }
 }
 
-// work(task) for every task, by several threads where that pays, and by whichever is free.
-template <class Work>
-void in_turn(ffi::ThreadPool& pool, int32_t threads, int64_t tasks, double products, const Work& work) {
-  constexpr double WORTH = 1e5;  // products that take longer than to wake a thread
-  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({threads, tasks, (int64_t)(products / WORTH)}));
-  std::atomic<int64_t> next{0};
-  std::atomic<bool> failed{false};
-  in_shares(pool, parts, [&](int64_t) {
-    for (int64_t n; (n = next++) < tasks;) try {
-        work(n);
-      } catch (const std::bad_alloc&) {  // must not leave one of XLA's threads
-        failed = true;
-      }
-  });
-  if (failed) throw std::bad_alloc();
-}
+constexpr double WORTH = 1e5;  // products that take longer than to wake a thread
 
 // Sums of all members over all rows: add(member, first row, last row, sums, part, parts), then done(member, sums).
 template <class T, class Add, class Done>
-void over_rows(ffi::ThreadPool& pool, int32_t threads, int64_t members, int64_t rows, int64_t size, const Add& add,
+void over_rows(ThreadPool& pool, int32_t threads, int64_t members, int64_t rows, int64_t size, const Add& add,
                const Done& done) {
   const int64_t slabs = std::max<int64_t>(1, std::min(rows / SLAB, MOST_SUMS / std::max<int64_t>(size, 1)));
   const int64_t parts = members * slabs < threads ? threads : 1;  // of the tiles, which changes no sum
-  std::unique_ptr<T[]> room(new T[members * slabs * size + W<T>]());
+  std::unique_ptr<T[]> room(new T[sized({members, slabs, size}) + W<T>]());
   T* sums = (T*)(((uintptr_t)room.get() + BYTES - 1) / BYTES * BYTES);
   const double work = double(members) * rows * size;
-  in_turn(pool, threads, members * slabs * parts, work, [&](int64_t n) {
+  in_turn(pool, threads, members * slabs * parts, work, WORTH, [&](int64_t n) {
     const int64_t m = n / parts / slabs, s = n / parts % slabs;
     add(m, s * rows / slabs, (s + 1) * rows / slabs, sums + (m * slabs + s) * size, n % parts, parts);
   });
-  in_turn(pool, threads, members, work / 100, [&](int64_t m) {
+  in_turn(pool, threads, members, work / 100, WORTH, [&](int64_t m) {
     T* sum = sums + m * slabs * size;
     for (int64_t s = 1; s < slabs; s++)
       for (int64_t i = 0; i < size; i++) sum[i] += sum[s * size + i];
     done(m, sum);
   });
-}
-
-int64_t members_in(Dimensions all, size_t own) {
-  int64_t count = 1;
-  for (size_t i = 0; i + own < all.size(); i++) count *= all[i];
-  return count;
-}
-
-// Member m's part of an array of any kind with `own` axes of its own.
-template <class T>
-const T* part_of(const ffi::AnyBuffer& array, size_t own, Dimensions all, int64_t m) {
-  struct Typed {
-    const ffi::AnyBuffer& array;
-    Dimensions dimensions() const { return array.dimensions(); }
-    const T* typed_data() const { return (const T*)array.untyped_data(); }
-  } typed{array};
-  return part(typed, own, all, m);
-}
-
-template <class Body>
-ffi::Error guarded(const Body& body) try {
-  body();
-  return ffi::Error::Success();
-} catch (const std::bad_alloc&) {
-  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "no memory for the matrices of a second-order step");
 }
 
 struct Layer {
@@ -344,71 +296,71 @@ struct Network {
   }
 };
 
-template <ffi::DataType D>
-using In = ffi::Buffer<D>;
-template <ffi::DataType D>
-using Out = ffi::Result<ffi::Buffer<D>>;
-
-template <ffi::DataType D>
-ffi::Error normal(ffi::ThreadPool pool, int32_t threads, In<D> c, In<D> g, In<D> active, ffi::RemainingArgs arrays,
-                  Out<D> H, Out<D> gradient) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = H->dimensions(), shape = g.dimensions();
-    std::vector<ffi::AnyBuffer> given;
-    for (size_t i = 0; i < arrays.size(); i++) given.push_back(arrays.get<ffi::AnyBuffer>(i).value());
-    std::vector<std::pair<int64_t, int64_t>> sizes;
-    for (size_t i = 0; i < given.size(); i += 2) {
-      Dimensions v = given[i].dimensions(), d = given[i + 1].dimensions();
-      sizes.push_back({v[v.size() - 1], d[d.size() - 1]});
-    }
-    const int64_t rows = shape[shape.size() - 2], outputs = shape[shape.size() - 1], members = members_in(all, 2);
-    const Network<T> network(rows, outputs, sizes);
-    auto asked = [&](int64_t m) { return *part(active, 0, all, m) != 0; };
-    over_rows<T>(
-        pool, threads, members, rows, network.size,
-        [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
-          if (!asked(m)) return;
-          std::vector<const T*> v, d;
-          for (size_t i = 0; i < given.size(); i += 2) {
-            v.push_back(part_of<T>(given[i], 2, all, m));
-            d.push_back(part_of<T>(given[i + 1], 3, all, m));
-          }
-          network.add(v, d, part(c, 3, all, m), part(g, 2, all, m), begin, end, sums, part_of_tiles, parts);
-        },
-        [&](int64_t m, const T* sums) { network.spread(sums, part(*H, 2, all, m), part(*gradient, 1, all, m)); });
-  });
+void normal(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto c = call.argument(0, 3), g = call.argument(1, 2), active = call.argument(2, 0);
+  auto H = call.result(0, 2), gradient = call.result(1, 1);
+  const Dimensions all = H.dimensions();
+  const Members members{all, 2};
+  const int64_t rows = g.dimensions().back(2), outputs = g.dimensions().back(1);
+  require(outputs > 0 && call.arguments() > 3 && call.arguments() % 2, "an array is missing");
+  members.check(c, {rows, outputs, outputs}), members.check(g, {rows, outputs}), members.check(active, {});
+  std::vector<Array<T>> inputs, derivatives;
+  std::vector<std::pair<int64_t, int64_t>> sizes;
+  for (int64_t i = 3; i < call.arguments(); i += 2) {
+    inputs.push_back(call.argument(i, 2)), derivatives.push_back(call.argument(i + 1, 3));
+    sizes.push_back({inputs.back().dimensions().back(1), derivatives.back().dimensions().back(1)});
+    members.check(inputs.back(), {rows, sizes.back().first});
+    members.check(derivatives.back(), {rows, outputs, sizes.back().second});
+  }
+  const Network<T> network(rows, outputs, sizes);
+  members.check(H, {network.n, network.n}), members.check(gradient, {network.n});
+  ThreadPool pool(call);
+  over_rows<T>(
+      pool, threads, members.count(), rows, network.size,
+      [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
+        if (*part(active, 0, all, m) == 0) return;
+        std::vector<const T*> v, d;
+        for (size_t i = 0; i < inputs.size(); i++) {
+          v.push_back(part(inputs[i], 2, all, m)), d.push_back(part(derivatives[i], 3, all, m));
+        }
+        network.add(v, d, part(c, 3, all, m), part(g, 2, all, m), begin, end, sums, part_of_tiles, parts);
+      },
+      [&](int64_t m, const T* sums) { network.spread(sums, part(H, 2, all, m), part(gradient, 1, all, m)); });
 }
 
-template <ffi::DataType D>
-ffi::Error product(ffi::ThreadPool pool, int32_t threads, In<D> a, In<D> b, Out<D> H) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = H->dimensions(), shape = a.dimensions();
-    const int64_t rows = shape[shape.size() - 2], n = shape[shape.size() - 1], wide = vectors<T>(n);
-    const bool same = a.typed_data() == b.typed_data();
-    over_rows<T>(
-        pool, threads, members_in(all, 2), rows, n * wide * W<T>,
-        [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
-          const int64_t next = width<T>(n);
-          T *one = scratch<T>(2 * next * DEPTH), *two = same ? one : one + next * DEPTH;
-          auto copy = [&](const T* from, int64_t depth, T* to) {
-            for (int64_t k = 0; k < depth; k++, from += n, to += next)
-              for (int64_t c = 0; c < n; c += W<T>) *(V<T>*)(to + c) = load(from + c, std::min<int64_t>(W<T>, n - c));
-          };
-          for (int64_t first = begin; first < end; first += DEPTH) {
-            const int64_t depth = std::min(DEPTH, end - first);
-            copy(part(a, 2, all, m) + first * n, depth, one);
-            if (!same) copy(part(b, 2, all, m) + first * n, depth, two);
-            multiply(depth, one, next, n, two, next, wide, true, sums, part_of_tiles, parts);
-          }
-        },
-        [&](int64_t m, const T* sums) {
-          T* to = part(*H, 2, all, m);
-          for (int64_t i = 0; i < n; i++)
-            for (int64_t j = i; j < n; j++) to[i * n + j] = to[j * n + i] = sums[i * wide * W<T> + j];
-        });
-  });
+void product(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto a = call.argument(0, 2), b = call.argument(1, 2), H = call.result(0, 2);
+  const Dimensions all = H.dimensions();
+  const Members members{all, 2};
+  const int64_t rows = a.dimensions().back(2), n = a.dimensions().back(1), wide = vectors<T>(n);
+  members.check(a, {rows, n}), members.check(b, {rows, n}), members.check(H, {n, n});
+  const bool same = a.typed_data() == b.typed_data();
+  ThreadPool pool(call);
+  over_rows<T>(
+      pool, threads, members.count(), rows, sized({n, wide * W<T>}),
+      [&](int64_t m, int64_t begin, int64_t end, T* sums, int64_t part_of_tiles, int64_t parts) {
+        const int64_t next = width<T>(n);
+        T *one = scratch<T>(2 * next * DEPTH), *two = same ? one : one + next * DEPTH;
+        auto copy = [&](const T* from, int64_t depth, T* to) {
+          for (int64_t k = 0; k < depth; k++, from += n, to += next)
+            for (int64_t c = 0; c < n; c += W<T>) *(V<T>*)(to + c) = load(from + c, std::min<int64_t>(W<T>, n - c));
+        };
+        for (int64_t first = begin; first < end; first += DEPTH) {
+          const int64_t depth = std::min(DEPTH, end - first);
+          copy(part(a, 2, all, m) + first * n, depth, one);
+          if (!same) copy(part(b, 2, all, m) + first * n, depth, two);
+          multiply(depth, one, next, n, two, next, wide, true, sums, part_of_tiles, parts);
+        }
+      },
+      [&](int64_t m, const T* sums) {
+        T* to = part(H, 2, all, m);
+        for (int64_t i = 0; i < n; i++)
+          for (int64_t j = i; j < n; j++) to[i * n + j] = to[j * n + i] = sums[i * wide * W<T> + j];
+      });
 }
 
 // --- Cholesky ----------------------------------------------------------------------------------------------------
@@ -491,56 +443,57 @@ void laid_out(const T* h, const T* shift, const T* b, const Triangular<T>& to) {
   }
 }
 
-template <ffi::DataType D>
-ffi::Error solution(ffi::ThreadPool pool, int32_t threads, In<D> h, In<D> shift, In<D> b, In<D> active, Out<D> x) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = x->dimensions();
-    const int64_t n = all[all.size() - 1], next = width<T>(n + 1), members = members_in(all, 1);
-    in_turn(pool, threads, members, double(members) * n * n * n / 6, [&](int64_t m) {
-      T* to = part(*x, 1, all, m);
-      if (*part(active, 0, all, m) == 0) return (void)std::fill_n(to, n, T(0));
-      T *u = scratch<T>((n + 2) * next), *solved = u + n * next;
-      const Triangular<T> factor{n, next, u, solved + next};
-      laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), part(b, 1, all, m), factor);
-      if (!factor.factorize()) return (void)std::fill_n(to, n, std::numeric_limits<T>::quiet_NaN());
-      std::fill_n(solved, next, T(0));
-      for (int64_t i = n; i-- > 0;) {
-        const T* row = u + i * next;
-        V<T> sum{};
-        for (int64_t c = i / W<T> * W<T>; c < next; c += W<T>) sum += *(const V<T>*)(row + c) * *(V<T>*)(solved + c);
-        T total = 0;
-        for (int c = 0; c < W<T>; c++) total += sum[c];
-        solved[i] = (row[n] - total) * factor.inverse[i];
-      }
-      std::copy_n(solved, n, to);
-    });
+void solution(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto h = call.argument(0, 2), shift = call.argument(1, 1), b = call.argument(2, 1), active = call.argument(3, 0);
+  auto x = call.result(0, 1);
+  const Dimensions all = x.dimensions();
+  const Members members{all, 1};
+  const int64_t n = all.back(1), next = width<T>(n + 1), count = members.count(), size = sized({n + 2, next});
+  members.check(h, {n, n}), members.check(shift, {n}), members.check(b, {n}), members.check(active, {});
+  ThreadPool pool(call);
+  in_turn(pool, threads, count, double(count) * n * n * n / 6, WORTH, [&](int64_t m) {
+    T* to = part(x, 1, all, m);
+    if (*part(active, 0, all, m) == 0) return (void)std::fill_n(to, n, T(0));
+    T *u = scratch<T>(size), *solved = u + n * next;
+    const Triangular<T> factor{n, next, u, solved + next};
+    laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), part(b, 1, all, m), factor);
+    if (!factor.factorize()) return (void)std::fill_n(to, n, std::numeric_limits<T>::quiet_NaN());
+    std::fill_n(solved, next, T(0));
+    for (int64_t i = n; i-- > 0;) {
+      const T* row = u + i * next;
+      V<T> sum{};
+      for (int64_t c = i / W<T> * W<T>; c < next; c += W<T>) sum += *(const V<T>*)(row + c) * *(V<T>*)(solved + c);
+      T total = 0;
+      for (int c = 0; c < W<T>; c++) total += sum[c];
+      solved[i] = (row[n] - total) * factor.inverse[i];
+    }
+    std::copy_n(solved, n, to);
   });
 }
 
-template <ffi::DataType D>
-ffi::Error trace(ffi::ThreadPool pool, int32_t threads, In<D> h, In<D> shift, In<D> active, Out<D> found) {
-  typedef ffi::NativeType<D> T;
-  return guarded([&] {
-    Dimensions all = found->dimensions(), shape = shift.dimensions();
-    const int64_t n = shape[shape.size() - 1], next = width<T>(n), members = members_in(all, 0);
-    in_turn(pool, threads, members, double(members) * n * n * n / 3, [&](int64_t m) {
-      T* to = part(*found, 0, all, m);
-      if (*part(active, 0, all, m) == 0) return (void)(*to = 0);
-      T* u = scratch<T>((2 * n + 1) * next);
-      const Triangular<T> factor{n, next, u, u + 2 * n * next};
-      laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), nullptr, factor);
-      *to = factor.factorize() ? factor.squares(u + n * next) : std::numeric_limits<T>::quiet_NaN();
-    });
+void trace(const Call& call) {
+  typedef Number T;
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto h = call.argument(0, 2), shift = call.argument(1, 1), active = call.argument(2, 0), found = call.result(0, 0);
+  const Dimensions all = found.dimensions();
+  const Members members{all, 0};
+  const int64_t n = shift.dimensions().back(1), next = width<T>(n), count = members.count();
+  const int64_t size = sized({2 * n + 1, next});
+  members.check(h, {n, n}), members.check(shift, {n}), members.check(active, {});
+  ThreadPool pool(call);
+  in_turn(pool, threads, count, double(count) * n * n * n / 3, WORTH, [&](int64_t m) {
+    T* to = part(found, 0, all, m);
+    if (*part(active, 0, all, m) == 0) return (void)(*to = 0);
+    T* u = scratch<T>(size);
+    const Triangular<T> factor{n, next, u, u + 2 * n * next};
+    laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), nullptr, factor);
+    *to = factor.factorize() ? factor.squares(u + n * next) : std::numeric_limits<T>::quiet_NaN();
   });
 }
 
-auto call() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<int32_t>("threads"); }
-
-typedef In<KIND> A;
-XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_normal, normal<KIND>,
-                              call().Arg<A>().Arg<A>().Arg<A>().RemainingArgs().Ret<A>().Ret<A>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_product, product<KIND>, call().Arg<A>().Arg<A>().Ret<A>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_solution, solution<KIND>,
-                              call().Arg<A>().Arg<A>().Arg<A>().Arg<A>().Ret<A>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(symmetric_trace, trace<KIND>, call().Arg<A>().Arg<A>().Arg<A>().Ret<A>());
+HANDLER(symmetric_normal, normal)
+HANDLER(symmetric_product, product)
+HANDLER(symmetric_solution, solution)
+HANDLER(symmetric_trace, trace)

@@ -119,15 +119,16 @@ void inner(int64_t count, const T* v, int64_t next, const T* h, int64_t width, T
 }
 
 template <class T>
-struct Minimal {
+struct ToomCook {
   int64_t outputs;  // M; 0: not used
   std::vector<T> B, G, A;
-  Minimal(const Shape& s, const double* p, bool given) : outputs(given ? POINTS + 1 - s.columns.taps : 0) {
+  ToomCook(const Shape& s, const double* p, bool given) : outputs(given ? POINTS + 1 - s.columns.taps : 0) {
     if (!outputs) return;
     B.assign(p, p + POINTS * POINTS), p += POINTS * POINTS;
     G.assign(p, p + POINTS * s.columns.taps), p += POINTS * s.columns.taps;
     A.assign(p, p + POINTS * outputs);
   }
+  static constexpr int64_t NUMBERS = POINTS * (2 * POINTS + 1);  // in the three matrices
   bool takes(const Shape& s, int64_t count) const { return outputs && count >= outputs; }
   int64_t weights(const Shape& s) const { return POINTS * s.in * s.out; }
   // Between the points' parts stand as many numbers more, so that they do not meet in the same places of the cache.

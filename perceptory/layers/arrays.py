@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -23,11 +24,11 @@ class Layout(NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(int(np.prod(s)) for s in self.shapes)
+        return sum(prod(s) for s in self.shapes)
 
     def vector(self, marks: Sequence[bool]) -> np.ndarray:
         """[weight] bool from one mark an array."""
-        sizes = [int(np.prod(s)) for s in self.shapes]
+        sizes = [prod(s) for s in self.shapes]
         return np.repeat(np.asarray(marks, bool), sizes) if sizes else np.zeros(0, bool)
 
     @property

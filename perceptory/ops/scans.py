@@ -132,14 +132,13 @@ def members_in_turn(f: Callable) -> Callable:
         leaves, tree = jax.tree.flatten(args)
         marks = jax.tree.leaves(batched)
 
-        def one(own: list) -> Any:
+        def one(own: list, run: Callable) -> Any:
             own = list(own)
-            return mapped(
-                *jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)])
-            )
+            return run(*jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)]))
 
         own = [v for v, m in zip(leaves, marks, strict=True) if m]
-        out = jax.vmap(one)(own) if backend.native() else lax.map(one, own)
+        # `vmap` of `mapped` would come back here.
+        out = jax.vmap(partial(one, run=f))(own) if backend.native() else lax.map(partial(one, run=mapped), own)
         return out, jax.tree.map(lambda _: True, out)
 
     return mapped

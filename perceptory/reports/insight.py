@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.sizes import SIZES, by_size, size_curve
-from perceptory.results.result_data import ResultData
+from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.results.result import Result
 from perceptory.results.wording import thing
 
 TARGETS = 3  # whose ensembles are drawn
 
 
-def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
+def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
     """Figures of the report's part on learning; figure(key, words, caption, draw) makes one."""
     figures = []
     if len(by_size(result)) >= SIZES:
@@ -25,7 +27,8 @@ def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> l
                 lambda: size_curve(result),
             )
         )
-    for i, one in enumerate(result.ensemble[:TARGETS]):
+    for i, data in enumerate(_ensembles(result)[:TARGETS]):
+        one = ErrorDecomposition.from_json(data)
         figures.append(
             figure(
                 f"ensemble{i}",
@@ -35,3 +38,7 @@ def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> l
             )
         )
     return figures
+
+
+def _ensembles(result: Result) -> list[dict[str, Any]]:
+    return list(result.data.get("ensemble") or [])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import perceptory as pt
+from perceptory import backend
 from perceptory.ops.cells import GatedCell, MemoryCell, SimpleCell
-from perceptory.ops.scans import ScanOptions, Weights, recur, recur_plain
+from perceptory.ops.scans import ScanOptions, Weights, members_in_turn, recur, recur_plain
 
 pt.backend.prepare()  # a device a core
 CELLS = {"rnn": SimpleCell(), "elu": SimpleCell("elu"), "gru": GatedCell(), "lstm": MemoryCell()}
@@ -224,3 +225,15 @@ def test_probes_add_to_the_hidden_state(name):
     np.testing.assert_allclose(g[2, 1, 2], (up - down) / (2 * step), rtol=1e-6)
     assert not np.any(g[3, 1])
     assert not np.any(g[:, 2])
+
+
+def test_members_batched_off_the_cpu(monkeypatch):
+    """There members are mapped together: the same values and gradients as one after the other."""
+    run = members_in_turn(lambda w, x: jnp.tanh(x @ w))
+    w = jax.random.normal(jax.random.key(0), (3, 2, 4))
+    x = jax.random.normal(jax.random.key(1), (5, 2))
+    in_turn = jax.vmap(run, in_axes=(0, None))(w, x)
+    monkeypatch.setattr(backend, "native", lambda: True)
+    np.testing.assert_allclose(jax.vmap(run, in_axes=(0, None))(w, x), in_turn, rtol=1e-6)
+    twice = jax.vmap(jax.vmap(run, in_axes=(0, None)), in_axes=(None, 0))(w, jnp.stack([x, 2 * x]))
+    np.testing.assert_allclose(twice[0], in_turn, rtol=1e-6)
