@@ -1,4 +1,4 @@
-"""A small network trained to full precision by Levenberg-Marquardt, and a curve fitted by the same code."""
+"""A small network trained to full precision by Levenberg-Marquardt, and a curve fitted by least squares."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,5 +19,4 @@ voltage = 5 * (1 - np.exp(-time / 2.5)) + 0.05 * random.normal(size=50)
 fit = pt.least_squares(
     lambda p, t, v: p["V"] * (1 - jnp.exp(-t / p["tau"])) - v, {"V": 1.0, "tau": 1.0}, args=(time, voltage)
 )
-error = dict(zip(fit.x, fit.errors, strict=True))  # in the order of the names
-print(", ".join(f"{name} = {fit.x[name]:.3f} ± {error[name]:.3f}" for name in fit.x))
+print(fit)  # values with standard errors, and why it ended

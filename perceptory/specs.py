@@ -37,7 +37,12 @@ class Traced:
 
 
 def traced(
-    default: Any = dataclasses.MISSING, *, off: float | None = None, check: Check | None = None, neutral: Any = UNSET
+    default: Any = dataclasses.MISSING,
+    *,
+    off: float | None = None,
+    check: Check | None = None,
+    neutral: Any = UNSET,
+    log: bool = False,
 ) -> Any:
     """A dataclass field for a number that may be traced.
 
@@ -46,8 +51,10 @@ def traced(
     check: `check(name, value)` raises `InputError` for bad values.
     neutral: the value that changes nothing, for a field that came after others: a spec with it is known by what it was
         known by before, so that members keep their random numbers (`to_json(..., lean=True)`).
+    log: whether values span decades, so that a range of the command line is searched by the logarithm.
     """
-    return field(default=default, metadata={"traced": True, "off": off, "check": check, "neutral": neutral})
+    metadata = {"traced": True, "off": off, "check": check, "neutral": neutral, "log": log}
+    return field(default=default, metadata=metadata)
 
 
 def checked(

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import typer
 
 import perceptory as pt
 from perceptory import catalog
 from perceptory.app import help as help_texts
-from perceptory.app.cli import main
+from perceptory.app.cli import app, main
+from perceptory.app.options import read
 from perceptory.augmentation.base import Augmentation
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
@@ -73,7 +75,7 @@ class ToyCost(Cost):
 
 @dataclass(frozen=True)
 class ToyPenalty(Penalty):
-    strength: float = traced(1e-4, check=positive)
+    strength: float = traced(1e-4, check=positive, log=True)
 
     def slope(self, gradient: jax.Array, weights: jax.Array, mask: jax.Array) -> jax.Array:
         return gradient + self.strength * mask * jnp.tanh(weights)
@@ -86,10 +88,11 @@ class ToyOptimizer(SGD):
 
 @dataclass(frozen=True)
 class ToySchedule(Schedule):
-    start: float = traced(1e-2, check=positive)
+    rate: ClassVar[str] = "half"
+    half: float = traced(1e-2, check=positive)
 
     def at(self, progress: jax.Array) -> jax.Array:
-        return self.start * (1 - progress / 2)
+        return 2 * self.half * (1 - progress)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,11 @@ def enter() -> None:
     catalog.METRICS.add("toy_metric", toy_metric)
     for kind, (table, spec) in SPECS.items():
         table.add(f"toy_{kind}", type(spec), f"a toy {kind}")
+
+
+def read_fit(text: str) -> Any:
+    command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
+    return read(command.make_context("fit", ["data.csv", *text.split()]).params)
 
 
 @pytest.fixture
@@ -183,6 +191,8 @@ def test_files_exports_and_help():
         assert from_json(data) == spec
         assert getattr(pt, type(spec).__name__) is type(spec), kind
         assert type(spec).__name__ in dir(pt)
+    search = pt.choice(ToyPenalty(pt.log_uniform(1e-4, 1e-2)), ToyPenalty(0.1))
+    assert read_fit("--penalty toy_penalty:1e-4..1e-2 --penalty toy_penalty:0.1").penalties == search.values
     texts = runpy.run_path(help_texts.__file__)  # it reads the tables when it is imported
     places = {
         "NETWORK": ("toy_network (a toy network)", "toy_layer (a toy layer)", "toy_initializer"),

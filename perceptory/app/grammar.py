@@ -18,10 +18,6 @@ from perceptory.registry import did_you_mean
 from perceptory.selection.search import Choice, choice, integers, log_uniform, uniform
 from perceptory.specs import Search, Spec
 
-# Searched by their logarithm.
-ACROSS_DECADES = frozenset(
-    {"learning_rate", "strength", "weight_decay", "start", "after", "damping", "eps", "eps_root"}
-)
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -48,7 +44,8 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
             if field in changes:
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
             of = fields[field].metadata.get("table")
-            changes[field] = values(value, getattr(made, field), field) if of is None else _several(value, of)
+            log = fields[field].metadata.get("log", False)
+            changes[field] = _several(value, of) if of else values(value, getattr(made, field), field, log=log)
         for field in required:
             if field not in changes:
                 raise InputError(f"{name} needs its {field}. {_usage(name, fields)}")
@@ -83,9 +80,9 @@ def _usage(name: str, fields: Mapping[str, Any]) -> str:
     return f"It is written {name}:{':'.join(f.upper() for f in fields)}." if fields else f"{name} has no fields."
 
 
-def values(text: str, default: Any, name: str) -> Any:
-    """One value or alternatives apart by `/`, of the kind that `default` is."""
-    found = [_one(part.strip(), default, name) for part in text.split("/")]
+def values(text: str, default: Any, name: str, *, log: bool = False) -> Any:
+    """One value or alternatives apart by `/`, of the kind that `default` is. log: draw a range by its logarithm."""
+    found = [_one(part.strip(), default, name, log) for part in text.split("/")]
     return found[0] if len(found) == 1 else choice(*found)
 
 
@@ -118,7 +115,7 @@ def over(value: Any, change: Callable[[Any], Any]) -> Any:
     return changed[0] if len(changed) == 1 else choice(*changed)
 
 
-def _one(text: str, default: Any, name: str) -> Any:
+def _one(text: str, default: Any, name: str, log: bool) -> Any:
     if isinstance(default, bool):
         if text.lower() not in TRUTH:
             raise InputError(f"{name} needs true or false, got {text!r}.")
@@ -131,7 +128,7 @@ def _one(text: str, default: Any, name: str) -> Any:
     if isinstance(default, int):
         return _sizes(text, name)
     if isinstance(default, float):
-        return _number(text, name, False, log=name in ACROSS_DECADES)
+        return _number(text, name, False, log=log)
     if default is None:  # a whole number, a truth or a word, as its field's check will tell
         if text.lstrip("+-")[:1].isdigit():
             return _sizes(text, name)

@@ -29,7 +29,7 @@ from perceptory.objectives.penalties import WeightPenalty, share
 from perceptory.objectives.table import DEFAULT_COST, SoftmaxCrossEntropy
 from perceptory.optimizers.averaging import WeightAverage, at_most_one
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
-from perceptory.optimizers.schedules import Schedule, WarmUp
+from perceptory.optimizers.schedules import Schedule
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
 from perceptory.selection.metrics import TASKS
@@ -132,7 +132,8 @@ class Asked:
 
     def _weighed(self, cost: Any) -> Any:
         if not hasattr(cost, "class_weight"):
-            raise InputError(f"--class-weight goes with the costs sigmoid and softmax, not with {cost.label}.")
+            able = " and ".join(name for name, make in COSTS.items() if hasattr(make(), "class_weight"))
+            raise InputError(f"--class-weight goes with the costs {able}, not with {cost.label}.")
         return cost.replace(class_weight=self.class_weight)
 
     def _validation(self, data: Dataset | ArrayDataset) -> Any:
@@ -156,21 +157,17 @@ def _first(value: Any) -> Any:
     return _first(value.values[0]) if isinstance(value, Choice) else value
 
 
-def _inner(schedule: Schedule) -> str:
-    return "after" if isinstance(schedule, WarmUp) else "start"
-
-
 def _bare(rate: Any) -> Any:
     """The learning rate without its schedule."""
     if isinstance(rate, Schedule):
-        return _bare(getattr(rate, _inner(rate)))
+        return _bare(rate.inner)
     return grammar.over(rate, _bare) if isinstance(rate, Choice) else rate
 
 
 def _put(schedule: Any, rate: Any) -> Any:
     """`rate` in the place of the learning rate inside a schedule, or of one that has no schedule."""
     if isinstance(schedule, Schedule):
-        return schedule.replace(**{_inner(schedule): _put(getattr(schedule, _inner(schedule)), rate)})
+        return schedule.replace(**{schedule.rate: _put(schedule.inner, rate)})
     if isinstance(schedule, Choice) and any(isinstance(v, Schedule) for v in schedule.values):
         return grammar.over(schedule, lambda one: _put(one, rate))
     return rate
@@ -309,7 +306,8 @@ def _augmentation(text: str) -> Any:
 def _schedule(text: str) -> Callable[[Any], Any]:
     if text.strip().lower() == "constant":
         return lambda rate: rate
-    made, _ = grammar.spec(text, SCHEDULES, skip=("start", "after"))
+    name = text.partition(":")[0].strip().lower().replace("-", "_")
+    made, _ = grammar.spec(text, SCHEDULES, skip=(SCHEDULES[name]().rate,) if name in SCHEDULES else ())
     return lambda rate: _put(made, rate)
 
 

@@ -101,7 +101,7 @@ def report(run: str, out: str | None) -> None:
 
     from perceptory.reports.page import write_report
     from perceptory.reports.summary import print_summary
-    from perceptory.runs.run_folder import load_result
+    from perceptory.runs.result import load_result
 
     result = load_result(run)
     path = Path(out) if out is not None else Path(run) / "report.html"

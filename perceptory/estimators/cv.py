@@ -88,7 +88,6 @@ class StudyEstimator(TableEstimator):
         if targets.classes is not None:
             self.classes_ = targets.classes
         result = run(study, dataset, progress=study_progress(self, context, told), padded=True)
-        result._sealed = None
         self.result_ = result
         self._keep_model(result.model)
         best = result.candidate(result.best)

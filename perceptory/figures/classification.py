@@ -22,7 +22,7 @@ from perceptory.figures.style import (
     rows_of,
     styled,
 )
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged
 from perceptory.wording import count_of, number
 
@@ -34,7 +34,7 @@ FILL, ON_FILL = "#0b62a4", "#fefefe"  # the same by day and by night, so that th
 BINS = 10  # of the reliability diagram
 
 
-def _finite(result: Result, part: str, plot: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+def _finite(result: ResultData, part: str, plot: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     """Class index [row], probabilities [row, class], names of the classes, what to say of rows left out."""
     need_task(result, plot, classification=True)
     truth, output = rows_of(result, part)
@@ -55,7 +55,7 @@ def confusion_counts(truth: np.ndarray, output: np.ndarray) -> np.ndarray:
 
 
 @styled
-def confusion_matrix(result: Result, part: str = "test") -> Figure:
+def confusion_matrix(result: ResultData, part: str = "test") -> Figure:
     """Rows by true class and predicted class: counts, shaded by their share of the true class."""
     truth, output, names, words = _finite(result, part, "confusion_matrix")
     table = confusion_counts(truth, output)
@@ -120,7 +120,7 @@ def _corners(false: np.ndarray, true: np.ndarray, most: int = 400) -> np.ndarray
 
 
 @styled
-def roc(result: Result, part: str = "test") -> Figure:
+def roc(result: ResultData, part: str = "test") -> Figure:
     """Receiver operating characteristic with its area; for several classes each against the rest.
 
     Of more than eight classes the eight with the smallest area are named, the others drawn in gray.
@@ -205,7 +205,7 @@ def reliability(probability: np.ndarray, correct: np.ndarray) -> dict[str, np.nd
 
 
 @styled
-def calibration(result: Result, part: str = "test") -> Figure:
+def calibration(result: ResultData, part: str = "test") -> Figure:
     """Reliability diagram: of the rows given a probability, the share for which it came true, with 95 % intervals.
 
     Binary: the probability of the second class. Several classes: that of the class that was chosen.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from perceptory.figures.style import (
     styled,
     target_index,
 )
-from perceptory.results.result import Result
-from perceptory.results.shown_examples import unpacked
+from perceptory.results.data_facts import ShownExamples
+from perceptory.results.result_data import ResultData
 from perceptory.wording import number
 
 if TYPE_CHECKING:
@@ -32,22 +33,22 @@ STRETCH = 300  # points of a prediction over time
 
 
 @styled
-def few_examples(result: Result) -> Figure:
+def few_examples(result: ResultData) -> Figure:
     """A few of the study's images with their targets, or of its series, one below the other by channel."""
-    facts = result.data.get("examples") or {}
-    if "inputs" not in facts:
+    shown = result.data.examples
+    if shown is None or shown.inputs is None:
         raise InputError("this result has no series or images to draw. Draw predicted_against_true, or others.")
-    return _pictures(facts) if facts["kind"] == "image" else _series(result, facts)
+    return _pictures(shown.inputs, shown.labels) if shown.kind == "image" else _series(result, shown, shown.inputs)
 
 
-def _pictures(facts: dict[str, Any]) -> Figure:
-    x = unpacked(facts["inputs"]).astype(float)
-    low, high = (0.0, 255.0) if facts["inputs"]["dtype"] == "uint8" and x.max() > 1 else (x.min(), x.max())
+def _pictures(inputs: np.ndarray, labels: Sequence[str]) -> Figure:
+    x = inputs.astype(float)
+    low, high = (0.0, 255.0) if inputs.dtype == np.uint8 and x.max() > 1 else (x.min(), x.max())
     x = np.clip((x - low) / ((high - low) or 1), 0, 1)
     columns = min(8, len(x))
     rows = -(-len(x) // columns)
     figure = new_figure((WIDE[0], 0.25 + rows * (WIDE[0] / columns + 0.12)))
-    for ax, picture, label in zip(figure.subplots(rows, columns, squeeze=False).flat, x, facts["labels"], strict=False):
+    for ax, picture, label in zip(figure.subplots(rows, columns, squeeze=False).flat, x, labels, strict=False):
         colored = picture.shape[-1] in (3, 4)
         ax.imshow(
             picture[..., :3] if colored else picture[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
@@ -58,43 +59,42 @@ def _pictures(facts: dict[str, Any]) -> Figure:
     return figure
 
 
-def _series(result: Result, facts: dict[str, Any]) -> Figure:
-    x = unpacked(facts["inputs"]).astype(float)
-    drawn = [(clean(c, 18), x[..., k], BLUE) for k, c in enumerate(facts["channels"][: x.shape[-1]])]
-    if "targets" in facts:
-        t = unpacked(facts["targets"]).astype(float)
+def _series(result: ResultData, shown: ShownExamples, inputs: np.ndarray) -> Figure:
+    x = inputs.astype(float)
+    drawn = [(clean(c, 18), x[..., k], BLUE) for k, c in enumerate(shown.channels[: x.shape[-1]])]
+    if shown.targets is not None:
+        t = shown.targets.astype(float)
         drawn += [(clean(c, 18), t[..., k], INK) for k, c in enumerate(result.targets[: t.shape[-1]])]
     figure = new_figure((WIDE[0], 0.5 + 1.0 * len(drawn) + 0.3))
     axes = figure.subplots(len(drawn), len(x), sharex=True, sharey="row", squeeze=False)
-    lengths = facts["lengths"] or [x.shape[1]] * len(x)
+    lengths = shown.lengths or [x.shape[1]] * len(x)
     for row, (name, values, color) in zip(axes, drawn, strict=True):
         for ax, one, length in zip(row, values, lengths, strict=True):
             one = one[:length]
             ax.plot(np.arange(len(one)), one, color=color, lw=1.1, marker="." if len(one) < 30 else "", ms=3)
             ax.grid(axis="y")
         row[0].set_ylabel(name, fontsize=8)
-    for ax, label in zip(axes[0], facts["labels"], strict=True):
+    for ax, label in zip(axes[0], shown.labels, strict=True):
         ax.set_title(clean(label, 22), fontsize=8.5, fontweight="normal", loc="left", pad=4)
     for ax in axes[-1]:
         ax.set_xlabel("step", fontsize=8)
-    left = len(facts["channels"]) - x.shape[-1]
+    left = len(shown.channels) - x.shape[-1]
     footnote(axes[0, 0], [f"{left} more inputs are not drawn"] if left > 0 else [])
     return figure
 
 
-def runs_over_time(result: Result) -> bool:
+def runs_over_time(result: ResultData) -> bool:
     """Whether predictions stand in an order of time."""
-    facts = result.data.get("examples") or {}
-    return result.task == "regression" and (result.predictions.step is not None or facts.get("predict") == "ahead")
+    return result.task == "regression" and (result.predictions.step is not None or result.data.predict == "ahead")
 
 
-def stretch(result: Result, part: str) -> tuple[np.ndarray, np.ndarray, str]:
+def stretch(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray, str]:
     """(places of the part's predictions in the order of time, their moments, what the moments count).
 
     The longest stretch without a gap between examples, at most STRETCH points of it.
     """
     rows_of(result, part)  # refuses a part without predictions
-    p, facts = result.predictions, result.data.get("examples") or {}
+    p, shown, predict = result.predictions, result.data.examples, result.data.predict
     here = np.flatnonzero(np.asarray(p.part) == part)
     row = np.asarray(p.row)[here]
     if p.step is None:
@@ -105,9 +105,9 @@ def stretch(result: Result, part: str) -> tuple[np.ndarray, np.ndarray, str]:
         places = order[first : last + 1][:STRETCH]
         return here[places], row[places], "row of the table"
     step = np.asarray(p.step)[here]
-    length, starts = int(facts["shape"][0]) if facts else int(step.max()) + 1, np.unique(row)
+    length, starts = int(step.max()) + 1 if shown is None else shown.shape[0], np.unique(row)
     known, best = set(starts.tolist()), [int(starts[0])]
-    if facts.get("predict") == "every step" and facts.get("shortest") is None:
+    if predict == "every step" and shown is not None and shown.shortest is None:
         for start in starts.tolist():
             if start - length in known:
                 continue
@@ -115,10 +115,10 @@ def stretch(result: Result, part: str) -> tuple[np.ndarray, np.ndarray, str]:
             while chain[-1] + length in known:
                 chain.append(chain[-1] + length)
             best = max(best, chain, key=len)
-    moment = row + step if len(best) > 1 or facts.get("predict") else step
+    moment = row + step if len(best) > 1 or predict else step
     places = np.flatnonzero(np.isin(row, best))
     places = places[np.lexsort((step[places], row[places]))][:STRETCH]
-    return here[places], moment[places], "row of the table" if facts.get("predict") else "step"
+    return here[places], moment[places], "row of the table" if predict else "step"
 
 
 def _longest(joined: np.ndarray) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def _longest(joined: np.ndarray) -> tuple[int, int]:
 
 
 @styled
-def over_time(result: Result, part: str = "test", target: int | str = 0) -> Figure:
+def over_time(result: ResultData, part: str = "test", target: int | str = 0) -> Figure:
     """Target (solid) and prediction (dashed) of series over a stretch of time, and below, what the prediction misses.
 
     part: "validation" or "test". Raises `InputError` where predictions have no order of time.

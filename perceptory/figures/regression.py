@@ -22,7 +22,7 @@ from perceptory.figures.style import (
     styled,
     target_index,
 )
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged
 from perceptory.wording import count_of, number
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _finite(result: Result, part: str, target: int | str) -> tuple[np.ndarray, np.ndarray, list[str], str]:
+def _finite(result: ResultData, part: str, target: int | str) -> tuple[np.ndarray, np.ndarray, list[str], str]:
     """Target and output [row] of one target where both are finite, what to say of the rest, the target's name."""
     index = target_index(result, target)
     truth, output = rows_of(result, part)
@@ -78,7 +78,7 @@ def _beyond(ax: Axes, x: np.ndarray, y: np.ndarray, y_range: tuple[float, float]
 
 
 @styled
-def predicted_against_true(result: Result, part: str = "test", target: int | str = 0) -> Figure:
+def predicted_against_true(result: ResultData, part: str = "test", target: int | str = 0) -> Figure:
     """Prediction against truth of one target, in its own units, with the line on which both are equal.
 
     part: "validation" or "test". Predictions farther outside the target's range than half of it are drawn at the
@@ -116,7 +116,7 @@ def predicted_against_true(result: Result, part: str = "test", target: int | str
 
 
 @styled
-def residuals(result: Result, part: str = "test", target: int | str = 0) -> Figure:
+def residuals(result: ResultData, part: str = "test", target: int | str = 0) -> Figure:
     """Residuals (true - predicted) of one target against the prediction, and their histogram beside it.
 
     The histogram's line is the normal density of the same mean and standard deviation. Residuals beyond six robust

@@ -20,7 +20,7 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
-from perceptory.results.result import CandidateResult, Result
+from perceptory.results.result_data import CandidateResult, ResultData
 from perceptory.wording import number, score_axis
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SIZES = 3  # different sizes that make a curve
 
 
-def by_size(result: Result) -> list[CandidateResult]:
+def by_size(result: ResultData) -> list[CandidateResult]:
     """The best candidate of every number of weights, smallest first."""
     best: dict[int, CandidateResult] = {}
     for c in result.candidates:  # best first
@@ -39,7 +39,7 @@ def by_size(result: Result) -> list[CandidateResult]:
 
 
 @styled
-def size_curve(result: Result) -> Figure:
+def size_curve(result: ResultData) -> Figure:
     """Validation and training score over the number of weights, of the best candidate of each size.
 
     Solid with circles: validation, a bar of one standard deviation over folds and seeds; dashed with open squares:

@@ -21,7 +21,7 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
-from perceptory.results.result import CandidateResult, MemberResult, Result
+from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import plan_words
 from perceptory.selection.metrics import METRICS
 from perceptory.wording import count_of, number, score_axis
@@ -52,7 +52,7 @@ def _limits(drawn: list[CandidateResult], score: str) -> tuple[float, float]:
 
 
 @styled
-def ranking(result: Result) -> Figure:
+def ranking(result: ResultData) -> Figure:
     """Validation score of the candidates, best on top, at most 25 of them.
 
     Filled marker: mean over folds and seeds, with a bar of one standard deviation; small ticks: the folds; open
@@ -168,7 +168,7 @@ def _thin(curve: np.ndarray, logarithmic: bool) -> np.ndarray:
 
 
 @styled
-def learning_curves(result: Result, candidate: str | None = None) -> Figure:
+def learning_curves(result: ResultData, candidate: str | None = None) -> Figure:
     """Training and validation cost by epoch of the members of a candidate (the chosen one if None is named).
 
     Thin lines: the members, a dot at each one's best epoch; thick lines: their medians. A bar marks the gap between

@@ -10,7 +10,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def log_ticks(axis: Any, low: float, high: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def rows_of(result: Result, part: str) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Target and output of the rows of one part: [row, out] each; for classification [row] and [row, class]."""
     if part not in ("validation", "test"):
         raise InputError(
@@ -130,7 +130,7 @@ def rows_of(result: Result, part: str) -> tuple[np.ndarray, np.ndarray]:
         )
     chosen = np.asarray(result.predictions.part) == part
     if not chosen.any():
-        if part == "test" and result.data.get("test_rows", 0) > 0:
+        if part == "test" and result.data.test_rows:
             raise InputError(
                 f"the sealed test {thing(result)}s have not been opened: call result.test() first, or draw "
                 "part='validation'."
@@ -140,7 +140,7 @@ def rows_of(result: Result, part: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(result.predictions.target)[chosen], np.asarray(result.predictions.output)[chosen]
 
 
-def need_task(result: Result, plot: str, classification: bool) -> None:
+def need_task(result: ResultData, plot: str, classification: bool) -> None:
     """Refuse a plot that does not suit the task."""
     if (result.task != "regression") != classification:
         expected = "a classification" if classification else "a regression"
@@ -148,7 +148,7 @@ def need_task(result: Result, plot: str, classification: bool) -> None:
         raise InputError(f"{plot} needs {expected} result, got task {result.task!r}. Use {others}.")
 
 
-def target_index(result: Result, target: int | str) -> int:
+def target_index(result: ResultData, target: int | str) -> int:
     """Place of a target column that is given by place or by name."""
     if isinstance(target, str):
         if target not in result.targets:

@@ -23,7 +23,7 @@ from perceptory.figures.style import (
     styled,
 )
 from perceptory.insight.one_member import study_of
-from perceptory.results.result import Result
+from perceptory.runs.result import Result
 from perceptory.selection.plans import Folds
 from perceptory.specs import count
 from perceptory.studies.prepare import prepare

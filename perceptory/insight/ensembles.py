@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from perceptory.data.examples import Examples
 from perceptory.errors import InputError
+from perceptory.figures.ensemble import ensemble_error
 from perceptory.models.ensemble import ErrorDecomposition, decompositions
 from perceptory.models.model import Model
-from perceptory.results.result import Result
+from perceptory.runs.result import Result
 from perceptory.studies.encoded_examples import encode
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> ErrorDecomposition:
+
+@dataclass(frozen=True)
+class EnsembleError(ErrorDecomposition):
+    """An `ErrorDecomposition` that draws itself."""
+
+    def figure(self) -> Figure:
+        """See `perceptory.figures.ensemble.ensemble_error`."""
+        return ensemble_error(self)
+
+
+def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> EnsembleError:
     """v, c and k of the members' errors on common rows: v/k + (k - 1) c/k beside the observed error of their mean.
 
     source: a `Model` with `data`, a `Dataset` or `ArrayDataset` whose rows none of its networks has trained on; or a
@@ -22,13 +36,12 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
     Raises `InputError` for a model of one network, data of another task, and sealed rows that were not opened.
     """
     if isinstance(source, Result) and data is None:
-        kept = source.data.get("ensemble")
-        if not kept:
+        found = source.ensemble
+        if not found:
             raise InputError(
                 "error_decomposition needs rows that no network trained on and at least two networks: call "
                 "result.test() first, or give a model and data."
             )
-        found = [ErrorDecomposition.from_json(d) for d in kept]
     else:
         model = source.model if isinstance(source, Result) else source
         if not isinstance(model, Model) or not isinstance(data, Examples):
@@ -40,9 +53,9 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
             raise InputError(f"the model is for {model.task}, and the data are for {data.task}. Read them alike.")
         table = encode(data, model.encoder)
         outputs = model.members_of(table.inputs, table.lengths)
-        found = decompositions(model.task, model.targets, table.truth, outputs, table.weights)
+        found = tuple(decompositions(model.task, model.targets, table.truth, outputs, table.weights))
     names = [d.target for d in found]
     place = names.index(target) if target in names else target
     if not isinstance(place, int) or not 0 <= place < len(found):
         raise InputError(f"target needs one of {', '.join(names)} or its place, got {target!r}.")
-    return found[place]
+    return EnsembleError(**vars(found[place]))

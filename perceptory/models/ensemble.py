@@ -66,12 +66,6 @@ class ErrorDecomposition:
     def from_json(data: dict[str, Any]) -> ErrorDecomposition:
         return ErrorDecomposition(**(data | {"members": tuple(data["members"])}))
 
-    def figure(self) -> Any:
-        """See `plots_ensemble.ensemble_error`."""
-        from perceptory.figures.ensemble import ensemble_error
-
-        return ensemble_error(self)
-
 
 def decompose(errors: Any, *, weights: Any = None, target: str = "the target") -> ErrorDecomposition:
     """v, c and the observed squared error of the mean from errors [member, row], or [member, row, class] (summed over
@@ -98,16 +92,16 @@ def decompose(errors: Any, *, weights: Any = None, target: str = "the target") -
     return ErrorDecomposition(target, int(e.shape[1]), tuple(map(float, own)), v, c, observed)
 
 
-def measured(
+def ensemble_gains(
     task: str, targets: Any, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None
-) -> dict[str, Any]:
-    """{"ensemble": JSON data of `decompositions`} for a result's facts; {} where there is one network, or where the
-    outputs are not predictions of the targets themselves."""
+) -> tuple[ErrorDecomposition, ...]:
+    """`decompositions`; () where there is one network, or where the outputs are not predictions of the targets
+    themselves."""
     if len(outputs) < 2 or (task == "regression" and outputs.shape[1:] != truth.shape):
-        return {}
+        return ()
     if not np.isfinite(outputs).all():
-        return {}
-    return {"ensemble": [d.to_json() for d in decompositions(task, targets, truth, outputs, weights)]}
+        return ()
+    return tuple(decompositions(task, targets, truth, outputs, weights))
 
 
 def decompositions(

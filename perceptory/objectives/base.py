@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.catalog import COSTS
 from perceptory.errors import InputError
 from perceptory.specs import Spec
 
@@ -70,9 +71,7 @@ class Cost(Spec):
 
         The middle of Gauss-Newton's Jᵀ H J. `InputError` for a cost that has none.
         """
-        from perceptory.objectives.table import COSTS
-
-        known = ", ".join(name for name, cost in COSTS.items() if cost.curvature is not Cost.curvature)
+        known = ", ".join(name for name, make in COSTS.items() if type(make()).curvature is not Cost.curvature)
         raise InputError(
             f"{self.label} has no curvature for second-order training. Use one of the costs {known}, or a first-order"
             " optimizer such as Adam."

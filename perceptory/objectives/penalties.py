@@ -26,7 +26,7 @@ class LayerStrength(Spec):
     beginning, such as "layers.0"."""
 
     name: str
-    strength: float = traced(1e-4, check=not_negative)
+    strength: float = traced(1e-4, check=not_negative, log=True)
 
 
 class Penalty(Spec):
@@ -67,7 +67,7 @@ class WeightPenalty(Penalty):
     only.
     """
 
-    strength: float = traced(1e-4, check=not_negative)
+    strength: float = traced(1e-4, check=not_negative, log=True)
     p: float = checked(2, check=at_least_one)
     mix: float = traced(0.0, off=0.0, check=share, neutral=0.0)
     layers: Any = checked((), neutral=())

@@ -5,6 +5,8 @@ A cost also knows its inverse link: how the network's (linear) output becomes a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, mean_cost, total_cost
@@ -36,12 +38,12 @@ __all__ = [
     "total_cost",
 ]
 
-COSTS: Registry[type[Cost]] = catalog.COSTS
+COSTS: Registry[Callable[..., Cost]] = catalog.COSTS
 DEFAULT_COST = {"regression": SquaredError(), "binary": SigmoidCrossEntropy(), "multiclass": SoftmaxCrossEntropy()}
 
 
 def check_task(cost: Cost, task: str) -> None:
     """Raise `InputError` where a cost does not suit the task."""
     if task not in cost.tasks:
-        fit = [name for name, c in COSTS.items() if task in c.tasks]
+        fit = [name for name, make in COSTS.items() if task in make().tasks]
         raise InputError(f"the cost {type(cost).__name__} does not suit {task}. Costs that do: {', '.join(fit)}.")

@@ -61,7 +61,7 @@ def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
 class SGD(FirstOrder):
     """Stochastic gradient descent (E21 on a batch of rows): w ← w - α ∇J."""
 
-    learning_rate: Any = traced(1e-2, check=check_rate)
+    learning_rate: Any = traced(1e-2, check=check_rate, log=True)
 
     def transformation(self) -> optax.GradientTransformation:
         return by_rate()
@@ -84,7 +84,7 @@ class Momentum(FirstOrder):
     nesterov: look ahead, w ← w + β v - α ∇J with the new v (Sutskever et al. 2013).
     """
 
-    learning_rate: Any = traced(1e-2, check=check_rate)
+    learning_rate: Any = traced(1e-2, check=check_rate, log=True)
     momentum: float = traced(0.9, check=below_one)
     nesterov: bool = checked(False, check=flag)
 
@@ -147,10 +147,10 @@ class RMSProp(FirstOrder):
     eps_root: what stands beside r under the root, above 0.
     """
 
-    learning_rate: Any = traced(1e-3, check=check_rate)
+    learning_rate: Any = traced(1e-3, check=check_rate, log=True)
     decay: float = traced(0.9, check=below_one)
     form: str = checked("usual", check=lambda _, value: RMSPROP_FORMS[value])
-    eps_root: float = traced(1e-6, check=positive)
+    eps_root: float = traced(1e-6, check=positive, log=True)
 
     def transformation(self) -> optax.GradientTransformation:
         return optax.chain(RMSPROP_FORMS[self.form](self.decay, self.eps_root), by_rate())
@@ -173,11 +173,11 @@ class Adam(FirstOrder):
     eps_root: ε under the root, at least 0; one of the two is above 0.
     """
 
-    learning_rate: Any = traced(1e-3, check=check_rate)
+    learning_rate: Any = traced(1e-3, check=check_rate, log=True)
     beta1: float = traced(0.9, check=below_one)
     beta2: float = traced(0.999, check=below_one)
-    eps: float = traced(1e-8, check=not_negative)
-    eps_root: float = traced(0.0, check=not_negative)
+    eps: float = traced(1e-8, check=not_negative, log=True)
+    eps_root: float = traced(0.0, check=not_negative, log=True)
 
     def __post_init__(self):
         super().__post_init__()
@@ -203,7 +203,7 @@ class AdamW(Adam):
     weight_decay: λ, at least 0.
     """
 
-    weight_decay: float = traced(1e-2, check=not_negative)
+    weight_decay: float = traced(1e-2, check=not_negative, log=True)
 
     def transformation(self) -> optax.GradientTransformation:
         return optax.chain(

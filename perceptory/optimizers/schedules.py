@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,17 @@ from perceptory.specs import Spec, at_least_one, below_one, positive, traced
 
 
 class Schedule(Spec):
-    """Base of schedules. Total length is the study's epochs, so a schedule's shape does not depend on batch size."""
+    """Base of schedules. Total length is the study's epochs, so a schedule's shape does not depend on batch size.
+
+    rate: the field that holds the learning rate which the schedule changes, or another schedule.
+    """
+
+    rate: ClassVar[str] = "start"
+
+    @property
+    def inner(self) -> Any:
+        """The learning rate that it changes, or the schedule after it."""
+        return getattr(self, self.rate)
 
     def at(self, progress: jax.Array) -> jax.Array:
         """The learning rate at `progress` in [0, 1]."""
@@ -28,7 +38,7 @@ def check_rate(name: str, value: Any) -> None:
 class Cosine(Schedule):
     """From `start` down to `start · end` along half a cosine (Loshchilov & Hutter 2017)."""
 
-    start: float = traced(1e-2, check=positive)
+    start: float = traced(1e-2, check=positive, log=True)
     end: float = traced(0.0, check=below_one)
 
     def at(self, progress: jax.Array) -> jax.Array:
@@ -39,7 +49,7 @@ class Cosine(Schedule):
 class Exponential(Schedule):
     """From `start` to `start · end`, by an equal factor each step."""
 
-    start: float = traced(1e-2, check=positive)
+    start: float = traced(1e-2, check=positive, log=True)
     end: float = traced(0.01, check=positive)
 
     def at(self, progress: jax.Array) -> jax.Array:
@@ -50,7 +60,7 @@ class Exponential(Schedule):
 class StepDecay(Schedule):
     """From `start`, multiplied by `factor` at the end of each of `pieces` equal parts of training but the last."""
 
-    start: float = traced(1e-2, check=positive)
+    start: float = traced(1e-2, check=positive, log=True)
     factor: float = traced(0.1, check=positive)
     pieces: float = traced(3, check=at_least_one)
 
@@ -65,7 +75,8 @@ class WarmUp(Schedule):
     `WarmUp(Cosine(0.05), share=0.3)` is what is known as one cycle (Smith & Topin 2019).
     """
 
-    after: Any = traced(1e-2, check=check_rate)
+    rate: ClassVar[str] = "after"
+    after: Any = traced(1e-2, check=check_rate, log=True)
     share: float = traced(0.1, check=positive)
 
     def at(self, progress: jax.Array) -> jax.Array:
@@ -81,6 +92,5 @@ def rate_at(rate: Any, progress: jax.Array) -> jax.Array:
 
 def rate_label(rate: Any) -> str:
     if isinstance(rate, Schedule):
-        start = rate.after if isinstance(rate, WarmUp) else rate.start  # type: ignore[attr-defined]
-        return f"{rate_label(start)} {type(rate).__name__.lower()}"
+        return f"{rate_label(rate.inner)} {type(rate).__name__.lower()}"
     return f"{rate:.3g}" if isinstance(rate, float | int) else str(rate)

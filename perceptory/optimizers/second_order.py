@@ -86,7 +86,7 @@ class LevenbergMarquardt(SecondOrder):
     which the units of the weights do not matter.
     """
 
-    damping: float = traced(1e-3, check=positive)
+    damping: float = traced(1e-3, check=positive, log=True)
     factor: float = traced(3.0, check=above_one)
     trials: int = checked(10, check=count)
     scale: str = checked("identity", check=lambda _, value: SCALES[value])
@@ -231,7 +231,7 @@ class BayesianRegularization(SecondOrder):
     run found, γ, α and β for scaled targets, stands in `MemberResult.facts`.
     """
 
-    damping: float = traced(1e-3, check=positive)
+    damping: float = traced(1e-3, check=positive, log=True)
     factor: float = traced(3.0, check=above_one)
     trials: int = checked(10, check=count)
     alpha: float = traced(1e-2, check=not_negative)

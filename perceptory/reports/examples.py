@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.wording import count_of
 
 
-def shape_words(result: Result) -> str:
+def shape_words(result: ResultData) -> str:
     """'Each is an image of 8 x 8 pixels, gray.'; '' for a table."""
-    facts = result.data.get("examples")
-    if not facts:
+    shown = result.data.examples
+    if shown is None:
         return ""
-    shape, channels = facts["shape"], facts["channels"]
+    shape, channels = shown.shape, shown.channels
     named = ", ".join(channels[:8]) + (f" and {len(channels) - 8} more" if len(channels) > 8 else "")
-    if facts["kind"] == "image":
+    if shown.kind == "image":
         return f"Each is an image of {shape[0]} x {shape[1]} pixels, {named}."
-    if facts["kind"] == "series":
+    if shown.kind == "series":
         steps = count_of(shape[0], "step")
-        steps = steps if facts["shortest"] in (None, shape[0]) else f"{facts['shortest']} to {steps}"
+        steps = steps if shown.shortest in (None, shape[0]) else f"{shown.shortest} to {steps}"
         asked = {
             "every step": "a value at every step is predicted",
             "ahead": "what comes after it is predicted",
             "one value": "one value of it is predicted",
             None: "",
-        }[facts["predict"]]
+        }[shown.predict]
         return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if asked else ''}{asked}."
     return f"Each has {' x '.join(map(str, shape))} numbers."

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.sizes import SIZES, by_size, size_curve
-from perceptory.models.ensemble import ErrorDecomposition
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
 
 TARGETS = 3  # whose ensembles are drawn
 
 
-def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
+def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
     """Figures of the report's part on learning; figure(key, words, caption, draw) makes one."""
     figures = []
     if len(by_size(result)) >= SIZES:
@@ -27,8 +25,7 @@ def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[
                 lambda: size_curve(result),
             )
         )
-    for i, data in enumerate(_ensembles(result)[:TARGETS]):
-        one = ErrorDecomposition.from_json(data)
+    for i, one in enumerate(result.ensemble[:TARGETS]):
         figures.append(
             figure(
                 f"ensemble{i}",
@@ -38,7 +35,3 @@ def more_figures(result: Result, figure: Callable[..., dict[str, str]]) -> list[
             )
         )
     return figures
-
-
-def _ensembles(result: Result) -> list[dict[str, Any]]:
-    return list(result.data.get("ensemble") or [])

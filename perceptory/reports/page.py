@@ -15,7 +15,7 @@ from perceptory.reports.examples import shape_words
 from perceptory.reports.insight import more_figures
 from perceptory.reports.request import request_lines, spec_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
 
@@ -39,7 +39,7 @@ def _plain(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def headline(result: Result) -> str:
+def headline(result: ResultData) -> str:
     """What came out, in one sentence: the test error in the target's units against predicting without a network."""
     metrics = result.tested if result.tested is not None else result.validation
     if result.task == "regression" and "rmse" in metrics:
@@ -50,7 +50,7 @@ def headline(result: Result) -> str:
     return f"{chosen.label} was chosen: {metric_name(result.score['name'])} {number(chosen.mean)} in validation."
 
 
-def _regression_headline(result: Result, errors: list[float]) -> str:
+def _regression_headline(result: ResultData, errors: list[float]) -> str:
     some, rest = result.targets[:TARGETS_OPEN], len(errors) - TARGETS_OPEN
     if len(errors) == 1:
         what, size = result.targets[0], f"of {number(errors[0])}"
@@ -69,7 +69,7 @@ def _regression_headline(result: Result, errors: list[float]) -> str:
     return sentence + "."
 
 
-def _classes_headline(result: Result, accuracy: float) -> str:
+def _classes_headline(result: ResultData, accuracy: float) -> str:
     label = result.candidate(result.best).label
     sentence = f"{label} predicts {result.targets[0]} correctly for {_percent(accuracy)} {_where(result, 'of')}"
     plain = naive(result) if result.tested is not None else None
@@ -78,10 +78,10 @@ def _classes_headline(result: Result, accuracy: float) -> str:
     return sentence + "."
 
 
-def _where(result: Result, word: str) -> str:
+def _where(result: ResultData, word: str) -> str:
     """'on 88 sealed test rows', or 'of 240 rows in validation', by what has been opened."""
     opened = result.tested is not None
-    rows = int(result.data.get("test_rows" if opened else "study_rows", 0))
+    rows = result.data.test_rows if opened else result.data.study_rows
     where = count_of(rows, f"sealed test {thing(result)}" if opened else thing(result))
     if result.predictions.step is not None:
         steps = int((result.predictions.part == ("test" if opened else "validation")).sum())
@@ -95,7 +95,7 @@ def _percent(share: Any) -> str:
     return f"{100 * float(share):.1f} %"
 
 
-def _tiles(result: Result) -> list[tuple[str, str]]:
+def _tiles(result: ResultData) -> list[tuple[str, str]]:
     """(number, what it is) of the few numbers that are looked for first."""
     part, metrics = ("test", result.tested) if result.tested is not None else ("validation", result.validation)
     wanted = ("rmse", "r2", "mae") if result.task == "regression" else ("accuracy", "log_loss", "auc")
@@ -124,7 +124,7 @@ def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> d
         return {"svg": "", "caption": f"No figure here: {refusal}", "key": key}
 
 
-def _study_figures(result: Result) -> dict[str, dict[str, str]]:
+def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:
     from perceptory import figures as plots
 
     return {
@@ -147,7 +147,7 @@ def _study_figures(result: Result) -> dict[str, dict[str, str]]:
     }
 
 
-def _prediction_figures(result: Result) -> list[dict[str, Any]]:
+def _prediction_figures(result: ResultData) -> list[dict[str, Any]]:
     """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
     part = "test" if (result.predictions.part == "test").any() else "validation"
     if result.task != "regression":
@@ -163,7 +163,7 @@ def _prediction_figures(result: Result) -> list[dict[str, Any]]:
     ]
 
 
-def _class_figures(result: Result, part: str) -> list[dict[str, str]]:
+def _class_figures(result: ResultData, part: str) -> list[dict[str, str]]:
     """Confusion matrix, ROC curve, calibration."""
     from perceptory import figures as plots
 
@@ -192,7 +192,7 @@ def _class_figures(result: Result, part: str) -> list[dict[str, str]]:
     ]
 
 
-def _target_figures(result: Result, part: str, k: int, name: str) -> list[dict[str, str]]:
+def _target_figures(result: ResultData, part: str, k: int, name: str) -> list[dict[str, str]]:
     """Of one target: over time where it has a time, predicted against true, residuals."""
     from perceptory import figures as plots
     from perceptory.figures.examples import STRETCH, runs_over_time
@@ -227,21 +227,21 @@ def _target_figures(result: Result, part: str, k: int, name: str) -> list[dict[s
     ]
 
 
-def _shown_figure(result: Result) -> dict[str, str] | None:
+def _shown_figure(result: ResultData) -> dict[str, str] | None:
     """A few examples of the data, where the result holds some."""
     from perceptory import figures as plots
 
-    facts = result.data.get("examples") or {}
-    if "inputs" not in facts:
+    shown = result.data.examples
+    if shown is None or shown.inputs is None:
         return None
-    images = facts["kind"] == "image"
+    images = shown.kind == "image"
     asked = ", each with its class" if images and result.classes else ", each with its target" if images else ""
-    every = " The last rows show the targets." if "targets" in facts else ""
+    every = " The last rows show the targets." if shown.targets is not None else ""
     words = f"A few of the images{asked}." if images else f"A few of the series, one row per input.{every}"
     return _figure("examples", words, words, lambda: plots.few_examples(result))
 
 
-def _ranking_rows(result: Result) -> list[dict[str, Any]]:
+def _ranking_rows(result: ResultData) -> list[dict[str, Any]]:
     return [
         {
             "place": place,
@@ -259,7 +259,7 @@ def _ranking_rows(result: Result) -> list[dict[str, Any]]:
     ]
 
 
-def render(result: Result) -> str:
+def render(result: ResultData) -> str:
     """The report as one HTML text, figures inside. It loads nothing from elsewhere and runs no script."""
     from jinja2 import Environment
 
@@ -279,7 +279,7 @@ def render(result: Result) -> str:
         chosen_spec=spec_words(chosen.spec),
         evidence=evidence_words(result),
         asked=request_lines(result),
-        columns=result.data.get("columns", []),
+        columns=result.data.columns,
         columns_open=COLUMNS_OPEN,
         thing=thing(result),
         shown=_shown_figure(result),
@@ -304,19 +304,18 @@ def render(result: Result) -> str:
     )
 
 
-def _new_data(result: Result) -> tuple[str, str]:
+def _new_data(result: ResultData) -> tuple[str, str]:
     """(what to give on the command line, what new data need)."""
-    facts = result.data.get("examples") or {}
     if thing(result) == "row":
         return "new.csv", "New rows need the columns above, in any order."
-    if facts.get("kind") == "image":
+    if result.data.example_kind == "image":
         return "pictures", "A folder of pictures, which are resized to the size above, or a NumPy file of images."
-    if facts.get("predict"):
+    if result.data.predict:
         return "new.csv", "A table of series with the inputs above; it is cut as the study's table was."
     return "new.npz", "Arrays of the shape above, in a NumPy file."
 
 
-def write_report(result: Result, path: str | os.PathLike[str]) -> Path:
+def write_report(result: ResultData, path: str | os.PathLike[str]) -> Path:
     """Write the report to a file: first to a temporary name beside it, then renamed, so that no half report is left."""
     path = Path(path)
     text = render(result)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from perceptory.results.result import Result
+from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
 from perceptory.specs import SPECS, to_json
 from perceptory.wording import better, count_of, metric_name, number
@@ -79,7 +79,7 @@ def plan_words(plan: dict[str, Any]) -> str:
 # --- lines of the report -----------------------------------------------------------------------------------------
 
 
-def request_lines(result: Result) -> list[tuple[str, Lines]]:
+def request_lines(result: ResultData) -> list[tuple[str, Lines]]:
     """(what, its lines) in the order in which a reader asks: networks, how trained, how judged, what was kept."""
     study = result.study
     default = defaults_of("Study")
@@ -112,7 +112,7 @@ def _value(value: Any) -> tuple[str, bool]:
     return (number(value) if isinstance(value, float) else str(value)), False
 
 
-def _cost(result: Result) -> tuple[str, bool]:
+def _cost(result: ResultData) -> tuple[str, bool]:
     asked = result.study.get("cost")
     if asked is not None:
         return spec_words(asked), True
@@ -137,17 +137,17 @@ def _training(study: dict[str, Any]) -> str:
     return words
 
 
-def _validation(result: Result) -> str:
-    asked, used = result.study.get("validation"), result.data.get("validation")
+def _validation(result: ResultData) -> str:
+    asked, used = result.study.get("validation"), result.data.validation
     words = plan_words(asked or used or {})
     if asked is None and used is not None:
-        rows = int(result.data.get("study_rows", 0))
+        rows = result.data.study_rows
         words += f" (by default for {count_of(rows, thing(result))})"
     seeds = int(result.study.get("seeds", 1))
     return words + (f", {seeds} starts a fold" if seeds > 1 else "")
 
 
-def _score(result: Result) -> str:
+def _score(result: ResultData) -> str:
     words = f"{metric_name(result.score['name'])}, {better(result.score)} is better"
     if result.study.get("score") is None:
         words += f" (by default for {'regression' if result.task == 'regression' else 'classes'})"
@@ -156,7 +156,7 @@ def _score(result: Result) -> str:
     return words
 
 
-def _final(result: Result) -> str:
+def _final(result: ResultData) -> str:
     networks = sum(m.candidate == result.best and m.status != "diverged" for m in result.members)
     if result.study.get("final") == "refit":
         return f"trained anew on all study {thing(result)}s, for the mean best epoch"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.results.result import CandidateResult, MemberResult, Result
+from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, score_axis
 
@@ -19,7 +19,7 @@ _LARGE = {"r2": 0.15, "vaf": 15.0, "accuracy": 0.08, "auc": 0.08}  # gaps of sco
 _RATIO = {"mse": 2.0, "rmse": 1.5, "mae": 1.5, "log_loss": 1.6}  # validation / training of costs
 
 
-def evidence_words(result: Result) -> str:
+def evidence_words(result: ResultData) -> str:
     """What Bayesian regularization found of the chosen candidate, its networks' mean; "" without."""
     facts = [m.facts for m in result.members if m.candidate == result.best and "effective_weights" in m.facts]
     if not facts:
@@ -29,7 +29,7 @@ def evidence_words(result: Result) -> str:
     return f"Effective weights {weights} of {of} (alpha {alpha}, beta {beta}; mean of {count_of(len(facts), 'run')})"
 
 
-def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
+def metric_rows(result: ResultData) -> list[tuple[str, str, list[str]]]:
     """(metric, target or '', [train, validation, test]) as printed; for several targets a row each."""
     parts = [result.train, result.validation, result.tested or {}]
     names = list(dict.fromkeys(name for part in parts for name in part))
@@ -48,7 +48,7 @@ def metric_rows(result: Result) -> list[tuple[str, str, list[str]]]:
     return rows
 
 
-def naive(result: Result) -> dict[str, Any] | None:
+def naive(result: ResultData) -> dict[str, Any] | None:
     """What predicting without a network gives on the test rows: the study rows' mean, or their most frequent class.
 
     {"rmse": [out]}, of a forecast also {"last": RMSE of predicting the last known value}, or {"accuracy": number,
@@ -68,9 +68,10 @@ def naive(result: Result) -> dict[str, Any] | None:
     return {"accuracy": float(np.mean(test == most)), "class": result.classes[most] if result.classes else str(most)}
 
 
-def _last_value(result: Result) -> float | None:
+def _last_value(result: ResultData) -> float | None:
     """RMSE on the test rows of a forecast that says the last known value again; None where that is not known."""
-    horizon, p = (result.data.get("examples") or {}).get("horizon"), result.predictions
+    shown, p = result.data.examples, result.predictions
+    horizon = None if shown is None else shown.horizon
     if horizon is None or len(result.targets) != 1:
         return None
     value = dict(zip(np.asarray(p.row).tolist(), np.asarray(p.target, float).reshape(-1).tolist(), strict=True))
@@ -87,7 +88,7 @@ def as_list(value: Any) -> list[float]:
 # --- advice ------------------------------------------------------------------------------------------------------
 
 
-def advice(result: Result) -> list[str]:
+def advice(result: ResultData) -> list[str]:
     """Notes and warnings in plain words, the gravest first; empty where there is nothing to say."""
     chosen = result.candidate(result.best)
     members = [m for m in result.members if m.candidate == chosen.id]
@@ -96,7 +97,7 @@ def advice(result: Result) -> list[str]:
     return [note for note in notes if note]
 
 
-def _diverged(result: Result, chosen: CandidateResult) -> str:
+def _diverged(result: ResultData, chosen: CandidateResult) -> str:
     lost = [m for m in result.members if m.status == "diverged"]
     if not lost:
         return ""
@@ -111,7 +112,7 @@ def _diverged(result: Result, chosen: CandidateResult) -> str:
     )
 
 
-def _useless(result: Result) -> str:
+def _useless(result: ResultData) -> str:
     r2 = result.validation.get("r2")
     if result.task == "regression" and r2 is not None:
         bad = [t for t, v in zip(result.targets, as_list(r2), strict=False) if not v >= 0.05]
@@ -131,7 +132,7 @@ def _useless(result: Result) -> str:
     return ""
 
 
-def _gap(result: Result, chosen: CandidateResult) -> str:
+def _gap(result: ResultData, chosen: CandidateResult) -> str:
     name, train, mean, word = result.score["name"], chosen.train, chosen.mean, f"{thing(result)}s"
     if name == "cost" or not (math.isfinite(train) and math.isfinite(mean)):  # a cost may be negative
         return ""
@@ -161,7 +162,7 @@ def _last_epoch(members: list[MemberResult]) -> str:
     )
 
 
-def _test_apart(result: Result, chosen: CandidateResult) -> str:
+def _test_apart(result: ResultData, chosen: CandidateResult) -> str:
     name, word = result.score["name"], f"{thing(result)}s"
     if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
         return ""
@@ -177,8 +178,8 @@ def _test_apart(result: Result, chosen: CandidateResult) -> str:
     )
 
 
-def _few_rows(result: Result) -> str:
-    rows = int(result.data.get("test_rows", 0))
+def _few_rows(result: ResultData) -> str:
+    rows = result.data.test_rows
     if result.predictions.step is not None:
         rows = int((np.asarray(result.predictions.part) == "test").sum())
     if 0 < rows < 50 and result.tested:
@@ -187,7 +188,7 @@ def _few_rows(result: Result) -> str:
     return ""
 
 
-def _tie(result: Result, chosen: CandidateResult) -> str:
+def _tie(result: ResultData, chosen: CandidateResult) -> str:
     runs = [v for v in chosen.per_fold if math.isfinite(v)]
     if len(runs) < 2 or len(result.candidates) < 2:
         return ""
@@ -201,7 +202,7 @@ def _tie(result: Result, chosen: CandidateResult) -> str:
     )
 
 
-def _lopsided(result: Result) -> str:
+def _lopsided(result: ResultData) -> str:
     target = np.asarray(result.predictions.target)
     if result.task == "regression" or not len(target):
         return ""
@@ -217,7 +218,7 @@ def _lopsided(result: Result) -> str:
 # --- terminal ----------------------------------------------------------------------------------------------------
 
 
-def _parts(result: Result) -> list[RenderableType]:
+def _parts(result: ResultData) -> list[RenderableType]:
     """The summary piece by piece. Names go in as Text: a column called '[red]' is no markup."""
     from rich.table import Table
     from rich.text import Text
@@ -255,7 +256,7 @@ def _parts(result: Result) -> list[RenderableType]:
     parts.append(metrics)
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
-    notes = advice(result) + [str(n) for n in result.data.get("notes", [])]
+    notes = advice(result) + [str(n) for n in result.data.notes]
     if notes:
         parts.append(Text("Notes", style="bold"))
         listed = Table.grid(padding=(0, 1))
@@ -272,16 +273,16 @@ def _table(title: Any) -> Any:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def sealed_words(result: Result) -> str:
+def sealed_words(result: ResultData) -> str:
     """Why there are no test numbers."""
-    rows = int(result.data.get("test_rows", 0))
+    rows = result.data.test_rows
     if rows:
         sealed = count_of(rows, f"sealed test {thing(result)}")
         return f"The {sealed} have not been opened: result.test() reads them, once."
     return f"No test {thing(result)}s were sealed, so there are no test numbers."
 
 
-def print_summary(result: Result, console: Console | None = None) -> None:
+def print_summary(result: ResultData, console: Console | None = None) -> None:
     """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns."""
     from rich.console import Console
 
@@ -290,7 +291,7 @@ def print_summary(result: Result, console: Console | None = None) -> None:
         console.print(part, highlight=False)
 
 
-def summary(result: Result) -> str:
+def summary(result: ResultData) -> str:
     """What `print_summary` prints, as plain text of at most 80 columns."""
     import io
 

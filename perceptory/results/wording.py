@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perceptory.results.result import MemberResult, Result
+from perceptory.results.result_data import MemberResult, ResultData
 from perceptory.wording import count_of
 
 
-def thing(result: Result) -> str:
+def thing(result: ResultData) -> str:
     """What one example of the data is called: a row of a table, else an example."""
-    kinds = {str(c.get("kind")) for c in result.data.get("columns", ())}
-    return "example" if "examples" in result.data or kinds & {"series", "image", "array"} else "row"
+    return "row" if result.data.example_kind == "table" else "example"
 
 
-def judged(result: Result) -> str:
+def judged(result: ResultData) -> str:
     """What one prediction is for: a step of a series, or what `thing` says."""
     return thing(result) if result.predictions.step is None else "step"
 

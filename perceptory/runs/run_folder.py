@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.models.model_file import write_bytes
-from perceptory.results.result import FORMAT, CandidateResult, MemberResult, Predictions, Result
+from perceptory.results.data_facts import DataFacts
+from perceptory.results.predictions import Predictions
+from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 
+FORMAT = 2  # of study.json and result.json
 MARK = "study.json"  # what makes a folder a run folder
 CHUNKS = "chunks"
 FILES = ("study.json", "result.json", "history.parquet", "model.safetensors", "predictions.csv", "report.html")
@@ -113,7 +117,7 @@ class RunFolder:
                 out.append((load(content), json.loads(header["__metadata__"]["perceptory"])))
         return out
 
-    def complete(self, result: Result) -> None:
+    def complete(self, result: ResultData) -> None:
         """Write all files of a finished run; result.json comes last, so that its presence means completeness."""
         from perceptory.reports.page import render
 
@@ -122,14 +126,13 @@ class RunFolder:
         if result.model is not None:
             with contextlib.suppress(InputError) if result.model.facts.get("custom") else contextlib.nullcontext():
                 result.model.save(self.path / "model.safetensors")
-        result.folder = str(self.path)
         write_bytes(self.path / "report.html", render(result).encode())
         write_bytes(self.path / "result.json", dump(result_json(result)))
-        if result.tested is not None or not result.data.get("test_rows"):
+        if result.tested is not None or not result.data.test_rows:
             shutil.rmtree(self.path / CHUNKS, ignore_errors=True)  # until the sealed rows are read it may be resumed
 
 
-def result_json(result: Result) -> dict[str, Any]:
+def result_json(result: ResultData) -> dict[str, Any]:
     """The contract of result.json."""
     return {
         "format": FORMAT,
@@ -147,13 +150,14 @@ def result_json(result: Result) -> dict[str, Any]:
         "members": [
             {k: v for k, v in vars(m).items() if k not in ("train_cost", "validation_cost")} for m in result.members
         ],
-        "data": result.data,
+        "data": result.data.to_json(),
+        "ensemble": [d.to_json() for d in result.ensemble],
         "environment": result.environment,
         "seconds": result.seconds,
     }
 
 
-def history_bytes(result: Result) -> bytes:
+def history_bytes(result: ResultData) -> bytes:
     """history.parquet: a row a member and epoch: candidate, fold, seed, epoch (from 1), train_cost, validation_cost."""
     import polars as pl
 
@@ -175,14 +179,14 @@ def history_bytes(result: Result) -> bytes:
     return buffer.getvalue()
 
 
-def prediction_columns(result: Result) -> tuple[list[str], list[str]]:
+def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
     """Names of the target and output columns of predictions.csv."""
     if result.classes is not None:
         return [result.targets[0]], [f"probability {c}" for c in result.classes]
     return list(result.targets), [f"predicted {t}" for t in result.targets]
 
 
-def predictions_bytes(result: Result) -> bytes:
+def predictions_bytes(result: ResultData) -> bytes:
     """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities)."""
     import polars as pl
 
@@ -207,53 +211,59 @@ def predictions_bytes(result: Result) -> bytes:
     return pl.DataFrame(data, strict=False).write_csv().encode()
 
 
-def load_result(folder: str | Path) -> Result:
-    """Read a complete run folder back into a `Result` (its sealed rows stay with the run that sealed them)."""
+def read_run(path: Path) -> dict[str, Any]:
+    """The fields of a `ResultData` from a complete run folder. Raises `InputError` for another or a damaged one."""
     import polars as pl
 
-    path = Path(folder)
     if not (path / MARK).is_file():
         raise InputError(f"{path} is not a run folder: it has no {MARK}. Give the folder of an earlier fit.")
     if not (path / "result.json").is_file():
         raise InputError(f"the run in {path} is not complete. Finish it with perceptory fit ... --resume.")
     try:
-        data = json.loads((path / "result.json").read_bytes())
-        asked = json.loads((path / MARK).read_bytes())
-        if data["format"] > FORMAT:
-            raise InputError(
-                f"{path} has format {data['format']}, this version reads up to {FORMAT}. Update perceptory."
-            )
-        history = pl.read_parquet(path / "history.parquet")
-        costs = {
-            key: (frame["train_cost"].to_numpy(), frame["validation_cost"].to_numpy())
-            for key, frame in history.partition_by(
-                "candidate", "fold", "seed", as_dict=True, maintain_order=True
-            ).items()
-        }
-        none = (np.zeros(0), np.zeros(0))
-        members = []
-        for m in data["members"]:
-            train, validation = costs.get((m["candidate"], m["fold"], m["seed"]), none)
-            members.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation))
-        result = Result(
-            study=asked["study"],
-            fingerprint=asked["fingerprint"],
-            candidates=[CandidateResult(**_numbers(c)) for c in data["candidates"]],
-            members=members,
-            predictions=_read_predictions(path / "predictions.csv", data),
-            folder=str(path),
-            train=_metrics(data["train"]),
-            validation=_metrics(data["validation"]),
-            tested=_metrics(data["test"]),
-            **{k: data[k] for k in ("task", "targets", "classes", "score", "best", "rule", "data", "environment",
-                                    "seconds")},
-        )  # fmt: skip
+        return _fields(path)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"the run folder {path} is damaged ({what}). Run fit again.") from None
-    return result
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    data = json.loads((path / "result.json").read_bytes())
+    asked = json.loads((path / MARK).read_bytes())
+    if data["format"] != FORMAT:
+        remedy = "Update perceptory" if data["format"] > FORMAT else "Run fit again"
+        raise InputError(f"{path} has format {data['format']}, and this version reads {FORMAT}. {remedy}.")
+    plain = ("task", "targets", "classes", "score", "best", "rule", "environment", "seconds")
+    return {name: data[name] for name in plain} | {
+        "study": asked["study"],
+        "fingerprint": asked["fingerprint"],
+        "candidates": [CandidateResult(**_numbers(c)) for c in data["candidates"]],
+        "members": _read_members(path / "history.parquet", data["members"]),
+        "predictions": _read_predictions(path / "predictions.csv", data),
+        "data": DataFacts.from_json(data["data"]),
+        "ensemble": tuple(ErrorDecomposition.from_json(d) for d in data["ensemble"]),
+        "folder": str(path),
+        "train": _metrics(data["train"]),
+        "validation": _metrics(data["validation"]),
+        "tested": _metrics(data["test"]),
+    }
+
+
+def _read_members(path: Path, members: list[dict[str, Any]]) -> list[MemberResult]:
+    """Members with their costs by epoch, which stand in a file of their own."""
+    import polars as pl
+
+    by_member = pl.read_parquet(path).partition_by("candidate", "fold", "seed", as_dict=True, maintain_order=True)
+    costs = {
+        who: (frame["train_cost"].to_numpy(), frame["validation_cost"].to_numpy()) for who, frame in by_member.items()
+    }
+    none = (np.zeros(0), np.zeros(0))
+    read = []
+    for m in members:
+        train, validation = costs.get((m["candidate"], m["fold"], m["seed"]), none)
+        read.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation))
+    return read
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, Any]:

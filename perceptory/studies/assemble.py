@@ -10,18 +10,18 @@ import numpy as np
 
 from perceptory import backend, kernels
 from perceptory.errors import InputError
-from perceptory.models.ensemble import measured
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
-from perceptory.results.result import CandidateResult, MemberResult, Predictions, Result
-from perceptory.results.shown_examples import examples_shown
-from perceptory.selection.metrics import evaluate
+from perceptory.results.data_facts import DataFacts, shown_examples
+from perceptory.results.predictions import Predictions
+from perceptory.results.result_data import CandidateResult, MemberResult
+from perceptory.runs.result import Result
 from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
-from perceptory.studies.encoded_examples import encode
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.records import Record, Records, judged_rows
+from perceptory.studies.records import Record, Records
+from perceptory.studies.sealing import SealedRows
 from perceptory.studies.split import on_all_rows, split_of
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
@@ -109,7 +109,7 @@ def result_of(
     prepared, best = records.prepared, records.sound_members(chosen.index).values()
     data, test = prepared.data, prepared.sealed.test
     test_rows = 0 if test is None else test.rows
-    result = Result(
+    return Result(
         study=prepared.asked,
         task=data.task,
         targets=list(data.target_names),
@@ -123,22 +123,21 @@ def result_of(
         validation=_mean_metrics([r.validation for r in best]),
         tested=None,
         predictions=_validation_predictions(records, chosen.index),
-        data={
-            "rows": data.rows + test_rows,
-            "study_rows": data.rows,
-            "test_rows": test_rows,
-            "columns": prepared.encoder.describe(),
-            "notes": [*data.notes, *prepared.sealed.notes],
-            **examples_shown(data),
-        },
+        data=DataFacts(
+            rows=data.rows + test_rows,
+            study_rows=data.rows,
+            test_rows=test_rows,
+            columns=tuple(prepared.encoder.describe()),
+            validation=prepared.validation,
+            notes=(*data.notes, *prepared.sealed.notes),
+            examples=shown_examples(data),
+        ),
         environment=backend.environment() | {"kernels": kernels.status()},
         seconds=time.perf_counter() - started,
         model=model,
         fingerprint=prepared.fingerprint,
+        sealed=None if test is None else SealedRows(test),
     )
-    if test is not None:
-        result._sealed = lambda: open_sealed(model, test, result.data)
-    return result
 
 
 def _candidate_result(records: Records, ranking: Ranking, c: int, ids: list[str]) -> CandidateResult:
@@ -191,24 +190,4 @@ def _validation_predictions(records: Records, chosen: int) -> Predictions:
             count[rows] += 1
     judged = np.flatnonzero(count)
     mean = total[judged] / count[judged].reshape(-1, *[1] * len(outputs))
-    return predictions_of("validation", data.row_numbers[judged], encoded.truth[judged], mean, encoded.weights[judged])
-
-
-def predictions_of(part: str, row: Any, truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> Predictions:
-    """Of sequences with a target a step, every step that counts has a line of its own."""
-    step = None
-    if weights.ndim == 2:
-        places, step = np.nonzero(weights)
-        row = np.asarray(row)[places]
-    truth, output, _ = judged_rows(truth, output, weights)
-    return Predictions(np.asarray(row), np.full(len(row), part), truth, output, step)
-
-
-def open_sealed(model: Model, sealed: Any, facts: dict[str, Any]) -> tuple[dict[str, Any], Predictions]:
-    """Open the sealed rows: metrics and predictions of the final model; into `facts`, what its members gain."""
-    table = encode(sealed, model.encoder)
-    members = model.members_of(table.inputs, table.lengths)
-    facts |= measured(sealed.task, model.targets, table.truth, members, table.weights)
-    output = members.mean(axis=0)
-    metrics = evaluate(sealed.task, *judged_rows(table.truth, output, table.weights))
-    return metrics, predictions_of("test", sealed.row_numbers, table.truth, output, table.weights)
+    return Predictions.of("validation", data.row_numbers[judged], encoded.truth[judged], mean, encoded.weights[judged])

@@ -11,7 +11,6 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
 from perceptory.objectives.table import DEFAULT_COST
-from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import Score, score_for
 from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
@@ -33,7 +32,7 @@ class Prepared:
     sealed: Sealed  # its examples, and those that it must not see
     encoder: ExampleEncoder
     candidates: list[Candidate]
-    validation: ValidationPlan | None  # None where the caller gave the folds
+    validation: Any  # the plan that the folds are of, as JSON data; None where the caller gave them
     split: Split
     score: Score
     groups: list[Group]
@@ -58,9 +57,9 @@ class Prepared:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The study as JSON data, with the validation plan that it came to."""
-        plan = None if self.validation is None else plan_json(self.validation)
-        return to_json(self.study, strict=False) | {"validation": plan}
+        """The study as JSON data."""
+        plan = self.study.validation
+        return to_json(self.study, strict=False) | {"validation": None if plan is None else plan_json(plan)}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -133,4 +132,5 @@ def prepare(
     with backend.precision(study.arithmetic):
         groups = groups_of(study, candidates, split, epochs, padded)
         check_groups(groups, study.memory)
-    return Prepared(study, sealed, encoder, candidates, plan, split, score, groups, padded)
+    validation = None if plan is None else plan_json(plan)
+    return Prepared(study, sealed, encoder, candidates, validation, split, score, groups, padded)

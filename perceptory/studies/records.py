@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.results.predictions import judged_rows
 from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
@@ -129,14 +130,6 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
         cost.point(cost.unscale(train, scaling.out_center, scaling.out_scale)),
         cost.point(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
     )
-
-
-def judged_rows(truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
-    """What metrics take: of sequences, every step that counts is a row [row, out]."""
-    if weights.ndim == 1:
-        return truth, output, weights
-    counts = weights > 0
-    return truth[counts], output[counts], weights[counts]
 
 
 def keep(store: RunFolder, records: dict[Who, Record]) -> None:

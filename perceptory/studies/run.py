@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptory import backend
-from perceptory.results.result import Result
+from perceptory.runs.result import Result
 from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model, result_of
@@ -51,8 +51,7 @@ def run(
     if open_test:
         result.test()
     if store:
-        result.folder = str(folder)
-        store.complete(result)
+        result.write(store)
     return result
 
 

@@ -11,9 +11,15 @@ import numpy as np
 from perceptory.data import seal
 from perceptory.data.examples import Examples
 from perceptory.errors import InputError
+from perceptory.models.ensemble import ensemble_gains
+from perceptory.models.model import Model
+from perceptory.results.predictions import Predictions, judged_rows
+from perceptory.results.sealed_test import TestOutcome
+from perceptory.selection.metrics import evaluate
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.selection.purge import overlaps
 from perceptory.studies.design import StudyDesign
+from perceptory.studies.encoded_examples import encode
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,22 @@ def _with_classes_of(data: Examples, test: Any) -> Any:
         classes=data.classes,
         class_values=data.class_values,  # type: ignore[type-var]
     )
+
+
+@dataclass(frozen=True)
+class SealedRows:
+    """Test examples that a study has not seen, as its result holds them (a `SealedTest`)."""
+
+    examples: Examples
+
+    def open(self, model: Model) -> TestOutcome:
+        """Predictions of the final model against the truth, and what the mean of its networks gains."""
+        test = self.examples
+        encoded = encode(test, model.encoder)
+        members = model.members_of(encoded.inputs, encoded.lengths)
+        truth, output, weights = encoded.truth, members.mean(axis=0), encoded.weights
+        return TestOutcome(
+            metrics=evaluate(test.task, *judged_rows(truth, output, weights)),
+            predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
+            ensemble=ensemble_gains(test.task, model.targets, truth, members, weights),
+        )

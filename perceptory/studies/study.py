@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptory.data.examples import Examples
-from perceptory.results.result import Result
+from perceptory.runs.result import Result
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.run import run
 

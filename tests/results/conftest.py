@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perceptory.results.result import CandidateResult, MemberResult, Predictions, Result
+from perceptory.results.data_facts import DataFacts
+from perceptory.results.predictions import Predictions
+from perceptory.results.result_data import CandidateResult, MemberResult
+from perceptory.runs.result import Result
 
 LABELS = [
     "MLP 32-32 tanh, Adam 0.01, penalty 0.0001",
@@ -98,13 +101,13 @@ def build_result(
         if direction == "min" else "largest mean validation accuracy", candidates=ranked, members=members,
         train=_metrics(task, predictions, "validation", 0.8), validation=_metrics(task, predictions, "validation", 1.0),
         tested=_metrics(task, predictions, "test", 1.0) if opened and test_rows else None, predictions=predictions,
-        data={
-            "rows": rows, "study_rows": rows - test_rows, "test_rows": test_rows,
-            "columns": [{"name": f"column {i}", "kind": "categorical" if i % 4 == 3 else "number",
+        data=DataFacts(
+            rows=rows, study_rows=rows - test_rows, test_rows=test_rows,
+            columns=tuple({"name": f"column {i}", "kind": "categorical" if i % 4 == 3 else "number",
                          "made": "one-hot, 5 columns" if i % 4 == 3 else "scaled to mean 0, deviation 1",
-                         "note": "12 missing values, median put in" if i == 2 else ""} for i in range(columns)],
-            "notes": ["column 'id' was left out: every value differs"],
-        },
+                         "note": "12 missing values, median put in" if i == 2 else ""} for i in range(columns)),
+            notes=("column 'id' was left out: every value differs",),
+        ),
         environment={"perceptory": "0.1.0", "jax": "0.10.1", "python": "3.11.9", "devices": ["cpu:0", "cpu:1"],
                      "precision": "float32", "platform": "Linux-6.1"},
         seconds=48.3, folder="concrete-run",

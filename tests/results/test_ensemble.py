@@ -7,7 +7,7 @@ import pytest
 
 from perceptory import figures as plots
 from perceptory.errors import InputError
-from perceptory.models.ensemble import ErrorDecomposition, decompose, decompositions, measured
+from perceptory.models.ensemble import ErrorDecomposition, decompose, decompositions, ensemble_gains
 
 
 def test_made_up_errors():
@@ -48,10 +48,10 @@ def test_by_task():
     steps[1] = 1.0
     both = decompositions("regression", ("a", "b"), np.zeros((1, 3, 2)), steps, np.array([[1.0, 1.0, 0.0]]))
     assert [(d.target, d.rows, d.v, d.c) for d in both] == [("a", 2, 0.5, 0.0), ("b", 2, 0.5, 0.0)]
-    assert measured("regression", ("a",), np.zeros((3, 1)), np.zeros((1, 3, 1))) == {}
-    assert measured("regression", ("a",), np.zeros((3, 1)), np.zeros((2, 3, 2))) == {}
-    kept = measured("regression", ("a",), np.zeros((3, 1)), np.ones((2, 3, 1)))["ensemble"]
-    assert ErrorDecomposition.from_json(kept[0]) == decompose(np.ones((2, 3)), target="a")
+    assert ensemble_gains("regression", ("a",), np.zeros((3, 1)), np.zeros((1, 3, 1))) == ()
+    assert ensemble_gains("regression", ("a",), np.zeros((3, 1)), np.zeros((2, 3, 2))) == ()
+    (one,) = ensemble_gains("regression", ("a",), np.zeros((3, 1)), np.ones((2, 3, 1)))
+    assert ErrorDecomposition.from_json(one.to_json()) == one == decompose(np.ones((2, 3)), target="a")
 
 
 def test_the_figure():

@@ -1,5 +1,6 @@
 """The report: whole, safe, small."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -101,8 +102,8 @@ def test_names_cannot_become_markup(make_result):
     result = make_result("binary", targets=(evil,), classes=(evil, "</svg><b>"))
     result.folder = evil
     result.candidates[0].label = result.rule = evil
-    result.data["columns"][0] = {"name": evil, "kind": evil, "made": evil, "note": evil}
-    result.data["notes"] = [evil]
+    column = {"name": evil, "kind": evil, "made": evil, "note": evil}
+    result.data = dataclasses.replace(result.data, columns=(column, *result.data.columns[1:]), notes=(evil,))
     result.study[evil] = evil
     result.environment[evil] = evil
     page = Page(render(result))
@@ -199,7 +200,7 @@ def test_what_was_asked_is_what_differs_and_what_the_defaults_came_to(make_resul
     result = make_result()
     study = pt.Study([pt.MLP((8,))], seeds=2, epochs=50, clip=pt.ClipByNorm(2.0), batch_size=64)
     result.study = to_json(study)
-    result.data["validation"] = to_json(pt.KFold(10))
+    result.data = dataclasses.replace(result.data, validation=to_json(pt.KFold(10)))
     lines = {name: [words for words, _ in lines] for name, lines in request_lines(result)}
     assert lines == {
         "networks": ["MLP((8,))"],

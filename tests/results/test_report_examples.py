@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,8 +15,8 @@ from perceptory.figures.examples import stretch
 from perceptory.reports.examples import shape_words
 from perceptory.reports.page import headline, render
 from perceptory.reports.summary import naive, summary
-from perceptory.results.result import Predictions
-from perceptory.results.shown_examples import examples_shown, packed, unpacked
+from perceptory.results.data_facts import packed, shown_examples, unpacked
+from perceptory.results.predictions import Predictions
 from perceptory.results.wording import judged, thing
 from tests.results.conftest import build_result
 
@@ -27,10 +28,15 @@ def table() -> dict[str, np.ndarray]:
     return {"u": np.cos(0.4 * np.arange(ROWS)), "y": Y}
 
 
+def facts_of(result, data):
+    columns = tuple(data.describe())
+    return dataclasses.replace(result.data, examples=shown_examples(data), columns=columns, notes=())
+
+
 def with_predictions(result, data, row, part, target, output, step=None):
     """The result as if it were of these examples."""
     result.predictions = Predictions(np.asarray(row), np.asarray(part), target[:, None], output[:, None], step)
-    result.data |= examples_shown(data) | {"columns": data.describe(), "notes": []}
+    result.data = facts_of(result, data)
     return result
 
 
@@ -63,7 +69,7 @@ def digits():
     x = random.integers(0, 255, (30, 5, 4)).astype(np.uint8)
     data = read_arrays(x, np.arange(30) % 3, kind="image")
     result = build_result("multiclass", targets=("digit",), classes=("0", "1", "2"))
-    result.data |= examples_shown(data) | {"columns": data.describe()}
+    result.data = facts_of(result, data)
     return result
 
 
@@ -75,10 +81,10 @@ def test_arrays_come_back_from_json():
 
 
 def test_what_is_shown_of_images(digits):
-    facts = digits.data["examples"]
-    assert facts["labels"] == ["0", "1", "2"] * 5 + ["0"]  # every class in turn
+    shown = digits.data.examples
+    assert list(shown.labels) == ["0", "1", "2"] * 5 + ["0"]  # every class in turn
     x = np.random.default_rng(1).integers(0, 255, (30, 5, 4)).astype(np.uint8)
-    np.testing.assert_array_equal(unpacked(facts["inputs"])[..., 0], x[:16])
+    np.testing.assert_array_equal(shown.inputs[..., 0], x[:16])
     assert shape_words(digits) == "Each is an image of 5 x 4 pixels, gray."
     figure = plots.few_examples(digits)
     np.testing.assert_allclose(figure.axes[3].images[0].get_array(), x[3] / 255)
@@ -87,16 +93,16 @@ def test_what_is_shown_of_images(digits):
 
 def test_large_images_are_thinned():
     x = np.random.default_rng(0).integers(0, 255, (4, 130, 90, 3)).astype(np.uint8)
-    facts = examples_shown(read_arrays(x, [0.5, 1.5, 2.5, 4.0]))["examples"]
-    assert facts["inputs"]["shape"] == [4, 44, 30, 3]
-    assert facts["labels"] == ["0.5", "1.5", "2.5", "4"]
-    np.testing.assert_array_equal(unpacked(facts["inputs"]), x[:, ::3, ::3])
+    shown = shown_examples(read_arrays(x, [0.5, 1.5, 2.5, 4.0]))
+    assert shown.inputs.shape == (4, 44, 30, 3)
+    assert shown.labels == ("0.5", "1.5", "2.5", "4")
+    np.testing.assert_array_equal(shown.inputs, x[:, ::3, ::3])
 
 
 def test_a_table_shows_no_examples(regression_result):
     from perceptory.data import load_bundled
 
-    assert examples_shown(load_bundled("diabetes")) == {}
+    assert shown_examples(load_bundled("diabetes")) is None
     assert (thing(regression_result), judged(regression_result), shape_words(regression_result)) == ("row", "row", "")
     with pytest.raises(InputError, match="no series or images"):
         plots.few_examples(regression_result)
@@ -105,9 +111,9 @@ def test_a_table_shows_no_examples(regression_result):
 
 
 def test_what_is_shown_of_series(simulation):
-    facts = simulation.data["examples"]
-    assert (facts["predict"], facts["labels"]) == ("every step", ["row 0", "row 20", "row 50"])
-    np.testing.assert_allclose(unpacked(facts["targets"])[1, :, 0], Y[20:30], rtol=1e-6)
+    shown = simulation.data.examples
+    assert (shown.predict, shown.labels) == ("every step", ("row 0", "row 20", "row 50"))
+    np.testing.assert_allclose(shown.targets[1, :, 0], Y[20:30], rtol=1e-6)
     figure = plots.few_examples(simulation)
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), np.cos(0.4 * np.arange(20, 30)), rtol=1e-6)
     assert shape_words(simulation) == "Each has 10 steps of 1 input (u); a value at every step is predicted."

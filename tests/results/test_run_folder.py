@@ -1,5 +1,6 @@
 """The run folder: written whole, read back the same, and never over something else."""
 
+import dataclasses
 import json
 import math
 import os
@@ -10,8 +11,10 @@ import pytest
 
 from perceptory import GradientDescent, KFold, Model, Study, load_result, read_table
 from perceptory.errors import InputError
+from perceptory.models.ensemble import decompose
 from perceptory.networks.mlp import MLP
-from perceptory.results.result import Predictions
+from perceptory.results.data_facts import ShownExamples
+from perceptory.results.predictions import Predictions
 from perceptory.runs import run_folder as store
 from perceptory.runs.run_folder import FILES, RunFolder, dump
 
@@ -34,7 +37,7 @@ def test_what_is_written_is_read_back(kind, make_result, tmp_path):
     result.fingerprint = "f" * 64
     result.save(tmp_path / "run")
     again = load_result(tmp_path / "run")
-    different = {"candidates", "members", "predictions", "model", "folder", "_sealed"}
+    different = {"candidates", "members", "predictions", "model", "folder", "sealed"}
     for name in set(vars(result)) - different:
         assert getattr(again, name) == getattr(result, name), name
     for a, b in zip(again.candidates, result.candidates, strict=True):
@@ -116,7 +119,7 @@ def test_the_files_of_a_run_and_their_contract(make_result, tmp_path):
     data = json.loads((tmp_path / "run" / "result.json").read_bytes())
     contract = "format task target score best candidates validation test members environment seconds"
     assert set(contract.split()) <= set(data)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["target"] == "sick"
     assert list(data["candidates"][0])[:3] == ["id", "label", "spec"]
     history = pl.read_parquet(tmp_path / "run" / "history.parquet")
@@ -305,12 +308,39 @@ def test_damaged_files(name, make_result, tmp_path):
         load_result(tmp_path / "run")
 
 
-def test_a_run_of_a_newer_version(make_result, tmp_path):
+@pytest.mark.parametrize(("number", "remedy"), [(1, "Run fit again"), (3, "Update perceptory")])
+def test_a_run_of_another_version(make_result, tmp_path, number, remedy):
     small(make_result).save(tmp_path / "run")
     path = tmp_path / "run" / "result.json"
-    path.write_bytes(dump(json.loads(path.read_bytes()) | {"format": 2}))
-    with pytest.raises(InputError, match=r"has format 2, this version reads up to 1\. Update perceptory"):
+    path.write_bytes(dump(json.loads(path.read_bytes()) | {"format": number}))
+    with pytest.raises(InputError, match=rf"has format {number}, and this version reads 2\. {remedy}"):
         load_result(tmp_path / "run")
+
+
+def test_examples_and_what_the_ensemble_gains_are_read_back(make_result, tmp_path):
+    result = small(make_result)
+    x = np.arange(4, dtype=np.float32).reshape(1, 4, 1)
+    shown = ShownExamples("series", (4, 1), ("u",), 3, "ahead", None, False, 1, ("row 3",), (3,), x)
+    result.data = dataclasses.replace(result.data, examples=shown, validation={"kind": "KFold", "folds": 5})
+    result.ensemble = (decompose([[1.0, -1.0], [3.0, 1.0]]),)
+    result.save(tmp_path / "run")
+    again = load_result(tmp_path / "run")
+    assert again.ensemble == result.ensemble
+    assert again.data.validation == {"kind": "KFold", "folds": 5}
+    assert again.data.predict == "ahead"
+    np.testing.assert_equal(vars(again.data.examples), vars(shown))
+
+
+def test_a_result_is_shown_in_a_few_lines(make_result):
+    result = small(make_result)
+    best = result.candidates[0]
+    lines = [line.strip() for line in repr(result).splitlines()]
+    assert lines[0] == f"Result: {len(result.candidates)} candidates, {len(result.members)} networks"
+    assert lines[1] == f"chosen c0: {best.label}"
+    assert lines[2] == f"rmse {best.mean:.4g} on validation, {result.tested['rmse']:.4g} on test"
+    assert lines[3].endswith(f"{result.data.test_rows} for the test")
+    result.tested = None
+    assert repr(result).endswith(f"{result.data.test_rows} sealed")
 
 
 def test_predictions_of_no_row(make_result, tmp_path):

@@ -389,7 +389,7 @@ def test_sealed_rows_are_opened_once():
     assert result.tested is None
     assert not (result.predictions.part == "test").any()
     kept, cut = seal(data, 0.2, seed=0)
-    assert result.data["test_rows"] == len(cut) == 8
+    assert result.data.test_rows == len(cut) == 8
     first = result.test()
     rows = len(result.predictions.row)
     assert result.test() is first
@@ -426,7 +426,7 @@ def test_sealed_rows_influence_nothing(factor):
 def test_sealed_rows_of_one_s_own():
     data, test = table(30), table(12, seed=5)
     result = LINEAR.run(data, test=test)
-    assert (result.data["study_rows"], result.data["test_rows"]) == (30, 12)
+    assert (result.data.study_rows, result.data.test_rows) == (30, 12)
     output = result.model.predict(test)[:, None]
     assert result.test()["rmse"] == pytest.approx(float(rmse(test.targets, output)[0]), rel=1e-6)
     with pytest.raises(InputError, match="the test data need the same target and task"):
@@ -449,7 +449,7 @@ def test_sealed_classes_in_another_order_are_matched_by_name():
 def test_no_sealed_rows():
     result = LINEAR.replace(test=0).run(table())
     assert result.test() is None
-    assert result.data["test_rows"] == 0
+    assert result.data.test_rows == 0
     assert len(result.predictions.row) == 30
 
 

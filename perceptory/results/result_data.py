@@ -1,0 +1,94 @@
+"""What a study came to: candidates ranked, members with their histories, metrics, predictions, the final model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.results.data_facts import DataFacts
+from perceptory.results.predictions import Predictions
+
+
+@dataclass
+class CandidateResult:
+    """One candidate after training. Scores are in the score's own units; lists hold one number a fold."""
+
+    id: str
+    label: str  # short and readable: "MLP 32-32 tanh, Adam 0.01"
+    spec: dict[str, Any]  # JSON data of the candidate
+    weights: int  # trainable numbers of one network
+    mean: float  # validation score, mean over folds and seeds; nan where every member diverged
+    spread: float  # standard deviation over folds and seeds
+    per_fold: list[float]  # mean over seeds, in the order of the folds
+    train: float  # training score, mean over folds and seeds
+    best_epoch: float  # mean over members
+    status: str  # "ok" | "partly diverged" | "diverged"
+    seconds: float  # its share of the training time
+
+
+@dataclass
+class MemberResult:
+    """One training run. `train_cost` and `validation_cost` are [epoch], on the scale that is trained on."""
+
+    candidate: str
+    fold: int
+    seed: int
+    status: str  # "finished" (all epochs) | "stopped" (patience ran out) | "diverged"
+    epochs: int  # epochs trained
+    best_epoch: int  # counted from 1; 0 where no epoch was finite
+    score: float  # validation score in the score's own units
+    train_score: float
+    train_cost: np.ndarray
+    validation_cost: np.ndarray
+    facts: dict[str, float] = field(default_factory=dict)  # of Bayesian regularization: effective_weights, alpha, beta
+
+
+@dataclass(repr=False)
+class ResultData:
+    """The outcome of a study as data: what reports and figures read, and what a run folder holds."""
+
+    study: dict[str, Any]  # what was asked, as JSON data
+    task: str  # "regression" | "binary" | "multiclass"
+    targets: list[str]  # names of the target columns
+    classes: list[str] | None  # names of the classes, None for regression
+    score: dict[str, str]  # {"name": "rmse", "direction": "min" | "max"}
+    best: str  # id of the chosen candidate
+    rule: str  # why it was chosen, in words
+    candidates: list[CandidateResult]  # best first
+    members: list[MemberResult]
+    train: dict[str, Any]  # metric name -> number, or list for several targets
+    validation: dict[str, Any]
+    tested: dict[str, Any] | None  # metrics on the sealed rows; None until they have been opened
+    predictions: Predictions
+    data: DataFacts
+    environment: dict[str, Any]
+    seconds: float
+    ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
+    model: Any = None  # the final `Model`; None where the result was read from a run folder
+    folder: str | None = None  # where it is written
+    fingerprint: str = ""
+
+    def candidate(self, id: str) -> CandidateResult:
+        """The candidate of that id. Raises `InputError` for another one."""
+        for c in self.candidates:
+            if c.id == id:
+                return c
+        raise InputError(f"no candidate {id!r}. Known: {', '.join(c.id for c in self.candidates)}.")
+
+    def __repr__(self) -> str:
+        best, data = self.candidate(self.best), self.data
+        name = self.score["name"]
+        found = [f"{name} {best.mean:.4g} on validation"]
+        if self.tested is not None and isinstance(self.tested.get(name), int | float):
+            found.append(f"{self.tested[name]:.4g} on test")
+        sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""
+        return (
+            f"{type(self).__name__}: {len(self.candidates)} candidates, {len(self.members)} networks\n"
+            f"  chosen {best.id}: {best.label}\n"
+            f"  {', '.join(found)}\n"
+            f"  {data.rows} rows: {data.study_rows} for the study{sealed}"
+        )

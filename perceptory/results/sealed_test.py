@@ -1,0 +1,27 @@
+"""The sealed rows as a result holds them: opened once, by the final model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.models.model import Model
+from perceptory.results.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class TestOutcome:
+    """metrics: name -> number, or a list for several targets. ensemble: what the mean of the networks gains, one a
+    target; () for one network."""
+
+    metrics: dict[str, Any]
+    predictions: Predictions
+    ensemble: tuple[ErrorDecomposition, ...] = ()
+
+
+class SealedTest(Protocol):
+    """Rows that a study has not seen, until the final model is judged by them."""
+
+    def open(self, model: Model) -> TestOutcome:
+        """Predict the sealed rows and compare."""
