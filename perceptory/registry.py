@@ -32,7 +32,7 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 class Entry(Generic[T]):
     """A line of a table.
 
-    place: where the thing is defined, as "module:name".
+    place: where the thing is defined, as "module:name"; a module that begins with a dot is one of this package.
     help: what it is, in a few words.
     fields: how its first fields are written on the command line, such as "WIDTHS:ACTIVATION".
     arguments: values that a class is called with, where the name stands for one with other defaults.
@@ -46,12 +46,12 @@ class Entry(Generic[T]):
     @property
     def name(self) -> str:
         """The thing's own name, such as the class's."""
-        return self.place.partition(":")[2]
+        return self.place.rpartition(":")[2].rpartition(".")[2]
 
     def load(self) -> T:
         """Import the thing."""
         module, _, name = self.place.partition(":")
-        thing: Any = getattr(import_module(module), name)
+        thing: Any = getattr(import_module(module, __package__), name)
         return cast(T, partial(thing, **self.arguments) if self.arguments else thing)
 
 
@@ -78,15 +78,22 @@ class Registry(Mapping[str, T]):
     def add(self, name: str, thing: T | Entry[T], help: str = "", fields: str = "") -> None:
         """Enter one more; help and fields as in `Entry`, where a thing of your own is given instead of one."""
         entry = thing if isinstance(thing, Entry) else Entry[T](_place(thing), help, fields)
-        known = None if self._classes is None else self._classes._entries.get(entry.name)
-        if name in self._entries or (known is not None and known.place != entry.place):
-            taken = name if name in self._entries else entry.name
-            raise InputError(f"the {self.kind} {taken!r} is in its table already. Choose another name.")
+        if name in self._entries:
+            raise InputError(f"the {self.kind} {name!r} is in its table already. Choose another name.")
+        if self._classes is not None:
+            self._classes._add_class(entry, thing)
         self._entries[name] = entry
         if not isinstance(thing, Entry):
             self._loaded[name] = thing
-        if self._classes is not None and known is None:
-            self._classes.add(entry.name, Entry(entry.place) if isinstance(thing, Entry) else thing)
+
+    def _add_class(self, entry: Entry[Any], thing: object) -> None:
+        """Enter a class under its own name, with its own defaults, unless it is there already."""
+        if entry.name not in self._entries:
+            self.add(entry.name, Entry(entry.place) if isinstance(thing, Entry) else cast(T, thing))
+        elif self._entries[entry.name].place != entry.place and (
+            isinstance(thing, Entry) or self[entry.name] is not thing
+        ):
+            raise InputError(f"the {self.kind} {entry.name!r} is in its table already. Choose another name.")
 
     def __getitem__(self, name: str) -> T:
         entry = self.entry(name)

@@ -169,6 +169,10 @@ def test_a_study_survives_a_file(study):
     [
         ({"kind": "MLPP"}, r"unknown spec 'MLPP'\. Did you mean 'MLP'\?"),
         ({"kind": "os.system"}, "unknown spec 'os.system'"),
+        ({"kind": "perceptory.networks.mlp:MLP"}, "unknown spec 'perceptory.networks.mlp:MLP'"),
+        ({"kind": "mlp"}, r"unknown spec 'mlp'\. Did you mean 'MLP'\?"),
+        ({"kind": "read_table"}, "unknown spec 'read_table'"),
+        ({"kind": "Custom"}, "unknown spec 'Custom'"),
         ({"kind": "MLP", "hiden": [3]}, r"MLP has no field 'hiden'\. Did you mean 'hidden'\?"),
         ({"kind": "MLP", "build": 1}, "MLP has no field 'build'"),
         ({"hidden": [3]}, r"a spec needs a 'kind', got \{'hidden': \[3\]\}"),

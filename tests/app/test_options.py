@@ -13,6 +13,7 @@ from perceptory.augmentation.series import SeriesAugmentation
 from perceptory.augmentation.tables import TableAugmentation, TargetNoise
 from perceptory.catalog import NETWORKS, VALIDATION_PLANS
 from perceptory.data import load_bundled
+from perceptory.errors import InputError
 from perceptory.networks.chain import Chain, DenseLayer, DropoutLayer, NormLayer
 from perceptory.networks.chain_layers import GRULayer
 from perceptory.networks.cnn import CNN
@@ -77,6 +78,22 @@ def asked(text: str = "") -> Asked:
 )
 def test_network_grammar(text, spec):
     assert grammar.spec(text, NETWORKS)[0] == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chain", r"'chain': chain needs its layers\. It is written chain:LAYERS:WEIGHT_NOISE"),
+        ("chain:dense", r"dense needs its width\. It is written dense:WIDTH"),
+        ("chain:dense,0", "width needs a whole number of at least 1"),
+        ("chain:dens,3", r"unknown layer 'dens'\. Did you mean 'dense'\?"),
+        ("chain:dense,3,relu,he,9", "one part too many"),
+        ("chain:residual", "residual needs its layers"),
+    ],
+)
+def test_chains_that_cannot_be(text, message):
+    with pytest.raises(InputError, match=message):
+        grammar.spec(text, NETWORKS)
 
 
 @pytest.mark.parametrize(
