@@ -7,13 +7,15 @@ A note is its kind and its facts, never its sentence. A kind is a function from 
     examples_left_out.describes(note)           True
     str(note), note.said(door)                  its sentence in Python's words, in another door's
 
-Who looks for a note asks for its kind. A new kind is one function below.
+Who looks for a note asks for its kind. A new kind is one function below. What stands in `REMARKS` is said of one column
+and is a phrase; `about_column` makes a sentence of it. A fact of a remark may be None, where several columns are spoken
+of whose facts differ.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec
 
@@ -31,13 +33,18 @@ class Note:
     kind: str
     facts: Mapping[str, Any]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "facts", {name: _plain(value) for name, value in self.facts.items()})
         inspect.signature(NOTES[self.kind].sentence).bind(**self.facts)
 
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its sentence in pieces."""
+        return NOTES[self.kind].sentence(**self.facts)
+
     def said(self, door: Door) -> str:
         """Its sentence in a door's words."""
-        return say(NOTES[self.kind].sentence(**self.facts), door)
+        return say(self.pieces, door)
 
     def __str__(self) -> str:
         return self.said(python_words)
@@ -47,7 +54,8 @@ class Note:
 
     def to_json(self) -> dict[str, Any]:
         """Kind, facts and, for those who read the file, the sentence in Python's words."""
-        return {"kind": self.kind, "facts": dict(self.facts), "sentence": str(self)}
+        facts = {name: value.to_json() if isinstance(value, Note) else value for name, value in self.facts.items()}
+        return {"kind": self.kind, "facts": facts, "sentence": str(self)}
 
     @classmethod
     def from_json(cls, data: Any) -> Note:
@@ -55,7 +63,8 @@ class Note:
         if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
             raise InputError("a note needs a kind and facts. The file was altered.")
         try:
-            note = cls(data["kind"], data["facts"])
+            facts = {n: cls.from_json(v) if isinstance(v, dict) else v for n, v in data["facts"].items()}
+            note = cls(data["kind"], facts)
             str(note)
         except (TypeError, KeyError, AttributeError, ValueError, LookupError):
             raise InputError(f"the facts of a note of the kind {data['kind'][:40]!r} were altered.") from None
@@ -81,12 +90,18 @@ class NoteKind(Generic[P]):
 
 
 NOTES: Registry[NoteKind] = Registry("kind of note", {})
+REMARKS: set[str] = set()
 
 
 def _kind(sentence: Callable[P, tuple[Piece, ...]]) -> NoteKind[P]:
     kind = NoteKind(sentence)
     NOTES.add(kind.name, kind)
     return kind
+
+
+def _remark(phrase: Callable[P, tuple[Piece, ...]]) -> NoteKind[P]:
+    REMARKS.add(phrase.__name__)
+    return _kind(phrase)
 
 
 def _plain(value: Any) -> Any:
@@ -96,6 +111,19 @@ def _plain(value: Any) -> Any:
 
 
 Names = tuple[str, ...] | list[str]
+
+
+def joined(remarks: Iterable[Note]) -> str:
+    """The remarks on a column as one phrase, "" where there are none."""
+    return "; ".join(map(str, remarks))
+
+
+def in_common(remarks: Sequence[Note]) -> Note:
+    """One remark for several columns that have remarks of one kind: facts that differ become None."""
+    first, *others = remarks
+    facts = {n: v if all(other.facts[n] == v for other in others) else None for n, v in first.facts.items()}
+    return Note(first.kind, facts)
+
 
 # --- how a source was read -----------------------------------------------------------------------------------------
 
@@ -164,10 +192,10 @@ def files_left_aside(count: int, folder: str) -> tuple[Piece, ...]:
 
 
 @_kind
-def without_target(count: int, examples: str, target: str | None = None) -> tuple[Piece, ...]:
-    """Rows, examples or series left out. examples: what one of them is called. target: the only one, if it is known."""
+def without_target(count: int, examples: str, targets: Names = ()) -> tuple[Piece, ...]:
+    """Rows, examples or series left out. examples: what one of them is called. targets: where they have names."""
     many = count_of(count, examples) if examples != "series" else f"{count} series"
-    what = "a target" if target is None else f"a value of the target {target!r}"
+    what = f"a value of the target{'s' if len(targets) > 1 else ''} {listed(targets)}" if targets else "a target"
     return (f"{many} without {what} left out.",)
 
 
@@ -215,31 +243,14 @@ def one_hot(classes: int) -> tuple[Piece, ...]:
 
 
 @_kind
-def read_as_text(column: str, example: str) -> tuple[Piece, ...]:
-    """A column of which some values are numbers. example: one that is none."""
-    return (
-        f"column {column!r}: read as text because of values that are not plain numbers, such as "
-        f"{shown_value(example)}.",
-    )
+def about_column(column: str, remark: Note) -> tuple[Piece, ...]:
+    return (f"column {column!r}: ", *remark.pieces, ".")
 
 
 @_kind
-def ambiguous_dates(column: str, example: str) -> tuple[Piece, ...]:
-    return (
-        f"column {column!r}: dates such as {example!r} can be read in two ways (write 2020-12-31), so they are read as "
-        "text.",
-    )
-
-
-@_kind
-def several_types(column: str, types: Names) -> tuple[Piece, ...]:
-    return (f"column {column!r}: values of several types ({', '.join(types)}) read as text.",)
-
-
-@_kind
-def not_an_input(column: str, reason: str) -> tuple[Piece, ...]:
+def not_an_input(column: str, remark: Note) -> tuple[Piece, ...]:
     """A column that nobody named, left out of the inputs."""
-    return (f"column {column!r} is not an input: {reason}.",)
+    return (f"column {column!r} is not an input: ", *remark.pieces, ".")
 
 
 @_kind
@@ -247,6 +258,113 @@ def past_not_an_input(column: str) -> tuple[Piece, ...]:
     """The past of a forecast's target is an input, but not where it is text."""
     return (f"the past of {column!r} is not an input, since it holds texts.",)
 
+
+# Remarks on a column: why it is no input, how it was read, and what was made of it.
+
+
+@_remark
+def no_value() -> tuple[Piece, ...]:
+    return ("no value in any row",)
+
+
+@_remark
+def constant(value: str | None) -> tuple[Piece, ...]:
+    """value: the one that it always has, None for a date."""
+    return (f"constant, carries no information{'' if value is None else f' (always {value[:40]})'}",)
+
+
+@_remark
+def counts_rows() -> tuple[Piece, ...]:
+    return ("it only counts the rows",)
+
+
+@_remark
+def identifier(differ: str | None) -> tuple[Piece, ...]:
+    """differ: "every value differs" or "nearly every value differs"."""
+    return ("identifier" if differ is None else f"{differ} (identifier)",)
+
+
+@_remark
+def ignored_as_asked() -> tuple[Piece, ...]:
+    return ("ignored as asked",)
+
+
+@_remark
+def unreadable(type: str | None) -> tuple[Piece, ...]:
+    """Values of a type that has no meaning in a table."""
+    return (f"values{'' if type is None else f' of type {type}'} cannot be read",)
+
+
+@_remark
+def not_plain_numbers(example: str | None) -> tuple[Piece, ...]:
+    """A column of which most values look like numbers. example: one that is none."""
+    such = "" if example is None else f", such as {shown_value(example)}"
+    return (f"read as text because of values that are not plain numbers{such}",)
+
+
+@_remark
+def ambiguous_dates(example: str | None) -> tuple[Piece, ...]:
+    such = "" if example is None else f" such as {shown_value(example)}"
+    return (f"dates{such} can be read in two ways (write 2020-12-31), so they are read as text",)
+
+
+@_remark
+def several_types(types: Names | None) -> tuple[Piece, ...]:
+    return (f"values of several types{'' if types is None else ' (' + ', '.join(types) + ')'} read as text",)
+
+
+@_remark
+def duration() -> tuple[Piece, ...]:
+    return ("duration in seconds",)
+
+
+@_remark
+def rounded() -> tuple[Piece, ...]:
+    return ("whole numbers above 2^53 are rounded",)
+
+
+@_remark
+def categories_left_out(names: Names | None) -> tuple[Piece, ...]:
+    """The rarest of very many categories."""
+    return (f"categories without a column of their own{'' if names is None else ': ' + listed(names, 5)}",)
+
+
+@_remark
+def standardized() -> tuple[Piece, ...]:
+    return ("standardized",)
+
+
+@_remark
+def truth_standardized() -> tuple[Piece, ...]:
+    return ("0 or 1, standardized",)
+
+
+@_remark
+def column_a_category(count: int | None, rare: int | None) -> tuple[Piece, ...]:
+    """count: categories that have a column. rare: the rarest ones, which have none."""
+    many = "some" if count is None else f"{count}"
+    left = "" if rare == 0 else f"; the {'' if rare is None else f'{rare} '}rarest categories have none"
+    return (f"{many} columns, one a category{left}",)
+
+
+@_remark
+def days_since_first() -> tuple[Piece, ...]:
+    return ("days since the first date, standardized",)
+
+
+@_remark
+def waves(period: str | None) -> tuple[Piece, ...]:
+    """period: "year", "week" or "day"."""
+    return (f"sine and cosine of {'a period' if period is None else f'the {period}'}",)
+
+
+@_remark
+def missing_as_column() -> tuple[Piece, ...]:
+    return ("a column that tells where it is missing",)
+
+
+READ_AS_TEXT = not_plain_numbers, ambiguous_dates, several_types
+"""Remarks that a person should know of without looking at the columns."""
 
 # --- series --------------------------------------------------------------------------------------------------------
 

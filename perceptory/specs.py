@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from perceptory.catalog import SPECS
-from perceptory.errors import UNSET, InputError
+from perceptory.errors import UNSET, InputError, Setting
 from perceptory.registry import Registry, did_you_mean
 
 S = TypeVar("S")
@@ -80,7 +80,7 @@ class Spec:
         for f in dataclasses.fields(self):
             value, check = getattr(self, f.name), f.metadata.get("check")
             if check is not None and is_plain(value):
-                check(f"{type(self).__name__}.{f.name}", value)
+                check(Setting(f.name, owner=type(self).__name__), value)
 
     def replace(self: S, **changes: Any) -> S:
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
@@ -98,45 +98,47 @@ def is_on(value: Any) -> bool:
 
 # --- checks, used as traced(..., check=positive) -----------------------------------------------------------------
 
+Name = str | Setting  # what is checked: a setting where every door calls it its own way, else the words for it
 
-def _number(name: str, value: Any) -> float:
+
+def _number(name: Name, value: Any) -> float:
     import numbers
 
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise InputError(f"{name} needs a finite number, got {value!r}.")
+        raise InputError(name, f" needs a finite number, got {value!r}.")
     return float(value)
 
 
-def positive(name: str, value: Any) -> None:
+def positive(name: Name, value: Any) -> None:
     if _number(name, value) <= 0:
-        raise InputError(f"{name} needs a number above 0, got {value!r}.")
+        raise InputError(name, f" needs a number above 0, got {value!r}.")
 
 
-def not_negative(name: str, value: Any) -> None:
+def not_negative(name: Name, value: Any) -> None:
     if _number(name, value) < 0:
-        raise InputError(f"{name} needs a number of at least 0, got {value!r}.")
+        raise InputError(name, f" needs a number of at least 0, got {value!r}.")
 
 
-def below_one(name: str, value: Any) -> None:
+def below_one(name: Name, value: Any) -> None:
     if not 0 <= _number(name, value) < 1:
-        raise InputError(f"{name} needs a number of at least 0 and below 1, got {value!r}. Example: {name}=0.1")
+        raise InputError(name, f" needs a number of at least 0 and below 1, got {value!r}. Example: 0.1")
 
 
-def at_least_one(name: str, value: Any) -> None:
+def at_least_one(name: Name, value: Any) -> None:
     if _number(name, value) < 1:
-        raise InputError(f"{name} needs a number of at least 1, got {value!r}.")
+        raise InputError(name, f" needs a number of at least 1, got {value!r}.")
 
 
-def count(name: str, value: Any, least: int = 1) -> None:
+def count(name: Name, value: Any, least: int = 1) -> None:
     import numbers
 
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{name} needs a whole number of at least {least}, got {value!r}.")
+        raise InputError(name, f" needs a whole number of at least {least}, got {value!r}.")
 
 
-def flag(name: str, value: Any) -> None:
+def flag(name: Name, value: Any) -> None:
     if not isinstance(value, bool):
-        raise InputError(f"{name} needs True or False, got {value!r}.")
+        raise InputError(name, f" needs True or False, got {value!r}.")
 
 
 # --- static and traced -------------------------------------------------------------------------------------------

@@ -8,9 +8,19 @@ import pytest
 
 from perceptory import notes
 from perceptory.errors import InputError, Setting
-from perceptory.notes import NOTES, Note
+from perceptory.notes import NOTES, REMARKS, Note, in_common, joined
 
-SAMPLES = {str: "a", int: 3, float: 1.5, str | None: None, notes.Names: ("a", "b"), tuple[int, ...]: (6, 4)}
+SAMPLES = {
+    str | None: "a",
+    int | None: 3,
+    notes.Names | None: ("a", "b"),
+    Note: notes.no_value(),
+    str: "a",
+    int: 3,
+    float: 1.5,
+    notes.Names: ("a", "b"),
+    tuple[int, ...]: (6, 4),
+}
 
 
 def shell(setting: Setting) -> str | None:
@@ -27,7 +37,8 @@ def a_note(kind):
 def test_every_kind_is_one_sentence_and_comes_back_from_json(name):
     note = a_note(NOTES[name])
     assert NOTES[name].describes(note)
-    assert str(note)[-1] in ".?"
+    assert name in REMARKS or str(note)[-1] in ".?"
+    assert "None" not in str(note)
     assert "\n" not in str(note)
     text = json.dumps(note.to_json())
     again = Note.from_json(json.loads(text))
@@ -46,6 +57,26 @@ def test_each_door_says_a_note_in_its_words():
     part = notes.other_part("a.npz", "test", "examples")
     assert str(part) == 'a.npz also holds test examples; part="test" reads them.'
     assert part.said(shell) == "a.npz also holds test examples."
+
+
+@pytest.mark.parametrize("name", sorted(REMARKS))
+def test_a_remark_on_several_columns_leaves_out_what_differs(name):
+    """A fact that differs is None, and no sentence says None."""
+    kind = NOTES[name]
+    remark = a_note(kind)
+    assert in_common([remark, remark]) == remark
+    for fact, value in remark.facts.items():
+        other = Note(name, {**remark.facts, fact: value + 1 if isinstance(value, int) else (value, "b") and "other"})
+        merged = in_common([remark, other, remark])
+        assert merged.facts == {**remark.facts, fact: None}
+        assert "None" not in str(merged)
+
+
+def test_remarks_on_columns_are_joined():
+    assert joined([]) == ""
+    assert joined([notes.identifier("every value differs"), notes.duration()]) == (
+        "every value differs (identifier); duration in seconds"
+    )
 
 
 def test_facts_are_plain_values():

@@ -11,6 +11,7 @@ import typer
 
 from perceptory import __version__
 from perceptory.app import help as h
+from perceptory.app.door import command_line
 from perceptory.app.fit import StoppedError
 from perceptory.errors import InputError
 
@@ -182,7 +183,7 @@ def _run(argv: list[str]) -> int:
         code = typer.main.get_command(app).main(args=argv, prog_name="perceptory", obj=argv, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except InputError as error:
-        return _say(str(error), 2)
+        return _say(error.said(command_line), 2)
     except refused as error:
         return _say(f"{error.format_message().rstrip('.')}. See perceptory --help.", 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -23,7 +23,7 @@ class StoppedError(Exception):
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
     from perceptory.app.options import data_options, read
-    from perceptory.app.source import source_of, spoken
+    from perceptory.app.source import source_of
     from perceptory.runs.run_folder import RunFolder
 
     asked = read(options)
@@ -39,11 +39,7 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
         test = source.read_test(asked.test, data)
     if test is not None:
         asked = replace(asked, changes={**asked.changes, "test": 0.0})
-    try:
-        study = asked.study(data)
-    except InputError as error:
-        raise InputError(spoken(str(error)) if source.kind != "table" else str(error)) from None
-    _work(study, data, folder, test=test, options=options, argv=argv)
+    _work(asked.study(data), data, folder, test=test, options=options, argv=argv)
 
 
 def _run_folder(data: str, out: str | None) -> Path:
@@ -90,8 +86,6 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
 
     from perceptory.app.progress import watching
     from perceptory.app.rendering import again, data_lines, fitted
-    from perceptory.app.source import spoken
-    from perceptory.data import Dataset
 
     talk = not (options["json"] or options["quiet"])
     if options["quiet"]:  # a cache that cannot be used is no failure
@@ -111,10 +105,10 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
         if (folder / "result.json").is_file():
             raise StoppedError(f"stopped after the training; see {folder / 'report.html'}.") from None
         raise StoppedError(f"stopped. What is trained is kept; go on with: {again(argv)}") from None
-    except InputError as error:
+    except InputError:
         if new:
             _take_back(folder)
-        raise InputError(str(error) if isinstance(data, Dataset) else spoken(str(error))) from None
+        raise
     if options["json"]:
         sys.stdout.write((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
@@ -131,12 +125,13 @@ def _take_back(folder: Path) -> None:
 def _tell(result: Any, folder: Path) -> None:
     from rich.console import Console
 
+    from perceptory.app.door import command_line
     from perceptory.app.rendering import what_next
     from perceptory.reports.summary import print_summary
     from perceptory.wording import count_of, duration
 
     print()
-    print_summary(result, Console())
+    print_summary(result, Console(), command_line)
     print(f"\n{count_of(len(result.members), 'network')} trained, {duration(result.seconds)} in all.")
     for what, how in what_next(folder, (folder / "model.safetensors").is_file()):
         print(f"{what:<8} {how}")

@@ -55,7 +55,7 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
                 made.replace(**plain | {field: one})  # its own check, before a search hides the value
         return made.replace(**changes), frozenset(changes)
     except InputError as error:
-        raise InputError(f"{text!r}: {error}") from None
+        raise InputError(f"{text!r}: ", error) from None
 
 
 def _example(make: Callable[..., Any]) -> tuple[Any, list[str]]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.app.source import spoken
 from perceptory.data import Encoder, read_inputs
 from perceptory.data.images.files import ENDINGS, load_pictures
 from perceptory.data.images.idx import read_idx
@@ -19,6 +18,7 @@ from perceptory.data.series.clock import read_clock
 from perceptory.data.series.plan import NO_TABLES
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
+from perceptory.notes import Note
 
 
 @dataclass
@@ -32,20 +32,17 @@ class Inputs:
     lengths: np.ndarray | None
     names: list[tuple[str, Any]]
     lines: tuple[np.ndarray, np.ndarray] | None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 def read_new(model: Any, path: str) -> Inputs:
-    """The inputs for a model; `InputError` in the words of the command line."""
-    try:
-        if isinstance(model.encoder, Encoder):
-            table = read_inputs(path)
-            array = model.encoder.transform(table)
-            notes = [*model.encoder.notes_for(table)]
-            return Inputs(array, None, [("row", np.arange(len(array)))], None, notes)
-        return _examples(model, path)
-    except InputError as error:
-        raise InputError(spoken(str(error))) from None
+    """The inputs for a model."""
+    if isinstance(model.encoder, Encoder):
+        table = read_inputs(path)
+        array = model.encoder.transform(table)
+        notes = [*model.encoder.notes_for(table)]
+        return Inputs(array, None, [("row", np.arange(len(array)))], None, notes)
+    return _examples(model, path)
 
 
 def _examples(model: Any, path: str) -> Inputs:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptory.app import grammar
+from perceptory.app.door import command_line
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
 from perceptory.catalog import (
     ACTIVATIONS,
@@ -24,7 +25,7 @@ from perceptory.catalog import (
     VALIDATION_PLANS,
 )
 from perceptory.data import ArrayDataset, Dataset
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.objectives.penalties import WeightPenalty, share
 from perceptory.objectives.table import DEFAULT_COST, SoftmaxCrossEntropy
 from perceptory.optimizers.averaging import WeightAverage, at_most_one
@@ -195,20 +196,20 @@ def read(o: Mapping[str, Any]) -> Asked:
         changes["batch_size"] = o["batch_size"][0] if len(o["batch_size"]) == 1 else choice(*o["batch_size"])
     changes |= _steps(o)
     if o["cost"] is not None:
-        changes["cost"] = _named("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
+        changes["cost"] = _spec("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
     named = any(text.lstrip()[:1].isalpha() for text in o["penalty"])
     asked = Asked(
         effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
-        networks=tuple(_named("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
+        networks=tuple(_spec("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
         layers=_layers(o),
-        optimizers=tuple(_named("--optimizer", partial(grammar.spec, t, OPTIMIZERS)) for t in o["optimizer"]),
+        optimizers=tuple(_spec("--optimizer", partial(grammar.spec, t, OPTIMIZERS)) for t in o["optimizer"]),
         rate=_numbers(o, "learning_rate", positive),
-        schedule=None if o["schedule"] is None else _named("--schedule", partial(_schedule, o["schedule"])),
+        schedule=None if o["schedule"] is None else _spec("--schedule", partial(_schedule, o["schedule"])),
         strength=None if named else _numbers(o, "penalty", not_negative),
         penalties=_penalties(o) if named else (),
         p=o["penalty_p"],
         mix=_numbers(o, "penalty_mix", share),
-        by_layer=dict(_named("--penalty-layer", partial(_by_layer, text)) for text in o["penalty_layer"]),
+        by_layer=dict(map(_by_layer, o["penalty_layer"])),
         plan=_plan(o),
         folds=o["folds"],
         repeats=o["repeats"],
@@ -216,7 +217,7 @@ def read(o: Mapping[str, Any]) -> Asked:
         changes=changes,
         test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
     )
-    _named("", partial(Study, **changes))
+    Study(**changes)
     if asked.p is not None:
         at_least_one("--penalty-p", asked.p)
     return asked
@@ -248,7 +249,7 @@ def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None])
     """What a repeatable option of numbers says, or None."""
     option = "--" + name.replace("_", "-")
     log = check in (positive, not_negative)
-    return _named(option, partial(grammar.numbers, o[name], option, check, log=log)) if o[name] else None
+    return grammar.numbers(o[name], option, check, log=log) if o[name] else None
 
 
 def _penalties(o: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -257,7 +258,7 @@ def _penalties(o: Mapping[str, Any]) -> tuple[Any, ...]:
         if o[name] not in (None, []):
             option = "--" + name.replace("_", "-")
             raise InputError(f"{option} goes with a number as --penalty. Write it into the penalty's own fields.")
-    return tuple(_named("--penalty", partial(grammar.spec, t, PENALTIES, skip=("layers",)))[0] for t in o["penalty"])
+    return tuple(_spec("--penalty", partial(grammar.spec, t, PENALTIES, skip=("layers",)))[0] for t in o["penalty"])
 
 
 def _by_layer(text: str) -> tuple[str, Any]:
@@ -288,7 +289,7 @@ def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
     if made:
         found["clip"] = made[0] if len(made) == 1 else choice(*made)
     if o["augment"]:
-        made = [_named("--augment", partial(_augmentation, text)) for text in o["augment"]]
+        made = [_spec("--augment", partial(_augmentation, text)) for text in o["augment"]]
         found["augmentation"] = made[0] if len(made) == 1 else choice(*made)
     if o["average"]:
         found["average"] = WeightAverage(_numbers(o, "average", at_most_one))
@@ -332,7 +333,7 @@ def _plan(o: Mapping[str, Any]) -> Any:
         count("--repeats", o["repeats"])
     if o["validation"] is None:
         return None
-    plan, said = _named("--validation", partial(grammar.spec, o["validation"], VALIDATION_PLANS))
+    plan, said = _spec("--validation", partial(grammar.spec, o["validation"], VALIDATION_PLANS))
     if o["folds"] is not None:
         if not hasattr(plan, "folds"):
             raise InputError(f"--folds does not go with --validation {o['validation']}. Leave one of them out.")
@@ -355,12 +356,17 @@ def _share(text: str) -> float | None:
         return None
 
 
-def _named(option: str, read: Callable[[], Any]) -> Any:
-    """What `read` gives; its `InputError` begins with the option, also where it speaks of a field of Study."""
+def _named(option: str, read: Callable[[], Any], join: str = ": ") -> Any:
+    """What `read` gives; its `InputError` begins with the option, unless it begins with the setting of that option."""
     try:
         return read()
     except InputError as error:
-        said = re.sub(r"^Study\.(\w+)", lambda found: "--" + found[1].replace("_", "-"), str(error))
-        if option and not said.startswith("--"):
-            said = f"{option}{' ' if said.startswith(chr(39)) else ': '}{said}"
-        raise InputError(said) from None
+        first = error.pieces[0]
+        if isinstance(first, Setting) and command_line(first) == option:
+            raise
+        raise InputError(option, join, error) from None
+
+
+def _spec(option: str, read: Callable[[], Any]) -> Any:
+    """Like `_named`, for a reader whose `InputError` begins with the text after the option."""
+    return _named(option, read, " ")

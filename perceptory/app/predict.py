@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.app.door import command_line
 from perceptory.app.new_data import read_new
 from perceptory.app.rendering import one_line
 from perceptory.data.tables.table import label
@@ -35,7 +36,7 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
         learned = learned[:, *new.lines]
     networks = model.cost.point(learned)
     for note in new.notes:
-        sys.stderr.write(f"perceptory: note: {one_line(note)}\n")
+        sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
     content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
     if out is None:
         sys.stdout.write(content)
@@ -108,5 +109,5 @@ def report(run: str, out: str | None) -> None:
     if path.is_dir():
         raise InputError(f"--out needs a file, and {path} is a folder. Example: --out {path}/report.html")
     path = write_report(result, path)
-    print_summary(result, Console())
+    print_summary(result, Console(), command_line)
     print(f"\nReport   {path}")

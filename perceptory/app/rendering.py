@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from perceptory.data import ArrayDataset, Dataset
+from perceptory.app.door import command_line
+from perceptory.data import ArrayDataset, Dataset, Encoder
+from perceptory.data.tables.column_plan import ColumnPlan
+from perceptory.notes import Note, cut_from_rows, in_common, joined, standardized
 from perceptory.wording import count_of
 
 NAMES_SHOWN = 6
-CUT = re.compile(r"\d+ examples? of [\d to]+ steps? from (\d+ rows?.*)\.")  # a note of `read_series`
 
 
 def data_lines(data: Any, test: Any = None) -> list[str]:
@@ -26,8 +27,8 @@ def data_lines(data: Any, test: Any = None) -> list[str]:
     lines = [f"{_examples(data)}, {_target(data)}"] if isinstance(data, ArrayDataset) else _columns(data)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
-    notes = [note for note in data.notes if not (isinstance(data, ArrayDataset) and CUT.fullmatch(note))]
-    return lines + [f"  note: {note}" for note in notes]
+    notes = [note for note in data.notes if not cut_from_rows.describes(note)]  # the first line says it
+    return lines + [f"  note: {note.said(command_line)}" for note in notes]
 
 
 def _examples(data: ArrayDataset) -> str:
@@ -39,14 +40,20 @@ def _examples(data: ArrayDataset) -> str:
         steps = "" if data.lengths is None else f"{data.lengths.min()} to "
         what = "window" if data.plan is not None and data.plan.window is not None else "example"
         inputs = f"{count_of(len(data.channels), 'input')} ({channels})"
-        rows = next((f" from {found[1]}" for note in data.notes if (found := CUT.fullmatch(note))), "")
+        rows = "".join(_origin(note.facts) for note in data.notes if cut_from_rows.describes(note))
         return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}{rows}, {inputs}"
     return f"{count_of(data.rows, 'example')} of {' x '.join(map(str, data.shape))} numbers"
 
 
+def _origin(facts: Mapping[str, Any]) -> str:
+    """' from 300 rows of 3 series'."""
+    several = f" of {facts['series']} series" if facts["series"] > 1 else ""
+    return f" from {count_of(facts['rows'], 'row')}{several}"
+
+
 def _columns(data: Dataset) -> list[str]:
-    columns = data.describe()
-    kinds = [c["kind"] for c in columns]
+    columns = Encoder.fit(data).columns
+    kinds = [c.kind if c.used else "ignored" for c in columns]
     told = [
         f"{kinds.count(kind)} {kind}"
         for kind in ("numeric", "boolean", "categorical", "date", "ignored")
@@ -54,15 +61,19 @@ def _columns(data: Dataset) -> list[str]:
     ]
     inputs = f"{', '.join(told)} {'column' if len(columns) == 1 else 'columns'}"
     lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
-    made: dict[tuple[str, str], list[str]] = {}
-    for column in columns:
-        if column["kind"] != "numeric" or column["made"] != "standardized":
-            made.setdefault((column["kind"], re.sub(r"\d+", "#", column["made"])), []).append(column["name"])
-    said = {c["name"]: c["made"] for c in columns}
-    for (kind, pattern), group in made.items():
-        words = said[group[0]] if len(group) == 1 else pattern.replace("#", "some")
-        lines.append(f"  {listed(group)}: {words if kind == 'ignored' else f'{kind}, {words}'}")
+    alike: dict[tuple[str, ...], list[ColumnPlan]] = {}
+    for column, kind in zip(columns, kinds, strict=True):
+        if column.treatment != (standardized(),):
+            alike.setdefault((kind, *(note.kind for note in _fate(column))), []).append(column)
+    for (form, *_), group in alike.items():
+        remarks = [in_common(notes) for notes in zip(*map(_fate, group), strict=True)]
+        lines.append(f"  {listed(c.name for c in group)}: {form}{': ' if form == 'ignored' else ', '}{joined(remarks)}")
     return lines
+
+
+def _fate(column: ColumnPlan) -> tuple[Note, ...]:
+    """What was made of a column, or why it is ignored."""
+    return column.treatment if column.used else column.notes
 
 
 def _target(data: Dataset | ArrayDataset) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from perceptory.data import ArrayDataset, Dataset, read_arrays, read_images, read_series
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
 
 WAYS: Registry[str] = Registry(
@@ -53,24 +54,21 @@ class Source:
 
     def read(self, path: str) -> tuple[Dataset | ArrayDataset, Dataset | ArrayDataset | None]:
         """The data, and their own test part where they have one."""
+        data = self._part(path, None, self._task)
+        if not any(other_part.describes(note) for note in data.notes):
+            return self._whole(data), None
+        data = replace(data, notes=tuple(n for n in data.notes if not other_part.describes(n)))
         try:
-            data = self._part(path, None, self._task)
-            if self.kind not in ("images", "arrays") or not any('part="test"' in note for note in data.notes):
-                return self._whole(data), None
-            data = replace(data, notes=tuple(n for n in data.notes if 'part="test"' not in n))
-            try:
-                return data, _like(data, self._part(path, "test", data.task, data))
-            except InputError as error:
-                raise InputError(f"test part: {error}") from None
+            return data, _like(data, self._part(path, "test", data.task, data))
         except InputError as error:
-            raise InputError(spoken(str(error))) from None
+            raise InputError("test part: ", error) from None
 
     def read_test(self, path: str, data: Any) -> Any:
         """A file of test rows; what would go wrong after the training goes wrong here."""
         try:
             return _like(data, self._part(path, None, data.task, data))
         except InputError as error:
-            raise InputError(f"test rows: {spoken(str(error))}") from None
+            raise InputError("test rows: ", error) from None
 
     @property
     def _task(self) -> str | None:
@@ -109,8 +107,7 @@ class Source:
         few = data.groups is not None and len(set(data.groups.tolist())) < FEW_SERIES
         if self.options["groups"] is None and data.groups is not None and (few or self.options["predict"] == "ahead"):
             data = self._part(self.options["data"], None, self._task, together=False)
-            note = "the examples of all series stand in the order of time: the last ones are sealed for the test."
-            data = replace(data, notes=(*data.notes, note))
+            data = replace(data, notes=(*data.notes, in_order_of_time()))
         return data
 
 
@@ -159,7 +156,7 @@ def read_size(text: str) -> tuple[int, int]:
     """--size HxW."""
     found = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
     if not found or "0" in (found[1].lstrip("0") or "0", found[2].lstrip("0") or "0"):
-        raise InputError(f"--size needs height x width in pixels, got {text!r}. Example: --size 32x32")
+        raise InputError(Setting("size"), f" needs height x width in pixels, got {text!r}. Example: --size 32x32")
     return int(found[1]), int(found[2])
 
 
@@ -169,29 +166,20 @@ def read_horizon(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         low, dots, high = part.partition("..")
         if not low.strip().isdecimal() or (dots and not high.strip().isdecimal()):
-            raise InputError(f"--horizon needs numbers of rows, got {text!r}. Example: --horizon 1..12")
+            raise InputError(Setting("horizon"), f" needs numbers of rows, got {text!r}. Example: --horizon 1..12")
         found += range(int(low), int(high) + 1) if dots else [int(low)]
     if not found or min(found) < 1 or len(set(found)) < len(found):
         raise InputError(
-            f"--horizon needs different whole numbers of at least 1, got {text!r}. Example: --horizon 1..12"
+            Setting("horizon"), f" needs different whole numbers of at least 1, got {text!r}. Example: --horizon 1..12"
         )
     return tuple(found)
-
-
-def spoken(text: str) -> str:
-    """A sentence of the library in the words of the command line: predict="ahead" becomes --predict ahead."""
-    text = re.sub(r'task="(\w+)" \(--task \w+\)', r"--task \1", text)
-    text = re.sub(r'\b(predict|known)="([^"]+)"', lambda m: f"--{m[1]} {m[2].replace(' ', '-')}", text)
-    text = re.sub(r"\bsize=\((\d+), (\d+)\)", r"--size \1x\2", text)
-    names = "|".join((*OPTIONS, "task"))
-    return re.sub(rf"\b({names})=(?=([\w\[\"'(]?))", lambda m: f"--{m[1]}{' ' if m[2] else ''}", text)
 
 
 def read_known(text: str) -> int | str:
     """--known N or all."""
     word = text.strip().lower()
     if word != "all" and not word.isdecimal():
-        raise InputError(f"--known needs a number of steps, or all, got {text!r}. Example: --known 4")
+        raise InputError(Setting("known"), f" needs a number of steps, or all, got {text!r}. Example: --known 4")
     return word if word == "all" else int(word)
 
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import Dense
@@ -122,7 +122,11 @@ class NARX(Network):
         if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:
             raise InputError(
                 f"NARX needs series of inputs and measured outputs and a target every step, got examples of shape "
-                f'{inputs} and outputs of shape {outputs}. Read them with predict="every step", known="all".'
+                f"{inputs} and outputs of shape {outputs}. Read them with ",
+                Setting("predict", "every step"),
+                " and ",
+                Setting("known", "all"),
+                ".",
             )
         out = outputs[1]
         fan_in = self.input_lags * (inputs[1] - out) + self.output_lags * out

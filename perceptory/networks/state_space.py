@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.layers.dense import Dense
 from perceptory.networks.base import Network
@@ -84,7 +84,11 @@ class StateSpace(Network):
         if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:
             raise InputError(
                 f"StateSpace needs series of inputs and known outputs and a target every step, got examples of shape "
-                f'{inputs} and outputs of shape {outputs}. Read them with predict="every step", known={self.lead}.'
+                f"{inputs} and outputs of shape {outputs}. Read them with ",
+                Setting("predict", "every step"),
+                " and ",
+                Setting("known", self.lead),
+                ".",
             )
         if inputs[0] <= self.lead:
             raise InputError(f"StateSpace needs series of more than lead={self.lead} steps, got {inputs[0]} steps.")

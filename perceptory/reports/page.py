@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perceptory.errors import InputError
+from perceptory.errors import UNSET, InputError, Setting
 from perceptory.models.model_file import write_bytes
 from perceptory.reports.examples import shape_words
 from perceptory.reports.insight import more_figures
@@ -259,6 +259,11 @@ def _ranking_rows(result: ResultData) -> list[dict[str, Any]]:
     ]
 
 
+def in_a_report(setting: Setting) -> str:
+    """A setting in words for readers who came by either door: the task "regression", the window."""
+    return f"the {setting.name}" if setting.value is UNSET else f'the {setting.name} "{setting.value}"'
+
+
 def render(result: ResultData) -> str:
     """The report as one HTML text, figures inside. It loads nothing from elsewhere and runs no script."""
     from jinja2 import Environment
@@ -273,6 +278,7 @@ def render(result: ResultData) -> str:
         headline=headline(result),
         tiles=_tiles(result),
         notes=advice(result),
+        data_notes=[note.said(in_a_report) for note in result.data.notes],
         result=result,
         task=result.task if result.task == "regression" else f"{result.task} classification",
         chosen=chosen,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.errors import Door, python_words
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, score_axis
@@ -218,7 +219,7 @@ def _lopsided(result: ResultData) -> str:
 # --- terminal ----------------------------------------------------------------------------------------------------
 
 
-def _parts(result: ResultData) -> list[RenderableType]:
+def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     """The summary piece by piece. Names go in as Text: a column called '[red]' is no markup."""
     from rich.table import Table
     from rich.text import Text
@@ -256,7 +257,7 @@ def _parts(result: ResultData) -> list[RenderableType]:
     parts.append(metrics)
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
-    notes = advice(result) + [str(n) for n in result.data.notes]
+    notes = advice(result) + [note.said(door) for note in result.data.notes]
     if notes:
         parts.append(Text("Notes", style="bold"))
         listed = Table.grid(padding=(0, 1))
@@ -282,12 +283,13 @@ def sealed_words(result: ResultData) -> str:
     return f"No test {thing(result)}s were sealed, so there are no test numbers."
 
 
-def print_summary(result: ResultData, console: Console | None = None) -> None:
-    """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns."""
+def print_summary(result: ResultData, console: Console | None = None, door: Door = python_words) -> None:
+    """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns. door: whose words it uses
+    for settings."""
     from rich.console import Console
 
     console = console or Console()
-    for part in _parts(result):
+    for part in _parts(result, door):
         console.print(part, highlight=False)
 
 

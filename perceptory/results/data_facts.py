@@ -33,7 +33,7 @@ class DataFacts:
     test_rows: int
     columns: tuple[dict[str, str], ...] = ()
     validation: Any = None
-    notes: tuple[Note | str, ...] = ()
+    notes: tuple[Note, ...] = ()
     examples: ShownExamples | None = None
 
     @property
@@ -51,7 +51,7 @@ class DataFacts:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return values | {
             "columns": list(self.columns),
-            "notes": [note.to_json() if isinstance(note, Note) else note for note in self.notes],
+            "notes": [note.to_json() for note in self.notes],
             "examples": None if self.examples is None else self.examples.to_json(),
         }
 
@@ -62,7 +62,7 @@ class DataFacts:
             **data
             | {
                 "columns": tuple(data["columns"]),
-                "notes": tuple(Note.from_json(n) if isinstance(n, dict) else str(n) for n in data["notes"]),
+                "notes": tuple(map(Note.from_json, data["notes"])),
                 "examples": None if data["examples"] is None else ShownExamples.from_json(data["examples"]),
             }
         )

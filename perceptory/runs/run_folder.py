@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.models.model_file import write_bytes
 from perceptory.results.data_facts import DataFacts
@@ -53,15 +53,23 @@ class RunFolder:
         """Check, before any work, that the folder may be written; nothing is changed where it may not."""
         path = self.path
         if path.exists() and not path.is_dir():
-            raise InputError(f"{path} is a file, and a run needs a folder. Choose another --out.")
+            raise InputError(f"{path} is a file, and a run needs a folder. Choose another folder.")
         used = path.is_dir() and any(path.iterdir())
         if used and not (path / MARK).is_file():
-            raise InputError(f"{path} is not empty and not a run folder. Choose another --out.")
+            raise InputError(f"{path} is not empty and not a run folder. Choose another folder.")
         if used and not (resume or overwrite):
-            raise InputError(f"{path} holds a run already. Choose --resume to go on, --overwrite, or another --out.")
+            raise InputError(
+                f"{path} holds a run already. Choose ",
+                Setting("resume", True),
+                " to go on, ",
+                Setting("overwrite", True),
+                ", or another folder.",
+            )
         if used and resume and (path / "result.json").is_file() and not (path / CHUNKS).is_dir():
             raise InputError(
-                f"the run in {path} is complete, nothing to resume. See {path}/report.html, or --overwrite."
+                f"the run in {path} is complete, nothing to resume. See {path}/report.html, or choose ",
+                Setting("overwrite", True),
+                ".",
             )
         parent = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -75,7 +83,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / CHUNKS).mkdir(exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot write to {self.path}: {error.strerror}. Choose another --out.") from None
+            raise InputError(f"cannot write to {self.path}: {error.strerror}. Choose another folder.") from None
         asked = {"format": FORMAT, "fingerprint": fingerprint, "study": study}
         if resume and (self.path / MARK).is_file():
             with contextlib.suppress(ValueError):
@@ -84,7 +92,11 @@ class RunFolder:
                     return
             raise InputError(
                 f"the run in {self.path} asked something else or of other data, so its parts cannot be used."
-                " Repeat the first command with --resume, or choose --overwrite."
+                " Ask for the same again with ",
+                Setting("resume", True),
+                ", or choose ",
+                Setting("overwrite", True),
+                ".",
             )
         write_bytes(self.path / MARK, dump(asked))
 
@@ -218,7 +230,9 @@ def read_run(path: Path) -> dict[str, Any]:
     if not (path / MARK).is_file():
         raise InputError(f"{path} is not a run folder: it has no {MARK}. Give the folder of an earlier fit.")
     if not (path / "result.json").is_file():
-        raise InputError(f"the run in {path} is not complete. Finish it with perceptory fit ... --resume.")
+        raise InputError(
+            f"the run in {path} is not complete. Ask for it again with ", Setting("resume", True), ", which goes on."
+        )
     try:
         return _fields(path)
     except InputError:

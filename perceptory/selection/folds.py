@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Piece, Remedy, Setting
 from perceptory.specs import count
 
 Fold = tuple[np.ndarray, np.ndarray]  # training rows, validation rows
@@ -28,8 +28,8 @@ class Rows:
         """Raise `InputError` where there are fewer rows than `what` needs: one a fold and `spare` ones."""
         if self.count < least:
             folds = min(5, self.count - spare)
-            remedy = f"Use fewer folds (--folds {folds}) or more rows." if folds >= 2 else "Use more rows."
-            raise InputError(f"{what} need at least {least} rows, got {self.count}. {remedy}")
+            needs = f"{what} need at least {least} rows, got {self.count}. Use "
+            raise InputError(needs, *_fewer(folds), "more rows.")
 
     def each_class_has(self, least: int) -> bool:
         """Whether there are classes and each has that many rows."""
@@ -45,11 +45,12 @@ class Rows:
         k = int(np.argmin(counts))
         if counts[k] < least:
             name = repr(str(self.class_names[classes[k]])) if self.class_names is not None else str(classes[k])
-            fewer = f"use fewer folds (--folds {counts[k]}), " if counts[k] >= 2 and folds else ""
+            fewer = ("use ", *_fewer(int(counts[k]))) if counts[k] >= 2 and folds else ()
             needs = f"{folds} stratified folds need" if folds else f"{what} needs"
             raise InputError(
-                f"{needs} at least {least} rows of each class, got {counts[k]} of class {name}. "
-                f"Add rows of it, {fewer}or leave that class out."
+                f"{needs} at least {least} rows of each class, got {counts[k]} of class {name}. Add rows of it, ",
+                *fewer,
+                "or leave that class out.",
             )
         return self.targets
 
@@ -57,8 +58,13 @@ class Rows:
         """Raise `InputError` where there are groups, but fewer than `least`."""
         if self.groups is not None and self.group_names is not None and len(self.group_names) < least:
             n = len(self.group_names)
-            remedy = f"Use fewer folds (--folds {n})." if n >= 2 else "Use another column of groups."
-            raise InputError(f"{least} parts of whole groups need at least {least} groups, got {n}. {remedy}")
+            needs = f"{least} parts of whole groups need at least {least} groups, got {n}. Use "
+            raise InputError(needs, *_fewer(n), "another column of groups.")
+
+
+def _fewer(folds: int) -> tuple[Piece, ...]:
+    """'fewer folds (folds=3), or ', or nothing where so few are none."""
+    return ("fewer folds", Remedy(" (", Setting("folds", folds), ")"), " or ") if folds >= 2 else ()
 
 
 def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | None) -> Rows:

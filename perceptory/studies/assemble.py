@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend, kernels
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.results.data_facts import DataFacts, shown_examples
@@ -52,7 +52,9 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     train_group(group.plan, group.members, prepared.raw, finished=outcomes.update)
     good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
     if not good:
-        raise InputError('the refit on all rows diverged. Use final="folds", or a smaller learning rate.')
+        raise InputError(
+            "the refit on all rows diverged. Use ", Setting("final", "folds"), ", or a smaller learning rate."
+        )
     return np.stack([o.weights for o in good]), split.scalings * len(good)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from perceptory.augmentation.base import Augmentation, parts
 from perceptory.data.examples import Examples
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.base import layout
@@ -96,9 +96,10 @@ def _check_cost(candidate: Candidate, known: Examples) -> None:
 def _check_feedback(candidate: Candidate, known: Examples) -> None:
     every = known.known_outputs == "all"
     if every != candidate.network.feedback:
-        remedy = 'Read the data with known="all".' if not every else "Read them with known=0 or a number of steps."
         why = "would see the outputs that it has to predict" if every else "feeds measured outputs back"
-        raise InputError(f"{candidate.network.label} {why}. {remedy}")
+        remedy = Setting("known", 0 if every else "all")
+        steps = " or a number of steps" if every else ""
+        raise InputError(f"{candidate.network.label} {why}. Read the data with ", remedy, f"{steps}.")
 
 
 def _check_kinds(candidate: Candidate) -> None:

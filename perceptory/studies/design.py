@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from perceptory.augmentation.base import Augmentation, parts
 from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.penalties import Penalty
@@ -20,16 +20,18 @@ from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
-from perceptory.specs import Search, Spec, checked, combine, count, partition, positive
+from perceptory.specs import Name, Search, Spec, checked, combine, count, partition, positive
 from perceptory.studies import defaults
 
 
-def _share(name: str, value: Any) -> None:
+def _share(name: Name, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise InputError(f"{name} needs a share of at least 0 and below 1, got {value!r}. Example: test=0.2")
+        raise InputError(
+            name, f" needs a share of at least 0 and below 1, got {value!r}. Example: ", Setting("test", 0.2)
+        )
 
 
-def _some(name: str, value: Any) -> None:
+def _some(name: Name, value: Any) -> None:
     if value is not None:
         count(name, value)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import ExampleEncoder, Examples
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.training.rows import Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
@@ -57,7 +57,9 @@ def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     if not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
         raise InputError(
             f"the table holds numbers beyond {np.finfo(dtype).max:.1g}, more than single precision can take."
-            ' Rescale the column, or choose precision="double" (--precision double).'
+            " Rescale the column, or choose ",
+            Setting("precision", "double"),
+            ".",
         )
     return rounded, rest
 

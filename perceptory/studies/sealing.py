@@ -13,6 +13,7 @@ from perceptory.data.examples import Examples
 from perceptory.errors import InputError
 from perceptory.models.ensemble import ensemble_gains
 from perceptory.models.model import Model
+from perceptory.notes import Note, shares_sealed_steps
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.selection.metrics import evaluate
@@ -28,7 +29,7 @@ class Sealed:
 
     study: Examples
     test: Examples | None
-    notes: tuple[Any, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
@@ -49,10 +50,9 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     if data.spans is None:
         return Sealed(data.take(kept), data.take(cut))
     shares = overlaps(data.spans[kept], data.spans[cut])
-    notes: tuple[Any, ...] = ()
+    notes: tuple[Note, ...] = ()
     if shares.any():
-        many = "examples that share" if shares.sum() > 1 else "example that shares"
-        notes = (f"{shares.sum()} {many} steps with sealed ones left out of the study.",)
+        notes = (shares_sealed_steps(int(shares.sum())),)
     return Sealed(data.take(kept[~shares]), data.take(cut), notes)
 
 

@@ -123,7 +123,7 @@ def test_arrays_of_other_libraries_and_formats():
 def test_one_hot_targets_are_classes():
     data = read_arrays(IMAGES, np.eye(3)[[2, 0, 1, 1, 0, 2]])
     assert (data.task, data.targets.tolist(), data.outputs) == ("multiclass", [2, 0, 1, 1, 0, 2], 3)
-    assert "read as 3 classes" in data.notes[0]
+    assert "read as 3 classes" in str(data.notes[0])
     assert read_arrays(IMAGES, np.eye(3)[[2, 0, 1, 1, 0, 2]], task="regression").targets.shape == (6, 3)
 
 
@@ -133,13 +133,13 @@ def test_examples_without_a_target_are_left_out():
     np.testing.assert_array_equal(data.inputs[..., 0], IMAGES[[0, 2, 3, 5]])
     assert data.groups.tolist() == [0, 1, 0, 1]
     assert data.weights.tolist() == [0, 2, 3, 5]
-    assert "2 examples without a target left out." in data.notes
+    assert "2 examples without a target left out." in map(str, data.notes)
 
 
 def test_a_number_for_each_step_may_be_meant():
     data = read_arrays(SERIES, RANDOM.normal(size=(6, 4)))
     assert data.target_shape == (4,)
-    assert "give them as (6, 4, 1)" in data.notes[0]
+    assert "give them as (6, 4, 1)" in str(data.notes[0])
 
 
 nan = np.where(np.arange(48).reshape(6, 4, 2) == 21, np.nan, SERIES)
@@ -209,7 +209,7 @@ def test_parts_of_npz(tmp_path):
     np.savez_compressed(path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:4], y_test=LABELS[:4])
     assert (read_arrays(path).rows, read_arrays(path, part="train").rows) == (6, 6)
     assert read_arrays(path, part="test").rows == 4
-    assert read_arrays(path).notes[0] == 'a.npz also holds test examples; part="test" reads them.'
+    assert str(read_arrays(path).notes[0]) == 'a.npz also holds test examples; part="test" reads them.'
     swapped = {"train_images": IMAGES, "train_labels": LABELS}
     assert read_arrays(swapped).rows == 6
     with pytest.raises(InputError, match=r"of the part 'test', but holds 'train_images', 'train_labels'"):
@@ -339,13 +339,13 @@ def test_encoder_of_images():
     with pytest.raises(InputError, match="lengths are for arrays of series"):
         encoder.transform(IMAGES, lengths=[1])
     assert encoder.notes_for(IMAGES) == ()
-    assert "same units" in encoder.notes_for(IMAGES / 255)[0]
+    assert "same units" in str(encoder.notes_for(IMAGES / 255)[0])
     assert encoder.describe() == [{"name": "gray", "kind": "image", "made": "3 x 5 pixels, standardized", "note": ""}]
 
 
 def test_other_channel_names_are_noted():
     encoder = ArrayEncoder.fit(series())
-    assert "matched by their order" in encoder.notes_for(series(channels=("v", "u")))[0]
+    assert "matched by their order" in str(encoder.notes_for(series(channels=("v", "u")))[0])
 
 
 def test_encoder_json():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from perceptory import notes
 from perceptory.data import ArrayEncoder, load_pictures, read_images
 from perceptory.data.images.idx import read_idx
 from perceptory.errors import InputError
@@ -62,7 +63,7 @@ def test_mnist_folder(tmp_path, zipped):
     assert (data.inputs.dtype, data.kind, data.channels, data.task) == (np.uint8, "image", ("gray",), "multiclass")
     assert data.class_values.tolist() == [1, 2, 3]
     assert data.targets.tolist() == [2, 0, 2, 0, 1, 1]
-    assert 'part="test" reads them' in data.notes[0]
+    assert notes.other_part.describes(data.notes[0])
     test = read_images(folder, part="test")
     np.testing.assert_array_equal(test.inputs[..., 0], GRAY[4:])
     assert test.notes == ()
@@ -161,7 +162,7 @@ def test_folder_a_class(tmp_path):
     assert data.targets.tolist() == [1, 1, 0, 0]
     np.testing.assert_array_equal(data.inputs[..., 0], GRAY[[0, 2, 1, 3]])
     assert (data.inputs.dtype, data.channels, data.target_names) == (np.uint8, ("gray",), ("class",))
-    assert data.notes == ("1 file in 9 that are no PNG or JPEG left aside.",)
+    assert [str(n) for n in data.notes] == ["1 file in 9 that are no PNG or JPEG left aside."]
     assert ArrayEncoder.fit(data).transform(tmp_path / "10").tolist() == GRAY[[0, 2]][..., None].tolist()
 
 
@@ -188,7 +189,7 @@ def test_colors_and_transparency(tmp_path):
     np.testing.assert_array_equal(data.inputs[0], np.repeat(GRAY[0][..., None], 3, axis=2))
     np.testing.assert_array_equal(data.inputs[1], color[2])
     np.testing.assert_array_equal(data.inputs[2], color[1])
-    assert data.notes == ("transparency of 1 picture left out.",)
+    assert [str(n) for n in data.notes] == ["transparency of 1 picture left out."]
     gray = ArrayEncoder.fit(read_images(picture_folder(tmp_path / "g", GRAY[:4], list("abab"))))
     expected = np.asarray(Image.fromarray(color[1]).convert("L"))
     np.testing.assert_array_equal(gray.transform(tmp_path / "b" / "001.png")[0, ..., 0], expected)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from perceptory import notes
 from perceptory.data import Encoder, read_inputs, read_table
 from perceptory.errors import InputError
 
@@ -66,14 +67,14 @@ def test_german_csv(write):
     np.testing.assert_array_equal(column(data, "Länge, mm").values, [1.5, -2.25, np.nan])
     np.testing.assert_array_equal(column(data, "Breite, mm").values, [2, 3, 4])
     np.testing.assert_array_equal(data.targets[:, 0], [0.5, 1000, -0.1])
-    assert any("decimal comma" in n and "'Länge, mm', 'y'" in n for n in data.notes)
-    assert any("separated by semicolon" in n for n in data.notes)
+    assert notes.decimal_commas(["Länge, mm", "y"]) in data.notes
+    assert any("separated by semicolon" in str(n) for n in data.notes)
 
 
 def test_decimal_comma_beside_decimal_point_is_not_guessed(write):
     data = read_table(write("a;b;y\n1,500;1.5;1\n2,250;2.5;2\n1,500;3;4\n"), "y")
     assert kinds(data) == {"a": "categorical", "b": "numeric"}
-    assert any("numbers with a comma" in n for n in data.notes)
+    assert any(notes.commas_and_points.describes(n) for n in data.notes)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_encodings(write, encoding):
 def test_empty_lines(write):
     data = read_table(write("a,y\n1,2\n\n\n3,4\n\n"), "y")
     assert data.rows == 2
-    assert "data.csv has 2 empty lines between its rows, left out." in data.notes
+    assert "data.csv has 2 empty lines between its rows, left out." in map(str, data.notes)
     table = read_inputs(write("a\n1\n\n3\n\n"))
     assert table.columns[0].values.tolist() == ["1", "", "3"]
 
@@ -124,7 +125,7 @@ def test_missing_tokens(write):
 def test_duplicate_and_empty_names(write):
     data = read_table(write("a,a,,a.2,y\n1,2,3,9,1\n4,5,7,8,2\n"), "y")
     assert [c.name for c in data.columns] == ["a", "a.3", "column 3", "a.2"]
-    assert data.notes[0] == "data.csv has more than one column 'a'; one of them is read as 'a.3'."
+    assert str(data.notes[0]) == "data.csv has more than one column 'a'; one of them is read as 'a.3'."
     frame = pd.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["a", "a", "y"])
     assert [c.name for c in read_table(frame, "y").columns] == ["a", "a.2"]
     assert kinds(read_table(frame, "y", ignore="a")) == {"a": "ignored", "a.2": "numeric"}
@@ -148,13 +149,15 @@ def test_row_numbers_and_identifiers_are_ignored(write):
 def test_nearly_numbers_are_read_as_text_with_a_note(write):
     data = read_table(write("a,y\n1,1\n2,2\n3 kg,3\n4,5\n"), "y")
     assert kinds(data) == {"a": "categorical"}
-    assert data.notes == ("column 'a': read as text because of values that are not plain numbers, such as '3 kg'.",)
+    assert [str(n) for n in data.notes] == [
+        "column 'a': read as text because of values that are not plain numbers, such as '3 kg'."
+    ]
     many = "".join(f'"{k},{k}00",{k % 7}\n' for k in range(1, 60))
     data = read_table(write("a,b,y\n" + many.replace('",', '",1,').replace("1,1\n", "2,1\n")), "y", task="regression")
     assert kinds(data)["a"] == "ignored"
-    assert data.notes == (
-        "column 'a': every value differs (identifier); read as text because of values that are not plain numbers, "
-        "such as '1,100'.",
+    assert tuple(map(str, data.notes)) == (
+        "column 'a': every value differs (identifier).",
+        "column 'a': read as text because of values that are not plain numbers, such as '1,100'.",
     )
     assert kinds(read_table(write("a,y\n1_0,1\n2_0,2\n1_0,4\n"), "y")) == {"a": "categorical"}
 
@@ -176,12 +179,14 @@ def test_date_layouts(write, cells, days):
 def test_ambiguous_dates_are_not_guessed(write):
     data = read_table(write("d,y\n1/2/2020,1\n3/4/2020,2\n"), "y")
     assert kinds(data) == {"d": "categorical"}
-    assert "two ways" in column(data, "d").note
+    (remark,) = column(data, "d").notes
+    assert notes.ambiguous_dates.describes(remark)
+    assert "two ways" in str(remark)
 
 
 def test_rows_without_target_are_left_out_with_a_note(write):
     data = read_table(write("a,w,g,y\n1,1,u,1\n2,,,NA\n3,3,v,3\n4,4,u,2\n"), "y", weights="w", groups="g")
-    assert data.notes == ("1 row without a value of the target 'y' left out.",)
+    assert [str(n) for n in data.notes] == ["1 row without a value of the target 'y' left out."]
     assert data.row_numbers.tolist() == [0, 2, 3]
     assert data.weights.tolist() == [1, 3, 4]
     assert data.groups.tolist() == [0, 1, 0]
@@ -282,7 +287,7 @@ def test_pandas_index_and_numbered_columns():
     frame = pd.DataFrame(np.arange(6.0).reshape(3, 2) ** 2, index=pd.Index([5, 6, 7], name="when"))
     data = read_table(frame, np.array([1.0, 2, 4]))
     assert [c.name for c in data.columns] == ["0", "1"]
-    assert "reset_index()" in data.notes[0]
+    assert "reset_index()" in str(data.notes[0])
 
 
 def test_an_infinite_value_is_found_in_the_row_of_the_file(write):
@@ -295,7 +300,7 @@ def test_ignored_columns_and_unreadable_ones():
         pl.DataFrame({"a": [1, 2, 3], "b": [3, 1, 2], "l": [[1], [2], None], "y": [1.0, 2, 4]}), "y", ignore="a"
     )
     assert kinds(data) == {"a": "ignored", "b": "numeric", "l": "ignored"}
-    assert column(data, "l").note == "values of type list cannot be read"
+    assert column(data, "l").notes == (notes.unreadable("list"),)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from perceptory import notes
 from perceptory.data import ArrayEncoder, read_series
 from perceptory.data.series.windows import windows
 from perceptory.errors import InputError
@@ -123,7 +124,8 @@ def test_every_step():
     np.testing.assert_array_equal(data.inputs[..., 0], [[0, 1, 2, 3], [4, 5, 6, 7]])
     np.testing.assert_array_equal(data.targets[..., 0], [[0, 1, 4, 9], [16, 25, 36, 49]])
     np.testing.assert_array_equal(data.weights, [[0, 1, 1, 1]] * 2)
-    assert data.notes == ("2 examples of 4 steps from 10 rows.", "2 rows after the last whole window left out.")
+    assert data.notes == (notes.cut_from_rows(2, 4, 4, 10, 1), notes.rows_in_no_window(2, "after the last"))
+    assert str(data.notes[0]) == "2 examples of 4 steps from 10 rows."
     assert read_series(table, "y", predict="every step", window=5).weights is None
 
 
@@ -157,7 +159,7 @@ def test_several_horizons():
 def test_forecasts_end_with_the_last_row():
     data = read_series({"y": np.arange(10.0)}, "y", predict="ahead", window=2, stride=3)
     assert data.targets[:, 0].tolist() == [3, 6, 9]
-    assert data.notes[1] == "1 row before the first whole window left out."
+    assert str(data.notes[1]) == "1 row before the first whole window left out."
 
 
 def test_counts_are_numbers_and_texts_are_classes():
@@ -168,7 +170,7 @@ def test_counts_are_numbers_and_texts_are_classes():
     data = read_series(words, "y", predict="ahead", window=2)
     assert (data.task, data.channels, data.classes) == ("binary", ("u",), ("down", "up"))
     np.testing.assert_array_equal(data.targets, (y > 0)[2:])
-    assert "the past of 'y' is not an input, since it holds texts." in data.notes
+    assert notes.past_not_an_input("y") in data.notes
     truth = read_series({"u": np.arange(10.0), "y": y > 0}, "y", predict="ahead", window=2)
     assert (truth.task, truth.channels) == ("binary", ("u", "y"))
 
@@ -187,7 +189,7 @@ def test_one_value():
     assert data.groups.tolist() == [0, 1, 0]
     assert data.row_numbers.tolist() == [0, 2, 6]
     assert data.spans is None
-    assert "1 series without a target left out." in data.notes
+    assert notes.without_target(1, "series") in data.notes
 
 
 def test_rows_of_series_may_be_mixed():
@@ -209,7 +211,7 @@ def test_columns_that_are_inputs(tmp_path):
     }  # fmt: skip
     data = read_series(table, "y", predict="every step", window=3, ignore=["note", "extra"])
     assert data.channels == ("u", "on")
-    assert "column 'index' is not an input: it only counts the rows." in data.notes
+    assert "column 'index' is not an input: it only counts the rows." in map(str, data.notes)
     assert data.inputs[0, :, 1].tolist() == [1, 0, 1]
     named = read_series(table, "y", predict="every step", window=3, inputs=["index", "u"], time="index")
     assert named.channels == ("index", "u")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from perceptory.app.door import command_line
 from perceptory.data import read_table
 from perceptory.errors import InputError
 
@@ -55,8 +56,11 @@ def test_numbers(values):
 
 
 def test_notes_tell_the_other_reading():
-    assert 'task="regression" (--task regression)' in read([0, 1, 2] * 3).notes[0]
-    assert 'task="classification" (--task classification)' in read([3, 4, 5] * 3).notes[0]
+    (as_classes,), (as_number,) = read([0, 1, 2] * 3).notes, read([3, 4, 5] * 3).notes
+    assert 'task="regression" reads it as a number' in str(as_classes)
+    assert 'task="classification" reads them as classes' in str(as_number)
+    assert "--task regression reads" in as_classes.said(command_line)
+    assert "--task classification reads" in as_number.said(command_line)
 
 
 def test_the_task_can_be_set():

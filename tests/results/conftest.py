@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from perceptory.notes import identifier, not_an_input
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.predictions import Predictions
 from perceptory.results.result_data import CandidateResult, MemberResult
@@ -106,7 +107,7 @@ def build_result(
             columns=tuple({"name": f"column {i}", "kind": "categorical" if i % 4 == 3 else "number",
                          "made": "one-hot, 5 columns" if i % 4 == 3 else "scaled to mean 0, deviation 1",
                          "note": "12 missing values, median put in" if i == 2 else ""} for i in range(columns)),
-            notes=("column 'id' was left out: every value differs",),
+            notes=(not_an_input("id", identifier("every value differs")),),
         ),
         environment={"perceptory": "0.1.0", "jax": "0.10.1", "python": "3.11.9", "devices": ["cpu:0", "cpu:1"],
                      "precision": "float32", "platform": "Linux-6.1"},

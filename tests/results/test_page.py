@@ -11,6 +11,7 @@ import perceptory as pt
 from perceptory import figures as plots
 from perceptory.errors import InputError
 from perceptory.figures.svg import to_svg
+from perceptory.notes import columns_not_used
 from perceptory.reports.page import headline, render, write_report
 from perceptory.reports.request import plan_words, request_lines, spec_words
 from perceptory.selection.plans import plan_json
@@ -103,7 +104,7 @@ def test_names_cannot_become_markup(make_result):
     result.folder = evil
     result.candidates[0].label = result.rule = evil
     column = {"name": evil, "kind": evil, "made": evil, "note": evil}
-    result.data = dataclasses.replace(result.data, columns=(column, *result.data.columns[1:]), notes=(evil,))
+    result.data = dataclasses.replace(result.data, columns=(column, *result.data.columns[1:]), notes=(columns_not_used([evil]),))
     result.study[evil] = evil
     result.environment[evil] = evil
     page = Page(render(result))

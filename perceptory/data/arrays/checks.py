@@ -9,7 +9,7 @@ import numpy as np
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.sources import as_array
 from perceptory.data.tables.table import shown_value
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Piece, Remedy, Setting
 
 ExampleKind = Literal["series", "image", "array"]
 KINDS = get_args(ExampleKind)
@@ -26,7 +26,9 @@ def as_inputs(source: Any) -> np.ndarray:
         except (ValueError, TypeError, OverflowError):
             raise InputError(
                 "the inputs need an array of numbers, but hold other values, or lists of different lengths. Pad series "
-                "with zeros to one length and give lengths=."
+                "with zeros to one length",
+                Remedy(" and give ", Setting("lengths")),
+                ".",
             ) from None
     name, kind = array.dtype.name, array.dtype.kind
     if name in DTYPES:
@@ -40,25 +42,30 @@ def as_inputs(source: Any) -> np.ndarray:
     raise InputError(f"the inputs need numbers, got an array of {array.dtype}. Convert them first.")
 
 
-def check_finite(inputs: np.ndarray, kind: ExampleKind, channels: tuple[str, ...]) -> None:
-    """Raise `InputError`, with the place of the first, where there are missing or infinite inputs."""
+def check_finite(inputs: np.ndarray, kind: ExampleKind, channels: tuple[str, ...], what: str = "inputs") -> None:
+    """Raise `InputError`, with the place of the first, where there are missing or infinite inputs. what: their name."""
     if inputs.dtype.kind != "f":
         return
     good = np.isfinite(inputs)
     if good.all():
         return
     place = np.unravel_index(int(np.argmin(good)), inputs.shape)
-    what = "missing" if np.isnan(inputs[place]) else "infinite"
+    first = "missing" if np.isnan(inputs[place]) else "infinite"
     axes = {"series": ("step",), "image": ("row", "column")}.get(kind, ("place",) * (inputs.ndim - 2))
     where = [f"example {place[0] + 1}"] + [f"{a} {p + 1}" for a, p in zip(axes, place[1:-1], strict=True)]
-    remedy = {
-        "series": "Fill them in, or leave those examples out; where series end early, give their steps as lengths=.",
-        "image": "Fill them in, for example with 0, or leave those images out.",
-        "array": "Fill them in, or leave those examples out.",
+    remedy: tuple[Piece, ...] = {
+        "series": (
+            "Fill them in, or leave those examples out",
+            Remedy("; where series end early, give their steps as ", Setting("lengths")),
+            ".",
+        ),
+        "image": ("Fill them in, for example with 0, or leave those images out.",),
+        "array": ("Fill them in, or leave those examples out.",),
     }[kind]
     raise InputError(
-        f"the inputs need finite numbers, but {int((~good).sum())} are missing or infinite (the first is {what}, in "
-        f"{', '.join(where)}, channel {channels[place[-1]]!r}). {remedy}"
+        f"the {what} need finite numbers, but {int((~good).sum())} are missing or infinite (the first is {first}, in "
+        f"{', '.join(where)}, channel {channels[place[-1]]!r}). ",
+        *remedy,
     )
 
 

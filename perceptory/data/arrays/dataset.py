@@ -17,6 +17,7 @@ from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
 from perceptory.data.tables.table import listed
 from perceptory.errors import InputError
+from perceptory.notes import Note, other_channels, other_range
 
 FAR = 50.0  # times as large or as small as in training: numbers of another unit, such as 0 to 1 for 0 to 255
 
@@ -50,7 +51,7 @@ class ArrayDataset:
     lengths: np.ndarray | None = None
     groups: np.ndarray | None = None
     spans: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: ExampleKind = "array"
     plan: SeriesPlan | None = None  # how the table was cut that the examples are made of
@@ -170,20 +171,15 @@ class ArrayEncoder:
         check_finite(array, self.kind, self.feature_names)
         return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
 
-    def notes_for(self, source: Any) -> tuple[str, ...]:
+    def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about inputs that `transform` takes: other channel names, numbers in other units."""
-        array, notes = self.transform(source), []
+        array = self.transform(source)
+        notes: list[Note] = []
         if isinstance(source, ArrayDataset) and source.channels != self.feature_names:
-            notes.append(
-                f"the channels are called {listed(source.channels)}, and were {listed(self.feature_names)} in "
-                "training; they are matched by their order."
-            )
+            notes.append(other_channels(source.channels, self.feature_names))
         here, then = float(np.abs(array).max(initial=0)), max(abs(self.low), abs(self.high))
         if here and then and not 1 / FAR < here / then < FAR:
-            notes.append(
-                f"the inputs run from {array.min():g} to {array.max():g}, and from {self.low:g} to {self.high:g} in "
-                "training: are they in the same units?"
-            )
+            notes.append(other_range(float(array.min()), float(array.max()), self.low, self.high))
         return tuple(notes)
 
     def describe(self) -> list[dict[str, str]]:

@@ -15,7 +15,8 @@ from perceptory.data.arrays.checks import KINDS, ExampleKind, as_inputs, check_l
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights
 from perceptory.data.tables.table import listed, shown_value
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import Note, other_part
 from perceptory.registry import Registry as Names
 
 EXAMPLE_KINDS: Names[ExampleKind] = Names("kind of inputs", {k: k for k in KINDS})
@@ -55,14 +56,16 @@ def read_arrays(
 
     Examples without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     if isinstance(inputs, (str, Path)) and Path(inputs).suffix.lower() == ".npy":
         inputs = load_numpy(Path(inputs))
     if isinstance(targets, (str, Path)):
         targets = load_numpy(Path(targets))
     if isinstance(inputs, (str, Path, Mapping)):
         if targets is not None:
-            raise InputError("targets= is for arrays; a file or dict that holds the inputs holds the targets as well.")
+            raise InputError(
+                Setting("targets"), " is for arrays; a file or dict that holds the inputs holds the targets as well."
+            )
         named = inputs if isinstance(inputs, Mapping) else load_numpy(Path(inputs))
         where = "the dict" if isinstance(inputs, Mapping) else Path(inputs).name
         found, notes = _pick(named, part, where)
@@ -72,7 +75,9 @@ def read_arrays(
             for name, given in (("lengths", lengths), ("weights", weights), ("groups", groups))
         )
     elif part is not None:
-        raise InputError("part= is for a .npz file or dict that holds several parts. Give the arrays of that part.")
+        raise InputError(
+            Setting("part"), " is for a .npz file or dict that holds several parts. Give the arrays of that part."
+        )
     x, what = shaped(as_inputs(inputs), kind, channels)
     if targets is None:
         raise InputError("the targets are missing: give an array of one value an example, read_arrays(x, y).")
@@ -124,7 +129,7 @@ def load_numpy(path: Path) -> Any:
         raise InputError(f"{path.name} is not a readable NumPy file ({reason}). Write it with numpy.savez.") from None
 
 
-def _pick(named: Mapping, part: str | None, where: str) -> tuple[dict[str, Any], list[str]]:
+def _pick(named: Mapping, part: str | None, where: str) -> tuple[dict[str, Any], list[Note]]:
     """One part's arrays by what they are: "inputs", "targets", and, where present, "lengths", "weights", "groups"."""
     part = None if part is None else PARTS[part]
     find = partial(_find, named)
@@ -140,9 +145,9 @@ def _pick(named: Mapping, part: str | None, where: str) -> tuple[dict[str, Any],
         )
     found = {"inputs": find(INPUTS, chosen), "targets": find(TARGETS, chosen)}
     found |= {name: find((name,), chosen) for name in ("lengths", "weights", "groups")}
-    notes = []
+    notes: list[Note] = []
     if part is None and "test" in parts:
-        notes.append(f'{where} also holds test examples; part="test" reads them.')
+        notes.append(other_part(where, "test", "examples"))
     return found, notes
 
 

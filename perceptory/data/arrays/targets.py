@@ -11,16 +11,18 @@ import numpy as np
 from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.sources import as_array, column_of, from_array
-from perceptory.data.tables.table import listed
+from perceptory.data.tables.table import label, listed
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError
+from perceptory.notes import Note, joined, one_hot, target_as_classes, targets_of_one_example, without_target
 
 
 def read_targets(
     targets: Any, x: np.ndarray, kind: ExampleKind, task: str | None, target: Any, lengths: np.ndarray | None
-) -> tuple[np.ndarray, Target, tuple[str, ...], list[str]]:
+) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
     """Targets of examples x: a mask of those that have one, the targets of those, their names, and notes."""
-    y, notes = as_array(targets), []
+    y = as_array(targets)
+    notes: list[Note] = []
     if y.dtype == object and y.ndim > 1:
         y = as_inputs(y)
     if y.ndim not in (1, 2, 3) or len(y) != len(x) or 0 in y.shape:
@@ -31,15 +33,10 @@ def read_targets(
     if y.ndim == 3:
         return _every_step(y, x, task, target, lengths)
     if y.ndim == 2 and x.ndim == 3 and 1 < y.shape[1] == x.shape[1]:
-        notes.append(
-            f"targets of the shape {y.shape} are read as {y.shape[1]} numbers an example; for one number a step give "
-            f"them as {(*y.shape, 1)}."
-        )
-    one_hot = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and (task or "") != "regression"
-    if one_hot and bool((((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)).all()):
-        notes.append(
-            f"targets of zeros and a single 1 in each row are read as {y.shape[1]} classes, 0 to {y.shape[1] - 1}."
-        )
+        notes.append(targets_of_one_example(y.shape))
+    numbers = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and (task or "") != "regression"
+    if numbers and bool((((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)).all()):
+        notes.append(one_hot(y.shape[1]))
         y, task = y.argmax(axis=1), task or "classification"
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
@@ -48,22 +45,20 @@ def read_targets(
     if not keep.any():
         raise InputError(f"no example has a value of every target ({listed(names)}).")
     if not keep.all():
-        notes.append(f"{counted(int((~keep).sum()), 'example')} without a target left out.")
+        notes.append(without_target(int((~keep).sum()), "example"))
     columns = [replace(c, values=c.values[keep]) for c in columns]
     if task is None and kind == "image" and y.ndim == 1 and columns[0].storage == "number" and columns[0].integer:
         distinct = len(np.unique(columns[0].values))
         if 1 < distinct <= min(MOST_CLASSES, int(keep.sum()) // 2):
             task = "classification"
-            notes.append(
-                f'the {distinct} different whole numbers of the target are read as classes; task="regression" '
-                "(--task regression) reads them as numbers."
-            )
+            values = columns[0].values
+            notes.append(target_as_classes(names[0], distinct, label(values.min()), label(values.max())))
     return keep, read_target(columns, task), names, notes
 
 
 def _every_step(
     y: np.ndarray, x: np.ndarray, task: str | None, target: Any, lengths: np.ndarray | None
-) -> tuple[np.ndarray, Target, tuple[str, ...], list[str]]:
+) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
     if task is not None and TASKS[task] != "regression":
         raise InputError(f"targets every step need the task 'regression', got {task!r}. Give classes as [n].")
     if x.ndim != 3 or y.shape[1] != x.shape[1]:
@@ -74,10 +69,7 @@ def _every_step(
     values = as_inputs(y).astype(np.float64)
     values = values if lengths is None else padded(values, lengths)
     names = _target_names(target, y.shape[2])
-    try:
-        check_finite(values, "series", names)
-    except InputError as error:
-        raise InputError(str(error).replace("the inputs need", "the targets need", 1)) from None
+    check_finite(values, "series", names, what="targets")
     real = values if lengths is None else values[np.arange(y.shape[1]) < lengths[:, None]]
     check_varies(real.reshape(-1, y.shape[2]), names)
     return np.ones(len(y), bool), Target("regression", values), names, []
@@ -122,7 +114,7 @@ def group_index(values: Any, keep: np.ndarray, what: str, name: str = "groups") 
     if len(raw.values) != len(keep):
         raise InputError(f"{name} need one value for each of {len(keep)} {what}, got {len(raw.values)}.")
     if raw.storage == "other":
-        raise InputError(f"{name} need texts or numbers, but have {raw.note}.")
+        raise InputError(f"{name} need texts or numbers, but have {joined(raw.notes)}.")
     column = raw if raw.storage in ("label", "date") else typed(raw)
     if not has_value(column)[keep].all():
         raise InputError(f"{name} need a value for every one of the {what}, but some are missing. Fill them in.")

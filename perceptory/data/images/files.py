@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.tables.delimited import counted
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import Note, transparency_left_out
 from perceptory.specs import count
 
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -20,7 +21,7 @@ GRAY = ("1", "L", "LA")
 
 def load_pictures(
     files: str | Path | Sequence[str | Path], *, size: tuple[int, int] | None = None, channels: int | None = None
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[Note]]:
     """Pictures [n, height, width, channel] uint8, 0 to 255, and notes on what was done to them.
 
     files: paths, in the order of the result, or a folder, whose PNG and JPEG files are taken in the order of their
@@ -49,15 +50,16 @@ def load_pictures(
         more = f" and {len(sizes) - 3} more" if len(sizes) > 3 else ""
         height, width = sizes.most_common(1)[0][0]
         raise InputError(
-            f"pictures need one size, but have {len(sizes)} (height x width): {', '.join(shown)}{more}. Give "
-            f"size=({height}, {width}) to scale them, or crop them."
+            f"pictures need one size, but have {len(sizes)} (height x width): {', '.join(shown)}{more}. Give ",
+            Setting("size", (height, width)),
+            " to scale them, or crop them.",
         )
     colored = channels == 3 or any(a.ndim == 3 for a, _ in found)
     clear = sum(c for _, c in found)
     inputs = np.empty((len(found), *next(iter(sizes)), 3 if colored else 1), np.uint8)
     for place, (array, _) in enumerate(found):
         inputs[place] = array if array.ndim == 3 else array[..., None]
-    return inputs, [f"transparency of {counted(clear, 'picture')} left out."] if clear else []
+    return inputs, [transparency_left_out(clear)] if clear else []
 
 
 def pictures_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -70,7 +72,7 @@ def pictures_in(folder: Path) -> tuple[list[Path], list[Path]]:
 def check_size(size: Any) -> tuple[int, int]:
     """(height, width), both at least 1; `InputError` for anything else."""
     if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
-        raise InputError(f"size needs (height, width), got {size!r}. Example: size=(32, 32)")
+        raise InputError(Setting("size"), f" needs (height, width), got {size!r}. Example: ", Setting("size", (32, 32)))
     count("the height in size", size[0])
     count("the width in size", size[1])
     return int(size[0]), int(size[1])

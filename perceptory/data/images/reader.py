@@ -10,10 +10,10 @@ from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.reader import COLORS, PARTS, read_arrays
 from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
-from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
 from perceptory.data.tables.targets import read_target
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import Note, files_left_aside, other_part
 
 FOLDERS = {"train": ("train", "training"), "test": ("test", "testing")}
 SIZED = "size= scales the pictures of a folder; the images of one array all have one size already. Leave it out."
@@ -63,7 +63,7 @@ def read_images(
                 "train-images-idx3-ubyte.gz, or a .npz file."
             )
         if part is not None:
-            raise InputError(f"{path.name} is one part by itself. Give its folder, or leave part= out.")
+            raise InputError(f"{path.name} is one part by itself. Give its folder, or leave ", Setting("part"), " out.")
         return _read_idx_pair(path, _labels_of(path), (), task, target)
     entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
     idx = [p for p in entries if p.is_file() and re.search("image.*idx[34]", p.name.lower())]
@@ -86,9 +86,9 @@ def _read_idx_folder(path: Path, images: list[Path], part: str | None, task: str
             f"the folder {path.name!r} has no images of the part {chosen!r}: expected a name such as "
             f"{IDX[chosen][0]}-images-idx3-ubyte.gz, found {listed(f.name for f in images)}."
         )
-    notes = []
+    notes: list[Note] = []
     if part is None and found["train"] and found["test"]:
-        notes.append(f'{path.name} also holds test images; part="test" reads them.')
+        notes.append(other_part(path.name, "test", "images"))
     return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target)
 
 
@@ -109,7 +109,7 @@ def _labels_of(images: Path) -> Path:
     )
 
 
-def _read_idx_pair(images: Path, labels: Path, notes: tuple[str, ...], task: str | None, target: str) -> ArrayDataset:
+def _read_idx_pair(images: Path, labels: Path, notes: tuple[Note, ...], task: str | None, target: str) -> ArrayDataset:
     x, y = read_idx(images), read_idx(labels)
     if x.ndim not in (3, 4) or y.ndim != 1 or len(x) != len(y):
         raise InputError(
@@ -129,7 +129,7 @@ def _read_folder(
     folders = {p.name: p for p in entries if p.is_dir()}
     nested = {n: p for n, p in folders.items() if not pictures_in(p)[0]}  # "train" may be a class, beside "bus"
     parts = {p: nested[n] for p, names in FOLDERS.items() for n in nested if n.lower() in names}
-    notes: list[str] = []
+    notes: list[Note] = []
     if "train" in parts or (part and parts):
         chosen = part or "train"
         if chosen not in parts:
@@ -137,12 +137,14 @@ def _read_folder(
                 f"the folder {path.name!r} has no subfolder {chosen!r}. Its subfolders are: {listed(folders)}."
             )
         if part is None and len(parts) > 1:
-            notes.append(f'{path.name} also holds test images; part="test" reads them.')
+            notes.append(other_part(path.name, "test", "images"))
         path = parts[chosen]
         folders = {p.name: p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")}
     elif part is not None:
         raise InputError(
-            f"the folder {path.name!r} has no subfolders train and test, so there is no part {part!r}. Leave part= out."
+            f"the folder {path.name!r} has no subfolders train and test, so there is no part {part!r}. Leave ",
+            Setting("part"),
+            " out.",
         )
     files: list[Path] = []
     labels: list[str] = []
@@ -155,7 +157,7 @@ def _read_folder(
                 "pictures of one class; remove it, or move pictures into it."
             )
         if others:
-            notes.append(f"{counted(len(others), 'file')} in {name} that are no PNG or JPEG left aside.")
+            notes.append(files_left_aside(len(others), name))
         files += pictures
         labels += [name] * len(pictures)
     if len(folders) < 2:

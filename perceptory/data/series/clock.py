@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.tables.dataset import Column
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import Table, label
 from perceptory.data.tables.targets import has_value, typed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import counts_rows, joined
 
 UNEVEN = 0.1  # of a time step: rounded times are even, a missing row never is
 UNITS = ("", "day", "month")  # of a time step: none for numbers
-COUNTS = "it only counts the rows"  # what `infer` says of an index: a good time
+
+
+def is_index(column: Column) -> bool:
+    """Whether `infer` left a column out because it counts the rows, which is a good time."""
+    return any(counts_rows.describes(note) for note in column.notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,7 @@ def read_clock(table: Table, time: str | None, series: str | None) -> Clock:
         return Clock(order, starts, names, moments)
     raw = table.column(time, "column of time")
     column = infer(raw)
-    if column.kind not in ("numeric", "date") and column.note != COUNTS:
+    if column.kind not in ("numeric", "date") and not is_index(column):
         example = next((v for v in raw.values.tolist() if v is not None and v == v), None)
         raise InputError(
             f"the column of time {time!r} needs numbers or dates, but holds "
@@ -77,7 +83,7 @@ def _series(table: Table, series: str | None) -> tuple[tuple[str, ...], np.ndarr
     raw = table.column(series, "column of series")
     column = raw if raw.storage in ("label", "date", "other") else typed(raw)
     if column.storage == "other":
-        raise InputError(f"the column of series {series!r} needs texts or numbers, but has {raw.note}.")
+        raise InputError(f"the column of series {series!r} needs texts or numbers, but has {joined(raw.notes)}.")
     has = has_value(column)
     if not has.all():
         raise InputError(
@@ -122,7 +128,9 @@ def _even(clock: Clock, moments: np.ndarray, time: str, dates: bool) -> dict[str
         f"the column of time {time!r} has to go in equal steps, but has {what} of {_amount(steps[bad], unit)} between "
         f"{_shown(moments[bad], dates)} and {_shown(moments[bad + 1], dates)} in {clock.where(bad + 1)}, where "
         f"the step is {_amount(step, unit)}. Fill in the missing rows or resample, part the series there by a column "
-        "of series, or leave time= out to take the rows as they come."
+        "of series, or leave ",
+        Setting("time"),
+        " out to take the rows as they come.",
     )
 
 

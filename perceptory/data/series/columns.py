@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.arrays.targets import check_varies, group_index
-from perceptory.data.series.clock import COUNTS, Clock
+from perceptory.data.series.clock import Clock, is_index
 from perceptory.data.series.windows import Cut
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Piece, Remedy, Setting
+from perceptory.notes import Note, joined, not_an_input, past_not_an_input
 from perceptory.registry import Registry as Names
 
 USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
@@ -28,11 +29,11 @@ def target_columns(table: Table, target: Any) -> list[RawColumn]:
 
 def input_names(
     table: Table, use: str, targets: list[RawColumn], inputs: Any, ignore: Any, roles: dict[str, str | None]
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[Note]]:
     """Names of the columns that are inputs, and notes on those that are not."""
     for role, name in roles.items():
         if name is not None and not isinstance(name, str):
-            raise InputError(f"{role} needs the name of a column, got a {type(name).__name__}.")
+            raise InputError(Setting(role), f" needs the name of a column, got a {type(name).__name__}.")
     taken = {name: role for role, name in roles.items() if name is not None}
     goals = [c.name for c in targets]
     for name in goals:
@@ -41,7 +42,7 @@ def input_names(
     ignored = _names(ignore, "ignore")
     for name in ignored:
         table.column(name, "column to ignore", clear=False)
-    notes: list[str] = []
+    notes: list[Note] = []
     if inputs is not None:
         names = _names(inputs, "inputs")
         for name in names:
@@ -52,13 +53,13 @@ def input_names(
                 raise InputError(f"column {name!r} cannot be both the target and an input. Name another column.")
     else:
         left = [c for c in table.columns if c.name not in taken and c.name not in ignored and c.name not in goals]
-        useless = {c.name: column.note for c in left if (column := infer(c)).kind == "ignored"}
-        notes = [f"column {name!r} is not an input: {note}." for name, note in useless.items()]
+        useless = {c.name: column.notes[0] for c in left if (column := infer(c)).kind == "ignored"}
+        notes = [not_an_input(name, remark) for name, remark in useless.items()]
         names = [c.name for c in left if c.name not in useless]
     if use == "ahead":
         past = [c.name for c in targets if c.name not in names and c.name not in ignored]
         texts = [c.name for c in targets if c.storage == "label"]
-        notes += [f"the past of {n!r} is not an input, since it holds texts." for n in past if n in texts]
+        notes += [past_not_an_input(n) for n in past if n in texts]
         names += [n for n in past if n not in texts]
     if not names:
         raise InputError(f"no column is left as an input. {columns_are(table.names)}")
@@ -70,20 +71,25 @@ def _names(given: Any, what: str) -> list[str]:
         [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple, set, frozenset)) else None
     )
     if names is None or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} needs names of columns, got {str(given)[:40]!r}. Example: {what}=['u', 'v']")
+        raise InputError(
+            Setting(what), f" needs names of columns, got {str(given)[:40]!r}. Example: ", Setting(what, ["u", "v"])
+        )
     return names
 
 
 def numbers(raw: RawColumn, clock: Clock, what: str) -> np.ndarray:
     """The column [row] float64 in the clock's order; `InputError` where it is no numbers or misses one."""
     column = infer(raw)
-    if column.kind not in ("numeric", "boolean") and column.note != COUNTS:
-        held = {"categorical": "texts or categories", "date": "dates"}.get(column.kind, column.note)
-        remedy = "Leave it out (ignore=)" if what == "input" else "Name another column"
-        note = f" ({column.note})" if column.kind == "categorical" and column.note else ""
+    if column.kind not in ("numeric", "boolean") and not is_index(column):
+        held = {"categorical": "texts or categories", "date": "dates"}.get(column.kind, joined(column.notes))
+        remedy: tuple[Piece, ...] = ("Name another column",)
+        if what == "input":
+            remedy = ("Leave it out", Remedy(" (", Setting("ignore", raw.name), ")"))
+        note = f" ({joined(column.notes)})" if column.kind == "categorical" and column.notes else ""
         raise InputError(
-            f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds {held}{note}. {remedy}, "
-            "or turn it into numbers."
+            f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds {held}{note}. ",
+            *remedy,
+            ", or turn it into numbers.",
         )
     values = np.asarray(column.values, np.float64)[clock.order]
     missing = np.flatnonzero(np.isnan(values))
@@ -114,7 +120,14 @@ def every_step(
     targets: list[RawColumn], clock: Clock, cut: Cut, task: str | None, washout: int
 ) -> tuple[Target, np.ndarray | None]:
     if task is not None and TASKS[task] != "regression":
-        raise InputError(f'predict="every step" needs the task "regression", got {task!r}. Use "ahead" or "one value".')
+        raise InputError(
+            Setting("predict", "every step"),
+            f" needs the task 'regression', got {task!r}. Use ",
+            Setting("predict", "ahead"),
+            " or ",
+            Setting("predict", "one value"),
+            ".",
+        )
     y = np.stack([numbers(c, clock, "target") for c in targets], axis=1)
     check_varies(y, [c.name for c in targets])
     if washout >= cut.lengths.min():
@@ -165,7 +178,11 @@ def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple
                 raise InputError(
                     f"the target {raw.name!r} needs one value a series, but series {clock.names[s]!r} has "
                     f"{values[known[0]]!s:.40} and, in {clock.where(int(other[0]))}, {values[other[0]]!s:.40}. "
-                    'predict="every step" or "ahead" takes a target that changes.'
+                    "A target that changes goes with ",
+                    Setting("predict", "every step"),
+                    " or ",
+                    Setting("predict", "ahead"),
+                    ".",
                 )
             one[s], mask[s] = values[known[0]], True
         found.append(replace(raw, values=one))

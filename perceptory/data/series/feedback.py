@@ -11,7 +11,7 @@ from perceptory.data.series.windows import Cut
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import Table
 from perceptory.data.tables.targets import typed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.specs import count
 
 Known = int | Literal["all"]
@@ -21,11 +21,13 @@ PREFIX = "known "
 def check_known(known: Any, use: str, window: int | None) -> None:
     """`InputError` unless `known` is "all" or a number of steps, of a dynamic system."""
     if known != "all":
-        count("known", known, least=0)
+        count(Setting("known"), known, least=0)
     if known and use != "every step":
-        raise InputError(f'known is for predict="every step", not for {use!r}. Leave it out.')
+        raise InputError(
+            Setting("known"), " is for ", Setting("predict", "every step"), f", not for {use!r}. Leave it out."
+        )
     if window is not None and known != "all" and known >= window:
-        raise InputError(f"known needs fewer steps than the window of {window}, got {known}.")
+        raise InputError(Setting("known"), f" needs fewer steps than the window of {window}, got {known}.")
 
 
 def known_outputs(table: Table, names: list[str], clock: Clock, cut: Cut, known: Known) -> np.ndarray:

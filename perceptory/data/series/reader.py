@@ -24,7 +24,8 @@ from perceptory.data.series.feedback import PREFIX, Known, check_known, known_ou
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.windows import cut_rows
 from perceptory.data.tables.sources import as_table
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import without_target
 from perceptory.specs import count, flag
 
 
@@ -80,8 +81,13 @@ def read_series(
     """
     if predict is None:
         raise InputError(
-            'say what to predict: predict="every step" (a dynamic system), "ahead" (a forecast) or "one value" (a '
-            "number or class a series)."
+            "say what to predict: ",
+            Setting("predict", "every step"),
+            " (a dynamic system), ",
+            Setting("predict", "ahead"),
+            " (a forecast) or ",
+            Setting("predict", "one value"),
+            " (a number or class a series).",
         )
     use = USES[predict]
     table = as_table(source)
@@ -99,7 +105,12 @@ def read_series(
     )
     flag("together", together)
     if groups is not None and not together:
-        raise InputError("groups= keeps examples together, and together=False parts them. Give one of the two.")
+        raise InputError(
+            Setting("groups"),
+            " keeps examples together, and ",
+            Setting("together", False),
+            " parts them. Give one of the two.",
+        )
 
     x = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
     notes += [*cut.notes(clock, ahead=use == "ahead")]
@@ -118,7 +129,7 @@ def read_series(
         place = np.cumsum(has) - 1
         made = replace(made, targets=made.targets[place[owner[keep]]])
         if not has.all():
-            notes.append(f"{int((~has).sum())} series without a target left out.")
+            notes.append(without_target(int((~has).sum()), "series"))
     kept = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
     examples, channels = kept.gather(x), tuple(names)
     if known:
@@ -159,23 +170,39 @@ def read_series(
 def _horizons(horizon: Any) -> tuple[int, ...]:
     given = list(horizon) if isinstance(horizon, (Sequence, range, np.ndarray)) else [horizon]
     for h in given:
-        count("horizon", h)
+        count(Setting("horizon"), h)
     if not given or len(set(given)) != len(given) or isinstance(horizon, str):
-        raise InputError(f"horizon needs a number of rows ahead, or several different ones, got {horizon!r}.")
+        raise InputError(
+            Setting("horizon"), f" needs a number of rows ahead, or several different ones, got {horizon!r}."
+        )
     return tuple(int(h) for h in given)
 
 
 def _check_asked(use: str, window: int | None, stride: int | None, washout: int, horizon: Any) -> None:
     if window is not None:
-        count("window", window)
+        count(Setting("window"), window)
     elif use == "ahead":
-        raise InputError('predict="ahead" needs a window, the number of past rows to look at. Example: window=24')
+        raise InputError(
+            Setting("predict", "ahead"),
+            " needs a window, the number of past rows to look at. Example: ",
+            Setting("window", 24),
+        )
     if stride is not None:
-        count("stride", stride)
+        count(Setting("stride"), stride)
         if window is None:
-            raise InputError("stride is the way from one window to the next, so it needs window=. Example: window=100")
-    count("washout", washout, least=0)
+            raise InputError(
+                Setting("stride"),
+                " is the way from one window to the next, so it needs ",
+                Setting("window"),
+                ". Example: ",
+                Setting("window", 100),
+            )
+    count(Setting("washout"), washout, least=0)
     if washout and use != "every step":
-        raise InputError(f'washout is for predict="every step", not for {use!r}. Leave it out.')
+        raise InputError(
+            Setting("washout"), " is for ", Setting("predict", "every step"), f", not for {use!r}. Leave it out."
+        )
     if use != "ahead" and not (isinstance(horizon, int) and horizon == 1):
-        raise InputError(f'horizon is for predict="ahead", not for {use!r}. Leave it out.')
+        raise InputError(
+            Setting("horizon"), " is for ", Setting("predict", "ahead"), f", not for {use!r}. Leave it out."
+        )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from perceptory.data.series.clock import Clock
-from perceptory.data.tables.delimited import counted
 from perceptory.errors import InputError
+from perceptory.notes import Note, cut_from_rows, rows_in_no_window
 from perceptory.specs import count
 
 
@@ -58,13 +58,11 @@ class Cut:
         found[~self.inside] = 0
         return found
 
-    def notes(self, clock: Clock, ahead: bool) -> list[str]:
-        several = f" of {len(clock.names)} series" if len(clock.names) > 1 else ""
-        steps = f"{self.lengths.min()} to {self.steps}" if (self.lengths != self.steps).any() else str(self.steps)
-        notes = [f"{counted(len(self.starts), 'example')} of {steps} steps from {len(clock.order)} rows{several}."]
+    def notes(self, clock: Clock, ahead: bool) -> list[Note]:
+        shortest, series = int(self.lengths.min(initial=self.steps)), len(clock.names)
+        notes = [cut_from_rows(len(self.starts), shortest, self.steps, len(clock.order), series)]
         if self.unused:
-            where = "before the first" if ahead else "after the last"
-            notes.append(f"{counted(self.unused, 'row')} {where} whole window left out.")
+            notes.append(rows_in_no_window(self.unused, "before the first" if ahead else "after the last"))
         return notes
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perceptory import notes
 from perceptory.data.tables.dataset import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
-from perceptory.data.tables.table import RawColumn, label, listed
+from perceptory.data.tables.table import RawColumn, label
+from perceptory.notes import Note
 
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
-CONSTANT = "constant, carries no information"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ColumnPlan:
     origin: float = 0.0  # the day from which dates are counted, in days since 1970-01-01
     periods: tuple[str, ...] = ()  # those of PERIODS whose phase is given as sine and cosine
     layout: str = ""
-    note: str = ""
+    notes: tuple[Note, ...] = ()  # remarks; the first one says why it is not used
 
     @property
     def used(self) -> bool:
@@ -69,36 +70,36 @@ class ColumnPlan:
             parts.append(empty.astype(np.float64)[:, None])
         return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0))
 
+    @property
+    def treatment(self) -> tuple[Note, ...]:
+        """What was made of its values: remarks, none where it is not used."""
+        remarks: list[Note] = []
+        if self.value and self.kind == "categorical":
+            remarks.append(notes.column_a_category(len(self.categories), self.rare))
+        elif self.value and self.kind == "date":
+            remarks += [notes.days_since_first(), *map(notes.waves, self.periods)]
+        elif self.value:
+            remarks.append(notes.truth_standardized() if self.kind == "boolean" else notes.standardized())
+        return (*remarks, notes.missing_as_column()) if self.missing else tuple(remarks)
+
     def describe(self) -> dict[str, str]:
         """{"name", "kind", "made", "note"}: what became of the column, in words."""
-        if not self.used:
-            return {"name": self.name, "kind": "ignored", "made": f"ignored: {self.note}", "note": self.note}
-        made: list[str] = []
-        if self.value and self.kind == "categorical":
-            made.append(f"{len(self.categories)} columns, one a category")
-            if self.rare:
-                made.append(f"the {self.rare} rarest categories have none")
-        elif self.value and self.kind == "date":
-            made.append("days since the first date, standardized")
-            made += [f"sine and cosine of the {p}" for p in self.periods]
-        elif self.value:
-            made.append("0 or 1, standardized" if self.kind == "boolean" else "standardized")
-        if self.missing:
-            made.append("a column that tells where it is missing")
-        return {"name": self.name, "kind": self.kind, "made": "; ".join(made), "note": self.note}
+        note = notes.joined(self.notes)
+        made = notes.joined(self.treatment) if self.used else f"ignored: {note}"
+        return {"name": self.name, "kind": self.kind if self.used else "ignored", "made": made, "note": note}
 
 
 def plan_column(column: Column) -> ColumnPlan:
     """Decide which features a column gives, from its values in the study rows."""
     if column.kind == "ignored":
-        return ColumnPlan(column.name, "ignored", note=column.note)
+        return ColumnPlan(column.name, "ignored", notes=column.notes)
     if column.kind == "categorical":
         return _plan_categories(column)
     present = column.values[~np.isnan(column.values)]
     varies = present.size > 0 and bool((present != present[0]).any())
     missing = 0 < present.size < column.values.size
     if not varies and not missing:
-        return ColumnPlan(column.name, column.kind, layout=column.layout, note=_constant(column, present))
+        return ColumnPlan(column.name, column.kind, layout=column.layout, notes=(_constant(column, present),))
     origin, periods = 0.0, []
     if column.kind == "date" and varies:
         origin = float(present.min())
@@ -110,7 +111,7 @@ def plan_column(column: Column) -> ColumnPlan:
         if (present != np.floor(present)).any():
             periods.append("day")
     return ColumnPlan(
-        column.name, column.kind, varies, missing, (), 0, origin, tuple(periods), column.layout, column.note
+        column.name, column.kind, varies, missing, (), 0, origin, tuple(periods), column.layout, column.notes
     )
 
 
@@ -118,22 +119,21 @@ def _plan_categories(column: Column) -> ColumnPlan:
     counts = Counter(v for v in column.values if v is not None)
     missing = 0 < counts.total() < column.values.size
     if len(counts) < 2:
-        note = column.note if missing else _constant(column, np.array(list(counts), dtype=object))
-        return ColumnPlan(column.name, "categorical", False, missing, tuple(counts), note=note)
+        remarks = column.notes if missing else (_constant(column, np.array(list(counts), dtype=object)),)
+        return ColumnPlan(column.name, "categorical", False, missing, tuple(counts), notes=remarks)
     common = sorted(counts, key=lambda c: (-counts[c], c))[:MANY]
     rare = len(counts) - len(common)
-    note = column.note
+    remarks = column.notes
     if rare:
         last = [c for c in sorted(counts) if c not in set(common)]
-        note = "; ".join(filter(None, [note, f"categories without a column of their own: {listed(last, 5)}"]))
-    return ColumnPlan(column.name, "categorical", True, missing, tuple(sorted(common)), rare, note=note)
+        remarks = (*remarks, notes.categories_left_out(last))
+    return ColumnPlan(column.name, "categorical", True, missing, tuple(sorted(common)), rare, notes=remarks)
 
 
-def _constant(column: Column, present: np.ndarray) -> str:
+def _constant(column: Column, present: np.ndarray) -> Note:
     if not present.size:
-        return "no value in any row"
-    shown = "" if column.kind == "date" else f" (always {label(present[0])[:40]})"
-    return CONSTANT + shown
+        return notes.no_value()
+    return notes.constant(None if column.kind == "date" else label(present[0]))
 
 
 def _phase(days: np.ndarray, period: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.notes import Note
 
 Kind = Literal["numeric", "boolean", "categorical", "date", "ignored"]
 Task = Literal["regression", "binary", "multiclass"]
@@ -25,7 +26,7 @@ class Column:
     name: str
     kind: Kind
     values: np.ndarray
-    note: str = ""
+    notes: tuple[Note, ...] = ()  # remarks; the first one says why it is ignored
     layout: str = ""
 
 
@@ -48,7 +49,7 @@ class Dataset:
     class_values: np.ndarray | None = None
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
 

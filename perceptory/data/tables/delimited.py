@@ -14,6 +14,7 @@ from pathlib import Path
 
 from perceptory.data.tables.table import MISSING, RawColumn, Table, listed, objects, unique_names
 from perceptory.errors import InputError
+from perceptory.notes import Note, commas_and_points, decimal_commas, empty_lines, separator
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -46,7 +47,7 @@ def read_delimited(path: Path, delimiter: str | None = None) -> Table:
     columns: list[Sequence[str]] = list(zip(*rows, strict=True))
     if delimiter != ",":
         columns = [list(map(str.strip, cells)) for cells in columns]
-        notes += decimal_commas(names, columns)
+        notes += turn_commas(names, columns)
     raw = tuple(RawColumn(name, "text", objects(cells)) for name, cells in zip(names, columns, strict=True))
     return Table(raw, len(rows), (*notes, *more), duplicated=duplicated)
 
@@ -113,7 +114,7 @@ def sniff(text: str) -> str:
     return delimiter
 
 
-def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[str]], list[str]]:
+def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[str]], list[Note]]:
     """Header cells, rows of cells and notes. Every row has as many cells as the header, or an error names its line."""
     # Strict, for else a quote that is never closed swallows the rest of the file.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
@@ -143,15 +144,15 @@ def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[s
     except csv.Error as error:
         wrong = "has a quote that is not closed" if "end of data" in str(error) else f"cannot be read ({error})"
         raise InputError(f'line {line + 1} of {name} {wrong}. Write a quote inside a quoted cell twice: "".') from None
-    notes = []
+    notes: list[Note] = []
     if blank and len(header) > 1:
-        notes.append(f"{name} has {counted(blank, 'empty line')} between its rows, left out.")
+        notes.append(empty_lines(name, blank))
     if delimiter != ",":
-        notes.append(f"{name} is separated by {DELIMITERS.get(delimiter, delimiter)}.")
+        notes.append(separator(name, DELIMITERS.get(delimiter, delimiter)))
     return header, rows, notes
 
 
-def decimal_commas(names: list[str], columns: list[Sequence[str]]) -> list[str]:
+def turn_commas(names: list[str], columns: list[Sequence[str]]) -> list[Note]:
     """Turn '1,5' into '1.5' in place, in the columns that hold such numbers only. Returns notes.
 
     Done only where no other column has numbers with a decimal point, for there 1,500 may mean fifteen hundred.
@@ -166,13 +167,10 @@ def decimal_commas(names: list[str], columns: list[Sequence[str]]) -> list[str]:
     if not found:
         return []
     if points:
-        return [
-            f"column {names[found[0]]!r} has numbers with a comma and column {names[points[0]]!r} numbers with a point;"
-            " those with a comma are read as text."
-        ]
+        return [commas_and_points(names[found[0]], names[points[0]])]
     for place in found:
         columns[place] = [cell if cell in MISSING else cell.replace(",", ".") for cell in columns[place]]
-    return [f"numbers with a decimal comma are read in {listed(names[p] for p in found)}."]
+    return [decimal_commas([names[p] for p in found])]
 
 
 def counted(number: int, thing: str) -> str:

@@ -19,6 +19,7 @@ from perceptory.data.tables.inference import convert
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
 from perceptory.errors import InputError
+from perceptory.notes import Note, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
@@ -76,23 +77,21 @@ class Encoder:
         inputs = self.transform(source)
         return ModelInputs(inputs, None, np.arange(len(inputs), dtype=np.int64))
 
-    def notes_for(self, source: Any) -> tuple[str, ...]:
+    def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have."""
-        table, notes = as_table_or_dataset(source), []
+        table = as_table_or_dataset(source)
+        notes: list[Note] = []
         known = {plan.name for plan in self.columns} | set(self.target_names)
         extra = [name for name in table.names if name not in known]
         if extra and table.named:
-            notes.append(f"columns that the model does not use are ignored: {listed(extra)}.")
+            notes.append(columns_not_used(extra))
         columns = self._match(table)
         for plan in self.columns:
             if plan.used and plan.kind == "categorical" and not plan.rare:
                 values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
                 unseen = [v for v in values if v is not None and v not in set(plan.categories)]
                 if unseen:
-                    notes.append(
-                        f"column {plan.name!r} has {len(unseen)} values that training did not have "
-                        f"({listed(sorted(set(unseen)), 5)}); they are read as none of the known categories."
-                    )
+                    notes.append(unseen_categories(plan.name, len(unseen), sorted(set(unseen))))
         return tuple(notes)
 
     def describe(self) -> list[dict[str, str]]:
@@ -127,7 +126,8 @@ class Encoder:
         """Plain JSON data; `from_json` reads it back."""
         columns = []
         for plan in self.columns:
-            entry = dataclasses.asdict(plan)
+            entry = {f.name: getattr(plan, f.name) for f in dataclasses.fields(plan)}
+            entry["notes"] = [note.to_json() for note in plan.notes]
             columns.append({k: list(v) if isinstance(v, tuple) else v for k, v in entry.items()})
         return {"columns": columns, "target_names": list(self.target_names)}
 
@@ -173,11 +173,20 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _notes(value: Any) -> tuple[Note, ...]:
+    if not isinstance(value, list):
+        raise InputError(f"the notes of a column need a list, got {str(value)[:40]!r}. The description was altered.")
+    return tuple(Note.from_json(note) for note in value)
+
+
 def _plan_from_json(data: Any) -> ColumnPlan:
     fields = {f.name: str(f.type) for f in dataclasses.fields(ColumnPlan)}
     _keys(data, set(fields), "the description of a column")
     values: dict[str, Any] = {}
     for name, kind in fields.items():
+        if name == "notes":
+            values[name] = _notes(data[name])
+            continue
         value, expected = data[name], _TYPES[kind]
         if expected is float and type(value) is int:
             value = float(value)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perceptory import notes
 from perceptory.data.tables.dataset import Column, Kind
 from perceptory.data.tables.dates import find_dates, parse_dates
 from perceptory.data.tables.table import MISSING, RawColumn, label, objects, shown_value
 from perceptory.errors import InputError
+from perceptory.notes import Note
 
 MANY = 50  # categories that become features; a text column of more, most of them seen once, is an identifier
 ROW_NUMBER_NAMES = frozenset(["index", "id", "row", "rownames", "row_number", "rownumber", "no", "nr", "unnamed: 0"])
@@ -23,68 +25,66 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     """Say what a column holds. Text whose values are all numbers (or dates, or true and false) is read as such;
     of a table's numbers, infinite ones raise `InputError`, which names the row by `row_numbers` [row], from 0."""
     if raw.storage == "other":
-        return Column(raw.name, "ignored", raw.values, raw.note)
+        return Column(raw.name, "ignored", raw.values, raw.notes)
     if raw.storage == "label":
-        return _categorical(raw.name, raw.values, raw.note)
+        return _categorical(raw.name, raw.values, raw.notes)
     if raw.storage == "text":
         return _text(raw, row_numbers)
     if np.isnan(raw.values).all():
-        return Column(raw.name, "ignored", raw.values, "no value in any row")
+        return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     if raw.storage == "number":
-        return _numeric(raw.name, raw.values, raw.note, row_numbers)
+        return _numeric(raw.name, raw.values, raw.notes, row_numbers)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
-    return Column(raw.name, kind, raw.values, raw.note)
+    return Column(raw.name, kind, raw.values, raw.notes)
 
 
 def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
     numbers = parse_numbers(raw.values)  # most columns are plain numbers: try that before taking off all spaces
     if numbers is not None and not np.isnan(numbers).all():
-        return _numeric(raw.name, numbers, raw.note, row_numbers)
+        return _numeric(raw.name, numbers, raw.notes, row_numbers)
     cells = stripped(raw.values)
     present = [c for c in cells if c is not None]
     if not present:
-        return Column(raw.name, "ignored", raw.values, "no value in any row")
+        return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     truth = parse_truth(cells)
     if truth is not None:
-        return Column(raw.name, "boolean", truth, raw.note)
+        return Column(raw.name, "boolean", truth, raw.notes)
     numbers = parse_numbers(cells)
     if numbers is not None:
-        return _numeric(raw.name, numbers, raw.note, row_numbers)
+        return _numeric(raw.name, numbers, raw.notes, row_numbers)
     days, layout = find_dates(cells)
     if days is not None:
-        return Column(raw.name, "date", days, raw.note, layout)
-    note = raw.note
+        return Column(raw.name, "date", days, raw.notes, layout)
+    remarks = raw.notes
     if layout == "ambiguous":
-        note = f"dates such as {present[0]!r} can be read in two ways (write 2020-12-31), so they are read as text"
+        remarks = (notes.ambiguous_dates(present[0]),)
     else:
         sample = present[:1000]
         wrong = [c for c in sample if parse_numbers([c]) is None]
         if sum(NEARLY.fullmatch(c) is None for c in wrong) < len(sample) / 2:
-            example = shown_value((wrong or [c for c in present if parse_numbers([c]) is None])[0])
-            note = f"read as text because of values that are not plain numbers, such as {example}"
-    return _categorical(raw.name, objects(cells), note)
+            example = (wrong or [c for c in present if parse_numbers([c]) is None])[0]
+            remarks = (notes.not_plain_numbers(example),)
+    return _categorical(raw.name, objects(cells), remarks)
 
 
-def _numeric(name: str, values: np.ndarray, note: str, row_numbers: np.ndarray | None) -> Column:
+def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbers: np.ndarray | None) -> Column:
     finite(name, values, row_numbers=row_numbers)
     rows = len(values)
     unnamed = re.fullmatch(r"column \d+", name) or name.lower() in ROW_NUMBER_NAMES
     if unnamed and rows > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
-        return Column(name, "ignored", values, "it only counts the rows")
-    return Column(name, "numeric", values, note)
+        return Column(name, "ignored", values, (notes.counts_rows(),))
+    return Column(name, "numeric", values, remarks)
 
 
-def _categorical(name: str, values: np.ndarray, note: str) -> Column:
+def _categorical(name: str, values: np.ndarray, remarks: tuple[Note, ...]) -> Column:
     present = [v for v in values if v is not None]
     if not present:
-        return Column(name, "ignored", values, "no value in any row")
+        return Column(name, "ignored", values, (notes.no_value(),))
     distinct = len(set(present))
     if distinct > MANY and distinct > len(values) / 2:
-        why = (
-            "nearly every value differs (identifier)" if distinct < len(values) else "every value differs (identifier)"
-        )
-        return Column(name, "ignored", values, f"{why}; {note}" if note else why)
-    return Column(name, "categorical", values, note)
+        differ = "nearly every value differs" if distinct < len(values) else "every value differs"
+        return Column(name, "ignored", values, (notes.identifier(differ), *remarks))
+    return Column(name, "categorical", values, remarks)
 
 
 def finite(name: str, values: np.ndarray, what: str = "column", row_numbers: np.ndarray | None = None) -> None:

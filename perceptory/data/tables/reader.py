@@ -16,7 +16,8 @@ from perceptory.data.tables.inference import infer
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import has_value, read_target, typed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
+from perceptory.notes import READ_AS_TEXT, Note, about_column, ignored_as_asked, joined, without_target
 
 
 def read_table(
@@ -44,7 +45,9 @@ def read_table(
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
     if target is None:
-        raise InputError(f"name the target, the column to predict (target=, --target). {columns_are(table.names)}")
+        raise InputError(
+            "name the target, the column to predict (", Setting("target"), f"). {columns_are(table.names)}"
+        )
     raw_targets = [typed(c) for c in _targets(table, target, isinstance(source, (str, Path)))]
     names = tuple(c.name for c in raw_targets)
     taken = set(names) if _is_names(target, table) else set()
@@ -66,11 +69,12 @@ def read_table(
     found = read_target([replace(c, values=c.values[rows]) for c in raw_targets], task)
     kept = table.take(rows) if len(rows) < table.rows else table
     columns = tuple(
-        Column(c.name, "ignored", c.values, "ignored as asked") if c.name in ignored else infer(c, rows)
+        Column(c.name, "ignored", c.values, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
         for c in kept.columns
         if c.name not in taken
     )
-    notes += [f"column {c.name!r}: {c.note}." for c in columns if "read as text" in c.note]
+    texts = [c for c in columns if any(kind.describes(n) for kind in READ_AS_TEXT for n in c.notes)]
+    notes += [about_column(c.name, remark) for c in texts for remark in c.notes]
     dataset = Dataset(
         columns=columns,
         target_names=names,
@@ -154,7 +158,7 @@ def _beside(table: Table, what: str, given: Any) -> RawColumn | None:
     return column
 
 
-def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray, list[str]]:
+def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray, list[Note]]:
     present = {c.name: has_value(c) for c in targets}
     for name, has in present.items():
         if not has.any():
@@ -165,8 +169,7 @@ def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.nd
     if not keep.any():
         raise InputError(f"no row has a value of every target ({listed(present)}). Name fewer targets.")
     lost = int((~keep).sum())
-    which = "target" if len(targets) == 1 else "targets"
-    return keep, [f"{counted(lost, 'row')} without a value of the {which} {listed(present)} left out."] if lost else []
+    return keep, [without_target(lost, "row", list(present))] if lost else []
 
 
 def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
@@ -188,7 +191,7 @@ def _groups(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
     if raw is None:
         return None
     if raw.storage == "other":
-        raise InputError(f"groups need texts or numbers, but {raw.name!r} has {raw.note}.")
+        raise InputError(f"groups need texts or numbers, but {raw.name!r} has {joined(raw.notes)}.")
     column = raw if raw.storage in ("label", "date") else typed(raw)
     if not has_value(column)[rows].all():
         raise InputError(f"every row needs a group, but {raw.name!r} holds missing values. Fill them in.")

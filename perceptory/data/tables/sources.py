@@ -17,6 +17,7 @@ from perceptory.data.tables.dates import days_of
 from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.table import RawColumn, Table, label, objects, shown_value, unique_names
 from perceptory.errors import InputError
+from perceptory.notes import Note, duration, index_not_read, rounded, several_types, unreadable
 
 TEXT = {".csv": None, ".txt": None, ".dat": None, ".tsv": "\t", ".tab": "\t"}
 BINARY = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
@@ -79,7 +80,7 @@ def _from_frame(source: Any) -> Table | None:
     """A pandas, polars or Arrow table (and others that narwhals knows) as a `Table`; None for what is none."""
     import narwhals as nw
 
-    notes: list[str] = []
+    notes: list[Note] = []
     duplicated: frozenset[str] = frozenset()
     given = source
     if nw.dependencies.is_pandas_dataframe(source) or nw.dependencies.is_pyarrow_table(source):
@@ -88,7 +89,7 @@ def _from_frame(source: Any) -> Table | None:
         new, notes, duplicated = unique_names(old, "the table")
         given = source.set_axis(new, axis=1) if pandas else source.rename_columns(new)
         if pandas and source.index.name is not None:
-            notes.append(f"the index {source.index.name!r} is not read; reset_index() makes a column of it.")
+            notes.append(index_not_read(str(source.index.name)))
     frame = nw.from_native(given, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError("a table that is not computed yet was given. Call .collect() on it first.")
@@ -197,8 +198,9 @@ def from_array(name: str, array: np.ndarray) -> RawColumn:
         missing = np.isnat(array)
         unit = array.astype(f"{kind}8[us]").astype(np.int64)
         values = np.where(missing, math.nan, unit / (86400e6 if kind == "M" else 1e6))
-        note = "" if kind == "M" else "duration in seconds"
-        return RawColumn(name, "date" if kind == "M" else "number", values, note=note)
+        if kind == "M":
+            return RawColumn(name, "date", values)
+        return RawColumn(name, "number", values, notes=(duration(),))
     if kind == "V" and array.dtype.names is None and "float" in array.dtype.name:  # bfloat16 and its kin
         return RawColumn(name, "number", array.astype(np.float64))
     return from_objects(name, array.tolist() if kind in "UOT" else list(array))
@@ -230,17 +232,17 @@ def from_objects(name: str, values: list[Any]) -> RawColumn:
     if all(issubclass(t, date) for t in types):
         return RawColumn(name, "date", floats(days_of))
     if all(issubclass(t, timedelta) for t in types):
-        return RawColumn(name, "number", floats(lambda v: v.total_seconds()), note="duration in seconds")
+        return RawColumn(name, "number", floats(lambda v: v.total_seconds()), notes=(duration(),))
     if all(issubclass(t, (str, numbers.Real, Decimal, np.bool_)) for t in types):
-        shown = ", ".join(sorted(t.__name__ for t in types))
-        return RawColumn(name, "text", texts(label), note=f"values of several types ({shown}) read as text")
+        names = sorted(t.__name__ for t in types)
+        return RawColumn(name, "text", texts(label), notes=(several_types(names),))
     example = next(t.__name__ for t in types if not issubclass(t, (str, numbers.Real)))
-    return RawColumn(name, "other", objects(values), note=f"values of type {example} cannot be read")
+    return RawColumn(name, "other", objects(values), notes=(unreadable(example),))
 
 
 def _number(name: str, values: np.ndarray, integer: bool) -> RawColumn:
     large = integer and bool((np.abs(values[np.isfinite(values)]) >= EXACT).any())
-    return RawColumn(name, "number", values, integer, "whole numbers above 2^53 are rounded" if large else "")
+    return RawColumn(name, "number", values, integer, (rounded(),) if large else ())
 
 
 def _missing(value: Any) -> bool:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from perceptory import notes
 from perceptory.errors import InputError
+from perceptory.notes import Note
 from perceptory.registry import did_you_mean
 from perceptory.wording import listed as listed
 from perceptory.wording import shown_value as shown_value
@@ -35,7 +37,7 @@ class RawColumn:
     storage: Storage
     values: np.ndarray
     integer: bool = False  # stored as whole numbers
-    note: str = ""
+    notes: tuple[Note, ...] = ()  # remarks on how it was read
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Table:
 
     columns: tuple[RawColumn, ...]
     rows: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     named: bool = True
     duplicated: frozenset[str] = field(default_factory=frozenset)  # names that stood more than once
 
@@ -101,7 +103,7 @@ def objects(values: Iterable[Any]) -> np.ndarray:
     return array
 
 
-def unique_names(names: Sequence[str], where: str) -> tuple[list[str], list[str], frozenset[str]]:
+def unique_names(names: Sequence[str], where: str) -> tuple[list[str], list[Note], frozenset[str]]:
     """Names made unique: a second 'a' becomes 'a.2', an empty name 'column 3'. Returns names, notes and the names
     that stood more than once."""
     taken, result, renamed, empty = {n for n in names if n}, [], [], []
@@ -118,7 +120,7 @@ def unique_names(names: Sequence[str], where: str) -> tuple[list[str], list[str]
             renamed.append((name, new))
         seen.add(new)
         result.append(new)
-    notes = [f"{where} has more than one column {old!r}; one of them is read as {new!r}." for old, new in renamed]
+    remarks = [notes.column_renamed(where, old, new) for old, new in renamed]
     if empty:
-        notes.append(f"{where} has columns without a name; they are read as {listed(empty)}.")
-    return result, notes, frozenset(old for old, _ in renamed)
+        remarks.append(notes.columns_named(where, empty))
+    return result, remarks, frozenset(old for old, _ in renamed)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from perceptory import notes
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.inference import finite, parse_numbers, parse_truth, stripped
 from perceptory.data.tables.table import RawColumn, label, listed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Piece, Remedy, Setting
+from perceptory.notes import Note, joined
 from perceptory.registry import Registry as Names
 
 TASKS: Names[str] = Names("task", {t: t for t in ("regression", "classification", "binary", "multiclass")})
@@ -27,13 +29,13 @@ class Target:
     targets: np.ndarray
     classes: tuple[str, ...] | None = None
     class_values: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def typed(raw: RawColumn) -> RawColumn:
     """A target column as "number", "boolean" or "label"; text that holds numbers or true and false is read as such."""
     if raw.storage in ("date", "other"):
-        what = "dates" if raw.storage == "date" else raw.note or "values that cannot be read"
+        what = "dates" if raw.storage == "date" else joined(raw.notes) or "values that cannot be read"
         raise InputError(
             f"the target {raw.name!r} holds {what}, but numbers or classes are expected. Name another column."
         )
@@ -49,7 +51,7 @@ def typed(raw: RawColumn) -> RawColumn:
         return RawColumn(raw.name, "number", numbers, integer)
     values = np.empty(len(cells), dtype=object)
     values[:] = cells
-    return RawColumn(raw.name, "label", values, note=raw.note)
+    return RawColumn(raw.name, "label", values, notes=raw.notes)
 
 
 def has_value(raw: RawColumn) -> np.ndarray:
@@ -88,7 +90,7 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
                 f"the task 'regression' needs a target of numbers, but {raw.name!r} holds texts such as "
                 f"{listed(dict.fromkeys(raw.values), 2)}. Leave the task out, or name another target."
             )
-        return _regression(columns, (f"the target {raw.name!r} holds true and false, read as the numbers 1 and 0.",))
+        return _regression(columns, (notes.target_of_truth(raw.name),))
     if wanted == "regression":
         return _regression(columns, ())
     if wanted is not None:
@@ -98,41 +100,35 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
     few = whole and 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
     pair = tuple(distinct) in ((0, 1), (-1, 1), (1, 2))
     if pair or (few and raw.integer and distinct[0] in (0, 1) and bool((np.diff(distinct) == 1).all())):
-        note = (
-            f"the target {raw.name!r} holds the whole numbers {label(distinct[0])} to {label(distinct[-1])}, read as "
-            'classes; task="regression" (--task regression) reads it as a number.'
-        )
-        return _classes(raw, None, (note,))
+        first, last = label(distinct[0]), label(distinct[-1])
+        return _classes(raw, None, (notes.target_as_classes(raw.name, len(distinct), first, last),))
     if few:
-        note = (
-            f"the target {raw.name!r} holds {len(distinct)} different whole numbers, read as a number to predict; "
-            'task="classification" (--task classification) reads them as classes.'
-        )
-        return _regression(columns, (note,))
+        return _regression(columns, (notes.target_as_number(raw.name, len(distinct)),))
     return _regression(columns, ())
 
 
-def _regression(columns: Sequence[RawColumn], notes: tuple[str, ...]) -> Target:
+def _regression(columns: Sequence[RawColumn], remarks: tuple[Note, ...]) -> Target:
     for raw in columns:
         if raw.storage == "label":
             raise InputError(
                 f"several targets make a regression, but {raw.name!r} holds texts. Name targets that are numbers."
             )
         _varies(raw, len(np.unique(raw.values)))
-    return Target("regression", np.stack([c.values for c in columns], axis=1), notes=notes)
+    return Target("regression", np.stack([c.values for c in columns], axis=1), notes=remarks)
 
 
-def _classes(raw: RawColumn, wanted: str | None, notes: tuple[str, ...]) -> Target:
+def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> Target:
     values: Any = raw.values.tolist()
     counts = Counter(values)
     _varies(raw, len(counts))
     if len(counts) > MOST_CLASSES or len(counts) > max(2, len(values) / 2):
-        remedy = "Name another column"
+        remedy: tuple[Piece, ...] = (" Name another column.",)
         if raw.storage == "number":
-            remedy = 'Use task="regression" (--task regression)'
+            remedy = (Remedy(" Use ", Setting("task", "regression"), "."),)
         raise InputError(
             f"the target {raw.name!r} holds {len(counts)} different values in {len(values)} rows, too many to be "
-            f"classes (at most {MOST_CLASSES}, and two rows each on average). {remedy}."
+            f"classes (at most {MOST_CLASSES}, and two rows each on average).",
+            *remedy,
         )
     if wanted == "binary" and len(counts) > 2:
         raise InputError(
@@ -151,7 +147,7 @@ def _classes(raw: RawColumn, wanted: str | None, notes: tuple[str, ...]) -> Targ
         original = np.array(order, dtype=str)
     names = tuple(label(v) for v in original.tolist())
     task: Task = "multiclass" if len(counts) > 2 or wanted == "multiclass" else "binary"
-    return Target(task, index, names, original, notes)
+    return Target(task, index, names, original, remarks)
 
 
 def _order(counts: Counter) -> Any:

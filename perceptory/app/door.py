@@ -1,0 +1,49 @@
+"""Settings as the command line writes them: known="all" in Python is --known all here."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from functools import cache
+from typing import Any
+
+from perceptory.errors import UNSET, Setting
+
+NAMES = {"networks": "network"}  # options that are called otherwise than the argument
+
+
+@cache
+def _options() -> frozenset[str]:
+    """Names of the options of `perceptory fit`, as its function has them."""
+    from perceptory.app.cli import fit
+
+    return frozenset(inspect.signature(fit).parameters) - {"context", "data"}
+
+
+def command_line(setting: Setting) -> str | None:
+    """A setting as an option, or None where there is none or none for such a value."""
+    name = NAMES.get(setting.name, setting.name)
+    if name not in _options() or setting.owner not in ("", "Study"):
+        return None
+    option = "--" + name.replace("_", "-")
+    if setting.value is UNSET:
+        return option
+    if setting.value is True:
+        return option
+    words = _written(name, setting.value)
+    return None if words is None else " ".join(f"{option} {word}" for word in words)
+
+
+def _written(name: str, value: Any) -> list[str] | None:
+    """The value as it is written after the option, once for each time that the option has to stand."""
+    from perceptory.app.source import WAYS
+
+    if name == "predict":
+        return [way for way, use in WAYS.items() if use == value] or None
+    if name == "size":
+        return ["x".join(map(str, value))]
+    if isinstance(value, list | tuple):
+        return [shlex.quote(str(one)) for one in value]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return [shlex.quote(str(value))]
