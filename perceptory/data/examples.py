@@ -12,6 +12,7 @@ from perceptory.data.series.feedback import Known
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
+from perceptory.notes import Note
 
 ExamplesKind = Literal["table", "series", "image", "array"]
 
@@ -57,7 +58,7 @@ class Examples(Protocol):
     @property
     def row_numbers(self) -> np.ndarray: ...
     @property
-    def notes(self) -> tuple[str, ...]: ...
+    def notes(self) -> tuple[Note, ...]: ...
     @property
     def encoder(self) -> Any: ...  # an `ExampleEncoder`, or None
 
@@ -85,7 +86,7 @@ class ExampleEncoder(Protocol):
     def examples(self, source: Any) -> ModelInputs:
         """Those inputs with the lengths of series and the place of each example in its source."""
 
-    def notes_for(self, source: Any) -> tuple[str, ...]:
+    def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about these inputs, in plain words."""
 
     def describe(self) -> list[dict[str, str]]:

@@ -212,7 +212,7 @@ def test_new_and_empty_folders_are_taken_and_not_made_yet(tmp_path):
 
 
 def test_refusals(used, tmp_path):
-    with pytest.raises(InputError, match=r"holds a run already\. Choose --resume to go on, --overwrite, or another"):
+    with pytest.raises(InputError, match=r"holds a run already\. Choose resume=True to go on, overwrite=True, or"):
         prepare(used)
     prepare(used, resume=True)
     prepare(used, overwrite=True)
@@ -284,7 +284,7 @@ def test_folders_that_hold_no_complete_run(tmp_path, used):
         load_result(tmp_path)
     with pytest.raises(InputError, match="is not a run folder"):
         load_result(tmp_path / "nothing")
-    with pytest.raises(InputError, match=r"is not complete\. Finish it with perceptory fit \.\.\. --resume"):
+    with pytest.raises(InputError, match=r"is not complete\. Ask for it again with resume=True"):
         load_result(used)
 
 
