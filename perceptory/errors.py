@@ -6,7 +6,7 @@ estimator, and since who receives the sentence must not look for the setting in 
 
     InputError(Setting("known"), f" is for ", Setting("predict", "every step"), f", not for {use!r}. Leave it out.")
 
-    Python        known= is for predict="every step", not for 'ahead'. Leave it out.
+    Python        known is for predict="every step", not for 'ahead'. Leave it out.
     command line  --known is for --predict every-step, not for 'ahead'. Leave it out.
 
 The pieces are put one after the other; texts among them are taken as they are, whatever signs they hold. A door is a
@@ -39,7 +39,7 @@ UNSET: Final = _Unset()
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting in a sentence: `Setting("known")` is known= in Python, `Setting("known", "all")` is known="all".
+    """A setting in a sentence: `Setting("known")` is known in Python, `Setting("known", "all")` is known="all".
 
     name: as an argument or field is called in Python. value: what it is set to, if anything. owner: the class whose
     field it is, such as "Study", which Python's words name where no value stands.
@@ -114,10 +114,10 @@ def say(pieces: tuple[Piece, ...], door: Door) -> str:
 
 
 def python_words(setting: Setting) -> str:
-    """A setting as an argument of a call: known= or known="all"; a field without a value: Study.epochs."""
+    """A setting as an argument of a call: known or known="all"; a field without a value: Study.epochs."""
     if setting.value is not UNSET:
         return f"{setting.name}={_literal(setting.value)}"
-    return f"{setting.owner}.{setting.name}" if setting.owner else f"{setting.name}="
+    return f"{setting.owner}.{setting.name}" if setting.owner else setting.name
 
 
 def _literal(value: Any) -> str:

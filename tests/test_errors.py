@@ -21,7 +21,7 @@ def test_a_plain_sentence_is_the_same_at_every_door():
 
 def test_a_setting_is_said_in_the_words_of_the_door():
     error = InputError(Setting("known"), " is for ", Setting("predict", "every"), ", not for {braces}.")
-    assert str(error) == 'known= is for predict="every", not for {braces}.'
+    assert str(error) == 'known is for predict="every", not for {braces}.'
     assert error.said(shell) == "--known is for --predict every, not for {braces}."
 
 
@@ -34,7 +34,7 @@ def test_a_remedy_is_said_where_the_door_has_its_settings():
 
 
 def test_a_setting_that_a_door_has_not_is_said_in_pythons_words_outside_of_remedies():
-    assert InputError("leave ", Setting("part"), " out.").said(shell) == "leave part= out."
+    assert InputError("leave ", Setting("part"), " out.").said(shell) == "leave part out."
 
 
 def test_a_field_is_said_with_its_class_in_python():

@@ -148,7 +148,7 @@ nan = np.where(np.arange(48).reshape(6, 4, 2) == 21, np.nan, SERIES)
 @pytest.mark.parametrize(
     ("x", "y", "options", "said"),
     [
-        (nan, LABELS, {}, "1 are missing .* is missing, in example 3, step 3, channel 'x1'.*lengths="),
+        (nan, LABELS, {}, "1 are missing .* is missing, in example 3, step 3, channel 'x1'.*as lengths"),
         (nan[..., None], LABELS, {}, "in example 3, row 3, column 2, channel 'gray'.*leave those images out"),
         (np.full((6, 4, 2), np.inf), LABELS, {}, "48 are missing or infinite .the first is infinite"),
         (SERIES[:5], LABELS, {}, "5 examples need targets"),
@@ -173,7 +173,7 @@ nan = np.where(np.arange(48).reshape(6, 4, 2) == 21, np.nan, SERIES)
         (SERIES, LABELS, {"target": ["u", "v"]}, "target needs 1 name,"),
         (SERIES[0], [1, 2, 3, 4], {"kind": "image"}, "image inputs need the axes"),
         (SERIES, LABELS, {"kind": "imag"}, "Did you mean 'image'"),
-        (SERIES, LABELS, {"part": "test"}, "part= is for"),
+        (SERIES, LABELS, {"part": "test"}, "part is for"),
         (np.zeros((6, 3, 32, 32)), LABELS, {}, r"numpy.moveaxis\(x, 1, -1\)"),
         (np.zeros((6, 3)), LABELS, {}, "all inputs are 0"),
         (np.zeros((0, 3)), [], {}, "at least one example"),
@@ -240,7 +240,7 @@ def test_files_that_are_refused(tmp_path):
         read_arrays(tmp_path / "b.npz")
     with pytest.raises(InputError, match=r"has to end in .npy or .npz"):
         read_arrays(tmp_path / "b.mat")
-    with pytest.raises(InputError, match="targets= is for arrays"):
+    with pytest.raises(InputError, match="targets is for arrays"):
         read_arrays(path, LABELS)
     path.write_bytes(b"not a zip file")
     with pytest.raises(InputError, match="no NumPy file"):

@@ -76,7 +76,7 @@ def test_idx_that_does_not_fit(tmp_path):
     mnist_folder(tmp_path, test=False)
     with pytest.raises(InputError, match="no images of the part 'test': expected a name such as t10k-images"):
         read_images(tmp_path, part="test")
-    with pytest.raises(InputError, match="size= scales"):
+    with pytest.raises(InputError, match="size scales"):
         read_images(tmp_path, size=(2, 2))
     with pytest.raises(InputError, match="not named as images"):
         read_images(tmp_path / "train-labels-idx1-ubyte")

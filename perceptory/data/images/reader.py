@@ -16,7 +16,10 @@ from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, files_left_aside, other_part
 
 FOLDERS = {"train": ("train", "training"), "test": ("test", "testing")}
-SIZED = "size= scales the pictures of a folder; the images of one array all have one size already. Leave it out."
+SIZED = (
+    Setting("size"),
+    " scales the pictures of a folder; the images of one array all have one size already. Leave it out.",
+)
 IDX = {"train": ("train",), "test": ("t10k", "test")}  # how the names of the files begin
 
 
@@ -54,7 +57,7 @@ def read_images(
         raise InputError(f"there is no file or folder {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
     if path.is_file():
         if size is not None:
-            raise InputError(SIZED)
+            raise InputError(*SIZED)
         if path.suffix.lower() == ".npz":
             return read_arrays(path, part=part, kind="image", task=task, target=target)
         if "idx" not in path.name:
@@ -63,13 +66,13 @@ def read_images(
                 "train-images-idx3-ubyte.gz, or a .npz file."
             )
         if part is not None:
-            raise InputError(f"{path.name} is one part by itself. Give its folder, or leave ", Setting("part"), " out.")
+            raise InputError(f"{path.name} is one part by itself. Give its folder, or leave out ", Setting("part"), ".")
         return _read_idx_pair(path, _labels_of(path), (), task, target)
     entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
     idx = [p for p in entries if p.is_file() and re.search("image.*idx[34]", p.name.lower())]
     if idx:
         if size is not None:
-            raise InputError(SIZED)
+            raise InputError(*SIZED)
         return _read_idx_folder(path, idx, part, task, target)
     return _read_folder(path, entries, part, size, task, target)
 
@@ -142,9 +145,9 @@ def _read_folder(
         folders = {p.name: p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")}
     elif part is not None:
         raise InputError(
-            f"the folder {path.name!r} has no subfolders train and test, so there is no part {part!r}. Leave ",
+            f"the folder {path.name!r} has no subfolders train and test, so there is no part {part!r}. Leave out ",
             Setting("part"),
-            " out.",
+            ".",
         )
     files: list[Path] = []
     labels: list[str] = []

@@ -128,9 +128,9 @@ def _even(clock: Clock, moments: np.ndarray, time: str, dates: bool) -> dict[str
         f"the column of time {time!r} has to go in equal steps, but has {what} of {_amount(steps[bad], unit)} between "
         f"{_shown(moments[bad], dates)} and {_shown(moments[bad + 1], dates)} in {clock.where(bad + 1)}, where "
         f"the step is {_amount(step, unit)}. Fill in the missing rows or resample, part the series there by a column "
-        "of series, or leave ",
+        "of series, or take the rows as they come, without ",
         Setting("time"),
-        " out to take the rows as they come.",
+        ".",
     )
 
 

@@ -46,7 +46,7 @@ def read_table(
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
     if target is None:
         raise InputError(
-            "name the target, the column to predict (", Setting("target"), f"). {columns_are(table.names)}"
+            "name the target, the column to predict, as ", Setting("target"), f". {columns_are(table.names)}"
         )
     raw_targets = [typed(c) for c in _targets(table, target, isinstance(source, (str, Path)))]
     names = tuple(c.name for c in raw_targets)
