@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from perceptory.data import Dataset
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting, python_words
 from perceptory.estimators import targets as read
 from perceptory.estimators import translation as words
 from perceptory.estimators.files import read_estimator, write_estimator
@@ -48,6 +50,21 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             raise TypeError(f"{type(self).__name__}() got two values for {name!r}")
         for name, value in {**named, **familiar}.items():
             setattr(self, name, value)
+
+    def _door(self, setting: Setting) -> str | None:
+        """A setting as an argument of this estimator, None where it has no such argument."""
+        name = words.ARGUMENTS.get(setting.name, setting.name)
+        if name not in inspect.signature(type(self)).parameters or setting.owner not in ("", "Study"):
+            return None
+        return python_words(Setting(name, setting.value))
+
+    @contextlib.contextmanager
+    def _in_own_words(self) -> Iterator[None]:
+        """An `InputError` of what is called inside speaks of this estimator's arguments."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(error.said(self._door)) from None
 
     def _seed(self) -> int:
         """The study's seed from random_state; another one each time where that is None."""

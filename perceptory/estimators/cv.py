@@ -83,11 +83,13 @@ class StudyEstimator(TableEstimator):
         inputs, targets, weights, kept = self._rows(X, y, sample_weight, reset=True, known=None)
         plan = self._plan(X, y, groups, targets, kept)
         dataset = self._dataset(inputs, targets, weights)
-        study = self._study(self._precision(inputs), targets.labels, plan)
+        with self._in_own_words():
+            study = self._study(self._precision(inputs), targets.labels, plan)
         self._flat_target, self._labels = targets.flat, targets.labels
         if targets.classes is not None:
             self.classes_ = targets.classes
-        result = run(study, dataset, progress=study_progress(self, context, told), padded=True)
+        with self._in_own_words():
+            result = run(study, dataset, progress=study_progress(self, context, told), padded=True)
         self.result_ = result
         self._keep_model(result.model)
         best = result.candidate(result.best)
@@ -109,7 +111,9 @@ class StudyEstimator(TableEstimator):
             if folds is not None and isinstance(plan, StratifiedKFold) and least < folds:
                 plan = KFold(folds)  # a class of few rows cannot be in every fold
             if folds is not None and count < folds:
-                raise InputError(f"{folds} folds need at least {folds} rows, got n_samples = {count}. Use fewer folds.")
+                raise InputError(
+                    f"{folds} folds need at least {folds} rows, got n_samples = {count}. Use a smaller cv."
+                )
             return plan
         place = np.full(len(kept), -1)
         place[kept] = np.arange(kept.sum())

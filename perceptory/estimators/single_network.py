@@ -97,20 +97,22 @@ class SingleNetwork(HistoryMixin, TableEstimator):
             held = None
         # Weights that are numbers of copies count as such, and those of another scale change nothing.
         rows = float(count if weights is None else max(count, weights[:count].sum()))
-        study = self._study(self._precision(inputs), targets.labels, rows)
+        with self._in_own_words():
+            study = self._study(self._precision(inputs), targets.labels, rows)
         self._flat_target, self._labels = targets.flat, targets.labels
         if targets.classes is not None:
             self.classes_ = targets.classes
-        trained = train_further(
-            study,
-            self._dataset(inputs, targets, weights),
-            validation=held,
-            start=start,
-            epochs=epochs,
-            watch=watcher(self, context, epochs, told),
-            each=wants_each(self),
-            constant=True,
-        )
+        with self._in_own_words():
+            trained = train_further(
+                study,
+                self._dataset(inputs, targets, weights),
+                validation=held,
+                start=start,
+                epochs=epochs,
+                watch=watcher(self, context, epochs, told),
+                each=wants_each(self),
+                constant=True,
+            )
         self._keep(trained, continued=start is not None)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)
         return self

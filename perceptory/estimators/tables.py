@@ -27,7 +27,7 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     frame = _frame(X)
     kinds = {} if frame is None else {name: _kind(dtype) for name, dtype in frame.schema.items()}
     if frame is None or not any(kinds.values()):
-        return _numbers(lambda: validate_data(estimator, X, reset=reset, **_how(None if frame is None else frame)))
+        return _numbers(lambda: validate_data(estimator, X, reset=reset, **_how(None if frame is None else frame)), X)
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if not len(frame):
@@ -36,7 +36,7 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     for raw in as_table(X).columns:
         if not kinds.get(raw.name):  # numbers, or what scikit-learn would read as numbers
             part = frame.select(raw.name).to_numpy()
-            values = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"))
+            values = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"), part)
             raw = RawColumn(raw.name, "number", values[:, 0])
         columns.append(raw)
     return Table(tuple(columns), len(frame))
@@ -64,13 +64,31 @@ def _kind(dtype: Any) -> str:
     return "date" if dtype in (nw.Date, nw.Datetime) else ""
 
 
-def _numbers(read: Any) -> Any:
+def _numbers(read: Any, source: Any) -> Any:
+    """What `read` gives; where it refuses and the source holds texts, its error says what to do with texts."""
     try:
         return read()
     except ValueError as error:
-        if "convert string to float" in str(error):
+        if _holds_words(source):
             raise ValueError(f"{error}.{REMEDY}") from None
         raise
+
+
+def _holds_words(source: Any) -> bool:
+    """Whether a table holds a text that is no number."""
+    try:
+        cells = np.asarray(source, dtype=object)
+    except ValueError:  # rows of different length
+        return False
+    return cells.ndim == 2 and any(isinstance(cell, str) and not _is_number(cell) for cell in cells.flat)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...]) -> Encoder:

@@ -38,6 +38,15 @@ OTHER = {
     "epsilon": "use optimizer=Adam(learning_rate, eps=epsilon)",
     "max_fun": "use optimizer=LBFGS(trials=...) and epochs=",
 }
+ARGUMENTS = {
+    "networks": "hidden",
+    "folds": "cv",
+    "validation": "cv",
+    "score": "scoring",
+    "samples": "n_candidates",
+    "seed": "random_state",
+}
+"""Settings of a study that are arguments by another name here."""
 BATCH = 200  # rows a step, as scikit-learn has it; fewer rows make one step an epoch
 PRIOR = 4.0  # strength of the penalty "auto" times the number of rows
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}

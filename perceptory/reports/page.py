@@ -121,7 +121,7 @@ def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> d
         # Safe: the SVG was serialized from a tree, which escapes every name in it.
         return {"svg": Markup(to_svg(draw(), key, words)), "caption": caption, "key": key}
     except InputError as refusal:
-        return {"svg": "", "caption": f"No figure here: {refusal}", "key": key}
+        return {"svg": "", "caption": f"No figure here: {refusal.said(in_a_report)}", "key": key}
 
 
 def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:

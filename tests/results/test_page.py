@@ -104,7 +104,9 @@ def test_names_cannot_become_markup(make_result):
     result.folder = evil
     result.candidates[0].label = result.rule = evil
     column = {"name": evil, "kind": evil, "made": evil, "note": evil}
-    result.data = dataclasses.replace(result.data, columns=(column, *result.data.columns[1:]), notes=(columns_not_used([evil]),))
+    result.data = dataclasses.replace(
+        result.data, columns=(column, *result.data.columns[1:]), notes=(columns_not_used([evil]),)
+    )
     result.study[evil] = evil
     result.environment[evil] = evil
     page = Page(render(result))
