@@ -165,14 +165,22 @@ class TableEstimator(NetworkEstimator):
     def _targets(self, y: Any, known: Any = None) -> read.Targets:
         raise NotImplementedError
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, known: Any) -> tuple[Any, ...]:
-        """Inputs, targets and weights of the rows that have a weight above 0, and which rows those are [row] bool."""
+    def _rows(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, known: Any, trained_on: bool = True
+    ) -> tuple[Any, ...]:
+        """Inputs, targets and weights of the rows that have a weight above 0, and which rows those are [row] bool.
+
+        trained_on: whether these are training rows, which count for "auto" and "balanced".
+        """
         inputs = self._inputs(X, reset=reset)
         if known is None and not reset:
             known = getattr(self, "classes_", None)
         targets = self._targets(y, known)
         check_consistent_length(X, targets.values)
-        weights = self._row_weights(sample_weight, targets)
+        weights = self._weights(sample_weight, len(targets.values))
+        if trained_on:
+            self._count(inputs, targets, weights, reset=reset)
+        weights = self._class_weighted(targets, weights)
         kept = np.ones(len(targets.values), bool) if weights is None else weights > 0
         if weights is not None and not weights.all():
             inputs, targets = take(inputs, kept), targets.take(kept)
@@ -181,8 +189,11 @@ class TableEstimator(NetworkEstimator):
             raise InputError("training needs at least 2 rows with a weight above 0, got 1 sample.")
         return inputs, targets, weights, kept
 
-    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
-        return self._weights(sample_weight, len(targets.values))
+    def _count(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None, *, reset: bool) -> None:
+        """Take note of rows to train on, where an estimator trains in several calls."""
+
+    def _class_weighted(self, targets: read.Targets, weights: np.ndarray | None) -> np.ndarray | None:
+        return weights
 
     def _dataset(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None) -> Any:
         names = self._feature_names()
@@ -237,9 +248,9 @@ class ClassMixin:
     def _targets(self, y: Any, known: Any = None) -> read.Targets:
         return read.classes(y, self, known)
 
-    def _row_weights(self, sample_weight: Any, targets: read.Targets) -> np.ndarray | None:
-        weights = super()._row_weights(sample_weight, targets)  # type: ignore[misc]
-        return read.class_weighted(targets, self.class_weight, weights)  # type: ignore[attr-defined]
+    def _class_weighted(self, targets: read.Targets, weights: np.ndarray | None) -> np.ndarray | None:
+        seen = getattr(self, "_class_rows_seen", None)
+        return read.class_weighted(targets, self.class_weight, weights, seen)  # type: ignore[attr-defined]
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row [row]; of several labels 0 or 1 [row, label]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from perceptory.models.model import Model
 from perceptory.specs import from_json, to_json
 
 KEY = "estimator"
+DATES: dict[str, type[date]] = {"datetime": datetime, "date": date}
 
 
 def write_estimator(estimator: Any, path: str | Path) -> None:
@@ -38,12 +40,25 @@ def _plain(value: Any) -> Any:
         return {"tuple": [_plain(v) for v in value]}
     if isinstance(value, list):
         return [_plain(v) for v in value]
+    if isinstance(value, dict):  # JSON's keys are texts; class weights by number, truth value or date are not
+        return {"dict": [[_plain(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, np.generic):
+        return {"array": value.tolist() if value.dtype.kind != "M" else str(value), "type": value.dtype.str}
+    for name, kind in DATES.items():
+        if type(value) is kind:
+            return {name: value.isoformat()}
     return to_json(value)
 
 
 def _back(data: Any) -> Any:
     if isinstance(data, dict) and set(data) == {"array", "type"}:
-        return np.asarray(data["array"], object if data["type"] == "text" else data["type"])
+        array = np.asarray(data["array"], object if data["type"] == "text" else data["type"])
+        return array[()] if array.ndim == 0 else array
+    if isinstance(data, dict) and set(data) == {"dict"}:
+        return {_back(k): _back(v) for k, v in data["dict"]}
+    if isinstance(data, dict) and len(data) == 1 and next(iter(data)) in DATES:
+        ((name, text),) = data.items()
+        return DATES[name].fromisoformat(text)
     if isinstance(data, dict) and set(data) == {"tuple"}:
         return tuple(_back(v) for v in data["tuple"])
     if isinstance(data, list):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 
 from perceptory.estimators import translation as words
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator, share_of
 from perceptory.estimators.history import HistoryMixin
 from perceptory.estimators.progress import wants_each, watcher
 from perceptory.estimators.tables import stacked
+from perceptory.estimators.targets import Targets
 from perceptory.objectives.table import LabelCrossEntropy
 from perceptory.studies.one_network import Trained, train_further
 from perceptory.studies.study import Study
@@ -25,7 +30,7 @@ class SingleNetwork(HistoryMixin, TableEstimator):
 
     _kept = (
         "n_features_in_", "feature_names_in_", "n_iter_", "best_epoch_", "n_outputs_", "classes_", "status_",
-        "_flat_target", "_labels", "_costs",
+        "_flat_target", "_labels", "_costs", "_rows_seen", "_class_rows_seen",
     )  # fmt: skip
 
     # --- what is asked ------------------------------------------------------------------------------------------
@@ -87,7 +92,7 @@ class SingleNetwork(HistoryMixin, TableEstimator):
         inputs, targets, weights, _ = self._rows(X, y, sample_weight, reset=start is None, known=known)
         count = len(targets.values)
         if isinstance(held, tuple):
-            own, more, w_own, _ = self._rows(*held, reset=False, known=targets.classes)
+            own, more, w_own, _ = self._rows(*held, reset=False, known=targets.classes, trained_on=False)
             if weights is not None or w_own is not None:
                 parts = ((weights, count), (w_own, len(more.values)))
                 weights = np.concatenate([np.ones(n) if w is None else w for w, n in parts])
@@ -95,10 +100,8 @@ class SingleNetwork(HistoryMixin, TableEstimator):
             targets.values = np.concatenate([targets.values, more.values])
         elif held == 0 or (count if weights is None else weights.sum()) < LEAST:
             held = None
-        # Weights that are numbers of copies count as such, and those of another scale change nothing.
-        rows = float(count if weights is None else max(count, weights[:count].sum()))
         with self._in_own_words():
-            study = self._study(self._precision(inputs), targets.labels, rows)
+            study = self._study(self._precision(inputs), targets.labels, self._rows_seen)
         self._flat_target, self._labels = targets.flat, targets.labels
         if targets.classes is not None:
             self.classes_ = targets.classes
@@ -117,6 +120,24 @@ class SingleNetwork(HistoryMixin, TableEstimator):
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)
         return self
 
+    def _count(self, inputs: Any, targets: Targets, weights: np.ndarray | None, *, reset: bool) -> None:
+        """Add to the rows, and rows of each class, that were trained on in all calls; rows that come again, as in
+        several passes over the same parts of the data, count once."""
+        if reset or not hasattr(self, "_rows_seen"):
+            self._rows_seen, self._class_rows_seen, self._calls_seen = 0.0, None, set()
+        content = pickle.dumps((inputs, targets.values, weights), protocol=5)  # a digest of it, never read back
+        call = hashlib.blake2b(content, digest_size=16).digest()
+        calls = self.__dict__.setdefault("_calls_seen", set())  # a file does not keep it
+        if call in calls:
+            return
+        calls.add(call)
+        # Weights that are numbers of copies count as such, and those of another scale change nothing.
+        count = len(targets.values)
+        self._rows_seen += float(count if weights is None else max(count, weights.sum()))
+        if targets.task != "regression" and targets.classes is not None:
+            more = np.bincount(targets.values, weights, minlength=len(targets.classes)).astype(float)
+            self._class_rows_seen = more if self._class_rows_seen is None else self._class_rows_seen + more
+
     def _keep(self, trained: Trained, continued: bool) -> None:
         self._keep_model(trained.model)
         self._trained = trained
@@ -125,6 +146,13 @@ class SingleNetwork(HistoryMixin, TableEstimator):
         self.n_iter_ = len(self._costs)
         self.best_epoch_ = trained.best_epoch
         self.status_ = trained.status
+        if trained.status == "diverged":
+            warnings.warn(
+                f"Training diverged after {trained.epochs} epochs; the weights are those of the best epoch before."
+                " Use a smaller learning rate, or scale inputs and targets that are extreme.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         self.n_outputs_ = int(trained.model.outputs[-1])
 
 
@@ -134,7 +162,8 @@ class NetworkRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
     hidden: widths of the hidden layers, or a network spec such as `MLP((64,), norm="layer")` or `RBFNetwork(20)`.
     activation: name of the hidden layers' function. dropout: probability that a hidden unit is dropped in training.
     optimizer: "adam", "momentum", "sgd", ... or a spec such as `AdamW(1e-2)`; learning_rate goes with a name.
-    penalty: strength of an L2 penalty on the weights, or a `WeightPenalty`; "auto" is 4 / rows. cost: a cost spec, such
+    penalty: strength of an L2 penalty on the weights, or a `WeightPenalty`; "auto" is 4 / rows, where
+    rows of all calls of `partial_fit` and of a warm start count. cost: a cost spec, such
     as `Quantile((0.1, 0.9))`; None is squared error. batch_size: rows a step; "auto" is 200.
     epochs: most epochs. patience: epochs without a better validation cost before training stops; the best epoch's
     weights are kept. validation_fraction: share of the rows set aside for that; 0 trains on all rows for all epochs.
@@ -173,10 +202,11 @@ class NetworkRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
 class NetworkClassifier(ClassMixin, ClassifierMixin, SingleNetwork):
     """A neural network for classification, as scikit-learn's estimators are: two or more classes, or several labels.
 
-    class_weight: None, "balanced" or a dict, as in scikit-learn; it multiplies the sample weights. y [row, label] of 0
-    and 1 is multi-label: each label has a probability of its own. By default all rows train for all epochs, held back
-    by the penalty, as few rows make a validation share costly; validation_fraction=0.1 stops early. The other arguments
-    and attributes are those of `NetworkRegressor`, and classes_.
+    class_weight: None, "balanced" or a dict, as in scikit-learn; it multiplies the sample weights, and "balanced" goes
+    by the rows of all calls of `partial_fit`. y [row, label] of 0 and 1 is multi-label: each label has a probability of
+    its own. By default all rows train for all epochs, held back by the penalty, as few rows make a validation share
+    costly; validation_fraction=0.1 stops early. The other arguments and attributes are those of `NetworkRegressor`, and
+    classes_.
     """
 
     def __init__(

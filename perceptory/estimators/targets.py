@@ -110,8 +110,13 @@ def classes(y: Any, estimator: Any, known: Any = None) -> Targets:
     return Targets("binary" if len(found) == 2 else "multiclass", index, names_for(y, 1), True, found)
 
 
-def class_weighted(targets: Targets, class_weight: Any, weights: np.ndarray | None) -> np.ndarray | None:
-    """[row] sample weights times the weight of each row's class."""
+def class_weighted(
+    targets: Targets, class_weight: Any, weights: np.ndarray | None, seen: np.ndarray | None = None
+) -> np.ndarray | None:
+    """[row] sample weights times the weight of each row's class.
+
+    seen: [class] rows, by weight, that "balanced" goes by, where training has seen more than these.
+    """
     if class_weight is None:
         return weights
     if targets.labels:
@@ -119,6 +124,10 @@ def class_weighted(targets: Targets, class_weight: Any, weights: np.ndarray | No
     labels = targets.classes
     y = labels[targets.values]  # type: ignore[index]
     present = np.unique(y)
-    each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
+    if seen is not None and isinstance(class_weight, str) and class_weight == "balanced":
+        of = np.searchsorted(labels, present)
+        each = np.sum(seen) / (np.count_nonzero(seen) * seen[of])
+    else:
+        each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
     mine = each[np.searchsorted(present, y)]
     return mine if weights is None else weights * mine
