@@ -124,7 +124,8 @@ class SingleNetwork(HistoryMixin, TableEstimator):
         """Add to the rows, and rows of each class, that were trained on in all calls; rows that come again, as in
         several passes over the same parts of the data, count once."""
         if reset or not hasattr(self, "_rows_seen"):
-            self._rows_seen, self._class_rows_seen, self._calls_seen = 0.0, None, set()
+            self._rows_seen, self._class_rows_seen = 0.0, None
+            self._calls_seen: set[bytes] = set()
         content = pickle.dumps((inputs, targets.values, weights), protocol=5)  # a digest of it, never read back
         call = hashlib.blake2b(content, digest_size=16).digest()
         calls = self.__dict__.setdefault("_calls_seen", set())  # a file does not keep it

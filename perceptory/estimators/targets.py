@@ -125,7 +125,7 @@ def class_weighted(
     y = labels[targets.values]  # type: ignore[index]
     present = np.unique(y)
     if seen is not None and isinstance(class_weight, str) and class_weight == "balanced":
-        of = np.searchsorted(labels, present)
+        of = np.searchsorted(labels, present)  # type: ignore[arg-type]
         each = np.sum(seen) / (np.count_nonzero(seen) * seen[of])
     else:
         each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
