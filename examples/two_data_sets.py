@@ -12,4 +12,5 @@ study = pt.Study(
 )
 result = study.run(pt.load_bundled("diabetes"))
 for candidate in result.candidates:
-    print(f"{candidate.label:30} RC = {candidate.mean:8.1f}   on A and B: {candidate.per_fold}")
+    on_a, on_b = candidate.per_fold
+    print(f"{candidate.label:24} RC = {candidate.mean:.0f}, on A {on_a:.0f}, on B {on_b:.0f}")

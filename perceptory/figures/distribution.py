@@ -66,7 +66,7 @@ def fan(
     ax.plot(along[order], point, color=INK, lw=1.8, zorder=4, label="prediction", gid="prediction")
     ax.set_xlabel(clean(name))
     ax.set_ylabel(clean(model.targets[target]))
-    ax.set_title(f"What is known of {clean(model.targets[target], 30)}: quantiles and prediction", pad=26)
+    ax.set_title(f"Quantiles and prediction of {clean(model.targets[target], 30)}", pad=26)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     for level, end, place in zip(

@@ -46,7 +46,7 @@ def ensemble_error(errors: ErrorDecomposition) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("networks in the mean, k")
     ax.set_ylabel(f"mean squared error of {clean(errors.target, 32)}")
-    ax.set_title("What the mean of networks gains", loc="left", pad=40)
+    ax.set_title("What averaging the networks gains", loc="left", pad=40)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, columnspacing=1.2)
     footnote(ax, [f"Errors of two networks correlate by {errors.correlation:.2f}, on {errors.rows} rows"])

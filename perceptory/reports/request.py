@@ -13,7 +13,7 @@ from perceptory.specs import SPECS, to_json
 from perceptory.wording import better, count_of, metric_name, number
 
 SEARCHES = {"Choice": "choice", "Uniform": "uniform", "LogUniform": "log_uniform", "Integers": "integers"}
-TOLD = {  # fields of a study that have a line of their own
+OWN_LINES = {  # fields of a study that have a line of their own
     "networks", "cost", "optimizer", "validation", "epochs", "patience", "seeds", "score", "rule", "final", "precision",
     "test",
 }  # fmt: skip
@@ -93,7 +93,7 @@ def request_lines(result: ResultData) -> list[tuple[str, Lines]]:
         ("optimizer", [(spec_words(study.get("optimizer")), True)]),
     ]
     for name, value in study.items():
-        if name not in TOLD | {"kind", "format"} and not (name in default and default[name] == value):
+        if name not in OWN_LINES | {"kind", "format"} and not (name in default and default[name] == value):
             lines.append((name.replace("_", " "), [_value(value)]))
     lines += [
         ("training", [(_training(study), False)]),

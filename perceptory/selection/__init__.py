@@ -1,1 +1,1 @@
-"""TODO"""
+"""Choosing: validation plans and their folds, metrics, search values, ranking."""
