@@ -231,12 +231,14 @@ OTHER_NAMES = _by_name(
 INSIGHT_NAMES = _by_name(
     "name",
     {
-        "insight.approximation": "ApproximationStudy Slope approximation_study fitted_slope ridge_function",
-        "insight.backward": "Backpropagation LayerGradients backpropagation",
+        "insight.approximation": "approximation_study ridge_function",
+        "insight.approximation_curves": "ApproximationStudy Slope fitted_slope",
+        "insight.backward": "backpropagation",
+        "insight.backward_pass": "Backpropagation LayerGradients",
         "insight.curves": "LearningCurve learning_curve size_curve",
         "insight.ensembles": "error_decomposition",
-        "insight.findings": "Finding",
-        "insight.flow": "GradientFlow gradient_flow",
+        "insight.flow": "gradient_flow",
+        "insight.gradient_norms": "Finding GradientFlow",
         "insight.maps": "feature_maps",
         "insight.neurons": "NeuronResponses neuron_responses weight_histograms",
         "insight.surface": "decision_surface",

@@ -33,6 +33,7 @@ LINES: tuple[tuple[str, Any], ...] = (
     (MUTED, "-"),
     (INK, (0, (2, 3))),
 )
+MARKERS = "osD^vP*X"
 WIDE, TALL = (5.6, 3.9), (5.6, 5.0)  # inches; one width for all, so that type has one size on the page
 MANY = 3000  # rows; above it points become counted cells
 
@@ -159,3 +160,9 @@ def target_index(result: ResultData, target: int | str) -> int:
     if isinstance(target, bool) or not 0 <= int(target) < len(result.targets):
         raise InputError(f"target needs a place from 0 to {len(result.targets) - 1} or a name, got {target!r}.")
     return int(target)
+
+
+def line_style(k: int) -> dict[str, Any]:
+    """Color, dashes and marker of the k-th line: told apart without color."""
+    color, dashes = LINES[k % len(LINES)]
+    return {"color": color, "ls": dashes, "marker": MARKERS[k % len(MARKERS)], "ms": 4, "mfc": "white", "mec": color}

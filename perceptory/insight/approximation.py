@@ -14,6 +14,7 @@ import numpy as np
 
 from perceptory.data import read_table
 from perceptory.errors import InputError
+from perceptory.insight.approximation_curves import ApproximationStudy
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import Fixed, number
 from perceptory.networks.base import Network
@@ -24,74 +25,6 @@ from perceptory.selection.plans import Folds
 from perceptory.selection.search import choice
 from perceptory.specs import checked, count, positive, traced
 from perceptory.studies.study import Study
-from perceptory.wording import number as words_of
-
-
-@dataclass(frozen=True)
-class Slope:
-    """ln J = slope · ln h + constant, by least squares; error: the slope's standard error (nan for two points)."""
-
-    slope: float
-    error: float
-    constant: float
-
-    def __str__(self) -> str:
-        return f"{self.slope:.2f} ± {self.error:.2f}"
-
-
-def fitted_slope(h: Any, J: Any) -> Slope:
-    """The slope of J over h on logarithmic axes, from the points with J > 0. Raises `InputError` for fewer than two."""
-    h, J = np.asarray(h, float), np.asarray(J, float)
-    good = (J > 0) & np.isfinite(J)
-    if good.sum() < 2 or len(np.unique(h[good])) < 2:
-        raise InputError(f"a slope needs at least two numbers of h with J above 0, got {int(good.sum())} points.")
-    x, y = np.log(h[good]), np.log(J[good])
-    away = x - x.mean()
-    slope = float(away @ y / (away @ away))
-    rest = y - y.mean() - slope * away
-    free = len(x) - 2
-    error = float(np.sqrt(rest @ rest / free / (away @ away))) if free else float("nan")
-    return Slope(slope, error, float(y.mean() - slope * x.mean()))
-
-
-@dataclass(frozen=True, eq=False)
-class ApproximationStudy:
-    """J as a share of the function's variance, on points that nothing was fitted to.
-
-    The function is known, so this is the true criterion [E26], its integral a sum over points.
-    """
-
-    neurons: np.ndarray  # [h]
-    inputs: np.ndarray  # [p]
-    network: np.ndarray  # [p, h] the best of the starts
-    basis: np.ndarray  # [p, h]
-    starts: np.ndarray  # [p, h, start] J of the network from every start
-
-    def slopes(self) -> tuple[list[Slope], list[Slope]]:
-        """(of the network, of the fixed basis) for each p. [E14] promises -1 or steeper, [E15] about -2/p."""
-        network, basis = ([fitted_slope(self.neurons, J) for J in row] for row in (self.network, self.basis))
-        return network, basis
-
-    def table(self) -> str:
-        """J and the slopes as text."""
-        head = "  p  " + "".join(f"{f'h = {h}':>11}" for h in self.neurons) + "    slope           theory"
-        lines = []
-        titles = ("network: J, of O(1/h)", "fixed basis, linear weights fitted: J, of O(1/h^(2/p))")
-        for title, J, slopes, own in zip(titles, (self.network, self.basis), self.slopes(), (False, True), strict=True):
-            lines += [title, head]
-            for p, row, slope in zip(self.inputs, J, slopes, strict=True):
-                told = "".join(f"{words_of(float(v)):>11}" for v in row)
-                lines.append(f"{p:>3}  {told}    {slope!s:<14}  {-2 / p if own else -1:.2f}")
-            lines.append("")
-        return "\n".join(lines[:-1])
-
-    __str__ = table
-
-    def figure(self) -> Any:
-        """J over h on logarithmic axes, a line a p (see `plots_approximation.approximation_figure`)."""
-        from perceptory.insight.figure_approximation import approximation_figure
-
-        return approximation_figure(self)
 
 
 def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: int = 0) -> Callable:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from perceptory.insight.gradient_norms import Finding, GradientFlow
 from perceptory.wording import count_of, number
-
-if TYPE_CHECKING:
-    from perceptory.insight.flow import GradientFlow
 
 APART = 1e3  # times that gradients of one network may differ before they are said to vanish or explode
 OVERTURNED = 100.0  # times its weight that a gradient may be
@@ -18,19 +13,6 @@ GROWN = 1e3  # times that a gradient may grow during training
 REACH = 0.01  # of the greatest gradient over time: what is below teaches next to nothing
 FAINT = 1e-3
 SOME = 0.1  # share of a layer's units
-
-
-@dataclass(frozen=True)
-class Finding:
-    """kind: "vanishing", "exploding", "dead", "saturated" or "diverged"; where; what was seen; what to change."""
-
-    kind: str
-    where: str
-    words: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.capitalize()} ({self.where}): {self.words} {self.remedy}"
 
 
 def findings_of(flow: GradientFlow) -> tuple[Finding, ...]:

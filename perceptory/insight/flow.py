@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,7 +11,8 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.errors import InputError
-from perceptory.insight.findings import Finding, findings_of
+from perceptory.insight.findings import findings_of
+from perceptory.insight.gradient_norms import GradientFlow
 from perceptory.insight.one_member import Single, single, study_of
 from perceptory.insight.units import flat_share, hidden_values
 from perceptory.layers.recurrent import RecurrentNetwork, state_gradients
@@ -22,39 +23,6 @@ from perceptory.training.epoch import DIVERGED, network_of
 from perceptory.training.rows import output_of, training_rows
 
 ALWAYS = 0.95  # share of rows at which a saturated unit is flat; a dead one is so at all of them
-
-
-@dataclass(frozen=True, eq=False)
-class GradientFlow:
-    """Norms of the cost's gradient on the same training rows, at the start and after some epochs."""
-
-    label: str  # of the network
-    steps: np.ndarray  # [record] optimizer steps done
-    layers: tuple[str, ...]
-    norms: np.ndarray  # [record, layer] ‖∂J/∂W‖ / √(number of weights): what a weight of the layer sees
-    weights: np.ndarray  # [record, layer] root mean square of the weights themselves
-    costs: np.ndarray  # [record] J on those rows
-    by_time: np.ndarray | None  # [record, recurrent layer, time step] ‖∂J/∂h_t‖
-    every: bool  # whether each step has an output, so that every h_t has a gradient of its own
-    hidden: tuple[tuple[str, str, int], ...]  # (layer, activation, units) of those below
-    flat: np.ndarray  # [record, hidden layer] share of units that are flat on (nearly) all rows
-    diverged: bool
-    findings: tuple[Finding, ...] = ()
-
-    def summary(self) -> str:
-        """What was found, in plain words, each with what to change."""
-        head = f"{self.label}: {len(self.layers)} layers, {int(self.steps[-1])} steps of training"
-        if not self.findings:
-            return f"{head}. Gradients reach every layer; no unit is dead or saturated."
-        return "\n".join([f"{head}.", *(f"- {f}" for f in self.findings)])
-
-    __str__ = summary
-
-    def figure(self) -> Any:
-        """By layer over steps, flat units, and by time step (see `plots_flow.gradient_flow_figure`)."""
-        from perceptory.insight.figure_flow import gradient_flow_figure
-
-        return gradient_flow_figure(self)
 
 
 def gradient_flow(

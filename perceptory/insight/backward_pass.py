@@ -1,24 +1,142 @@
-"""A network's graph with the numbers of one sample's forward and backward pass on it."""
+"""Every number of one sample's forward and backward pass: as text, and on the network's graph."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.figures.style import BLUE, INK, MUTED, ORANGE, PAPER, clean, footnote, new_figure, styled
+from perceptory.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from perceptory.insight.backward import Backpropagation, LayerGradients
-
+LINES = 60  # of a layer's weights in the printed table
 NUMBERED = 16  # edges between two layers that carry their numbers
 MOST = 16  # units of a layer that are drawn
 RADIUS = 0.27
 SIGNIFICANT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGradients:
+    """One layer: z = a W + b, v = σ(z). Arrays in double precision; ∂J/∂w_ij = a_i ∂J/∂z_j."""
+
+    name: str  # "layer 1", ..., "output layer"
+    activation: str
+    sources: tuple[str, ...]  # names of what comes in: the inputs, or numbers of units from 1
+    units: tuple[str, ...]
+    inputs: np.ndarray  # a [in]: the sample, or what the layer before gives
+    weight: np.ndarray  # [in, out]
+    bias: np.ndarray  # [out]
+    z: np.ndarray  # [out]
+    v: np.ndarray  # [out]
+    dv: np.ndarray  # [out] ∂J/∂v
+    dz: np.ndarray  # [out] ∂J/∂z
+    dw: np.ndarray  # [in, out] ∂J/∂w
+    db: np.ndarray  # [out] ∂J/∂b
+    keep: float = 1.0  # in use, dropout multiplies v by it
+    skip: bool = False  # a is added to v
+
+
+@dataclass(frozen=True, eq=False)
+class Backpropagation:
+    """Every number of one sample's forward and backward pass. x, t: as the network sees them (scaled)."""
+
+    layers: tuple[LayerGradients, ...]
+    x: np.ndarray  # [in]
+    t: np.ndarray  # [out]
+    y: np.ndarray  # [out]
+    cost: float  # J
+    formula: str  # of J
+    inputs: tuple[str, ...]  # names
+    outputs: tuple[str, ...]
+
+    def gradient(self) -> np.ndarray:
+        """[weight] all ∂J/∂w and ∂J/∂b in the order of the network's flat weight vector."""
+        return np.concatenate([part.ravel() for layer in self.layers for part in (layer.dw, layer.db)])
+
+    def table(self) -> str:
+        """All numbers as aligned text."""
+        lines = [self._heading()]
+        for layer in self.layers:
+            lines += ["", _layer_heading(layer)]
+            lines += _aligned(_unit_rows(layer))
+            lines += ["", *_aligned(_weight_rows(layer))]
+            missing = layer.weight.size + layer.bias.size - LINES
+            lines += [f"  ... and {missing} more weights in layers[...].dw"] if missing > 0 else []
+        return "\n".join(lines)
+
+    __str__ = table
+
+    def _heading(self) -> str:
+        t = [f" (target {number(v)})" for v in self.t] + [""] * (len(self.y) - len(self.t))
+        told = ", ".join(f"{name} = {number(y)}{goal}" for name, y, goal in zip(self.outputs, self.y, t, strict=True))
+        return f"{told};  J = {self.formula} = {number(self.cost)}"
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p>{escape(self._heading())}</p>"]
+        for layer in self.layers:
+            parts += [f"<h4>{escape(_layer_heading(layer))}</h4>", _html(_unit_rows(layer))]
+            parts.append(_html(_weight_rows(layer)))
+        return "".join(parts)
+
+    def figure(self) -> Figure:
+        """The network's graph with these numbers on it (see `network_graph`)."""
+        return network_graph(self)
+
+
+# --- as text -----------------------------------------------------------------------------------------------------
+
+
+def _layer_heading(layer: LayerGradients) -> str:
+    said = f"{layer.name}: z = a W + b, v = {layer.activation}(z)"
+    said += f", gives {layer.keep:g} v" if layer.keep != 1 else ""
+    return said + (", plus its input" if layer.skip else "")
+
+
+def _unit_rows(layer: LayerGradients) -> Iterator[tuple[str, ...]]:
+    yield "unit", "z", "v", "dJ/dv", "dJ/dz"
+    for name, *values in zip(layer.units, layer.z, layer.v, layer.dv, layer.dz, strict=True):
+        yield name, *(number(value) for value in values)
+
+
+def _weight_rows(layer: LayerGradients) -> Iterator[tuple[str, ...]]:
+    yield "weight", "a", "w", "dJ/dw"
+    told = 0
+    for j, unit in enumerate(layer.units):
+        rows = zip(layer.sources, layer.inputs, layer.weight[:, j], layer.dw[:, j], strict=True)
+        for source, *values in (*rows, ("bias", 1.0, layer.bias[j], layer.db[j])):
+            if (told := told + 1) > LINES:
+                return
+            yield f"{source} -> {unit}", *(number(value) for value in values)
+
+
+def _aligned(rows: Iterator[tuple[str, ...]]) -> list[str]:
+    table = list(rows)
+    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
+    return [
+        "  "
+        + row[0].ljust(widths[0])
+        + "".join("  " + cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))
+        for row in table
+    ]
+
+
+def _html(rows: Iterator[tuple[str, ...]]) -> str:
+    head, *body = list(rows)
+    lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body]
+    return f"<table>{''.join(lines)}</table>"
+
+
+# --- as a figure ---------------------------------------------------------------------------------------------------
 
 
 def _short(value: float) -> str:

@@ -1,27 +1,63 @@
-"""Gradients by layer over the steps of training, and by time step."""
+"""Gradients of a network in training by layer and by time step: what was recorded, and a figure of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.figures.style import INK, LINES, clean, footnote, log_ticks, new_figure, styled
+from perceptory.figures.style import INK, clean, footnote, line_style, log_ticks, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from perceptory.insight.flow import GradientFlow
-
-MARKERS = "osD^vP*X"
 LOWEST = 1e-12  # of the greatest norm that is drawn
 MOMENTS = 4  # records that are drawn by time
 
 
-def line_style(k: int) -> dict[str, Any]:
-    """Color, dashes and marker of the k-th line: told apart without color."""
-    color, dashes = LINES[k % len(LINES)]
-    return {"color": color, "ls": dashes, "marker": MARKERS[k % len(MARKERS)], "ms": 4, "mfc": "white", "mec": color}
+@dataclass(frozen=True)
+class Finding:
+    """kind: "vanishing", "exploding", "dead", "saturated" or "diverged"; where; what was seen; what to change."""
+
+    kind: str
+    where: str
+    words: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.capitalize()} ({self.where}): {self.words} {self.remedy}"
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """Norms of the cost's gradient on the same training rows, at the start and after some epochs."""
+
+    label: str  # of the network
+    steps: np.ndarray  # [record] optimizer steps done
+    layers: tuple[str, ...]
+    norms: np.ndarray  # [record, layer] ‖∂J/∂W‖ / √(number of weights): what a weight of the layer sees
+    weights: np.ndarray  # [record, layer] root mean square of the weights themselves
+    costs: np.ndarray  # [record] J on those rows
+    by_time: np.ndarray | None  # [record, recurrent layer, time step] ‖∂J/∂h_t‖
+    every: bool  # whether each step has an output, so that every h_t has a gradient of its own
+    hidden: tuple[tuple[str, str, int], ...]  # (layer, activation, units) of those below
+    flat: np.ndarray  # [record, hidden layer] share of units that are flat on (nearly) all rows
+    diverged: bool
+    findings: tuple[Finding, ...] = ()
+
+    def summary(self) -> str:
+        """What was found, in plain words, each with what to change."""
+        head = f"{self.label}: {len(self.layers)} layers, {int(self.steps[-1])} steps of training"
+        if not self.findings:
+            return f"{head}. Gradients reach every layer; no unit is dead or saturated."
+        return "\n".join([f"{head}.", *(f"- {f}" for f in self.findings)])
+
+    __str__ = summary
+
+    def figure(self) -> Figure:
+        """By layer over steps, flat units, and by time step (see `gradient_flow_figure`)."""
+        return gradient_flow_figure(self)
 
 
 @styled
