@@ -37,7 +37,8 @@ from perceptory.selection.metrics import TASKS
 from perceptory.selection.plans import GroupKFold, KFold, Repeated, StratifiedKFold
 from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
-from perceptory.studies.presets import default_study, default_validation
+from perceptory.studies.presets import default_study
+from perceptory.studies.presets_examples import default_validation
 from perceptory.studies.study import Study
 
 TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))

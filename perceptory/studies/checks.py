@@ -161,8 +161,7 @@ def check_second_order(candidate: Candidate) -> None:
             " Use GaussianLikelihood(beta=0), or a first-order optimizer such as Adam."
         )
     if optimizer.matrix == "gauss_newton":
-        one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
-        outputs = jax.ShapeDtypeStruct((1, candidate.cost.heads), jnp.float32)
+        one, outputs = np.zeros((1, 1), np.float32), np.zeros((1, candidate.cost.heads), np.float32)
         jax.eval_shape(candidate.cost.curvature, outputs, one)  # raises where the cost has none
 
 

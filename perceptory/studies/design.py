@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from perceptory.augmentation.base import Augmentation, parts
 from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
@@ -20,7 +21,7 @@ from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
-from perceptory.specs import Name, Search, Spec, checked, combine, count, partition, positive
+from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, partition, positive
 from perceptory.studies import defaults
 
 
@@ -54,15 +55,15 @@ class Candidate(Spec):
 class StudyDesign(Spec):
     """What a `Study` is asked: its fields, explained there, and what follows from them alone."""
 
-    networks: Any = (MLP((32, 32)),)
-    cost: Any = None
-    optimizer: Any = Adam(1e-2)
-    penalty: Any = None
-    validation: Any = None
+    networks: Searchable[Network] | Sequence[Searchable[Network]] = (MLP((32, 32)),)
+    cost: Searchable[Cost] | str | None = None
+    optimizer: Searchable[Optimizer] | str = Adam(1e-2)
+    penalty: Searchable[Penalty] | None = None
+    validation: Any = None  # a `ValidationPlan`, or a splitter of scikit-learn, which becomes one
     seeds: int = checked(1, check=count)
     epochs: int = checked(300, check=count)
     patience: int = checked(30, check=lambda n, v: count(n, v, 0))
-    batch_size: Any = None
+    batch_size: Searchable[int] | None = None
     samples: int | None = checked(None, check=_some)
     sampling: str = checked(defaults.SAMPLING, check=lambda _, v: SAMPLINGS[v])
     test: float = checked(defaults.TEST, check=_share)
@@ -72,20 +73,19 @@ class StudyDesign(Spec):
     precision: str | None = checked(None, check=lambda _, v: v is None or PRECISIONS[v])
     memory: float = checked(defaults.MEMORY, check=positive)
     seed: int = checked(defaults.SEED, check=lambda n, v: count(n, v, 0))
-    clip: Any = checked(None, neutral=None)
-    average: Any = checked(None, neutral=None)
-    augmentation: Any = checked(None, neutral=None)
+    clip: Searchable[Clip] | None = checked(None, neutral=None)
+    average: Searchable[WeightAverage] | None = checked(None, neutral=None)
+    augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
 
-    def __post_init__(self):
-        networks = self.networks
+    def __post_init__(self) -> None:
+        networks: Any = self.networks
         if isinstance(networks, Network | Search):
             networks = (networks,)
-        object.__setattr__(self, "networks", tuple(networks) if isinstance(networks, list) else networks)
-        if not isinstance(self.networks, tuple) or not self.networks:
-            raise InputError(
-                f"networks needs at least one network, got {self.networks!r}. Example: networks=[MLP((32,))]"
-            )
-        for network in self.networks:
+        networks = tuple(networks) if isinstance(networks, list) else networks
+        if not isinstance(networks, tuple) or not networks:
+            raise InputError(f"networks needs at least one network, got {networks!r}. Example: networks=[MLP((32,))]")
+        object.__setattr__(self, "networks", networks)
+        for network in networks:
             _kind("networks", network, Network, "MLP((32, 32))")
         if isinstance(self.optimizer, str):
             object.__setattr__(self, "optimizer", OPTIMIZERS[self.optimizer]())
@@ -124,8 +124,10 @@ class StudyDesign(Spec):
     def candidates(self, cost: Cost) -> list[Candidate]:
         """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
         rest = self.optimizer, self.penalty, self.batch_size, self.clip, self.average, self.augmentation
-        template = tuple(Candidate(network, self.cost or cost, *rest) for network in self.networks)
-        return expand_each(template, self.samples, self.seed)
+        template: Any = Candidate  # a template holds search values where a candidate holds plain ones
+        networks = cast(tuple[Searchable[Network], ...], self.networks)
+        templates = tuple(template(network, self.cost or cost, *rest) for network in networks)
+        return expand_each(templates, self.samples, self.seed)
 
 
 def _wanted(optimizer: Any) -> set[str]:

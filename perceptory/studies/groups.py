@@ -129,7 +129,8 @@ def _members(
         return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
 
     def by_fold(values: list[Any], kind: Any) -> np.ndarray:
-        return np.stack([np.asarray(v, kind) for v in values])[fold]
+        by_member: np.ndarray = np.stack([np.asarray(v, kind) for v in values])[fold]
+        return by_member
 
     return Member(
         key=np.stack([member_key(study, candidates[c], f, s) for c, f, s in who]),

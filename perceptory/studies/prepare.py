@@ -59,7 +59,8 @@ class Prepared:
     def asked(self) -> dict[str, Any]:
         """The study as JSON data."""
         plan = self.study.validation
-        return to_json(self.study, strict=False) | {"validation": None if plan is None else plan_json(plan)}
+        asked: dict[str, Any] = to_json(self.study, strict=False)
+        return asked | {"validation": None if plan is None else plan_json(plan)}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from perceptory.data import ArrayDataset, Dataset
+from perceptory.data import ArrayDataset
+from perceptory.data.examples import Examples
 from perceptory.networks.mlp import MLP
+from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.registry import Registry
-from perceptory.selection.plans import HoldOut, ValidationPlan, default_plan
+from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
-from perceptory.studies.presets_examples import batch_size, example_networks, ordinary_plan, seconds_of
+from perceptory.studies.presets_examples import batch_size, default_validation, example_networks, seconds_of
 from perceptory.studies.study import Study
 
 SMALL = 2000  # study rows up to which small networks are worth a try
@@ -55,15 +58,16 @@ def default_networks(rows: int, effort: str) -> list[MLP]:
     return [MLP(()), *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
 
 
-def default_study(data: Dataset | ArrayDataset, effort: str = "normal", **changes: Any) -> Study:
+def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Study:
     """A study that suits a dataset by its size; `changes` replace fields of it.
 
     effort: "quick", "normal" or "thorough". Epochs follow from the work that the effort allows; the learning rate
     falls along a cosine over them.
     """
-    if isinstance(data, ArrayDataset):
-        return _example_study(data, EFFORTS[effort], effort, changes)
-    level = EFFORTS[effort]
+    return _STUDIES[data.kind](data, EFFORTS[effort], effort, changes)
+
+
+def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     study: dict[str, Any] = {
         "networks": default_networks(data.rows, effort),
         "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
@@ -78,17 +82,10 @@ def default_study(data: Dataset | ArrayDataset, effort: str = "normal", **change
     if folds == 1 and "seeds" not in changes:
         study["seeds"] = draft.seeds + 2  # one fold would leave an ensemble of one
         draft = Study(**{**study, **changes})
-    members = len(draft.candidates(draft.cost)) * folds * draft.seeds
+    members = len(draft.candidates(DEFAULT_COST[data.task])) * folds * draft.seeds
     epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
     study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
     return Study(**{**study, **changes})
-
-
-def default_validation(data: Dataset | ArrayDataset) -> ValidationPlan:
-    """The validation plan where none is asked for."""
-    if isinstance(data, ArrayDataset):
-        return ordinary_plan(data)
-    return default_plan(data.task, data.rows, data.groups, data.targets if data.task != "regression" else None)
 
 
 def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
@@ -109,8 +106,9 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     if small is not None:
         study["batch_size"] = small
     outputs = (*data.targets.shape[1:-1], data.outputs)
-    once = sum(seconds_of(c.network, data.shape, outputs) for c in draft.candidates(draft.cost)) * rows * draft.seeds
-    plan = draft.validation or ordinary_plan(data)
+    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task])]
+    once = sum(seconds_of(network, data.shape, outputs) for network in networks) * rows * draft.seeds
+    plan = draft.validation or default_validation(data)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1
     if draft.validation is None and data.spans is None and data.groups is None:
@@ -122,3 +120,11 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     epochs = int(np.clip(level.seconds / (once * folds), LEAST_EPOCHS, most))
     study |= {"epochs": epochs, "patience": max(10, epochs // 4)}
     return Study(**{**study, **changes})
+
+
+_STUDIES: dict[str, Callable[[Any, Effort, str, dict[str, Any]], Study]] = {
+    "table": _table_study,
+    "series": _example_study,
+    "image": _example_study,
+    "array": _example_study,
+}

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import ArrayDataset
+from perceptory.data.examples import Examples, classes_of
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network, layout
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
-from perceptory.selection.plans import BlockedKFold, KFold, StratifiedKFold, default_plan
+from perceptory.selection.plans import BlockedKFold, KFold, StratifiedKFold, ValidationPlan, default_plan
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees
@@ -119,10 +120,10 @@ def batch_size(rows: int) -> int | None:
     return None if rows >= 128 else int(2 ** max(2, np.floor(np.log2(max(4, rows / 4)))))
 
 
-def ordinary_plan(data: Any) -> Any:
-    """The validation plan where none is asked for: blocks of time where examples share one, groups, or folds."""
-    classes = data.targets if data.task != "regression" else None
-    if not isinstance(data, ArrayDataset) or data.groups is not None:
+def default_validation(data: Examples) -> ValidationPlan:
+    """The plan where none is asked for: blocks of time where examples share one, groups, or folds."""
+    classes = classes_of(data)
+    if data.kind == "table" or data.groups is not None:
         return default_plan(data.task, data.rows, data.groups, classes)
     if data.spans is not None:
         return BlockedKFold(min(FOLDS, data.rows))

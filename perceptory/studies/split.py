@@ -43,8 +43,9 @@ def split_of(encoded: EncodedExamples, folds: list[Fold]) -> Split:
 
 def validation_plan(study: StudyDesign, data: Examples) -> ValidationPlan:
     """The study's, or what suits the data: examples cut from one series are validated in blocks of time."""
-    if study.validation is not None:
-        return study.validation
+    plan: ValidationPlan | None = study.validation
+    if plan is not None:
+        return plan
     if data.spans is not None and data.groups is None:
         return BlockedKFold(min(5, data.rows))
     return default_plan(data.task, data.rows, data.groups, classes_of(data))

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import perceptory as pt
+from perceptory.data.examples import encoder_for
 from perceptory.networks.base import layout
 
 

@@ -48,7 +48,7 @@ def test_ridge_functions_do_not_grow_with_p():
 
 @pytest.fixture(scope="module")
 def study():
-    return approximation_study(neurons=(1, 4), inputs=(1, 3), rows=90, starts=2, epochs=30)
+    return approximation_study(neurons=(1, 4), inputs=(1, 3), rows=90, starts=2, epochs=60)
 
 
 def test_one_study_for_all(study, read):

@@ -93,5 +93,5 @@ def test_the_ensemble_of_a_result(small_result, small_table, tmp_path):
     assert error_decomposition(pt.load_result(tmp_path / "run")) == found
     page = (tmp_path / "run" / "report.html").read_text()
     assert "v/k + (k - 1) c/k" in page
-    assert "Right of it the gap grows" not in page
-    assert "Right of it the gap grows" in render(with_sizes(result, (3, 10, 40)))
+    assert "right the gap grows" not in page
+    assert "right the gap grows" in render(with_sizes(result, (3, 10, 40)))

@@ -17,8 +17,8 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
 from perceptory.selection.plans import BlockedKFold, GroupKFold, HoldOut, KFold, StratifiedKFold
-from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study, default_validation
-from perceptory.studies.presets_examples import SPEED, batch_size, example_networks, seconds_of
+from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
+from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
 
 random = np.random.default_rng(0)
 
