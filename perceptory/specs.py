@@ -129,11 +129,13 @@ def at_least_one(name: Name, value: Any) -> None:
         raise InputError(name, f" needs a number of at least 1, got {value!r}.")
 
 
-def count(name: Name, value: Any, least: int = 1) -> None:
+def count(name: Name, value: Any, least: int = 1, most: int = 2**31 - 1) -> None:
     import numbers
 
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise InputError(name, f" needs a whole number of at least {least}, got {value!r}.")
+    if value > most:
+        raise InputError(name, f" needs a whole number of at most {most}, got {str(value)[:30]}.")
 
 
 def flag(name: Name, value: Any) -> None:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.errors import InputError
 from perceptory.layers.base import Fixed
 
 Shape = tuple[int, ...]
@@ -68,6 +69,11 @@ def pack(module: Any) -> jax.Array:
 def unpack(module: Any, vector: jax.Array) -> Any:
     """The module with its trainable arrays read from `vector` [weight]; the inverse of `pack`."""
     arrays = arrays_of(module)
+    if sum(a.size for a in arrays) != vector.size:
+        raise InputError(
+            f"for these examples the network has {sum(a.size for a in arrays)} weights, and {vector.size} were given."
+            " Give examples of the shape that it was trained on."
+        )
     # One split, not a slice each: its transpose is one concatenation, a slice's is a padded vector for every array.
     parts = jnp.split(vector, np.cumsum([a.size for a in arrays])[:-1].tolist())
     return with_arrays(module, [part.reshape(a.shape) for part, a in zip(parts, arrays, strict=True)])

@@ -16,6 +16,7 @@ import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.errors import InputError
+from perceptory.models.file_limits import check_header, check_network, check_shapes
 from perceptory.models.model import Model
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
@@ -107,6 +108,7 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > len(content) - 8:
         raise InputError("the file is truncated or not a model file. Take another copy.")
+    check_header(length)
     try:
         header = json.loads(content[8 : 8 + length])
         text = header["__metadata__"]["perceptory"]
@@ -145,12 +147,16 @@ def _own(said: Any, given: Network | None) -> Network:
 
 
 def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: Network | None = None) -> Model:
+    check_network(description["network"], tensors["weights"].size)
     network, cost = _own(description["network"], given), from_json(description["cost"])
     if not isinstance(network, Network) or not isinstance(cost, Cost):
         raise InputError("the description names no network or no cost. Take another copy.")
     encoder = encoder_from(description["encoder"])
     targets, classes, outputs = _check(description, cost, encoder)
     shape, members = encoder.shape, len(tensors["weights"])
+    check_shapes(examples=shape, outputs=outputs)
+    if len(outputs) == 2 and len(shape) != 2:
+        raise InputError("its outputs have a time axis and its examples have none. Take another copy.")
     expected = {
         "weights": (max(members, 1), layout(network, shape, outputs).size),
         "in_center": (members, shape[-1]),

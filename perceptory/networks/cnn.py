@@ -42,12 +42,16 @@ def _counts(name: str, value: Any, *, empty: bool = True) -> None:
             count(name, n)
 
 
-def _sizes(name: str, value: Any) -> None:
+MOST_TAPS = 4096  # of a kernel or a pool along one axis, and steps of a stride; each tap is an operation of the program
+MOST_STEPS = 1 << 16  # between taps, and zeros that are added
+
+
+def _sizes(name: str, value: Any, most: int = MOST_TAPS) -> None:
     """A number, or a tuple with one entry a layer, each a number or a pair (vertical, horizontal)."""
     for entry in value if isinstance(value, tuple) else (value,):
         for n in entry if isinstance(entry, tuple) else (entry,):
             if is_plain(n):
-                count(name, n)
+                count(name, n, most=most)
 
 
 def _paddings(name: str, value: Any) -> None:
@@ -56,7 +60,7 @@ def _paddings(name: str, value: Any) -> None:
             if is_plain(pad) and pad not in PADDINGS:
                 if isinstance(pad, str):
                     raise InputError(f'{name} needs "valid", "same", "causal" or a number, got {pad!r}.')
-                count(name, pad, 0)
+                count(name, pad, 0, MOST_STEPS)
 
 
 def _activation(name: str, value: Any) -> None:
@@ -92,7 +96,7 @@ class CNN(Network):
     kernel: int | tuple = checked(3, check=_sizes)
     stride: int | tuple = checked(1, check=_sizes)
     padding: str | int | tuple = checked("same", check=_paddings)
-    dilation: int | tuple = checked(1, check=_sizes)
+    dilation: int | tuple = checked(1, check=lambda name, v: _sizes(name, v, MOST_STEPS))
     pool: int | tuple | None = checked(None, check=lambda name, v: None if v is None else _sizes(name, v))
     pooling: str = checked("max", check=lambda _, value: POOLINGS[value])
     hidden: tuple[int, ...] = checked((64,), check=_counts)

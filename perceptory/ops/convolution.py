@@ -34,6 +34,9 @@ POOLINGS: Registry[Callable] = Registry("pooling", {"max": jnp.max, "average": j
 PADDINGS = ("valid", "same", "causal")
 
 
+MOST_REACH = 1 << 20  # steps from a kernel's first tap to its last: so many zeros may be added for each channel
+
+
 def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any = 1, axes: int = 2) -> Windows:
     """One `Window` an axis. A number holds for all axes, a tuple has one an axis.
 
@@ -48,6 +51,11 @@ def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any
     for n, s, pad, d in zip(sizes, strides, paddings, dilations, strict=True):
         window = Window(n, s, d)
         extra = window.span - 1
+        if extra > MOST_REACH:
+            raise InputError(
+                f"a convolution of {n} taps with dilation {d} reaches over {extra} steps, and may over {MOST_REACH}."
+                " Choose a smaller kernel or dilation."
+            )
         if isinstance(pad, str) and pad not in PADDINGS:
             raise InputError(f'padding needs "valid", "same", "causal" or a number, got {pad!r}.')
         known = {"valid": (0, 0), "same": (extra // 2, extra - extra // 2), "causal": (extra, 0)}

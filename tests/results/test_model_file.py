@@ -241,7 +241,7 @@ def put(**entries):
         (put(network=None), "names no network"),
         (put(cost={"kind": "MLP"}), "names no network or no cost"),
         (put(network={"kind": "MLP", "hidden": [4]}), "weights should be finite numbers of shape"),
-        (put(network={"kind": "MLP", "hidden": [10**9, 10**9]}), "weights should be finite numbers of shape"),
+        (put(network={"kind": "MLP", "hidden": [10**5, 1]}), "its network has a size of 100000 and"),
         (put(network={"kind": "MLP", "hidden": [-3]}), "positive widths"),
         (put(network={"kind": "MLP", "hidden": [3], "dropout": {"kind": "Uniform", "low": 0.1, "high": 0.2}}), "."),
         (put(network={"kind": "MLP", "hidden": {"kind": "Choice", "values": [[3]]}}), "."),
