@@ -134,7 +134,7 @@ def count(name: Name, value: Any, least: int = 1, most: int = 2**31 - 1) -> None
 
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise InputError(name, f" needs a whole number of at least {least}, got {value!r}.")
-    if value > most:
+    if int(value) > most:
         raise InputError(name, f" needs a whole number of at most {most}, got {str(value)[:30]}.")
 
 
