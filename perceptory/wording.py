@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -72,3 +73,27 @@ def shown_value(value: object) -> str:
     """A value as it appears in a sentence: quoted, on one line, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else text[:56] + "..." + text[-1]
+
+
+LONGEST = 1000  # characters of a sentence
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    """The text with control characters (category Cc), line and paragraph separators, lone surrogates and marks that
+    turn the direction of writing as escapes: a name of somebody's file moves no cursor and hides no word."""
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if _commands(c) else c for c in text)
+
+
+def _commands(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") or character in _DIRECTIONS
+
+
+def one_line(text: object) -> str:
+    """A sentence on one line, printable, its middle left out where it is very long, whatever the names in it hold."""
+    line = printable(" ".join(str(text).split()))
+    if len(line) <= LONGEST:
+        return line
+    return f"{line[: 2 * LONGEST // 3]} ... {line[-LONGEST // 3 :]}"

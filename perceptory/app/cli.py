@@ -13,7 +13,9 @@ from perceptory import __version__
 from perceptory.app import help as h
 from perceptory.app.door import command_line
 from perceptory.app.fit import StoppedError
+from perceptory.app.output import open_streams
 from perceptory.errors import InputError
+from perceptory.wording import one_line
 
 app = typer.Typer(
     name="perceptory", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -156,11 +158,7 @@ def demo(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C. No traceback for either."""
     argv = sys.argv[1:] if argv is None else argv
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the caller closed it
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-        if hasattr(getattr(sys, name), "reconfigure"):
-            getattr(sys, name).reconfigure(errors="replace")  # a terminal without × or µ is no reason to fail
+    open_streams()
     try:
         code = _run(argv)
         sys.stdout.flush()
@@ -194,7 +192,7 @@ def _run(argv: list[str]) -> int:
 
 def _say(sentence: str, code: int) -> int:
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"perceptory: {' '.join(sentence.split())}\n")
+        sys.stderr.write(f"perceptory: {one_line(sentence)}\n")
         sys.stderr.flush()
     return code
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +83,7 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     """Run the study, open the sealed rows, say what came out."""
     from rich.console import Console
 
+    from perceptory.app.output import write_data
     from perceptory.app.progress import watching
     from perceptory.app.rendering import again, data_lines, fitted
 
@@ -110,7 +110,7 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
             _take_back(folder)
         raise
     if options["json"]:
-        sys.stdout.write((folder / "result.json").read_text(encoding="utf-8"))
+        write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
         _tell(result, folder)
 

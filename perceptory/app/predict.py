@@ -11,9 +11,10 @@ import numpy as np
 
 from perceptory.app.door import command_line
 from perceptory.app.new_data import read_new
-from perceptory.app.rendering import one_line
+from perceptory.app.output import write_data
 from perceptory.data.tables.table import label
 from perceptory.errors import InputError
+from perceptory.wording import one_line
 
 
 def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
@@ -39,7 +40,7 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
         sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
     content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
     if out is None:
-        sys.stdout.write(content)
+        write_data(content)
     else:
         write_bytes(out, content.encode())
 

@@ -14,7 +14,7 @@ from perceptory.app.door import command_line
 from perceptory.data import ArrayDataset, Dataset, Encoder
 from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.notes import Note, cut_from_rows, in_common, joined, standardized
-from perceptory.wording import count_of
+from perceptory.wording import count_of, printable
 
 NAMES_SHOWN = 6
 
@@ -104,7 +104,8 @@ def again(argv: Sequence[str]) -> str:
 
 
 def fitted(lines: Iterable[str]) -> str:
-    """The lines as one text; on a terminal, wrapped to its width."""
+    """The lines as one text, without control characters; on a terminal, wrapped to its width."""
+    lines = [printable(line) for line in lines]
     if not sys.stdout.isatty():
         return "\n".join(lines)
     width = shutil.get_terminal_size().columns
@@ -112,8 +113,3 @@ def fitted(lines: Iterable[str]) -> str:
         textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         for line in lines
     )
-
-
-def one_line(text: Any) -> str:
-    """A sentence on one line, whatever the names in it hold."""
-    return " ".join(str(text).split())

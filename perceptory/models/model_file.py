@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import uuid
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,34 @@ TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one."""
+    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one, with the
+    old one's permissions. A link stays and what it points to is written; a device or pipe is written to."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    before = os.stat(path).st_mode if path.exists() else None
+    if before is not None and not (stat.S_ISREG(before) or stat.S_ISDIR(before)):
+        _write_to_device(path, content)
+        return
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".perceptory-{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
+            if before is not None and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(before))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
+def _write_to_device(path: Path, content: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}.") from None
 
 
 def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from perceptory.errors import Door, python_words
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
-from perceptory.wording import count_of, metric_name, number, score_axis
+from perceptory.wording import count_of, metric_name, number, one_line, printable, score_axis
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -245,7 +245,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     if len(result.candidates) > TOP:
         parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}\n", style="dim"))
     several = any(target for _, target, _ in metric_rows(result))
-    of = "" if several else f" for {', '.join(result.targets)}"
+    of = "" if several else f" for {printable(', '.join(result.targets))}"
     metrics: Table = _table(Text(f"Metrics{of}"))
     metrics.add_column("", no_wrap=True)
     if several:
@@ -253,7 +253,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     for column in ("training", "validation", "test"):
         metrics.add_column(column, justify="right", no_wrap=True)
     for metric, target, cells in metric_rows(result):
-        metrics.add_row(metric, *([Text(target)] if several else []), *(cell or "-" for cell in cells))
+        metrics.add_row(metric, *([Text(printable(target))] if several else []), *(cell or "-" for cell in cells))
     parts.append(metrics)
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
@@ -262,7 +262,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
         parts.append(Text("Notes", style="bold"))
         listed = Table.grid(padding=(0, 1))
         for note in notes:
-            listed.add_row("-", Text(note))
+            listed.add_row("-", Text(one_line(note)))
         parts.append(listed)
     return parts
 

@@ -138,7 +138,7 @@ class RunFolder:
         if result.model is not None:
             with contextlib.suppress(InputError) if result.model.facts.get("custom") else contextlib.nullcontext():
                 result.model.save(self.path / "model.safetensors")
-        write_bytes(self.path / "report.html", render(result).encode())
+        write_bytes(self.path / "report.html", render(result).encode(errors="replace"))
         write_bytes(self.path / "result.json", dump(result_json(result)))
         if result.tested is not None or not result.data.test_rows:
             shutil.rmtree(self.path / CHUNKS, ignore_errors=True)  # until the sealed rows are read it may be resumed
