@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+import numbers
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 _NAMES = {
     "mse": "MSE",
@@ -25,7 +24,7 @@ def number(value: Any) -> str:
     """A number to four significant digits: 0.05812, 4.830, 152.4, 12350, 1.235e+08; 'n/a' for what is not finite."""
     if value is None or not math.isfinite(value):
         return "n/a"
-    if isinstance(value, (int, np.integer)) and abs(int(value)) < 10**7:
+    if isinstance(value, numbers.Integral) and abs(int(value)) < 10**7:
         return str(value)
     if value == 0:
         return "0"
