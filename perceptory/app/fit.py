@@ -127,11 +127,14 @@ def _tell(result: Any, folder: Path) -> None:
 
     from perceptory.app.door import command_line
     from perceptory.app.rendering import what_next
+    from perceptory.reports.examples import new_data
     from perceptory.reports.summary import print_summary
     from perceptory.wording import count_of, duration
 
     print()
     print_summary(result, Console(), command_line)
     print(f"\n{count_of(len(result.members), 'network')} trained, {duration(result.seconds)} in all.")
-    for what, how in what_next(folder, (folder / "model.safetensors").is_file()):
+    stem, dot, ending = new_data(result)[0].partition(".")
+    new = stem.upper() + dot + ending if (folder / "model.safetensors").is_file() else None
+    for what, how in what_next(folder, new):
         print(f"{what:<8} {how}")

@@ -91,11 +91,11 @@ def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
     return ", ".join(names[:most] if more else names) + more
 
 
-def what_next(folder: Path, model: bool) -> list[tuple[str, str]]:
-    """(what, how) of the things to do with a finished run."""
+def what_next(folder: Path, new: str | None) -> list[tuple[str, str]]:
+    """(what, how) of the things to do with a finished run; new: what its model predicts, None without a model."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
-    return [*steps, ("Predict", f"perceptory predict {where} NEW.csv")] if model else steps
+    return [*steps, ("Predict", f"perceptory predict {where} {new}")] if new else steps
 
 
 def again(argv: Sequence[str]) -> str:

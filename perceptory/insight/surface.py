@@ -112,7 +112,7 @@ def _levels(names: Any, sides: Any, values: np.ndarray, marks: Any, target: str,
     ax.clabel(lines, fontsize=7.5, fmt=number)
     ax.plot(marks[0], marks[1], ls="", marker="o", ms=2.2, mfc=PAPER, mec=MUTED, mew=0.6, gid="rows")
     figure.colorbar(filled, ax=ax, label=clean(target), format=lambda v, _: number(v))
-    _finish(ax, names, f"{clean(target, 40)} as the model has it", told)
+    _finish(ax, names, f"Prediction of {clean(target, 40)}", told)
     return figure
 
 

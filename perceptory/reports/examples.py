@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perceptory.results.result_data import ResultData
+from perceptory.results.wording import thing
 from perceptory.wording import count_of
 
 
@@ -26,3 +27,14 @@ def shape_words(result: ResultData) -> str:
         }[shown.predict]
         return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if asked else ''}{asked}."
     return f"Each has {' x '.join(map(str, shape))} numbers."
+
+
+def new_data(result: ResultData) -> tuple[str, str]:
+    """(what the model predicts, as it would be named on the command line; what such data need)."""
+    if thing(result) == "row":
+        return "new.csv", "New rows need the columns above, in any order."
+    if result.data.example_kind == "image":
+        return "pictures", "A folder of pictures, which are resized to the size above, or a NumPy file of images."
+    if result.data.predict:
+        return "new.csv", "A table of series with the inputs above; it is cut as the study's table was."
+    return "new.npz", "Arrays of the shape above, in a NumPy file."

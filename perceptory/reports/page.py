@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import UNSET, InputError, Setting
 from perceptory.models.model_file import write_bytes
-from perceptory.reports.examples import shape_words
+from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
 from perceptory.reports.request import request_lines, spec_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
@@ -303,22 +303,11 @@ def render(result: ResultData) -> str:
         number=number,
         sealed=sealed_words(result),
         environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],
-        command=f"perceptory predict {shlex.quote(folder)} {_new_data(result)[0]}",
-        new_words=_new_data(result)[1],
+        command=f"perceptory predict {shlex.quote(folder)} {new_data(result)[0]}",
+        new_words=new_data(result)[1],
         python=f"from perceptory import Model\n\nmodel = Model.load({str(Path(folder, 'model.safetensors'))!r})\n"
         "model.predict(table)" + ("" if result.task == "regression" else "\nmodel.predict_proba(table)"),
     )
-
-
-def _new_data(result: ResultData) -> tuple[str, str]:
-    """(what to give on the command line, what new data need)."""
-    if thing(result) == "row":
-        return "new.csv", "New rows need the columns above, in any order."
-    if result.data.example_kind == "image":
-        return "pictures", "A folder of pictures, which are resized to the size above, or a NumPy file of images."
-    if result.data.predict:
-        return "new.csv", "A table of series with the inputs above; it is cut as the study's table was."
-    return "new.npz", "Arrays of the shape above, in a NumPy file."
 
 
 def write_report(result: ResultData, path: str | os.PathLike[str]) -> Path:
