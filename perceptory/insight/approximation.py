@@ -18,6 +18,7 @@ from perceptory.insight.approximation_curves import ApproximationStudy
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import Fixed, number
 from perceptory.networks.base import Network
+from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
@@ -153,8 +154,9 @@ def approximation_study(
         validation=plan, batch_size=max(1, rows // 20), score="mse",
     )  # fmt: skip
     result = study.run(read_table(columns, "y"))
-    labels = [_Neurons(hs[-1], float(h)).label for h in hs]
-    place = {c.id: next(i for i, label in enumerate(labels) if c.label.startswith(label)) for c in result.candidates}
+    networks: list[Any] = [c.network for c in study.candidates(DEFAULT_COST["regression"])]
+    searched = [hs.index(int(network.used)) for network in networks]
+    place = dict(zip(sorted(c.id for c in result.candidates), searched, strict=True))  # ids count the candidates
     found = np.full((len(ps), len(hs), starts), np.nan)
     variance = np.array([y[b].var() for _, b in folds])
     for m in result.members:

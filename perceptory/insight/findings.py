@@ -138,9 +138,8 @@ def _one_layer(
         ]  # fmt: skip
     if _faint(norms) and not flow.every:
         ratio = f"1/{top / first:.3g}" if first > 0 else "none"
-        gated = "LSTM" in flow.label or "GRU" in flow.label
         so = "which training has mended" if mended else "and earlier inputs teach next to nothing"
-        remedy = f"{'Train it longer' if gated else 'Take an LSTM or GRU'}, or give it shorter sequences."
+        remedy = f"{'Train it longer' if flow.gated else 'Take an LSTM or GRU'}, or give it shorter sequences."
         return [
             Finding(
                 "vanishing", where,

@@ -17,6 +17,7 @@ from perceptory.insight.one_member import Single, single, study_of
 from perceptory.insight.units import flat_share, hidden_values
 from perceptory.layers.recurrent import RecurrentNetwork, state_gradients
 from perceptory.networks.base import layout
+from perceptory.networks.recurrent import Recurrent
 from perceptory.objectives.table import mean_cost
 from perceptory.specs import combine
 from perceptory.training.epoch import DIVERGED, network_of
@@ -126,7 +127,7 @@ def _layers(one: Single) -> list[tuple[str, list[int]]]:
 
 
 def _gathered(one: Single, at: list[int], looks: list[Any], diverged: bool) -> GradientFlow:
-    plan = one.plan
+    plan, network = one.plan, one.candidate.network
     kinds = _kinds(one) if looks[0][-1] else []
     flat = np.array([
         [np.mean(share >= (1.0 if kind == "dead" else ALWAYS)) if kind else 0.0
@@ -136,7 +137,8 @@ def _gathered(one: Single, at: list[int], looks: list[Any], diverged: bool) -> G
     batches = -(-int(one.member.count) // plan.batch)
     times = [look[3] for look in looks]
     return GradientFlow(
-        label=one.candidate.network.label,
+        label=network.label,
+        gated=isinstance(network, Recurrent) and network.cell.gates > 1,
         steps=np.array(at) * batches,
         layers=tuple(name for name, _ in _layers(one)),
         norms=np.array([look[1] for look in looks], float),

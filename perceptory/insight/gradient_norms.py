@@ -34,6 +34,7 @@ class GradientFlow:
     """Norms of the cost's gradient on the same training rows, at the start and after some epochs."""
 
     label: str  # of the network
+    gated: bool  # whether it is recurrent with gates, which pass gradients on through time
     steps: np.ndarray  # [record] optimizer steps done
     layers: tuple[str, ...]
     norms: np.ndarray  # [record, layer] ‖∂J/∂W‖ / √(number of weights): what a weight of the layer sees

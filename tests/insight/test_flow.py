@@ -137,11 +137,11 @@ def test_what_constructed_flows_are_called(deep):
     assert (stuck.kind, stuck.where) == ("saturated", "layer 1")
     assert stuck.words.startswith("5 of 10 tanh units are at the flat ends")
     falling = np.geomspace(1e-8, 1, 40)[None, None].repeat(3, 0)
-    (a, b) = findings_of(replace(fine, by_time=falling, label="LSTM 4"))
+    (a, b) = findings_of(replace(fine, by_time=falling, gated=True))
     assert "for the last 10 of 40 steps" in a.words
     assert b.remedy.startswith("Train it longer")
     mended = np.concatenate([falling[:2], np.ones((1, 1, 40))])
-    (only,) = findings_of(replace(fine, by_time=mended, label="GRU 4"))
+    (only,) = findings_of(replace(fine, by_time=mended, gated=True))
     assert (only.where, only.remedy) == ("time, at the start", "Leave it as it is.")
     assert "10 of 40 steps, which training has mended." in only.words
     assert findings_of(replace(fine, by_time=falling, every=True)) == ()
