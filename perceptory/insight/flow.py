@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,9 +20,9 @@ from perceptory.layers.recurrent import RecurrentNetwork, state_gradients
 from perceptory.networks.base import layout
 from perceptory.networks.recurrent import Recurrent
 from perceptory.objectives.table import mean_cost
-from perceptory.specs import combine
-from perceptory.training.epoch import DIVERGED, network_of
-from perceptory.training.rows import output_of, training_rows
+from perceptory.training.rows import output_of
+from perceptory.training.run import Run
+from perceptory.training.state import DIVERGED
 
 ALWAYS = 0.95  # share of rows at which a saturated unit is flat; a dead one is so at all of them
 
@@ -63,7 +64,7 @@ def gradient_flow(
         diverged = False
         for done in range(1, total + 1):
             state, _ = one.advance(state)
-            diverged = bool(state.counters[3] == DIVERGED)
+            diverged = bool(state.status == DIVERGED)
             if done in stops or diverged:
                 looks.append(seen(state.weights))
                 at.append(done)
@@ -75,25 +76,21 @@ def gradient_flow(
 
 def _looker(one: Single, rows: int) -> Any:
     """Compiled: weights -> (J, gradients [layer], weights [layer], ‖∂J/∂h_t‖ or None, flat shares by unit)."""
-    plan, member = one.plan, one.member
-    cost = combine(plan.cost, member.numbers)
+    plan = one.plan
     groups = _layers(one)
     sizes = [int(np.prod(s)) for s in layout(plan.network, plan.inputs, plan.outputs).shapes]
-
-    def judged(output: jax.Array, target: jax.Array, w: jax.Array) -> jax.Array:
-        return mean_cost(cost, output, target, w)
 
     def by_layer(vectors: Any) -> jax.Array:
         parts = jnp.split(vectors[0], np.cumsum(sizes)[:-1].tolist()) if plan.flat else vectors
         return jnp.stack([_root_mean_square([parts[i] for i in places]) for _, places in groups])
 
-    def look(weights: Any, prepared: Any, data: Any) -> tuple[Any, ...]:
-        batch = training_rows(member, prepared, data, plan, rows)
+    def look(weights: Any, run: Run) -> tuple[Any, ...]:
+        batch, judged = run.rows.first(rows), partial(mean_cost, run.cost)
         value, gradient = jax.value_and_grad(
-            lambda weights: judged(output_of(network_of(member, weights, plan), batch), batch.t, batch.w)
+            lambda weights: judged(output_of(run.module(weights), batch), batch.t, batch.w)
         )(weights)
         norms, own = by_layer(gradient), by_layer(weights)
-        module = network_of(member, weights, plan)
+        module = run.module(weights)
         times = None
         if isinstance(module, RecurrentNetwork):
             times = state_gradients(module, batch.x, batch.t, lambda o, t: judged(o, t, batch.w), batch.lengths)
@@ -101,7 +98,7 @@ def _looker(one: Single, rows: int) -> Any:
         return value, norms, own, times, [flat_share(h)[1] for h in hidden]
 
     compiled = jax.jit(look)
-    return lambda weights: jax.tree.map(np.asarray, compiled(weights, one.prepared, one.data))
+    return lambda weights: jax.tree.map(np.asarray, compiled(weights, one.run))
 
 
 def _root_mean_square(parts: list[jax.Array]) -> jax.Array:
@@ -157,7 +154,7 @@ def _kinds(one: Single) -> list[tuple[str, str, int]]:
     found: list[tuple[str, str, int]] = []
 
     def note(weights: Any, x: jax.Array) -> None:
-        for hidden in hidden_values(network_of(one.member, weights, one.plan), x):
+        for hidden in hidden_values(one.run.module(weights), x):
             found.append((flat_share(hidden)[0], hidden.activation, hidden.v.shape[-1]))
 
     x = jax.ShapeDtypeStruct((2, *one.plan.inputs), one.member.factor.dtype)

@@ -15,10 +15,10 @@ from perceptory.selection.plans import HoldOut
 from perceptory.studies.design import Candidate
 from perceptory.studies.prepare import prepare
 from perceptory.studies.study import Study
-from perceptory.training.epoch import State, epoch, start
+from perceptory.training.epoch import epoch, start
 from perceptory.training.plan import Member, ProgramPlan
-from perceptory.training.rows import Prepared
-from perceptory.training.rows import prepare as prepare_member
+from perceptory.training.run import Run
+from perceptory.training.state import State
 
 
 def study_of(asked: Any) -> Study:
@@ -39,8 +39,7 @@ class Single:
 
     plan: ProgramPlan
     member: Member
-    data: Any
-    prepared: Prepared
+    run: Run
     candidate: Candidate
     state: State  # the start
     advance: Callable[[State], tuple[State, jax.Array]]  # one epoch: state -> (state, [2] costs)
@@ -64,12 +63,10 @@ def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: 
     member = jax.tree.map(lambda a: jax.numpy.asarray(a[place]), group.members)
     plan = group.plan
 
-    def begin(member: Member, data: Any) -> tuple[Prepared, State]:
-        prepared = prepare_member(member, data, plan)
-        return prepared, start(member, prepared, data, plan)
+    def begin(member: Member, data: Any) -> tuple[Run, State]:
+        run = Run.of(member, data, plan)
+        return run, start(run)
 
-    prepared, state = jax.jit(begin)(member, raw)
-    go = jax.jit(lambda m, p, s, d: epoch(m, p, s, d, plan))
-    return Single(
-        plan, member, raw, prepared, ready.candidates[candidate], state, lambda s: go(member, prepared, s, raw)
-    )
+    run, state = jax.jit(begin)(member, raw)
+    go = jax.jit(epoch)
+    return Single(plan, member, run, ready.candidates[candidate], state, lambda state: go(run, state))

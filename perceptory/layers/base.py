@@ -2,7 +2,7 @@
 
 A layer that needs more than its input names it in `takes`: "weights" [batch] are the rows' shares of the cost (0 for
 padding), "lengths" [batch] int32 the rows' own numbers of time steps; `Sequential` and `Skip` hand them on. "progress"
-is the share of the training that is done, in training steps of a network with phases (`Network.phased`) alone.
+is the share of the training that is done, in training alone.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -41,45 +42,36 @@ class Network(Spec):
         """Values an example that the forward pass keeps for the backward pass; steers how much runs at once."""
         return 0
 
-    # --- hooks: a network that needs none of them leaves them as they are ---------------------------------------
-
-    @property
-    def primed(self) -> bool:
-        """Whether the start depends on the training rows (`prime`)."""
-        return False
-
-    @property
-    def solved(self) -> bool:
-        """Whether `prime` leaves nothing to the optimizer: no step is taken then."""
-        return False
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether the training rows are shown once more after each epoch (`calibrate`)."""
-        return False
-
     @property
     def feedback(self) -> bool:
         """Whether it takes measured outputs of every step as inputs without looking at those of the same step."""
         return False
 
     @property
-    def phased(self) -> bool:
-        """Whether training begins with a phase in which the network is not yet what will be used (`opening`)."""
+    def solved(self) -> bool:
+        """Whether `prime` leaves nothing to an optimizer: no step is taken then."""
         return False
+
+    # --- hooks of training: a network that needs none of them leaves them as they are; traced and mapped ------------
+
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        """The starting module, from the member's scaled training rows.
+
+        rows() -> (x [row, *inputs], t [row, *outputs], w [row]), w being 0 for padding. Who does not need them does
+        not ask for them.
+        """
+        return module
+
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        """The module after an epoch, with what use needs to know of the training rows, such as batch statistics; the
+        very same one where there is no such thing. rows() -> (x, w), as in `prime`."""
+        return module
 
     def opening(self, progress: Any) -> Any:
-        """Whether the first phase is still on when this share of the epochs is done; traced. A validation cost that is
-        not finite, or does not fall, is no reason to stop in it."""
-        return False
-
-    def prime(self, module: Any, x: jax.Array, t: jax.Array, w: jax.Array, *, key: jax.Array) -> Any:
-        """The starting module, from the member's scaled training rows; w [row] is 0 for padding. Traced and mapped."""
-        return module
-
-    def calibrate(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
-        """The module with what use needs to know of the training rows, such as batch statistics. Traced and mapped."""
-        return module
+        """Whether training is still in a first phase, in which the network is not yet what will be used, when this
+        share of the epochs is done: a traced bool, or None where there is no such phase. In it a validation cost that
+        is not finite, or does not fall, is no reason to stop."""
+        return None
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves this array of the module, a path such as "layers.0.weight"."""

@@ -6,6 +6,7 @@ in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -227,9 +228,12 @@ class Chain(_Layers, Network):
     def stochastic(self) -> bool:
         return super().stochastic or is_on(self.weight_noise)
 
-    def calibrate(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
-        """The module with the statistics of its batch normalizations taken from rows x, weighted by w [row]."""
-        return calibrate(module, x, w, max(self._kept(x.shape[1:]))) if self.calibrated else module
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        """The module with the statistics of its batch normalizations taken from the training rows."""
+        if not self.calibrated:
+            return module
+        x, w = rows()
+        return calibrate(module, x, w, max(self._kept(x.shape[1:])))
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves the array of this path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -128,9 +129,12 @@ class MLP(Network):
         """Whether there are statistics to take from training rows after each epoch."""
         return self.norm == "batch" and len(self.hidden) > 0
 
-    def calibrate(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
-        """The module with the statistics of its batch normalizations taken from rows x, weighted by w [row]."""
-        return calibrate(module, x, w, max(self.hidden)) if self.calibrated else module
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        """The module with the statistics of its batch normalizations taken from the training rows."""
+        if not self.calibrated:
+            return module
+        x, w = rows()
+        return calibrate(module, x, w, max(self.hidden))
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves the array of this path."""

@@ -35,7 +35,7 @@ class NARXNetwork(eqx.Module):
     takes: ClassVar[tuple[str, ...]] = ("lengths", "progress")
     layers: tuple[Dense, ...]
     forcing: Fixed
-    open_share: Fixed
+    open_share: Fixed | None  # None where training does not begin with an open loop
     input_lags: int = eqx.field(static=True)
     output_lags: int = eqx.field(static=True)
     closed: bool = eqx.field(static=True)
@@ -58,7 +58,7 @@ class NARXNetwork(eqx.Module):
         else:
             if key is not None:  # teacher forcing: whole examples in open loop
                 measured = measured | (jax.random.uniform(key, (batch, 1)) < self.forcing.value)
-            if progress is not None:
+            if progress is not None and self.open_share is not None:
                 measured = measured | (progress < self.open_share.value)
         first = self.layers[0]
         reach = self.input_lags * u.shape[-1]
@@ -138,9 +138,9 @@ class NARX(Network):
                 initial_weights(key, [a.initializer for a in activations], fans), activations, strict=True
             )
         ]
-        forcing, open_share = (
-            Fixed(jnp.asarray(share, layers[0].weight.dtype)) for share in (self.forcing, self.open_share)
-        )
+        dtype = layers[0].weight.dtype
+        forcing = Fixed(jnp.asarray(self.forcing, dtype))
+        open_share = Fixed(jnp.asarray(self.open_share, dtype)) if self._opens else None
         return NARXNetwork(
             tuple(layers), forcing, open_share, self.input_lags, self.output_lags, self.loop == "closed", self.increment
         )
@@ -149,19 +149,20 @@ class NARX(Network):
     def stochastic(self) -> bool:
         return self.loop == "closed" and is_on(self.forcing)
 
-    @property
-    def phased(self) -> bool:
-        return self.loop == "closed" and is_on(self.open_share)
-
     def opening(self, progress: Any) -> Any:
-        return progress < self.open_share
+        return progress < self.open_share if self._opens else None
+
+    @property
+    def _opens(self) -> bool:
+        """Whether training begins with an open loop that is to be closed."""
+        return self.loop == "closed" and is_on(self.open_share)
 
     @property
     def label(self) -> str:
         widths = "-".join(map(str, self.hidden)) or "linear"
         forced = f" forcing {self.forcing:.3g}" if self.stochastic else ""
         change = " increment" if self.increment else ""
-        opened = f" open {self.open_share:.3g}" if self.phased else ""
+        opened = f" open {self.open_share:.3g}" if self._opens else ""
         return f"NARX {self.input_lags}+{self.output_lags} {widths} {self.activation}{change}{forced}{opened}"
 
     @property

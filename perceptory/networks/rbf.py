@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -108,12 +109,9 @@ class RBFNetwork(Network):
         ]
         return Sequential((*layers, *([Reshape(outputs)] if len(outputs) != 1 else [])))
 
-    @property
-    def primed(self) -> bool:
-        return True
-
-    def prime(self, module: Any, x: jax.Array, t: jax.Array, w: jax.Array, *, key: jax.Array) -> Any:
-        """Centers, widths and the output layer from scaled rows x [row, ...], t [row, ...] of weight w [row]."""
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        """Centers, widths and the output layer from the training rows."""
+        x, t, w = rows()
         x, t = x.reshape(x.shape[0], -1), t.reshape(t.shape[0], -1)
         places = STARTS[self.start](x, w, self.centers, key)
         widths = self.width * spacing(places, x, w, self.neighbors)

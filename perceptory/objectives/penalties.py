@@ -34,16 +34,20 @@ class Penalty(Spec):
 
     @property
     def zeros(self) -> bool:
-        """Whether weights come to rest at exactly 0 (`settle`)."""
+        """Whether weights come to rest at exactly 0 (`rests`)."""
         return False
 
     def slope(self, gradient: jax.Array, weights: jax.Array, mask: jax.Array) -> jax.Array:
         """The cost's gradient with the penalty's where `mask` [weight] is 1; biases have 0 there."""
         raise NotImplementedError
 
+    def rests(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
+        """[weight] bool: whether a weight is to be exactly 0 after a step from `old` to `new` with this slope."""
+        return jnp.zeros(old.shape, bool)
+
     def settle(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
-        """The weights after a step from `old` to `new` with this slope."""
-        return new
+        """The weights after a step from `old` to `new`: `new`, but exactly 0 where a weight `rests`."""
+        return jnp.where(self.rests(old, new, slope, mask), 0, new) if self.zeros else new
 
     @property
     def label(self) -> str:
@@ -112,12 +116,12 @@ class WeightPenalty(Penalty):
             return None, self.strength
         return self.mix * self.strength, (1 - self.mix) * self.strength
 
-    def settle(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
-        """With a 1-norm: exactly 0 for the weights that crossed 0 in this step or rest there; else `new` as it is."""
+    def rests(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
+        """With a 1-norm: where a weight crosses 0 in this step, or rests there."""
         if not self.zeros:
-            return new
+            return super().rests(old, new, slope, mask)
         stays = jnp.where(old != 0, old * new < 0, slope == 0)
-        return jnp.where((self._strengths()[0] * mask > 0) & stays, 0, new)
+        return (self._strengths()[0] * mask > 0) & stays
 
     # --- by layer ------------------------------------------------------------------------------------------------
 

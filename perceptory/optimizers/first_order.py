@@ -19,6 +19,7 @@ from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.schedules import check_rate
+from perceptory.optimizers.transforms import stateless
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, traced
 
@@ -36,15 +37,6 @@ class FirstOrder(Optimizer):
     def precompute(self, step: Any) -> tuple[Any, ...]:
         """What an update needs of the number of its step alone, for all steps [step] of an epoch at once."""
         return ()
-
-
-def stateless(function: Any) -> optax.GradientTransformationExtraArgs:
-    """The transformation u ← function(u, w, extra arguments as a dict)."""
-
-    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
-        return function(updates, params, extra), state
-
-    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
 def by_rate() -> optax.GradientTransformationExtraArgs:

@@ -13,7 +13,6 @@ from perceptory.data.examples import Examples, check_examples
 from perceptory.errors import InputError
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
-from perceptory.networks.base import layout
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.equal_rows import share_alike
 from perceptory.specs import partition
@@ -24,7 +23,7 @@ from perceptory.studies.groups import Group
 from perceptory.studies.prepare import Prepared, Start, prepare
 from perceptory.studies.split import Fold, on_all_rows
 from perceptory.training.driver import Outcome
-from perceptory.training.one_member import resumed, train_single
+from perceptory.training.one_member import resumed, state_from, train_single
 from perceptory.training.scaling import Scaling, targets_as
 
 
@@ -172,22 +171,7 @@ def _check_start(model: Model, data: Examples, candidate: Candidate) -> None:
 
 def _state(start: Trained | Model, group: Group, dtype: Any) -> Any:
     """A state to go on from: the optimizer's too where `start` has it and it fits."""
-    from perceptory.training.epoch import State
-
-    plan = group.plan
     if isinstance(start, Trained) and start.status != "diverged" and start.state.best[0].dtype == dtype:
         return resumed(start.state)
     model = start.model if isinstance(start, Trained) else start
-    vector = model.weights[0].astype(dtype)
-    shapes = layout(plan.network, plan.inputs, plan.outputs).shapes
-    parts = np.split(vector, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
-    weights = (vector,) if plan.flat else tuple(p.reshape(s) for p, s in zip(parts, shapes, strict=True))
-    import jax
-
-    from perceptory.training.epoch import fresh_optimizer
-
-    lead = lambda a: np.asarray(a)[None]  # noqa: E731
-    optimizer = jax.tree.map(lead, fresh_optimizer(group.members.numbers[0], weights, plan))
-    weights = tuple(map(lead, weights))
-    counters = np.zeros((1, 4), np.int32)
-    return State(weights, weights, optimizer, np.full(1, np.inf, dtype), counters)
+    return state_from(group.plan, group.members, model.weights[0].astype(dtype))

@@ -13,10 +13,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from perceptory.training.epoch import FINISHED, RUNNING, STATUS
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
 from perceptory.training.population import placements
+from perceptory.training.procedures.table import procedure_of
 from perceptory.training.program_cache import cached_program
+from perceptory.training.state import FINISHED, RUNNING, STATUS
 
 EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
 
@@ -125,7 +126,7 @@ def train_group(
         if len(ended):
             best = [np.asarray(a) for a in state.best]
             output = np.asarray(segment.output)
-            diagnostics = {name: np.asarray(a) for name, a in plan.optimizer.diagnostics(state.optimizer).items()}
+            diagnostics = procedure_of(plan).diagnostics(jax.tree.map(np.asarray, state.optimizer))
             outcomes = {}
             for slot in ended:
                 member = int(slots[slot])

@@ -11,13 +11,17 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from perceptory.training.driver import Outcome, outcome
-from perceptory.training.epoch import FINISHED, RUNNING
+from perceptory.training.epoch import state_at
 from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.population import placements
 from perceptory.training.program_cache import cached_program
+from perceptory.training.run import Specs
+from perceptory.training.state import FINISHED, RUNNING
+from perceptory.training.weights import layout_of
 
 Watch = Callable[[np.ndarray, Callable[[], np.ndarray]], Any]
 
@@ -69,8 +73,20 @@ def _vector(state: Any) -> np.ndarray:
     return np.concatenate([a.ravel() for a in _best(state)])
 
 
+def state_from(plan: ProgramPlan, member: Member, vector: np.ndarray) -> Any:
+    """The state (NumPy) of a member that begins with these weights [weight] in place of random ones.
+
+    member: its arrays with a leading axis [1], as in `train_single`.
+    """
+    shapes = layout_of(plan).shapes
+    parts = np.split(vector, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
+    weights: Any = (vector,) if plan.flat else tuple(p.reshape(s) for p, s in zip(parts, shapes, strict=True))
+    specs = Specs(plan, jnp.asarray(member.numbers[0]))
+    return jax.tree.map(lambda a: np.asarray(a)[None], state_at(specs, jax.tree.map(jnp.asarray, weights)))
+
+
 def resumed(state: Any) -> Any:
-    """The state cached_program to go on: from the best weights, with nothing judged yet. Epochs go on counting."""
+    """The state ready to go on: from the best weights, with nothing judged yet. Epochs go on counting."""
     counters = state.counters.copy()
     counters[:, 2:] = (0, RUNNING)
     best_cost = np.full_like(state.best_cost, np.inf)

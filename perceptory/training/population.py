@@ -15,35 +15,31 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from perceptory.specs import combine
-from perceptory.training.epoch import RUNNING, State, epoch, network_of, start
+from perceptory.training.epoch import epoch, predictions, start
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
-from perceptory.training.rows import Prepared, outputs_of, prepare
+from perceptory.training.run import Run, run_axes
+from perceptory.training.state import RUNNING, State
 
 
 class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
-    output: (
-        Any  # [rows + validation_rows, *outputs] predictions at the best weights, on the trained scale (probabilities
-    )
-    # [.., class] for classification); nan while the whole block runs
+    output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan while the whole block runs
 
 
 def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: ProgramPlan) -> tuple[State, Segment]:
     """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
-    prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
+    runs, axes = _runs(members, data, plan)
 
     def begin() -> State:
-        first = jax.vmap(partial(start, plan=plan), in_axes=(0, 0, None))(members, prepared, data)
+        first = jax.vmap(start, in_axes=(axes,))(runs)
         return jax.tree.map(lambda a, b: jnp.where(_column(fresh, a), a, b), first, state)
 
     state = jax.lax.cond(jnp.any(fresh), begin, lambda: state)
-    one = jax.vmap(partial(epoch, plan=plan), in_axes=(0, 0, 0, None))
 
     def running(state: State) -> jax.Array:
-        return state.counters[:, 3] == RUNNING
+        return state.status == RUNNING
 
     def go_on(carry: tuple) -> jax.Array:
         e, state, _ = carry
@@ -52,25 +48,27 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pr
     def advance(carry: tuple) -> tuple:
         e, state, records = carry
         active = running(state)
-        state, record = one(members, prepared, state, data)
+        state, record = jax.vmap(epoch, in_axes=(axes, 0))(runs, state)
         record = jnp.where(active[:, None], record, jnp.nan)
         return e + 1, state, jax.lax.dynamic_update_index_in_dim(records, record, e, axis=1)
 
     empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, members.factor.dtype)
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
-    def outputs(member: Member, prepared: Prepared, best: Any) -> Any:
-        network, cost = network_of(member, best, plan), combine(plan.cost, member.numbers)
-        rows = jnp.concatenate([prepared.table[: plan.rows], prepared.validation])
-        return cost.inverse_link(outputs_of(network, member, rows, data, plan))
-
-    shape = jax.eval_shape(jax.vmap(outputs), members, prepared, state.best)
+    outputs = jax.vmap(predictions, in_axes=(axes, 0))
+    shape = jax.eval_shape(outputs, runs, state.best)
     output = jax.lax.cond(
         jnp.any(~running(state)),
-        lambda: jax.vmap(outputs)(members, prepared, state.best),
+        lambda: outputs(runs, state.best),
         lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
     )
     return state, Segment(records, output)
+
+
+def _runs(members: Member, data: Any, plan: ProgramPlan) -> tuple[Run, Any]:
+    """The runs of members with a leading axis, and the axes along which they are mapped."""
+    axes = run_axes(data, plan)
+    return jax.vmap(partial(Run.of, plan=plan), in_axes=(0, None), out_axes=axes)(members, data), axes
 
 
 def _column(mask: Any, like: Any) -> Any:
@@ -128,7 +126,7 @@ def _empty_state(plan: ProgramPlan, shapes: tuple[tuple[tuple[int, ...], str], .
     members, data = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
 
     def first(members: Member, data: Any) -> State:
-        prepared = jax.vmap(partial(prepare, plan=plan), in_axes=(0, None))(members, data)
-        return jax.vmap(partial(start, plan=plan), in_axes=(0, 0, None))(members, prepared, data)
+        runs, axes = _runs(members, data, plan)
+        return jax.vmap(start, in_axes=(axes,))(runs)
 
     return jax.eval_shape(first, members, data)

@@ -33,9 +33,9 @@ import perceptory
 from perceptory import backend, cache
 from perceptory.kernels import build
 from perceptory.specs import Spec, Traced
-from perceptory.training.epoch import kernel_stack
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
 from perceptory.training.population import Segment, empty_state, placements, program
+from perceptory.training.procedures.first_order import kernel_stack
 
 UNUSED_DAYS = 30  # after these a kept program is removed
 

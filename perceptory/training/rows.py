@@ -1,16 +1,25 @@
-"""A member's examples: from the study's data on the device to scaled batches, with weight 0 for padding.
+"""A member's rows: from the study's data on the device to scaled batches, with weight 0 for padding.
 
-Rows of a table are scaled once a segment into a table of the member's own. Shared with more axes (images, sequences)
-stand once on the device for all members, as they were given, and are gathered and scaled batch by batch.
+There are two kinds with the same methods, and `rows_of` is the only place that asks which. Rows of a table are scaled
+once a segment into a table of the member's own (`TableRows`), so that a step only gathers. Examples with more axes,
+such as images and sequences, stand once on the device for all members as they were given, and are gathered and scaled
+batch by batch (`SharedRows`): a copy for each member would not fit.
+
+What names a row is called its entry: of a table the scaled row itself, of shared examples their place in the data. So
+entries [row, ...] can be cut into pieces and batches without asking which kind they are of.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Integer
 
 from perceptory.layers.base import call
 from perceptory.training.plan import Member, ProgramPlan
@@ -35,150 +44,255 @@ class Shared(NamedTuple):
 class Batch(NamedTuple):
     """Scaled examples; a missing input is the training mean, 0."""
 
-    x: Any  # [batch, *inputs]
+    x: Float[Array, batch * inputs]
     t: Any  # [batch, target] or [batch, time, target]
     w: Any  # [batch] or [batch, time], the cost's class weights included
-    lengths: Any
+    lengths: Integer[Array, " batch"] | None
 
 
-class Prepared(NamedTuple):
-    """What a member keeps for a segment. Of a table, its scaled rows; of other examples, only their places."""
-
-    table: Any  # [batches · batch, in + target + 1], or places [batches · batch] int32
-    validation: Any  # [validation_rows, in + target + 1], or places [validation_rows] int32
-    weight: Any  # [batches · batch] the weight of each example
-
-
-def prepare(member: Member, data: Any, plan: ProgramPlan) -> Prepared:
+def rows_of(member: Member, data: Any, plan: ProgramPlan) -> Rows:
     """data: [row, 2 (in + target) + 1] of a table (see `EncodedExamples.raw`), or `Shared`."""
-    # Zeros, weight included, up to whole batches: every place that an order can name is there.
-    missing = plan.batches * plan.batch - plan.rows
-    real = jnp.arange(plan.rows) < member.count
-    if isinstance(data, Shared):
-        places = jnp.pad(member.rows, (0, missing))
-        weight = _weighed(data.w[member.rows], lambda: _targets_at(member, data, member.rows, plan), member, plan)
-        weight = jnp.pad(_example_weight(weight) * real, (0, missing))
-        return Prepared(places, member.validation, weight)
-    table = _scaled_rows(member, data[member.rows], plan)
-    table = jnp.pad(table.at[:, -1].multiply(real), ((0, missing), (0, 0)))
-    validation = _scaled_rows(member, data[member.validation], plan)
-    validation = validation.at[:, -1].multiply(jnp.arange(plan.validation_rows) < member.validation_count)
-    return Prepared(table, validation, table[:, -1])
+    return (SharedRows if isinstance(data, Shared) else TableRows).of(member, data, plan)
 
 
-def _example_weight(w: jax.Array) -> jax.Array:
-    return w if w.ndim == 1 else jnp.sum(w, axis=1)
+def row_axes(data: Any, plan: ProgramPlan) -> Any:
+    """Along which axis of `Rows` members lie: 0, and None for what is one for all."""
+    if not isinstance(data, Shared):
+        return 0
+    own = ("training", "validation", "weight", "count", "center", "factor", "validation_count", "balance")
+    return tree_of_axes(SharedRows, plan, data=None, **dict.fromkeys(own, 0))
 
 
-def _scaled_rows(member: Member, raw: jax.Array, plan: ProgramPlan) -> jax.Array:
+def tree_of_axes(kind: type, plan: ProgramPlan, **axes: Any) -> Any:
+    """A tree with an axis, or None, in place of every field of such a module; made past its constructor, which would
+    look for arrays."""
+    tree: Any = object.__new__(kind)
+    for name, axis in {"plan": plan, **axes}.items():
+        object.__setattr__(tree, name, axis)
+    return tree
+
+
+class Rows(eqx.Module):
+    """A member's training and validation rows. Methods of training rows give padding the weight 0."""
+
+    plan: ProgramPlan = eqx.field(static=True)
+    training: Array  # [batches · batch, ...] entries; from `count` on padding, so that every place of an order is there
+    validation: Array  # [validation_rows, ...] entries
+    weight: Float[Array, " rows"]  # [batches · batch] of each training row; the sum over its steps
+    count: Int[Array, ""]  # how many training rows are no padding
+    center: Float[Array, "2 columns"]  # of inputs and targets, rounded, and what that rounds off
+    factor: Float[Array, " columns"]  # scaled = (given - center) · factor
+
+    # --- what the two kinds do in their own way ----------------------------------------------------------------------
+
+    @abstractmethod
+    def read(self, entries: Array) -> Batch:
+        """The scaled examples of these entries, weighted as if none were padding."""
+
+    @abstractmethod
+    def examples(self, entries: Array, places: Integer[Array, " batch"]) -> Batch:
+        """Training examples of these entries, which stand at `places` among the training rows."""
+
+    @abstractmethod
+    def batch(self, places: Integer[Array, " batch"]) -> Batch:
+        """The training examples at these places of an epoch's order."""
+
+    @abstractmethod
+    def validation_truth(self) -> tuple[Array, Array]:
+        """(targets, weights) of the validation rows."""
+
+    @property
+    @abstractmethod
+    def steps_weighted(self) -> bool:
+        """Whether each time step of an example has a weight of its own."""
+
+    @abstractmethod
+    def counted(self, steps: int) -> Int[Array, ""]:
+        """How many outputs of the training rows have a weight above 0, where each row has this many."""
+
+    # --- what follows from that --------------------------------------------------------------------------------------
+
+    def first(self, most: int | None = None) -> Batch:
+        """All training examples, or the first `most` of them, at once."""
+        entries = self.training_entries[:most]
+        return self.examples(entries, jnp.arange(len(entries)))
+
+    @property
+    def training_entries(self) -> Array:
+        """[rows, ...] entries of the training rows, without what only fills the last batch."""
+        return self.training[: self.plan.rows]
+
+    @property
+    def entries(self) -> Array:
+        """[rows + validation_rows, ...] entries of all rows."""
+        return jnp.concatenate([self.training_entries, self.validation])
+
+    def outputs(self, network: Callable[..., Array], entries: Array) -> Array:
+        """[row, *outputs] of these entries, `ProgramPlan.piece` examples at a time."""
+
+        def piece(entries: Array) -> Array:
+            return output_of(network, self.read(entries))
+
+        count = len(entries)
+        if count <= self.plan.piece:
+            return piece(entries)
+        pieces = -(-count // self.plan.piece)
+        each = -(-count // pieces)
+        padded = pad_rows_to(entries, pieces * each)
+        out = jax.lax.map(piece, padded.reshape(pieces, each, *entries.shape[1:]))
+        return out.reshape(pieces * each, *out.shape[2:])[:count]
+
+    @property
+    def zero(self) -> Float[Array, " in"]:
+        """What an input of 0 in the data is on the scale of training."""
+        inputs = self.plan.inputs[-1]
+        return -jnp.sum(self.center, axis=0)[:inputs] * self.factor[:inputs]
+
+
+class TableRows(Rows):
+    """Entries are scaled rows: inputs, targets, weight [in + target + 1]."""
+
+    @classmethod
+    def of(cls, member: Member, raw: Array, plan: ProgramPlan) -> TableRows:
+        real = jnp.arange(plan.rows) < member.count
+        table = _scaled_rows(member, raw[member.rows], plan)
+        table = pad_rows_to(table.at[:, -1].multiply(real), plan.batches * plan.batch)
+        validation = _scaled_rows(member, raw[member.validation], plan)
+        validation = validation.at[:, -1].multiply(jnp.arange(plan.validation_rows) < member.validation_count)
+        return cls(plan, table, validation, table[:, -1], member.count, member.center, member.factor)
+
+    def read(self, entries: Array) -> Batch:
+        inputs = self.plan.inputs[-1]
+        return Batch(entries[..., :inputs], entries[..., inputs:-1], entries[..., -1], None)
+
+    def examples(self, entries: Array, places: Array) -> Batch:
+        return self.read(entries)  # padding has the weight 0 already
+
+    def batch(self, places: Array) -> Batch:
+        inputs, width = self.plan.inputs[-1], self.training.shape[1]
+        if inputs < WIDE:
+            return self.read(_take(self.training, places))
+        x = _columns(self.training, places, 0, inputs)
+        rest = _columns(self.training, places, inputs, width - inputs)
+        return Batch(x, rest[:, :-1], rest[:, -1], None)
+
+    def validation_truth(self) -> tuple[Array, Array]:
+        batch = self.read(self.validation)
+        return batch.t, batch.w
+
+    @property
+    def steps_weighted(self) -> bool:
+        return False
+
+    def counted(self, steps: int) -> Array:
+        return jnp.sum(self.weight[: self.plan.rows] > 0) * steps
+
+
+class SharedRows(Rows):
+    """Entries are places in the data [...] int32."""
+
+    data: Shared
+    validation_count: Int[Array, ""]
+    balance: Any  # `Member.balance`
+
+    @classmethod
+    def of(cls, member: Member, data: Shared, plan: ProgramPlan) -> SharedRows:
+        length = plan.batches * plan.batch
+        targets = partial(_targets, data, member.rows, member.center, member.factor, plan)
+        w = _weighed(data.w[member.rows], targets, member.balance, plan)
+        w = w if w.ndim == 1 else jnp.sum(w, axis=1)
+        return cls(
+            plan,
+            pad_rows_to(member.rows, length),
+            member.validation,
+            pad_rows_to(w * (jnp.arange(plan.rows) < member.count), length),
+            member.count,
+            member.center,
+            member.factor,
+            data,
+            member.validation_count,
+            member.balance,
+        )
+
+    def read(self, entries: Array) -> Batch:
+        inputs = self.plan.inputs[-1]
+        center, factor = self.center[:, :inputs], self.factor[:inputs]
+        x = _scaled(_take(self.data.x, entries), _take(self.data.x_rest, entries), center, factor)
+        t = _targets(self.data, entries, self.center, self.factor, self.plan)
+        w = _weighed(_take(self.data.w, entries), lambda: t, self.balance, self.plan)
+        return Batch(x, t, w, _take(self.data.lengths, entries))
+
+    def examples(self, entries: Array, places: Array) -> Batch:
+        return _where_real(self.read(entries), places < self.count)
+
+    def batch(self, places: Array) -> Batch:
+        return self.examples(_take(self.training, places), places)
+
+    def validation_truth(self) -> tuple[Array, Array]:
+        real = jnp.arange(self.plan.validation_rows) < self.validation_count
+        batch = _where_real(self.read(self.validation), real)
+        return batch.t, batch.w
+
+    @property
+    def steps_weighted(self) -> bool:
+        return self.data.w.ndim == 2
+
+    def counted(self, steps: int) -> Array:
+        if not self.steps_weighted:
+            return jnp.sum(self.weight[: self.plan.rows] > 0) * steps
+        real = jnp.arange(self.plan.rows) < self.count
+        return jnp.sum((self.data.w[self.training_entries] > 0) & real[:, None])
+
+
+def pad_rows_to(array: Array, length: int) -> Array:
+    """The array with rows of zeros after its own, up to `length` rows."""
+    return jnp.pad(array, ((0, length - len(array)), *[(0, 0)] * (array.ndim - 1)))
+
+
+def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
     """[row, in + target + 1] of raw rows."""
     k = plan.inputs[-1] + plan.targets
     # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
     x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
-    w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member, plan)
+    w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member.balance, plan)
     return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
 
 
-def _weighed(w: jax.Array, targets: Callable[[], jax.Array], member: Member, plan: ProgramPlan) -> jax.Array:
+def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: ProgramPlan) -> Array:
     """The rows' weights times what the cost gives rows of their class."""
-    return w * plan.cost.row_weight(targets(), member.balance) if plan.cost.weighs else w
+    return w * plan.cost.row_weight(targets(), balance) if plan.cost.weighs else w
 
 
-def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> jax.Array:
+def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> Array:
     low = -center[1] if rest is None else rest - center[1]
     x = ((x.astype(center.dtype) - center[0]) + low) * factor
     return jnp.where(jnp.isnan(x), 0, x)
 
 
-def _of_table(rows: jax.Array, plan: ProgramPlan) -> Batch:
+def _targets(data: Shared, places: Array, center: Array, factor: Array, plan: ProgramPlan) -> Array:
+    """[place, ...] scaled targets of shared examples."""
     inputs = plan.inputs[-1]
-    return Batch(rows[..., :inputs], rows[..., inputs:-1], rows[..., -1], None)
-
-
-def _targets_at(member: Member, data: Shared, places: Any, plan: ProgramPlan) -> jax.Array:
-    """Scaled targets of the examples at `places`."""
-    inputs = plan.inputs[-1]
-    center, factor = member.center[:, inputs:], member.factor[inputs:]
-    return _scaled(_take(data.t, places), _take(data.t_rest, places), center, factor)
+    return _scaled(_take(data.t, places), _take(data.t_rest, places), center[:, inputs:], factor[inputs:])
 
 
 def _take(a: Any, places: Any) -> Any:
     return None if a is None else a.at[places].get(mode="promise_in_bounds")
 
 
-def _of_examples(member: Member, data: Shared, places: jax.Array, plan: ProgramPlan) -> Batch:
-    inputs = plan.inputs[-1]
-    center, factor = member.center[:, :inputs], member.factor[:inputs]
-    x = _scaled(_take(data.x, places), _take(data.x_rest, places), center, factor)
-    t = _targets_at(member, data, places, plan)
-    return Batch(x, t, _weighed(_take(data.w, places), lambda: t, member, plan), _take(data.lengths, places))
-
-
-def batch_at(member: Member, prepared: Prepared, data: Any, places: jax.Array, plan: ProgramPlan) -> Batch:
-    """The training examples at `places` [batch] of an epoch's order."""
-    if not isinstance(data, Shared) and plan.inputs[-1] >= WIDE:
-        inputs, width = plan.inputs[-1], prepared.table.shape[1]
-        x = _columns(prepared.table, places, 0, inputs)
-        rest = _columns(prepared.table, places, inputs, width - inputs)
-        return Batch(x, rest[:, :-1], rest[:, -1], None)
-    rows = prepared.table.at[places].get(mode="promise_in_bounds")
-    return examples_at(member, data, rows, places, plan)
-
-
-def _columns(table: jax.Array, places: jax.Array, first: int, count: int) -> jax.Array:
+def _columns(table: Array, places: Array, first: int, count: int) -> Array:
     """[place, count] of the table's rows, from column `first` on, gathered without the others."""
 
-    def row(place: jax.Array) -> jax.Array:
+    def row(place: Array) -> Array:
         return jax.lax.dynamic_slice(table, (place, jnp.zeros_like(place) + first), (1, count))[0]
 
     return jax.vmap(row)(places)
 
 
-def _real(batch: Batch, mask: jax.Array) -> Batch:
-    """The batch with weight 0 where the mask [batch] is False: padding."""
-    return batch._replace(w=mask.reshape(mask.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
+def _where_real(batch: Batch, real: Array) -> Batch:
+    """The batch with weight 0 where `real` [batch] is False: padding."""
+    return batch._replace(w=real.reshape(real.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
 
 
-def examples_at(member: Member, data: Any, rows: jax.Array, places: jax.Array, plan: ProgramPlan) -> Batch:
-    """Training examples from `rows`, a part of `Prepared.table` that begins with the row of number `places[0]`."""
-    if not isinstance(data, Shared):
-        return _of_table(rows, plan)
-    return _real(_of_examples(member, data, rows, plan), places < member.count)
-
-
-def training_rows(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan, most: int | None = None) -> Batch:
-    """All training examples, or the first `most` of them, at once."""
-    table = prepared.table[: plan.rows][:most]
-    return examples_at(member, data, table, jnp.arange(len(table)), plan)
-
-
-def outputs_of(network: Callable, member: Member, rows: jax.Array, data: Any, plan: ProgramPlan) -> jax.Array:
-    """[row, *outputs] of a member's rows or places (parts of `Prepared`), `plan.piece` examples at a time."""
-
-    def piece(rows: jax.Array) -> jax.Array:
-        batch = _of_examples(member, data, rows, plan) if isinstance(data, Shared) else _of_table(rows, plan)
-        return output_of(network, batch)
-
-    count = len(rows)
-    if count <= plan.piece:
-        return piece(rows)
-    pieces = -(-count // plan.piece)
-    each = -(-count // pieces)
-    padded = jnp.pad(rows, ((0, pieces * each - count), *[(0, 0)] * (rows.ndim - 1)))
-    out = jax.lax.map(piece, padded.reshape(pieces, each, *rows.shape[1:]))
-    return out.reshape(pieces * each, *out.shape[2:])[:count]
-
-
-def validation_truth(member: Member, prepared: Prepared, data: Any, plan: ProgramPlan) -> tuple[jax.Array, jax.Array]:
-    """(targets, weights) of the validation examples."""
-    if not isinstance(data, Shared):
-        batch = _of_table(prepared.validation, plan)
-    else:
-        real = jnp.arange(plan.validation_rows) < member.validation_count
-        batch = _real(_of_examples(member, data, prepared.validation, plan), real)
-    return batch.t, batch.w
-
-
-def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> jax.Array:
+def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> Array:
     """The network's output for a batch; share [batch] of each example in the cost; progress: see `layers.call`."""
     return call(network, batch.x, key, weights=share, lengths=batch.lengths, progress=progress)

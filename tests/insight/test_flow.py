@@ -16,8 +16,6 @@ from perceptory.insight.flow import _looker
 from perceptory.insight.one_member import single
 from perceptory.insight.units import hidden_values
 from perceptory.layers.arrays import arrays_of, with_arrays
-from perceptory.training.epoch import network_of
-from perceptory.training.rows import training_rows
 
 
 def changed(name, spec, change):
@@ -63,10 +61,10 @@ def test_norms_are_the_gradients_of_the_mean_cost(small_table):
     with backend.precision("double"):
         one = single(study, small_table, epochs=1)
         cost, norms, weights, *_ = _looker(one, 40)(one.state.weights)
-        batch = training_rows(one.member, one.prepared, one.data, one.plan, 40)
+        batch = one.run.rows.first(40)
 
         def cost_of(weights):
-            output = network_of(one.member, weights, one.plan)(batch.x)
+            output = one.run.module(weights)(batch.x)
             return jnp.mean(0.5 * jnp.sum((output - batch.t) ** 2, axis=1))
 
         value, (gradient,) = jax.jit(jax.value_and_grad(cost_of))(one.state.weights)

@@ -14,7 +14,7 @@ from perceptory.kernels import dense
 from perceptory.layers.arrays import unpack
 from perceptory.networks.base import layout
 from perceptory.ops.activations import ACTIVATIONS
-from perceptory.training.epoch import kernel_stack
+from perceptory.training.procedures.first_order import kernel_stack
 
 pt.backend.prepare()
 KERNEL = "dense"

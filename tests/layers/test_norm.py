@@ -108,7 +108,7 @@ def test_use_equals_training_on_the_rows_of_calibration():
     x, w = jnp.asarray(random.normal(size=(9, 3)), jnp.float32), jnp.asarray(np.arange(9) < 7, jnp.float32)
     net = spec.build((3,), (1,), key=KEY)
     in_training = net(x, KEY, weights=w)
-    done = jax.jit(lambda: pack(spec.calibrate(net, x, w)))()
+    done = jax.jit(lambda: pack(spec.calibrate(net, lambda: (x, w))))()
     ready = unpack(net, done)
     np.testing.assert_allclose(ready(x), in_training, rtol=1e-4, atol=1e-5)
     assert not np.allclose(net(x), in_training, atol=1e-2)
@@ -141,7 +141,7 @@ def test_a_mapped_member_equals_itself_alone():
     net = spec.build((2,), (1,), key=KEY)
 
     def both(vector, x, w, key):
-        new = spec.calibrate(unpack(net, vector), x, w)
+        new = spec.calibrate(unpack(net, vector), lambda: (x, w))
         return new(x, key, weights=w), new(x)
 
     keys = jax.random.split(KEY, 3)

@@ -108,7 +108,7 @@ def test_calibration_reaches_norms_inside():
     spec = Chain((Residual((DenseLayer(3), NormLayer("batch"))), NormLayer("batch")), weight_noise=0.1)
     net = spec.build((3,), (1,), key=KEY)
     x = jnp.asarray(np.random.default_rng(3).normal(2, 3, size=(40, 3)), jnp.float32)
-    done = spec.calibrate(net, x, jnp.ones(40))
+    done = spec.calibrate(net, lambda: (x, jnp.ones(40)))
     inside = done.inner.layers[0].inner.layers
     v = np.tanh(np.asarray(x) @ np.asarray(inside[0].weight))
     np.testing.assert_allclose(inside[1].mean, v.mean(0), rtol=1e-4, atol=1e-6)

@@ -12,8 +12,10 @@ from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.objectives.table import SquaredError
 from perceptory.specs import combine, from_json, partition, to_json
-from perceptory.training.epoch import DIVERGED, FINISHED, RUNNING, STOPPED, State, advance
 from perceptory.training.plan import Member, ProgramPlan
+from perceptory.training.rows import Shared
+from perceptory.training.run import Run
+from perceptory.training.state import DIVERGED, FINISHED, RUNNING, STOPPED, EpochResult, State, advance
 
 SPEC = NARX((3,), input_lags=2, output_lags=2, open_share=0.5)
 FOLDS = Folds(((tuple(range(8)), (8, 9, 10)),))
@@ -59,9 +61,8 @@ def test_the_other_form_of_an_open_loop(net, x):
     with jax.enable_x64(True):
         other = jax.jit(lambda w, x: unpack(spec.build((6, 2), (6, 1), key=jax.random.key(0)), w)(x))
         np.testing.assert_allclose(other(pack(net), x)[..., 0], by_hand(net, x, True), rtol=1e-12)
-    assert not spec.phased
-    assert not NARX().phased
-    assert SPEC.phased
+    assert spec.opening(0.1) is NARX().opening(0.1) is None
+    assert [SPEC.opening(0.4), SPEC.opening(0.6)] == [True, False]
     assert not SPEC.stochastic
 
 
@@ -144,18 +145,22 @@ def test_a_share_of_0_is_closed_loop_as_it_was():
 
 def test_patience_and_divergence_wait_for_the_loop_to_close():
     """`advance` with costs made up: of 6 epochs 3 are open, patience 1."""
-    plan = ProgramPlan(SPEC, SquaredError(), Adam(), None, (6, 2), (6, 1), 4, 1, 4, 1, 1, 1)
-    member = Member(*[None] * 10)._replace(epochs=jnp.int32(6), patience=jnp.int32(1))
-    step = jax.jit(
-        lambda state, cost, weight, opening: advance(
-            member, state, (jnp.full(1, weight),), (), jnp.stack([1.0, cost]), plan, opening=opening
-        )
-    )
 
-    def run(costs, opened=3):
+    def run(costs, open_share=0.5):
+        spec = SPEC.replace(open_share=open_share)
+        plan = ProgramPlan(spec, SquaredError(), Adam(), None, (6, 2), (6, 1), 4, 1, 4, 1, 1, 1)
+        data = Shared(jnp.zeros((4, 6, 2)), None, jnp.zeros((4, 6, 1)), None, jnp.ones(4), None)
+        member = Member(
+            jnp.zeros(2, jnp.uint32), jnp.zeros(0), jnp.arange(4), jnp.int32(4), jnp.zeros(1, jnp.int32), jnp.int32(1),
+            jnp.zeros((2, 3)), jnp.ones(3), epochs=jnp.int32(6), patience=jnp.int32(1),
+        )  # fmt: skip
+        one = Run.of(member, data, plan)
+        step = jax.jit(
+            lambda state, cost, weight: advance(one, state, EpochResult((jnp.full(1, weight),), (), 1.0), cost)
+        )
         state = State((jnp.zeros(1),), (jnp.zeros(1),), (), jnp.asarray(jnp.inf), jnp.zeros(4, jnp.int32))
         for e, cost in enumerate(costs):
-            state = step(state, jnp.asarray(cost), float(e + 1), jnp.asarray(e < opened))
+            state = step(state, jnp.asarray(cost), float(e + 1))
         return float(state.best[0][0]), float(state.best_cost), state.counters.tolist()
 
     assert run([1.0, 2.0, jnp.nan]) == (1.0, 1.0, [3, 1, 0, RUNNING])
@@ -163,7 +168,7 @@ def test_patience_and_divergence_wait_for_the_loop_to_close():
     assert run([1.0, 2.0, jnp.inf, 0.5]) == (4.0, 0.5, [4, 4, 0, RUNNING])
     assert run([3.0, 2.0, 4.0, jnp.nan])[2][3] == DIVERGED
     assert run([jnp.nan, 5.0, 4.0, 3.0, 2.0, 1.0]) == (6.0, 1.0, [6, 6, 0, FINISHED])
-    assert run([2.0, 2.0, 2.0, 2.0, 2.0, jnp.nan], opened=6)[2][3] == DIVERGED
+    assert run([2.0, 2.0, 2.0, 2.0, 2.0, jnp.nan], open_share=1.0)[2][3] == DIVERGED
 
 
 def test_a_model_opened_predicts_one_step_ahead_and_is_read_back(result, tmp_path):

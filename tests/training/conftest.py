@@ -20,7 +20,7 @@ from perceptory.studies import split
 from perceptory.studies.prepare import prepare as prepare_study
 from perceptory.training.driver import train_group
 from perceptory.training.epoch import start
-from perceptory.training.rows import prepare
+from perceptory.training.run import Run
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Taken:
 
                 def first(member):
                     data = jnp.asarray(self.raw)
-                    return start(member, prepare(member, data, g.plan), data, g.plan).weights[0]
+                    return start(Run.of(member, data, g.plan)).weights[0]
 
                 self.starts[group] = np.asarray(jax.jit(jax.vmap(first))(g.members))
         return self.starts[group][place]

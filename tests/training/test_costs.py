@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileR
 
 from perceptory import MLP, Cosine, Folds, GradientDescent, Study, read_arrays, read_table
 from perceptory.objectives.table import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from perceptory.training.rows import batch_at, prepare, validation_truth
+from perceptory.training.rows import rows_of
 
 EXACT = {"networks": MLP(()), "patience": 0, "test": 0, "precision": "double"}
 
@@ -71,11 +71,11 @@ def test_class_weights_enter_the_members_rows_and_nothing_else(apart, x):
     study = Study(MLP((2,)), cost=SoftmaxCrossEntropy((1.0, 3.0, 0.5)), test=0, precision="double")
     taken = apart(study, table)
     member = jax.tree.map(lambda a: a[0], taken.groups[0].members)
-    prepared = jax.jit(prepare, static_argnums=2)(member, taken.raw, taken.groups[0].plan)
+    rows = jax.jit(rows_of, static_argnums=2)(member, taken.raw, taken.groups[0].plan)
     train, validation = taken.folds[0]
     expected = weights * np.array([1.0, 3.0, 0.5])[labels]
-    np.testing.assert_allclose(prepared.weight[: len(train)], expected[train], rtol=1e-6)
-    np.testing.assert_allclose(prepared.validation[: len(validation), -1], expected[validation], rtol=1e-6)
+    np.testing.assert_allclose(rows.weight[: len(train)], expected[train], rtol=1e-6)
+    np.testing.assert_allclose(rows.validation[: len(validation), -1], expected[validation], rtol=1e-6)
     np.testing.assert_array_equal(taken.table.weights, weights)  # what metrics take
 
 
@@ -88,13 +88,8 @@ def test_class_weights_enter_pictures_too(apart):
     member = jax.tree.map(lambda a: a[0], taken.groups[0].members)
 
     def weights(member, data):
-        prepared = prepare(member, data, plan)
-        places = jnp.arange(plan.batch)
-        batch, (_, judged) = (
-            batch_at(member, prepared, data, places, plan),
-            validation_truth(member, prepared, data, plan),
-        )
-        return prepared.weight, batch.w, judged
+        rows = rows_of(member, data, plan)
+        return rows.weight, rows.batch(jnp.arange(plan.batch)).w, rows.validation_truth()[1]
 
     train, validation = taken.folds[0]
     expected = np.array([1.0, 3.0, 0.5])[labels]

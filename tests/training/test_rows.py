@@ -128,10 +128,10 @@ def test_large_networks_keep_their_arrays_apart_and_train_alike(apart, sums, mon
 
 def test_hooks_of_a_plain_network_do_nothing():
     network = Network()
-    assert not any([network.primed, network.solved, network.calibrated, network.feedback, network.stochastic])
+    assert not any([network.solved, network.feedback, network.stochastic, network.opening(0.5)])
     assert network.trains("layers.0.weight")
-    assert network.prime("module", None, None, None, key=None) == "module"
-    assert network.calibrate("module", None, None) == "module"
+    assert network.prime("module", None, key=None) == "module"
+    assert network.calibrate("module", None) == "module"
 
 
 def test_rows_of_many_inputs_are_gathered_apart_and_train_alike(apart, monkeypatch):

@@ -1,0 +1,204 @@
+"""First order: a step for every batch, one Optax chain from the cost's gradient to what is added to the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Integer
+
+from perceptory.augmentation.base import About, augmented
+from perceptory.kernels import dense
+from perceptory.objectives.penalties import Penalty, WeightPenalty
+from perceptory.objectives.table import total_cost
+from perceptory.optimizers.averaging import WeightAverage
+from perceptory.optimizers.first_order import FirstOrder
+from perceptory.optimizers.schedules import rate_at
+from perceptory.optimizers.second_order import SecondOrder
+from perceptory.optimizers.transforms import clipped, exact_zeros, frozen, penalized
+from perceptory.training.plan import ProgramPlan
+from perceptory.training.row_order import ROUNDS, drawn, shuffled, words
+from perceptory.training.rows import Batch, output_of
+from perceptory.training.run import Run, Specs
+from perceptory.training.state import EpochResult, State
+from perceptory.training.weights import Mask, Weights, layout_of, moved_mask, weight_mask
+
+MOST_ALONE = 1 << 22  # multiplications of one network's step forwards that one thread does as fast as XLA's threads
+
+
+class StepInput(NamedTuple):
+    """What a step is given beside what it carries; for a whole epoch each has a leading axis [step]."""
+
+    places: Integer[Array, " batch"]  # of its rows among the member's training rows
+    share: Float[Array, " batch"]  # of each row in the mean cost; where time steps count apart, one share for all
+    number: Int[Array, ""]  # of the step in the epoch, from 0
+    rate: Float[Array, ""]
+    precomputed: tuple[Array, ...]  # `FirstOrder.precompute`
+
+
+@dataclass(frozen=True)
+class GradientSteps:
+    """w ← w + u for every batch of the epoch, u from `update_rule`."""
+
+    optimizer: FirstOrder  # its numbers left open
+
+    def begin(self, specs: Specs, weights: Weights) -> Any:
+        return update_rule(specs, specs.filled(self.optimizer)).init(weights)
+
+    def epoch(self, run: Run, state: State) -> EpochResult:
+        optimizer = run.filled(self.optimizer)
+        steps, total = self._steps(run, optimizer, state.epoch)
+        rule, cost_of, augment, key_of = (
+            update_rule(run, optimizer), batch_cost(run, state), augmentation_of(run), noise_keys(run, state),
+        )  # fmt: skip
+        mask = weight_mask(run.plan, run.dtype)
+
+        def step(carry: tuple[Weights, Any], at: StepInput) -> tuple[tuple[Weights, Any], Array]:
+            weights, moments = carry
+            key = key_of(at.number)
+            batch = augment(run.rows.batch(at.places), key)
+            cost, gradient = jax.value_and_grad(cost_of)(weights, batch, at.share, key)
+            update, new_moments = rule.update(
+                gradient, moments, weights, rate=at.rate, precomputed=at.precomputed, weight_mask=mask
+            )
+            new = optax.apply_updates(weights, update), new_moments
+            if run.plan.ragged:  # a step past the member's own number changes nothing
+                real = at.number < run.batches
+                new = jax.tree.map(lambda a, b: jnp.where(real, a, b), new, carry)
+            return new, cost
+
+        (weights, moments), costs = jax.lax.scan(step, (state.weights, state.optimizer), steps)
+        return EpochResult(weights, moments, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total))
+
+    def _steps(self, run: Run, optimizer: FirstOrder, epoch: Any) -> tuple[StepInput, Float[Array, " step"]]:
+        """The inputs of all steps of an epoch, and the sum of weights of each step's rows.
+
+        Whatever no weight enters is computed here for the whole epoch at once: in the loop it would be a small kernel
+        in every step.
+        """
+        plan, dtype = run.plan, run.dtype
+        places = epoch_order(run, epoch)
+        # Each batch's weights as shares of their sum: the mean cost is then one sum.
+        share = run.rows.weight.at[places].get(mode="promise_in_bounds")
+        total = jnp.sum(share, axis=1)
+        share = (1 if run.rows.steps_weighted else share) / jnp.where(total > 0, total, 1)[:, None]
+        number = jnp.arange(plan.batches, dtype=jnp.int32)
+        done = (epoch * run.batches + number).astype(dtype)
+        last = jnp.maximum(run.epochs * run.batches - 1, 1).astype(dtype)
+        rate = jnp.broadcast_to(rate_at(optimizer.learning_rate, jnp.minimum(done / last, 1)), done.shape)
+        return StepInput(places, share, number, rate.astype(dtype), optimizer.precompute(done + 1)), total
+
+    def diagnostics(self, optimizer: Any) -> dict[str, Any]:
+        return self.optimizer.diagnostics(optimizer)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Steps whose average takes the place of the weights: validation, early stopping and the best weights are those of
+    the average, and the trained weights go along with the optimizer's moments."""
+
+    steps: GradientSteps
+    average: WeightAverage  # its numbers left open
+
+    def begin(self, specs: Specs, weights: Weights) -> Any:
+        return self.steps.begin(specs, weights), weights
+
+    def epoch(self, run: Run, state: State) -> EpochResult:
+        moments, trained = state.optimizer
+        result = self.steps.epoch(run, state._replace(weights=trained, optimizer=moments))
+        average = run.filled(self.average).after(state.weights, result.weights, state.epoch + 1, run.epochs)
+        return result._replace(weights=average, optimizer=(result.optimizer, result.weights))
+
+    def diagnostics(self, optimizer: Any) -> dict[str, Any]:
+        return self.steps.diagnostics(optimizer[0])
+
+
+def update_rule(specs: Specs, optimizer: FirstOrder) -> optax.GradientTransformationExtraArgs:
+    """A training step, from the gradient of a batch's cost to what is added to the weights.
+
+    Clipping the penalized gradient leaves the minima of the penalized cost where they are, and keeps its zeros.
+    """
+    moved = moved_mask(specs.plan, specs.dtype)
+    penalty, strength = _penalty_of(specs)
+    return optax.chain(
+        penalized(penalty, strength),
+        clipped(specs.clip, moved),
+        exact_zeros(penalty, strength, optax.chain(optimizer.transformation(), frozen(moved))),
+    )
+
+
+def _penalty_of(specs: Specs) -> tuple[Penalty | None, Mask]:
+    """The penalty, and by how much of its strength each weight is penalized."""
+    penalty, plan = specs.penalty, specs.plan
+    if not isinstance(penalty, WeightPenalty) or not penalty.layers:
+        return penalty, weight_mask(plan, specs.dtype)
+    where = layout_of(plan)
+    strengths = penalty.by_array(where.names, where.weights)
+    if plan.flat:
+        pairs = zip(where.shapes, strengths, strict=True)
+        strengths = [jnp.concatenate([jnp.full(prod(shape), strength, specs.dtype) for shape, strength in pairs])]
+    return penalty.replace(strength=1.0, layers=()), tuple(strengths)
+
+
+def epoch_order(run: Run, epoch: Any) -> Integer[Array, "step batch"]:
+    """Which training rows every step of an epoch takes."""
+    plan = run.plan
+    if plan.batches == 1 and not plan.replacement:
+        return jnp.arange(plan.batch, dtype=jnp.uint32)[None]
+    salts = words(run.key, epoch, 2 * ROUNDS)
+    order, length = (drawn, run.rows.count) if plan.replacement else (shuffled, run.batches)
+    return order(salts, length, plan.batches, plan.batch)
+
+
+def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any], Array]:
+    """(weights, batch, share, key) -> the batch's mean cost, as training sees the network: with noise, and in the phase
+    that it is in."""
+    plan, cost, progress = run.plan, run.cost, run.progress(state.epoch)
+    by_kernel = _by_kernel(plan, run.dtype)
+    by_step = run.rows.steps_weighted
+
+    def cost_of(weights: Weights, batch: Batch, share: Array, key: Any) -> Array:
+        if by_kernel is None:
+            output = output_of(run.module(weights), batch, key, None if by_step else share, progress)
+        else:
+            output = by_kernel(weights[0], batch.x.reshape(plan.batch, -1)).reshape(plan.batch, *plan.outputs)
+        return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
+
+    return cost_of
+
+
+def kernel_stack(plan: ProgramPlan) -> dense.Stack | None:
+    """The network for the kernel of layers of neurons, where that is the faster way for the gradients of steps."""
+    if isinstance(plan.optimizer, SecondOrder) or not plan.flat:
+        return None
+    stack = plan.network.stack(plan.inputs, plan.outputs)
+    alone = stack is not None and plan.chunk == 1 and stack.weights * plan.batch > MOST_ALONE
+    return None if alone else stack
+
+
+def _by_kernel(plan: ProgramPlan, dtype: Any) -> Callable[[Array, Array], Array] | None:
+    """(weights, x) -> output by the kernel, where it is there. Differentiable by the weights, once, in reverse."""
+    stack = kernel_stack(plan)
+    return None if stack is None or not dense.accepts(dtype) else dense.outputs(stack)
+
+
+def noise_keys(run: Run, state: State) -> Callable[[Any], Any]:
+    """number of a step -> its key, or None where nothing in a step draws random numbers."""
+    if not run.network.stochastic and run.plan.augmentation is None:
+        return lambda number: None
+    epoch_key = run.stream(state.epoch + 1)
+    return lambda number: jax.random.fold_in(epoch_key, number)
+
+
+def augmentation_of(run: Run) -> Callable[[Batch, Any], Batch]:
+    """(batch, key) -> the batch as a step sees it."""
+    augmentation = run.augmentation
+    if augmentation is None:
+        return lambda batch, key: batch
+    about = About(jnp.asarray(run.plan.varies, run.dtype), run.rows.zero)
+    return lambda batch, key: augmented(augmentation, batch, about, key)

@@ -1,0 +1,81 @@
+"""What a member carries from epoch to epoch, and the book-keeping after each."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from perceptory.training.run import Run
+from perceptory.training.weights import Weights
+
+RUNNING, FINISHED, STOPPED, DIVERGED = 0, 1, 2, 3
+STATUS = ("running", "finished", "stopped", "diverged")
+
+
+class State(NamedTuple):
+    """Few arrays: the cost of a loop grows with their number. In a population each has a leading axis [member]."""
+
+    weights: Weights
+    best: Weights  # those of the best epoch so far
+    optimizer: Any  # what the procedure carries beside them (`Procedure.begin`)
+    best_cost: Any
+    counters: Any  # [4] int32, read by the properties below
+
+    @property
+    def epoch(self) -> Any:
+        """Epochs done."""
+        return self.counters[..., 0]
+
+    @property
+    def best_epoch(self) -> Any:
+        """Counts from 1."""
+        return self.counters[..., 1]
+
+    @property
+    def waited(self) -> Any:
+        """Epochs since the best one."""
+        return self.counters[..., 2]
+
+    @property
+    def status(self) -> Any:
+        return self.counters[..., 3]
+
+
+class EpochResult(NamedTuple):
+    """Where a procedure has brought the weights in an epoch."""
+
+    weights: Weights
+    optimizer: Any
+    cost: Any  # mean cost of the training rows, without penalty
+    settled: Any = False  # no epoch to come will change anything
+
+
+def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -> State:
+    """The state after an epoch: best so far, patience, divergence.
+
+    What is judged is the network as it will be used, so the best weights may be of any phase; but no member stops or
+    diverges by what is judged before a first phase has ended (`Network.opening`).
+
+    Of a member that has stopped, what counts does not change: its best weights, their cost, its counters. Its last
+    weights move on with its block, since to hold them would copy all of them in every epoch.
+    """
+    validated = run.plan.validation_rows > 0
+    running = state.status == RUNNING
+    epoch = state.epoch + 1
+    judged = validation_cost if validated else result.cost
+    finite = jnp.isfinite(result.cost) & jnp.isfinite(sum(jnp.sum(w) for w in result.weights))
+    opening = run.network.opening(run.progress(state.epoch))
+    excused = (False if opening is None else opening) & (epoch < run.epochs)
+    finite = finite & (jnp.isfinite(judged) | excused)
+    # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
+    better = running & finite & ((judged < state.best_cost) if validated else True)
+    waited = jnp.where(better | excused, 0, state.waited + 1)
+    out_of_patience = ((run.patience > 0) & (waited >= run.patience)) | (result.settled & ~excused)
+    status = jnp.where(epoch >= run.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
+    status = jnp.where(finite, status, DIVERGED)
+    counters = jnp.stack([epoch, jnp.where(better, epoch, state.best_epoch), waited, status]).astype(jnp.int32)
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), result.weights, state.best)
+    best_cost = jnp.where(better, judged, state.best_cost)
+    return State(result.weights, best, result.optimizer, best_cost, jnp.where(running, counters, state.counters))

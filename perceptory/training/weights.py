@@ -1,0 +1,82 @@
+"""A member's weights as a state holds them, and which of them are what.
+
+They are a tuple of arrays: one flat vector [weight], or, where a network is large (`ProgramPlan.flat`), its arrays. A
+mask has their structure, so that it meets them in `jax.tree.map`: vectors of 0 and 1, or a number an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from perceptory.layers.arrays import Layout, arrays_of, pack, unpack, with_arrays
+from perceptory.networks.base import layout
+from perceptory.training.plan import ProgramPlan
+
+Weights = tuple[Array, ...]
+Mask = tuple[Any, ...]
+
+
+def weights_of(module: Any, plan: ProgramPlan) -> Weights:
+    """The trainable arrays of a module."""
+    return (pack(module),) if plan.flat else arrays_of(module)
+
+
+def with_weights(module: Any, weights: Weights, plan: ProgramPlan) -> Any:
+    """The module with these as its trainable arrays; the inverse of `weights_of`."""
+    return unpack(module, weights[0]) if plan.flat else with_arrays(module, weights)
+
+
+def layout_of(plan: ProgramPlan) -> Layout:
+    return layout(plan.network, plan.inputs, plan.outputs)
+
+
+def _mask(marks: Sequence[bool], plan: ProgramPlan, dtype: Any) -> Mask:
+    if plan.flat:
+        return (jnp.asarray(layout_of(plan).vector(marks), dtype),)
+    return tuple(float(mark) for mark in marks)
+
+
+def weight_mask(plan: ProgramPlan, dtype: Any) -> Mask:
+    """1 for weights, 0 for biases."""
+    return _mask(layout_of(plan).weights, plan, dtype)
+
+
+def moved_mask(plan: ProgramPlan, dtype: Any) -> Mask | None:
+    """1 for what the optimizer moves, 0 for what it leaves alone; None where it moves everything."""
+    trains = [plan.network.trains(name) for name in layout_of(plan).names]
+    return None if all(trains) else _mask(trains, plan, dtype)
+
+
+# --- as second-order optimizers see them: one vector of what they move -----------------------------------------------
+
+
+def free_places(plan: ProgramPlan) -> np.ndarray | None:
+    """Places in the flat weight vector of what the optimizer moves; None where that is all."""
+    where = layout_of(plan)
+    marks = where.vector([plan.network.trains(name) for name in where.names])
+    return None if marks.all() else np.flatnonzero(marks)
+
+
+def _flat(weights: Weights, plan: ProgramPlan) -> Float[Array, " weight"]:
+    return weights[0] if plan.flat else jnp.concatenate([jnp.ravel(a) for a in weights])
+
+
+def vector_of(weights: Weights, plan: ProgramPlan) -> Float[Array, " n"]:
+    """What the optimizer moves."""
+    places = free_places(plan)
+    return _flat(weights, plan) if places is None else _flat(weights, plan)[places]
+
+
+def with_vector(weights: Weights, vector: Float[Array, " n"], plan: ProgramPlan) -> Weights:
+    """The weights with `vector` in place of what the optimizer moves."""
+    places = free_places(plan)
+    every = vector if places is None else _flat(weights, plan).at[places].set(vector)
+    if plan.flat:
+        return (every,)
+    ends = np.cumsum([a.size for a in weights])[:-1].tolist()
+    return tuple(part.reshape(a.shape) for part, a in zip(jnp.split(every, ends), weights, strict=True))
