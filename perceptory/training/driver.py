@@ -1,11 +1,11 @@
-"""The host's side of training: fills the slots of a chunk from a queue of members, runs segments, collects results.
+"""The host's side of training: runs segments of a chunk of members, lets waiting members in and collects finished ones.
 
-Members that have finished leave their slots to waiting ones, and the rest are packed into as few blocks as they
-fill, so a chunk's shape never changes and nothing is compiled again. Where a member stands does not change its bits.
+Where a member stands does not change its bits.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from perceptory.training.plan import Member, ProgramPlan, chunk_devices
-from perceptory.training.population import placements
+from perceptory.training.plan import Member, ProgramPlan
+from perceptory.training.population import Segment, placements
 from perceptory.training.procedures.table import procedure_of
-from perceptory.training.program_cache import cached_program
+from perceptory.training.program_cache import Program, cached_program
+from perceptory.training.slots import EMPTY, Slots
 from perceptory.training.state import FINISHED, RUNNING, STATUS
-
-EMPTY, FREED = -1, -2  # what a slot holds instead of a member: nothing since the last packing, or nothing any more
 
 
 @dataclass
@@ -34,7 +33,7 @@ class Outcome:
     validation_cost: np.ndarray  # [epoch]
     train_output: np.ndarray  # [rows, *outputs]
     validation_output: np.ndarray  # [validation_rows, *outputs]
-    facts: dict[str, float] = field(default_factory=dict)  # what its optimizer tells at the end
+    facts: dict[str, float] = field(default_factory=dict)  # `Procedure.diagnostics` at the end
 
 
 def outcome(
@@ -73,76 +72,76 @@ def train_group(
     waiting: places of the members to train, all by default. finished(outcomes by place) is called after each segment
     in which members ended; progress(epochs trained by all members together) after every segment.
     """
-    spread, whole = placements(plan)
-    data = jax.device_put(data, whole)
-    queue = list(range(len(members.count)) if waiting is None else waiting)[::-1]
-    slots = np.full(plan.chunk, EMPTY)
-    run: Any = None
-    state: Any = None
-    host: Any = None
-    costs: dict[int, list[np.ndarray]] = {}
-    order = _fill_order(plan)
+    slots = Slots(plan, range(len(members.count)) if waiting is None else waiting)
+    chunk = Chunk(plan, members, data)
+    costs: dict[int, list[np.ndarray]] = defaultdict(list)
     epochs = 0
-    while True:
-        # Keep the running members, packed, and put waiting ones into the free slots.
-        alive = slots[slots >= 0]
-        kept = np.flatnonzero(slots >= 0)
-        new = [queue.pop() for _ in range(min(len(queue), plan.chunk - len(alive)))]
-        if not len(alive) and not new:
-            return
-        if state is None or new or np.any(slots == FREED):
-            places = order[: len(alive) + len(new)]
-            slots = np.full(plan.chunk, EMPTY)
-            slots[places] = np.concatenate([alive, np.asarray(new, int)]).astype(int)
-            fresh = np.zeros(plan.chunk, bool)
-            fresh[places[len(alive) :]] = True
-            batch = jax.tree.map(lambda a, s=slots: a[np.maximum(s, 0)], members)
-            if state is None:
-                run = cached_program(plan, batch, data)
-                host = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
-                moved = host
-            else:
-                host = jax.tree.map(np.asarray, state)
-                source = np.zeros(plan.chunk, int)
-                source[places[: len(alive)]] = kept
-                moved = jax.tree.map(lambda a, s=source: a[s], host)
-            counters = moved.counters.copy()
-            counters[slots < 0, 3] = FINISHED
-            state = jax.device_put(moved._replace(counters=counters), spread)
-            placed = jax.device_put(batch, spread)
-            for m in new:
-                costs[m] = []
-        else:
-            fresh = np.zeros(plan.chunk, bool)
-        before = np.where(fresh, 0, np.asarray(state.counters)[:, 0])
-        state, segment = run(placed, state, jax.device_put(fresh, spread), data)
-        counters = np.asarray(state.counters)
-        records = np.asarray(segment.records)
-        used = slots >= 0
-        epochs += int(np.sum((counters[:, 0] - before)[used]))
-        for slot in np.flatnonzero(used):
-            costs[slots[slot]].append(records[slot, : counters[slot, 0] - before[slot]])
-        ended = np.flatnonzero(used & (counters[:, 3] != RUNNING))
+    while slots.fill():
+        if slots.source is not None:
+            chunk.place(slots)
+        before = np.where(slots.fresh, 0, chunk.counters[:, 0])
+        segment = chunk.advance(slots.fresh)
+        counters, records = chunk.counters, np.asarray(segment.records)
+        trained = counters[:, 0] - before
+        for slot in slots.occupied:
+            costs[slots.members[slot]].append(records[slot, : trained[slot]])
+        epochs += int(np.sum(trained[slots.occupied]))
+        ended = np.flatnonzero((slots.members != EMPTY) & (counters[:, 3] != RUNNING))
         if len(ended):
-            best = [np.asarray(a) for a in state.best]
-            output = np.asarray(segment.output)
-            diagnostics = procedure_of(plan).diagnostics(jax.tree.map(np.asarray, state.optimizer))
-            outcomes = {}
-            for slot in ended:
-                member = int(slots[slot])
-                cost = np.concatenate(costs.pop(member))
-                one = jax.tree.map(lambda a, m=member: a[m], members)
-                weights = [a[slot] for a in best]
-                outcomes[member] = outcome(plan, one, counters[slot], weights, cost, output[slot])
-                outcomes[member].facts = {k: float(a[slot]) for k, a in diagnostics.items() if np.isfinite(a[slot])}
-            slots[ended] = FREED
+            costs_by_slot = {int(slot): np.concatenate(costs.pop(slots.members[slot])) for slot in ended}
+            outcomes = chunk.outcomes(slots, costs_by_slot, np.asarray(segment.output))
+            slots.release(ended)
             finished(outcomes)
         if progress:
             progress(epochs)
 
 
-def _fill_order(plan: ProgramPlan) -> np.ndarray:
-    """[chunk] the slots in the order in which they fill: whole blocks, taking the devices in turn."""
-    devices = len(chunk_devices(plan.blocks))
-    blocks = np.arange(plan.blocks).reshape(devices, -1).T.ravel()
-    return (blocks[:, None] * plan.block + np.arange(plan.block)).ravel()
+class Chunk:
+    """The members in hand, on the devices."""
+
+    def __init__(self, plan: ProgramPlan, members: Member, data: Any):
+        self._plan, self._members = plan, members
+        self._spread, whole = placements(plan)
+        self._data = jax.device_put(data, whole)
+        self._program: Program | None = None
+        self._state: Any = None
+        self._placed: Any = None
+
+    def place(self, slots: Slots) -> None:
+        """Bring members and states to where `slots` has them."""
+        batch = jax.tree.map(lambda a: a[np.maximum(slots.members, 0)], self._members)
+        if self._program is None:
+            self._program = cached_program(self._plan, batch, self._data)
+            state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), self._program.state)
+        else:
+            state = jax.tree.map(lambda a: np.asarray(a)[slots.source], self._state)
+        counters = state.counters.copy()
+        counters[slots.members == EMPTY, 3] = FINISHED
+        self._state = jax.device_put(state._replace(counters=counters), self._spread)
+        self._placed = jax.device_put(batch, self._spread)
+
+    def advance(self, fresh: np.ndarray) -> Segment:
+        """Run a segment; fresh [chunk]: members that begin with it."""
+        run: Any = self._program
+        self._state, segment = run(self._placed, self._state, jax.device_put(fresh, self._spread), self._data)
+        return segment
+
+    @property
+    def counters(self) -> np.ndarray:
+        """[chunk, 4] of `State`."""
+        return np.asarray(self._state.counters)
+
+    def outcomes(self, slots: Slots, costs: dict[int, np.ndarray], output: np.ndarray) -> dict[int, Outcome]:
+        """What members that have ended leave, by place; costs [epoch, 2] by slot, output [chunk, ...]."""
+        best, counters = [np.asarray(a) for a in self._state.best], self.counters
+        diagnostics = procedure_of(self._plan).diagnostics(self._state.optimizer)
+        diagnostics = {name: np.asarray(a) for name, a in diagnostics.items()}
+        outcomes = {}
+        for slot, cost in costs.items():
+            place = int(slots.members[slot])
+            member = jax.tree.map(lambda a, place=place: a[place], self._members)
+            weights = [a[slot] for a in best]
+            ended = outcome(self._plan, member, counters[slot], weights, cost, output[slot])
+            ended.facts = {name: float(a[slot]) for name, a in diagnostics.items() if np.isfinite(a[slot])}
+            outcomes[place] = ended
+        return outcomes
