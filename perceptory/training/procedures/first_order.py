@@ -56,7 +56,7 @@ class GradientSteps:
         rule, cost_of, augment, key_of = (
             update_rule(run, optimizer), batch_cost(run, state), augmentation_of(run), noise_keys(run, state),
         )  # fmt: skip
-        mask = weight_mask(run.plan, run.dtype)
+        mask, batches = weight_mask(run.plan, run.dtype), run.batches
 
         def step(carry: tuple[Weights, Any], at: StepInput) -> tuple[tuple[Weights, Any], Array]:
             weights, moments = carry
@@ -68,7 +68,7 @@ class GradientSteps:
             )
             new = optax.apply_updates(weights, update), new_moments
             if run.plan.ragged:  # a step past the member's own number changes nothing
-                real = at.number < run.batches
+                real = at.number < batches
                 new = jax.tree.map(lambda a, b: jnp.where(real, a, b), new, carry)
             return new, cost
 
@@ -81,15 +81,15 @@ class GradientSteps:
         Whatever no weight enters is computed here for the whole epoch at once: in the loop it would be a small kernel
         in every step.
         """
-        plan, dtype = run.plan, run.dtype
+        plan, dtype, batches = run.plan, run.dtype, run.batches
         places = epoch_order(run, epoch)
         # Each batch's weights as shares of their sum: the mean cost is then one sum.
         share = run.rows.weight.at[places].get(mode="promise_in_bounds")
         total = jnp.sum(share, axis=1)
         share = (1 if run.rows.steps_weighted else share) / jnp.where(total > 0, total, 1)[:, None]
         number = jnp.arange(plan.batches, dtype=jnp.int32)
-        done = (epoch * run.batches + number).astype(dtype)
-        last = jnp.maximum(run.epochs * run.batches - 1, 1).astype(dtype)
+        done = (epoch * batches + number).astype(dtype)
+        last = jnp.maximum(run.epochs * batches - 1, 1).astype(dtype)
         rate = jnp.broadcast_to(rate_at(optimizer.learning_rate, jnp.minimum(done / last, 1)), done.shape)
         return StepInput(places, share, number, rate.astype(dtype), optimizer.precompute(done + 1)), total
 
