@@ -21,11 +21,11 @@ SPECS: Registry[Any] = Registry("spec")
 ACTIVATIONS: WithParameters[Any] = WithParameters(
     "activation",
     {
-        "tanh": Entry(".ops.activations:TANH", "E5: 2 / (1 + e^(-2z)) - 1"),
-        "relu": Entry(".ops.activations:RELU", "E6: max(0, z)"),
-        "elu": Entry(".ops.activations:ELU", "E7: z for z > 0, else α (e^z - 1), α = 1"),
-        "sigmoid": Entry(".ops.activations:SIGMOID", "E4: 1 / (1 + e^(-z))"),
-        "steep_sigmoid": Entry(".ops.activations:STEEP_SIGMOID", "E2: 1 / (1 + e^(-2z))"),
+        "tanh": Entry(".ops.activations:TANH", "2 / (1 + e^(-2z)) - 1"),  # [E5]
+        "relu": Entry(".ops.activations:RELU", "max(0, z)"),  # [E6]
+        "elu": Entry(".ops.activations:ELU", "z for z > 0, else α (e^z - 1), α = 1"),  # [E7]
+        "sigmoid": Entry(".ops.activations:SIGMOID", "1 / (1 + e^(-z))"),  # [E4]
+        "steep_sigmoid": Entry(".ops.activations:STEEP_SIGMOID", "1 / (1 + e^(-2z))"),  # [E2]
         "linear": Entry(".ops.activations:LINEAR", "z"),
         "threshold": Entry(".ops.activations:THRESHOLD", "1 for z >= 0, else 0 (gradient 0)"),
         "piecewise_linear": Entry(".ops.activations:PIECEWISE_LINEAR", "0, z + 1/2, 1: linear, saturated"),
@@ -50,11 +50,11 @@ INITIALIZERS: Registry[Any] = Registry(
 METRICS: Registry[Any] = Registry(
     "score",
     {
-        "mse": Entry(".selection.metrics:mse", "mean squared error (E28)"),
+        "mse": Entry(".selection.metrics:mse", "mean squared error"),  # [E28]
         "rmse": Entry(".selection.metrics:rmse", "root of the mean squared error"),
         "mae": Entry(".selection.metrics:mae", "mean absolute error"),
         "r2": Entry(".selection.metrics:r2", "coefficient of determination"),
-        "vaf": Entry(".selection.metrics:vaf", "variance accounted for, in percent (E29)"),
+        "vaf": Entry(".selection.metrics:vaf", "variance accounted for, in percent"),  # [E29]
         "accuracy": Entry(".selection.metrics:accuracy", "share of rows whose class is predicted"),
         "log_loss": Entry(".selection.metrics:log_loss", "mean of -log(probability of the true class)"),
         "auc": Entry(".selection.metrics:auc", "area under the ROC curve"),
@@ -122,7 +122,9 @@ OPTIMIZERS: Registry[Any] = Registry(
     "optimizer",
     {
         "adam": Entry(".optimizers.first_order:Adam", "moments of the gradient"),
-        "adam_eps_root": Entry(".optimizers.first_order:Adam", "E25 as printed", "", {"eps": 0.0, "eps_root": 1e-6}),
+        "adam_eps_root": Entry(
+            ".optimizers.first_order:Adam", "ε under root", "", {"eps": 0.0, "eps_root": 1e-6}
+        ),  # [E25]
         "adamw": Entry(".optimizers.first_order:AdamW", "Adam with decoupled weight decay"),
         "sgd": Entry(".optimizers.first_order:SGD", "gradient descent on batches"),
         "gradient_descent": Entry(".optimizers.first_order:GradientDescent", "gradient descent on all rows"),
@@ -265,5 +267,6 @@ FINALS: Registry[str] = Registry(
 )
 PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})
 SAMPLINGS: Registry[str] = Registry(
-    "sampling", {"shuffle": "every row once an epoch", "replacement": "rows drawn (E21)"}
+    "sampling",
+    {"shuffle": "every row once an epoch", "replacement": "rows drawn"},  # [E21]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from perceptory.figures.style import BLUE, INK, MANY, WIDE, clean, footnote, new
 from perceptory.models.model import Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PALEST, DARKEST = 0.12, 0.45
@@ -55,14 +57,7 @@ def fan(
             gid="rows", zorder=3.5, label="measured",
         )  # fmt: skip
         notes = [f"{len(given[::step])} of {len(given)} rows drawn as points"] if step > 1 else []
-    pairs = len(quantiles.levels) // 2
-    for k in range(pairs):
-        low, high = k, len(quantiles.levels) - 1 - k
-        shade = PALEST + (DARKEST - PALEST) * (k + 1) / pairs
-        ax.fill_between(along[order], values[:, low], values[:, high], color=BLUE, alpha=shade, lw=0, zorder=2)
-    for k, level in enumerate(quantiles.levels):
-        middle = len(quantiles.levels) % 2 == 1 and k == pairs
-        ax.plot(along[order], values[:, k], color=BLUE, lw=0.0 if middle else 0.7, zorder=3, gid=f"quantile {level:g}")
+    _bands(ax, along[order], values, quantiles.levels)
     ax.plot(along[order], point, color=INK, lw=1.8, zorder=4, label="prediction", gid="prediction")
     ax.set_xlabel(clean(name))
     ax.set_ylabel(clean(model.targets[target]))
@@ -78,6 +73,21 @@ def fan(
         )  # fmt: skip
     footnote(ax, notes)
     return figure
+
+
+def _bands(ax: Axes, along: np.ndarray, values: np.ndarray, levels: Sequence[float]) -> None:
+    """Shades between the lowest and the highest quantile, the next two and so on, and thin lines along them.
+
+    along: [row], rising; values: [row, level].
+    """
+    pairs = len(levels) // 2
+    for k in range(pairs):
+        low, high = k, len(levels) - 1 - k
+        shade = PALEST + (DARKEST - PALEST) * (k + 1) / pairs
+        ax.fill_between(along, values[:, low], values[:, high], color=BLUE, alpha=shade, lw=0, zorder=2)
+    for k, level in enumerate(levels):
+        middle = len(levels) % 2 == 1 and k == pairs
+        ax.plot(along, values[:, k], color=BLUE, lw=0.0 if middle else 0.7, zorder=3, gid=f"quantile {level:g}")
 
 
 def _apart(places: np.ndarray, least: float) -> np.ndarray:

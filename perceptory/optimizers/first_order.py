@@ -51,7 +51,7 @@ def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
 
 @dataclass(frozen=True)
 class SGD(FirstOrder):
-    """Stochastic gradient descent (E21 on a batch of rows): w ← w - α ∇J."""
+    """Stochastic gradient descent [E21] on a batch of rows: w ← w - α ∇J."""
 
     learning_rate: Any = traced(1e-2, check=check_rate, log=True)
 
@@ -61,7 +61,7 @@ class SGD(FirstOrder):
 
 @dataclass(frozen=True)
 class GradientDescent(SGD):
-    """Gradient descent on all K rows at each step (E21)."""
+    """Gradient descent on all K rows at each step [E21]."""
 
     def step_rows(self, batch: int, rows: int) -> int:
         return rows
@@ -81,7 +81,7 @@ class Momentum(FirstOrder):
     nesterov: bool = checked(False, check=flag)
 
     def transformation(self) -> optax.GradientTransformation:
-        # The rate comes first, so that a schedule changes only what enters v, as E24 has it.
+        # The rate comes first, so that a schedule changes only what enters v, as [E24] has it.
         return optax.chain(by_rate(), optax.trace(self.momentum, nesterov=self.nesterov))
 
 

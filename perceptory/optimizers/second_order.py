@@ -1,4 +1,4 @@
-"""Second-order optimizers for small networks (E22, E23): an iteration takes all rows, and goes down or stands still."""
+"""Second-order optimizers for small networks [E22], [E23]: an iteration takes all rows, goes down or stands still."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Damping(NamedTuple):
 
 @dataclass(frozen=True)
 class LevenbergMarquardt(SecondOrder):
-    """E23 with adaptive damping: w ← w - (JᵀJ + μ D)⁻¹ Jᵀr (Levenberg 1944, Marquardt 1963).
+    """[E23] with adaptive damping: w ← w - (JᵀJ + μ D)⁻¹ Jᵀr (Levenberg 1944, Marquardt 1963).
 
     r [row] are the residuals y - t times the square root of the row's share of the cost, and J their derivatives by the
     weights; so JᵀJ is of the order of 1 for scaled data. For other costs JᵀJ is Jᵀ C J, C being the cost's curvature by
@@ -121,7 +121,7 @@ class _LineSearched(SecondOrder):
 
 @dataclass(frozen=True)
 class GaussNewton(_LineSearched):
-    """E23 without damping: w ← w - s (JᵀJ)⁻¹ Jᵀr, s = 1, ½ ... by Armijo's condition, JᵀJ as in `LevenbergMarquardt`.
+    """[E23] undamped: w ← w - s (JᵀJ)⁻¹ Jᵀr, s = 1, ½ ... by Armijo's condition, JᵀJ as in `LevenbergMarquardt`.
 
     Where JᵀJ is singular, which it often is for networks, the least multiple of 1 that mends it is added; but then
     `LevenbergMarquardt` is the better choice. halvings: most lengths s to try.
@@ -135,7 +135,7 @@ class GaussNewton(_LineSearched):
 
 @dataclass(frozen=True)
 class Newton(_LineSearched):
-    """E22: w ← w - s (H + τ)⁻¹ ∇J with the exact Hessian; τ = 0 where H is positive definite, else the first of rising
+    """[E22] w ← w - s (H + τ)⁻¹ ∇J with the exact Hessian; τ = 0 where H is positive definite, else the first of rising
     values with which it is; s = 1, ½, ¼ ... by Armijo's condition (Nocedal & Wright 2006, 3.4).
 
     halvings: most lengths s to try.

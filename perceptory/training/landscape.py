@@ -133,7 +133,7 @@ class WholeCost:
 
 
 def penalty_of(run: Run) -> Callable[[Any], tuple[Any, Any, Any]]:
-    """vector -> (λ ‖w‖_p^p, its gradient, its second derivative by each weight): E30, biases left out."""
+    """vector -> (λ ‖w‖_p^p, its gradient, its second derivative by each weight): [E30], biases left out."""
     if run.plan.penalty is None:
         return lambda vector: (0.0, 0.0, 0.0)
     penalty = cast(WeightPenalty, run.penalty)  # the studies' checks refuse every other one

@@ -63,6 +63,6 @@ def shuffled(salts: jax.Array, batches: Any, most: int, batch: int) -> jax.Array
 
 
 def drawn(salts: jax.Array, count: Any, most: int, batch: int) -> jax.Array:
-    """Places drawn independently, with replacement (E21), as [most, batch] uint32 below `count`."""
+    """Places drawn independently, with replacement [E21], as [most, batch] uint32 below `count`."""
     place = jnp.arange(most * batch, dtype=jnp.uint32).reshape(most, batch) * jnp.uint32(0x9E3779B9)
     return _hash(_hash(place, salts[0]), salts[1]) % jnp.asarray(count, jnp.uint32)
