@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
+from perceptory.data.arrays.files import load_inputs
+from perceptory.data.images.files import load_pictures
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
@@ -208,9 +210,6 @@ class ArrayEncoder:
 
     def _loaded(self, source: Any) -> Any:
         """What a path stands for; anything else as it is."""
-        from perceptory.data.arrays.reader import load_inputs
-        from perceptory.data.images.files import load_pictures
-
         if not isinstance(source, (str, Path)):
             return source
         if self.kind == "image" and Path(source).suffix.lower() not in (".npy", ".npz"):

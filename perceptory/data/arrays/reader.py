@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from perceptory.data.arrays.checks import KINDS, ExampleKind, as_inputs, check_lengths, check_names, padded
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.files import arrays_by_use, load_numpy
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights
-from perceptory.data.tables.table import listed, shown_value
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note, other_part
+from perceptory.notes import Note
 from perceptory.registry import Registry as Names
 
 EXAMPLE_KINDS: Names[ExampleKind] = Names("kind of inputs", {k: k for k in KINDS})
-PARTS: Names[str] = Names("part", {"train": "train", "test": "test"})
-INPUTS = ("x", "inputs", "images", "data", "features")
-TARGETS = ("y", "targets", "target", "labels", "label")
 COLORS = {1: ("gray",), 2: ("gray", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 
 
@@ -56,39 +50,18 @@ def read_arrays(
 
     Examples without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
-    notes: list[Note] = []
-    if isinstance(inputs, (str, Path)) and Path(inputs).suffix.lower() == ".npy":
-        inputs = load_numpy(Path(inputs))
-    if isinstance(targets, (str, Path)):
-        targets = load_numpy(Path(targets))
-    if isinstance(inputs, (str, Path, Mapping)):
-        if targets is not None:
-            raise InputError(
-                Setting("targets"), " is for arrays; a file or dict that holds the inputs holds the targets as well."
-            )
-        named = inputs if isinstance(inputs, Mapping) else load_numpy(Path(inputs))
-        where = "the dict" if isinstance(inputs, Mapping) else Path(inputs).name
-        found, notes = _pick(named, part, where)
-        inputs, targets = found["inputs"], found["targets"]
-        lengths, weights, groups = (
-            found.get(name) if given is None else given
-            for name, given in (("lengths", lengths), ("weights", weights), ("groups", groups))
-        )
-    elif part is not None:
-        raise InputError(
-            Setting("part"), " is for a .npz file or dict that holds several parts. Give the arrays of that part."
-        )
-    x, what = shaped(as_inputs(inputs), kind, channels)
-    if targets is None:
+    given = _given(_Arrays(inputs, targets, lengths, weights, groups), part)
+    x, what = shaped(as_inputs(given.inputs), kind, channels)
+    if given.targets is None:
         raise InputError("the targets are missing: give an array of one value an example, read_arrays(x, y).")
     names = tuple(channels) if channels is not None else channel_names(x, what)
     steps = None
-    if lengths is not None:
+    if given.lengths is not None:
         if x.ndim != 3 or what != "series":
             raise InputError(f"lengths are for series [n, time, channel], got inputs of the shape {x.shape}.")
-        steps = check_lengths(lengths, *x.shape[:2])
+        steps = check_lengths(given.lengths, *x.shape[:2])
         x = padded(x, steps)
-    keep, made, target_names, more = read_targets(targets, x, what, task, target, steps)
+    keep, made, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
     dataset = ArrayDataset(
         inputs=x if keep.all() else x[keep],
         channels=names,
@@ -97,10 +70,10 @@ def read_arrays(
         targets=made.targets,
         classes=made.classes,
         class_values=made.class_values,
-        weights=read_weights(weights, keep, made.targets, None if steps is None else steps[keep]),
+        weights=read_weights(given.weights, keep, made.targets, None if steps is None else steps[keep]),
         lengths=None if steps is None else steps[keep],
-        groups=None if groups is None else group_index(groups, keep, "examples"),
-        notes=(*notes, *more, *made.notes),
+        groups=None if given.groups is None else group_index(given.groups, keep, "examples"),
+        notes=(*given.notes, *notes, *made.notes),
         row_numbers=np.flatnonzero(keep).astype(np.int64),
         kind=what,
     )
@@ -108,71 +81,39 @@ def read_arrays(
     return dataset
 
 
-def load_numpy(path: Path) -> Any:
-    """The array of a `.npy` file, or a dict of the arrays of a `.npz` file. Pickled objects are refused."""
-    if path.suffix.lower() not in (".npy", ".npz"):
-        raise InputError(f"the file name {path.name!r} has to end in .npy or .npz. Write it with numpy.savez.")
-    if not path.is_file():
-        raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
-    try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except Exception as error:  # what NumPy and zipfile raise for strange bytes is no closed list
-        if "pickle" in str(error):
+class _Arrays(NamedTuple):
+    """What `read_arrays` was given, before anyone has looked into it."""
+
+    inputs: Any
+    targets: Any
+    lengths: Any
+    weights: Any
+    groups: Any
+    notes: tuple[Note, ...] = ()
+
+
+def _given(arrays: _Arrays, part: str | None) -> _Arrays:
+    """The arrays, those of a file or dict where the inputs are one."""
+    inputs, targets = arrays.inputs, arrays.targets
+    if isinstance(inputs, (str, Path)) and Path(inputs).suffix.lower() == ".npy":
+        inputs = load_numpy(Path(inputs))
+    if isinstance(targets, (str, Path)):
+        targets = load_numpy(Path(targets))
+    if not isinstance(inputs, (str, Path, Mapping)):
+        if part is not None:
             raise InputError(
-                f"{path.name} holds pickled objects or is no NumPy file; pickles may run code and are not read. Write "
-                "arrays of numbers or texts with numpy.savez."
-            ) from None
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise InputError(f"{path.name} is not a readable NumPy file ({reason}). Write it with numpy.savez.") from None
-
-
-def _pick(named: Mapping, part: str | None, where: str) -> tuple[dict[str, Any], list[Note]]:
-    """One part's arrays by what they are: "inputs", "targets", and, where present, "lengths", "weights", "groups"."""
-    part = None if part is None else PARTS[part]
-    find = partial(_find, named)
-    parts = [p for p in ("train", "test") if find(INPUTS, p) is not None and find(TARGETS, p) is not None]
-    plain = find(INPUTS, "") is not None and find(TARGETS, "") is not None
-    chosen = part or ("" if plain else "train")
-    if not (plain and chosen == "") and chosen not in parts:
-        some = f" of the part {part!r}" if part else ""
+                Setting("part"), " is for a .npz file or dict that holds several parts. Give the arrays of that part."
+            )
+        return arrays._replace(inputs=inputs, targets=targets)
+    if targets is not None:
         raise InputError(
-            f"{where} needs arrays x and y (or inputs and targets, images and labels){some}, but holds "
-            f"{listed(sorted(map(str, named))) or 'nothing'}. Write it with numpy.savez(path, x=..., y=...), or "
-            "x_train, y_train, x_test, y_test for two parts."
+            Setting("targets"), " is for arrays; a file or dict that holds the inputs holds the targets as well."
         )
-    found = {"inputs": find(INPUTS, chosen), "targets": find(TARGETS, chosen)}
-    found |= {name: find((name,), chosen) for name in ("lengths", "weights", "groups")}
-    notes: list[Note] = []
-    if part is None and "test" in parts:
-        notes.append(other_part(where, "test", "examples"))
-    return found, notes
-
-
-def _find(named: Mapping, words: Sequence[str], part: str) -> Any:
-    """The first array that is called one of `words`, with the part before or after it; None where there is none."""
-    by_name = {re.sub(r"\W", "_", str(name).lower()): name for name in named}
-    for word in words:
-        for name in (f"{word}_{part}".strip("_"), f"{part}_{word}".strip("_")):
-            if name in by_name:
-                return named[by_name[name]]
-    return None
-
-
-def load_inputs(path: Path) -> Any:
-    """The inputs to predict in a `.npy` file, or in a `.npz` file, where they are called x, or else x_test."""
-    loaded = load_numpy(path)
-    if not isinstance(loaded, Mapping):
-        return loaded
-    for part in ("", "test"):
-        if (found := _find(loaded, INPUTS, part)) is not None:
-            return found
-    raise InputError(
-        f"{path.name} needs an array x (or inputs, or images) to predict, but holds {listed(loaded) or 'nothing'}. "
-        "Write it with numpy.savez(path, x=...)."
-    )
+    named = inputs if isinstance(inputs, Mapping) else load_numpy(Path(inputs))
+    where = "the dict" if isinstance(inputs, Mapping) else Path(inputs).name
+    by_use, notes = arrays_by_use(named, part, where)
+    beside = {n: by_use.get(n) for n in ("lengths", "weights", "groups") if getattr(arrays, n) is None}
+    return arrays._replace(inputs=by_use["inputs"], targets=by_use["targets"], notes=tuple(notes), **beside)
 
 
 def shaped(x: np.ndarray, kind: str | None, channels: Sequence[str] | None) -> tuple[np.ndarray, ExampleKind]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
-from perceptory.data.arrays.reader import COLORS, PARTS, read_arrays
+from perceptory.data.arrays.files import PARTS
+from perceptory.data.arrays.reader import COLORS, read_arrays
 from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
 from perceptory.data.tables.table import RawColumn, listed, objects, shown_value

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
-from perceptory.data.series.clock import read_clock
+from perceptory.data.series.clock import Clock, read_clock
 from perceptory.data.series.columns import (
     USES,
     ahead,
@@ -22,10 +22,12 @@ from perceptory.data.series.columns import (
 )
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.plan import SeriesPlan
-from perceptory.data.series.windows import cut_rows
+from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.sources import as_table
+from perceptory.data.tables.table import RawColumn
+from perceptory.data.tables.targets import Target
 from perceptory.errors import InputError, Setting
-from perceptory.notes import without_target
+from perceptory.notes import Note, without_target
 from perceptory.specs import count, flag
 
 
@@ -79,62 +81,29 @@ def read_series(
 
     Raises `InputError`, with the place of the first row that is wrong, for everything that cannot be read.
     """
-    if predict is None:
-        raise InputError(
-            "say what to predict: ",
-            Setting("predict", "every step"),
-            " (a dynamic system), ",
-            Setting("predict", "ahead"),
-            " (a forecast) or ",
-            Setting("predict", "one value"),
-            " (a number or class a series).",
-        )
-    use = USES[predict]
+    use = USES[predict] if predict is not None else _no_use()
     table = as_table(source)
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
-    targets = target_columns(table, target)
+    columns = target_columns(table, target)
     roles = {"time": time, "series": series, "groups": groups}
-    names, notes = input_names(table, use, targets, inputs, ignore, roles)
+    names, notes = input_names(table, use, columns, inputs, ignore, roles)
     clock = read_clock(table, time, series)
     horizons = _horizons(horizon) if use == "ahead" else ()
     _check_asked(use, window, stride, washout, horizon)
     check_known(known, use, window)
+    _check_together(groups, together)
     cut = cut_rows(
         clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
     )
-    flag("together", together)
-    if groups is not None and not together:
-        raise InputError(
-            Setting("groups"),
-            " keeps examples together, and ",
-            Setting("together", False),
-            " parts them. Give one of the two.",
-        )
-
     x = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
-    notes += [*cut.notes(clock, ahead=use == "ahead")]
-    lengths = cut.lengths if (cut.lengths != cut.steps).any() else None
-    weights, owner, rows = None, clock.starts.searchsorted(cut.starts, side="right") - 1, cut.starts
-    keep = np.ones(len(rows), bool)
-    target_names = tuple(c.name for c in targets)
-    if use == "every step":
-        made, weights = every_step(targets, clock, cut, task, washout)
-    elif use == "ahead":
-        made, target_names = ahead(targets, clock, cut, horizons, task)
-        rows = cut.starts + cut.steps - 1 + min(horizons)
-    else:
-        made, has = one_value(targets, clock, task)
-        keep = has[owner]
-        place = np.cumsum(has) - 1
-        made = replace(made, targets=made.targets[place[owner[keep]]])
-        if not has.all():
-            notes.append(without_target(int((~has).sum()), "series"))
+    labels = _labels(use, columns, clock, cut, horizons, task, washout)
+    keep, rows, owner = labels.keep, labels.rows, labels.owner
     kept = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
     examples, channels = kept.gather(x), tuple(names)
     if known:
-        examples = np.concatenate([examples, known_outputs(table, list(target_names), clock, kept, known)], axis=2)
-        channels += tuple(PREFIX + name for name in target_names)
+        examples = np.concatenate([examples, known_outputs(table, list(labels.names), clock, kept, known)], axis=2)
+        channels += tuple(PREFIX + name for name in labels.names)
     several = len(clock.names) > 1 and len(rows) > len(clock.names)
     ids = None
     if groups is not None:
@@ -144,16 +113,16 @@ def read_series(
     dataset = ArrayDataset(
         inputs=examples,
         channels=channels,
-        target_names=target_names,
-        task=made.task,
-        targets=made.targets,
-        classes=made.classes,
-        class_values=made.class_values,
-        weights=weights,
-        lengths=None if lengths is None else lengths[keep],
+        target_names=labels.names,
+        task=labels.target.task,
+        targets=labels.target.targets,
+        classes=labels.target.classes,
+        class_values=labels.target.class_values,
+        weights=labels.weights,
+        lengths=cut.lengths[keep] if (cut.lengths != cut.steps).any() else None,
         groups=None if ids is None else ids[keep],
         spans=kept.spans if len(rows) > len(clock.names) else None,
-        notes=(*table.notes, *notes, *made.notes),
+        notes=(*table.notes, *notes, *cut.notes(clock, ahead=use == "ahead"), *labels.notes, *labels.target.notes),
         row_numbers=clock.order[rows[keep]].astype(np.int64),
         kind="series",
         plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known),
@@ -164,7 +133,67 @@ def read_series(
     return dataset
 
 
-# --- numbers that were asked for ----------------------------------------------------------------------------------
+class _Labels(NamedTuple):
+    """Targets of the examples that a table is cut into, and where they stand."""
+
+    target: Target
+    names: tuple[str, ...]
+    weights: np.ndarray | None
+    owner: np.ndarray  # [n] the series of each example
+    rows: np.ndarray  # [n] the row, in the clock's order, that an example's prediction belongs to
+    keep: np.ndarray  # [n] bool: whether it has a target
+    notes: tuple[Note, ...] = ()
+
+
+def _labels(
+    use: str,
+    columns: list[RawColumn],
+    clock: Clock,
+    cut: Cut,
+    horizons: tuple[int, ...],
+    task: str | None,
+    washout: int,
+) -> _Labels:
+    owner = clock.starts.searchsorted(cut.starts, side="right") - 1
+    keep, names = np.ones(len(cut.starts), bool), tuple(c.name for c in columns)
+    if use == "every step":
+        target, weights = every_step(columns, clock, cut, task, washout)
+        return _Labels(target, names, weights, owner, cut.starts, keep)
+    if use == "ahead":
+        target, names = ahead(columns, clock, cut, horizons, task)
+        return _Labels(target, names, None, owner, cut.starts + cut.steps - 1 + min(horizons), keep)
+    target, has = one_value(columns, clock, task)
+    keep = has[owner]
+    place = np.cumsum(has) - 1  # of a series among those with a target
+    target = replace(target, targets=target.targets[place[owner[keep]]])
+    notes = () if has.all() else (without_target(int((~has).sum()), "series"),)
+    return _Labels(target, names, None, owner, cut.starts, keep, notes)
+
+
+# --- what was asked for -------------------------------------------------------------------------------------------
+
+
+def _no_use() -> str:
+    raise InputError(
+        "say what to predict: ",
+        Setting("predict", "every step"),
+        " (a dynamic system), ",
+        Setting("predict", "ahead"),
+        " (a forecast) or ",
+        Setting("predict", "one value"),
+        " (a number or class a series).",
+    )
+
+
+def _check_together(groups: str | None, together: bool) -> None:
+    flag("together", together)
+    if groups is not None and not together:
+        raise InputError(
+            Setting("groups"),
+            " keeps examples together, and ",
+            Setting("together", False),
+            " parts them. Give one of the two.",
+        )
 
 
 def _horizons(horizon: Any) -> tuple[int, ...]:
