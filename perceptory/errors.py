@@ -38,6 +38,17 @@ UNSET: Final = _Unset()
 
 
 @dataclass(frozen=True)
+class Written:
+    """A value that is written in each language in its own way: KFold(5) in Python, kfold:5 on the command line."""
+
+    python: str
+    command_line: str
+
+    def __repr__(self) -> str:
+        return self.python
+
+
+@dataclass(frozen=True)
 class Setting:
     """A setting in a sentence: `Setting("known")` is known in Python, `Setting("known", "all")` is known="all".
 

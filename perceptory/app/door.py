@@ -7,7 +7,7 @@ import shlex
 from functools import cache
 from typing import Any
 
-from perceptory.errors import UNSET, Setting
+from perceptory.errors import UNSET, Setting, Written
 
 NAMES = {"networks": "network"}  # options that are called otherwise than the argument
 
@@ -42,6 +42,8 @@ def _written(name: str, value: Any) -> list[str] | None:
         return [way for way, use in WAYS.items() if use == value] or None
     if name == "size":
         return ["x".join(map(str, value))]
+    if isinstance(value, Written):
+        return [shlex.quote(value.command_line)]
     if isinstance(value, list | tuple):
         return [shlex.quote(str(one)) for one in value]
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from perceptory.data import Dataset
-from perceptory.errors import InputError, Setting, python_words
+from perceptory.errors import InputError, Setting, Written, python_words
 from perceptory.estimators import targets as read
 from perceptory.estimators import translation as words
 from perceptory.estimators.files import read_estimator, write_estimator
@@ -54,6 +54,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
     def _door(self, setting: Setting) -> str | None:
         """A setting as an argument of this estimator, None where it has no such argument."""
         name = words.ARGUMENTS.get(setting.name, setting.name)
+        if isinstance(setting.value, Written):  # a plan or spec of a study, which an estimator does not take
+            return None
         if name not in inspect.signature(type(self)).parameters or setting.owner not in ("", "Study"):
             return None
         return python_words(Setting(name, setting.value))

@@ -41,7 +41,7 @@ class ValidationPlan(Spec):
         must not stand on both sides. class_names: [class], for messages only. The same seed gives the same folds.
         `InputError` where the rows do not suffice for the plan.
         """
-        count("seed", seed, least=0)
+        count("seed", seed, least=0, most=2**63 - 1)
         table = describe(rows, targets, groups, class_names)
         folds = check_folds(self._folds(table, seed), rows, self.name)
         check_groups(folds, table, self.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.errors import InputError, Piece, Remedy, Setting
+from perceptory.errors import InputError, Piece, Remedy, Setting, Written
 from perceptory.specs import count
 
 Fold = tuple[np.ndarray, np.ndarray]  # training rows, validation rows
@@ -45,12 +45,18 @@ class Rows:
         k = int(np.argmin(counts))
         if counts[k] < least:
             name = repr(str(self.class_names[classes[k]])) if self.class_names is not None else str(classes[k])
-            fewer = ("use ", *_fewer(int(counts[k]))) if counts[k] >= 2 and folds else ()
+            fewer = ("use ", *_fewer(int(counts[k]), ", or ")) if counts[k] >= 2 and folds else ("or ",)
             needs = f"{folds} stratified folds need" if folds else f"{what} needs"
+            unstratified = Written("HoldOut(stratify=False)", "holdout:stratify=false")
+            if folds:
+                unstratified = Written(f"KFold({folds})", f"kfold:{folds}")
             raise InputError(
-                f"{needs} at least {least} rows of each class, got {counts[k]} of class {name}. Add rows of it, ",
+                f"{needs} at least {least} rows of each class, got {counts[k]} of class {name} in the rows that are "
+                "left for the study. Add rows of it, ",
                 *fewer,
-                "or leave that class out.",
+                "leave that class out",
+                Remedy("; ", Setting("validation", unstratified), " does not need every class in every fold"),
+                ".",
             )
         return self.targets
 
@@ -62,9 +68,9 @@ class Rows:
             raise InputError(needs, *_fewer(n), "another column of groups.")
 
 
-def _fewer(folds: int) -> tuple[Piece, ...]:
-    """'fewer folds (folds=3), or ', or nothing where so few are none."""
-    return ("fewer folds", Remedy(" (", Setting("folds", folds), ")"), " or ") if folds >= 2 else ()
+def _fewer(folds: int, join: str = " or ") -> tuple[Piece, ...]:
+    """'fewer folds (folds=3) or ', or nothing where so few are none."""
+    return ("fewer folds", Remedy(" (", Setting("folds", folds), ")"), join) if folds >= 2 else ()
 
 
 def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | None) -> Rows:

@@ -142,7 +142,8 @@ def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) 
 
     Groups given: five folds of whole groups (fewer where there are fewer groups). Otherwise ten folds up to 5000 rows,
     five up to 50,000, then one share of 0.2; folds are stratified for classes. Fewer than 50 rows, or a class
-    (targets [row], class index) with fewer than ten, make the ten folds five.
+    (targets [row], class index) with fewer than ten, make the ten folds five. A class with fewer rows than folds cannot
+    be in every one of them: then they are not stratified.
     """
     if groups is not None:
         names = describe(rows, None, groups, None).group_names
@@ -153,4 +154,5 @@ def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) 
     if targets is not None:
         small = small or not describe(rows, targets, None, None).each_class_has(10)
     folds = 5 if small or rows > TEN_FOLDS_TO else 10
-    return KFold(folds) if task == "regression" else StratifiedKFold(folds)
+    rare = targets is not None and not describe(rows, targets, None, None).each_class_has(folds)
+    return KFold(folds) if task == "regression" or rare else StratifiedKFold(folds)

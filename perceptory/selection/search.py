@@ -263,7 +263,7 @@ def expand(template: Any, samples: int | None = None, seed: int = 0) -> list[Any
     probability. No candidate comes twice, so a sample is shorter where no more distinct ones exist. A sample depends
     on `seed` alone, and a longer one begins with the shorter one. A value that its spec refuses raises `InputError`.
     """
-    count("seed", seed, least=0)
+    count("seed", seed, least=0, most=2**63 - 1)
     if samples is not None:
         count("samples", samples)
     random = np.random.default_rng(seed)

@@ -72,7 +72,7 @@ class StudyDesign(Spec):
     final: str = checked(defaults.FINAL, check=lambda _, v: FINALS[v])
     precision: str | None = checked(None, check=lambda _, v: v is None or PRECISIONS[v])
     memory: float = checked(defaults.MEMORY, check=positive)
-    seed: int = checked(defaults.SEED, check=lambda n, v: count(n, v, 0))
+    seed: int = checked(defaults.SEED, check=lambda n, v: count(n, v, 0, 2**63 - 1))
     clip: Searchable[Clip] | None = checked(None, neutral=None)
     average: Searchable[WeightAverage] | None = checked(None, neutral=None)
     augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
