@@ -28,7 +28,7 @@ def stateless(function: Callable[[Any, Any, dict[str, Any]], Any]) -> optax.Grad
 
 
 def penalized(penalty: Penalty | None, strength: Any) -> optax.GradientTransformationExtraArgs:
-    """g ← g + ∇(penalty) (E30); strength: a mask, by how much of the penalty's own each weight is penalized."""
+    """g ← g + ∇(penalty) [E30]; strength: a mask, by how much of the penalty's own each weight is penalized."""
     if penalty is None:
         return optax.with_extra_args_support(optax.identity())
     return stateless(lambda g, w, _: jax.tree.map(penalty.slope, g, w, strength))

@@ -1,0 +1,29 @@
+"""What the documents name is there: files, folders, benchmarks, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = sorted(p.name for p in (ROOT / "perceptory").iterdir() if (p / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_file_and_link_is_there(document):
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|cc|h))`", text))
+    missing = {name for name in named if not any((ROOT / place / name).exists() for place in ("", "perceptory"))}
+    links = set(re.findall(r"\]\(([^)#:]+)\)", text))
+    missing |= {link for link in links if not (document.parent / link).exists()}
+    benchmarks = set(re.findall(r"benchmarks\.(\w+)", text)) - {"NAME"}
+    missing |= {name for name in benchmarks if not (ROOT / "benchmarks" / f"{name}.py").exists()}
+    assert not missing
+
+
+def test_the_layout_names_every_folder():
+    layout = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert [name for name in FOLDERS if f"| `{name}/` |" not in layout] == []
