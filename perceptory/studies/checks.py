@@ -184,7 +184,7 @@ def _check_penalty(name: str, optimizer: Any, penalty: Any) -> None:
 def _check_hessian(group: Group) -> None:
     """Refuses the exact Hessian of a network whose own backward rules have no second derivatives."""
     plan, network, cost = group.plan, group.candidate.network, group.candidate.cost
-    if getattr(plan.optimizer, "matrix", None) != "hessian" or network.solved:
+    if not isinstance(plan.optimizer, SecondOrder) or plan.optimizer.matrix != "hessian" or network.solved:
         return
     module = network.build(plan.inputs, plan.outputs, key=jax.random.key(0))
 

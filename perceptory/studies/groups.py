@@ -33,7 +33,6 @@ class Group:
     members: Member
     who: list[Who]
     weights: int  # of one network
-    flops: float  # of one member's epoch
     candidate: Candidate  # the first one; all have its shapes
     target_shape: tuple[int, ...]  # of one example
 
@@ -56,11 +55,11 @@ def groups_of(
         rows, batch = padded_rows(longest, batch) if padded else (longest, batch)
         who = [(c, f, s) for c in places for f in range(len(split.folds)) for s in range(study.seeds)]
         first = candidates[places[0]]
-        plan, weights, flops = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
+        plan, weights = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
         total = _epochs(study, static, epochs)
         members = _members(study, candidates, split, who, plan, total, refit=epochs is not None)
         members = members._replace(balance=_balance(split, who, plan, members.factor.dtype))
-        groups.append(Group(plan, members, who, weights, flops, first, split.encoded.target_shape))
+        groups.append(Group(plan, members, who, weights, first, split.encoded.target_shape))
     return groups
 
 
@@ -83,8 +82,8 @@ def _plan(
     members: int,
     epochs: int | None,
     padded: bool,
-) -> tuple[ProgramPlan, int, float]:
-    """The group's program, weights of one network and operations of one member's epoch."""
+) -> tuple[ProgramPlan, int]:
+    """The group's program, and the weights of one network."""
     encoded, (rows, batch) = split.encoded, shape
     inputs, outputs = encoded.shape, static.cost.shape(encoded.target_shape)
     size = layout(first.network, inputs, outputs).size
@@ -93,7 +92,7 @@ def _plan(
         bytes_each = curved_sizes(static.optimizer, first.network, inputs, outputs, rows)
     block, blocks = chunking(members, bytes_each, int(study.memory * 2**30))
     flops = 6.0 * size * rows * np.prod(inputs[:-1])  # at most: every weight at every place
-    if getattr(static.optimizer, "matrix", None):
+    if isinstance(static.optimizer, SecondOrder) and static.optimizer.matrix:
         flops = 2.0 * size**2 * (rows * np.prod(outputs) + 2 * size)
     total = _epochs(study, static, epochs)
     segment = int(np.clip(SEGMENT_FLOPS / (flops * block * blocks), 1, total))
@@ -108,7 +107,7 @@ def _plan(
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
         augmentation=static.augmentation, varies=() if static.augmentation is None else varying(encoded.inputs),
     )  # fmt: skip
-    return plan, size, flops
+    return plan, size
 
 
 def _members(

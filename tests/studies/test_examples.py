@@ -99,7 +99,8 @@ def test_a_linear_narx_finds_the_system(tank):
     data = read_series(tank, "y", predict="every step", window=40, stride=20, known="all")
     study = Study(
         NARX((), input_lags=1, output_lags=1), validation=HoldOut(0.3), test=0, epochs=300, patience=0,
-        optimizer=Adam(3e-2), batch_size=12, precision="double",
+        # A first step of the whole rate, as Optax's form of Adam takes it, makes the closed loop unstable.
+        optimizer=Adam(3e-2, eps=0, eps_root=1e-6), batch_size=12, precision="double",
     )  # fmt: skip
     result = study.run(data)
     assert result.validation["rmse"] < 0.02
