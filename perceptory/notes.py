@@ -395,6 +395,34 @@ def shares_sealed_steps(count: int) -> tuple[Piece, ...]:
     return (f"{count} {many} steps with sealed ones left out of the study.",)
 
 
+@_kind
+def classes_only_tested(classes: Names) -> tuple[Piece, ...]:
+    """Classes that no study row holds, so that no network can have learned them."""
+    what, them = ("classes", "them") if len(classes) > 1 else ("class", "it")
+    return (
+        f"only test rows hold the {what} {listed(classes)}: no network has learned {them}, so their rows "
+        "count as wrong.",
+    )
+
+
+@_kind
+def tested_on_one_class(name: str) -> tuple[Piece, ...]:
+    """Scores that compare classes say nothing of one."""
+    return (
+        f"the test rows are all of the class {name!r}: AUC cannot be computed of them, and their accuracy is the share "
+        "of this class that is found.",
+    )
+
+
+@_kind
+def tested_on_constant(target: str) -> tuple[Piece, ...]:
+    """Scores that divide by the deviation of the target are not defined."""
+    return (
+        f"the target {target!r} has one value in all test rows: R2 and VAF cannot be computed of them, other "
+        "scores can.",
+    )
+
+
 # --- new data against those of the training ------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.errors import Door, python_words
+from perceptory.notes import classes_only_tested
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, one_line, printable, score_axis
@@ -166,6 +167,8 @@ def _last_epoch(members: list[MemberResult]) -> str:
 def _test_apart(result: ResultData, chosen: CandidateResult) -> str:
     name, word = result.score["name"], f"{thing(result)}s"
     if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
+        return ""
+    if any(classes_only_tested.describes(note) for note in result.data.notes):  # which is reason enough
         return ""
     test = float(np.mean(as_list(result.tested[name])))
     sign = 1 if result.score["direction"] == "min" else -1

@@ -13,7 +13,7 @@ from perceptory.data.examples import Examples
 from perceptory.errors import InputError
 from perceptory.models.ensemble import ensemble_gains
 from perceptory.models.model import Model
-from perceptory.notes import Note, shares_sealed_steps
+from perceptory.notes import Note, classes_only_tested, shares_sealed_steps, tested_on_constant, tested_on_one_class
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.selection.metrics import evaluate
@@ -39,7 +39,8 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     share steps of a series with sealed ones are left out.
     """
     if test is not None:
-        return Sealed(data, _with_classes_of(data, test))
+        test = _with_classes_of(data, test)
+        return Sealed(data, test, _remarks(data, test))
     if study.test == 0:
         return Sealed(data, None)
     by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
@@ -47,18 +48,32 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
     if not len(cut):
         return Sealed(data, None)
-    if data.spans is None:
-        return Sealed(data.take(kept), data.take(cut))
-    shares = overlaps(data.spans[kept], data.spans[cut])
     notes: tuple[Note, ...] = ()
-    if shares.any():
-        notes = (shares_sealed_steps(int(shares.sum())),)
-    return Sealed(data.take(kept[~shares]), data.take(cut), notes)
+    if data.spans is not None:
+        shares = overlaps(data.spans[kept], data.spans[cut])
+        kept = kept[~shares]
+        if shares.any():
+            notes = (shares_sealed_steps(int(shares.sum())),)
+    known, test = data.take(kept), data.take(cut)
+    return Sealed(known, test, (*notes, *_remarks(known, test)))
+
+
+def _remarks(known: Examples, test: Examples) -> tuple[Note, ...]:
+    """What cannot be computed of the test examples, and what of them could not be learned."""
+    if known.classes is None:
+        columns = test.targets.reshape(-1, test.targets.shape[-1]).T
+        pairs = zip(test.target_names, columns, strict=True)
+        return tuple(tested_on_constant(name) for name, column in pairs if np.ptp(column) == 0)
+    held = np.unique(test.targets)
+    new = [known.classes[k] for k in np.setdiff1d(held, known.targets)]
+    notes = [classes_only_tested(new)] if new else []
+    return (*notes, tested_on_one_class(known.classes[held[0]])) if len(held) == 1 else tuple(notes)
 
 
 def _with_classes_of(data: Examples, test: Any) -> Any:
     """The test examples with classes counted as in the data. `InputError` where they are of another task or target."""
-    if not isinstance(test, type(data)) or test.task != data.task or test.target_names != data.target_names:
+    alike = isinstance(test, type(data)) and test.target_names == data.target_names
+    if not alike or (test.classes is None) != (data.classes is None):  # some of many classes may look like two
         raise InputError("the test data need the same target and task as the study's. Read both alike.")
     if data.classes is None or test.classes == data.classes:
         return test
@@ -69,9 +84,10 @@ def _with_classes_of(data: Examples, test: Any) -> Any:
     codes = np.array([known[str(c)] for c in test.classes or ()])
     return dataclasses.replace(
         test,
+        task=data.task,
         targets=codes[test.targets],
         classes=data.classes,
-        class_values=data.class_values,  # type: ignore[type-var]
+        class_values=data.class_values,
     )
 
 
