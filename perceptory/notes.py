@@ -146,12 +146,37 @@ def decimal_commas(columns: Names) -> tuple[Piece, ...]:
 
 
 @_kind
-def commas_and_points(comma: str, point: str) -> tuple[Piece, ...]:
-    """One column has decimal commas and another has points, so those with commas stay texts."""
+def commas_and_points(comma: str, point: str, thousands: bool = False) -> tuple[Piece, ...]:
+    """One column has commas in its numbers and another has points, so those with commas stay texts. thousands: whether
+    the commas may stand between thousands."""
+    remedy = Remedy(" ", Setting("thousands", ","), " reads the comma as a mark between thousands.")
     return (
         f"column {comma!r} has numbers with a comma and column {point!r} numbers with a point;"
         " those with a comma are read as text.",
+        *((remedy,) if thousands else ()),
     )
+
+
+@_kind
+def thousands_marked(mark: str, columns: Names) -> tuple[Piece, ...]:
+    """Columns whose 1.250 was read as 1250. mark: "comma" or "point"."""
+    return (f"{mark}s are read as marks between thousands in {listed(columns)}.",)
+
+
+@_kind
+def points_as_decimals(column: str) -> tuple[Piece, ...]:
+    """Every point is followed by three digits, in a file whose points stand before decimals."""
+    return (
+        f"column {column!r}: every point is followed by three digits and is read as a decimal point",
+        Remedy("; ", Setting("thousands", "."), " reads it as a mark between thousands"),
+        ".",
+    )
+
+
+@_kind
+def values_beside(column: str, role: str) -> tuple[Piece, ...]:
+    """A column holds the values that were given beside the table."""
+    return (f"column {column!r} holds the values that are given as the {role}, so it is no input.",)
 
 
 @_kind
@@ -226,6 +251,26 @@ def target_of_truth(target: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def target_of_codes(target: str) -> tuple[Piece, ...]:
+    """Whole numbers with zeros in front, such as 007."""
+    return (
+        f"the target {target!r} holds codes with zeros in front, read as classes",
+        Remedy("; ", Setting("task", "regression"), " reads them as numbers"),
+        ".",
+    )
+
+
+@_kind
+def none_as_class(target: str, word: str, count: int) -> tuple[Piece, ...]:
+    """A target of texts one of which is "none"."""
+    return (
+        f"the target {target!r}: {word!r} in {count_of(count, 'row')} is read as a class",
+        Remedy("; ", Setting("missing", word), " leaves these rows out"),
+        ".",
+    )
+
+
+@_kind
 def targets_of_one_example(shape: tuple[int, ...]) -> tuple[Piece, ...]:
     """Targets [n, out] beside series of as many steps: numbers an example, not a number a step."""
     return (
@@ -296,10 +341,26 @@ def unreadable(type: str | None) -> tuple[Piece, ...]:
 
 
 @_remark
-def not_plain_numbers(example: str | None) -> tuple[Piece, ...]:
-    """A column of which most values look like numbers. example: one that is none."""
-    such = "" if example is None else f", such as {shown_value(example)}"
-    return (f"read as text because of values that are not plain numbers{such}",)
+def not_plain_numbers(example: str | None, row: int | None = None) -> tuple[Piece, ...]:
+    """A column of which most values look like numbers. example: one that is none; row: its, from 1."""
+    return (f"read as text because of values that are not plain numbers{_such(example, row)}",)
+
+
+@_remark
+def beside_truth(example: str | None, row: int | None) -> tuple[Piece, ...]:
+    """A column of true and false with a few other values."""
+    return (f"read as text because of values beside true and false{_such(example, row)}",)
+
+
+@_remark
+def with_unit(example: str | None, row: int | None) -> tuple[Piece, ...]:
+    return (f"read as text because of numbers with a unit{_such(example, row)}",)
+
+
+def _such(example: str | None, row: int | None) -> str:
+    if example is None:
+        return ""
+    return f", such as {shown_value(example)}{'' if row is None else f' in row {row}'}"
 
 
 @_remark
@@ -363,7 +424,7 @@ def missing_as_column() -> tuple[Piece, ...]:
     return ("a column that tells where it is missing",)
 
 
-READ_AS_TEXT = not_plain_numbers, ambiguous_dates, several_types
+READ_AS_TEXT = not_plain_numbers, ambiguous_dates, several_types, beside_truth, with_unit, identifier
 """Remarks that a person should know of without looking at the columns."""
 
 # --- series --------------------------------------------------------------------------------------------------------

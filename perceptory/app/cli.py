@@ -64,6 +64,9 @@ def fit(
     target: Annotated[Texts, table("--target", h.TARGET, "COLUMN")] = [],  # noqa: B006
     task: Annotated[Text, table("--task", h.TASK, "TASK")] = None,
     ignore: Annotated[Texts, table("--ignore", h.IGNORE, "COLUMN")] = [],  # noqa: B006
+    missing: Annotated[Texts, table("--missing", h.MISSING, "TEXT,...")] = [],  # noqa: B006
+    decimal: Annotated[Text, table("--decimal", h.DECIMAL, "MARK")] = None,
+    thousands: Annotated[Text, table("--thousands", h.THOUSANDS, "MARK")] = None,
     weights: Annotated[Text, table("--weights", h.WEIGHTS, "COLUMN")] = None,
     groups: Annotated[Text, table("--groups", h.GROUPS, "COLUMN")] = None,
     predict: Annotated[Text, sequence("--predict", h.PREDICT_WAY, "WAY")] = None,

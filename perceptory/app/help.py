@@ -74,6 +74,9 @@ TASK = (
     "regression, classification, binary, multiclass, or sequence for series [dim](default: found from the target)[/dim]"
 )
 IGNORE = "Column that is no input. Repeatable."
+MISSING = "Texts that stand for a missing value, such as [cyan]#REF!,-999[/cyan], beside NA, nan, ? and the like."
+DECIMAL = "Mark before decimals in numbers: . or , [dim](default: found from the cells)[/dim]"
+THOUSANDS = "Mark between thousands in numbers. [dim](default: found where it is clear)[/dim]"
 WEIGHTS = "Column with a weight for each row."
 GROUPS = "Column that names groups; rows of one group stay on one side of every split."
 

@@ -29,6 +29,9 @@ KINDS = {
 OPTIONS = {
     "target": ("table", "series"),
     "ignore": ("table", "series"),
+    "missing": ("table", "series"),
+    "decimal": ("table", "series"),
+    "thousands": ("table", "series"),
     "weights": ("table",),
     "groups": ("table", "series"),
     "predict": ("series",),
@@ -82,16 +85,17 @@ class Source:
         if self.kind == "arrays":
             kind = like.kind if like is not None else "series" if o["task"] == SEQUENCE else None
             return read_arrays(path, part=part, task=task, kind=kind)
+        cells = {"missing": ",".join(o["missing"]), "decimal": o["decimal"], "thousands": o["thousands"]}
         if self.kind == "table":
             groups = o["groups"] if like is None else None
-            return read_rows(path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=groups)
+            return read_rows(path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=groups, **cells)
         if target is None:
             raise InputError("name the column to predict. Example: --target y")
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
             horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
-            ignore=o["ignore"], together=together,
+            ignore=o["ignore"], together=together, **cells,
         )  # fmt: skip
 
     def _whole(self, data: Any) -> Any:

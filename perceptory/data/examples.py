@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -85,6 +86,9 @@ class ExampleEncoder(Protocol):
 
     def examples(self, source: Any) -> ModelInputs:
         """Those inputs with the lengths of series and the place of each example in its source."""
+
+    def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
+        """Those, at most `rows` of them at a time."""
 
     def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about these inputs, in plain words."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,9 +96,7 @@ def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...]) ->
     if isinstance(inputs, Table):
         plans = []
         for raw in inputs.columns:
-            plan = (
-                plan_column(infer(raw)) if raw.storage != "number" else _numeric(raw.name, np.isnan(raw.values).any())
-            )
+            plan = plan_column(infer(raw)) if raw.storage != "number" else _numeric(raw.name, raw.missing.any())
             plans.append(plan)
         return Encoder(tuple(plans), target_names)
     missing = np.isnan(inputs).any(axis=0)
@@ -140,7 +137,7 @@ def stacked(first: Any, second: Any) -> Any:
     if not isinstance(first, Table) or not isinstance(second, Table):
         return np.concatenate([first, second])
     pairs = zip(first.columns, (second.column(c.name) for c in first.columns), strict=True)
-    columns = tuple(replace(a, values=np.concatenate([a.values, b.values])) for a, b in pairs)
+    columns = tuple(a.append(b) for a, b in pairs)
     return Table(columns, first.rows + second.rows)
 
 

@@ -66,9 +66,7 @@ def _with(data: Dataset, values: dict[str, np.ndarray]) -> Dataset:
     """Rows with these values of some columns, the other columns as usual."""
     rows = len(next(iter(values.values())))
     columns = [
-        replace(
-            c, values=values[c.name] if c.name in values else np.full(rows, _usual(c.kind, c.values), c.values.dtype)
-        )
+        replace(c, data=values[c.name] if c.name in values else np.full(rows, _usual(c.kind, c.values), c.values.dtype))
         for c in data.columns
     ]
     return Dataset(tuple(columns), data.target_names, "regression", np.zeros((rows, 1)))

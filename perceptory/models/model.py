@@ -59,8 +59,8 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
-        inputs, lengths, _ = self.encoder.examples(table)
-        return self.distributions_of(inputs, lengths)
+        parts = [self.distributions_of(x, lengths) for x, lengths, _ in self.encoder.batches(table, 8 * ROWS_AT_ONCE)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""

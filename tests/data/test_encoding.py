@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -225,3 +226,39 @@ def test_altered_descriptions():
         with pytest.raises(InputError) as caught:
             Encoder.from_json(data)
         assert "\n" not in str(caught.value)
+
+
+def test_one_row_takes_a_short_way_to_the_same_numbers():
+    dates = np.array(["2020-01-01", "2021-06-02", "2022-01-04"], dtype="datetime64[D]")
+    encoder = fit(n=[1.5, None, 3], b=[True, False, None], c=["u", "v", None], d=dates)
+    values = {
+        "n": [2.5, 3, None, np.float64(4)],
+        "b": [True, None, False, np.bool_(True)],
+        "c": ["u", None, "v", "u"],
+        "d": [date(2021, 5, 6), datetime(2021, 5, 6, 12), None, date(1999, 1, 1)],
+    }
+    whole = encoder.transform(values)
+    for k in range(4):
+        row = {name: column[k] for name, column in values.items()}
+        assert encoder._single(row) is not None
+        np.testing.assert_array_equal(encoder.transform(row), whole[k : k + 1])
+        np.testing.assert_array_equal(encoder.transform({n: [v] for n, v in row.items()}), whole[k : k + 1])
+        frame = pl.DataFrame({n: [v] for n, v in row.items()})
+        np.testing.assert_array_equal(encoder.transform(frame), whole[k : k + 1])
+        np.testing.assert_array_equal(encoder.transform(frame.to_pandas()), whole[k : k + 1])
+    row = {"n": "2.5", "b": "true", "c": " u ", "d": "2021-05-06"}
+    assert encoder._single(row) is None  # texts take the way of a table
+    np.testing.assert_array_equal(encoder.transform(row), whole[:1])
+    for change in ({"n": math.inf}, {"c": date(2020, 1, 1)}, {"b": 2}, {"d": 3.0}, {"n": "x"}):
+        with pytest.raises(InputError, match="column"):
+            encoder.transform({**row, **change})
+    with pytest.raises(InputError, match="lacks the column 'd'"):
+        encoder.transform({name: row[name] for name in "nbc"})
+
+
+def test_batches_are_the_rows_of_the_whole():
+    encoder = fit(n=[1.5, None, 3, 4, 5], c=["u", "v", None, "u", "u"])
+    new = {"n": [1, 2, 3, None, 5.5], "c": ["u", "w", None, "v", "u"]}
+    parts = list(encoder.batches(new, 2))
+    assert [part.rows.tolist() for part in parts] == [[0, 1], [2, 3], [4]]
+    np.testing.assert_array_equal(np.concatenate([part.inputs for part in parts]), encoder.transform(new))

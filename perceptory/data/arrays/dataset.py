@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -172,6 +173,14 @@ class ArrayEncoder:
             array = padded(array, steps)
         check_finite(array, self.kind, self.feature_names)
         return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
+
+    def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
+        """As `examples`, at most `rows` of them at a time."""
+        found = self.examples(source)
+        for start in range(0, max(1, len(found.inputs)), rows):
+            part = slice(start, start + rows)
+            lengths = None if found.lengths is None else found.lengths[part]
+            yield ModelInputs(found.inputs[part], lengths, found.rows[part])
 
     def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about inputs that `transform` takes: other channel names, numbers in other units."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
+from perceptory.data.tables.cells import identity, in_order, places
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.sources import as_array, column_of, from_array
-from perceptory.data.tables.table import label, listed
+from perceptory.data.tables.table import RawColumn, label, listed, rows_of
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError
 from perceptory.notes import Note, joined, one_hot, target_as_classes, targets_of_one_example, without_target
@@ -46,7 +46,7 @@ def read_targets(
         raise InputError(f"no example has a value of every target ({listed(names)}).")
     if not keep.all():
         notes.append(without_target(int((~keep).sum()), "example"))
-    columns = [replace(c, values=c.values[keep]) for c in columns]
+    columns = [c.take(keep) for c in columns]
     if task is None and kind == "image" and y.ndim == 1 and columns[0].storage == "number" and columns[0].integer:
         distinct = len(np.unique(columns[0].values))
         if 1 < distinct <= min(MOST_CLASSES, int(keep.sum()) // 2):
@@ -110,12 +110,12 @@ def read_weights(given: Any, keep: np.ndarray, targets: np.ndarray, lengths: np.
 
 def group_index(values: Any, keep: np.ndarray, what: str, name: str = "groups") -> np.ndarray:
     """Values of any sort as an index from 0 in sorted order; `InputError` where one is missing."""
-    raw = column_of(name, values)
-    if len(raw.values) != len(keep):
-        raise InputError(f"{name} need one value for each of {len(keep)} {what}, got {len(raw.values)}.")
+    raw = values if isinstance(values, RawColumn) else column_of(name, values)
+    if len(raw) != len(keep):
+        raise InputError(f"{name} need one value for each of {len(keep)} {what}, got {len(raw)}.")
     if raw.storage == "other":
         raise InputError(f"{name} need texts or numbers, but have {joined(raw.notes)}.")
-    column = raw if raw.storage in ("label", "date") else typed(raw)
-    if not has_value(column)[keep].all():
+    labels = rows_of(identity(raw), keep)
+    if labels.null_count():
         raise InputError(f"{name} need a value for every one of the {what}, but some are missing. Fill them in.")
-    return np.unique(column.values[keep].tolist(), return_inverse=True)[1].astype(np.int64)
+    return places(labels, in_order(labels))

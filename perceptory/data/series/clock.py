@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.tables.cells import identity, places
 from perceptory.data.tables.dataset import Column
 from perceptory.data.tables.inference import infer
-from perceptory.data.tables.table import Table, label
-from perceptory.data.tables.targets import has_value, typed
+from perceptory.data.tables.table import Table
 from perceptory.errors import InputError, Setting
 from perceptory.notes import counts_rows, joined
 
@@ -81,19 +81,18 @@ def _series(table: Table, series: str | None) -> tuple[tuple[str, ...], np.ndarr
     if series is None:
         return ("",), np.arange(table.rows), np.array([0, table.rows])
     raw = table.column(series, "column of series")
-    column = raw if raw.storage in ("label", "date", "other") else typed(raw)
-    if column.storage == "other":
+    if raw.storage == "other":
         raise InputError(f"the column of series {series!r} needs texts or numbers, but has {joined(raw.notes)}.")
-    has = has_value(column)
-    if not has.all():
+    labels = identity(raw)
+    if labels.null_count():
         raise InputError(
-            f"the column of series {series!r} has no value in row {int(np.argmin(has)) + 1}. Fill it in, or leave that "
-            "row out."
+            f"the column of series {series!r} has no value in row {int(labels.is_null().arg_max() or 0) + 1}. Fill it "
+            "in, or leave that row out."
         )
-    place: dict[object, int] = {}
-    index = np.fromiter((place.setdefault(v, len(place)) for v in column.values.tolist()), np.int64, table.rows)
+    names = tuple(labels.unique(maintain_order=True).to_list())
+    index = places(labels, names)
     starts = np.concatenate([[0], np.cumsum(np.bincount(index))])
-    return tuple(map(label, place)), np.argsort(index, kind="stable"), starts
+    return names, np.argsort(index, kind="stable"), starts
 
 
 def _even(clock: Clock, moments: np.ndarray, time: str, dates: bool) -> dict[str, Any]:

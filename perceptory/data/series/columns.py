@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.data.arrays.targets import check_varies, group_index
 from perceptory.data.series.clock import Clock, is_index
 from perceptory.data.series.windows import Cut
+from perceptory.data.tables.cells import identity
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
@@ -103,7 +104,7 @@ def numbers(raw: RawColumn, clock: Clock, what: str) -> np.ndarray:
 
 def groups_of_series(raw: RawColumn, clock: Clock) -> np.ndarray:
     """[series] index of the group that each belongs to."""
-    index = group_index(raw.values, np.ones(len(clock.order), bool), "rows", raw.name)[clock.order]
+    index = group_index(raw, np.ones(len(clock.order), bool), "rows", raw.name)[clock.order]
     for s, (a, b) in enumerate(zip(clock.starts, clock.starts[1:], strict=False)):
         if (index[a:b] != index[a]).any():
             raise InputError(
@@ -150,8 +151,9 @@ def ahead(
     for h in horizons:
         rows = cut.starts + cut.steps - 1 + h
         for raw in targets:
-            values = numbers(raw, clock, "target") if raw.storage != "label" else raw.values[clock.order]
-            here = replace(raw, values=values[rows])
+            if raw.storage != "label":
+                numbers(raw, clock, "target")  # raises where one is missing
+            here = raw.take(clock.order[rows])
             has = has_value(here)
             if not has.all():
                 raise InputError(
@@ -167,27 +169,28 @@ def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple
     """The targets of those series that have one, and a mask [series] of these."""
     found, masks = [], []
     for raw in targets:
-        values, has = raw.values[clock.order], has_value(raw)[clock.order]
-        one, mask = np.empty(len(clock.names), values.dtype), np.zeros(len(clock.names), bool)
-        for s, (a, b) in enumerate(zip(clock.starts, clock.starts[1:], strict=False)):
-            known = a + np.flatnonzero(has[a:b])
-            if not known.size:
-                continue
-            other = known[values[known] != values[known[0]]]
-            if other.size:
-                raise InputError(
-                    f"the target {raw.name!r} needs one value a series, but series {clock.names[s]!r} has "
-                    f"{values[known[0]]!s:.40} and, in {clock.where(int(other[0]))}, {values[other[0]]!s:.40}. "
-                    "A target that changes goes with ",
-                    Setting("predict", "every step"),
-                    " or ",
-                    Setting("predict", "ahead"),
-                    ".",
-                )
-            one[s], mask[s] = values[known[0]], True
-        found.append(replace(raw, values=one))
+        values, has = identity(raw).gather(clock.order), has_value(raw)[clock.order]
+        # The first row of each series that has a value, and whether every other one has the same.
+        owner = np.repeat(np.arange(len(clock.names)), clock.lengths)
+        known = np.flatnonzero(has)
+        mask = np.bincount(owner[known], minlength=len(clock.names)) > 0
+        first = np.zeros(len(clock.names), np.int64)
+        first[mask] = known[np.unique(owner[known], return_index=True)[1]]
+        other = np.flatnonzero(has & (values != values.gather(first[owner])).fill_null(False).to_numpy())
+        if other.size:
+            s, place, shown = owner[other[0]], int(other[0]), raw.values[clock.order]
+            raise InputError(
+                f"the target {raw.name!r} needs one value a series, but series {clock.names[s]!r} has "
+                f"{shown[first[s]]!s:.40} and, in {clock.where(place)}, {shown[place]!s:.40}. "
+                "A target that changes goes with ",
+                Setting("predict", "every step"),
+                " or ",
+                Setting("predict", "ahead"),
+                ".",
+            )
+        found.append(raw.take(clock.order[first]))
         masks.append(mask)
     has = np.logical_and.reduce(masks)
     if not has.any():
         raise InputError(f"no series has a value of every target ({listed(c.name for c in targets)}).")
-    return read_target([replace(c, values=c.values[has]) for c in found], task), has
+    return read_target([c.take(has) for c in found], task), has

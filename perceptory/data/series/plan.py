@@ -15,7 +15,8 @@ from perceptory.data.series.clock import UNEVEN, UNITS, Clock, read_clock
 from perceptory.data.series.columns import USES, numbers
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series.windows import cut_rows
-from perceptory.data.tables.encoder import _keys
+from perceptory.data.tables.cells import PLAIN, Reading
+from perceptory.data.tables.encoder import _keys, reading_from_json
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import Table, columns_are, listed
 from perceptory.errors import InputError
@@ -25,7 +26,8 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, if known."""
+    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, if known.
+    reading: how cells of text are written."""
 
     predict: str
     window: int | None = None
@@ -34,6 +36,7 @@ class SeriesPlan:
     step: float | None = None
     unit: str = ""
     known: Known = 0
+    reading: Reading = PLAIN
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Inputs [n, time, channel] of a table, the lengths [n] of its series or None, and row numbers [n].
@@ -43,7 +46,7 @@ class SeriesPlan:
         or windows where training had windows; their number is that of their first row. A table without the column
         that tells series apart is one series. Raises `InputError` as `read_series` does, and for another time step.
         """
-        table = as_table(source)
+        table = as_table(source, reading=None if self.reading == PLAIN else self.reading)
         outputs = [n.removeprefix(PREFIX) for n in channels] if self.known else []
         outputs = outputs[sum(not n.startswith(PREFIX) for n in channels) :]
         channels = channels[: len(channels) - len(outputs)]
@@ -76,7 +79,9 @@ class SeriesPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; `from_json` reads it back."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {
+            "reading": dataclasses.asdict(self.reading) | {"missing": list(self.reading.missing)}
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> SeriesPlan:
@@ -94,7 +99,8 @@ class SeriesPlan:
         )
         if not fits:
             raise InputError("the description of the series does not fit together. It was altered.")
-        return cls(**data | {"step": None if step is None else float(step)})
+        reading = reading_from_json(data["reading"])
+        return cls(**data | {"step": None if step is None else float(step), "reading": reading})
 
 
 def is_table(source: Any) -> bool:

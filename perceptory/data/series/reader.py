@@ -23,6 +23,7 @@ from perceptory.data.series.columns import (
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.windows import Cut, cut_rows
+from perceptory.data.tables.cells import reading_of
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn
 from perceptory.data.tables.targets import Target
@@ -48,6 +49,9 @@ def read_series(
     task: str | None = None,
     ignore: Sequence[str] | str = (),
     together: bool = True,
+    missing: Sequence[str] | str = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> ArrayDataset:
     """Read a long table, one row a moment, and cut it into examples [n, time, channel].
 
@@ -78,11 +82,14 @@ def read_series(
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series; together=False parts them, and puts the
     examples in the order of time over all series.
+    missing, decimal, thousands: how cells of text are written, as in `read_table`.
 
     Raises `InputError`, with the place of the first row that is wrong, for everything that cannot be read.
     """
     use = USES[predict] if predict is not None else _no_use()
-    table = as_table(source)
+    reading = reading_of(missing, decimal, thousands)
+    wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
+    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
     columns = target_columns(table, target)
@@ -125,7 +132,7 @@ def read_series(
         notes=(*table.notes, *notes, *cut.notes(clock, ahead=use == "ahead"), *labels.notes, *labels.target.notes),
         row_numbers=clock.order[rows[keep]].astype(np.int64),
         kind="series",
-        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known),
+        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known, reading),
     )
     ArrayEncoder.fit(dataset)
     if several and not together:

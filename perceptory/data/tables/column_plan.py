@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from perceptory import notes
+from perceptory.data.tables.cells import places
 from perceptory.data.tables.dataset import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
 from perceptory.notes import Note
 
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
+MISSES, OTHER = -1, -2  # instead of a category's place
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,29 @@ class ColumnPlan:
             names += [f"{self.name} ({wave} of {period})" for period in self.periods for wave in ("sin", "cos")]
         return (*names, f"{self.name} is missing") if self.missing else tuple(names)
 
-    def encode(self, raw: RawColumn) -> np.ndarray:
-        """Features [row, feature] float64 of the column. A missing number or date is NaN; a missing, rare or unseen
-        category is 0 in all features of the categories."""
+    def values(self, raw: RawColumn) -> np.ndarray:
+        """[row] what the features are made of: float64 with NaN for missing, or the int64 place of each category in
+        `categories`, -1 for a missing one and -2 for a rare or unseen one."""
         values = convert(raw, self.kind, self.layout, self.categories)
-        rows = len(values)
-        parts: list[np.ndarray] = []
-        if self.kind == "categorical":
-            empty = np.fromiter((v is None for v in values), bool, rows)
-            if self.value:
-                place = {category: k for k, category in enumerate(self.categories)}
-                index = np.fromiter((place.get(v, -1) for v in values), np.int64, rows)
-                parts.append((index[:, None] == np.arange(len(place))).astype(np.float64))
-        else:
-            empty = np.isnan(values)
-            if self.value:
-                parts.append((values - self.origin if self.kind == "date" else values)[:, None])
-                for period in self.periods:
-                    angle = 2 * math.pi * _phase(values, period)
-                    parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
+        if self.kind != "categorical":
+            return values
+        return np.where(values.is_null().to_numpy(), MISSES, places(values, self.categories, OTHER))
+
+    def write(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a
+        missing, rare or unseen category is 0 in all features of the categories."""
         if self.missing:
-            parts.append(empty.astype(np.float64)[:, None])
-        return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0))
+            out[:, -1] = values == MISSES if self.kind == "categorical" else np.isnan(values)
+        if not self.value:
+            return
+        if self.kind == "categorical":
+            rows = np.eye(len(self.categories) + 2, len(self.categories))  # the last two, at -1 and -2, are zeros
+            out[:, : len(self.categories)] = rows[values]
+            return
+        out[:, 0] = values - self.origin if self.kind == "date" else values
+        for k, period in enumerate(self.periods):
+            angle = 2 * math.pi * _phase(values, period)
+            out[:, 2 * k + 1], out[:, 2 * k + 2] = np.sin(angle), np.cos(angle)
 
     @property
     def treatment(self) -> tuple[Note, ...]:
@@ -95,9 +97,11 @@ def plan_column(column: Column) -> ColumnPlan:
         return ColumnPlan(column.name, "ignored", notes=column.notes)
     if column.kind == "categorical":
         return _plan_categories(column)
-    present = column.values[~np.isnan(column.values)]
+    values = column.values
+    empty = int(np.isnan(values).sum())
+    present = values[~np.isnan(values)] if empty else values
     varies = present.size > 0 and bool((present != present[0]).any())
-    missing = 0 < present.size < column.values.size
+    missing = 0 < empty < len(values)
     if not varies and not missing:
         return ColumnPlan(column.name, column.kind, layout=column.layout, notes=(_constant(column, present),))
     origin, periods = 0.0, []
@@ -116,8 +120,8 @@ def plan_column(column: Column) -> ColumnPlan:
 
 
 def _plan_categories(column: Column) -> ColumnPlan:
-    counts = Counter(v for v in column.values if v is not None)
-    missing = 0 < counts.total() < column.values.size
+    counts: dict[str, int] = dict(column.data.drop_nulls().value_counts().iter_rows())
+    missing = bool(counts) and column.data.null_count() > 0
     if len(counts) < 2:
         remarks = column.notes if missing else (_constant(column, np.array(list(counts), dtype=object)),)
         return ColumnPlan(column.name, "categorical", False, missing, tuple(counts), notes=remarks)
@@ -125,8 +129,7 @@ def _plan_categories(column: Column) -> ColumnPlan:
     rare = len(counts) - len(common)
     remarks = column.notes
     if rare:
-        last = [c for c in sorted(counts) if c not in set(common)]
-        remarks = (*remarks, notes.categories_left_out(last))
+        remarks = (*remarks, notes.categories_left_out(sorted(counts.keys() - set(common))))
     return ColumnPlan(column.name, "categorical", True, missing, tuple(sorted(common)), rare, notes=remarks)
 
 

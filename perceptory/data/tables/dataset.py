@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from perceptory.data.tables.cells import PLAIN, Reading
+from perceptory.data.tables.table import rows_of, series_of
 from perceptory.errors import InputError
 from perceptory.notes import Note
 
@@ -18,16 +21,32 @@ Task = Literal["regression", "binary", "multiclass"]
 class Column:
     """One input column.
 
-    values is [row]: float64 with NaN for missing for "numeric", "boolean" (0 or 1) and "date" (days since
-    1970-01-01); objects, str or None, for "categorical"; anything for "ignored". `layout` tells how dates in text were
-    written, such as "d.m.y".
+    data is [row]: an array of float64 with NaN for missing for "numeric", "boolean" (0 or 1) and "date" (days since
+    1970-01-01); a polars series of String for "categorical" (an array of objects is turned into one); either for
+    "ignored". `layout` tells how dates in text were written, such as "d.m.y".
     """
 
     name: str
     kind: Kind
-    values: np.ndarray
+    data: Any
     notes: tuple[Note, ...] = ()  # remarks; the first one says why it is ignored
     layout: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.data, np.ndarray) and self.data.dtype == object:
+            object.__setattr__(self, "data", series_of(self.data))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """[row] float64, or objects, str or None, for "categorical"."""
+        return self.data if isinstance(self.data, np.ndarray) else np.asarray(self.data.to_list(), object)
+
+    def take(self, rows: np.ndarray | slice) -> Column:
+        """The same column with the given rows only."""
+        return replace(self, data=self.data[rows] if isinstance(self.data, np.ndarray) else rows_of(self.data, rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +70,14 @@ class Dataset:
     groups: np.ndarray | None = None
     notes: tuple[Note, ...] = ()
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    reading: Reading = PLAIN  # how cells of text were written
     encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:
             object.__setattr__(self, "row_numbers", np.arange(self.rows, dtype=np.int64))
-        parts = {f"column {c.name!r}": c.values for c in self.columns}
-        parts |= {"weights": self.weights, "groups": self.groups, "row_numbers": self.row_numbers}  # type: ignore[dict-item]
+        parts = {f"column {c.name!r}": c.data for c in self.columns}
+        parts |= {"weights": self.weights, "groups": self.groups, "row_numbers": self.row_numbers}
         for name, values in parts.items():
             if values is not None and len(values) != self.rows:
                 raise InputError(f"a dataset of {self.rows} rows cannot hold {name} with {len(values)} rows.")
@@ -99,7 +119,7 @@ class Dataset:
 
         return replace(
             self,
-            columns=tuple(replace(c, values=c.values[rows]) for c in self.columns),
+            columns=tuple(c.take(rows) for c in self.columns),
             targets=self.targets[rows],
             weights=cut(self.weights),
             groups=cut(self.groups),

@@ -1,46 +1,50 @@
-"""Dates in text: ISO 8601 and a few common layouts, as days since 1970-01-01."""
+"""Dates in text: ISO 8601 and a few common layouts, as days since 1970-01-01.
+
+Days are whole microseconds divided by those of a day, whatever source the date is from, so that they are the same
+numbers from text and from a data frame.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-_TIME = r"(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?"
+from perceptory.data.tables.cells import first_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DAY = 86400e6  # microseconds
+_TIME = (
+    r"(?:[T ]\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?$"
+)
 PATTERNS = {
-    "y-m-d": re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d{1,2})\2(?P<d>\d{1,2})" + _TIME),
-    "d.m.y": re.compile(r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})" + _TIME),
-    "d/m/y": re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})" + _TIME),
-    "m/d/y": re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})" + _TIME),
+    "y-m-d": r"^(?P<y>[0-9]{4})(?:-(?P<m>[0-9]{1,2})-(?P<d>[0-9]{1,2})|/(?P<m2>[0-9]{1,2})/(?P<d2>[0-9]{1,2}))" + _TIME,
+    "d.m.y": r"^(?P<d>[0-9]{1,2})\.(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})" + _TIME,
+    "d/m/y": r"^(?P<d>[0-9]{1,2})/(?P<m>[0-9]{1,2})/(?P<y>[0-9]{4})" + _TIME,
+    "m/d/y": r"^(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4})" + _TIME,
 }
-_EPOCH = date(1970, 1, 1).toordinal()
+_COMPILED = {layout: re.compile(pattern) for layout, pattern in PATTERNS.items()}
+_MONTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
-def parse_dates(cells: list[str | None], layout: str) -> np.ndarray | None:
-    """Days since 1970-01-01 [row] with NaN for None, or None where a cell is not a date of that layout.
+def parse_dates(cells: pl.Series, layout: str) -> np.ndarray | None:
+    """Days since 1970-01-01 [row] of stripped cells with NaN for null, or None where a cell is no date of that layout.
 
     A time zone is turned into universal time; a time without one is taken as it is.
     """
-    pattern = PATTERNS[layout]
-    known: dict[str, float] = {}
-    days = np.full(len(cells), math.nan)
-    for row, cell in enumerate(cells):
-        if cell is None:
-            continue
-        value = known.get(cell)
-        if value is None:
-            match = pattern.fullmatch(cell)
-            value = None if match is None else _days(match)
-            if value is None:
-                return None
-            known[cell] = value
-        days[row] = value
-    return days
+    first = first_of(cells)
+    if first is not None and _COMPILED[layout].match(first) is None:  # most columns are seen by their first cell
+        return None
+    days = days_in(cells, layout)
+    return days if int(np.isnan(days).sum()) == cells.null_count() else None
 
 
-def find_dates(cells: list[str | None]) -> tuple[np.ndarray | None, str]:
+def find_dates(cells: pl.Series) -> tuple[np.ndarray | None, str]:
     """Dates and the layout that fits every cell. Where 1/2/2020 may be read in two ways: None and "ambiguous"."""
     found = []
     for layout in PATTERNS:
@@ -55,25 +59,34 @@ def find_dates(cells: list[str | None]) -> tuple[np.ndarray | None, str]:
 def days_of(value: date) -> float:
     """Days since 1970-01-01 of a date, or of a datetime (in universal time where it has a zone)."""
     if not isinstance(value, datetime):
-        return float(value.toordinal() - _EPOCH)
+        return float((value - date(1970, 1, 1)).days)
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
-    return (value - datetime(1970, 1, 1)).total_seconds() / 86400
+    return (value - datetime(1970, 1, 1)) // timedelta(microseconds=1) / DAY
 
 
-def _days(match: re.Match) -> float | None:
-    part = match.groupdict()
-    hour, minute, second, fraction, zone = match.groups()[-5:]
-    try:
-        days = float(date(int(part["y"]), int(part["m"]), int(part["d"])).toordinal() - _EPOCH)
-    except ValueError:
-        return None
-    if hour is None:
-        return days
-    if int(hour) > 23 or int(minute) > 59 or int(second or 0) > 59:
-        return None
-    seconds = int(hour) * 3600 + int(minute) * 60 + int(second or 0) + float("0." + (fraction or "0"))
-    if zone and zone != "Z":
-        offset = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
-        seconds -= offset if zone[0] == "+" else -offset
-    return days + seconds / 86400
+def days_in(cells: pl.Series, layout: str) -> np.ndarray:
+    """[row] days since 1970-01-01, NaN for cells that are no date of that layout."""
+    import polars as pl
+
+    parts = cells.str.extract_groups(PATTERNS[layout]).struct.unnest()
+    if "m2" in parts.columns:
+        parts = parts.with_columns(m=pl.coalesce("m", "m2"), d=pl.coalesce("d", "d2"))
+    whole = [pl.col(n).cast(pl.Int64).fill_null(0) for n in ("y", "m", "d", "hour", "minute", "second")]
+    micro = pl.col("fraction").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0).alias("micro")
+    zone = pl.col("zone").str.replace_all(":", "", literal=True).str.extract(r"^([+-][0-9]{2,4})$")
+    minutes = zone.str.slice(1, 2).cast(pl.Int64) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
+    offset = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0).alias("offset")
+    half = pl.col("half").str.slice(0, 1).str.to_lowercase().fill_null("")
+    flags = {"afternoon": half == "p", "twelve": half != "", "real": pl.col("y").is_not_null()}
+    frame = parts.select(*whole, micro, offset, **flags)
+    y, m, d, hour, minute, second, micros, shift, afternoon, twelve, real = (s.to_numpy() for s in frame)
+    good = real & (y > 0) & (m >= 1) & (m <= 12) & (minute < 60) & (second < 60)
+    leap = (m == 2) & (((y % 4 == 0) & (y % 100 != 0)) | (y % 400 == 0))
+    good &= (d >= 1) & (d <= _MONTHS[np.clip(m, 1, 12) - 1] + leap)
+    good &= np.where(twelve, (hour >= 1) & (hour <= 12), hour < 24)
+    hour = np.where(twelve, hour % 12 + 12 * afternoon, hour)
+    months = (y - 1970) * 12 + m - 1
+    days = np.where(good, months, 0).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + d - 1
+    seconds = days * 86400 + hour * 3600 + (minute - shift) * 60 + second
+    return np.where(good, (seconds * 1_000_000 + micros) / DAY, np.nan)

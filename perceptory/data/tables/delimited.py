@@ -1,55 +1,85 @@
 """Text files of separated values, read strictly: no cell is guessed, dropped or filled up.
 
-Python's csv module does the parsing: it tells lines apart that are too short, which polars and pandas fill with
-missing values, and quotes that are never closed.
+Whole columns are read by polars where that is proven to be the same (`whole_columns`). All other files, those that are
+refused among them, are read by Python's csv module: it tells lines apart that are too short, which polars and pandas
+fill with missing values, and quotes that are never closed, and it knows the line.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from perceptory.data.tables.table import MISSING, RawColumn, Table, listed, objects, unique_names
+from perceptory.data.tables.table import RawColumn, Table, listed, unique_names
+from perceptory.data.tables.whole_columns import Cells, read_whole_columns
 from perceptory.errors import InputError
-from perceptory.notes import Note, commas_and_points, decimal_commas, empty_lines, separator
+from perceptory.notes import Note, empty_lines, separator
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-COMMA = re.compile(r"[+-]?(\d+,?\d*|,\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?")
 MAGIC = {b"PK\x03\x04": "a ZIP or Excel file", b"\x1f\x8b": "a gzip file", b"PAR1": "a Parquet file"}
 MAGIC |= {b"ARROW1": "an Arrow file", b"%PDF": "a PDF file", b"\x89PNG": "a PNG image"}
+SAMPLE = 1 << 16  # bytes at the beginning of a file from which its delimiter is found
 
 
-def read_delimited(path: Path, delimiter: str | None = None) -> Table:
+def read_delimited(
+    path: Path, delimiter: str | None = None, *, as_text: frozenset[str] = frozenset(), numbers: bool = True
+) -> tuple[Table, str]:
     """Read a text file with a header line and one row a line; cells may be quoted and hold line breaks.
 
     The encoding is UTF-8, or UTF-16 or 32 with a byte order mark. The delimiter is found among comma, semicolon, tab
-    and vertical bar where none is given. Every column comes back as text. Raises `InputError` for what is not such a
-    file: empty, binary, of another encoding, without a header, with lines of different length.
+    and vertical bar where none is given; it comes back beside the table. Every column is text; of those whose cells are
+    all plain numbers the numbers are read at once, unless they are named in `as_text`, or not at all (`numbers`).
+    Raises `InputError` for what is not such a file: empty, binary, of another encoding, without a header, with lines of
+    different length.
     """
-    text = decode(path.read_bytes(), path.name)
-    if not text.strip():
+    data = unicode_bytes(path.read_bytes(), path.name)
+    if not data[:SAMPLE].strip() and not data.decode().strip():
         raise InputError(f"{path.name} is empty. Give a file with a header line and at least one row.")
-    delimiter = delimiter or sniff(text)
-    header, rows, notes = _parse(text, delimiter, path.name)
-    present = [cell for cell in header if cell]
-    if all(PLAIN.fullmatch(cell) for cell in present):
+    length = max(SAMPLE, 8 * (data.find(b"\n") + 1))  # the header of a wide table is long
+    sample = data[:length].decode(errors="ignore")
+    delimiter = delimiter or sniff(sample, cut=length < len(data))
+    read = read_whole_columns(data, sample, delimiter, as_text, numbers, lambda c: NUMBER.fullmatch(c) is not None)
+    header, columns, notes = (*read, []) if read else read_exactly(data.decode(), delimiter, path.name)
+    if all(NUMBER.fullmatch(cell) for cell in header if cell):
         raise InputError(
             f"the first line of {path.name} holds numbers only ({listed(header, 4)}), but it has to name the columns. "
             "Add a header line, such as " + delimiter.join(f"x{k}" for k in range(min(len(header), 3))) + "."
         )
-    if not rows:
+    if not columns:
         raise InputError(f"{path.name} has a header line but no rows.")
-    names, more, duplicated = unique_names(header, path.name)
-    columns: list[Sequence[str]] = list(zip(*rows, strict=True))
     if delimiter != ",":
-        columns = [list(map(str.strip, cells)) for cells in columns]
-        notes += turn_commas(names, columns)
-    raw = tuple(RawColumn(name, "text", objects(cells)) for name, cells in zip(names, columns, strict=True))
-    return Table(raw, len(rows), (*notes, *more), duplicated=duplicated)
+        notes.append(separator(path.name, DELIMITERS.get(delimiter, delimiter)))
+    names, more, duplicated = unique_names(header, path.name)
+    raw = tuple(RawColumn(n, "text", series, cells=cells) for n, (series, cells) in zip(names, columns, strict=True))
+    return Table(raw, len(columns[0][0]), (*notes, *more), duplicated=duplicated), delimiter
+
+
+def unicode_bytes(data: bytes, name: str) -> bytes:
+    """The bytes of a file's text in UTF-8, without a byte order mark; `InputError` for what `decode` refuses."""
+    if data.startswith((*MAGIC, b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        return decode(data, name).encode()
+    if b"\0" in data or not _is_utf8(data):
+        decode(data, name)  # says where
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()  # by pieces, for the whole text may take four times the file
+    view = memoryview(data)
+    try:
+        for place in range(0, len(data), SAMPLE):
+            decoder.decode(view[place : place + SAMPLE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decode(data: bytes, name: str) -> str:
@@ -81,13 +111,12 @@ def decode(data: bytes, name: str) -> str:
     return text
 
 
-def sniff(text: str) -> str:
+def sniff(sample: str, cut: bool) -> str:
     """The delimiter that cuts the header and the next lines into the same number of cells, at least two.
 
     Where several do, the one whose cells hold no other delimiter; where none does, the one that cuts the header into
-    most cells, so that the error which follows names the line that differs.
+    most cells, so that the error which follows names the line that differs. cut: whether the sample may end in a row.
     """
-    sample = text[: 1 << 16]
     best, delimiter = (False, 0.0, 1), ","
     for candidate in DELIMITERS:
         others = [d for d in DELIMITERS if d != candidate]
@@ -104,7 +133,7 @@ def sniff(text: str) -> str:
                     break
         except csv.Error:
             pass
-        if len(sample) < len(text) and 1 < len(lengths) <= 100:
+        if cut and 1 < len(lengths) <= 100:
             lengths.pop()  # the sample may have cut the last row
         if not lengths or lengths[0] < 2:
             continue
@@ -114,8 +143,11 @@ def sniff(text: str) -> str:
     return delimiter
 
 
-def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[str]], list[Note]]:
-    """Header cells, rows of cells and notes. Every row has as many cells as the header, or an error names its line."""
+def read_exactly(text: str, delimiter: str, name: str) -> tuple[list[str], list[Cells], list[Note]]:
+    """Header cells, columns of texts and notes. Every row has as many cells as the header, or an error names its
+    line."""
+    import polars as pl
+
     # Strict, for else a quote that is never closed swallows the rest of the file.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] = []
@@ -147,30 +179,8 @@ def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[list[s
     notes: list[Note] = []
     if blank and len(header) > 1:
         notes.append(empty_lines(name, blank))
-    if delimiter != ",":
-        notes.append(separator(name, DELIMITERS.get(delimiter, delimiter)))
-    return header, rows, notes
-
-
-def turn_commas(names: list[str], columns: list[Sequence[str]]) -> list[Note]:
-    """Turn '1,5' into '1.5' in place, in the columns that hold such numbers only. Returns notes.
-
-    Done only where no other column has numbers with a decimal point, for there 1,500 may mean fifteen hundred.
-    """
-    found: list[int] = []
-    points: list[int] = []
-    for place, cells in enumerate(columns):
-        joined = "".join(cells)
-        for mark, pattern, places in ((",", COMMA, found), (".", PLAIN, points)):
-            if mark in joined and all(cell in MISSING or pattern.fullmatch(cell) for cell in cells):
-                places.append(place)
-    if not found:
-        return []
-    if points:
-        return [commas_and_points(names[found[0]], names[points[0]])]
-    for place in found:
-        columns[place] = [cell if cell in MISSING else cell.replace(",", ".") for cell in columns[place]]
-    return [decimal_commas([names[p] for p in found])]
+    columns: list[Cells] = [(pl.Series(cells, dtype=pl.String), None) for cells in zip(*rows, strict=True)]
+    return header, columns, notes
 
 
 def counted(number: int, thing: str) -> str:

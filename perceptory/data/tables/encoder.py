@@ -5,23 +5,27 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
 
 from perceptory.data.model_inputs import ModelInputs
+from perceptory.data.tables.cells import PLAIN, Reading, reading_of
 from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
 from perceptory.data.tables.dataset import Column, Dataset, Kind
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.inference import convert
+from perceptory.data.tables.single_row import Place, encode_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
 from perceptory.errors import InputError
 from perceptory.notes import Note, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
+BLOCK = 4096  # rows that are written at once: a column's numbers stand far apart in the inputs
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
 _TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tuple[str, ...]": list}
 
@@ -38,11 +42,12 @@ class Encoder:
 
     columns: tuple[ColumnPlan, ...]
     target_names: tuple[str, ...] = ()
+    reading: Reading = PLAIN
 
     @classmethod
     def fit(cls, dataset: Dataset) -> Encoder:
         """Learn from the study rows. Raises `InputError` where no column carries information."""
-        encoder = cls(tuple(plan_column(c) for c in dataset.columns), dataset.target_names)
+        encoder = cls(tuple(plan_column(c) for c in dataset.columns), dataset.target_names, dataset.reading)
         if not encoder.feature_names:
             reasons = "; ".join(f"{p.name!r} is {p.describe()['made']}" for p in encoder.columns[:5])
             raise InputError(
@@ -62,15 +67,48 @@ class Encoder:
         return (len(self.feature_names),)
 
     def transform(self, source: Any) -> np.ndarray:
-        """Inputs [row, in] float64 of a file, data frame, array, `Table` or `Dataset`.
+        """Inputs [row, in] float64 of a file, data frame, array, `Table` or `Dataset`, or a dict of one row's values.
 
         Columns are found by name, whatever their order; other columns are left aside (`notes_for` tells which). An
         array without names needs all input columns in the order of the training table. Raises `InputError` for missing
         columns, columns of another type and infinite values.
         """
+        single = self._single(source)
+        if single is not None:
+            return single
+        parts = self._values(source)
+        rows = len(parts[0][1])
+        inputs = np.empty((rows, *self.shape))
+        _write(parts, slice(0, rows), inputs)
+        return inputs
+
+    def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
+        """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""
+        single = self._single(source)
+        if single is not None:
+            yield ModelInputs(single, None, np.zeros(1, np.int64))
+            return
+        parts = self._values(source)
+        total = len(parts[0][1])
+        for start in range(0, total, rows):
+            stop = min(start + rows, total)
+            inputs = np.empty((stop - start, *self.shape))
+            _write(parts, slice(start, stop), inputs)
+            yield ModelInputs(inputs, None, np.arange(start, stop))
+
+    def _single(self, source: Any) -> np.ndarray | None:
+        """Inputs [1, in] of a source that is one plain row, else None."""
+        row = row_of(source) if self.reading == PLAIN else None
+        return None if row is None else encode_row(row, self._places)
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        return places_of(self.columns)
+
+    def _values(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray, int]]:
+        """Of each column that is used: its plan, the values that features are made of, and how many features."""
         table = self._match(source)
-        parts = [plan.encode(table[plan.name]) for plan in self.columns if plan.used]
-        return np.concatenate(parts, axis=1)
+        return [(plan, plan.values(table[plan.name]), len(plan.features)) for plan in self.columns if plan.used]
 
     def examples(self, source: Any) -> ModelInputs:
         """Inputs of whatever `transform` takes, no lengths, and row numbers [row] from 0."""
@@ -79,7 +117,7 @@ class Encoder:
 
     def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have."""
-        table = as_table_or_dataset(source)
+        table = self._table(source)
         notes: list[Note] = []
         known = {plan.name for plan in self.columns} | set(self.target_names)
         extra = [name for name in table.names if name not in known]
@@ -89,9 +127,9 @@ class Encoder:
         for plan in self.columns:
             if plan.used and plan.kind == "categorical" and not plan.rare:
                 values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
-                unseen = [v for v in values if v is not None and v not in set(plan.categories)]
-                if unseen:
-                    notes.append(unseen_categories(plan.name, len(unseen), sorted(set(unseen))))
+                unseen = values.filter((~values.is_in(list(plan.categories))).fill_null(False))
+                if len(unseen):
+                    notes.append(unseen_categories(plan.name, len(unseen), sorted(unseen.unique().to_list())))
         return tuple(notes)
 
     def describe(self) -> list[dict[str, str]]:
@@ -99,7 +137,7 @@ class Encoder:
         return [plan.describe() for plan in self.columns]
 
     def _match(self, source: Any) -> dict[str, RawColumn]:
-        table = as_table_or_dataset(source)
+        table = self._table(source)
         if not table.named:
             if len(table.columns) != len(self.columns):
                 raise InputError(
@@ -120,6 +158,12 @@ class Encoder:
         known = {re.sub(r"\.\d+$", "", plan.name) for plan in self.columns if plan.name.count(".")}
         return {p.name: table.column(p.name, clear=p.name not in known) for p in self.columns if p.used}
 
+    def _table(self, source: Any) -> Table:
+        if isinstance(source, Dataset):
+            return Table(tuple(_raw(c) for c in source.columns), source.rows)
+        texts = [plan.name for plan in self.columns if plan.used and plan.kind in ("categorical", "date")]
+        return as_table(source, reading=None if self.reading == PLAIN else self.reading, as_text=texts)
+
     # --- JSON ---------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
@@ -129,16 +173,18 @@ class Encoder:
             entry = {f.name: getattr(plan, f.name) for f in dataclasses.fields(plan)}
             entry["notes"] = [note.to_json() for note in plan.notes]
             columns.append({k: list(v) if isinstance(v, tuple) else v for k, v in entry.items()})
-        return {"columns": columns, "target_names": list(self.target_names)}
+        return {"columns": columns, "target_names": list(self.target_names), "reading": self.reading.to_json()}
 
     @classmethod
     def from_json(cls, data: Any) -> Encoder:
         """Read `to_json`'s data. Unknown or missing keys and values of other types raise `InputError`."""
-        _keys(data, {"columns", "target_names"}, "the table description")
+        _keys(data, {"columns", "target_names", "reading"}, "the table description")
         if not isinstance(data["columns"], list):
             raise InputError("the table description needs a list of columns. Is this a file that perceptory wrote?")
         encoder = cls(
-            tuple(_plan_from_json(entry) for entry in data["columns"]), _texts(data["target_names"], "targets")
+            tuple(_plan_from_json(entry) for entry in data["columns"]),
+            _texts(data["target_names"], "targets"),
+            reading_from_json(data["reading"]),
         )
         names = [plan.name for plan in encoder.columns]
         if len(set(names)) != len(names) or not encoder.feature_names:
@@ -146,15 +192,18 @@ class Encoder:
         return encoder
 
 
-def as_table_or_dataset(source: Any) -> Table:
-    """Like `as_table`, and a `Dataset`'s columns as a table."""
-    if isinstance(source, Dataset):
-        return Table(tuple(_raw(c) for c in source.columns), source.rows)
-    return as_table(source)
+def _write(parts: list[tuple[ColumnPlan, np.ndarray, int]], rows: slice, out: np.ndarray) -> None:
+    """Write the features of these rows, a block of them after the other."""
+    for start in range(0, len(out), BLOCK):
+        block, place = out[start : start + BLOCK], 0
+        at = slice(rows.start + start, rows.start + start + len(block))
+        for plan, values, width in parts:
+            plan.write(values[at], block[:, place : place + width])
+            place += width
 
 
 def _raw(column: Column) -> RawColumn:
-    return RawColumn(column.name, _STORAGE.get(column.kind, "other"), column.values)
+    return RawColumn(column.name, _STORAGE.get(column.kind, "other"), column.data)
 
 
 def _keys(data: Any, expected: set[str], what: str) -> None:
@@ -177,6 +226,16 @@ def _notes(value: Any) -> tuple[Note, ...]:
     if not isinstance(value, list):
         raise InputError(f"the notes of a column need a list, got {str(value)[:40]!r}. The description was altered.")
     return tuple(Note.from_json(note) for note in value)
+
+
+def reading_from_json(data: Any) -> Reading:
+    """Read what `to_json` says of how cells are written. Raises `InputError` for anything else."""
+    _keys(data, {"missing", "decimal", "thousands"}, "the description of how cells are written")
+    marks = {name: data[name] for name in ("decimal", "thousands")}
+    if not all(isinstance(mark, str) for mark in marks.values()):
+        raise InputError("the description of how cells are written needs marks of numbers as texts. It was altered.")
+    marks = {name: mark or None for name, mark in marks.items()}
+    return reading_of(_texts(data["missing"], "missing"), **marks)
 
 
 def _plan_from_json(data: Any) -> ColumnPlan:

@@ -2,69 +2,163 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory import notes
+from perceptory.data.tables.cells import (
+    Distinct,
+    first_of,
+    identity,
+    numbers_in,
+    one_spelling,
+    parse_numbers,
+    parse_truth,
+    places,
+)
 from perceptory.data.tables.dataset import Column, Kind
-from perceptory.data.tables.dates import find_dates, parse_dates
-from perceptory.data.tables.table import MISSING, RawColumn, label, objects, shown_value
-from perceptory.errors import InputError
+from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
+from perceptory.data.tables.table import MISSING, RawColumn, floats, label, series_of, shown_value
+from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note
 
+if TYPE_CHECKING:
+    import polars as pl
+
 MANY = 50  # categories that become features; a text column of more, most of them seen once, is an identifier
+FEW = 20  # different whole numbers that may be categories or classes
+MOST_BAD = 0.2  # of a column's cells may be no numbers (no dates) for it still to be meant as one of numbers (dates)
 ROW_NUMBER_NAMES = frozenset(["index", "id", "row", "rownames", "row_number", "rownumber", "no", "nr", "unnamed: 0"])
-NEARLY = re.compile(r"[€$£]? ?[+-]?\d[\d.,' \u00a0]*( ?[%€$£])?")  # numbers with separators or a unit
-TRUTH = {"true": 1.0, "false": 0.0}
+NEARLY = r"^[€$£]? ?[+-]?[0-9][0-9.,' \x{a0}]*( ?[%€$£])?$"  # numbers with separators or a unit
+UNIT = r"^[€$£<>≤≥~]? ?[+-]?[0-9]+(?:[.,][0-9]+)? ?(?:%|‰|[€$£]|°?[A-Za-zµμΩ°][A-Za-z0-9/²³^*]{0,7})$"
+ERROR = r"^#[A-Z]+[A-Z0-9/]*[!?]?$"  # of a spreadsheet
 
 
 def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     """Say what a column holds. Text whose values are all numbers (or dates, or true and false) is read as such;
     of a table's numbers, infinite ones raise `InputError`, which names the row by `row_numbers` [row], from 0."""
     if raw.storage == "other":
-        return Column(raw.name, "ignored", raw.values, raw.notes)
+        return Column(raw.name, "ignored", raw.data, raw.notes)
     if raw.storage == "label":
-        return _categorical(raw.name, raw.values, raw.notes)
-    if raw.storage == "text":
+        return _categorical(raw.name, raw.data, raw.notes)
+    if raw.unclear:
+        raise InputError(*raw.unclear)
+    if raw.storage == "text" and raw.cells is None:
         return _text(raw, row_numbers)
-    if np.isnan(raw.values).all():
+    if raw.missing.all():
         return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
-    if raw.storage == "number":
-        return _numeric(raw.name, raw.values, raw.notes, row_numbers)
+    if raw.storage in ("number", "text"):
+        return _numeric(raw.name, floats(raw.data), raw.notes, row_numbers)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
     return Column(raw.name, kind, raw.values, raw.notes)
 
 
 def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
-    numbers = parse_numbers(raw.values)  # most columns are plain numbers: try that before taking off all spaces
-    if numbers is not None and not np.isnan(numbers).all():
-        return _numeric(raw.name, numbers, raw.notes, row_numbers)
-    cells = stripped(raw.values)
-    present = [c for c in cells if c is not None]
-    if not present:
-        return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
+    text = Distinct.of(raw.data)
+    cells = text.cells
+    if cells.null_count() == len(cells):
+        return Column(raw.name, "ignored", raw.data, (notes.no_value(),))
     truth = parse_truth(cells)
     if truth is not None:
-        return Column(raw.name, "boolean", truth, raw.notes)
+        return Column(raw.name, "boolean", floats(text.expand(truth)), raw.notes)
     numbers = parse_numbers(cells)
     if numbers is not None:
-        return _numeric(raw.name, numbers, raw.notes, row_numbers)
+        values = floats(text.expand(numbers))
+        if np.isnan(values).all():
+            return Column(raw.name, "ignored", raw.data, (notes.no_value(),))
+        return _numeric(raw.name, values, raw.notes, row_numbers)
     days, layout = find_dates(cells)
     if days is not None:
-        return Column(raw.name, "date", days, raw.notes, layout)
+        return Column(raw.name, "date", floats(text.expand(series_of(days))), raw.notes, layout)
     remarks = raw.notes
     if layout == "ambiguous":
-        remarks = (notes.ambiguous_dates(present[0]),)
-    else:
-        sample = present[:1000]
-        wrong = [c for c in sample if parse_numbers([c]) is None]
-        if sum(NEARLY.fullmatch(c) is None for c in wrong) < len(sample) / 2:
-            example = (wrong or [c for c in present if parse_numbers([c]) is None])[0]
-            remarks = (notes.not_plain_numbers(example),)
-    return _categorical(raw.name, objects(cells), remarks)
+        remarks = (notes.ambiguous_dates(first_of(cells)),)
+    elif not remarks:
+        remarks = _nearly_numbers(raw.name, text, row_numbers)
+    return _categorical(raw.name, text.expand(cells), remarks)
+
+
+def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -> tuple[Note, ...]:
+    """A remark on a column of text which nearly holds numbers; `InputError` where only a few cells are no numbers, or
+    no dates, and reading the column as text would lose what the others are."""
+    cells, counts = text.cells, text.counts
+    numbers = numbers_in(cells)
+    wrong = cells.is_not_null() & numbers.is_null()
+    present = int(counts.sum()) - text.missing
+    few = present > 4 and counts[wrong.to_numpy()].sum() <= MOST_BAD * present
+    if few:
+        values = floats(numbers.drop_nulls())
+        quantity = len(np.unique(values)) > FEW or bool((values != np.floor(values)).any())
+        if quantity or cells.filter(wrong).str.contains(ERROR).any():
+            raise bad_cells("column", name, "numbers", text.expand(cells), text.expand(wrong), row_numbers)
+    elif (no_dates := _nearly_dates(text, present)) is not None:
+        raise bad_cells("column", name, "dates", text.expand(cells), text.expand(no_dates), row_numbers)
+    words = cells.str.to_lowercase().is_in(["true", "false"]).fill_null(True)
+    if present > 4 and counts[~words.to_numpy()].sum() <= MOST_BAD * present:
+        return (notes.beside_truth(*_example(text, ~words, row_numbers)),)
+    odd = cells.filter(wrong)
+    shares = counts[wrong.to_numpy()]
+    units = odd.str.contains(UNIT).to_numpy()
+    if shares[units].sum() > 0.9 * shares.sum() and shares.sum() > present / 2:
+        example, row = _example(text, wrong, row_numbers)
+        if len(odd) > MANY and odd.n_unique() > MANY:
+            raise InputError(
+                f"column {name!r} holds numbers with a unit, such as {shown_value(example)} in row {row}, which cannot "
+                "be read as numbers. Write the numbers alone, or leave the column out",
+                Remedy(": ", Setting("ignore", name)),
+                ".",
+            )
+        return (notes.with_unit(example, row),)
+    if shares[~odd.str.contains(NEARLY).to_numpy()].sum() >= present / 2:
+        return ()
+    example, row = _example(text, wrong, row_numbers)
+    return (notes.not_plain_numbers(example, row if few else None),)
+
+
+def _example(text: Distinct, wrong: pl.Series, row_numbers: np.ndarray | None) -> tuple[str, int]:
+    """The first of the wrong cells, and its row."""
+    where = text.expand(wrong).fill_null(False)
+    return str(text.rows.filter(where)[0]).strip(), _row(where, row_numbers)
+
+
+def _nearly_dates(text: Distinct, present: int) -> pl.Series | None:
+    """True for the few cells that are no dates in a column of dates; None where it is no such column."""
+    import polars as pl
+
+    head = text.cells.drop_nulls().head(20)
+    for layout, pattern in PATTERNS.items():
+        if present <= 4 or head.str.contains(pattern).sum() < len(head) / 2:
+            continue
+        wrong = pl.Series(np.isnan(days_in(text.cells, layout))) & text.cells.is_not_null()
+        if text.counts[wrong.to_numpy()].sum() <= MOST_BAD * present:
+            return wrong
+    return None
+
+
+def bad_cells(
+    what: str, name: str, held: str, cells: pl.Series, wrong: pl.Series, row_numbers: np.ndarray | None, more: Any = ()
+) -> InputError:
+    """The error of a column of numbers (or dates) that holds a few other cells, with the remedy."""
+    wrong = wrong.fill_null(False)
+    texts = cells.filter(wrong).unique(maintain_order=True).to_list()
+    others = f" and {int(wrong.sum()) - 1} more" if int(wrong.sum()) > 1 else ""
+    simple = [text for text in texts if "," not in text][:5]
+    remedy = Remedy(", or say that it stands for a missing value: ", Setting("missing", ",".join(simple)))
+    return InputError(
+        f"{what} {name!r} holds {held}, but {shown_value(texts[0])} in row {_row(wrong, row_numbers)}{others}. Correct "
+        "the cell",
+        *((remedy,) if simple else ()),
+        *more,
+        ".",
+    )
+
+
+def _row(wrong: pl.Series, row_numbers: np.ndarray | None) -> int:
+    first = int(wrong.arg_max() or 0)
+    return first + 1 if row_numbers is None else int(row_numbers[first]) + 1
 
 
 def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbers: np.ndarray | None) -> Column:
@@ -76,19 +170,20 @@ def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbe
     return Column(name, "numeric", values, remarks)
 
 
-def _categorical(name: str, values: np.ndarray, remarks: tuple[Note, ...]) -> Column:
-    present = [v for v in values if v is not None]
-    if not present:
-        return Column(name, "ignored", values, (notes.no_value(),))
-    distinct = len(set(present))
-    if distinct > MANY and distinct > len(values) / 2:
-        differ = "nearly every value differs" if distinct < len(values) else "every value differs"
-        return Column(name, "ignored", values, (notes.identifier(differ), *remarks))
-    return Column(name, "categorical", values, remarks)
+def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...]) -> Column:
+    if cells.null_count() == len(cells):
+        return Column(name, "ignored", cells, (notes.no_value(),))
+    distinct = cells.n_unique() - (cells.null_count() > 0)
+    if distinct > MANY and distinct > len(cells) / 2:
+        differ = "nearly every value differs" if distinct < len(cells) else "every value differs"
+        return Column(name, "ignored", cells, (notes.identifier(differ), *remarks))
+    return Column(name, "categorical", cells, remarks)
 
 
 def finite(name: str, values: np.ndarray, what: str = "column", row_numbers: np.ndarray | None = None) -> None:
     """Raise `InputError` where a column holds infinities."""
+    if np.isfinite(values.sum()):  # most columns: one pass, no array
+        return
     infinite = np.isinf(values)
     if infinite.any():
         count, first = int(infinite.sum()), int(np.argmax(infinite))
@@ -99,52 +194,19 @@ def finite(name: str, values: np.ndarray, what: str = "column", row_numbers: np.
         )
 
 
-# --- text ---------------------------------------------------------------------------------------------------------
-
-
-def stripped(values: Sequence[str | None] | np.ndarray) -> list[str | None]:
-    """Texts without the spaces around them; None for those that stand for a missing value."""
-    return [None if v is None or (cell := v.strip()) in MISSING else cell for v in values]
-
-
-def parse_numbers(cells: Sequence[str | None] | np.ndarray) -> np.ndarray | None:
-    """Numbers as Python writes them ("-1.5e3", "inf"), NaN for what is missing; None where a text is not a number."""
-    present: list[str] = [c for c in cells if c is not None and c not in MISSING]
-    try:
-        numbers = np.fromiter(map(float, present), np.float64, len(present))
-    except ValueError:
-        return None
-    joined = "".join(present)
-    if "_" in joined or not joined.isascii():  # float() takes 1_000 and ٣
-        return None
-    if len(present) == len(cells):
-        return numbers
-    values = np.full(len(cells), math.nan)
-    values[[c is not None and c not in MISSING for c in cells]] = numbers
-    return values
-
-
-def parse_truth(cells: Sequence[str | None]) -> np.ndarray | None:
-    """1 for true, 0 for false (in any case), NaN for None; None where a text is neither."""
-    first = next((c for c in cells if c is not None), "true")
-    if first.lower() not in TRUTH or not {c.lower() for c in cells if c is not None} <= TRUTH.keys():
-        return None
-    return np.array([math.nan if c is None else TRUTH[c.lower()] for c in cells], dtype=np.float64)
-
-
 # --- a column whose kind is known ---------------------------------------------------------------------------------
 
 
-def convert(raw: RawColumn, kind: Kind, layout: str = "", categories: Sequence[str] = ()) -> np.ndarray:
-    """The values of a column that was of `kind` when it was learned: [row], as `Column.values`.
+def convert(raw: RawColumn, kind: Kind, layout: str = "", categories: Sequence[str] = ()) -> Any:
+    """The values of a column that was of `kind` when it was learned: [row], as `Column.data`.
 
     Raises `InputError` with an example where they are of another type. Texts that are no known category come back as
     they are.
     """
     if kind == "categorical":
-        return _labels(raw, frozenset(categories))
+        return _labels(raw, categories)
     if raw.storage == "other":
-        raise _differs(raw, kind, shown_value(next(v for v in raw.values if v is not None)))
+        raise _differs(raw, kind, str(raw.data.drop_nulls()[0]))
     if raw.storage in ("text", "label"):
         return _from_text(raw, kind, layout)
     values = raw.values
@@ -160,37 +222,74 @@ def convert(raw: RawColumn, kind: Kind, layout: str = "", categories: Sequence[s
 
 
 def _from_text(raw: RawColumn, kind: Kind, layout: str) -> np.ndarray:
-    cells = stripped(raw.values)
-    if kind == "date":
-        for known in dict.fromkeys([layout or "y-m-d", "y-m-d", "d.m.y"]):
-            days = parse_dates(cells, known)
-            if days is not None:
-                return days
-        bad = next(c for c in cells if c is not None and parse_dates([c], layout or "y-m-d") is None)
-        raise _differs(raw, kind, f"the text {shown_value(bad)}")
-    truth = parse_truth(cells) if kind == "boolean" else None
-    values = truth if truth is not None else parse_numbers(cells)
-    if values is None:
-        bad = next(c for c in cells if c is not None and parse_numbers([c]) is None)
-        raise _differs(raw, kind, f"the text {shown_value(bad)}")
+    if raw.unclear:
+        raise InputError(*raw.unclear)
+    if kind != "date" and raw.cells is not None:
+        values = floats(raw.data)
+    else:
+        text = Distinct.of(raw.text)
+        read = _cells_of_kind(text.cells, kind, layout)
+        if read is None:
+            cells = text.cells
+            good = _is_nan(days_in(cells, layout or "y-m-d")) if kind == "date" else numbers_in(cells).is_null()
+            raise _differs(raw, kind, f"the text {shown_value(cells.filter(cells.is_not_null() & good)[0])}")
+        values = floats(text.expand(read))
+        if kind == "date":
+            return values
     finite(raw.name, values)
     if kind == "boolean":
         _truth_values(raw, values)
     return values
 
 
-def _labels(raw: RawColumn, known: frozenset[str]) -> np.ndarray:
+def _cells_of_kind(cells: pl.Series, kind: Kind, layout: str) -> pl.Series | None:
+    if kind == "date":
+        for known in dict.fromkeys([layout or "y-m-d", "y-m-d", "d.m.y"]):
+            days = parse_dates(cells, known)
+            if days is not None:
+                return series_of(days)
+        return None
+    truth = parse_truth(cells) if kind == "boolean" else None
+    return parse_numbers(cells) if truth is None else truth
+
+
+def _is_nan(values: np.ndarray) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(np.isnan(values))
+
+
+def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
+    """[row] String: the known categories where a cell is one of them, in whatever spelling."""
+    import polars as pl
+
     if raw.storage == "other":
-        raise _differs(raw, "categorical", shown_value(next(v for v in raw.values if v is not None)))
-    if raw.storage == "date" and not np.isnan(raw.values).all():
-        raise _differs(raw, "categorical", "a date")
-    if raw.storage == "boolean":
-        return objects(None if v != v else label(bool(v)) for v in raw.values)
-    if raw.storage in ("number", "date"):
-        return objects(None if v != v else label(v) for v in raw.values)
+        raise _differs(raw, "categorical", str(raw.data.drop_nulls()[0]))
+    if raw.storage == "date":
+        if not raw.missing.all():
+            raise _differs(raw, "categorical", "a date")
+        return raw.data.cast(pl.String)
+    cells = identity(raw) if raw.storage in ("number", "boolean") else raw.text
     # A known category may read like a missing value ("None" in a pandas category), so it is looked up first.
-    cells = (v if v is None or v in known else v.strip() for v in raw.values)
-    return objects(None if c in MISSING and c not in known else c for c in cells)
+    strange = cells.filter(places(cells, known) < 0).drop_nulls().unique()
+    if not len(strange):
+        return cells
+    spelled = strange.str.strip_chars()
+    absent = [word for word in MISSING if word not in known]
+    spelled = _respelled(pl.select(pl.when(~spelled.is_in(absent)).then(spelled)).to_series(), known)
+    return cells.replace(strange, spelled)
+
+
+def _respelled(cells: pl.Series, known: Sequence[str]) -> pl.Series:
+    """Cells that are no known category, in the spelling of the one that they are in another: 1.0 for 1."""
+    categories = {}
+    for category, one in zip(known, one_spelling(series_of(np.array(known, object))).to_list(), strict=True):
+        categories[one] = category if one not in categories else None  # two categories may be one in this spelling
+    found = [
+        cell if cell in categories.values() else categories.get(one) or cell
+        for cell, one in zip(cells.to_list(), one_spelling(cells).to_list(), strict=True)
+    ]
+    return series_of(np.array(found, object))
 
 
 def _truth_values(raw: RawColumn, values: np.ndarray) -> None:

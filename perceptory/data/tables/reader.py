@@ -9,15 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.tables.cells import identity, in_order, places, reading_of, stripped
+from perceptory.data.tables.column_plan import plan_column
 from perceptory.data.tables.dataset import Column, Dataset
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
-from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
+from perceptory.data.tables.table import RawColumn, Table, columns_are, floats, listed, rows_of
 from perceptory.data.tables.targets import has_value, read_target, typed
 from perceptory.errors import InputError, Setting
-from perceptory.notes import READ_AS_TEXT, Note, about_column, ignored_as_asked, joined, without_target
+from perceptory.notes import (
+    READ_AS_TEXT,
+    Note,
+    about_column,
+    ignored_as_asked,
+    joined,
+    none_as_class,
+    target_of_codes,
+    values_beside,
+    without_target,
+)
 
 
 def read_table(
@@ -28,6 +40,9 @@ def read_table(
     ignore: Sequence[str] | str = (),
     weights: Any = None,
     groups: Any = None,
+    missing: Sequence[str] | str = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Dataset:
     """Read a table and say what each column is.
 
@@ -37,18 +52,26 @@ def read_table(
     task: "regression", "classification", "binary" or "multiclass"; found from the target where it is not given.
     ignore: names of columns that are not inputs.
     weights, groups: the name of a column, or values [row]; weights are at least 0, rows of one group stay together.
+    missing: texts that stand for a missing value, such as ["#REF!", "-999"], beside those named below; a single text is
+    cut at its commas. decimal, thousands: the marks before decimals and between thousands in numbers, such as "," and
+    "."; found from the cells where neither is given.
+
+    Values beside the table (target, weights, groups) that a column of it holds as well make that column no input, with
+    a note.
 
     Cells that are empty or read NA, N/A, #N/A, nan, NaN, NaT, null, None, ? or - are missing, in text columns of any
     source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
-    table = as_table(source)
+    reading = reading_of(missing, decimal, thousands)
+    wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
+    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
     if target is None:
         raise InputError(
             "name the target, the column to predict, as ", Setting("target"), f". {columns_are(table.names)}"
         )
-    raw_targets = [typed(c) for c in _targets(table, target, isinstance(source, (str, Path)))]
+    raw_targets = [typed(c, task) for c in _targets(table, target, isinstance(source, (str, Path)))]
     names = tuple(c.name for c in raw_targets)
     taken = set(names) if _is_names(target, table) else set()
     side: dict[str, RawColumn | None] = {}
@@ -65,11 +88,19 @@ def read_table(
             raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
 
     keep, notes = _rows_with_target(raw_targets, table)
+    beside = {"target": [] if _is_names(target, table) else raw_targets}
+    beside |= {what: [c] for what, c in side.items() if c is not None and c.name not in taken}
+    for what, columns_beside in beside.items():
+        for held in _held_inside(table, columns_beside, taken | ignored):
+            notes.append(values_beside(held, what))
+            taken.add(held)
     rows = np.flatnonzero(keep)
-    found = read_target([replace(c, values=c.values[rows]) for c in raw_targets], task)
+    found = read_target([c.take(rows) for c in raw_targets] if len(rows) < table.rows else raw_targets, task)
+    kinds = (target_of_codes, none_as_class)
+    notes += [note for c in raw_targets for note in c.notes if any(kind.describes(note) for kind in kinds)]
     kept = table.take(rows) if len(rows) < table.rows else table
     columns = tuple(
-        Column(c.name, "ignored", c.values, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
+        Column(c.name, "ignored", c.data, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
         for c in kept.columns
         if c.name not in taken
     )
@@ -86,8 +117,10 @@ def read_table(
         groups=_groups(side["groups"], rows),
         notes=(*table.notes, *notes, *found.notes),
         row_numbers=rows.astype(np.int64),
+        reading=reading,
     )
-    Encoder.fit(dataset)  # raises where no column carries information, even over all rows
+    if not any(plan_column(c).used for c in columns):
+        Encoder.fit(dataset)  # raises, since no column carries information, even over all rows
     return dataset
 
 
@@ -122,9 +155,9 @@ def _targets(table: Table, target: Any, is_file: bool) -> list[RawColumn]:
         raise InputError(f"the list of targets is empty. {columns_are(table.names)}")
     values = _side_columns(target)
     for column in values:
-        if len(column.values) != table.rows:
+        if len(column) != table.rows:
             raise InputError(
-                f"the target needs one value for each of the {table.rows} rows of the table, got {len(column.values)}."
+                f"the target needs one value for each of the {table.rows} rows of the table, got {len(column)}."
             )
         if is_file and column.name in table.names:
             raise InputError(f"the file has a column {column.name!r} already; name it as the target, or rename yours.")
@@ -153,8 +186,8 @@ def _beside(table: Table, what: str, given: Any) -> RawColumn | None:
     if given is None:
         return None
     column = table.column(given, f"column of {what}") if isinstance(given, str) else column_of(what, given)
-    if len(column.values) != table.rows:
-        raise InputError(f"{what} need one value for each of the {table.rows} rows, got {len(column.values)}.")
+    if len(column) != table.rows:
+        raise InputError(f"{what} need one value for each of the {table.rows} rows, got {len(column)}.")
     return column
 
 
@@ -170,6 +203,32 @@ def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.nd
         raise InputError(f"no row has a value of every target ({listed(present)}). Name fewer targets.")
     lost = int((~keep).sum())
     return keep, [without_target(lost, "row", list(present))] if lost else []
+
+
+def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> list[str]:
+    """Names of the columns that hold the same values as those beside the table."""
+    found = []
+    for given in beside:
+        name = given.name in table.names and given.name not in taken
+        for column in table.columns:
+            if column.name not in taken and column.storage != "other" and _same(column, given):
+                found.append(column.name)
+        if name and given.name not in found and given.name not in ("y", "weights", "groups"):
+            raise InputError(
+                f"the table has a column {given.name!r} already, with other values than those given. Name the column, "
+                "or rename or drop one of the two."
+            )
+    return found
+
+
+def _same(column: RawColumn, given: RawColumn) -> bool:
+    """Whether both hold the same values in every row."""
+    numbers = [c.storage in ("number", "boolean", "date") or c.cells is not None for c in (column, given)]
+    if all(numbers):
+        return np.array_equal(floats(column.data), floats(given.data), equal_nan=True)
+    if any(numbers):
+        return False
+    return stripped(column.text).equals(stripped(given.text), check_names=False)
 
 
 def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
@@ -192,9 +251,7 @@ def _groups(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
         return None
     if raw.storage == "other":
         raise InputError(f"groups need texts or numbers, but {raw.name!r} has {joined(raw.notes)}.")
-    column = raw if raw.storage in ("label", "date") else typed(raw)
-    if not has_value(column)[rows].all():
+    names = rows_of(identity(raw), rows)
+    if names.null_count():
         raise InputError(f"every row needs a group, but {raw.name!r} holds missing values. Fill them in.")
-    names = column.values[rows].tolist()
-    order = {name: k for k, name in enumerate(sorted(set(names)))}
-    return np.array([order[name] for name in names], dtype=np.int64)
+    return places(names, in_order(names))

@@ -5,39 +5,67 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.tables.dates import days_of
+from perceptory.data.tables.cells import Reading, read_cells
+from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
-from perceptory.data.tables.table import RawColumn, Table, label, objects, shown_value, unique_names
+from perceptory.data.tables.single_row import is_plain
+from perceptory.data.tables.table import RawColumn, Table, floats, label, series_of, shown_value, unique_names
 from perceptory.errors import InputError
 from perceptory.notes import Note, duration, index_not_read, rounded, several_types, unreadable
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TEXT = {".csv": None, ".txt": None, ".dat": None, ".tsv": "\t", ".tab": "\t"}
 BINARY = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
 EXACT = 2.0**53  # whole numbers from here on are not all float64 numbers
 
 
-def as_table(source: Any, names: Sequence[str] | None = None) -> Table:
-    """Any supported source as a `Table`; `names` name the columns of an array. Raises `InputError` for the rest."""
+def as_table(
+    source: Any,
+    names: Sequence[str] | None = None,
+    *,
+    reading: Reading | None = None,
+    as_text: Collection[str] = (),
+) -> Table:
+    """Any supported source as a `Table`. Raises `InputError` for the rest.
+
+    names: of the columns of an array. reading: how cells of text are written. as_text: names of columns whose texts
+    will be asked for, so that a file is read once.
+    """
     if isinstance(source, Table):
-        return source
+        return source if reading is None else _read_cells(source, reading, None)
+    delimiter = None
+    how = reading or Reading()
     if isinstance(source, (str, Path)):
-        return read_file(Path(source))
-    if isinstance(source, Mapping):
-        return _from_columns({str(k): v for k, v in source.items()}.items())
-    frame = _from_frame(source)
-    return frame if frame is not None else _from_array(source, names)
+        table, delimiter = read_file(Path(source), frozenset(as_text), numbers=how.decimal != ",")
+    elif isinstance(source, Mapping):
+        row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
+        table = _from_columns([(str(k), [v] if row else v) for k, v in source.items()])
+    else:
+        frame = _from_frame(source)
+        table = frame if frame is not None else _from_array(source, names)
+    return _read_cells(table, how, delimiter)
 
 
-def read_file(path: Path) -> Table:
-    """Read a CSV, TSV, Parquet or Arrow (Feather) file; the end of its name says which."""
+def _read_cells(table: Table, reading: Reading, delimiter: str | None) -> Table:
+    columns, notes = read_cells(table.columns, reading, delimiter)
+    return replace(table, columns=tuple(columns), notes=(*table.notes, *notes))
+
+
+def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool = True) -> tuple[Table, str | None]:
+    """Read a CSV, TSV, Parquet or Arrow (Feather) file; the end of its name says which. Of a file of text the delimiter
+    comes back as well; `as_text` and `numbers` as in `read_delimited`."""
     kind = path.suffix.lower()
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
@@ -47,9 +75,9 @@ def read_file(path: Path) -> Table:
         if path.stat().st_size == 0:
             raise InputError(f"{path.name} is empty. Give a file with a header line and at least one row.")
         if kind in TEXT:
-            return read_delimited(path, TEXT[kind])
+            return read_delimited(path, TEXT[kind], as_text=as_text, numbers=numbers)
         if kind in BINARY:
-            return _read_binary(path, BINARY[kind])
+            return _read_binary(path, BINARY[kind]), None
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be read: {error.strerror or type(error).__name__}.") from None
     raise InputError(
@@ -102,18 +130,52 @@ def _from_frame(source: Any) -> Table | None:
 def from_series(series: Any) -> RawColumn:
     """A narwhals series as a `RawColumn`."""
     import narwhals as nw
+    import polars as pl
 
     name, dtype = str(series.name), series.dtype
-    if dtype.is_integer() or dtype.is_float():
-        values = np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
-        return _number(name, values, dtype.is_integer())
+    if series.implementation.is_polars() or series.implementation.is_pyarrow():
+        return from_polars(name, series.to_polars())
+    if dtype.is_integer():
+        null = series.is_null().to_numpy()
+        whole = pl.Series(np.ascontiguousarray(series.fill_null(0).to_numpy() if null.any() else series.to_numpy()))
+        return _number(name, pl.select(pl.when(~pl.Series(null)).then(whole)).to_series() if null.any() else whole)
+    if dtype.is_float():
+        return _number(name, pl.Series(np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)))
     if dtype in (nw.Date, nw.Datetime):
         if getattr(dtype, "time_zone", None) is not None:
-            return from_objects(name, series.to_list())
+            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         return from_array(name, np.asarray(series.cast(nw.Datetime("us")).to_numpy()))
     if dtype in (nw.Categorical, nw.Enum):
-        values = objects(None if _missing(v) else label(v) for v in series.to_list())
-        return RawColumn(name, "label", values)
+        native = series.to_native()
+        texts = pl.Series([None if _missing(c) else label(c) for c in native.cat.categories], dtype=pl.String)
+        codes = pl.Series(np.asarray(native.cat.codes, np.int64))
+        return RawColumn(name, "label", texts.gather(pl.select(pl.when(codes >= 0).then(codes)).to_series()))
+    return from_objects(name, series.to_list())
+
+
+def from_polars(name: str, series: pl.Series) -> RawColumn:
+    """A polars series as a `RawColumn`."""
+    import polars as pl
+
+    kind = series.dtype
+    if kind.is_integer() or kind.is_float():
+        return _number(name, series)
+    if kind.is_decimal():
+        return _number(name, series.cast(pl.Float64))
+    if kind == pl.Boolean:
+        return RawColumn(name, "boolean", series)
+    if kind in (pl.String, pl.Null):
+        return RawColumn(name, "text", series.cast(pl.String))
+    if kind in (pl.Categorical, pl.Enum):
+        return RawColumn(name, "label", series.cast(pl.String))
+    if kind == pl.Date:
+        return RawColumn(name, "date", series.cast(pl.Int32).cast(pl.Float64))
+    if kind == pl.Datetime:  # with a time zone it is stored in universal time
+        return RawColumn(name, "date", floats(series.dt.cast_time_unit("us").cast(pl.Int64)) / DAY)
+    if kind == pl.Duration:
+        return RawColumn(
+            name, "number", floats(series.dt.cast_time_unit("us").cast(pl.Int64)) / 1e6, notes=(duration(),)
+        )
     return from_objects(name, series.to_list())
 
 
@@ -142,13 +204,13 @@ def _from_columns(items: Any) -> Table:
     items = list(items)
     names, notes, duplicated = unique_names([name for name, _ in items], "the table")
     columns = [column_of(name, values) for name, (_, values) in zip(names, items, strict=True)]
-    lengths = {c.name: len(c.values) for c in columns}
+    lengths = {c.name: len(c) for c in columns}
     if len(set(lengths.values())) > 1:
         short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
         raise InputError(
             f"columns need the same number of rows, but {short!r} has {lengths[short]} and {long!r} {lengths[long]}."
         )
-    return Table(tuple(columns), len(columns[0].values) if columns else 0, tuple(notes), duplicated=duplicated)
+    return Table(tuple(columns), len(columns[0]) if columns else 0, tuple(notes), duplicated=duplicated)
 
 
 def column_of(name: str, values: Any) -> RawColumn:
@@ -189,18 +251,20 @@ def from_array(name: str, array: np.ndarray) -> RawColumn:
     """A one-dimensional NumPy array of any type as a `RawColumn`."""
     kind = array.dtype.kind
     if kind == "b":
-        return RawColumn(name, "boolean", array.astype(np.float64))
-    if kind in "iuf":
-        return _number(name, array.astype(np.float64), kind != "f")
+        return RawColumn(name, "boolean", array)
+    if kind in "iu":
+        return _number(name, series_of(array.astype(array.dtype.newbyteorder("="))))
+    if kind == "f":
+        return _number(name, series_of(array.astype(np.float64)))
     if kind in "Mm":
         if np.datetime_data(array.dtype)[0] == "generic":
             return from_objects(name, array.tolist())
         missing = np.isnat(array)
         unit = array.astype(f"{kind}8[us]").astype(np.int64)
-        values = np.where(missing, math.nan, unit / (86400e6 if kind == "M" else 1e6))
+        values = np.where(missing, math.nan, unit / (DAY if kind == "M" else 1e6))
         if kind == "M":
             return RawColumn(name, "date", values)
-        return RawColumn(name, "number", values, notes=(duration(),))
+        return RawColumn(name, "number", values, (duration(),))
     if kind == "V" and array.dtype.names is None and "float" in array.dtype.name:  # bfloat16 and its kin
         return RawColumn(name, "number", array.astype(np.float64))
     return from_objects(name, array.tolist() if kind in "UOT" else list(array))
@@ -208,41 +272,88 @@ def from_array(name: str, array: np.ndarray) -> RawColumn:
 
 def from_objects(name: str, values: list[Any]) -> RawColumn:
     """Python objects as a `RawColumn`, by the types of those that are not missing."""
+    import polars as pl
+
+    types = set(map(type, values))
+    if types <= {str, NoneType}:
+        return RawColumn(name, "text", _texts(name, values))
+    if types <= {bool, NoneType}:
+        return RawColumn(name, "boolean", pl.Series(values, dtype=pl.Boolean))
+    if types <= {int, NoneType} and (whole := _whole(values)) is not None:
+        return _number(name, whole)
+    if types <= {float, int, NoneType}:
+        return _number(name, pl.Series(_floats(name, values, [v is None for v in values], float)))
+    return _from_mixed(name, values)
+
+
+def _from_mixed(name: str, values: list[Any]) -> RawColumn:
+    """Objects of several types, or of types that polars does not know: looked at one by one."""
+    import polars as pl
+
     missing = [_missing(v) for v in values]
-    present = [v for v, m in zip(values, missing, strict=True) if not m]
-    nan = math.nan
+    types = {type(v) for v, m in zip(values, missing, strict=True) if not m}
 
-    def floats(convert: Any) -> np.ndarray:
-        return np.array([nan if m else convert(v) for v, m in zip(values, missing, strict=True)], dtype=np.float64)
+    def texts(convert: Any) -> pl.Series:
+        return _texts(name, [None if m else convert(v) for v, m in zip(values, missing, strict=True)])
 
-    def texts(convert: Any) -> np.ndarray:
-        return objects(None if m else convert(v) for v, m in zip(values, missing, strict=True))
-
-    types = {type(v) for v in present}
     if all(issubclass(t, str) for t in types):
         return RawColumn(name, "text", texts(str))
     if all(issubclass(t, (bool, np.bool_)) for t in types):
-        return RawColumn(name, "boolean", floats(float))
+        truth = [None if m else bool(v) for v, m in zip(values, missing, strict=True)]
+        return RawColumn(name, "boolean", pl.Series(truth, dtype=pl.Boolean))
     if all(issubclass(t, (numbers.Real, Decimal, np.bool_)) for t in types):
-        whole = all(issubclass(t, numbers.Integral) for t in types)
-        try:
-            return _number(name, floats(float), whole)
-        except OverflowError:
-            raise InputError(f"column {name!r} holds a whole number that is too large for a float64.") from None
+        if all(issubclass(t, numbers.Integral) for t in types):
+            whole = _whole([None if m else int(v) for v, m in zip(values, missing, strict=True)])
+            if whole is not None:
+                return _number(name, whole)
+        return _number(name, pl.Series(_floats(name, values, missing, float)))
     if all(issubclass(t, date) for t in types):
-        return RawColumn(name, "date", floats(days_of))
+        return RawColumn(name, "date", _floats(name, values, missing, days_of))
     if all(issubclass(t, timedelta) for t in types):
-        return RawColumn(name, "number", floats(lambda v: v.total_seconds()), notes=(duration(),))
+        return RawColumn(name, "number", _floats(name, values, missing, timedelta.total_seconds), notes=(duration(),))
     if all(issubclass(t, (str, numbers.Real, Decimal, np.bool_)) for t in types):
         names = sorted(t.__name__ for t in types)
-        return RawColumn(name, "text", texts(label), notes=(several_types(names),))
+        return RawColumn(name, "text", texts(label), (several_types(names),))
     example = next(t.__name__ for t in types if not issubclass(t, (str, numbers.Real)))
-    return RawColumn(name, "other", objects(values), notes=(unreadable(example),))
+    return RawColumn(name, "other", texts(shown_value), (unreadable(example),))
 
 
-def _number(name: str, values: np.ndarray, integer: bool) -> RawColumn:
-    large = integer and bool((np.abs(values[np.isfinite(values)]) >= EXACT).any())
-    return RawColumn(name, "number", values, integer, (rounded(),) if large else ())
+def _floats(name: str, values: list[Any], missing: list[bool], convert: Any) -> np.ndarray:
+    try:
+        return np.array([math.nan if m else convert(v) for v, m in zip(values, missing, strict=True)], np.float64)
+    except OverflowError:
+        raise InputError(f"column {name!r} holds a whole number that is too large for a float64.") from None
+
+
+def _texts(name: str, values: list[str | None]) -> pl.Series:
+    import polars as pl
+
+    try:
+        return pl.Series(values, dtype=pl.String)
+    except UnicodeEncodeError:
+        raise InputError(f"column {name!r} holds text that is not valid Unicode (half of a surrogate pair).") from None
+
+
+def _whole(values: list[int | None]) -> pl.Series | None:
+    """Whole numbers as integers of 64 bits, or of 128; None where they are larger."""
+    import polars as pl
+
+    for kind in (pl.Int64, pl.Int128):
+        try:
+            return pl.Series(values, dtype=kind)
+        except (OverflowError, TypeError, pl.exceptions.PolarsError):
+            continue
+    return None
+
+
+def _number(name: str, series: pl.Series) -> RawColumn:
+    import polars as pl
+
+    if not series.dtype.is_integer():
+        return RawColumn(name, "number", series.cast(pl.Float64))
+    ends: tuple[Any, Any] = (series.min(), series.max())
+    large = any(end is not None and abs(end) >= EXACT for end in ends)
+    return RawColumn(name, "number", series, (rounded(),) if large else ())
 
 
 def _missing(value: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from perceptory.notes import Note
 from perceptory.registry import did_you_mean
 from perceptory.wording import listed as listed
 from perceptory.wording import shown_value as shown_value
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Storage = Literal["text", "label", "number", "boolean", "date", "other"]
 
@@ -28,16 +32,62 @@ MISSING = frozenset(
 class RawColumn:
     """One column as it was stored.
 
-    values is [row]: float64 with NaN for missing where `storage` is "number", "boolean" (0 or 1) or "date" (days
-    since 1970-01-01); objects, str or None, for "text" (may turn out to hold numbers or dates) and "label"
-    (categories, taken as they are). "other" holds what no network can use, such as lists.
+    data: [row] a polars series (an array is turned into one). By `storage`: "number", integers or Float64; "boolean";
+    "date", Float64 days since 1970-01-01; "text", String (may turn out to hold numbers or dates); "label", String
+    (categories, taken as they are); "other", what no network can use, such as lists. Null, or NaN, is missing.
+    notes: remarks on how it was read. cells: of a "text" column whose every cell has been read as a number already
+    (`data` is Float64), a function that gives the cells as they are written.
+    unclear: why numbers in the cells can be read in two ways, as pieces of an `InputError`.
     """
 
     name: str
     storage: Storage
-    values: np.ndarray
-    integer: bool = False  # stored as whole numbers
-    notes: tuple[Note, ...] = ()  # remarks on how it was read
+    data: Any
+    notes: tuple[Note, ...] = ()
+    cells: Callable[[], pl.Series] | None = None
+    unclear: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.data, np.ndarray):
+            object.__setattr__(self, "data", series_of(self.data))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def integer(self) -> bool:
+        """Whether the column was stored as whole numbers."""
+        return self.data.dtype.is_integer()
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """[row]: float64 with NaN for missing, or objects, str or None, for "text", "label" and "other"."""
+        if self.storage in ("text", "label", "other"):
+            return objects(self.text.to_list())
+        return floats(self.data)
+
+    @property
+    def text(self) -> pl.Series:
+        """[row] String: the cells of "text" as they are written, the categories of "label"."""
+        return self.data if self.cells is None else self.cells()
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """[row] bool: True where there is no value."""
+        if self.data.dtype.is_float():
+            return np.isnan(floats(self.data))
+        return self.data.is_null().to_numpy()
+
+    def take(self, rows: np.ndarray) -> RawColumn:
+        """The same column with the given rows only (indices or a mask)."""
+        cells = self.cells
+        if cells is None:
+            return replace(self, data=rows_of(self.data, rows))
+        return replace(self, data=rows_of(self.data, rows), cells=lambda: rows_of(cells(), rows))
+
+    def append(self, other: RawColumn) -> RawColumn:
+        """The same column with the rows of another one below."""
+        return replace(self, data=stacked(self.data, other.data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +104,10 @@ class Table:
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in reversed(list(enumerate(self.names)))}
+
     def column(self, name: str, what: str = "column", clear: bool = True) -> RawColumn:
         """The column of that name; `InputError` with the nearest name where there is none, or, where it has to be
         clear which one is meant, more than one."""
@@ -62,17 +116,45 @@ class Table:
                 f"the {what} {name!r} stands more than once in the table, so it is not clear which one is meant. "
                 "Rename or remove all but one."
             )
-        for column in self.columns:
-            if column.name == name:
-                return column
+        if name in self._places:
+            return self.columns[self._places[name]]
         raise InputError(f"the table has no {what} {name!r}.{nearest(name, self.names)} {columns_are(self.names)}")
 
     def take(self, rows: np.ndarray) -> Table:
         """The same table with the given rows only (indices or a mask)."""
         if rows.dtype == bool:
             rows = np.flatnonzero(rows)
-        columns = tuple(replace(c, values=c.values[rows]) for c in self.columns)
-        return replace(self, columns=columns, rows=len(rows))
+        return replace(self, columns=tuple(c.take(rows) for c in self.columns), rows=len(rows))
+
+
+def stacked(first: pl.Series, second: pl.Series) -> pl.Series:
+    """Both series, one below the other, in a type that holds both."""
+    import polars as pl
+
+    return pl.concat([pl.DataFrame({"a": first}), pl.DataFrame({"a": second})], how="vertical_relaxed").to_series()
+
+
+def floats(series: pl.Series) -> np.ndarray:
+    """[row] float64 of a series of numbers or truth values, NaN where it is null."""
+    import polars as pl
+
+    return series.cast(pl.Float64).to_numpy()
+
+
+def rows_of(series: pl.Series, rows: np.ndarray | slice) -> pl.Series:
+    """The given rows of a series (indices, a mask or a slice)."""
+    if isinstance(rows, slice):
+        return series[rows]
+    return series.filter(series_of(rows)) if rows.dtype == bool else series.gather(rows)
+
+
+def series_of(array: np.ndarray, name: str = "") -> pl.Series:
+    """A one-dimensional array of numbers, truth values, or texts and None, as a polars series."""
+    import polars as pl
+
+    if array.dtype == object:
+        return pl.Series(name, array.tolist(), pl.String)
+    return pl.Series(name, np.ascontiguousarray(array))
 
 
 def nearest(name: object, known: Sequence[str]) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory import notes
+from perceptory.data.tables.cells import identity, in_order, numbers_in, parse_truth, places, stripped
 from perceptory.data.tables.dataset import Task
-from perceptory.data.tables.inference import finite, parse_numbers, parse_truth, stripped
+from perceptory.data.tables.inference import MOST_BAD, bad_cells, finite
 from perceptory.data.tables.table import RawColumn, label, listed
 from perceptory.errors import InputError, Piece, Remedy, Setting
 from perceptory.notes import Note, joined
 from perceptory.registry import Registry as Names
 
+if TYPE_CHECKING:
+    import polars as pl
+
 TASKS: Names[str] = Names("task", {t: t for t in ("regression", "classification", "binary", "multiclass")})
 MOST_CLASSES = 100
+CLASSES = "classification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +36,12 @@ class Target:
     notes: tuple[Note, ...] = ()
 
 
-def typed(raw: RawColumn) -> RawColumn:
-    """A target column as "number", "boolean" or "label"; text that holds numbers or true and false is read as such."""
+def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
+    """A target column as "number", "boolean" or "label"; text that holds numbers or true and false is read as such.
+
+    Codes with zeros in front, such as 007, are labels. Text in which a few cells only are no numbers raises
+    `InputError`, unless classes are asked for.
+    """
     if raw.storage in ("date", "other"):
         what = "dates" if raw.storage == "date" else joined(raw.notes) or "values that cannot be read"
         raise InputError(
@@ -41,24 +49,55 @@ def typed(raw: RawColumn) -> RawColumn:
         )
     if raw.storage != "text":
         return raw
-    cells = stripped(raw.values)
+    if raw.unclear:
+        raise InputError(*raw.unclear)
+    cells = stripped(raw.text)
     truth = parse_truth(cells)
     if truth is not None:
         return RawColumn(raw.name, "boolean", truth)
-    numbers = parse_numbers(cells)
-    if numbers is not None:
-        integer = all(c.lstrip("+-").isdigit() for c in cells if c is not None)
-        return RawColumn(raw.name, "number", numbers, integer)
-    values = np.empty(len(cells), dtype=object)
-    values[:] = cells
-    return RawColumn(raw.name, "label", values, notes=raw.notes)
+    numbers = numbers_in(cells) if raw.cells is None else raw.data
+    wrong = cells.is_not_null() & numbers.is_null()
+    if not wrong.any():
+        return _of_numbers(raw, cells, numbers, task)
+    present = len(cells) - cells.null_count()
+    if present > 4 and wrong.sum() <= MOST_BAD * present and task in (None, "regression"):
+        few = cells.n_unique() <= min(MOST_CLASSES, present / 2)
+        classes = (Remedy("; or read all values as classes: ", Setting("task", CLASSES)),) if few and not task else ()
+        raise bad_cells("the target", raw.name, "numbers", cells, wrong, None, classes)
+    return _of_labels(raw, cells)
+
+
+def _of_numbers(raw: RawColumn, cells: pl.Series, numbers: pl.Series, task: str | None) -> RawColumn:
+    present = cells.drop_nulls()
+    whole = bool(present.str.contains(r"^[+-]?[0-9]{1,18}$").all())
+    if task != "regression" and whole and present.str.contains(r"^[+-]?0[0-9]").any():
+        return RawColumn(raw.name, "label", cells, (notes.target_of_codes(raw.name),))
+    data = cells.cast(numbers.dtype if not whole else _int64()) if raw.cells is None or whole else numbers
+    return RawColumn(raw.name, "number", data, raw.notes, cells=lambda: cells)
+
+
+def _of_labels(raw: RawColumn, cells: pl.Series) -> RawColumn:
+    """Classes in text; "none" is one of them, beside other words."""
+    import polars as pl
+
+    inside = raw.text.str.strip_chars()
+    none = inside.is_in(["none", "None", "NONE"]).fill_null(False)
+    if not none.any():
+        return RawColumn(raw.name, "label", cells, raw.notes)
+    cells = pl.select(pl.when(pl.Series(none)).then(inside).otherwise(cells)).to_series()
+    word = inside.filter(none)[0]
+    return RawColumn(raw.name, "label", cells, (notes.none_as_class(raw.name, word, int(none.sum())),))
+
+
+def _int64() -> Any:
+    import polars as pl
+
+    return pl.Int64
 
 
 def has_value(raw: RawColumn) -> np.ndarray:
     """[row] bool: True where the typed target column has a value."""
-    if raw.storage == "label":
-        return np.fromiter((v is not None for v in raw.values), bool, len(raw.values))
-    return ~np.isnan(raw.values)
+    return ~raw.missing
 
 
 def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
@@ -86,18 +125,20 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
         if wanted != "regression":
             return _classes(raw, wanted, ())
         if raw.storage == "label":
+            texts = listed(raw.data.unique(maintain_order=True).to_list(), 2)
             raise InputError(
-                f"the task 'regression' needs a target of numbers, but {raw.name!r} holds texts such as "
-                f"{listed(dict.fromkeys(raw.values), 2)}. Leave the task out, or name another target."
+                f"the task 'regression' needs a target of numbers, but {raw.name!r} holds texts such as {texts}. Leave "
+                "the task out, or name another target."
             )
         return _regression(columns, (notes.target_of_truth(raw.name),))
     if wanted == "regression":
         return _regression(columns, ())
     if wanted is not None:
         return _classes(raw, wanted, ())
+    if not (raw.values == np.floor(raw.values)).all():
+        return _regression(columns, ())
     distinct = np.unique(raw.values)
-    whole = bool((distinct == np.floor(distinct)).all())
-    few = whole and 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
+    few = 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
     pair = tuple(distinct) in ((0, 1), (-1, 1), (1, 2))
     if pair or (few and raw.integer and distinct[0] in (0, 1) and bool((np.diff(distinct) == 1).all())):
         first, last = label(distinct[0]), label(distinct[-1])
@@ -113,48 +154,47 @@ def _regression(columns: Sequence[RawColumn], remarks: tuple[Note, ...]) -> Targ
             raise InputError(
                 f"several targets make a regression, but {raw.name!r} holds texts. Name targets that are numbers."
             )
-        _varies(raw, len(np.unique(raw.values)))
+        _varies(raw, 1 if (raw.values == raw.values[0]).all() else 2)
     return Target("regression", np.stack([c.values for c in columns], axis=1), notes=remarks)
 
 
 def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> Target:
-    values: Any = raw.values.tolist()
-    counts = Counter(values)
-    _varies(raw, len(counts))
-    if len(counts) > MOST_CLASSES or len(counts) > max(2, len(values) / 2):
+    labels = identity(raw)
+    distinct = labels.n_unique()
+    _varies(raw, distinct)
+    if distinct > MOST_CLASSES or distinct > max(2, len(labels) / 2):
         remedy: tuple[Piece, ...] = (" Name another column.",)
-        if raw.storage == "number":
+        if raw.storage == "number" or any(notes.target_of_codes.describes(note) for note in raw.notes):
             remedy = (Remedy(" Use ", Setting("task", "regression"), "."),)
         raise InputError(
-            f"the target {raw.name!r} holds {len(counts)} different values in {len(values)} rows, too many to be "
+            f"the target {raw.name!r} holds {distinct} different values in {len(labels)} rows, too many to be "
             f"classes (at most {MOST_CLASSES}, and two rows each on average).",
             *remedy,
         )
-    if wanted == "binary" and len(counts) > 2:
+    if wanted == "binary" and distinct > 2:
         raise InputError(
-            f"the task 'binary' needs a target of two classes, but {raw.name!r} holds {len(counts)}. Use 'multiclass'."
+            f"the task 'binary' needs a target of two classes, but {raw.name!r} holds {distinct}. Use 'multiclass'."
         )
-    order = sorted(counts, key=_order(counts) if raw.storage == "label" else None)
-    place = {value: k for k, value in enumerate(order)}
-    index = np.fromiter((place[v] for v in values), np.int64, len(values))
+    order = in_order(labels)
     original: np.ndarray
     if raw.storage == "boolean":
-        original = np.array(order).astype(bool)
+        original = np.array([name == "True" for name in order])
     elif raw.storage == "number":
-        original = np.array(order)
-        original = original.astype(np.int64) if raw.integer else original
+        original = _as_numbers(order, raw.integer)
     else:
         original = np.array(order, dtype=str)
     names = tuple(label(v) for v in original.tolist())
-    task: Task = "multiclass" if len(counts) > 2 or wanted == "multiclass" else "binary"
-    return Target(task, index, names, original, remarks)
+    task: Task = "multiclass" if distinct > 2 or wanted == "multiclass" else "binary"
+    return Target(task, places(labels, order), names, original, remarks)
 
 
-def _order(counts: Counter) -> Any:
-    """Sort key of class names: as numbers where all are whole numbers, else as text."""
-    if all(c.lstrip("+-").isdecimal() and c.isascii() for c in counts):
-        return lambda c: (int(c), c)
-    return None
+def _as_numbers(names: list[str], whole: bool) -> np.ndarray:
+    """Names of classes as the numbers that they are; as texts where two are one number, such as 1000 and 1E3."""
+    try:
+        values = np.array([int(n) for n in names], np.int64) if whole else np.array([float(n) for n in names])
+    except (ValueError, OverflowError):
+        return np.array(names, dtype=str)
+    return values if len(np.unique(values)) == len(names) else np.array(names, dtype=str)
 
 
 def _varies(raw: RawColumn, distinct: int) -> None:

@@ -1,0 +1,147 @@
+"""How fast tables are read, made ready for training, and predicted: `python -m benchmarks.data [ROWS] [ONLY]`.
+
+Each measure has a rival, what it would take without perceptory, and both are timed in turns; given are medians. The
+files are generated, in a temporary folder. ONLY is a part of the names of the measures to be taken.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+TURNS = 5
+WORDS = ("red", "green", "blue", "yellow", "black", "white", "grey", "pink")
+
+
+def numbers(rows: int, columns: int, seed: int = 0) -> pl.DataFrame:
+    """Normal numbers x0, x1, ... and a target y."""
+    random = np.random.default_rng(seed)
+    values = {f"x{k}": random.normal(size=rows) for k in range(columns - 1)}
+    return pl.DataFrame({**values, "y": random.normal(size=rows)})
+
+
+def mixed(rows: int) -> pl.DataFrame:
+    """13 columns: five numbers, six categories, a date, the target; 5 % of the inputs are missing."""
+    random = np.random.default_rng(1)
+    columns: dict[str, Any] = {f"n{k}": np.round(random.normal(size=rows), 4) for k in range(5)}
+    for k in range(6):
+        names = np.array([f"{word} {k}" for word in WORDS[: 3 + k]])
+        columns[f"c{k}"] = names[random.integers(len(names), size=rows)]
+    columns["day"] = pl.Series(random.integers(17000, 19500, rows), dtype=pl.Int32).cast(pl.Date)
+    frame = pl.DataFrame(columns)
+    frame = frame.select(
+        pl.when(pl.Series(random.random(rows) >= 0.05)).then(pl.col(name)).alias(name) for name in frame.columns
+    )
+    return frame.with_columns(y=random.normal(size=rows))
+
+
+def ready(source: Any) -> Any:
+    """Read, infer, check, and encode: what a study does before it trains."""
+    from perceptory.data import Encoder, read_table
+
+    data = read_table(source, "y")
+    return Encoder.fit(data).transform(data)
+
+
+def model_of(frame: pl.DataFrame) -> Any:
+    """Ten networks of 64-64, hardly trained: prediction takes as long as if they were."""
+    import perceptory as pt
+
+    study = pt.Study(pt.MLP((64, 64)), validation=pt.KFold(10), epochs=1, patience=0, batch_size=256, test=0.0)
+    return study.run(pt.read_table(frame.head(2000), "y")).model
+
+
+def medians(ours: Callable[[], Any], rival: Callable[[], Any], turns: int = TURNS) -> tuple[float, float]:
+    """Seconds of both, timed in turns after one call of each."""
+    ours(), rival()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(turns):
+        for call, taken in zip((ours, rival), times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def report(name: str, ours: float, rival: float, against: str) -> None:
+    print(f"{name:<44} {ours * 1e3:>10.2f} ms {rival * 1e3:>10.2f} ms {ours / rival:>7.2f} x  {against}", flush=True)
+
+
+def main(rows: int = 1_000_000, only: str = "") -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measures = {
+            "CSV of numbers": csv_of_numbers,
+            "CSV of every kind": csv_of_every_kind,
+            "Parquet of every kind": parquet,
+            "wide CSV": wide,
+            "prediction": prediction,
+        }
+        for name, measure in measures.items():
+            if only in name:
+                measure(Path(folder), rows)
+
+
+def csv_of_numbers(folder: Path, rows: int) -> None:
+    path = folder / "numbers.csv"
+    numbers(rows, 11).write_csv(path)
+    report(f"CSV {rows} x 11 numbers", *medians(lambda: ready(path), lambda: pl.read_csv(path)), "polars.read_csv")
+
+
+def csv_of_every_kind(folder: Path, rows: int) -> None:
+    path = folder / "mixed.csv"
+    mixed(rows).write_csv(path)
+    report(f"CSV {rows} x 13, six categories, a date", *medians(lambda: ready(path), lambda: pl.read_csv(path)), "same")
+
+
+def parquet(folder: Path, rows: int) -> None:
+    path = folder / "mixed.parquet"
+    mixed(rows).write_parquet(path)
+
+    def rival() -> Any:
+        return pl.read_parquet(path).with_columns(pl.col(pl.Date, pl.Float64).cast(pl.Float64))
+
+    report(f"Parquet {rows} x 13", *medians(lambda: ready(path), rival), "polars.read_parquet, cast to float")
+
+
+def wide(folder: Path, rows: int) -> None:
+    path = folder / "wide.csv"
+    for columns in (1000, 5000):
+        numbers(2000, columns).write_csv(path)
+        ours, rival = medians(lambda: ready(path), lambda: pl.read_csv(path), 3)
+        report(f"CSV 2000 x {columns} numbers", ours, rival, "polars.read_csv")
+
+
+def prediction(folder: Path, rows: int) -> None:
+    frame = mixed(rows)
+    model = model_of(frame)
+    start = time.perf_counter()
+    model.predict(frame.head(1))
+    print(f"{'the first row':<44} {(time.perf_counter() - start) * 1e3:>10.2f} ms")
+    encoder = model.encoder
+    inputs = encoder.transform(frame)
+    report(
+        f"predict {rows} x 13, ten networks of 64-64",
+        *medians(lambda: model.predict(frame), lambda: model.mean(inputs), 3),
+        "the networks alone",
+    )
+    report("encode them", *medians(lambda: encoder.transform(frame), lambda: frame.to_numpy(), 3), "frame.to_numpy()")
+    one, row = frame.slice(5, 1), frame.row(5, named=True)
+    few = inputs[5:6]
+    for what, given in (("a frame", one), ("a pandas frame", one.to_pandas()), ("a dict of values", row)):
+        try:
+            report(f"one row, {what}", *medians(lambda g=given: model.predict(g), lambda: model.mean(few), 200), "net")
+            report(f"one row, {what}, encoding", *medians(lambda g=given: encoder.transform(g), dict, 200), "nothing")
+        except ValueError as error:
+            print(f"one row, {what}: {error}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, sys.argv[2] if len(sys.argv) > 2 else "")

@@ -1,0 +1,358 @@
+"""Cells of text: which stand for a missing value, which are numbers, and by which marks the numbers are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perceptory.data.tables.table import MISSING, RawColumn, floats, listed, shown_value
+from perceptory.errors import InputError, Setting
+from perceptory.notes import Note, commas_and_points, decimal_commas, points_as_decimals, thousands_marked
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MARKS = {",": "comma", ".": "point"}
+SEPARATORS = (",", ".", " ", "'", "_")
+_NUMBER = re.compile(r"[+-]?\.?[0-9]|[+-]?[iInN]")  # how a number begins
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+EXPONENT = r"(?:[eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How cells of text are written, where that is not left to be found out.
+
+    missing: texts that stand for a missing value, beside `MISSING`. decimal: the mark before decimals, "." or ",".
+    thousands: the mark between groups of three digits. Both are "" where they are found from the cells.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: str = ""
+    thousands: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {"missing": list(self.missing), "decimal": self.decimal, "thousands": self.thousands}
+
+
+PLAIN = Reading()
+
+
+def reading_of(missing: Sequence[str] | str = (), decimal: str | None = None, thousands: str | None = None) -> Reading:
+    """The `Reading` of these arguments; a text `missing` is cut at its commas. Raises `InputError` for other marks."""
+    tokens = missing.split(",") if isinstance(missing, str) else list(missing)
+    if not all(isinstance(token, str) for token in tokens):
+        raise InputError(
+            Setting("missing"), f" needs texts that stand for a missing value, got {shown_value(missing)}."
+        )
+    if decimal not in (None, *MARKS):
+        raise InputError(Setting("decimal"), f' needs "." or ",", got {decimal!r}.')
+    if thousands not in (None, *SEPARATORS):
+        raise InputError(Setting("thousands"), f" needs one of {listed(SEPARATORS)}, got {thousands!r}.")
+    if decimal is not None and decimal == thousands:
+        raise InputError(f"decimals and thousands cannot both be marked by {decimal!r}. Give two different marks.")
+    if thousands is not None and decimal is None:
+        decimal = "," if thousands == "." else "."
+    return Reading(tuple(token.strip() for token in tokens if token.strip()), decimal or "", thousands or "")
+
+
+@dataclass(frozen=True, eq=False)
+class Distinct:
+    """Cells of text of which each distinct one is looked at once.
+
+    cells: stripped, null where they stand for a missing value, some twice. counts: how many rows each stands for.
+    keys: what was written in the rows, None where `cells` has a cell for each row.
+    """
+
+    rows: pl.Series
+    cells: pl.Series
+    counts: np.ndarray
+    keys: pl.Series | None
+
+    @classmethod
+    def of(cls, rows: pl.Series) -> Distinct:
+        import polars as pl
+
+        head = rows.head(2000)  # do not count the distinct cells where hardly any two are the same
+        if len(rows) < 1000 or head.n_unique() > 0.9 * len(head):
+            return cls(rows, stripped(rows), np.ones(len(rows), np.int64), None)
+        keys, counts = rows.alias("key").value_counts(name="count")
+        return cls(rows, stripped(keys), counts.cast(pl.Int64).to_numpy(), keys)
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value."""
+        return int(self.counts[self.cells.is_null().to_numpy()].sum())
+
+    def expand(self, values: pl.Series) -> pl.Series:
+        """[row] of one value for each of `cells`."""
+        if self.keys is None:
+            return values
+        if values.dtype == self.keys.dtype and values.equals(self.keys, check_names=False):
+            return self.rows
+        there = self.keys.is_not_null()
+        return self.rows.replace_strict(
+            self.keys.filter(there), values.filter(there), default=None, return_dtype=values.dtype
+        )
+
+
+def stripped(cells: pl.Series) -> pl.Series:
+    """Texts without the spaces around them; null for those that stand for a missing value."""
+    import polars as pl
+
+    cells = cells.str.strip_chars()
+    return pl.select(pl.when(~cells.is_in(list(MISSING))).then(cells)).to_series()
+
+
+def numbers_in(cells: pl.Series) -> pl.Series:
+    """[row] Float64 of stripped cells that are written as Python writes numbers ("-1.5e3", "inf"); null elsewhere."""
+    import polars as pl
+
+    return cells.cast(pl.Float64, strict=False)
+
+
+def parse_numbers(cells: pl.Series) -> pl.Series | None:
+    """Numbers of stripped cells, null for what is missing; None where a text is not a number."""
+    first = first_of(cells)
+    if first is not None and _NUMBER.match(first) is None:  # most columns of text are seen by their first cell
+        return None
+    numbers = numbers_in(cells)
+    return numbers if numbers.null_count() == cells.null_count() else None
+
+
+def parse_truth(cells: pl.Series) -> pl.Series | None:
+    """Boolean for true and false (in any case), null for null; None where a text is neither."""
+    first = first_of(cells)
+    if first is None or first.lower() not in ("true", "false"):
+        return None
+    lower = cells.str.to_lowercase()
+    return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else None
+
+
+def first_of(cells: pl.Series) -> str | None:
+    """The first cell that is not null; None where all are."""
+    place = cells.first_non_null_index() if hasattr(cells, "first_non_null_index") else cells.is_not_null().arg_max()
+    return None if place is None else cells[int(place)]
+
+
+def identity(raw: RawColumn) -> pl.Series:
+    """[row] String that is equal where two rows have the same label, group, series or category; null where missing.
+
+    Identity is that of the text, or of the whole number: 007 is not 7, and 2^53 + 1 is not 2^53. Only spellings that
+    differ by the type in which a value was stored are one: 1 and 1.0, TRUE and True.
+    """
+    import polars as pl
+
+    if raw.storage == "label":
+        return raw.data
+    if raw.storage == "text" or raw.cells is not None:
+        return one_spelling(stripped(raw.text))
+    if raw.storage == "boolean":
+        return pl.select(pl.when(raw.data).then(pl.lit("True")).when(~raw.data).then(pl.lit("False"))).to_series()
+    if raw.data.dtype.is_integer():
+        return raw.data.cast(pl.String)
+    from perceptory.data.tables.table import label
+
+    distinct = raw.data.fill_nan(None).drop_nulls().unique()  # Python writes each distinct number, polars looks it up
+    names = pl.Series([label(v) for v in distinct.to_list()], dtype=pl.String)
+    return raw.data.fill_nan(None).replace_strict(distinct, names, default=None, return_dtype=pl.String)
+
+
+def in_order(labels: pl.Series) -> list[str]:
+    """The distinct labels: as numbers where all are numbers, else as text."""
+    distinct = sorted(labels.drop_nulls().unique().to_list())
+    if all(_INTEGER.fullmatch(name) for name in distinct):
+        return sorted(distinct, key=int)
+    try:
+        return sorted(distinct, key=float)
+    except ValueError:
+        return distinct
+
+
+def places(labels: pl.Series, order: Sequence[str], other: int = -1) -> np.ndarray:
+    """[row] int64 place of each label in `order`; `other` where it is null or none of them."""
+    import polars as pl
+
+    return labels.cast(pl.Enum(order), strict=False).to_physical().cast(pl.Int64).fill_null(other).to_numpy()
+
+
+def one_spelling(cells: pl.Series) -> pl.Series:
+    """Texts in the one spelling of whole numbers and truth values: '1.0' becomes '1', 'TRUE' becomes 'True'."""
+    import polars as pl
+
+    whole = cells.str.contains(r"^[+-]?(?:0|[1-9][0-9]*)\.0+$")
+    lower = cells.str.to_lowercase()
+    if not whole.any() and not lower.is_in(["true", "false"]).any():
+        return cells
+    spelled = (
+        pl.when(whole)
+        .then(cells.str.extract(r"^([+-]?[0-9]+)", 1))
+        .when(lower == "true")
+        .then(pl.lit("True"))
+        .when(lower == "false")
+        .then(pl.lit("False"))
+        .otherwise(cells)
+    )
+    return pl.select(spelled).to_series()
+
+
+# --- marks in numbers ---------------------------------------------------------------------------------------------
+
+
+def read_cells(
+    columns: Sequence[RawColumn], reading: Reading, delimiter: str | None = None
+) -> tuple[list[RawColumn], list[Note]]:
+    """Columns whose texts are numbers with a decimal comma, or with marks between thousands, as numbers; and notes.
+
+    delimiter: of the file that the columns are from. What the marks mean is told by `reading`, or by the cells of all
+    columns: a mark that is not followed by exactly three digits stands before decimals, one that stands twice in a
+    number separates thousands. Where every mark is followed by exactly three digits, the column is `unclear`.
+    """
+    columns = [_without(c, reading.missing) for c in columns]
+    if reading.decimal:
+        return [_as_written(c, reading.decimal, reading.thousands) for c in columns], []
+    commas = delimiter not in (None, ",")  # in other files a comma may stand before decimals
+    uses = {place: use for place, c in enumerate(columns) if c.storage == "text" and (use := _use(c, commas))}
+    return _by_use(columns, uses, commas)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """What the marks in a column's numbers may mean: `mark` is "," or "."."""
+
+    mark: str
+    decimal: bool  # every cell is a number if the mark stands before decimals
+    thousands: bool  # every cell is a number if the mark separates thousands
+
+
+def _without(column: RawColumn, missing: tuple[str, ...]) -> RawColumn:
+    """The column with null in the cells that are one of the texts `missing`."""
+    import polars as pl
+
+    if not missing or column.storage in ("other", "boolean", "date"):
+        return column
+    if column.data.dtype == pl.String:
+        mark = column.data.str.strip_chars().is_in(list(missing))
+    else:
+        numbers = numbers_in(pl.Series(missing)).drop_nulls()
+        mark = column.data.cast(pl.Float64).is_in(numbers.to_list()) if len(numbers) else None
+    if mark is None or not mark.any():
+        return column
+    data = pl.select(pl.when(~mark.fill_null(False)).then(column.data)).to_series()
+    cells = column.cells
+    if cells is None:
+        return replace(column, data=data)
+    return replace(column, data=data, cells=lambda: pl.select(pl.when(data.is_not_null()).then(cells())).to_series())
+
+
+def _use(column: RawColumn, commas: bool) -> _Use | None:
+    """What marks the column's numbers hold; None where it has none, or does not hold numbers. commas: whether decimal
+    commas are to be expected; where they are not, points in whole numbers mean nothing."""
+    cells = None
+    if column.cells is None:
+        pattern = r"^[+-]?[0-9.,]+" + EXPONENT
+        if not stripped(column.data.head(1000)).drop_nulls().str.contains(pattern).all():
+            return None
+        cells = stripped(column.data).drop_nulls()
+        if not len(cells) or not cells.str.contains(pattern).all():
+            return None
+        numbers = numbers_in(cells)
+    else:
+        numbers = column.data
+        if numbers.dtype.is_integer():
+            return None
+    if column.cells is not None or not numbers.null_count():  # plain numbers, with a point if with any mark
+        values = floats(numbers)
+        values = values[np.isfinite(values)]
+        fractions = values[values != np.floor(values)]
+        if not fractions.size and not commas:
+            return None
+        wide = (np.abs(values) >= 1000).any() or (np.abs(fractions) < 1).any()
+        if fractions.size and (wide or (np.round(values * 1000) / 1000 != values).any()):
+            return _Use(".", True, False)
+    cells = stripped(column.text).drop_nulls() if cells is None else cells
+    for mark in MARKS:
+        if not cells.str.contains(mark, literal=True).any():
+            continue
+        m = rf"\{mark}"
+        decimal = bool(cells.str.contains(rf"^[+-]?(?:[0-9]+{m}?[0-9]*|{m}[0-9]+)" + EXPONENT).all())
+        thousands = bool(cells.str.contains(rf"^[+-]?(?:0|[1-9][0-9]{{0,2}}(?:{m}[0-9]{{3}})*)$").all())
+        if decimal or thousands:
+            return _Use(mark, decimal, thousands)
+    return None
+
+
+def _by_use(columns: list[RawColumn], uses: dict[int, _Use], commas: bool) -> tuple[list[RawColumn], list[Note]]:
+    def of(mark: str, decimal: bool, thousands: bool) -> list[int]:
+        return [p for p, u in uses.items() if u == _Use(mark, decimal, thousands)]
+
+    result = list(columns)
+    notes: list[Note] = []
+    names = [c.name for c in columns]
+    certain = {mark: of(mark, True, False) for mark in MARKS}
+    groups = {mark: of(mark, False, True) for mark in MARKS}
+    either = {mark: of(mark, True, True) for mark in MARKS}
+    if certain[","] and commas and not certain["."]:
+        for place in (*certain[","], *either[","]):
+            result[place] = _as_written(columns[place], ",", "")
+        notes.append(decimal_commas([names[p] for p in sorted((*certain[","], *either[","]))]))
+        if grouped := sorted((*groups["."], *either["."])):
+            for place in grouped:
+                result[place] = _as_written(columns[place], ",", ".")
+            notes.append(thousands_marked("point", [names[p] for p in grouped]))
+        return result, notes
+    if certain["."] and commas and (mixed := sorted((*certain[","], *groups[","], *either[","]))):
+        return result, [commas_and_points(names[mixed[0]], names[certain["."][0]], not certain[","])]
+    for mark, other in ((",", "."), (".", ",")):
+        if certain[mark]:
+            continue
+        if groups[mark]:  # a mark that stands twice in a number
+            for place in (read := sorted((*groups[mark], *either[mark]))):
+                result[place] = _as_written(columns[place], other, mark)
+            notes.append(thousands_marked(MARKS[mark], [names[p] for p in read]))
+        elif mark == "." and not commas and not groups[","]:
+            notes += [points_as_decimals(names[place]) for place in either[mark]]
+        else:
+            for place in either[mark]:
+                result[place] = replace(columns[place], unclear=_unclear(columns[place], mark))
+    return result, notes
+
+
+def _unclear(column: RawColumn, mark: str) -> tuple[Any, ...]:
+    cells = stripped(column.text)
+    example = cells.filter(cells.str.contains(mark, literal=True).fill_null(False))[0]
+    one, other = example.replace(mark, "."), example.replace(mark, "")
+    return (
+        f"column {column.name!r} holds numbers such as {shown_value(example)}, and every {MARKS[mark]} in it is "
+        f"followed by three digits, so it may stand before decimals ({one}) or between thousands ({other}). Say ",
+        Setting("decimal", mark),
+        " or ",
+        Setting("thousands", mark),
+        ".",
+    )
+
+
+def _as_written(column: RawColumn, decimal: str, thousands: str) -> RawColumn:
+    """A column of text as numbers, by their marks; itself where a cell is no such number."""
+    import polars as pl
+
+    if column.storage != "text":
+        return column
+    original = column.text
+    cells = stripped(original)
+    d, t = rf"\{decimal}", rf"\{thousands}"
+    digits = rf"(?:[0-9]{{1,3}}(?:{t}[0-9]{{3}})+|[0-9]+)" if thousands else r"[0-9]+"
+    fits = cells.drop_nulls().str.contains(rf"^[+-]?(?:{digits}(?:{d}[0-9]*)?|{d}[0-9]+)" + EXPONENT)
+    if not fits.all() or not len(fits):
+        # Numbers of another style are no numbers here, even where they could be read as such.
+        return column if column.cells is None else replace(column, data=original, cells=None)
+    if thousands:
+        cells = cells.str.replace_all(thousands, "", literal=True)
+    if decimal != ".":
+        cells = cells.str.replace(decimal, ".", literal=True)
+    return replace(column, data=cells.cast(pl.Float64), cells=column.cells or (lambda: original))

@@ -1,0 +1,315 @@
+"""Numbers, identifiers, bad cells and values beside the table: nothing is read for what it is not."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from perceptory.data import Encoder, read_series, read_table
+from perceptory.errors import InputError
+
+ROWS = 60
+X = np.random.default_rng(0).normal(size=ROWS).round(3)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(_file="data.csv", _delimiter=",", **columns):
+        lines = [_delimiter.join(columns)]
+        lines += [_delimiter.join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+        path = tmp_path / _file
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+def cycle(*values):
+    return [values[k % len(values)] for k in range(ROWS)]
+
+
+def said(data):
+    """The sentences of its notes."""
+    return [str(note) for note in data.notes]
+
+
+def column(data, name):
+    return next(c for c in data.columns if c.name == name)
+
+
+# --- identifiers --------------------------------------------------------------------------------------------------
+
+IDENTIFIERS = [
+    ["007", "07", "7"],
+    ["012", "345", "078"],
+    ["1E3", "1000", "2E1"],
+    ["9007199254740992", "9007199254740993", "9007199254740994"],
+    ["01067", "1067", "010670"],
+    ["+5", "5", "05"],
+    ["1.50", "1.5", "1.500"],
+    ["340282366920938463463374607431768211455", "340282366920938463463374607431768211456", "1"],
+    ["0x1F", "31", "1F"],
+    ["-0", "0", "00"],
+]
+
+
+@pytest.mark.parametrize("names", IDENTIFIERS)
+def test_labels_groups_and_series_are_texts(write, names):
+    path = write(x=X, name=cycle(*names), y=X**2)
+    data = read_table(path, "name", task="classification", ignore="y")
+    assert len(data.classes) == 3
+    labels = np.array(cycle(*names))
+    for a in names:
+        assert len(set(data.targets[labels == a])) == 1
+    assert len(set(read_table(path, "y", groups="name").groups.tolist())) == 3
+    series = read_series(path, "y", predict="every step", series="name", inputs="x")
+    assert series.rows == 3
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame, lambda d: pl.DataFrame(d).to_arrow(), dict])
+def test_whole_numbers_beyond_float64(make):
+    big = [2**53 + k for k in range(8)]
+    frame = make({"x": X, "g": cycle(*big), "y": X**2})
+    assert len(set(read_table(frame, "y", groups="g").groups.tolist())) == 8
+    data = read_table(frame, "g", task="classification", ignore="y")
+    assert data.class_values.tolist() == big
+    assert data.classes == tuple(map(str, big))
+
+
+def test_codes_with_zeros_in_front_are_predicted_with_them(write):
+    data = read_table(write(x=X, zip=cycle("01067", "04109", "80331")), "zip")
+    assert data.task == "multiclass"
+    assert data.class_values.tolist() == ["01067", "04109", "80331"]
+    assert "the target 'zip' holds codes with zeros in front, read as classes" in said(data)[0]
+    many = write(x=X, zip=[f"{k:05d}" for k in range(ROWS)])
+    with pytest.raises(InputError, match='task="regression"'):
+        read_table(many, "zip")
+    assert read_table(many, "zip", task="regression").targets[:3, 0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("learned", "new"),
+    [
+        (["1", "2", "x"], [1.0, 2.0, None]),
+        (["1", "2", "x"], [1, 2, 7]),
+        (["1", "2", "x"], ["1.0", " 2.00", "y"]),
+        (["TRUE", "FALSE", "x"], [True, False, None]),
+        (["True", "False", "x"], ["TRUE", "false", ""]),
+        ([1, 2, "x"], pd.Series([1, 2, None])),
+        (["1", "2", "x"], pd.array([1, 2, None], dtype="Int64")),
+    ],
+)
+def test_one_value_in_two_spellings(learned, new):
+    encoder = Encoder.fit(read_table({"c": cycle(*learned), "y": X}, "y"))
+    codes = encoder.transform({"c": new})
+    first, second = (encoder.feature_names.index(f"c={name}") for name in learned[:2])
+    assert codes[0, first] == codes[1, second] == 1
+    assert codes[2].sum() == 0
+    assert codes.sum() == 2
+
+
+def test_unlike_spellings_are_not_merged():
+    encoder = Encoder.fit(read_table({"c": cycle("007", "1E3", "x"), "y": X}, "y"))
+    new = {"c": ["7", "1000", "07", "1e3"]}
+    assert encoder.transform(new).sum() == 0
+    assert "4 values that training did not have" in str(encoder.notes_for(new)[0])
+
+
+# --- bad cells ----------------------------------------------------------------------------------------------------
+
+BAD = ["#REF!", "#DIV/0!", "#VALUE!", "<0.01", "12 kg", "5%", "TBC", ".", "-1.#IND", "1.2.3", "12e", "--", "missing"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("what", ["target", "whole target", "input"])
+def test_one_bad_cell_is_named_and_the_remedy_works(write, bad, what):
+    values = [str(v) for v in (X.round(1) * 10).astype(int)] if what == "whole target" else [str(v) for v in X]
+    values[7] = bad
+    path = write(x=X + 1, y=values) if what != "input" else write(x=values, y=X**2)
+    with pytest.raises(InputError) as caught:
+        read_table(path, "y")
+    assert f"{bad!r} in row 8" in str(caught.value)
+    assert f'missing="{bad}"' in str(caught.value)
+    data = read_table(path, "y", missing=bad)
+    assert data.task == "regression"
+    assert data.rows == ROWS - (what != "input")
+    assert column(data, "x").kind == "numeric"
+
+
+def test_bad_cells_that_are_few_among_few_numbers_leave_a_note(write):
+    counts = cycle("0", "1", "2", "3")
+    counts[3] = "10+"
+    data = read_table(write(x=counts, y=X), "y")
+    assert column(data, "x").kind == "categorical"
+    assert "'10+' in row 4" in said(data)[0]
+    flags = cycle("TRUE", "FALSE")
+    flags[9] = "unknown"
+    assert "'unknown' in row 10" in said(read_table(write(x=flags, y=X), "y"))[0]
+
+
+def test_classes_may_be_numbers_and_texts(write):
+    labels = cycle("0", "1", "2", "3", "4", "5", "6", "7", "8", "X")
+    with pytest.raises(InputError, match='task="classification"'):
+        read_table(write(x=X, y=labels), "y")
+    assert len(read_table(write(x=X, y=labels), "y", task="classification").classes) == 10
+
+
+def test_units_are_not_dropped_as_identifiers(write):
+    path = write(w=[f"{k + 0.5} kg" for k in range(ROWS)], x=X, y=X**2)
+    with pytest.raises(InputError, match=r"numbers with a unit, such as '0\.5 kg' in row 1.*ignore=\"w\""):
+        read_table(path, "y")
+    assert Encoder.fit(read_table(path, "y", ignore="w")).feature_names == ("x",)
+
+
+def test_missing_numbers_in_any_source(write):
+    cells = [v if k % 5 else -999.0 for k, v in enumerate(X)]
+    for source in (write(x=cells, y=X), {"x": cells, "y": X}, pl.DataFrame({"x": cells, "y": X})):
+        assert np.isnan(column(read_table(source, "y", missing=["-999"]), "x").values).sum() == ROWS / 5
+
+
+def test_none_is_a_class(write):
+    data = read_table(write(x=X, y=cycle("none", "mild", "severe")), "y")
+    assert data.classes == ("mild", "none", "severe")
+    assert "'none' in 20 rows is read as a class" in said(data)[0]
+    assert read_table(write(x=X, y=cycle("none", "mild", "severe")), "y", missing="none").rows == 40
+
+
+# --- dates --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("2023-01-{:02d} 03:30:00 PM", 15.5),
+        ("2023-01-{:02d} 12:15 am", 0.25),
+        ("1/{:02d}/2023 3:30 PM", 15.5),
+        ("2023-01-{:02d}T15:30:00+0130", 14),
+        ("2023-01-{:02d}T15:30:00-02", 17.5),
+        ("2023-01-{:02d} 15:30:00 UTC", 15.5),
+        ("2023-01-{:02d} 15:30:00.250Z", 15.5 + 0.25 / 3600),
+    ],
+)
+def test_halves_of_the_day_and_zones(write, cell, moment):
+    cells = [cell.format(k % 28 + 1) for k in range(ROWS)]
+    data = read_table(write(d=cells, y=X), "y")
+    days = np.arange(ROWS) % 28 + (np.datetime64("2023-01-01") - np.datetime64("1970-01-01")).astype(int)
+    assert column(data, "d").kind == "date"
+    np.testing.assert_allclose(column(data, "d").values, days + moment / 24, rtol=0, atol=1e-9)
+
+
+def test_one_bad_date_is_named(write):
+    cells = [str(np.datetime64("2023-01-01") + k) for k in range(ROWS)]
+    cells[12] = "TBC"
+    with pytest.raises(InputError, match="column 'd' holds dates, but 'TBC' in row 13"):
+        read_table(write(d=cells, y=X), "y")
+    assert column(read_table(write(d=cells, y=X), "y", missing="TBC"), "d").kind == "date"
+
+
+def test_identifiers_are_left_out_with_a_note(write):
+    data = read_table(write(name=[f"name {k}" for k in range(ROWS)], x=X, y=X**2), "y")
+    assert said(data) == ["column 'name': every value differs (identifier)."]
+
+
+# --- marks in numbers ---------------------------------------------------------------------------------------------
+
+WHOLE = [850 + 37 * k for k in range(ROWS)]
+COMMAS = [f"{v:,}" for v in WHOLE]
+POINTS = [c.replace(",", ".") for c in COMMAS]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "cells", "mark"),
+    [("\t", COMMAS, ","), (";", COMMAS, ","), (";", POINTS, "."), ("|", POINTS, "."), ("\t", POINTS, ".")],
+)
+def test_three_digits_behind_every_mark_are_unclear(write, delimiter, cells, mark):
+    path = write("data.tsv" if delimiter == "\t" else "data.csv", delimiter, n=cells, x=range(ROWS), y=WHOLE)
+    with pytest.raises(InputError, match=f'decimal="{mark}" or thousands="{mark}"'):
+        read_table(path, "y")
+    thousands = read_table(path, "y", thousands=mark)
+    np.testing.assert_array_equal(column(thousands, "n").values, WHOLE)
+    decimal = read_table(path, "y", decimal=mark)
+    np.testing.assert_array_equal(column(decimal, "n").values, [float(c.replace(mark, ".")) for c in cells])
+    assert column(read_table(path, "y", ignore="n"), "x").kind == "numeric"
+    as_target = write("data.tsv" if delimiter == "\t" else "data.csv", delimiter, n=cells, x=range(ROWS))
+    with pytest.raises(InputError, match="Say"):
+        read_table(as_target, "n")
+
+
+def test_quoted_thousands_are_unclear_as_well(write):
+    path = write(n=[f'"{c}"' for c in COMMAS], y=WHOLE)
+    with pytest.raises(InputError, match='thousands=","'):
+        read_table(path, "y")
+    np.testing.assert_array_equal(column(read_table(path, "y", thousands=","), "n").values, WHOLE)
+
+
+def test_other_columns_make_marks_clear(write):
+    rates = [f"{k / 100:.2f}".replace(".", ",") for k in range(ROWS)]
+    data = read_table(write(_delimiter=";", n=POINTS, rate=rates, y=WHOLE), "y")
+    np.testing.assert_array_equal(column(data, "n").values, WHOLE)
+    np.testing.assert_allclose(column(data, "rate").values, np.arange(ROWS) / 100)
+    assert "points are read as marks between thousands in 'n'." in said(data)
+    millions = [f"{10**6 + v:,}" for v in WHOLE]
+    data = read_table(write("d.tsv", "\t", n=millions, y=WHOLE), "y")
+    np.testing.assert_array_equal(column(data, "n").values, np.array(WHOLE) + 10**6)
+
+
+def test_points_in_a_comma_file_are_read_with_a_note(write):
+    data = read_table(write(n=[f"{1 + k / 1000:.3f}" for k in range(ROWS)], y=WHOLE), "y")
+    assert column(data, "n").values[1] == 1.001
+    assert 'thousands="." reads it' in said(data)[0]
+
+
+def test_a_model_reads_as_it_learned(write):
+    cells = [c if k else "n. d." for k, c in enumerate(COMMAS)]
+    data = read_table(write("a.tsv", "\t", n=cells, y=WHOLE), "y", thousands=",", missing="n. d.")
+    encoder = Encoder.from_json(json.loads(json.dumps(Encoder.fit(data).to_json())))
+    x = encoder.transform(write("b.tsv", "\t", n=cells, y=WHOLE))
+    np.testing.assert_array_equal(x[:, 0], [np.nan, *WHOLE[1:]])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"decimal": ";"}, "decimal= needs"),
+        ({"thousands": "x"}, "thousands= needs"),
+        ({"decimal": ",", "thousands": ","}, "two different marks"),
+        ({"missing": [3]}, "missing= needs texts"),
+    ],
+)
+def test_options_that_do_not_fit(options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read_table({"x": X, "y": X**2}, "y", **options)
+
+
+# --- values beside the table --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["target", "weights", "groups"])
+@pytest.mark.parametrize("how", ["series", "array", "list", "renamed", "polars"])
+def test_values_beside_the_table_are_no_inputs(what, how):
+    frame = pd.DataFrame({"a": X, "b": X[::-1], "v": (np.arange(ROWS) // 6 + 1.0), "price": X**2})
+    held = "price" if what == "target" else "v"
+    given = {
+        "series": frame[held],
+        "array": frame[held].to_numpy(),
+        "list": frame[held].tolist(),
+        "renamed": frame[held].rename("other"),
+        "polars": pl.Series(held, frame[held].to_numpy()),
+    }[how]
+    data = read_table(frame, given) if what == "target" else read_table(frame, "price", **{what: given})
+    assert held not in [c.name for c in data.columns]
+    assert f"column {held!r} holds the values that are given as the {what}, so it is no input." in said(data)
+
+
+def test_a_name_that_stands_for_other_values_is_refused():
+    frame = pd.DataFrame({"a": X, "price": X**2})
+    with pytest.raises(InputError, match="'price' already, with other values"):
+        read_table(frame, frame["price"] * 2)
+
+
+def test_several_targets_beside_an_array():
+    x = np.stack([X, X[::-1], X**2], axis=1)
+    data = read_table(x, x[:, 1:])
+    assert [c.name for c in data.columns] == ["x0"]
