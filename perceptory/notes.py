@@ -146,15 +146,19 @@ def decimal_commas(columns: Names) -> tuple[Piece, ...]:
 
 
 @_kind
-def commas_and_points(comma: str, point: str, thousands: bool = False) -> tuple[Piece, ...]:
-    """One column has commas in its numbers and another has points, so those with commas stay texts. thousands: whether
-    the commas may stand between thousands."""
-    remedy = Remedy(" ", Setting("thousands", ","), " reads the comma as a mark between thousands.")
+def commas_and_points(comma: str, point: str) -> tuple[Piece, ...]:
+    """One column has decimal commas and another has points, so those with commas stay texts."""
     return (
         f"column {comma!r} has numbers with a comma and column {point!r} numbers with a point;"
         " those with a comma are read as text.",
-        *((remedy,) if thousands else ()),
     )
+
+
+@_kind
+def thousands_and_points(comma: str, point: str) -> tuple[Piece, ...]:
+    """As `commas_and_points`, where the commas may stand between thousands."""
+    remedy = Remedy(" ", Setting("thousands", ","), " reads the comma as a mark between thousands.")
+    return (*commas_and_points.sentence(comma, point), remedy)
 
 
 @_kind

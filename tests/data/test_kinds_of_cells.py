@@ -272,10 +272,10 @@ def test_a_model_reads_as_it_learned(write):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"decimal": ";"}, "decimal= needs"),
-        ({"thousands": "x"}, "thousands= needs"),
+        ({"decimal": ";"}, "decimal needs"),
+        ({"thousands": "x"}, "thousands needs"),
         ({"decimal": ",", "thousands": ","}, "two different marks"),
-        ({"missing": [3]}, "missing= needs texts"),
+        ({"missing": [3]}, "missing needs texts"),
     ],
 )
 def test_options_that_do_not_fit(options, sentence):

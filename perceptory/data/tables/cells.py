@@ -11,7 +11,14 @@ import numpy as np
 
 from perceptory.data.tables.table import MISSING, RawColumn, floats, listed, shown_value
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note, commas_and_points, decimal_commas, points_as_decimals, thousands_marked
+from perceptory.notes import (
+    Note,
+    commas_and_points,
+    decimal_commas,
+    points_as_decimals,
+    thousands_and_points,
+    thousands_marked,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -307,7 +314,8 @@ def _by_use(columns: list[RawColumn], uses: dict[int, _Use], commas: bool) -> tu
             notes.append(thousands_marked("point", [names[p] for p in grouped]))
         return result, notes
     if certain["."] and commas and (mixed := sorted((*certain[","], *groups[","], *either[","]))):
-        return result, [commas_and_points(names[mixed[0]], names[certain["."][0]], not certain[","])]
+        kind = commas_and_points if certain[","] else thousands_and_points
+        return result, [kind(names[mixed[0]], names[certain["."][0]])]
     for mark, other in ((",", "."), (".", ",")):
         if certain[mark]:
             continue
