@@ -155,10 +155,13 @@ def commas_and_points(comma: str, point: str) -> tuple[Piece, ...]:
 
 
 @_kind
-def thousands_and_points(comma: str, point: str) -> tuple[Piece, ...]:
-    """As `commas_and_points`, where the commas may stand between thousands."""
-    remedy = Remedy(" ", Setting("thousands", ","), " reads the comma as a mark between thousands.")
-    return (*commas_and_points.sentence(comma, point), remedy)
+def thousands_possible(column: str) -> tuple[Piece, ...]:
+    """A column that is read as text, since its commas may stand between thousands."""
+    return (
+        f"every comma in column {column!r} is followed by three digits and may stand between thousands",
+        Remedy("; ", Setting("thousands", ","), " reads it so"),
+        ".",
+    )
 
 
 @_kind

@@ -16,8 +16,8 @@ from perceptory.notes import (
     commas_and_points,
     decimal_commas,
     points_as_decimals,
-    thousands_and_points,
     thousands_marked,
+    thousands_possible,
 )
 
 if TYPE_CHECKING:
@@ -314,8 +314,10 @@ def _by_use(columns: list[RawColumn], uses: dict[int, _Use], commas: bool) -> tu
             notes.append(thousands_marked("point", [names[p] for p in grouped]))
         return result, notes
     if certain["."] and commas and (mixed := sorted((*certain[","], *groups[","], *either[","]))):
-        kind = commas_and_points if certain[","] else thousands_and_points
-        return result, [kind(names[mixed[0]], names[certain["."][0]])]
+        notes.append(commas_and_points(names[mixed[0]], names[certain["."][0]]))
+        if not certain[","]:
+            notes += [thousands_possible(names[place]) for place in mixed]
+        return result, notes
     for mark, other in ((",", "."), (".", ",")):
         if certain[mark]:
             continue
