@@ -274,13 +274,12 @@ def _use(column: RawColumn, commas: bool) -> _Use | None:
         if numbers.dtype.is_integer():
             return None
     if column.cells is not None or not numbers.null_count():  # plain numbers, with a point if with any mark
+        if _surely_decimal(floats(numbers.head(1000))):
+            return _Use(".", True, False)
         values = floats(numbers)
-        values = values[np.isfinite(values)]
-        fractions = values[values != np.floor(values)]
-        if not fractions.size and not commas:
+        if not commas and not (values != np.floor(values))[np.isfinite(values)].any():
             return None
-        wide = (np.abs(values) >= 1000).any() or (np.abs(fractions) < 1).any()
-        if fractions.size and (wide or (np.round(values * 1000) / 1000 != values).any()):
+        if _surely_decimal(values):
             return _Use(".", True, False)
     cells = stripped(column.text).drop_nulls() if cells is None else cells
     for mark in MARKS:
@@ -292,6 +291,14 @@ def _use(column: RawColumn, commas: bool) -> _Use | None:
         if decimal or thousands:
             return _Use(mark, decimal, thousands)
     return None
+
+
+def _surely_decimal(values: np.ndarray) -> bool:
+    """Whether plain numbers have a point that is not followed by exactly three digits, or cannot separate thousands."""
+    values = values[np.isfinite(values)]
+    fractions = values[values != np.floor(values)]
+    wide = (np.abs(values) >= 1000).any() or (np.abs(fractions) < 1).any()
+    return bool(fractions.size and (wide or (np.round(values * 1000) / 1000 != values).any()))
 
 
 def _by_use(columns: list[RawColumn], uses: dict[int, _Use], commas: bool) -> tuple[list[RawColumn], list[Note]]:
