@@ -87,8 +87,11 @@ class Source:
             return read_arrays(path, part=part, task=task, kind=kind)
         cells = {"missing": ",".join(o["missing"]), "decimal": o["decimal"], "thousands": o["thousands"]}
         if self.kind == "table":
-            groups = o["groups"] if like is None else None
-            return read_rows(path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=groups, **cells)
+            if like is not None:
+                return read_rows(path, like=like, weights=o["weights"])
+            return read_rows(
+                path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=o["groups"], **cells
+            )
         if target is None:
             raise InputError("name the column to predict. Example: --target y")
         return read_series(

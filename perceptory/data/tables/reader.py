@@ -15,6 +15,7 @@ from perceptory.data.tables.dataset import Column, Dataset
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
+from perceptory.data.tables.like import read_like
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, floats, listed, rows_of
 from perceptory.data.tables.targets import has_value, read_target, typed
@@ -43,6 +44,7 @@ def read_table(
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
+    like: Dataset | None = None,
 ) -> Dataset:
     """Read a table and say what each column is.
 
@@ -52,6 +54,8 @@ def read_table(
     task: "regression", "classification", "binary" or "multiclass"; found from the target where it is not given.
     ignore: names of columns that are not inputs.
     weights, groups: the name of a column, or values [row]; weights are at least 0, rows of one group stay together.
+    like: the data of a study that these rows are to test: read with its target, task, classes and columns, so that one
+    row or one class is enough. Nothing but `weights`, the name of a column, goes with it.
     missing: texts that stand for a missing value, such as ["#REF!", "-999"], beside those named below; a single text is
     cut at its commas. decimal, thousands: the marks before decimals and between thousands in numbers, such as "," and
     "."; found from the cells where neither is given.
@@ -62,6 +66,8 @@ def read_table(
     Cells that are empty or read NA, N/A, #N/A, nan, NaN, NaT, null, None, ? or - are missing, in text columns of any
     source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
+    if like is not None:
+        return read_like(source, like, weights)
     reading = reading_of(missing, decimal, thousands)
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
     table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
