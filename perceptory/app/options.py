@@ -33,7 +33,7 @@ from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.schedules import Schedule
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
-from perceptory.selection.metrics import TASKS
+from perceptory.selection.metrics import TASK_KINDS
 from perceptory.selection.plans import GroupKFold, KFold, Repeated, StratifiedKFold
 from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
@@ -41,7 +41,7 @@ from perceptory.studies.presets import default_study
 from perceptory.studies.presets_examples import default_validation
 from perceptory.studies.study import Study
 
-TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASKS, ""))
+TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASK_KINDS, ""))
 
 
 @dataclass(frozen=True)

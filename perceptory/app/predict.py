@@ -35,7 +35,7 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
     learned = model.distributions_of(new.array, new.lengths)
     if new.lines is not None:
         learned = learned[:, *new.lines]
-    networks = model.cost.point(learned)
+    networks = model.cost.point_prediction(learned)
     for note in new.notes:
         sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
     content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])

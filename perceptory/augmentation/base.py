@@ -41,7 +41,9 @@ class Augmentation(Spec):
         """Raise `InputError` where the data are of another kind."""
         if kind not in self.kinds:
             fit = " and ".join(PLURAL[k] for k in self.kinds)
-            raise InputError(f"{type(self).__name__} is for {fit}, but the data are {DATA[kind]}. {REMEDIES[kind]}")
+            raise InputError(
+                f"{type(self).__name__} is for {fit}, but the data are {KIND_NAMES[kind]}. {REMEDIES[kind]}"
+            )
 
     @property
     def label(self) -> str:
@@ -53,7 +55,7 @@ class Augmentation(Spec):
         return " ".join(on) or f"{type(self).__name__} of strength 0"
 
 
-DATA = PLURAL | {"table": "a table"}
+KIND_NAMES = PLURAL | {"table": "a table"}
 REMEDIES = {
     "table": "Use TableAugmentation.",
     "series": "Use SeriesAugmentation.",
@@ -69,7 +71,7 @@ def parts(augmentation: Any) -> tuple[Augmentation, ...]:
     return augmentation if isinstance(augmentation, tuple) else (augmentation,)
 
 
-def label(augmentation: Any) -> str:
+def augmentation_label(augmentation: Any) -> str:
     """What is done and how strongly, in a few words."""
     return "augment " + " ".join(one.label for one in parts(augmentation))
 

@@ -54,8 +54,8 @@ def preview(augmentation: Any, inputs: Any, *, times: int = 1, lengths: Any = No
         steps = None if lengths is None else jnp.asarray(lengths, jnp.int32)
         batch = _Batch((scaled, jnp.zeros((len(x), 1), dtype), steps))
         keys = jax.random.split(jax.random.key(seed), times)
-        seen = jax.jit(jax.vmap(lambda key: augmented(augmentation, batch, about, key).x))(keys)
-    return np.asarray(seen, float) * scale + center
+        changed = jax.jit(jax.vmap(lambda key: augmented(augmentation, batch, about, key).x))(keys)
+    return np.asarray(changed, float) * scale + center
 
 
 AXES = {"table": 2, "array": 2, "series": 3, "image": 4}

@@ -19,13 +19,14 @@ WAVES = 3  # of the speed in a warped series
 class SeriesAugmentation(Augmentation):
     """Noise, other amplitudes, uneven time and shorter windows, fresh for every series in every step.
 
-    jitter: σ of noise x + σ ε at each step. scaling: σ of a factor 1 + σ ε for each series and channel. Both are in
-    units of a channel's standard deviation, or of what it differs from its mean, and leave channels with at most two
-    values as they are.
-    warp: time runs up to this share faster or slower in places, smoothly, first and last step fixed. crop: a window
-    that lacks up to this share of the steps, anywhere, is stretched to the whole length. Both interpolate linearly, and
-    take a target that has a value every step along. Where the speed is the law of a dynamic system, or where the last
-    steps matter most (a forecast), leave them at 0.
+    jitter: σ of noise x + σ ε at each step, in units of a channel's standard deviation.
+    scaling: σ of a factor 1 + σ ε on what each series and channel differs from the channel's mean.
+    warp: time runs up to this share faster or slower in places, smoothly; the first and the last step stay fixed.
+    crop: a window that lacks up to this share of the steps, anywhere, is stretched to the whole length.
+
+    jitter and scaling leave channels with at most two values as they are. warp and crop interpolate linearly, targets
+    with one value per time step included. Leave them at 0 where the speed is the law of a dynamic system, or where the
+    last steps matter most, as in a forecast.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("series",)

@@ -33,7 +33,7 @@ class TableAugmentation(Augmentation):
 
 @dataclass(frozen=True)
 class TargetNoise(Augmentation):
-    """t + σ ε in training (E30): for regression. noise: σ, in units of the target's standard deviation."""
+    """t + σ ε in training [E30]: for regression. noise: σ, in units of the target's standard deviation."""
 
     kinds: ClassVar[tuple[str, ...]] = ("table", "series", "image", "array")
     noise: float = traced(0.1, off=0.0, check=not_negative)

@@ -16,7 +16,7 @@ from perceptory.data import read_table
 from perceptory.errors import InputError
 from perceptory.insight.approximation_curves import ApproximationStudy
 from perceptory.layers.arrays import Shape
-from perceptory.layers.base import Fixed, number
+from perceptory.layers.base import Fixed, fixed_number
 from perceptory.networks.base import Network
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.base import Optimizer
@@ -102,7 +102,7 @@ class _Neurons(Network):
         scale = (6 / (jnp.asarray(self.used) + out)) ** 0.5
         return _NeuronsModule(
             hidden.reshape(p, self.width), 2 * bias, scale * output.reshape(self.width, out),
-            jnp.zeros(out, drawn.dtype), number(self.used),
+            jnp.zeros(out, drawn.dtype), fixed_number(self.used),
         )  # fmt: skip
 
     @property

@@ -79,7 +79,7 @@ def neuron_responses(
 
 def _output_scale(seen: Shown, output: int) -> tuple[float, float]:
     """(scale, center) to the target's units, where the output is the target; else it is shown as it is."""
-    if seen.model is None or seen.model.task != "regression" or not seen.cost.direct:
+    if seen.model is None or seen.model.task != "regression" or not seen.cost.outputs_are_targets:
         return 1.0, 0.0
     return float(seen.model.out_scale[seen.member, output]), float(seen.model.out_center[seen.member, output])
 

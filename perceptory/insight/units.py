@@ -13,7 +13,7 @@ from perceptory.layers.convolution import Convolution, ConvolutionalNetwork
 from perceptory.layers.dense import Activate, Dense
 from perceptory.layers.noise import WeightNoise
 from perceptory.layers.sequential import Sequential, Skip
-from perceptory.ops.convolution import global_pool
+from perceptory.ops.pooling import global_pool
 
 # The flat ends of σ: values at which its slope is below about a fiftieth of its greatest. One-sided ones have the
 # slope 0 at a whole side: a unit that stays there is dead.

@@ -20,7 +20,7 @@ class Fixed(eqx.Module):
     value: jax.Array
 
 
-def number(value: Any) -> Fixed:
+def fixed_number(value: Any) -> Fixed:
     """A number of a spec (a float or a tracer) as a part of a module that is never trained."""
     return Fixed(jnp.asarray(value, jnp.result_type(float)))
 

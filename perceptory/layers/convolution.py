@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.layers.sequential import Sequential
-from perceptory.ops.convolution import check_room, convolve_and_pool, global_pool, real_steps
+from perceptory.ops.convolution import ConvolutionStage, compute_stage
 from perceptory.ops.patches import Windows
+from perceptory.ops.pooling import global_pool, real_steps
 
 
 class Convolution(eqx.Module):
@@ -27,12 +28,11 @@ class Convolution(eqx.Module):
     size: tuple[int, ...] = eqx.field(static=True)  # of the pool; 1 along an axis: no pooling there
     pooling: str = eqx.field(static=True)
     activation: Callable = eqx.field(static=True)
-    rising: bool = eqx.field(static=True)  # whether the activation is nondecreasing
+    monotone: bool = eqx.field(static=True)  # whether the activation is nondecreasing
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        check_room(x.shape[1:-1], self.windows, "a kernel")
-        how = (self.windows, self.size, self.pooling, self.activation, self.rising)
-        return convolve_and_pool(x, self.weight, self.bias, *how)
+        sliding = (self.windows, self.size, self.pooling, self.activation, self.monotone)
+        return compute_stage(ConvolutionStage(x, self.weight, self.bias, *sliding))
 
     def lengths(self, lengths: Any) -> Any:
         """How many steps of the output are real, of a series with so many real steps."""

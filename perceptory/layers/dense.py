@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from perceptory.layers.base import Fixed, number
+from perceptory.layers.base import Fixed, fixed_number
 
 
 class Dense(eqx.Module):
-    """A layer of neurons (E1, in the matrix form E12): v = σ(x W + b). weight: [in, out], bias: [out]."""
+    """A layer of neurons [E1], in the matrix form [E12]: v = σ(x W + b). weight: [in, out], bias: [out]."""
 
     weight: jax.Array
     bias: jax.Array
@@ -20,19 +20,19 @@ class Dense(eqx.Module):
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         wide = self.weight.ndim == 2 and self.weight.size >= 1 << 15 and self.weight.shape[1] >= 64 and x.ndim == 2
-        z = (product(x, self.weight) if wide else x @ self.weight) + self.bias
+        z = (matmul(x, self.weight) if wide else x @ self.weight) + self.bias
         return self.activation(z)
 
 
 @jax.custom_vjp
-def product(x: jax.Array, weight: jax.Array) -> jax.Array:
+def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
     """x W, whose gradient by W comes in the order of W; the automatic one is its transpose, turned by every reader."""
     return x @ weight
 
 
-product.defvjp(
+matmul.defvjp(
     lambda x, w: (x @ w, (x, w)),
-    lambda kept, d: (d @ kept[1].T, jax.lax.dot_general(kept[0], d, (((0,), (0,)), ((), ())))),
+    lambda residuals, d: (d @ residuals[1].T, jax.lax.dot_general(residuals[0], d, (((0,), (0,)), ((), ())))),
 )
 
 
@@ -63,7 +63,7 @@ class Dropout(eqx.Module):
     rate: Fixed
 
     def __init__(self, rate: jax.Array | float):
-        self.rate = number(rate)
+        self.rate = fixed_number(rate)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         keep = 1 - self.rate.value

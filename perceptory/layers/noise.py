@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.layers.arrays import arrays_of, with_arrays
-from perceptory.layers.base import Fixed, call, number
+from perceptory.layers.base import Fixed, call, fixed_number
 
 
 class Noise(eqx.Module):
@@ -26,7 +26,7 @@ class Noise(eqx.Module):
     std: Fixed
 
     def __init__(self, std: jax.Array | float):
-        self.std = number(std)
+        self.std = fixed_number(std)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         if key is None:
@@ -45,7 +45,7 @@ class WeightNoise(eqx.Module):
     takes: ClassVar[tuple[str, ...]] = ("weights", "lengths")
 
     def __init__(self, inner: Any, std: jax.Array | float):
-        self.inner, self.std = inner, number(std)
+        self.inner, self.std = inner, fixed_number(std)
 
     def __call__(
         self, x: jax.Array, key: jax.Array | None = None, weights: Any = None, lengths: Any = None

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 from perceptory.errors import InputError
 from perceptory.layers.dense import Dense, Dropout
-from perceptory.ops.cells import State
+from perceptory.ops.cells import CellState
 from perceptory.ops.scans import ScanOptions, Weights, active_steps, affine, recur, recur_plain
 
-Recur = Callable[..., tuple[jax.Array, State]]
+Recur = Callable[..., tuple[jax.Array, CellState]]
 
 
 class RecurrentLayer(eqx.Module):
@@ -25,23 +25,24 @@ class RecurrentLayer(eqx.Module):
     recurrent: jax.Array
     bias: jax.Array
     extra: jax.Array | None
-    how: ScanOptions = eqx.field(static=True)
+    options: ScanOptions = eqx.field(static=True)
 
-    def start(self, batch: int) -> State:
+    def start(self, batch: int) -> CellState:
         return tuple(
-            jnp.zeros((batch, self.recurrent.shape[0]), self.weight.dtype) for _ in range(self.how.cell.states)
+            jnp.zeros((batch, self.recurrent.shape[0]), self.weight.dtype) for _ in range(self.options.cell.states)
         )
 
-    def __call__(self, recur: Recur, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
-        return recur(self.how, Weights(self.weight, self.recurrent, self.bias, self.extra), x, state, lengths)
+    def __call__(self, recur: Recur, x: jax.Array, state: CellState, lengths: Any) -> tuple[jax.Array, CellState]:
+        return recur(self.options, Weights(self.weight, self.recurrent, self.bias, self.extra), x, state, lengths)
 
 
 class RecurrentNetwork(eqx.Module):
     """Recurrent layers and a linear readout: net(x [batch, time, features]) -> [batch, out], or [batch, time, out].
 
-    layers: for each layer its one or two directions. every: whether there is an output a step; else the readout sees
-    the last real step (of a backward direction: the first, where it ends).
-    lengths [batch] int32: steps from there on are padding; no value of x there matters, and outputs there are 0.
+    layers: for each layer its one or two directions.
+    every: whether there is one output per time step; otherwise the readout sees the last real step (of a backward
+        direction the first one, where it ends).
+    lengths: [batch] int32; steps from there on are padding, whose values do not matter and whose outputs are 0.
     A key means training. Any number of time steps will do.
     """
 
@@ -88,13 +89,13 @@ class RecurrentNetwork(eqx.Module):
 
     def _read_steps(self, v: jax.Array, lengths: Any) -> jax.Array:
         """The readout at every step [time, batch, out], 0 in the padding. Its weights are shared by the steps too."""
-        y = affine(self.layers[-1][0].how.average, v, self.readout.weight, self.readout.bias, lengths)
+        y = affine(self.layers[-1][0].options.average, v, self.readout.weight, self.readout.bias, lengths)
         return y if lengths is None else jnp.where(active_steps(v, lengths), y, 0)
 
 
 def _both(
     layer: tuple[RecurrentLayer, ...], run: Recur, v: jax.Array, start: Any, lengths: Any
-) -> tuple[jax.Array, jax.Array, tuple[State, ...]]:
+) -> tuple[jax.Array, jax.Array, tuple[CellState, ...]]:
     """(h of all directions [time, batch, ·], where each ends [batch, ·], states)."""
     h, end = layer[0](run, v, start[0], lengths)
     if len(layer) == 1:

@@ -51,10 +51,10 @@ class Model:
         """Predictions of each network: [member, row, target] numbers, or [member, row, class] probabilities.
 
         Of series with a target a step: [member, row, time, target], for any number of steps. Where the cost learned
-        more of a target than one number, it is the point prediction (`Cost.point`): the quantile nearest the median,
-        the mean of a Gaussian.
+        more of a target than one number, it is the point prediction (`Cost.point_prediction`): the quantile nearest the
+        median, the mean of a Gaussian.
         """
-        return self.cost.point(self.distributions(table))
+        return self.cost.point_prediction(self.distributions(table))
 
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
@@ -64,7 +64,7 @@ class Model:
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""
-        return self.cost.point(self.distributions_of(inputs, lengths))
+        return self.cost.point_prediction(self.distributions_of(inputs, lengths))
 
     def distributions_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `distributions`, from encoded inputs."""

@@ -22,7 +22,7 @@ from perceptory.models.model import Model
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
 from perceptory.objectives.table import Cost
-from perceptory.selection.metrics import TASKS
+from perceptory.selection.metrics import TASK_KINDS
 from perceptory.specs import from_json, to_json
 
 FORMAT = 1
@@ -84,7 +84,7 @@ def save(model: Model, path: str | Path) -> None:
         "classes": None if model.classes is None else model.classes.tolist(),
         "encoder": model.encoder.to_json(),
         "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
-        "cost": to_json(model.cost.stored()),
+        "cost": to_json(model.cost.without_code()),
         "outputs": list(model.outputs),
         "precision": model.precision,
         "facts": model.facts,
@@ -209,7 +209,7 @@ def _check(
 ) -> tuple[tuple[str, ...], np.ndarray | None, tuple[int, ...]]:
     """Targets, classes and shape of the outputs, where the parts of the description fit together; else `InputError`."""
     task, targets, classes = (description[name] for name in ("task", "targets", "classes"))
-    if task not in TASKS or task not in cost.tasks:
+    if task not in TASK_KINDS or task not in cost.tasks:
         raise InputError(f"the task {task!r} is unknown or does not suit the cost. Take another copy.")
     if not isinstance(targets, list) or tuple(targets) != encoder.target_names or not targets:
         raise InputError("the names of the targets do not fit the table description. Take another copy.")

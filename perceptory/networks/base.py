@@ -21,9 +21,11 @@ class Network(Spec):
     """Base of network specs. `build` makes a batch-native module: net(x [batch, *inputs], key=None)
     -> [batch, *outputs].
 
-    inputs is the shape of one example: (features,) of a table, (time, features) of a sequence, (height, width,
-    channels) of an image. outputs is (out,), or (time, out) for one output a step. A module for sequences also takes
-    lengths=[batch]; steps from there on are padding.
+    inputs: shape of one example, (features,) of a table, (time, features) of a sequence, (height, width, channels) of
+        an image.
+    outputs: (out,), or (time, out) for one output per time step.
+
+    A module for sequences also takes lengths=[batch]; steps from there on are padding.
     """
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> eqx.Module:

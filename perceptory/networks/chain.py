@@ -57,7 +57,7 @@ class LayerSpec(Spec):
 
 @dataclass(frozen=True)
 class DenseLayer(LayerSpec):
-    """Neurons v = σ(x W + b) (E12) on the last axis, at every place of the others alike.
+    """Neurons v = σ(x W + b) [E12] on the last axis, at every place of the others alike.
 
     width: how many. activation: name of σ. initializer: start of W; None takes the one that suits σ.
     """
@@ -164,7 +164,7 @@ class _Layers:
             shapes.append(shape)
         return modules, shapes
 
-    def _kept(self, inputs: Shape) -> list[int]:
+    def _hidden_units_of_layers(self, inputs: Shape) -> list[int]:
         """`hidden_units` of each layer."""
         shapes: list[Shape] = []
         eqx.filter_eval_shape(lambda: shapes.extend(self._build(inputs, jax.random.key(0))[1]))
@@ -188,7 +188,7 @@ class Residual(_Layers, LayerSpec):
         return Skip(Sequential(tuple(modules))), inputs
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        return sum(self._kept(inputs)) + prod(outputs)
+        return sum(self._hidden_units_of_layers(inputs)) + prod(outputs)
 
     @property
     def label(self) -> str:
@@ -233,7 +233,7 @@ class Chain(_Layers, Network):
         if not self.calibrated:
             return module
         x, w = rows()
-        return calibrate(module, x, w, max(self._kept(x.shape[1:])))
+        return calibrate(module, x, w, max(self._hidden_units_of_layers(x.shape[1:])))
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves the array of this path."""
@@ -244,7 +244,7 @@ class Chain(_Layers, Network):
         return f"Chain {', '.join(layer.label for layer in self.layers) or 'linear'}"
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        return sum(self._kept(inputs))
+        return sum(self._hidden_units_of_layers(inputs))
 
 
 def _dense(inputs: int, width: int, activation: str, initializer: str | None, key: jax.Array) -> Dense:

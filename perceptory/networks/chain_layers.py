@@ -15,7 +15,7 @@ from perceptory.layers.recurrent import RecurrentLayer
 from perceptory.networks.chain import LayerSpec
 from perceptory.networks.cnn import CNN
 from perceptory.networks.recurrent import GRU, LSTM, RNN
-from perceptory.ops.convolution import POOLINGS, global_pool
+from perceptory.ops.pooling import POOLINGS, global_pool
 from perceptory.ops.scans import active_steps, recur
 from perceptory.specs import checked, count
 
@@ -72,7 +72,7 @@ class Pooled(eqx.Module):
 
 @dataclass(frozen=True)
 class GlobalPool(LayerSpec):
-    """One value a channel: its average or maximum over all places."""
+    """One value per channel: its average or maximum over all places."""
 
     pooling: str = checked("average", check=lambda _, value: POOLINGS[value])
 

@@ -17,9 +17,9 @@ from perceptory.layers.dense import Dense, Dropout
 from perceptory.layers.sequential import Sequential
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
-from perceptory.ops.convolution import PADDINGS, POOLINGS, check_room, windows_of
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
-from perceptory.ops.patches import Window, Windows
+from perceptory.ops.patches import PADDINGS, Window, Windows, check_room, windows_of
+from perceptory.ops.pooling import POOLINGS
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, is_on, is_plain, traced
 
@@ -28,7 +28,7 @@ HEADS: Registry[str] = Registry(
 )
 
 # Of these the maximum may be taken before σ: max(σ(z)) = σ(max(z)) for a nondecreasing σ.
-RISING = frozenset(
+MONOTONE = frozenset(
     {"tanh", "relu", "elu", "sigmoid", "steep_sigmoid", "linear", "threshold", "piecewise_linear"}
     | {"leaky_relu", "softplus"}
 )
@@ -47,7 +47,7 @@ MOST_STEPS = 1 << 16  # between taps, and zeros that are added
 
 
 def _sizes(name: str, value: Any, most: int = MOST_TAPS) -> None:
-    """A number, or a tuple with one entry a layer, each a number or a pair (vertical, horizontal)."""
+    """A number, or a tuple with one entry per layer, each a number or a pair (vertical, horizontal)."""
     for entry in value if isinstance(value, tuple) else (value,):
         for n in entry if isinstance(entry, tuple) else (entry,):
             if is_plain(n):
@@ -77,7 +77,7 @@ class CNN(Network):
     and the dense layers act on each step alone; with padding="causal" no output depends on a later input.
 
     channels: output channels of the stages.
-    kernel, stride, dilation, padding, pool: one for all stages, or a tuple with one a stage; for images an entry may
+    kernel, stride, dilation, padding, pool: one for all stages, or a tuple with one per stage; for images an entry may
         be a pair (vertical, horizontal). padding: "same", "valid", "causal" (series) or a number of zeros.
     pool: size and stride of the pool, 1 for none. None: 2, and 1 where each step has an output.
     pooling: "max" or "average".
@@ -128,11 +128,11 @@ class CNN(Network):
         starts = [start] * (len(fans) - 1) + [self.initializer or linear.initializer]
         weights = initial_weights(key, starts, fans)
         biases = [jnp.zeros(w.shape[1], w.dtype) for w in weights]
-        rising = self.activation.partition("(")[0].strip() in RISING
+        monotone = self.activation.partition("(")[0].strip() in MONOTONE
         stages: list[Any] = []
         for (windows, size), channels, weight, bias in zip(plan, ins, weights, biases, strict=False):
             kernel = weight.reshape(*(w.size for w in windows), channels, -1)
-            stages.append(Convolution(kernel, bias, windows, size, self.pooling, sigma.function, rising))
+            stages.append(Convolution(kernel, bias, windows, size, self.pooling, sigma.function, monotone))
             if self.stochastic:
                 stages.append(Dropout(self.dropout))
         dense: list[Any] = []
@@ -164,7 +164,7 @@ class CNN(Network):
             pool = windows_of((1 if every else 2) if pooled is None else pooled, axes=axes)
             if every and (pool[0].size > 1 or any(w.stride > 1 or w.positions(w.span) != w.span for w in windows)):
                 raise InputError(
-                    "CNN with an output a step needs stride 1, no pooling, and padding 'same' or 'causal', got"
+                    "CNN with one output per time step needs stride 1, no pooling, and padding 'same' or 'causal', got"
                     f" stride={self.stride!r}, pool={self.pool!r}, padding={self.padding!r}."
                 )
             check_room(space, windows, f"the kernel of stage {i + 1}")
@@ -185,10 +185,10 @@ class CNN(Network):
 
     @property
     def label(self) -> str:
-        said = ["CNN", "-".join(map(str, self.channels)), f"kernel {self.kernel}"]
-        said += [f"dense {'-'.join(map(str, self.hidden))}"] if self.hidden else []
-        said += [self.activation, *([f"dropout {self.dropout:.3g}"] if self.stochastic else [])]
-        return " ".join(said)
+        parts = ["CNN", "-".join(map(str, self.channels)), f"kernel {self.kernel}"]
+        parts += [f"dense {'-'.join(map(str, self.hidden))}"] if self.hidden else []
+        parts += [self.activation, *([f"dropout {self.dropout:.3g}"] if self.stochastic else [])]
+        return " ".join(parts)
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         """Gathered windows count too: they are made twice in a step and are most of what it touches."""

@@ -80,8 +80,8 @@ class Custom(Network):
         if not self.random and any(isinstance(part, eqx.nn.Dropout) for part in parts):
             raise InputError(f"{self.label} holds eqx.nn.Dropout, which needs random numbers. Add random=True.")
         if self.batched:
-            return Batches(module) if _names(module, "lengths") and not _taken(module) else module
-        return Examples(module, outputs, _names(module, "key"), _names(module, "lengths") or _taken(module))
+            return WithLengths(module) if _names(module, "lengths") and not _taken(module) else module
+        return PerExample(module, outputs, _names(module, "key"), _names(module, "lengths") or _taken(module))
 
     @property
     def stochastic(self) -> bool:
@@ -95,7 +95,7 @@ class Custom(Network):
         return self.units
 
 
-class Batches(eqx.Module):
+class WithLengths(eqx.Module):
     """A batch-native module that names `lengths`, called with them."""
 
     inner: Any
@@ -105,7 +105,7 @@ class Batches(eqx.Module):
         return self.inner(x, key, lengths=lengths)
 
 
-class Examples(eqx.Module):
+class PerExample(eqx.Module):
     """A module that takes one example, for a batch. In use its `inference` flags are set (dropout off)."""
 
     inner: Any

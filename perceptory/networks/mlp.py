@@ -1,4 +1,4 @@
-"""The feedforward network (E8 to E13)."""
+"""The feedforward network [E8 to E13]."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _activations(name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class MLP(Network):
-    """Feedforward network: hidden layers v = σ(v W + b), then a linear output layer y = v W + b (E8 to E13).
+    """Feedforward network: hidden layers v = σ(v W + b), then a linear output layer y = v W + b [E8 to E13].
 
     hidden: widths of the hidden layers; () is a linear model.
     activation: name of σ in the table of activations, also "elu(0.5)"; or a tuple of names, one a hidden layer.
@@ -142,7 +142,7 @@ class MLP(Network):
 
     @property
     def label(self) -> str:
-        said = [
+        parts = [
             *(["residual"] if self.residual else []),
             *([f"{self.norm} norm"] if self.norm else []),
             *([f"dropout {self.dropout:.3g}"] if is_on(self.dropout) else []),
@@ -153,9 +153,9 @@ class MLP(Network):
             ),
         ]
         if not self.hidden:
-            return " ".join(["linear model", *(word for word in said if "noise" in word)])
+            return " ".join(["linear model", *(word for word in parts if "noise" in word)])
         sigma = "/".join(self.activation) if isinstance(self.activation, tuple) else self.activation
-        return " ".join(["MLP", "-".join(map(str, self.hidden)), sigma, *said])
+        return " ".join(["MLP", "-".join(map(str, self.hidden)), sigma, *parts])
 
     @property
     def _noises(self) -> tuple[float, float, float]:

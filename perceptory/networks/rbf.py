@@ -1,4 +1,4 @@
-"""Kernel neurons (E3): radial basis functions with centers from the data, and a linear output."""
+"""Kernel neurons [E3]: radial basis functions with centers from the data, and a linear output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.ops.k_means import STARTS, distances, spacing
-from perceptory.ops.ridge import least_squares
+from perceptory.ops.ridge import ridge_regression
 from perceptory.registry import Registry
 from perceptory.specs import checked, count, not_negative, positive, traced
 
@@ -40,7 +40,7 @@ def _slope(at: tuple[jax.Array, jax.Array], change: tuple[jax.Array, jax.Array])
 
 
 class Kernels(eqx.Module):
-    """E3: v = exp(-‖x - c‖² / s²) for each center.
+    """[E3] v = exp(-‖x - c‖² / s²) for each center.
 
     centers: [center · in], flat, since a weight penalty must not pull places to 0. narrowness: [center], 1 / s, with
     which nothing is divided by a width that training drives to 0.
@@ -75,7 +75,7 @@ TRAINED: Registry[str] = Registry(
 
 @dataclass(frozen=True)
 class RBFNetwork(Network):
-    """Kernel neurons v = exp(-‖x - c‖² / s²) (E3) and a linear output y = v W + b.
+    """Kernel neurons v = exp(-‖x - c‖² / s²) [E3] and a linear output y = v W + b.
 
     centers: how many. Where there are fewer distinct training rows, some centers are equal, which does no harm.
     start: "kmeans" (k-means++, then Lloyd's iterations) or "rows" (a sample), of the member's own training rows.
@@ -83,7 +83,7 @@ class RBFNetwork(Network):
         1989).
     ridge: λ of the output layer's least squares, the minimum of the mean of ½‖y - t‖² plus λ‖W‖² without b, which is
         what training it under `SquaredError` and `WeightPenalty(ridge)` would tend to.
-    train: "output" (E15: centers and widths stay, the output layer is solved; no optimizer) or "all" (from there the
+    train: "output" ([E15]: centers and widths stay, the output layer is solved; no optimizer) or "all" (from there the
         optimizer moves everything).
 
     The least squares fit the targets that `prime` is given, whatever the cost. In a classification that is no maximum
@@ -116,7 +116,7 @@ class RBFNetwork(Network):
         places = STARTS[self.start](x, w, self.centers, key)
         widths = self.width * spacing(places, x, w, self.neighbors)
         kernels = Kernels(places.ravel(), 1 / widths)
-        weight, bias = least_squares(kernels, x, t, w, self.ridge)
+        weight, bias = ridge_regression(kernels, x, t, w, self.ridge)
         dense = Dense(weight, bias, module.layers[1].activation)
         return Sequential((kernels, dense, *module.layers[2:]))
 

@@ -60,7 +60,7 @@ class Recurrent(Network):
             raise InputError(f"{kind} gives (out,) or (time, out), got the output shape {outputs}.")
         features, directions = inputs[1], 2 if self.bidirectional else 1
         ins = (features, *(directions * width for width in self.hidden))
-        how = ScanOptions(self.cell, self.truncation, SHARED_GRADIENTS[self.shared_gradient])
+        options = ScanOptions(self.cell, self.truncation, SHARED_GRADIENTS[self.shared_gradient])
         gates, out = self.cell.gates, (ins[-1], outputs[-1])
         fans = [(i, h) for i, h in zip(ins, self.hidden, strict=False) for _ in range(directions)]
         sizes = [gates * (i * h + h * h) for i, h in fans] + [out[0] * out[1]]
@@ -69,7 +69,7 @@ class Recurrent(Network):
             jax.random.uniform(key, (sum(sizes),), minval=-1, maxval=1),
             [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)],
         )
-        layers = [self._layer(how, u, *fan) for u, fan in zip(drawn, fans, strict=True)]
+        layers = [self._layer(options, u, *fan) for u, fan in zip(drawn, fans, strict=True)]
         readout = Dense(
             (last * (6 / sum(out)) ** 0.5).reshape(out), jnp.zeros(out[1], last.dtype), ACTIVATIONS["linear"].function
         )
@@ -80,7 +80,7 @@ class Recurrent(Network):
             len(outputs) == 2,
         )
 
-    def _layer(self, how: ScanOptions, uniform: jax.Array, fan_in: int, width: int) -> RecurrentLayer:
+    def _layer(self, options: ScanOptions, uniform: jax.Array, fan_in: int, width: int) -> RecurrentLayer:
         """Input weights as their initializer has it for each gate, recurrent weights orthogonal, biases 0; the forget
         gate's bias is 1, so that at the start a memory cell remembers."""
         gates, dtype = self.cell.gates, uniform.dtype
@@ -94,7 +94,7 @@ class Recurrent(Network):
             jnp.moveaxis(q, 0, 1).reshape(width, gates * width),
             (bias.at[1].set(1) if isinstance(self.cell, MemoryCell) else bias).ravel(),
             jnp.zeros(width, dtype) if isinstance(self.cell, GatedCell) else None,
-            how,
+            options,
         )
 
     @property
@@ -113,8 +113,8 @@ class Recurrent(Network):
         return f"{kind} {'-'.join(map(str, self.hidden))}{rate}{cut}"
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        kept = (self.cell.gates + self.cell.states) * (2 if self.bidirectional else 1)
-        return inputs[0] * kept * sum(self.hidden)
+        values = (self.cell.gates + self.cell.states) * (2 if self.bidirectional else 1)
+        return inputs[0] * values * sum(self.hidden)
 
 
 def _truncation(name: str, value: Any) -> None:

@@ -44,16 +44,16 @@ class StateSpaceNetwork(eqx.Module):
         out = self.readout[-1].weight.shape[1]
         u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
         start = through(self.encoder, x[:, : self.lead].reshape(x.shape[0], -1))
-        kept = 1 - jax.nn.sigmoid(self.leak)
+        memory = 1 - jax.nn.sigmoid(self.leak)
         driven = jnp.swapaxes(u[:, self.lead :] @ self.drive.weight + self.drive.bias, 0, 1)
 
         def step(state: jax.Array, driven: jax.Array) -> tuple[jax.Array, jax.Array]:
             v = self.drive.activation(driven + state @ self.recurrent)
-            return kept * state + through(self.change, v), state
+            return memory * state + through(self.change, v), state
 
         _, states = jax.lax.scan(step, start, driven)
-        seen = jnp.concatenate([jnp.swapaxes(states, 0, 1), u[:, self.lead :]], axis=-1)
-        return jnp.concatenate([y[:, : self.lead], through(self.readout, seen)], axis=1)
+        states_and_inputs = jnp.concatenate([jnp.swapaxes(states, 0, 1), u[:, self.lead :]], axis=-1)
+        return jnp.concatenate([y[:, : self.lead], through(self.readout, states_and_inputs)], axis=1)
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,12 @@ class Cost(Spec):
         """[row] (or [row, time]) costs. output: [..., outputs(target)]; target: [..., target]."""
         raise NotImplementedError
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         """[..., out] the outputs to aim at by least squares: one Newton step from outputs of 0."""
         return target
 
     @property
-    def weighs(self) -> bool:
+    def has_class_weights(self) -> bool:
         """Whether `row_weight` is anything but 1."""
         return False
 
@@ -78,12 +78,12 @@ class Cost(Spec):
         )
 
     @property
-    def exact(self) -> bool:
+    def has_true_gradient(self) -> bool:
         """Whether the gradient of `per_row` is that of its value, as line searches and curvature take for granted."""
         return True
 
     @property
-    def direct(self) -> bool:
+    def outputs_are_targets(self) -> bool:
         """Whether the network's outputs are the targets themselves, at mean 0 and deviation 1."""
         return self.heads == 1 and self.scaling == "standard" and type(self).inverse_link is Cost.inverse_link
 
@@ -99,8 +99,8 @@ class Cost(Spec):
         """In the targets' own units; center, scale: [..., target]."""
         return prediction * scale + center
 
-    def point(self, prediction: Any) -> Any:
-        """[..., target] the one number a target that metrics judge."""
+    def point_prediction(self, prediction: Any) -> Any:
+        """[..., target] the one number per target that metrics judge."""
         return prediction
 
     def ensemble(self, members: Any) -> Any:
@@ -120,7 +120,7 @@ class Cost(Spec):
         metrics take them; weights: [row]."""
         return ()
 
-    def stored(self) -> Cost:
+    def without_code(self) -> Cost:
         """What a model file holds of it: all that predictions need, and no code."""
         return self
 
@@ -142,10 +142,10 @@ def diagonal(values: jax.Array) -> jax.Array:
 def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
     """Sum over rows (and steps) of cost times `weight` [row] or [row, time]. Refuses to broadcast, at trace time."""
     if output.ndim < 2 or output.shape != cost.shape(target.shape) or weight.shape != output.shape[:-1]:
-        more = f" ({cost.heads} outputs a target for {cost.label})" if cost.heads > 1 else ""
+        more = f" ({cost.heads} outputs per target for {cost.label})" if cost.heads > 1 else ""
         raise InputError(
-            f"a cost needs output and target of one shape{more} and a weight a row, got {output.shape}, {target.shape}"
-            f" and {weight.shape}."
+            f"a cost needs output and target of one shape{more} and a weight per row, got {output.shape},"
+            f" {target.shape} and {weight.shape}."
         )
     return jnp.sum(cost.per_row(output, target) * weight)
 
@@ -166,7 +166,7 @@ class SigmoidLikelihood(Cost):
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return jnp.sum(softplus(output) - target * output, axis=-1)
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         return 4 * target - 2
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:

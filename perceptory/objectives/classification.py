@@ -14,7 +14,7 @@ from perceptory.errors import InputError
 from perceptory.objectives.base import Cost, SigmoidLikelihood, diagonal
 from perceptory.specs import checked
 
-EXAMPLE = 'Example: class_weight="balanced", or one weight a class: class_weight=(1.0, 5.0)'
+EXAMPLE = 'Example: class_weight="balanced", or one weight per class: class_weight=(1.0, 5.0)'
 
 
 def _class_weight(name: str, value: Any) -> None:
@@ -30,7 +30,7 @@ class ClassCost(Cost):
     """Base of the likelihoods of classes.
 
     class_weight: None; "balanced": every class counts alike, weights n / (k n_c) by the (weighted) numbers n_c of the
-    rows of k classes that a network is trained on; or one weight a class, in the order of the classes (sorted).
+    rows of k classes that a network is trained on; or one weight per class, in the order of the classes (sorted).
     A row's weight in training is multiplied by its class's, as if it stood there so often. Metrics know nothing of it.
     """
 
@@ -46,11 +46,11 @@ class ClassCost(Cost):
         weight = self.class_weight
         if weight is None:
             return type(self).__name__
-        said = weight if isinstance(weight, str) else "/".join(f"{w:.3g}" for w in weight)
-        return f"{type(self).__name__} class weight {said}"
+        weights = weight if isinstance(weight, str) else "/".join(f"{w:.3g}" for w in weight)
+        return f"{type(self).__name__} class weight {weights}"
 
     @property
-    def weighs(self) -> bool:
+    def has_class_weights(self) -> bool:
         return self.class_weight is not None
 
     def check_classes(self, classes: Any) -> None:
@@ -104,7 +104,7 @@ class SigmoidSquaredError(Cost):
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return 0.5 * jnp.sum((jax.nn.sigmoid(output) - target) ** 2, axis=-1)
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         return 4 * target - 2
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
@@ -119,7 +119,7 @@ class SigmoidSquaredError(Cost):
 class SoftmaxCrossEntropy(ClassCost):
     """-Σ t ln y with y = softmax(z) and t one-hot; ∂J/∂z = y - t.
 
-    class_weight: None, "balanced", or one weight a class; see `ClassCost`.
+    class_weight: None, "balanced", or one weight per class; see `ClassCost`.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
@@ -127,7 +127,7 @@ class SoftmaxCrossEntropy(ClassCost):
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return -jnp.sum(target * jax.nn.log_softmax(output, axis=-1), axis=-1)
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         return target.shape[-1] * target - 1
 
     def row_weight(self, target: jax.Array, balance: Any = ()) -> jax.Array:

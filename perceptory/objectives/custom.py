@@ -60,10 +60,10 @@ class OwnCost(Cost):
         return self.per_target
 
     @property
-    def direct(self) -> bool:
+    def outputs_are_targets(self) -> bool:
         return self.heads == 1 and self.scaling == "standard" and self.prediction == "identity"
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         rest = [jnp.zeros_like(target)] * (self.heads - 1)
         start = {"identity": target, "exp": target - 1, "sigmoid": 4 * target - 2}
         first = start.get(self.prediction, target.shape[-1] * target - 1)
@@ -114,7 +114,7 @@ class CustomCost(OwnCost):
             object.__setattr__(self, "name", own)
         if self.per_target > 1 and self.prediction != "identity":
             raise InputError(
-                f"several outputs a target go with prediction='identity', got {self.prediction!r}. Apply the link"
+                f"several outputs per target go with prediction='identity', got {self.prediction!r}. Apply the link"
                 " within the function."
             )
 
@@ -122,12 +122,12 @@ class CustomCost(OwnCost):
         cost = self.function(output, target)
         if np.shape(cost) != target.shape[:-1]:
             raise InputError(
-                f"the function of {self.label} needs to give one number a row, shape {target.shape[:-1]}, got"
+                f"the function of {self.label} needs to give one number per row, shape {target.shape[:-1]}, got"
                 f" {np.shape(cost)}. Sum or average over the last axis: jnp.sum(..., axis=-1)."
             )
         return cost
 
-    def stored(self) -> Cost:
+    def without_code(self) -> Cost:
         return SavedCost(str(self.name), self.prediction, self.per_target, self.targets_scaled)
 
 

@@ -80,7 +80,7 @@ class Quantile(Cost):
         level = jnp.asarray(self.levels, r.dtype)[:, None]
         return jnp.sum(jnp.maximum(level * r, (level - 1) * r), axis=(-2, -1))
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         rest = jnp.zeros_like(target)
         return jnp.concatenate([target if i == self.middle else rest for i in range(self.heads)], axis=-1)
 
@@ -102,7 +102,7 @@ class Quantile(Cost):
         numbers = by_head(prediction, self.heads) * scale[..., None, :] + center[..., None, :]
         return numbers.reshape(prediction.shape)
 
-    def point(self, prediction: Any) -> Any:
+    def point_prediction(self, prediction: Any) -> Any:
         return by_head(prediction, self.heads)[..., self.middle, :]
 
 
@@ -131,7 +131,7 @@ class GaussianLikelihood(Cost):
         return 2
 
     @property
-    def exact(self) -> bool:
+    def has_true_gradient(self) -> bool:
         return self.beta == 0
 
     @property
@@ -147,11 +147,11 @@ class GaussianLikelihood(Cost):
             cost = jax.lax.stop_gradient(cost) + pull * (cost - jax.lax.stop_gradient(cost))
         return jnp.sum(cost, axis=-1)
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         return jnp.concatenate([target, jnp.zeros_like(target)], axis=-1)
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        if not self.exact:
+        if not self.has_true_gradient:
             raise InputError(
                 f"second-order training needs the likelihood's own gradient, and beta is {self.beta:g}. Use"
                 " GaussianLikelihood(beta=0)."
@@ -169,7 +169,7 @@ class GaussianLikelihood(Cost):
         mean, deviation = np.split(prediction, 2, axis=-1)
         return np.concatenate([mean * scale + center, deviation * scale], axis=-1)
 
-    def point(self, prediction: Any) -> Any:
+    def point_prediction(self, prediction: Any) -> Any:
         return prediction[..., : prediction.shape[-1] // 2]
 
     def ensemble(self, members: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The cost of several yes-or-no labels a row."""
+"""The cost of several yes-or-no labels per row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weight penalties (E30)."""
+"""Weight penalties [E30]."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Penalty(Spec):
 
 @dataclass(frozen=True)
 class WeightPenalty(Penalty):
-    """λ ‖w‖_p^p added to the cost (E30), or with a share m of the 1-norm λ ((1 - m) ‖w‖_p^p + m ‖w‖₁): the elastic
+    """λ ‖w‖_p^p added to the cost [E30], or with a share m of the 1-norm λ ((1 - m) ‖w‖_p^p + m ‖w‖₁): the elastic
     net (Zou & Hastie 2005). Biases are left out.
 
     strength: λ. p: 1 gives exact zeros; 2 (the usual) small weights; any p >= 1. mix: m; above 0 there are exact zeros
@@ -66,7 +66,7 @@ class WeightPenalty(Penalty):
 
     For exact zeros the step is that of an orthant-wise method (Andrew & Gao 2007): the gradient is the least
     subgradient of the penalized cost, a weight that would change its sign stops at exactly 0, and one at 0 rests there
-    while the cost pulls with less than λ (m λ). Its fixed points are the minima of E30 under every first-order
+    while the cost pulls with less than λ (m λ). Its fixed points are the minima of [E30] under every first-order
     optimizer, momentum and adaptive steps included, which a soft threshold by α λ promises for plain gradient descent
     only.
     """
@@ -131,17 +131,17 @@ class WeightPenalty(Penalty):
         names: the arrays' paths. weights: True for weights, False for biases. Raises `InputError` for a path that no
         weights have.
         """
-        asked = [(one.name, k) for k, one in enumerate(self.layers) if is_plain(one)]
+        own = [(one.name, k) for k, one in enumerate(self.layers) if is_plain(one)]
         penalized = [name for name, is_weight in zip(names, weights, strict=True) if is_weight]
-        for name, _ in asked:
+        for name, _ in own:
             if not any(_within(array, name) for array in penalized):
                 known = ", ".join(penalized[:20])
                 raise InputError(f"no weights are called {name!r}.{did_you_mean(name, penalized)} There are {known}.")
-        found: list[int | None] = []
+        places: list[int | None] = []
         for array in names:
-            fitting = [(len(name), k) for name, k in asked if _within(array, name)]
-            found.append(max(fitting)[1] if fitting else None)
-        return found
+            fitting = [(len(name), k) for name, k in own if _within(array, name)]
+            places.append(max(fitting)[1] if fitting else None)
+        return places
 
     def by_array(self, names: Sequence[str], weights: Sequence[bool]) -> list[Any]:
         """λ of each array; 0 for biases."""

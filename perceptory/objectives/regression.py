@@ -1,4 +1,4 @@
-"""Costs of numbers with one output a target: squared, absolute, Huber, Poisson."""
+"""Costs of numbers with one output per target: squared, absolute, Huber, Poisson."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_LOG = 20.0  # a rate of 5e8 times the mean target: beyond, e^z is continued
 
 @dataclass(frozen=True)
 class SquaredError(Cost):
-    """½ Σ (y - t)², summed over outputs; its minimum is the mean of the targets, ∂J/∂y = y - t (E16)."""
+    """½ Σ (y - t)², summed over outputs; its minimum is the mean of the targets, ∂J/∂y = y - t [E16]."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
 
@@ -77,7 +77,7 @@ class PoissonLikelihood(Cost):
         rate = self.inverse_link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
         return jnp.sum(rate - target * output, axis=-1)
 
-    def working(self, target: jax.Array) -> jax.Array:
+    def working_response(self, target: jax.Array) -> jax.Array:
         return target - 1
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:

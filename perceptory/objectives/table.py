@@ -1,4 +1,4 @@
-"""Costs J between the network's output and the target, one number a row; training takes their weighted mean.
+"""Costs J between the network's output and the target, one number per row; training takes their weighted mean.
 
 A cost also knows its inverse link: how the network's (linear) output becomes a prediction.
 """

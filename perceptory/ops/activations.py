@@ -57,7 +57,7 @@ def _with_parameter(name: str, text: str) -> Activation:
 
 
 def elu(alpha: float) -> Callable[[jax.Array], jax.Array]:
-    """E7: z for z > 0, else α(e^z - 1). The exponential sees no positive z, so its gradient cannot overflow."""
+    """[E7]: z for z > 0, else α(e^z - 1). The exponential sees no positive z, so its gradient cannot overflow."""
     return lambda z: jnp.where(z > 0, z, alpha * jnp.expm1(jnp.minimum(z, 0)))
 
 

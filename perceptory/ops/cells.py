@@ -3,8 +3,8 @@
 A cell has `gates` blocks of width H in its weighted sums and `states` arrays [batch, H] that it carries, the hidden
 state h first. With z = x W + b and a = h_{t-1} U (all [batch, gates · H]):
 
-step(z, a, extra, state) -> (state, kept): one time step; `kept` is what the derivatives need later.
-factors(kept, before, after): elementwise factors of the derivatives, from what was kept and from the states before and
+step(z, a, extra, state) -> (state, saved): one time step; `saved` is what the derivatives need later.
+factors(saved, before, after): elementwise factors of the derivatives, from `saved` and from the states before and
     after the step. `idle` holds each factor's value at a step that changes nothing.
 backward(d, factors) -> (d, carried): from ∂J/∂state after the step to that before it, but for the part through a.
 sums(d, factors) -> ∂J/∂a.
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from perceptory.ops.activations import ACTIVATIONS
 
-State = tuple[jax.Array, ...]
+CellState = tuple[jax.Array, ...]
 Factors = tuple[jax.Array, ...]
 
 
@@ -36,22 +36,22 @@ class Cell:
         """What each gate's weighted sum is multiplied by before `step` sees it."""
         return (1.0,) * self.gates
 
-    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: State) -> tuple[State, State]:
+    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: CellState) -> tuple[CellState, CellState]:
         raise NotImplementedError
 
-    def factors(self, kept: State, before: State, after: State) -> Factors:
+    def factors(self, saved: CellState, before: CellState, after: CellState) -> Factors:
         raise NotImplementedError
 
-    def backward(self, d: State, factors: Factors) -> tuple[State, State]:
+    def backward(self, d: CellState, factors: Factors) -> tuple[CellState, CellState]:
         raise NotImplementedError
 
-    def sums(self, d: State, factors: Factors) -> jax.Array:
+    def sums(self, d: CellState, factors: Factors) -> jax.Array:
         raise NotImplementedError
 
-    def apart(self, d: State, factors: Factors) -> State:
+    def apart(self, d: CellState, factors: Factors) -> CellState:
         return ()
 
-    def inputs(self, da: jax.Array, apart: State) -> jax.Array:
+    def inputs(self, da: jax.Array, apart: CellState) -> jax.Array:
         return da
 
 
@@ -63,21 +63,21 @@ class SimpleCell(Cell):
     gates: ClassVar[int] = 1
     idle: ClassVar[tuple[float, ...]] = (0.0,)
 
-    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: State) -> tuple[State, State]:
+    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: CellState) -> tuple[CellState, CellState]:
         s = z + a
         h = ACTIVATIONS[self.activation].function(s)
         return (h,), () if self.activation == "tanh" else (s,)
 
-    def factors(self, kept: State, before: State, after: State) -> Factors:
+    def factors(self, saved: CellState, before: CellState, after: CellState) -> Factors:
         if self.activation == "tanh":
             return (1 - after[0] * after[0],)
-        (s,) = kept
+        (s,) = saved
         return (jax.jvp(ACTIVATIONS[self.activation].function, (s,), (jnp.ones_like(s),))[1],)
 
-    def backward(self, d: State, factors: Factors) -> tuple[State, State]:
+    def backward(self, d: CellState, factors: Factors) -> tuple[CellState, CellState]:
         return d, (jnp.zeros_like(d[0]),)
 
-    def sums(self, d: State, factors: Factors) -> jax.Array:
+    def sums(self, d: CellState, factors: Factors) -> jax.Array:
         return d[0] * factors[0]
 
 
@@ -95,7 +95,7 @@ class GatedCell(Cell):
     def scales(self) -> tuple[float, ...]:
         return 0.5, 0.5, 1.0
 
-    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: State) -> tuple[State, State]:
+    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: CellState) -> tuple[CellState, CellState]:
         H = z.shape[-1] // 3
         gates = 0.5 * jnp.tanh(z[:, : 2 * H] + a[:, : 2 * H]) + 0.5
         r, u = gates[:, :H], gates[:, H:]
@@ -103,24 +103,24 @@ class GatedCell(Cell):
         n = jnp.tanh(z[:, 2 * H :] + r * m)
         return (n + u * (state[0] - n),), (gates, m, n)
 
-    def factors(self, kept: State, before: State, after: State) -> Factors:
-        gates, m, n = kept
+    def factors(self, saved: CellState, before: CellState, after: CellState) -> Factors:
+        gates, m, n = saved
         H = n.shape[-1]
         r, u = gates[..., :H], gates[..., H:]
         candidate = (1 - u) * (1 - n * n)
         spread = [candidate * m * r * (1 - r), (before[0] - n) * u * (1 - u), candidate * r]
         return jnp.concatenate(spread, axis=-1), u, candidate
 
-    def backward(self, d: State, factors: Factors) -> tuple[State, State]:
+    def backward(self, d: CellState, factors: Factors) -> tuple[CellState, CellState]:
         return d, (d[0] * factors[1],)
 
-    def sums(self, d: State, factors: Factors) -> jax.Array:
+    def sums(self, d: CellState, factors: Factors) -> jax.Array:
         return jnp.concatenate([d[0], d[0], d[0]], axis=-1) * factors[0]
 
-    def apart(self, d: State, factors: Factors) -> State:
+    def apart(self, d: CellState, factors: Factors) -> CellState:
         return (d[0] * factors[2],)
 
-    def inputs(self, da: jax.Array, apart: State) -> jax.Array:
+    def inputs(self, da: jax.Array, apart: CellState) -> jax.Array:
         return jnp.concatenate([da[..., : -apart[0].shape[-1]], apart[0]], axis=-1)
 
 
@@ -139,24 +139,24 @@ class MemoryCell(Cell):
     def scales(self) -> tuple[float, ...]:
         return 0.5, 0.5, 0.5, 1.0
 
-    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: State) -> tuple[State, State]:
+    def step(self, z: jax.Array, a: jax.Array, extra: Any, state: CellState) -> tuple[CellState, CellState]:
         H = z.shape[-1] // 4
         t = jnp.tanh(z + a)  # all gates in one: sigmoid(s) = (1 + tanh(s / 2)) / 2
         s = 0.5 * t[:, : 3 * H] + 0.5
         c = s[:, H : 2 * H] * state[1] + s[:, :H] * t[:, 3 * H :]
         return (s[:, 2 * H :] * jnp.tanh(c), c), (t,)
 
-    def factors(self, kept: State, before: State, after: State) -> Factors:
-        (t,) = kept
+    def factors(self, saved: CellState, before: CellState, after: CellState) -> Factors:
+        (t,) = saved
         H = t.shape[-1] // 4
         s, g, q = 0.5 * t[..., : 3 * H] + 0.5, t[..., 3 * H :], jnp.tanh(after[1])
         through = jnp.concatenate([0.25 * g, 0.25 * before[1], 0.25 * q, s[..., :H]], axis=-1)
         return through * (1 - t * t), s[..., 2 * H :] * (1 - q * q), s[..., H : 2 * H]
 
-    def backward(self, d: State, factors: Factors) -> tuple[State, State]:
+    def backward(self, d: CellState, factors: Factors) -> tuple[CellState, CellState]:
         dh, dc = d[0], d[1] + d[0] * factors[1]
         return (dh, dc), (jnp.zeros_like(dh), dc * factors[2])
 
-    def sums(self, d: State, factors: Factors) -> jax.Array:
+    def sums(self, d: CellState, factors: Factors) -> jax.Array:
         dh, dc = d
         return jnp.concatenate([dc, dc, dh, dc], axis=-1) * factors[0]

@@ -88,14 +88,14 @@ def factorize(a: jax.Array) -> Factor:
     a = jnp.where((jnp.arange(len(a)) >= n)[:, None] & jnp.eye(len(a), dtype=bool), 1, a)
     row = jnp.arange(len(a))[:, None]
 
-    def panel(k: jax.Array, found: Factor) -> Factor:
+    def panel(k: jax.Array, factor: Factor) -> Factor:
         first = k * PANEL
-        done = jax.lax.dynamic_slice_in_dim(found.lower, first, PANEL, axis=0)
-        left = jax.lax.dynamic_slice_in_dim(a, first, PANEL, axis=1) - found.lower @ done.T
+        done = jax.lax.dynamic_slice_in_dim(factor.lower, first, PANEL, axis=0)
+        left = jax.lax.dynamic_slice_in_dim(a, first, PANEL, axis=1) - factor.lower @ done.T
         inverse = _inverse_factor(jax.lax.dynamic_slice_in_dim(left, first, PANEL, axis=0))
         new = jnp.where(row >= first, left @ inverse.T, 0)
-        lower = jax.lax.dynamic_update_slice_in_dim(found.lower, new, first, axis=1)
-        return Factor(lower, jax.lax.dynamic_update_index_in_dim(found.inverses, inverse, k, axis=0))
+        lower = jax.lax.dynamic_update_slice_in_dim(factor.lower, new, first, axis=1)
+        return Factor(lower, jax.lax.dynamic_update_index_in_dim(factor.inverses, inverse, k, axis=0))
 
     empty = Factor(jnp.zeros_like(a), jnp.zeros((panels, PANEL, PANEL), a.dtype))
     return jax.lax.fori_loop(0, panels, panel, empty)
@@ -105,7 +105,7 @@ def solve(factor: Factor, b: jax.Array) -> jax.Array:
     """x [n, k] with L Lᵀ x = b [n, k]."""
     if not factor.lower.size:
         return factor.inverses[0].T @ (factor.inverses[0] @ b)
-    y = forward(factor, b)
+    y = forward_substitution(factor, b)
     last, n = len(factor.inverses) - 1, b.shape[0]
 
     def up(i: jax.Array, x: jax.Array) -> jax.Array:
@@ -117,7 +117,7 @@ def solve(factor: Factor, b: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, last + 1, up, jnp.zeros_like(y))[:n]
 
 
-def forward(factor: Factor, b: jax.Array) -> jax.Array:
+def forward_substitution(factor: Factor, b: jax.Array) -> jax.Array:
     """y [n', k] with L y = b [n, k], followed by zeros up to whole panels: ‖y‖² is bᵀ (L Lᵀ)⁻¹ b."""
     if not factor.lower.size:
         return factor.inverses[0] @ b
@@ -148,7 +148,7 @@ def trace_of_inverse(a: jax.Array, shift: Any, active: Any = True) -> jax.Array:
     """The trace of (a + shift)⁻¹; a, shift, active as in `damped`."""
     if len(a) <= IN_KERNEL and symmetric.accepts(a):
         return symmetric.trace(a, shift, active)
-    return jnp.sum(forward(factorize(shifted(a, shift)), jnp.eye(len(a), dtype=a.dtype)) ** 2)
+    return jnp.sum(forward_substitution(factorize(shifted(a, shift)), jnp.eye(len(a), dtype=a.dtype)) ** 2)
 
 
 def _inverse_factor(a: jax.Array) -> jax.Array:

@@ -60,8 +60,8 @@ def plus_plus(x: jax.Array, w: jax.Array, centers: int, key: jax.Array) -> jax.A
         mass = jnp.where(jnp.sum(mass) > 0, mass, w)  # all rows are centers already
         total = jnp.cumsum(mass)
         # Sums by parts do not rise with each row to the last bit, so a row of mass 0 must be kept out by name.
-        found = (mass > 0) & (total > uniform[i] * total[-1])
-        row = x[jnp.where(jnp.any(found), jnp.argmax(found), jnp.argmax(mass))]
+        reached = (mass > 0) & (total > uniform[i] * total[-1])
+        row = x[jnp.where(jnp.any(reached), jnp.argmax(reached), jnp.argmax(mass))]
         return chosen.at[i].set(row), jnp.minimum(nearest, jnp.sum((x - row) ** 2, axis=1))
 
     far = jnp.full(x.shape[0], 1e30, x.dtype)  # as if all rows were equally far from a center before the first

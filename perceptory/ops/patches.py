@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from perceptory.errors import InputError
+
 
 class Window(NamedTuple):
     """A window along one axis: `size` taps, `dilation` apart, moved by `stride`; zeros stand before and after."""
@@ -32,11 +34,58 @@ class Window(NamedTuple):
         return (self.size - 1) * self.dilation + 1
 
     def positions(self, length: Any) -> Any:
-        """How many windows an axis of this length holds."""
+        """How many windows fit on an axis of this length."""
         return (length + self.before + self.after - self.span) // self.stride + 1
 
 
 Windows = tuple[Window, ...]
+PADDINGS = ("valid", "same", "causal")
+MOST_REACH = 1 << 20  # steps from a kernel's first tap to its last: so many zeros may be added for each channel
+
+
+def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any = 1, axes: int = 2) -> Windows:
+    """One `Window` per axis. A number holds for all axes, a tuple has one per axis.
+
+    padding: "valid": none; "same": zeros so that stride 1 keeps the length, of an odd number the greater half behind;
+    "causal": all of them in front, so that no output sees a later input (one axis only); a number: on both sides.
+    Where the zeros stand does not depend on the length, so a padded series has the values of the series alone.
+    """
+    sizes, strides, paddings, dilations = (_per_axis(v, axes) for v in (size, stride, padding, dilation))
+    if "causal" in paddings and axes != 1:
+        raise InputError('padding "causal" is for series, one axis, got two. Use "same" or "valid" for images.')
+    windows = []
+    for n, s, pad, d in zip(sizes, strides, paddings, dilations, strict=True):
+        window = Window(n, s, d)
+        extra = window.span - 1
+        if extra > MOST_REACH:
+            raise InputError(
+                f"a convolution of {n} taps with dilation {d} reaches over {extra} steps, and may over {MOST_REACH}."
+                " Choose a smaller kernel or dilation."
+            )
+        if isinstance(pad, str) and pad not in PADDINGS:
+            raise InputError(f'padding needs "valid", "same", "causal" or a number, got {pad!r}.')
+        zeros = {"valid": (0, 0), "same": (extra // 2, extra - extra // 2), "causal": (extra, 0)}
+        before, after = zeros.get(pad, (pad, pad))
+        windows.append(window._replace(before=before, after=after))
+    return tuple(windows)
+
+
+def _per_axis(value: Any, axes: int) -> tuple:
+    if not isinstance(value, tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        raise InputError(f"a tuple here needs one entry for each of {axes} axes, got {value!r}.")
+    return value
+
+
+def check_room(space: tuple[int, ...], windows: Windows, what: str) -> None:
+    """Raise `InputError` where a window is longer than what it slides over."""
+    for length, window in zip(space, windows, strict=True):
+        if window.positions(length) < 1:
+            raise InputError(
+                f"{what} of {window.span} steps does not fit into {length + window.before + window.after}"
+                " (zeros included). Use a smaller one, less pooling before it, or larger inputs."
+            )
 
 
 def taps(x: jax.Array, axis: int, window: Window) -> list[jax.Array]:
@@ -48,10 +97,10 @@ def taps(x: jax.Array, axis: int, window: Window) -> list[jax.Array]:
 
 def views(x: jax.Array, windows: Windows) -> list[jax.Array]:
     """For each place in the window, row by row, the values of x [·, *space, ·] that it sees at all positions."""
-    found = [x]
+    parts = [x]
     for axis, window in enumerate(windows, 1):
-        found = [tap for view in found for tap in taps(view, axis, window)]
-    return found
+        parts = [tap for view in parts for tap in taps(view, axis, window)]
+    return parts
 
 
 def gather(x: jax.Array, windows: Windows) -> jax.Array:
@@ -118,19 +167,21 @@ def interleave(parts: Sequence[jax.Array], axis: int) -> jax.Array:
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def correlate(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
     """x [in, *space, batch], weight [place in window · in, out] to [out, *position, batch], by one matrix product."""
-    return forward(x, weight, windows)
+    return correlate_plain(x, weight, windows)
 
 
-def forward(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
+def correlate_plain(x: jax.Array, weight: jax.Array, windows: Windows) -> jax.Array:
     """`correlate` without a reverse rule of its own."""
     patches = gather(x, windows)
     y = weight.T @ patches.reshape(weight.shape[0], -1)
     return y.reshape(-1, *patches.shape[1:])
 
 
-def backward(windows: Windows, kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """∂J/∂(x, weight) from kept = (x, weight) and g = ∂J/∂y."""
-    x, weight = kept
+def correlate_backward(
+    windows: Windows, residuals: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """∂J/∂(x, weight) from residuals = (x, weight) and g = ∂J/∂y."""
+    x, weight = residuals
     flat = g.reshape(g.shape[0], -1)
     # Gathered again: that is cheaper than to keep the patches, many times the input, out of the cache and read them.
     weight_gradient = gather(x, windows).reshape(weight.shape[0], -1) @ flat.T
@@ -138,7 +189,7 @@ def backward(windows: Windows, kept: tuple[jax.Array, jax.Array], g: jax.Array) 
     return scatter(back, windows, x.shape[1:-1]), weight_gradient
 
 
-correlate.defvjp(lambda x, weight, windows: (forward(x, weight, windows), (x, weight)), backward)
+correlate.defvjp(lambda x, weight, windows: (correlate_plain(x, weight, windows), (x, weight)), correlate_backward)
 
 
 def first_greatest(parts: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 from perceptory.ops.cholesky import cholesky, cholesky_solve
 from perceptory.ops.k_means import over_rows
 
-ROUNDS = 4  # the first solves, each further one takes most of the error that rounding in the normal equations has left
+REFINEMENTS = (
+    4  # the first solves, each further one takes most of the error that rounding in the normal equations has left
+)
 
 
-def least_squares(
+def ridge_regression(
     basis: Callable[[jax.Array], jax.Array], x: jax.Array, t: jax.Array, w: jax.Array, ridge: jax.Array | float
 ) -> tuple[jax.Array, jax.Array]:
     """W [h, out] and b [out] that minimize mean_w ½‖basis(x) W + b - t‖² + ridge ‖W‖², the mean weighted by w [row].
@@ -47,12 +49,15 @@ def least_squares(
         right = scale[:, None] * (gradient - 2 * ridge * weight)
         return weight + scale[:, None] * cholesky_solve(factor, right)
 
-    weight = jax.lax.fori_loop(0, ROUNDS, closer, jnp.zeros((gram.shape[0], t.shape[1]), gram.dtype))
+    weight = jax.lax.fori_loop(0, REFINEMENTS, closer, jnp.zeros((gram.shape[0], t.shape[1]), gram.dtype))
     return weight, target_mean - basis_mean @ weight
 
 
 def _cholesky(unit: jax.Array) -> jax.Array:
     """The Cholesky factor of a matrix [h, h] with unit diagonal, to which a little is added.
+
+    Column by column, not by blocks as `factorize` does it: the digits and the time are the same (a handful of solutions
+    a member), but the program compiles in 1.1 s instead of 1.9 with 60 basis functions, 3.4 with 200.
 
     What is added starts at the size of the rounding errors: with less, the factor could be far too small along a
     direction that hardly matters, and refinement would grow there instead of shrink. It grows until the matrix is

@@ -21,7 +21,7 @@ from jax.custom_batching import custom_vmap
 
 from perceptory import backend
 from perceptory.kernels import lstm
-from perceptory.ops.cells import Cell, MemoryCell, State
+from perceptory.ops.cells import Cell, CellState, MemoryCell
 
 
 class Weights(NamedTuple):
@@ -43,8 +43,8 @@ class ScanOptions(NamedTuple):
 
 
 def recur(
-    how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: jax.Array | None = None
-) -> tuple[jax.Array, State]:
+    options: ScanOptions, weights: Weights, x: jax.Array, state: CellState, lengths: jax.Array | None = None
+) -> tuple[jax.Array, CellState]:
     """Run a cell over time: (h [time, batch, H], the state after the last step).
 
     x: [time, batch, in]; state: arrays [batch, H]; lengths: [batch], steps of x from there on are padding: the state
@@ -52,8 +52,8 @@ def recur(
     """
     if lengths is not None:
         x = jnp.where(active_steps(x, lengths), x, 0)
-    kernel = isinstance(how.cell, MemoryCell) and lstm.accepts(x, *weights[:3], *state)
-    return _bptt(how, lstm.threads() if kernel else 0)(weights, x, state, lengths)
+    kernel = isinstance(options.cell, MemoryCell) and lstm.accepts(x, *weights[:3], *state)
+    return _bptt(options, lstm.threads() if kernel else 0)(weights, x, state, lengths)
 
 
 def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
@@ -62,56 +62,58 @@ def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _bptt(how: ScanOptions, threads: int) -> Callable:
+def _bptt(options: ScanOptions, threads: int) -> Callable:
     """threads: of the kernel; 0: without it."""
     if threads:
-        value, run, back = _by_kernel(how, threads)
+        value, run, back = _by_kernel(options, threads)
     else:
-        run = members_in_turn(lambda *arrays: _forward(how, *arrays))
-        back = members_in_turn(lambda *arrays: _backward(how, *arrays))
+        run = members_in_turn(lambda *arrays: _forward(options, *arrays))
+        back = members_in_turn(lambda *arrays: _backward(options, *arrays))
         value = lambda *arrays: run(*arrays)[0]  # noqa: E731
 
     @jax.custom_vjp
-    def recurrence(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
+    def recurrence(weights: Weights, x: jax.Array, state: CellState, lengths: Any) -> tuple[jax.Array, CellState]:
         return value(weights, x, state, lengths)
 
-    def forward(weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
-        out, stored = run(weights, x, state, lengths)
-        return out, (weights, x, state, lengths, stored)
+    def forward(weights: Weights, x: jax.Array, state: CellState, lengths: Any) -> tuple[Any, Any]:
+        out, residuals = run(weights, x, state, lengths)
+        return out, (weights, x, state, lengths, residuals)
 
-    def backward(stored: Any, d: Any) -> Any:
-        return (*back(stored, d), None)
+    def backward(residuals: Any, d: Any) -> Any:
+        return (*back(residuals, d), None)
 
     recurrence.defvjp(forward, backward)
     return recurrence
 
 
-def _by_kernel(how: ScanOptions, threads: int) -> tuple[Callable, Callable, Callable]:
+def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable, Callable, Callable]:
     """(values, forward, backward) of an LSTM as `_bptt` needs them. What differentiates them once more (a product with
     the Hessian) takes `_forward` and `_backward`."""
-    products = members_in_turn(lambda *arrays: _products(how, *arrays))
+    products = members_in_turn(lambda *arrays: _products(options, *arrays))
 
     def steps(x: jax.Array, lengths: Any) -> jax.Array:
         return jnp.full(x.shape[1], x.shape[0], jnp.int32) if lengths is None else lengths.astype(jnp.int32)
 
-    def value(w: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[jax.Array, State]:
+    def value(w: Weights, x: jax.Array, state: CellState, lengths: Any) -> tuple[jax.Array, CellState]:
         return lstm.values(threads, x, w[:3], state, steps(x, lengths))
 
-    def run(w: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
-        out, kept = lstm.keeping(threads, x, w[:3], state, steps(x, lengths))
-        return out, ((out[0], kept.c), (kept.gates,))
+    def run(w: Weights, x: jax.Array, state: CellState, lengths: Any) -> tuple[Any, Any]:
+        out, saved = lstm.keeping(threads, x, w[:3], state, steps(x, lengths))
+        return out, ((out[0], saved.c), (saved.gates,))
 
-    def back(stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
-        w, x, state, lengths, ((h, c), (gates,)) = stored
-        kept, (dh, last) = lstm.SavedStates(c, gates), d
-        da, first = lstm.backward(threads, how.truncation, w.recurrent, state[1], kept, dh, last, steps(x, lengths))
+    def back(residuals: Any, d: Any) -> tuple[Weights, jax.Array, CellState]:
+        w, x, state, lengths, ((h, c), (gates,)) = residuals
+        saved, (dh, last) = lstm.SavedStates(c, gates), d
+        da, first = lstm.backward(
+            threads, options.truncation, w.recurrent, state[1], saved, dh, last, steps(x, lengths)
+        )
         before = jnp.concatenate([state[0][None], h[:-1]])
         return (*products(w, x, before, lengths, da, da), first)
 
     return (
-        _differentiable(value, lambda *arrays: _forward(how, *arrays)[0]),
-        _differentiable(run, lambda *arrays: _forward(how, *arrays)),
-        _differentiable(back, lambda *arrays: _backward(how, *arrays)),
+        _differentiable(value, lambda *arrays: _forward(options, *arrays)[0]),
+        _differentiable(run, lambda *arrays: _forward(options, *arrays)),
+        _differentiable(back, lambda *arrays: _backward(options, *arrays)),
     )
 
 
@@ -149,29 +151,29 @@ def _scaled(cell: Cell, array: jax.Array) -> jax.Array:
     return array * jnp.repeat(jnp.asarray(cell.scales(), array.dtype), H, total_repeat_length=H * cell.gates)
 
 
-def _forward(how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: Any) -> tuple[Any, Any]:
-    cell = how.cell
+def _forward(options: ScanOptions, weights: Weights, x: jax.Array, state: CellState, lengths: Any) -> tuple[Any, Any]:
+    cell = options.cell
     U, extra = _scaled(cell, weights.recurrent), weights.extra
     z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
 
-    def step(state: State, z: jax.Array) -> tuple[State, Any]:
-        state, kept = cell.step(z, state[0] @ U, extra, state)
-        return state, (state, kept)
+    def step(state: CellState, z: jax.Array) -> tuple[CellState, Any]:
+        state, saved = cell.step(z, state[0] @ U, extra, state)
+        return state, (state, saved)
 
-    last, (states, kept) = lax.scan(step, state, z)
+    last, (states, saved) = lax.scan(step, state, z)
     if lengths is not None:
         rows, end = jnp.arange(x.shape[1]), jnp.maximum(lengths - 1, 0)
         some = (lengths > 0)[:, None]
         last = tuple(jnp.where(some, s[end, rows], start) for s, start in zip(states, state, strict=True))
         # From here on h is clean: what a padded step computed must meet no gradient, not even times 0.
         states = (jnp.where(active_steps(x, lengths), states[0], 0), *states[1:])
-    return (states[0], last), (states, kept)
+    return (states[0], last), (states, saved)
 
 
-def _backward(how: ScanOptions, stored: Any, d: Any) -> tuple[Weights, jax.Array, State]:
+def _backward(options: ScanOptions, residuals: Any, d: Any) -> tuple[Weights, jax.Array, CellState]:
     """∂J/∂(weights, x, state) from ∂J/∂(h, last state)."""
-    cell = how.cell
-    weights, x, state, lengths, (states, kept) = stored
+    cell = options.cell
+    weights, x, state, lengths, (states, saved) = residuals
     dh, last = d
     batch = x.shape[1]
     before = tuple(jnp.concatenate([start[None], s[:-1]]) for start, s in zip(state, states, strict=True))
@@ -186,7 +188,7 @@ def _backward(how: ScanOptions, stored: Any, d: Any) -> tuple[Weights, jax.Array
         last = (jnp.zeros_like(last[0]), *last[1:])
     U = weights.recurrent.T
 
-    def step(d: State, at: Any) -> tuple[State, Any]:
+    def step(d: CellState, at: Any) -> tuple[CellState, Any]:
         dh, stacks, active, uncut = at
         factors = cell.factors(*stacks)
         if active is not None:
@@ -198,19 +200,19 @@ def _backward(how: ScanOptions, stored: Any, d: Any) -> tuple[Weights, jax.Array
             carried = tuple(jnp.where(uncut, c, 0) for c in carried)
         return carried, (da, cell.apart(d, factors))
 
-    uncut = _uncut(how, x, lengths) if how.truncation else None
-    first, (da, apart) = lax.scan(step, last, (dh, (kept, before, states), active, uncut), reverse=True)
+    uncut = _uncut(options, x, lengths) if options.truncation else None
+    first, (da, apart) = lax.scan(step, last, (dh, (saved, before, states), active, uncut), reverse=True)
     if lengths is not None:
         first = (first[0] + unused, *first[1:])
-    return (*_products(how, weights, x, before[0], lengths, da, cell.inputs(da, apart)), first)
+    return (*_products(options, weights, x, before[0], lengths, da, cell.inputs(da, apart)), first)
 
 
 def _products(
-    how: ScanOptions, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
+    options: ScanOptions, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
 ) -> tuple[Weights, jax.Array]:
     """∂J/∂(weights, x) from those by the products with h before each step (da) and with x (dz)."""
     dx = dz @ weights.input.T
-    if how.average:
+    if options.average:
         copies = _copies(x, lengths)
         da, dz = da / copies, dz / copies
     one = jnp.ones((*x.shape[:2], 1), x.dtype)  # the bias' gradient comes out of the same product
@@ -239,8 +241,8 @@ def _affine_forward(average: bool, x: jax.Array, weight: jax.Array, bias: jax.Ar
     return x @ weight + bias, (x, weight, lengths)
 
 
-def _affine_backward(average: bool, stored: Any, dy: jax.Array) -> Any:
-    x, weight, lengths = stored
+def _affine_backward(average: bool, residuals: Any, dy: jax.Array) -> Any:
+    x, weight, lengths = residuals
     own = dy / _copies(x, lengths) if average else dy
     return dy @ weight.T, over_steps(x, own), jnp.sum(own, axis=(0, 1)), None
 
@@ -253,27 +255,27 @@ def _copies(x: jax.Array, lengths: Any) -> jax.Array:
     return jnp.maximum(x.shape[0] if lengths is None else lengths[:, None], 1).astype(x.dtype)
 
 
-def _uncut(how: ScanOptions, x: jax.Array, lengths: Any) -> jax.Array:
+def _uncut(options: ScanOptions, x: jax.Array, lengths: Any) -> jax.Array:
     """[time, batch or 1, 1] bool: whether the gradient passes from a step to the one before."""
     t = jnp.arange(x.shape[0])[:, None, None]
-    whole = (t % how.truncation != 0) | (t == 0)
+    whole = (t % options.truncation != 0) | (t == 0)
     return whole if lengths is None else whole | ~active_steps(x, lengths)
 
 
 def recur_plain(
-    how: ScanOptions, weights: Weights, x: jax.Array, state: State, lengths: Any = None, probes: Any = 0.0
-) -> tuple[jax.Array, State]:
+    options: ScanOptions, weights: Weights, x: jax.Array, state: CellState, lengths: Any = None, probes: Any = 0.0
+) -> tuple[jax.Array, CellState]:
     """`recur` by automatic differentiation (sum of the copies' gradients). `probes` [time, batch, H] are added to h at
     every step, so that the gradient by them is ∂J/∂h_t."""
-    cell = how.cell
+    cell = options.cell
     if lengths is not None:
         x = jnp.where(active_steps(x, lengths), x, 0)
     active = jnp.ones((*x.shape[:2], 1), bool) if lengths is None else active_steps(x, lengths)
     U = _scaled(cell, weights.recurrent)
     z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
-    keep = _uncut(how, x, lengths) if how.truncation else jnp.ones((x.shape[0], 1, 1), bool)
+    keep = _uncut(options, x, lengths) if options.truncation else jnp.ones((x.shape[0], 1, 1), bool)
 
-    def step(state: State, at: Any) -> tuple[State, jax.Array]:
+    def step(state: CellState, at: Any) -> tuple[CellState, jax.Array]:
         z, active, keep, probe = at
         state = tuple(jnp.where(keep, s, lax.stop_gradient(s)) for s in state)
         new, _ = cell.step(z, state[0] @ U, weights.extra, state)

@@ -19,8 +19,10 @@ from jax import lax
 
 from perceptory.ops.patches import Window, Windows, interleave, scatter_axis, taps
 
-POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]  # and infinity: small, so that errors are
-LONGEST = len(POINTS) + 1
+INTERPOLATION_POINTS = [
+    Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")
+]  # and infinity; small, so that errors are small
+MAX_POINTS = len(INTERPOLATION_POINTS) + 1
 
 
 @lru_cache(maxsize=64)
@@ -30,7 +32,7 @@ def transforms(outputs: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     The product of two polynomials, taken at n points and interpolated, is a convolution; its transpose is the filter.
     """
     n = outputs + size - 1
-    points = POINTS[: n - 1]
+    points = INTERPOLATION_POINTS[: n - 1]
 
     def powers(count: int) -> list[list[Fraction]]:
         return [[p**j for j in range(count)] for p in points] + [[Fraction(0)] * (count - 1) + [Fraction(1)]]
@@ -55,20 +57,20 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
 
 def tile(size: int, positions: int) -> int:
     """How many outputs to make at once: the least products for all positions."""
-    return min(range(1, LONGEST - size + 2), key=lambda m: (-(-positions // m) * (m + size - 1), m))
+    return min(range(1, MAX_POINTS - size + 2), key=lambda m: (-(-positions // m) * (m + size - 1), m))
 
 
-def combine(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
+def weighted_sums(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
     """For each row the sum of its entries times the parts: written out, as most entries are 0 or ±1."""
-    found = []
+    sums = []
     for row in matrix:
         terms = [x if a == 1 else -x if a == -1 else float(a) * x for a, x in zip(row, parts, strict=True) if a != 0]
-        found.append(sum(terms[1:], terms[0]))
-    return found
+        sums.append(sum(terms[1:], terms[0]))
+    return sums
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def correlate_minimal(x: jax.Array, kernel: jax.Array, windows: Windows) -> jax.Array:
+def correlate_toom_cook(x: jax.Array, kernel: jax.Array, windows: Windows) -> jax.Array:
     """x [in, *space, batch], kernel [*k, in, out] to [out, *position, batch]. Along the last axis of space the window
     has stride and dilation 1 and at most 7 taps; along the others it is gathered."""
     return _forward(x, kernel, windows)[0]
@@ -89,7 +91,7 @@ def _inputs(x: jax.Array, windows: Windows) -> jax.Array:
     b, _, _ = transforms(wide.stride, windows[-1].size)
     pads = [(0, 0), *((w.before, w.after) for w in windows[:-1]), (wide.before, wide.after), (0, 0)]
     x = lax.optimization_barrier(jnp.pad(x, pads)) if any(map(any, pads)) else x
-    v = jnp.stack(combine(b, taps(x, x.ndim - 2, wide)))
+    v = jnp.stack(weighted_sums(b, taps(x, x.ndim - 2, wide)))
     for axis in range(len(windows) - 1, 0, -1):
         v = jnp.concatenate(taps(v, axis + 1, windows[axis - 1]), axis=1)
     return v
@@ -106,13 +108,13 @@ def _forward(x: jax.Array, kernel: jax.Array, windows: Windows) -> tuple[jax.Arr
     _, g, a = transforms(wide.stride, windows[-1].size)
     v, u = _inputs(x, windows), _kernels(kernel, g)
     products = lax.dot_general(u, v.reshape(*v.shape[:2], -1), (((1,), (1,)), ((0,), (0,))))
-    parts = combine(a.T, [p.reshape(-1, *v.shape[2:]) for p in products])
+    parts = weighted_sums(a.T, [p.reshape(-1, *v.shape[2:]) for p in products])
     y = interleave(parts, x.ndim - 2)
     return lax.slice_in_dim(y, 0, positions, 1, x.ndim - 2), (x, kernel)
 
 
-def _backward(windows: Windows, kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = kept
+def _backward(windows: Windows, residuals: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
     axis = x.ndim - 2
     positions, wide = _tiling(x, windows)
     m, n = wide.stride, wide.size
@@ -120,7 +122,7 @@ def _backward(windows: Windows, kept: Any, gradient: jax.Array) -> tuple[jax.Arr
     pads = [(0, 0)] * x.ndim
     pads[axis] = (0, -positions % m)
     outputs = taps(jnp.pad(gradient, pads), axis, Window(m, m))
-    products = jnp.stack(combine(a, outputs))
+    products = jnp.stack(weighted_sums(a, outputs))
     flat = products.reshape(n, products.shape[1], -1)
     v = _inputs(x, windows)
     by_point = lax.dot_general(v.reshape(*v.shape[:2], -1), flat, (((2,), (2,)), ((0,), (0,))))
@@ -130,8 +132,8 @@ def _backward(windows: Windows, kept: Any, gradient: jax.Array) -> tuple[jax.Arr
     for i, (window, length) in enumerate(zip(windows[:-1], x.shape[1:], strict=False), 2):
         back = back.reshape(n, window.size, -1, *back.shape[2:])
         back = scatter_axis([back[:, tap] for tap in range(window.size)], i, window, length)
-    parts = combine(b.T, [back[p] for p in range(n)])
+    parts = weighted_sums(b.T, [back[p] for p in range(n)])
     return scatter_axis(parts, axis, wide, x.shape[axis]), kernel_gradient
 
 
-correlate_minimal.defvjp(_forward, _backward)
+correlate_toom_cook.defvjp(_forward, _backward)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from perceptory.selection.folds import Fold, Rows, check_folds, check_groups, describe
+from perceptory.selection.folds import Fold, Rows, check_folds, check_groups_apart, describe
 from perceptory.specs import Spec, count
 
 two_or_more = partial(count, least=2)
@@ -44,7 +44,7 @@ class ValidationPlan(Spec):
         count("seed", seed, least=0, most=2**63 - 1)
         table = describe(rows, targets, groups, class_names)
         folds = check_folds(self._folds(table, seed), rows, self.name)
-        check_groups(folds, table, self.name)
+        check_groups_apart(folds, table, self.name)
         return folds
 
     @abstractmethod

@@ -74,7 +74,7 @@ def _fewer(folds: int, join: str = " or ") -> tuple[Piece, ...]:
 
 
 def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | None) -> Rows:
-    """Check what was said of the rows. `InputError`: wrong lengths, targets no class indices, missing groups."""
+    """Check what is known of the rows. `InputError`: wrong lengths, targets no class indices, missing groups."""
     count("the number of rows", rows)
     if targets is not None:
         targets = np.asarray(targets)
@@ -103,7 +103,7 @@ def _missing(values: np.ndarray) -> bool:
     return bool((values != values).any())
 
 
-def rows_of(value: Any, name: str, rows: int) -> np.ndarray:
+def row_numbers(value: Any, name: str, rows: int) -> np.ndarray:
     """Sorted row numbers from what a user or a splitter gave. `InputError` names what is wrong with them."""
     try:
         array = np.asarray(value)
@@ -144,8 +144,8 @@ def check_folds(folds: Any, rows: int, name: str = "the validation plan") -> lis
         where = f"fold {i} of {len(folds)} of {name}"
         if not isinstance(fold, (tuple, list)) or len(fold) != 2:
             raise InputError(f"{where} needs a pair of training and validation rows, got a {type(fold).__name__}.")
-        train = rows_of(fold[0], f"{where} (training)", rows)
-        validation = rows_of(fold[1], f"{where} (validation)", rows)
+        train = row_numbers(fold[0], f"{where} (training)", rows)
+        validation = row_numbers(fold[1], f"{where} (validation)", rows)
         both = np.intersect1d(train, validation, assume_unique=True)
         if both.size:
             raise InputError(
@@ -155,7 +155,7 @@ def check_folds(folds: Any, rows: int, name: str = "the validation plan") -> lis
     return checked
 
 
-def check_groups(folds: list[Fold], table: Rows, name: str) -> None:
+def check_groups_apart(folds: list[Fold], table: Rows, name: str) -> None:
     """No group may stand on both sides of a fold: its validation rows would not be new to the network."""
     if table.groups is None or table.group_names is None:
         return

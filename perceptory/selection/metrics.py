@@ -2,8 +2,8 @@
 
 Rows of weight zero (padding) are left out before anything is computed. A metric that is not defined on the rows that
 it is given (R2 of a constant target, AUC where a class is absent) is nan, and so is one of predictions that hold nan.
-Where a network learned more of a target than one number, they judge the point prediction (`Cost.point`): a Gaussian's
-mean, the quantile whose level is nearest one half.
+Where a network learned more of a target than one number, they judge the point prediction (`Cost.point_prediction`): a
+Gaussian's mean, the quantile whose level is nearest one half.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ OWN_COST = "cost"  # the name of `own_cost`
 
 @metric("regression", "min")
 def mse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
-    """Mean squared error (E28): mean over rows of (t - y)². [row, out] twice -> [out], in squared units."""
+    """Mean squared error [E28]: mean over rows of (t - y)². [row, out] twice -> [out], in squared units."""
     t, y, w = _rows(target, output, weights)
     return _mean((t - y) ** 2, w)
 
@@ -87,7 +87,7 @@ def r2(target: Any, output: Any, weights: Any = None) -> np.ndarray:
 
 @metric("regression", "max", (-np.inf, 100.0))
 def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
-    """Variance accounted for (E29), in percent: 100 · (1 - var(t - y) / var(t)).
+    """Variance accounted for [E29], in percent: 100 · (1 - var(t - y) / var(t)).
 
     [row, out] twice -> [out]; nan where t is constant. Blind to a constant offset of y, which R2 is not.
     """
@@ -98,7 +98,7 @@ def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
 
 
 def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
-    """Regularity criterion of two data sets (E27): the mean of both models' MSE on the set they do not know.
+    """Regularity criterion of two data sets [E27]: the mean of both models' MSE on the set they do not know.
 
     a_on_b: mean squared error on B of the model fitted on A; b_on_a: the other way round. Numbers or [out], as is the
     answer.
@@ -168,14 +168,14 @@ def own_cost(target: Any, prediction: Any, weights: Any = None) -> float:
 
 # --- tables and scores -------------------------------------------------------------------------------------------
 
-TASKS: Registry[str] = Registry(
+TASK_KINDS: Registry[str] = Registry(
     "task", {"regression": "regression", "binary": "classification", "multiclass": "classification"}
 )
 
 
 def metrics_of(task: str) -> dict[str, Metric]:
     """The metrics of a task by name; `InputError` for an unknown task."""
-    kind = TASKS[task]
+    kind = TASK_KINDS[task]
     return {name: one for name, one in METRICS.items() if one.kind == kind}
 
 
@@ -194,7 +194,7 @@ def score_for(task: str, name: str | None = None) -> Score:
     """
     known = metrics_of(task)
     if name is None:
-        name = "rmse" if TASKS[task] == "regression" else "log_loss"
+        name = "rmse" if TASK_KINDS[task] == "regression" else "log_loss"
     one = METRICS[name]
     if name not in known and name != OWN_COST:
         raise InputError(
@@ -208,11 +208,11 @@ def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[s
 
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
-    found: dict[str, float | list[float]] = {}
+    values: dict[str, float | list[float]] = {}
     for name, one in metrics_of(task).items():
         value = np.asarray(one(target, output, weights))
-        found[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
-    return found
+        values[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
+    return values
 
 
 def score(name: str, task: str, target: Any, output: Any, weights: Any = None) -> float:
@@ -228,8 +228,8 @@ def _rows(target: Any, output: Any, weights: Any) -> tuple[np.ndarray, np.ndarra
     t, y = np.asarray(target, float), np.asarray(output, float)
     if t.ndim != 2 or t.shape != y.shape or t.shape[1] == 0:
         raise InputError(f"target and output need one shape [row, out], got {t.shape} and {y.shape}.")
-    w, kept = _weights(weights, len(t))
-    return t[kept], y[kept], w
+    w, weighted = _weights(weights, len(t))
+    return t[weighted], y[weighted], w
 
 
 def _classes(target: Any, probability: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -243,8 +243,8 @@ def _classes(target: Any, probability: Any, weights: Any) -> tuple[np.ndarray, n
         raise InputError(
             f"target needs whole class indices from 0 to {p.shape[1] - 1}, got {np.unique(t)[:8].tolist()}."
         )
-    w, kept = _weights(weights, len(t))
-    return t[kept], p[kept], w
+    w, weighted = _weights(weights, len(t))
+    return t[weighted], p[weighted], w
 
 
 def _weights(weights: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -252,10 +252,10 @@ def _weights(weights: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
     w = np.ones(rows) if weights is None else np.asarray(weights, float)
     if w.shape != (rows,) or not np.isfinite(w).all() or (w < 0).any():
         raise InputError(f"weights need one finite number of at least 0 for each of {rows} rows, got shape {w.shape}.")
-    kept = w > 0
-    if not kept.any():
+    weighted = w > 0
+    if not weighted.any():
         raise InputError(f"metrics need at least one row with a weight above 0, got {rows} rows.")
-    return w[kept], kept
+    return w[weighted], weighted
 
 
 def _mean(values: np.ndarray, w: np.ndarray) -> np.ndarray:

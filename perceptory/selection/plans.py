@@ -84,7 +84,7 @@ class Folds(ValidationPlan):
         return list(self.folds)
 
 
-def words(thing: Any) -> str:
+def readable_name(thing: Any) -> str:
     """A readable name of an object, the same in every process."""
     return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing)))
 
@@ -104,7 +104,7 @@ class Splitter(ValidationPlan):
                 f"a file holds only the name of the splitter {self.splitter}. Pass the splitter again: Splitter(...)."
             )
         if isinstance(self.splitter, type) or not callable(getattr(self.splitter, "split", None)):
-            raise InputError(f"Splitter needs an object with a split method, got {words(self.splitter)}.")
+            raise InputError(f"Splitter needs an object with a split method, got {readable_name(self.splitter)}.")
 
     @property
     def shuffles(self) -> bool:
@@ -112,7 +112,7 @@ class Splitter(ValidationPlan):
 
     @property
     def name(self) -> str:
-        return words(self.splitter)
+        return readable_name(self.splitter)
 
     @property
     def _takes_seed(self) -> bool:

@@ -27,14 +27,14 @@ def purge(folds: Sequence[Fold], spans: Any) -> list[Fold]:
         )
     purged = []
     for number, (train, validation) in enumerate(folds, 1):
-        kept = train[~overlaps(spans[train], spans[validation])]
-        if not kept.size:
+        apart = train[~overlaps(spans[train], spans[validation])]
+        if not apart.size:
             raise InputError(
                 f"fold {number} of {len(folds)} has no training examples left, for all {len(train)} share rows with "
                 "its validation examples. Use a plan of blocks in the order of time, BlockedKFold or RollingOrigin, "
                 "fewer folds, a smaller window, or a larger stride."
             )
-        purged.append((kept, validation))
+        purged.append((apart, validation))
     return purged
 
 

@@ -68,8 +68,10 @@ class KFold(ValidationPlan):
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
         table.at_least(self.folds, f"{self.folds} folds")
         if not self.shuffle:
-            return splitters.pairs(splitters.even(table.count, self.folds), self.folds)
-        return splitters.pairs(splitters.shuffled(table.count, self.folds, np.random.default_rng(seed)), self.folds)
+            return splitters.pairs(splitters.even_folds(table.count, self.folds), self.folds)
+        return splitters.pairs(
+            splitters.shuffled_folds(table.count, self.folds, np.random.default_rng(seed)), self.folds
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class StratifiedKFold(ValidationPlan):
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
         table.at_least(self.folds, f"{self.folds} folds")
         targets = table.need_each_class(self.folds, "StratifiedKFold", self.folds)
-        return splitters.pairs(splitters.stratified(targets, self.folds, np.random.default_rng(seed)), self.folds)
+        return splitters.pairs(splitters.stratified_folds(targets, self.folds, np.random.default_rng(seed)), self.folds)
 
 
 @dataclass(frozen=True)
@@ -96,20 +98,22 @@ class GroupKFold(ValidationPlan):
                 "GroupKFold needs the group of each row, got none. Name the column of groups, or use KFold."
             )
         table.need_groups(self.folds)
-        return splitters.pairs(splitters.grouped(table.groups, self.folds, np.random.default_rng(seed)), self.folds)
+        return splitters.pairs(
+            splitters.grouped_folds(table.groups, self.folds, np.random.default_rng(seed)), self.folds
+        )
 
 
 @dataclass(frozen=True)
 class TwoSets(ValidationPlan):
-    """Two halves A and B (E27): train on A and judge on B, then the other way round. Classes keep their proportions."""
+    """Two halves A and B [E27]: train on A and judge on B, then the other way round. Classes keep their proportions."""
 
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
         table.at_least(2, "two sets")
         random = np.random.default_rng(seed)
         if table.targets is not None and table.each_class_has(2):
-            fold = splitters.stratified(table.targets, 2, random)
+            fold = splitters.stratified_folds(table.targets, 2, random)
         else:
-            fold = splitters.shuffled(table.count, 2, random)
+            fold = splitters.shuffled_folds(table.count, 2, random)
         return splitters.pairs(fold, 2)[::-1]
 
 

@@ -189,16 +189,16 @@ def find(template: Any) -> list[tuple[str, Search]]:
 
     Those inside a choice follow it: ("optimizer", choice(Adam(...), SGD())), ("optimizer.values[0].rate", ...).
     """
-    found: list[tuple[str, Search]] = []
+    searches: list[tuple[str, Search]] = []
 
     def walk(path: str, value: Any) -> None:
         if isinstance(value, Search):
-            found.append((path.lstrip("."), value))
+            searches.append((path.lstrip("."), value))
         for step, part in _children(value):
             walk(path + step, part)
 
     walk("", template)
-    return found
+    return searches
 
 
 def forbid(value: Any, name: str) -> None:
@@ -291,12 +291,12 @@ def _grid(template: Any, samples: int | None, random: np.random.Generator) -> li
 
 def _distinct(candidates: Iterable[Any], tries: int | None = None) -> Iterator[Any]:
     """Each candidate once, as it comes, until there are no more or `tries` in a row were known already."""
-    seen: set[Any] = set()
+    known: set[Any] = set()
     misses = 0
     for candidate in candidates:
         key = _same(candidate)
-        if key not in seen:
-            seen.add(key)
+        if key not in known:
+            known.add(key)
             misses = 0
             yield candidate
         elif (misses := misses + 1) == tries:

@@ -16,20 +16,20 @@ def pairs(fold: np.ndarray, folds: int) -> list[Fold]:
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
 
 
-def even(rows: int, folds: int) -> np.ndarray:
+def even_folds(rows: int, folds: int) -> np.ndarray:
     """Contiguous folds of equal size, the first rows % folds of them one row longer."""
     sizes = np.full(folds, rows // folds)
     sizes[: rows % folds] += 1
     return np.repeat(np.arange(folds), sizes)
 
 
-def shuffled(rows: int, folds: int, random: np.random.Generator) -> np.ndarray:
+def shuffled_folds(rows: int, folds: int, random: np.random.Generator) -> np.ndarray:
     fold = np.empty(rows, int)
-    fold[random.permutation(rows)] = even(rows, folds)
+    fold[random.permutation(rows)] = even_folds(rows, folds)
     return fold
 
 
-def stratified(targets: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
+def stratified_folds(targets: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
     """Folds whose sizes, and whose numbers of rows of each class, differ by one at most.
 
     The rows sorted by class are dealt to the folds like cards; that fixes the numbers, chance fixes the rows.
@@ -80,7 +80,7 @@ def grouped_share(groups: np.ndarray, total: int, random: np.random.Generator) -
     return np.where(np.isin(groups, taken or [int(np.argmin(count))]), 0, 1)
 
 
-def grouped(groups: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
+def grouped_folds(groups: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
     """Whole groups to folds: the largest first, each to the fold with the fewest rows; chance orders equal sizes."""
     count = np.bincount(groups)
     mixed = random.permutation(len(count))

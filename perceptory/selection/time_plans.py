@@ -28,16 +28,16 @@ class BlockedKFold(ValidationPlan):
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
         table.at_least(self.folds, f"{self.folds} folds")
         row = np.arange(table.count)
-        found = []
-        for _, block in splitters.pairs(splitters.even(table.count, self.folds), self.folds):
+        folds = []
+        for _, block in splitters.pairs(splitters.even_folds(table.count, self.folds), self.folds):
             train = row[(row < block[0] - self.gap) | (row > block[-1] + self.gap)]
             if not train.size:
                 raise InputError(
                     f"a gap of {self.gap} rows leaves none of {table.count} rows to train on in {self.folds} blocks. "
                     f"Use a smaller gap or more folds."
                 )
-            found.append((train, block))
-        return found
+            folds.append((train, block))
+        return folds
 
 
 def _window(name: str, value: Any) -> None:

@@ -86,7 +86,7 @@ def _check_cost(candidate: Candidate, known: Examples) -> None:
             f"{network.label} is solved by least squares, which cannot fit what {cost.label} takes beside the point"
             ' prediction. Train all of it (train="all"), or take another network.'
         )
-    if network.feedback and not cost.direct:
+    if network.feedback and not cost.outputs_are_targets:
         raise InputError(
             f"{network.label} feeds its outputs back, so they have to be the targets themselves, which those of"
             f" {cost.label} are not. Use squared, absolute or huber."
@@ -155,7 +155,7 @@ def check_second_order(candidate: Candidate) -> None:
         if getattr(candidate, field) is not None:
             raise InputError(f"{name} takes no {field}: it has no single batches and gradients. Leave it out.")
     _check_penalty(name, optimizer, penalty)
-    if not candidate.cost.exact:
+    if not candidate.cost.has_true_gradient:
         raise InputError(
             f"{name} needs the gradient of the very cost that it lowers, and that of {candidate.cost.label} is another."
             " Use GaussianLikelihood(beta=0), or a first-order optimizer such as Adam."

@@ -148,7 +148,7 @@ def _members(
 def _balance(split: Split, who: list[Who], plan: ProgramPlan, dtype: Any) -> Any:
     """[member, class] of `Member.balance`, each fold's from its own training rows; () without."""
     encoded = split.encoded
-    if encoded.task == "regression" or not plan.cost.weighs:
+    if encoded.task == "regression" or not plan.cost.has_class_weights:
         return ()
     classes = max(2, plan.outputs[-1])
     each = [plan.cost.balance(encoded.truth[rows], encoded.weights[rows], classes) for rows, _ in split.folds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perceptory.augmentation.base import label as augmentation_label
+from perceptory.augmentation.base import augmentation_label
 from perceptory.studies.design import Candidate
 
 

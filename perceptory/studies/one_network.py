@@ -127,7 +127,7 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
     if encoded.task == "regression" and len(rows):
         scaling = targets_as(prepared.scalings[0], cost.scaling)
         output = cost.unscale(outcome.validation_output.astype(float), scaling.out_center, scaling.out_scale)
-        residuals = encoded.truth[rows] - cost.point(output)
+        residuals = encoded.truth[rows] - cost.point_prediction(output)
         with_intervals(model, residuals, np.zeros(len(residuals), int), encoded.weights[rows])
 
 

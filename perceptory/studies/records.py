@@ -127,8 +127,8 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
     cost = prepared.candidates[who[0]].cost
     scaling = targets_as(prepared.scalings[who[1]], cost.scaling)
     return (
-        cost.point(cost.unscale(train, scaling.out_center, scaling.out_scale)),
-        cost.point(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
+        cost.point_prediction(cost.unscale(train, scaling.out_center, scaling.out_scale)),
+        cost.point_prediction(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
     )
 
 

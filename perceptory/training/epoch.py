@@ -23,7 +23,7 @@ def start(run: Run) -> State:
 
     def training_rows() -> tuple[Array, Array, Array]:
         rows = run.rows.first()
-        return rows.x, run.cost.working(rows.t), rows.w
+        return rows.x, run.cost.working_response(rows.t), rows.w
 
     module = run.network.prime(run.build(key), training_rows, key=jax.random.fold_in(key, 1))
     return state_at(run, run.weights_of(module))

@@ -260,7 +260,7 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
 
 def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: ProgramPlan) -> Array:
     """The rows' weights times what the cost gives rows of their class."""
-    return w * plan.cost.row_weight(targets(), balance) if plan.cost.weighs else w
+    return w * plan.cost.row_weight(targets(), balance) if plan.cost.has_class_weights else w
 
 
 def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> Array:

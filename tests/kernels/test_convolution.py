@@ -16,7 +16,8 @@ from perceptory.kernels import convolution
 from perceptory.kernels.convolution import Axis, Stage
 from perceptory.networks.cnn import CNN
 from perceptory.ops import blocked_convolution as blocks
-from perceptory.ops.convolution import convolve, convolve_and_pool, windows_of
+from perceptory.ops.convolution import ConvolutionStage, compute_stage, convolve
+from perceptory.ops.patches import windows_of
 
 pt.backend.prepare()
 KERNEL = "convolution"
@@ -112,7 +113,8 @@ def test_fewer_products(size, into, out):
 
 def stage(x, weight, bias, kind="max", activation=jax.nn.relu, size=(2, 2), padding="same", dilation=1):
     windows = windows_of(weight.shape[:-2], padding=padding, dilation=dilation, axes=weight.ndim - 2)
-    return convolve_and_pool(x, weight, bias, windows, size, kind, activation, activation is not jax.nn.gelu)
+    monotone = activation is not jax.nn.gelu
+    return compute_stage(ConvolutionStage(x, weight, bias, windows, size, kind, activation, monotone))
 
 
 def with_gradients(x, weight, bias, **how):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from perceptory.layers.dense import Activate, Dense, Dropout, Reshape, product
+from perceptory.layers.dense import Activate, Dense, Dropout, Reshape, matmul
 from perceptory.layers.sequential import Sequential, Skip
 from perceptory.ops.activations import ACTIVATIONS
 
@@ -76,7 +76,7 @@ def test_a_wide_product_has_the_gradient_of_a_product():
 
     for axes in ((0, 0), (None, 0)):
         at = (x if axes[0] == 0 else x[0], w)
-        ours, plain = (jax.vmap(jax.grad(cost(f), (0, 1)), axes)(*at) for f in (product, jnp.matmul))
+        ours, plain = (jax.vmap(jax.grad(cost(f), (0, 1)), axes)(*at) for f in (matmul, jnp.matmul))
         for a, b in zip(ours, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

@@ -14,7 +14,7 @@ from perceptory.layers.arrays import pack, unpack
 from perceptory.networks.base import layout
 from perceptory.networks.rbf import Kernels, RBFNetwork, squared_distances
 from perceptory.ops import k_means as places
-from perceptory.ops.ridge import least_squares
+from perceptory.ops.ridge import ridge_regression
 from perceptory.specs import combine, from_json, partition, to_json
 
 KEY = jax.random.key(0)
@@ -204,7 +204,7 @@ def test_all_rows_as_centers_without_ridge_interpolate_like_scipy(x64):
     t = np.sin(2 * x[:, :1]) + x[:, 1:] ** 3
     s = 0.8
     narrow = jnp.full(8, 1 / s)
-    weight, bias = least_squares(Kernels(jnp.ravel(x), narrow), jnp.asarray(x), jnp.asarray(t), jnp.ones(8), 1e-12)
+    weight, bias = ridge_regression(Kernels(jnp.ravel(x), narrow), jnp.asarray(x), jnp.asarray(t), jnp.ones(8), 1e-12)
     theirs = RBFInterpolator(x, t, kernel="gaussian", epsilon=1 / s, degree=-1)
     new = np.random.default_rng(6).normal(size=(5, 2))
     ours = Kernels(jnp.ravel(x), narrow)(jnp.asarray(new)) @ weight + bias

@@ -190,7 +190,7 @@ def test_start(kind):
     """Orthogonal recurrent weights, input weights within Glorot's limit, the forget gate's bias 1, all else 0."""
     net = KINDS[kind]((6,)).build((TIME, IN), (1,), key=jax.random.key(3))
     (part,) = net.layers[0]
-    for block in np.split(np.asarray(part.recurrent), part.how.cell.gates, axis=1):
+    for block in np.split(np.asarray(part.recurrent), part.options.cell.gates, axis=1):
         np.testing.assert_allclose(block @ block.T, np.eye(6), atol=2e-6)
     limit = (6 / (IN + 6)) ** 0.5
     assert 0.8 * limit < np.abs(part.weight).max() <= limit

@@ -164,7 +164,7 @@ def test_values_at_extremes_in_single_precision(name, size):
     ],
 )
 def test_refuses_to_broadcast(output, target, weight):
-    with pytest.raises(InputError, match="one shape and a weight a row, got") as caught:
+    with pytest.raises(InputError, match="one shape and a weight per row, got") as caught:
         jax.eval_shape(
             lambda y, t, w: mean_cost(SquaredError(), y, t, w), jnp.zeros(output), jnp.zeros(target), jnp.zeros(weight)
         )

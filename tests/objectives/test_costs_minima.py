@@ -154,7 +154,9 @@ def test_quantiles_never_cross(size):
     assert np.all(np.diff(quantiles, axis=1) >= 0)
     own = cost.unscale(quantiles.reshape(500, -1), np.array([7.0, -1e6]), np.array([1e-3, 1e5]))
     assert np.all(np.diff(own.reshape(500, 19, 2), axis=1) >= 0)
-    np.testing.assert_allclose(cost.point(own)[:, 1], quantiles[:, 9, 1].astype(float) * 1e5 - 1e6, rtol=1e-6)
+    np.testing.assert_allclose(
+        cost.point_prediction(own)[:, 1], quantiles[:, 9, 1].astype(float) * 1e5 - 1e6, rtol=1e-6
+    )
     members = own.reshape(5, 100, -1)
     assert np.all(np.diff(cost.ensemble(members).reshape(100, 19, 2), axis=1) >= 0)
 
@@ -239,7 +241,7 @@ def test_costs_without_curvature_say_so():
         Huber().curvature(z, z)
     with pytest.raises(InputError, match=r"beta is 0\.5\. Use GaussianLikelihood\(beta=0\)"):
         GaussianLikelihood().curvature(jnp.zeros((2, 2)), z)
-    assert [name for name, cost in COSTS.items() if not cost().exact] == ["gaussian"]
+    assert [name for name, cost in COSTS.items() if not cost().has_true_gradient] == ["gaussian"]
 
 
 # --- the same in PyTorch -----------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from perceptory.specs import from_json, partition, to_json
         (lambda: CustomCost(3), "CustomCost.function needs a function"),
         (lambda: CustomCost(lambda o, t: o), "needs a name where its function has none"),
         (lambda: CustomCost(np.square, "f", prediction="log"), "unknown prediction 'log'"),
-        (lambda: CustomCost(np.square, "f", prediction="exp", per_target=2), "several outputs a target go with"),
+        (lambda: CustomCost(np.square, "f", prediction="exp", per_target=2), "several outputs per target go with"),
     ],
 )
 def test_bad_values_are_refused(make, said):
@@ -74,7 +74,7 @@ def test_outputs_for_targets():
     assert Huber().outputs(2) == 2
     assert GaussianLikelihood().shape((7, 2)) == (7, 4)
     with pytest.raises(
-        InputError, match=r"of one shape \(2 outputs a target for GaussianLikelihood.*\(3, 2\), \(3, 2\)"
+        InputError, match=r"of one shape \(2 outputs per target for GaussianLikelihood.*\(3, 2\), \(3, 2\)"
     ):
         total_cost(GaussianLikelihood(), jnp.zeros((3, 2)), jnp.zeros((3, 2)), jnp.ones(3))
     with pytest.raises(InputError, match="of one shape"):
@@ -116,9 +116,9 @@ def test_the_weight_of_a_row_is_its_classs():
     np.testing.assert_allclose(SoftmaxCrossEntropy("balanced").row_weight(one_hot, balance), [7.0, 0.5, 2.0])
     two = SigmoidCrossEntropy("balanced").row_weight(jnp.array([[1.0], [0.0]]), balance[:2])
     np.testing.assert_allclose(two, [2.0, 0.5])
-    assert SigmoidCrossEntropy((0.5, 2.0)).weighs
+    assert SigmoidCrossEntropy((0.5, 2.0)).has_class_weights
     for cost in (SigmoidCrossEntropy(), SoftmaxCrossEntropy(), Huber()):
-        assert not cost.weighs
+        assert not cost.has_class_weights
         np.testing.assert_array_equal(cost.row_weight(jnp.ones((2, 1))), [1.0, 1.0])
 
 
@@ -136,7 +136,7 @@ def test_a_cost_of_ones_own():
     value = mean_cost(cost, jnp.array([[1.0], [3.0]]), jnp.zeros((2, 1)), jnp.ones(2))
     assert float(value) == 41.0
     assert to_json(cost, strict=False) == {"custom": "CustomCost fourth"}
-    with pytest.raises(InputError, match=r"of CustomCost sum needs to give one number a row, shape \(2,\), got \(\)"):
+    with pytest.raises(InputError, match=r"of CustomCost sum needs to give one number per row, shape \(2,\), got \(\)"):
         CustomCost(lambda o, t: jnp.sum(o - t), "sum").per_row(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 
 
@@ -144,7 +144,7 @@ def test_what_a_file_keeps_of_it_predicts_alike():
     z = jnp.array([[0.3, -1.0, 2.0]])
     for prediction, task in (("exp", "regression"), ("softmax", "multiclass"), ("identity", "regression")):
         cost = CustomCost(fourth, prediction=prediction, targets_scaled="mean")
-        stored = from_json(to_json(cost.stored()))
+        stored = from_json(to_json(cost.without_code()))
         assert isinstance(stored, SavedCost)
         assert stored.tasks == (task,)
         assert stored.scaling == ("mean" if task == "regression" else "standard")
@@ -161,6 +161,6 @@ def test_several_outputs_a_target_of_ones_own():
     cost = CustomCost(fourth, per_target=2)
     assert cost.shape((5, 3)) == (5, 6)
     np.testing.assert_array_equal(cost.inverse_link(jnp.arange(6.0)), [0, 1, 2])
-    np.testing.assert_array_equal(cost.working(jnp.array([[1.0, 2.0]])), [[1, 2, 0, 0]])
-    assert not cost.direct
-    assert CustomCost(fourth).direct
+    np.testing.assert_array_equal(cost.working_response(jnp.array([[1.0, 2.0]])), [[1, 2, 0, 0]])
+    assert not cost.outputs_are_targets
+    assert CustomCost(fourth).outputs_are_targets

@@ -11,7 +11,7 @@ import scipy.linalg
 
 import perceptory
 from perceptory.ops import cholesky as factors
-from perceptory.ops.cholesky import cholesky, cholesky_solve, factorize, forward, orthonormal, solve
+from perceptory.ops.cholesky import cholesky, cholesky_solve, factorize, forward_substitution, orthonormal, solve
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_factors_by_blocks(size, monkeypatch):
     @jax.vmap
     def both(a, right):
         factor = factorize(a)
-        return solve(factor, right), forward(factor, right)
+        return solve(factor, right), forward_substitution(factor, right)
 
     x, y = map(np.asarray, both(a, right))
     for k in (0, 2):
@@ -80,6 +80,6 @@ def test_no_program_calls_lapack():
     """It deadlocks where two devices do so at once."""
     called = re.compile(r"linalg\.|initializers\.orthogonal\(")
     apart = {"least_squares.py"}  # on one device, and on the host
-    for folder in ("networks", "optimizers", "training"):
+    for folder in ("ops", "layers", "networks", "optimizers", "training"):
         for path in (Path(perceptory.__file__).parent / folder).glob("*.py"):
             assert path.name in apart or not called.search(path.read_text()), path.name

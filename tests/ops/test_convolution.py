@@ -12,7 +12,9 @@ from jax.test_util import check_grads
 from perceptory import backend
 from perceptory.errors import InputError
 from perceptory.ops import patches
-from perceptory.ops.convolution import convolve, convolve_and_pool, global_pool, pool, windows_of
+from perceptory.ops.convolution import PATHS, ConvolutionStage, compute_stage, convolve, path_of
+from perceptory.ops.patches import windows_of
+from perceptory.ops.pooling import global_pool, pool
 
 
 @pytest.fixture(autouse=True)
@@ -126,12 +128,12 @@ def test_pooling_as_torch(size, stride):
 
 
 @pytest.mark.parametrize("kind", ["max", "average"])
-@pytest.mark.parametrize("rising", [True, False])
+@pytest.mark.parametrize("monotone", [True, False])
 @pytest.mark.parametrize("most", [0, 32])
 @pytest.mark.parametrize("size", [(2, 2), (3, 1), (1, 1)])
-def test_stage_is_its_parts(monkeypatch, kind, rising, most, size):
+def test_stage_is_its_parts(monkeypatch, kind, monotone, most, size):
     """Pooling before σ and the widened kernel change neither value nor gradient, remainders included."""
-    monkeypatch.setattr("perceptory.ops.convolution.MOST_WIDENED", most)
+    monkeypatch.setattr("perceptory.ops.convolution.MAX_CHANNELS", most)
     x, kernel, bias = (jnp.asarray(numbers(*s)) for s in ((2, 9, 8, 2), (3, 2, 2, 3), (3,)))
     windows = windows_of((3, 2), padding="same")
 
@@ -139,7 +141,7 @@ def test_stage_is_its_parts(monkeypatch, kind, rising, most, size):
         return pool(jnp.tanh(convolve(x, kernel, padding="same") + bias), size, kind=kind)
 
     def stage(x, kernel, bias):
-        return convolve_and_pool(x, kernel, bias, windows, size, kind, jnp.tanh, rising)
+        return compute_stage(ConvolutionStage(x, kernel, bias, windows, size, kind, jnp.tanh, monotone))
 
     def with_gradients(f):
         return lambda *arguments: (f(*arguments), jax.grad(lambda *a: (f(*a) ** 2).sum(), (0, 1, 2))(*arguments))
@@ -186,6 +188,30 @@ def test_global_pooling_leaves_padding_out(kind):
     grad = jax.grad(lambda x: global_pool(x, kind=kind, lengths=lengths).sum())(jnp.asarray(x))
     assert np.isfinite(grad).all()
     assert np.all(grad[1, 2:] == 0)
+
+
+def test_the_path_of_a_stage(monkeypatch):
+    """Which of the five ways is taken, by channels, pool, stride, zeros and batch, on a CPU and elsewhere."""
+
+    def name(into=8, out=8, pool=1, batch=2, stride=1, padding="same", length=16):
+        shapes = (batch, length, into), (3, into, out), (out,)
+        x, kernel, bias = (jnp.zeros(shape, jnp.float32) for shape in shapes)
+        return path_of(ConvolutionStage(x, kernel, bias, windows_of(3, stride, padding, axes=1), (pool,))).name
+
+    without = "perceptory.ops.blocked_convolution.kernel.accepts"
+    monkeypatch.setattr(without, lambda *arrays: False)
+    assert name() == "Toom-Cook"
+    assert name(pool=2) == "widened kernel"
+    assert name(pool=2, out=13) == name(length=4) == "Toom-Cook"
+    assert name(into=5) == name(out=5) == name(stride=2) == name(padding="causal") == name(length=3) == "windows"
+    monkeypatch.setattr(without, lambda *arrays: True)
+    monkeypatch.setattr("perceptory.ops.blocked_convolution.kernel.lanes", lambda dtype: 8)
+    assert name(batch=4) == name(batch=4, pool=2) == "blocks"
+    assert name(batch=3) == "Toom-Cook"
+    assert name(batch=4, stride=2) == "windows"
+    monkeypatch.setattr(backend, "native", lambda: True)
+    assert name() == name(batch=4) == "library"
+    assert [path.name for path in PATHS] == ["library", "blocks", "widened kernel", "Toom-Cook", "windows"]
 
 
 def test_gather_and_scatter_are_transposes():

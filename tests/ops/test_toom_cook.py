@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from perceptory.ops.convolution import windows_of
-from perceptory.ops.patches import correlate
-from perceptory.ops.toom_cook import LONGEST, correlate_minimal, tile, transforms
+from perceptory.ops.patches import correlate, windows_of
+from perceptory.ops.toom_cook import MAX_POINTS, correlate_toom_cook, tile, transforms
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +23,10 @@ def test_two_outputs_of_three_taps_by_hand():
     np.testing.assert_allclose(a, [[1, 0], [1, 1], [1, -1], [0, 1]])
 
 
-@pytest.mark.parametrize("size", range(1, LONGEST))
+@pytest.mark.parametrize("size", range(1, MAX_POINTS))
 def test_transforms_are_exact(size):
     """y_j = Σ_k g_k d_(j+k) for every basis vector of g and d."""
-    for outputs in range(1, LONGEST - size + 2):
+    for outputs in range(1, MAX_POINTS - size + 2):
         b, g, a = transforms(outputs, size)
         found = np.einsum("pj,pk,pi->jki", a, g, b)
         np.testing.assert_allclose(
@@ -59,7 +58,7 @@ def check(x_shape, kernel_shape, windows):
 
     ours, plain = jax.jit(
         lambda: (
-            all_of(lambda x, k: correlate_minimal(x, k, windows)),
+            all_of(lambda x, k: correlate_toom_cook(x, k, windows)),
             all_of(lambda x, k: correlate(x, k.reshape(-1, k.shape[-1]), windows)),
         )
     )()
@@ -72,5 +71,5 @@ def test_error_in_single_precision_is_that_of_rounding():
     x, kernel = random.normal(size=(32, 64, 8)), random.normal(size=(5, 32, 32))
     windows = windows_of(5, padding="same", axes=1)
     exact = jax.jit(lambda x, k: correlate(x, k.reshape(-1, 32), windows))(x, kernel)
-    ours = jax.jit(lambda x, k: correlate_minimal(x, k, windows))(jnp.float32(x), jnp.float32(kernel))
+    ours = jax.jit(lambda x, k: correlate_toom_cook(x, k, windows))(jnp.float32(x), jnp.float32(kernel))
     assert np.sqrt(np.mean((ours - exact) ** 2) / np.mean(exact**2)) < 2e-6
