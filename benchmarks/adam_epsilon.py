@@ -2,9 +2,9 @@
 
 On every split of a task's rows, each network is trained once an optimizer: Adam with `eps` beside the root, of several
 sizes, and E25 as printed (`eps_root` = 1e-6 under the root). Nothing else differs but the random starts, which follow
-from the candidate; each run is an ensemble of four networks (folds), its rate chosen by validation. The table gives
-the geometric mean over a task's pairs of test error / test error of `eps` = 1e-8 (RMSE, log loss, or free-run RMSE),
-its standard error as a factor, and how many networks diverged. "noise" is eps 1e-8 once more with other starts: what
+from the candidate; each run is an ensemble of the folds' networks, its rate chosen by validation. The table gives the
+geometric mean over a task's pairs of test error / test error of `eps` = 1e-8 (RMSE, log loss, or free-run RMSE), its
+standard error as a factor, and how many networks diverged. "noise" is eps 1e-8 once more with other starts: what
 remains between two equal optimizers.
 
 Tables, records and images of ../shared/data (its README has the sources), in part, so that all of it takes minutes.
