@@ -50,6 +50,14 @@ def test_what_the_code_cites_is_in_the_document_and_the_other_way_round():
     assert everywhere == {f"E{n}" for n in range(1, 31)}
 
 
+def test_numbers_stand_in_brackets():
+    bare = re.compile(r"(?<![\[\w])E\d\d?\b")
+    loose = {
+        str(path): bare.findall(re.sub(r"\[E\d+ to E\d+\]", "", path.read_text(encoding="utf-8"))) for path in SOURCES
+    }
+    assert {path: numbers for path, numbers in loose.items() if numbers} == {}
+
+
 def test_formulas_are_known_by_their_numbers_alone():
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.py")]
     for path in [*SOURCES, *documents]:
