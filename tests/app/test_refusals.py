@@ -137,7 +137,7 @@ def test_options_that_cannot_be_used(refused, tmp_path, options):
 def test_a_class_with_fewer_rows_than_folds(refused, tmp_path):
     rows = [f"{i},{'rare' if i < 2 else 'often'}" for i in range(40)]
     (tmp_path / "data.csv").write_text("\n".join(["x,y", *rows]) + "\n")
-    assert "rare" in refused("fit", "data.csv", "--target", "y", *TINY, "--folds", "5")
+    assert "rare" in refused("fit", "data.csv", "--target", "y", *TINY, "--validation", "stratified", "--folds", "5")
 
 
 def test_test_rows_that_lack_a_column_are_found_before_training(refused, tmp_path):

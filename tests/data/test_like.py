@@ -95,7 +95,7 @@ def test_the_command_lines_file_of_test_rows(tmp_path):
         ({"y": np.array(["no", "maybe"], object)}, "classes that the study has not: 'maybe'"),
         ({"y": np.array([None, None], object)}, "no row has a value of the target 'y'"),
         ({"x": np.array(["some", "words"], object)}, "'x'"),
-        ({"x": None}, "has no column 'x'"),
+        ({"x": None}, "lacks the column 'x'"),
         ({"y": None}, "has no target 'y'"),
         ({"x": np.array([1.0, np.inf])}, "infinite"),
     ],

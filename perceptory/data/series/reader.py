@@ -24,6 +24,7 @@ from perceptory.data.series.feedback import PREFIX, Known, check_known, known_ou
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import reading_of
+from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn
 from perceptory.data.tables.targets import Target
@@ -88,6 +89,9 @@ def read_series(
     """
     use = USES[predict] if predict is not None else _no_use()
     reading = reading_of(missing, decimal, thousands)
+    target, inputs, ignore, time, series, groups = (
+        as_written(given, source) for given in (target, inputs, () if ignore is None else ignore, time, series, groups)
+    )
     wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
     table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
     if not table.rows or not table.columns:

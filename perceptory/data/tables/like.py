@@ -10,7 +10,7 @@ from perceptory.data.tables.dataset import Column, Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.sources import as_table
-from perceptory.data.tables.table import RawColumn, Table, listed
+from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.errors import InputError
 from perceptory.notes import without_target
 
@@ -29,6 +29,12 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
     table = as_table(source, reading=like.reading, as_text=texts)
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    missing = [plan.name for plan in used if plan.name not in table.names]
+    if missing:
+        some = "columns" if len(missing) > 1 else "column"
+        raise InputError(
+            f"the table lacks the {some} {listed(missing)}, which was learned from. {columns_are(table.names)}"
+        )
     raw_targets = [table.column(name, "target") for name in like.target_names]
     targets, has = _numbers(raw_targets) if like.classes is None else _classes(raw_targets[0], like.classes)
     if not has.any():

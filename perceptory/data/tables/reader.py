@@ -16,6 +16,7 @@ from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.like import read_like
+from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, floats, listed, rows_of
 from perceptory.data.tables.targets import has_value, read_target, typed
@@ -38,7 +39,7 @@ def read_table(
     target: Any = None,
     *,
     task: str | None = None,
-    ignore: Sequence[str] | str = (),
+    ignore: Sequence[str] | str | None = (),
     weights: Any = None,
     groups: Any = None,
     missing: Sequence[str] | str = (),
@@ -66,7 +67,11 @@ def read_table(
     Cells that are empty or read NA, N/A, #N/A, nan, NaN, NaT, null, None, ? or - are missing, in text columns of any
     source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
+    target, weights, groups = (as_written(given, source) for given in (target, weights, groups))
+    ignore = () if ignore is None else as_written(ignore, source)
     if like is not None:
+        if target is not None and ([target] if isinstance(target, str) else list(target)) != list(like.target_names):
+            raise InputError(Setting("like"), " says the target already. Leave out ", Setting("target"), ".")
         return read_like(source, like, weights)
     reading = reading_of(missing, decimal, thousands)
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
