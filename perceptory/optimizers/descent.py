@@ -154,7 +154,7 @@ def searched(
     return best, lowest, steepness, lowest < cost
 
 
-def derivatives(function: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def derivatives(function: Callable[..., Any], x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(f(x) [m], ∂f/∂x [m, n]) of x [n]: backwards, a pass an output, or forwards, a pass an input, whichever are fewer
     and possible: functions with backward rules of their own cannot go forwards."""
     count = jax.eval_shape(function, x).size
@@ -167,12 +167,12 @@ def derivatives(function: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]
     return value, jax.vmap(lambda d: back(d)[0])(jnp.eye(count, dtype=value.dtype))
 
 
-def second(gradient: Callable, x: jax.Array) -> jax.Array:
+def second(gradient: Callable[..., Any], x: jax.Array) -> jax.Array:
     """The Jacobian [n, n] of a gradient: forwards, or backwards where the function has backward rules of its own."""
     return jax.jacfwd(gradient)(x) if _forwards(gradient, x) else jax.jacrev(gradient)(x)
 
 
-def traceable(function: Callable, *arguments: Any) -> bool:
+def traceable(function: Callable[..., Any], *arguments: Any) -> bool:
     """Whether JAX can trace it. Rules of one's own for derivatives or for mapping may stop it, in several ways."""
     try:
         jax.eval_shape(function, *arguments)
@@ -181,5 +181,5 @@ def traceable(function: Callable, *arguments: Any) -> bool:
     return True
 
 
-def _forwards(function: Callable, x: Any) -> bool:
+def _forwards(function: Callable[..., Any], x: Any) -> bool:
     return traceable(lambda v: jax.vmap(lambda t: jax.jvp(function, (v,), (t,))[1])(v[None]), x)

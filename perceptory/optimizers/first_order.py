@@ -171,7 +171,7 @@ class Adam(FirstOrder):
     eps: float = traced(1e-8, check=not_negative, log=True)
     eps_root: float = traced(0.0, check=not_negative, log=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if is_plain(self.eps) and is_plain(self.eps_root) and not (self.eps or self.eps_root):
             raise InputError(
@@ -213,7 +213,7 @@ class Optax(FirstOrder):
     chain: Any
     name: str = "Optax"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not (hasattr(self.chain, "init") and hasattr(self.chain, "update")):
             raise InputError(f"Optax needs a gradient transformation, got {self.chain!r}. Example: optax.lion(1e-3)")

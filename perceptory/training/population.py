@@ -41,11 +41,11 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pr
     def running(state: State) -> jax.Array:
         return state.status == RUNNING
 
-    def go_on(carry: tuple) -> jax.Array:
+    def go_on(carry: tuple[Any, ...]) -> jax.Array:
         e, state, _ = carry
         return (e < plan.segment) & jnp.any(running(state))
 
-    def advance(carry: tuple) -> tuple:
+    def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         e, state, records = carry
         active = running(state)
         state, record = jax.vmap(epoch, in_axes=(axes, 0))(runs, state)
@@ -91,7 +91,7 @@ def program(plan: ProgramPlan) -> Any:
         here = plan.blocks // len(devices)
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
-        def one(block: tuple) -> tuple[State, Segment]:
+        def one(block: tuple[Any, ...]) -> tuple[State, Segment]:
             members, state, fresh = block
             return block_segment(members, state, fresh, data, plan)
 
