@@ -145,6 +145,15 @@ def processor() -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
+def processor_abilities() -> frozenset[str]:
+    """What the processor can do, in the words of Linux; none of it elsewhere."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith(("flags", "features")):
+                return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[Any]:
     """Compute in 'single' or 'double' precision within the block; yields the dtype."""

@@ -1,4 +1,5 @@
-"""Compiles the kernels with the C++ compiler that is found, once for a processor, and loads them.
+"""Loads the kernels: those that came with the package (`make wheel`) where one suits the processor, else compiled once
+for this processor by the C++ compiler that is found. With CXX set they are compiled by it in any case.
 
 Nothing happens on import. The first program that could use a kernel decides for the whole process: its programs either
 call that kernel or do not. PERCEPTORY_KERNELS=off: they do not. Each kernel is a library of its own for each type of
@@ -7,17 +8,21 @@ numbers, so that nobody waits for what is not used.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import enum
 import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from threading import Lock, Thread
@@ -28,6 +33,7 @@ import numpy as np
 from perceptory import backend, cache
 
 HERE = Path(__file__).parent
+PREBUILT = HERE / "prebuilt"  # libraries that came with the package
 CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
@@ -42,6 +48,7 @@ TIME_LIMIT = 120.0  # seconds a compilation may take
 class Source(enum.Enum):
     """Where a kernel comes from; the values are how a report says it."""
 
+    PACKAGED = "built into the package for"
     COMPILED = "compiled by"
     NONE = "off:"
 
@@ -120,7 +127,7 @@ def possible() -> bool:
     if os.environ.get("PERCEPTORY_KERNELS", "on") == "off" or backend.native():
         return False
     try:
-        return bool(_compiler())
+        return any(True for _ in _packaged("dense", "float32")) or bool(_compiler())
     except UnavailableError:
         return False
 
@@ -168,13 +175,81 @@ def _load(kernel: str, dtype: str) -> KernelState:
         raise UnavailableError(Cause.SWITCHED_OFF, "PERCEPTORY_KERNELS=off")
     if backend.native():
         raise UnavailableError(Cause.BACKEND, f"no kernels for {jax.default_backend()}")
+    for level, path in _packaged(kernel, dtype):
+        with contextlib.suppress(OSError):  # made for another C library
+            _register(kernel, dtype, ctypes.CDLL(str(path)))
+            return KernelState(Source.PACKAGED, level)
     compiler = _compiler()
     maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
-    _libraries[kernel, dtype] = loaded = _opened(_compiled(kernel, dtype, compiler, maker))
-    for call in (f"{kernel}_{what}" for what in CALLS[kernel]):
-        capsule = jax.ffi.pycapsule(getattr(loaded, call))
-        jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
+    _register(kernel, dtype, _opened(_compiled(kernel, dtype, compiler, maker)))
     return KernelState(Source.COMPILED, maker)
+
+
+def _register(kernel: str, dtype: str, library: ctypes.CDLL) -> None:
+    import jax
+
+    _libraries[kernel, dtype] = library
+    for call in (f"{kernel}_{name}" for name in CALLS[kernel]):
+        capsule = jax.ffi.pycapsule(getattr(library, call))
+        jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
+
+
+# --- kernels that came with the package --------------------------------------------------------------------------
+
+# Of each kind of processor, best first: the compiler's flag, and what /proc/cpuinfo says of one that can run it.
+_V3 = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})
+_V4 = _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+LEVELS: dict[str, dict[str, tuple[str, frozenset[str]]]] = {
+    "x86_64": {"x86-64-v4": ("-march=x86-64-v4", _V4), "x86-64-v3": ("-march=x86-64-v3", _V3)},
+    "aarch64": {"armv8-a": ("-march=armv8-a", frozenset({"asimd"}))},
+}
+
+
+def packaged_name(kernel: str, dtype: str, level: str) -> str:
+    """Name of a kernel's library in the package: of its sources and of the interface that it was compiled for, so that
+    none made from others is loaded."""
+    return f"{kernel}-{dtype}-{level}-{_interface()}.so"
+
+
+@lru_cache(maxsize=1)
+def _interface() -> str:
+    import jax
+
+    header = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_bytes()
+    version = re.findall(rb"#define XLA_FFI_API_M(?:AJOR|INOR) (\d+)", header)
+    sources = [path.read_bytes() for path in sorted(HERE.glob("*.cc")) + sorted(HERE.glob("*.h"))]
+    return hashlib.blake2b(repr((version, sources, LEVEL)).encode(), digest_size=8).hexdigest()
+
+
+def _packaged(kernel: str, dtype: str) -> Iterator[tuple[str, Path]]:
+    """(level, library) of the package's own that this processor can run, the best first."""
+    if os.environ.get("CXX") or not PREBUILT.is_dir():
+        return
+    abilities = backend.processor_abilities()
+    for level, (_, needed) in LEVELS.get(platform.machine().lower(), {}).items():
+        path = PREBUILT / packaged_name(kernel, dtype, level)
+        if needed <= abilities and path.exists():
+            yield level, path
+
+
+def prebuild(machine: str, compiler: list[str]) -> list[Path]:
+    """Compile every kernel for every level of a kind of processor into the package, for a wheel."""
+    import jax
+
+    PREBUILT.mkdir(exist_ok=True)
+    made = []
+    for level, (flag, _) in LEVELS[machine].items():
+        for kernel in CALLS:
+            for dtype, typed in TYPES.items():
+                path = PREBUILT / packaged_name(kernel, dtype, level)
+                flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-shared", "-fPIC", "-w", "-s", *typed]
+                source = str(HERE / f"{kernel}.cc")
+                _output([*compiler, *flags, f"-I{jax.ffi.include_dir()}", source, "-o", str(path)], TIME_LIMIT)
+                made.append(path)
+    return made
+
+
+# --- kernels that are compiled here ------------------------------------------------------------------------------
 
 
 def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
@@ -258,3 +333,8 @@ def _output(command: list[str], limit: float, environment: dict[str, str] | None
         first = next((line for line in lines if "error" in line), lines[0])
         raise UnavailableError(Cause.FAILED, f"{command[0]} failed: {first.strip()[:200]}")
     return done.stdout
+
+
+if __name__ == "__main__":  # python -m perceptory.kernels.build MACHINE [COMPILER ...]
+    built = prebuild(sys.argv[1], sys.argv[2:] or _compiler())
+    print(f"{len(built)} kernels of {sum(path.stat().st_size for path in built) / 1e6:.1f} MB")

@@ -79,14 +79,14 @@ void spread(const Shape& s, const T* g, const T* z, const int8_t* which, const P
 template <class T, int A, int O>
 void products(const Planes<T>& x, const int64_t* offsets, const Planes<T>& G, const T* z, int64_t o, int64_t p,
               int64_t rows, int64_t q, int64_t count, V<T>* sums) {
-  V<T> sum[A][O];
+  alignas(BYTES) V<T> sum[A][O];
   for (int a = 0; a < A; a++)
     for (int j = 0; j < O; j++) sum[a][j] = sums[a * O + j];
   for (int64_t r = p; r < p + rows; r++) {
     const T *from[A], *g = G.at(o, r, q), *mask = z ? z + (g - G.data) : nullptr;
     for (int a = 0; a < A; a++) from[a] = x.at(0, r, q) + offsets[a];
     for (int64_t c = 0; c < count * W<T>; c += W<T>) {
-      V<T> d[O];
+      alignas(BYTES) V<T> d[O];
       for (int j = 0; j < O; j++) {
         d[j] = *(const V<T>*)(g + j * G.plane() + c);
         if (mask) d[j] = *(const V<T>*)(mask + j * G.plane() + c) > 0 ? d[j] : V<T>{};
@@ -130,7 +130,7 @@ void by_taps(const Shape& s, const Planes<T>& x, const Planes<T>& G, const T* z,
   Parts tiles(s.out, OUT), parts(entries, TAPS);
   auto outputs = [&](auto outputs, int64_t o) {
     constexpr int O = decltype(outputs)::value;
-    std::fill_n(sums, entries * O, V<T>{});
+    for (int64_t e = 0; e < entries * O; e++) sums[e] = V<T>{};
     for (int64_t p = 0; p < height; p += rows)
       for (int64_t q = 0; q < width; q += few)
         for (int64_t k = 0, e = 0; k < parts.count; e += parts.size(k++))

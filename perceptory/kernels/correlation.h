@@ -116,7 +116,7 @@ INLINE V<T> relu(V<T> v) {
 template <class T, int O, int A>
 void tile(const Shape& s, const Planes<T>& x, const T* first, int64_t from, int64_t to, const T* kernel, T* y,
           int64_t plane, bool floor) {
-  V<T> sum[O][A];
+  alignas(BYTES) V<T> sum[O][A];
   for (int o = 0; o < O; o++, kernel++)
     for (int a = 0; a < A; a++) sum[o][a] = *kernel - V<T>{};
   for (int64_t i = 0; i < s.in; i++, kernel += (s.rows.taps - to) * s.columns.taps * O) {
@@ -124,7 +124,7 @@ void tile(const Shape& s, const Planes<T>& x, const T* first, int64_t from, int6
     for (int64_t k = from; k < to; k++) {
       const T* at = first + i * x.plane() + k * s.rows.gap * x.row();
       for (int64_t l = 0; l < s.columns.taps; l++, at += s.columns.gap * W<T>, kernel += O) {
-        V<T> v[A];
+        alignas(BYTES) V<T> v[A];
         for (int a = 0; a < A; a++) v[a] = *(const V<T>*)(at + a * W<T>), hold(v[a]);
         for (int o = 0; o < O; o++) {
           V<T> w = kernel[o] - V<T>{};

@@ -43,12 +43,12 @@ struct Forward {
   // M rows from `row` on, the W units from u on.
   template <int M>
   INLINE void tile(int64_t t, int64_t row, int64_t u, const T* p, const T* before, const T* c_before, T* c_now) const {
-    V<T> a[M][4];
+    alignas(BYTES) V<T> a[M][4];
     for (int gate = 0; gate < 4; gate++, p += W<T>)
       for (int m = 0; m < M; m++) a[m][gate] = *(const V<T>*)p;
     auto add = [&](const T* left, int64_t count) {
       for (int64_t k = 0; k < count; k++, p += 4 * W<T>) {
-        V<T> w[4];
+        alignas(BYTES) V<T> w[4];
         for (int gate = 0; gate < 4; gate++) w[gate] = *(const V<T>*)(p + gate * W<T>), hold(w[gate]);
         for (int m = 0; m < M; m++) {
           V<T> s = left[m * count + k] - V<T>{};
@@ -153,7 +153,7 @@ struct Backward {
   // dh = da U': M rows, N vectors of units from u on.
   template <int M, int N>
   INLINE void tile(int64_t t, int64_t row, int64_t u, const T* p) const {
-    V<T> sum[M][N];
+    alignas(BYTES) V<T> sum[M][N];
     for (int m = 0; m < M; m++)
       for (int j = 0; j < N; j++) sum[m][j] = V<T>{};
     const T* left = da + (t * batch + row) * 4 * H;

@@ -67,11 +67,11 @@ int64_t width(int64_t columns) {
 // to [R, C vectors] += Σ_k a(k, r) b(k, c), or -= it; a_next, b_next, next: numbers in a row of each.
 template <class T, int R, int C, bool MINUS>
 void tile(int64_t depth, const T* a, int64_t a_next, const T* b, int64_t b_next, T* to, int64_t next) {
-  V<T> sum[R][C];
+  alignas(BYTES) V<T> sum[R][C];
   for (int r = 0; r < R; r++)
     for (int c = 0; c < C; c++) sum[r][c] = *(const V<T>*)(to + r * next + c * W<T>);
   for (int64_t k = 0; k < depth; k++, a += a_next, b += b_next) {
-    V<T> v[C];
+    alignas(BYTES) V<T> v[C];
     for (int c = 0; c < C; c++) v[c] = *(const V<T>*)(b + c * W<T>), hold(v[c]);
     for (int r = 0; r < R; r++) {
       V<T> u = a[r] - V<T>{};

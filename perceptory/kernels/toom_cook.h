@@ -75,7 +75,7 @@ template <class T>
 INLINE void transpose(V<T>* v) {
   constexpr int N = W<T>;
   for (int n = 1; n < N; n *= 2) {
-    V<T> u[N];
+    alignas(BYTES) V<T> u[N];
     for (int k = 0; k < N / 2; k++) {
       u[2 * k] = laced<T, false>(v[k], v[k + N / 2], std::make_index_sequence<N>());
       u[2 * k + 1] = laced<T, true>(v[k], v[k + N / 2], std::make_index_sequence<N>());
@@ -87,9 +87,9 @@ INLINE void transpose(V<T>* v) {
 // y [O, A] = u [in, O]' v [in, A], of vectors A.
 template <class T, int O, int A>
 void outer(int64_t in, const T* v, const T* u, T* y) {
-  V<T> sum[O][A]{};
+  alignas(BYTES) V<T> sum[O][A]{};
   for (int64_t i = 0; i < in; i++, v += A * W<T>, u += O) {
-    V<T> x[A];
+    alignas(BYTES) V<T> x[A];
     for (int a = 0; a < A; a++) x[a] = *(const V<T>*)(v + a * W<T>), hold(x[a]);
     for (int o = 0; o < O; o++) {
       V<T> w = u[o] - V<T>{};
@@ -103,11 +103,11 @@ void outer(int64_t in, const T* v, const T* u, T* y) {
 // sums [I, width] += v [I, count] h [count, width], for O vectors of the width.
 template <class T, int I, int O>
 void inner(int64_t count, const T* v, int64_t next, const T* h, int64_t width, T* sums) {
-  V<T> sum[I][O];
+  alignas(BYTES) V<T> sum[I][O];
   for (int i = 0; i < I; i++)
     for (int o = 0; o < O; o++) sum[i][o] = *(const V<T>*)(sums + i * width + o * W<T>);
   for (int64_t k = 0; k < count; k++, v++, h += width) {
-    V<T> d[O];
+    alignas(BYTES) V<T> d[O];
     for (int o = 0; o < O; o++) d[o] = *(const V<T>*)(h + o * W<T>), hold(d[o]);
     for (int i = 0; i < I; i++) {
       V<T> w = v[i * next] - V<T>{};
@@ -168,7 +168,7 @@ struct ToomCook {
   template <int M>
   INLINE void sums(const T* from, int64_t next, T bias, T* y, bool floor) const {
     auto at = [&](int point) { return *(const V<T>*)(from + point * next); };
-    V<T> even[3], odd[3];
+    alignas(BYTES) V<T> even[3], odd[3];
     for (int k = 0; k < 3; k++) even[k] = at(2 * k + 1) + at(2 * k + 2), odd[k] = at(2 * k + 1) - at(2 * k + 2);
     for (int j = 0; j < M; j++) {
       V<T> v = bias - V<T>{};
@@ -205,7 +205,7 @@ struct ToomCook {
       auto place = [&](int64_t a) { return std::min((first + a) * M, count - M); };
       for (int64_t i = 0; i < s.in; i++)
         for (int64_t a = 0; a < many; a++) {
-          V<T> d[POINTS];
+          alignas(BYTES) V<T> d[POINTS];
           x.template get<POINTS>(i, r, place(a), d);
           inputs(d, room + (i * many + a) * W<T>, next);
         }
@@ -254,13 +254,13 @@ struct ToomCook {
     auto transform = [&](auto each, int64_t r, int64_t place, int64_t a) {
       constexpr int M = decltype(each)::value;
       for (int64_t i = 0; i < s.in; i++) {
-        V<T> d[POINTS];
+        alignas(BYTES) V<T> d[POINTS];
         x.template get<POINTS>(i, r, place, d);
         inputs(d, room + (i * TILES + a) * W<T>, next);
       }
       for (int64_t o = 0; o < wide; o += W<T>) {
         for (int j = 0; j < M; j++) {
-          V<T> v[W<T>];
+          alignas(BYTES) V<T> v[W<T>];
           for (int k = 0; k < W<T>; k++)
             if (o + k < s.out)
               g.template get<1>(o + k, r, place + j, v + k);

@@ -28,6 +28,8 @@ template <>
 struct Vector<double> {
   typedef double type __attribute__((vector_size(BYTES), aligned(8), may_alias));
 };
+// Local arrays of them are declared `alignas(BYTES)`: where a template deduces their type, clang++ takes it for one
+// that lies on the boundary of a vector.
 template <class T>
 using V = typename Vector<T>::type;
 template <class T>

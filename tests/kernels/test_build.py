@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from perceptory.kernels import build
+
 COMPILER = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
@@ -97,3 +99,59 @@ def test_processes_that_compile_at_once_share_the_outcome(without, tmp_path):
     library.write_bytes(b"damaged")
     assert result(start(**environment), f"perceptory: {library} is damaged and is made anew.")[1]
     assert log.read_text().count("run") == runs + 1
+
+
+@needs_compiler
+def test_kernels_that_came_with_the_package(monkeypatch, tmp_path):
+    """The best that the processor can run is offered first, none made from other sources, none where CXX is set."""
+    monkeypatch.setattr(build, "PREBUILT", tmp_path)
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    monkeypatch.delenv("CXX", raising=False)
+    v3, v4 = build.LEVELS["x86_64"]["x86-64-v3"][1], build.LEVELS["x86_64"]["x86-64-v4"][1]
+    for level in build.LEVELS["x86_64"]:
+        (tmp_path / build.packaged_name("dense", "float32", level)).touch()
+    (tmp_path / "dense-float64-x86-64-v3-0123456789abcdef.so").touch()
+    for abilities, offered in ((v3 | v4, ["x86-64-v4", "x86-64-v3"]), (v3, ["x86-64-v3"]), (frozenset({"avx"}), [])):
+        monkeypatch.setattr(build.backend, "processor_abilities", lambda a=abilities: a)
+        assert [level for level, _ in build._packaged("dense", "float32")] == offered
+    monkeypatch.setattr(build.backend, "processor_abilities", lambda: v4)
+    assert not list(build._packaged("dense", "float64"))
+    monkeypatch.setenv("CXX", COMPILER)
+    assert not list(build._packaged("dense", "float32"))
+
+
+PACKAGED = """
+import sys
+from pathlib import Path
+from perceptory.kernels import build
+build.PREBUILT = Path(sys.argv[1])
+build.CALLS = {"dense": build.CALLS["dense"]}
+build.TYPES = {"float32": []}
+if sys.argv[2] == "make":
+    build.prebuild(build.platform.machine(), build._compiler())
+else:
+    assert build.loads("dense", "float32")
+    print(build.status())
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(os.uname().machine not in build.LEVELS, reason="no kernels in the package for this processor")
+def test_without_a_compiler_those_of_the_package_are_used(tmp_path):
+    def run(step, **environment):
+        done = subprocess.run(
+            [sys.executable, "-c", PACKAGED, str(tmp_path), step],
+            env={**os.environ, "JAX_PLATFORMS": "cpu", **environment}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("make")
+    if not suiting():
+        pytest.skip("this processor is of no level")
+    assert run("load", PATH="", CXX="").startswith("built into the package for")
+
+
+def suiting():
+    abilities = build.backend.processor_abilities()
+    return [level for level, (_, needed) in build.LEVELS[os.uname().machine].items() if needed <= abilities]
