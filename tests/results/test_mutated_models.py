@@ -89,7 +89,7 @@ def mutated(random, description, tensors):
     for _ in range(random.choice([1, 1, 2, 3])):
         if random.random() < 0.1:
             name = random.choice(sorted(tensors))
-            array = tensors[name]
+            array = np.atleast_2d(tensors[name])
             tensors[name] = [
                 array[:1], array[:0], array.reshape(-1), array[:, :-1], array.astype(np.float16), array * np.nan,
                 array.astype(np.int64), np.zeros(()), np.repeat(array, 2, 1),
