@@ -265,12 +265,12 @@ class BayesianRegularization(SecondOrder):
             return landscape.value(w) + 0.5 * share * jnp.sum(w**2)
 
         here = (cost + 0.5 * share * squares, gradient + share * w, shifted(curvature, share))
-        seen = landscape._replace(value=penalized)
-        new, lowest, mu, good = trusted(seen, w, here, state.mu, 1.0, self.factor, self.trials)
+        penalized_landscape = landscape._replace(value=penalized)
+        new, lowest, mu, good = trusted(penalized_landscape, w, here, state.mu, 1.0, self.factor, self.trials)
         stuck = ~good & (mu >= LARGEST)
         mu = jnp.where(stuck, jnp.asarray(self.damping, mu.dtype), mu)
         cost = lowest - 0.5 * share * jnp.sum(new**2)
         same = jnp.abs(ratio - state.ratio) <= 1e-12 * ratio
-        found = Evidence(mu, ratio, gamma, alpha, beta)
-        kept = jax.tree.map(lambda new, old: jnp.where(landscape.active, new, old), found, state)
+        evidence = Evidence(mu, ratio, gamma, alpha, beta)
+        kept = jax.tree.map(lambda new, old: jnp.where(landscape.active, new, old), evidence, state)
         return Moved(new, cost, kept, stuck & same)

@@ -42,11 +42,13 @@ def by_layers(cost: Any, module: Any, batch: Batch, share: Any, active: Any) -> 
     rows, dense = len(batch.x), [leaf for leaf in leaves if _is_dense(leaf)]
 
     def outputs_of(biases: list[Any]) -> tuple[Any, list[Any]]:
-        seen: list[Any] = []
+        layer_inputs: list[Any] = []
         left = iter(biases)
-        own = jax.tree.map(lambda a: _Own(a, next(left), seen) if _is_dense(a) else a, module, is_leaf=_is_dense)
+        own = jax.tree.map(
+            lambda a: _Own(a, next(left), layer_inputs) if _is_dense(a) else a, module, is_leaf=_is_dense
+        )
         y = call(own, batch.x, None, lengths=batch.lengths)
-        return y, seen
+        return y, layer_inputs
 
     biases = [jnp.broadcast_to(layer.bias, (rows, layer.bias.shape[0])) for layer in dense]
     y, back, inputs = jax.vjp(outputs_of, biases, has_aux=True)
@@ -67,13 +69,13 @@ def _is_dense(leaf: Any) -> bool:
 
 
 class _Own:
-    """A layer of neurons whose biases [row, out] each row has for itself; it adds its inputs to `seen`."""
+    """A layer of neurons whose biases [row, out] each row has for itself; it adds its inputs to `layer_inputs`."""
 
-    def __init__(self, layer: Dense, bias: jax.Array, seen: list[Any]):
-        self.layer, self.bias, self.seen = layer, bias, seen
+    def __init__(self, layer: Dense, bias: jax.Array, layer_inputs: list[Any]):
+        self.layer, self.bias, self.layer_inputs = layer, bias, layer_inputs
 
     def __call__(self, x: jax.Array, key: Any = None) -> jax.Array:
-        self.seen.append(x)
+        self.layer_inputs.append(x)
         return self.layer.activation(x @ self.layer.weight + self.bias)
 
 

@@ -61,8 +61,8 @@ def train_single(
             ended[0, 3] = FINISHED
             state = state._replace(counters=jax.device_put(ended, spread))
     one = jax.tree.map(lambda a: a[0], member)
-    found = outcome(plan, one, counters, _best(state), np.concatenate(costs), np.asarray(segment.output)[0])
-    return replace(found, epochs=done - first), jax.tree.map(np.asarray, state)
+    result = outcome(plan, one, counters, _best(state), np.concatenate(costs), np.asarray(segment.output)[0])
+    return replace(result, epochs=done - first), jax.tree.map(np.asarray, state)
 
 
 def _best(state: Any) -> list[np.ndarray]:

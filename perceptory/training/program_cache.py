@@ -193,13 +193,13 @@ def _read(path: Path, plan: ProgramPlan) -> Any:
             return None
         state = jax.tree.unflatten(_tree(about["tree"]), [_shape(s) for s in about["state"]])
         segment = Segment(*(_shape(s) for s in about["segment"]))
-        found = _Executable(plan, code, about["arguments"], state, segment)
+        executable = _Executable(plan, code, about["arguments"], state, segment)
     except Exception:  # XLA takes its file back under the same versions alone, but promises nothing
         cache.note(cache.ProblemKind.DAMAGED, path)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
-    return found
+    return executable
 
 
 def _compiled(run: Any, arguments: tuple[Any, ...], path: Path, state: Any) -> Any:
@@ -209,12 +209,12 @@ def _compiled(run: Any, arguments: tuple[Any, ...], path: Path, state: Any) -> A
         return lowered.compile()
     kernels = build.called(lowered.as_text())
     with _without_jax_cache():
-        found = lowered.compile()
+        compiled = lowered.compile()
     if cache.writable(path.parent):
         with contextlib.suppress(_UnknownError):
-            cache.write(path, _written(found, kernels, state))
+            cache.write(path, _written(compiled, kernels, state))
         _tidy(path.parent)
-    return found
+    return compiled
 
 
 def _written(compiled: Any, kernels: Any, state: Any) -> bytes:
@@ -278,10 +278,10 @@ def _named_tuple(name: str) -> Any:
     module, _, kind = name.partition(":")
     if module.partition(".")[0] not in ("perceptory", "optax"):
         raise _UnknownError
-    found = getattr(importlib.import_module(module), kind, None)
-    if not (isinstance(found, type) and issubclass(found, tuple) and hasattr(found, "_fields")):
+    loaded = getattr(importlib.import_module(module), kind, None)
+    if not (isinstance(loaded, type) and issubclass(loaded, tuple) and hasattr(loaded, "_fields")):
         raise _UnknownError
-    return found
+    return loaded
 
 
 @contextlib.contextmanager

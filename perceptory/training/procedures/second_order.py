@@ -25,9 +25,9 @@ class Iterations:
         return specs.filled(self.optimizer).begin(vector_of(weights, specs.plan))
 
     def epoch(self, run: Run, state: State) -> EpochResult:
-        seen = landscape(run, state.weights, state.status == RUNNING, run.progress(state.epoch))
+        whole_cost = landscape(run, state.weights, state.status == RUNNING, run.progress(state.epoch))
         vector = vector_of(state.weights, run.plan)
-        moved = run.filled(self.optimizer).iterate(seen, vector, self._carried(run, state))
+        moved = run.filled(self.optimizer).iterate(whole_cost, vector, self._carried(run, state))
         cost = moved.cost - penalty_of(run)(moved.w)[0]
         return EpochResult(with_vector(state.weights, moved.w, run.plan), moved.state, cost, moved.settled)
 
