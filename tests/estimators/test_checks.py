@@ -18,7 +18,8 @@ from perceptory.estimators import (
 )
 from perceptory.training import size_classes as buckets
 
-SMALL: dict[str, Any] = {"hidden": (8,), "epochs": 60, "learning_rate": 0.05, "batch_size": 512}
+# Patience is as long as training: twenty validation rows may be lucky in the first epochs.
+SMALL: dict[str, Any] = {"hidden": (8,), "epochs": 60, "patience": 60, "learning_rate": 0.05, "batch_size": 512}
 STUDY: dict[str, Any] = {**SMALL, "penalty": 0.0, "cv": 2, "patience": 0, "epochs": 30, "precision": "double"}
 
 
