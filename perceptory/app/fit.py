@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,11 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     from perceptory.app.rendering import again, data_lines, fitted
 
     talk = not (options["json"] or options["quiet"])
-    if options["quiet"]:  # a cache that cannot be used is no failure
-        logging.getLogger("perceptory").setLevel(logging.ERROR)
     if talk:
         print(fitted(data_lines(data, test)), flush=True)
     new = not folder.exists()
     try:
-        with watching(Console(stderr=True), options["quiet"]) as progress:
+        with _unlogged(options["quiet"]), watching(Console(stderr=True), options["quiet"]) as progress:
             result = study.run(
                 data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
                 open_test=True, progress=progress,
@@ -113,6 +111,19 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
         write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
         _tell(result, folder)
+
+
+@contextlib.contextmanager
+def _unlogged(quiet: bool) -> Iterator[None]:
+    """Under --quiet no warnings: a cache that cannot be used is no failure."""
+    logger = logging.getLogger("perceptory")
+    level = logger.level
+    if quiet:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _take_back(folder: Path) -> None:
