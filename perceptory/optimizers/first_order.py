@@ -121,8 +121,10 @@ def scale_by_adam(beta1: Any, beta2: Any, eps: Any, eps_root: Any) -> optax.Grad
         r = jax.tree.map(lambda g, r: beta2 * r + (1 - beta2) * g * g, g, state.r)
 
         def direction(s: Any, r: Any) -> Any:
-            s_hat, r_hat = s * precomputed[0], r * precomputed[1]
-            return s_hat / (jnp.sqrt(r_hat + eps_root) + eps)
+            # By the inverse root, since a root and a division take a quarter of a small network's step in float64.
+            square = r * precomputed[1] + eps_root
+            inverse = jax.lax.rsqrt(jnp.maximum(square, jnp.finfo(square.dtype).tiny))
+            return s * precomputed[0] * inverse / (1 + eps * inverse)
 
         return jax.tree.map(direction, s, r), Moments(s, r)
 
