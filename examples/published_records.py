@@ -12,6 +12,7 @@ on a record that is simulated here show how it goes.
 """
 
 import argparse
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,10 @@ from wiener_model import belt, wiener
 import perceptory as pt
 
 Record = dict[str, np.ndarray]
+
+# Adam as printed [E25]: its first steps are not of the whole rate, which closed loops do not bear. The published figures
+# were found with it.
+adam = functools.partial(pt.Adam, eps=0.0, eps_root=1e-6)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def tanks_study() -> pt.Study:
             pt.StateSpace(6, (16,), (8,)), pt.StateSpace(6, (16, 16), (8,)), pt.StateSpace(8, (16, 16), (8,)),
             pt.GRU((16, 16), dropout=0.1),
         ],
-        optimizer=pt.Adam(pt.Cosine(1e-2)), epochs=80, seeds=2, batch_size=16,
+        optimizer=adam(pt.Cosine(1e-2)), epochs=80, seeds=2, batch_size=16,
     )  # fmt: skip
 
 
@@ -96,14 +101,14 @@ def silverbox_study() -> pt.Study:
     """Trained in closed loop: y(t) from three inputs and its own last three outputs."""
     return pt.Study(
         [pt.NARX((h,), input_lags=3, output_lags=3) for h in (8, 16)],
-        optimizer=pt.Adam(pt.Cosine(pt.choice(1e-2, 3e-2))), epochs=1000, batch_size=16,
+        optimizer=adam(pt.Cosine(pt.choice(1e-2, 3e-2))), epochs=1000, batch_size=16,
     )  # fmt: skip
 
 
 def drives_study() -> pt.Study:
     return pt.Study(
         [wiener(3, 8, 4), wiener(4, 4, 4), pt.StateSpace(4, (16, 16), (8,), lead=4)],
-        optimizer=pt.Adam(pt.Cosine(1e-2)), penalty=pt.WeightPenalty(1e-4), epochs=150, seeds=3, batch_size=8,
+        optimizer=adam(pt.Cosine(1e-2)), penalty=pt.WeightPenalty(1e-4), epochs=150, seeds=3, batch_size=8,
     )  # fmt: skip
 
 
@@ -111,7 +116,7 @@ def many_starts_study() -> pt.Study:
     """At a low rate few starts of these models find the better minimum: higher ones, and an ensemble of many starts."""
     return pt.Study(
         [wiener(5, 8, 4), wiener(8, 8, 4)],
-        optimizer=pt.Adam(pt.Cosine(pt.choice(1e-2, 3e-2, 6e-2))), penalty=pt.WeightPenalty(pt.choice(1e-4, 3e-4)),
+        optimizer=adam(pt.Cosine(pt.choice(1e-2, 3e-2, 6e-2))), penalty=pt.WeightPenalty(pt.choice(1e-4, 3e-4)),
         epochs=300, seeds=12, batch_size=8,
     )  # fmt: skip
 
