@@ -26,8 +26,8 @@ import perceptory as pt
 
 Record = dict[str, np.ndarray]
 
-# Adam as printed [E25]: its first steps are not of the whole rate, which closed loops do not bear. The published figures
-# were found with it.
+# Adam as printed [E25]: its first steps are not of the whole rate, which closed loops do not bear. The figures of this
+# example were found with it.
 adam = functools.partial(pt.Adam, eps=0.0, eps_root=1e-6)
 
 
