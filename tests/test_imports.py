@@ -12,8 +12,6 @@ ROOT = Path(perceptory.__file__).parent
 REFERS_TO_ITSELF = {frozenset({"models.model", "models.model_file"})}
 # To be taken apart; none may join them.
 LEFT = {
-    frozenset({"data.tables.column_plan", "data.tables.dataset", "data.tables.inference"}),
-    frozenset({"data.arrays.dataset", "data.arrays.reader"}),
     frozenset({"app.cli", "app.door", "app.fit", "app.options", "app.predict", "app.rendering"}),
 }
 

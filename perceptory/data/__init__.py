@@ -15,7 +15,8 @@ from perceptory.data.partition import seal
 from perceptory.data.series.reader import read_series
 from perceptory.data.series.windows import windows
 from perceptory.data.tables.bundled import load_bundled
-from perceptory.data.tables.dataset import Column, Dataset
+from perceptory.data.tables.column import Column
+from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.reader import read_inputs, read_table
 from perceptory.data.tables.table import RawColumn, Table

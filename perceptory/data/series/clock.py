@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.tables.cells import identity, places
-from perceptory.data.tables.dataset import Column
+from perceptory.data.tables.column import Column
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import Table
 from perceptory.errors import InputError, Setting

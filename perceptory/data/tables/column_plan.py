@@ -9,7 +9,7 @@ import numpy as np
 
 from perceptory import notes
 from perceptory.data.tables.cells import places
-from perceptory.data.tables.dataset import Column, Kind
+from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
 from perceptory.notes import Note

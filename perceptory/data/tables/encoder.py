@@ -14,8 +14,9 @@ import numpy as np
 
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.cells import PLAIN, Reading, reading_of
+from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
-from perceptory.data.tables.dataset import Column, Dataset, Kind
+from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.single_row import Place, encode_row, places_of, row_of

@@ -19,7 +19,7 @@ from perceptory.data.tables.cells import (
     parse_truth,
     places,
 )
-from perceptory.data.tables.dataset import Column, Kind
+from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
 from perceptory.data.tables.table import MISSING, RawColumn, floats, label, series_of, shown_value
 from perceptory.errors import InputError, Remedy, Setting

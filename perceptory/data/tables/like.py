@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data.tables.dataset import Column, Dataset
+from perceptory.data.tables.column import Column
+from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.sources import as_table

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.tables.cells import identity, in_order, places, reading_of, stripped
+from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import plan_column
-from perceptory.data.tables.dataset import Column, Dataset
+from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
