@@ -1,11 +1,14 @@
 """One refusal through three doors: Python, the command line and an estimator, each in the words of its own."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from perceptory import Study, read_series, read_table
-from perceptory.app.cli import main
+from perceptory.app.cli import fit, main
 from perceptory.app.door import command_line
+from perceptory.app.help import FIT_OPTIONS
 from perceptory.errors import InputError, Setting
 from perceptory.estimators import NetworkClassifierCV, NetworkRegressor, NetworkRegressorCV
 
@@ -108,6 +111,11 @@ def test_settings_of_series(shell):
 )
 def test_the_command_lines_words(setting, words):
     assert command_line(setting) == words
+
+
+def test_an_option_of_fit_is_one_that_messages_know():
+    parameters = inspect.signature(fit).parameters.keys() - {"context", "data"}
+    assert {"--" + name.replace("_", "-") for name in parameters} == FIT_OPTIONS.keys()
 
 
 def test_texts_in_a_table_have_their_remedy_by_what_they_hold():

@@ -44,80 +44,85 @@ def root(
         raise typer.Exit(2)
 
 
-def _of(panel: str | None) -> Any:
-    """Makes the options of one panel of the help; a flag needs no word for its value."""
+def _option(name: str, help: str, metavar: str = " ", panel: str | None = None) -> Any:
+    """A flag needs no word for its value."""
+    return typer.Option(name, help=help, metavar=metavar, rich_help_panel=panel, show_default=False)
 
-    def option(name: str, help: str, metavar: str = " ") -> Any:
-        return typer.Option(name, help=help, metavar=metavar, rich_help_panel=panel, show_default=False)
+
+def _of(panel: str) -> Any:
+    """Makes the options of `perceptory fit` in one panel of its help."""
+
+    def option(name: str, metavar: str = " ") -> Any:
+        return _option(name, h.FIT_OPTIONS[name], metavar, panel)
 
     return option
 
 
 table, sequence, search = _of("Data"), _of("Series and images"), _of("Networks")
-training, judging, output, plain = _of("Training"), _of("Judging"), _of("Output"), _of(None)
+training, judging, output = _of("Training"), _of("Judging"), _of("Output")
 
 
 @app.command(help=h.FIT)
 def fit(
     context: typer.Context,
     data: Annotated[str, typer.Argument(help=h.DATA, metavar="DATA", show_default=False)],
-    target: Annotated[Texts, table("--target", h.TARGET, "COLUMN")] = [],  # noqa: B006
-    task: Annotated[Text, table("--task", h.TASK, "TASK")] = None,
-    ignore: Annotated[Texts, table("--ignore", h.IGNORE, "COLUMN")] = [],  # noqa: B006
-    missing: Annotated[Texts, table("--missing", h.MISSING, "TEXT,...")] = [],  # noqa: B006
-    decimal: Annotated[Text, table("--decimal", h.DECIMAL, "MARK")] = None,
-    thousands: Annotated[Text, table("--thousands", h.THOUSANDS, "MARK")] = None,
-    weights: Annotated[Text, table("--weights", h.WEIGHTS, "COLUMN")] = None,
-    groups: Annotated[Text, table("--groups", h.GROUPS, "COLUMN")] = None,
-    predict: Annotated[Text, sequence("--predict", h.PREDICT_WAY, "WAY")] = None,
-    inputs: Annotated[Texts, sequence("--inputs", h.INPUTS, "COLUMN")] = [],  # noqa: B006
-    time: Annotated[Text, sequence("--time", h.TIME, "COLUMN")] = None,
-    series: Annotated[Text, sequence("--series", h.SERIES, "COLUMN")] = None,
-    window: Annotated[int | None, sequence("--window", h.WINDOW, "N")] = None,
-    stride: Annotated[int | None, sequence("--stride", h.STRIDE, "N")] = None,
-    horizon: Annotated[Text, sequence("--horizon", h.HORIZON, "N")] = None,
-    washout: Annotated[int | None, sequence("--washout", h.WASHOUT, "N")] = None,
-    known: Annotated[Text, sequence("--known", h.KNOWN, "N")] = None,
-    size: Annotated[Text, sequence("--size", h.SIZE, "HxW")] = None,
-    quick: Annotated[bool, search("--quick", h.QUICK)] = False,
-    thorough: Annotated[bool, search("--thorough", h.THOROUGH)] = False,
-    network: Annotated[Texts, search("--network", h.NETWORK, "NETWORK")] = [],  # noqa: B006
-    activation: Annotated[Texts, search("--activation", h.ACTIVATION, "NAME")] = [],  # noqa: B006
-    dropout: Annotated[Texts, search("--dropout", h.DROPOUT, "RATE")] = [],  # noqa: B006
-    penalty: Annotated[Texts, search("--penalty", h.PENALTY, "STRENGTH")] = [],  # noqa: B006
-    penalty_p: Annotated[float | None, search("--penalty-p", h.PENALTY_P, "P")] = None,
-    penalty_mix: Annotated[Texts, search("--penalty-mix", h.PENALTY_MIX, "SHARE")] = [],  # noqa: B006
-    penalty_layer: Annotated[Texts, search("--penalty-layer", h.PENALTY_LAYER, "LAYER=STRENGTH")] = [],  # noqa: B006
-    samples: Annotated[int | None, search("--samples", h.SAMPLES, "N")] = None,
-    optimizer: Annotated[Texts, training("--optimizer", h.OPTIMIZER, "NAME")] = [],  # noqa: B006
-    learning_rate: Annotated[Texts, training("--learning-rate", h.LEARNING_RATE, "RATE")] = [],  # noqa: B006
-    schedule: Annotated[Text, training("--schedule", h.SCHEDULE, "NAME")] = None,
-    augment: Annotated[Texts, training("--augment", h.AUGMENT, "NAME")] = [],  # noqa: B006
-    clip_norm: Annotated[Texts, training("--clip-norm", h.CLIP_NORM, "LIMIT")] = [],  # noqa: B006
-    clip_value: Annotated[Texts, training("--clip-value", h.CLIP_VALUE, "LIMIT")] = [],  # noqa: B006
-    average: Annotated[Texts, training("--average", h.AVERAGE, "DECAY")] = [],  # noqa: B006
-    cost: Annotated[Text, training("--cost", h.COST, "NAME")] = None,
-    class_weight: Annotated[Text, training("--class-weight", h.CLASS_WEIGHT, "WEIGHTS")] = None,
-    batch_size: Annotated[list[int], training("--batch-size", h.BATCH_SIZE, "ROWS")] = [],  # noqa: B006
-    sampling: Annotated[Text, training("--sampling", h.SAMPLING, "NAME")] = None,
-    epochs: Annotated[int | None, training("--epochs", h.EPOCHS, "N")] = None,
-    patience: Annotated[int | None, training("--patience", h.PATIENCE, "N")] = None,
-    precision: Annotated[Text, training("--precision", h.PRECISION, "NAME")] = None,
-    memory: Annotated[float | None, training("--memory", h.MEMORY, "GIB")] = None,
-    validation: Annotated[Text, judging("--validation", h.VALIDATION, "PLAN")] = None,
-    folds: Annotated[int | None, judging("--folds", h.FOLDS, "N")] = None,
-    repeats: Annotated[int | None, judging("--repeats", h.REPEATS, "N")] = None,
-    seeds: Annotated[int | None, judging("--seeds", h.SEEDS, "N")] = None,
-    score: Annotated[Text, judging("--score", h.SCORE, "NAME")] = None,
-    rule: Annotated[Text, judging("--rule", h.RULE, "NAME")] = None,
-    final: Annotated[Text, judging("--final", h.FINAL, "NAME")] = None,
-    test: Annotated[Text, judging("--test", h.TEST, "SHARE|FILE")] = None,
-    seed: Annotated[int | None, judging("--seed", h.SEED, "N")] = None,
-    out: Annotated[Text, output("--out", h.OUT, "DIR")] = None,
-    resume: Annotated[bool, output("--resume", h.RESUME)] = False,
-    overwrite: Annotated[bool, output("--overwrite", h.OVERWRITE)] = False,
-    json: Annotated[bool, output("--json", h.JSON)] = False,
-    quiet: Annotated[bool, output("--quiet", h.QUIET)] = False,
+    target: Annotated[Texts, table("--target", "COLUMN")] = [],  # noqa: B006
+    task: Annotated[Text, table("--task", "TASK")] = None,
+    ignore: Annotated[Texts, table("--ignore", "COLUMN")] = [],  # noqa: B006
+    missing: Annotated[Texts, table("--missing", "TEXT,...")] = [],  # noqa: B006
+    decimal: Annotated[Text, table("--decimal", "MARK")] = None,
+    thousands: Annotated[Text, table("--thousands", "MARK")] = None,
+    weights: Annotated[Text, table("--weights", "COLUMN")] = None,
+    groups: Annotated[Text, table("--groups", "COLUMN")] = None,
+    predict: Annotated[Text, sequence("--predict", "WAY")] = None,
+    inputs: Annotated[Texts, sequence("--inputs", "COLUMN")] = [],  # noqa: B006
+    time: Annotated[Text, sequence("--time", "COLUMN")] = None,
+    series: Annotated[Text, sequence("--series", "COLUMN")] = None,
+    window: Annotated[int | None, sequence("--window", "N")] = None,
+    stride: Annotated[int | None, sequence("--stride", "N")] = None,
+    horizon: Annotated[Text, sequence("--horizon", "N")] = None,
+    washout: Annotated[int | None, sequence("--washout", "N")] = None,
+    known: Annotated[Text, sequence("--known", "N")] = None,
+    size: Annotated[Text, sequence("--size", "HxW")] = None,
+    quick: Annotated[bool, search("--quick")] = False,
+    thorough: Annotated[bool, search("--thorough")] = False,
+    network: Annotated[Texts, search("--network", "NETWORK")] = [],  # noqa: B006
+    activation: Annotated[Texts, search("--activation", "NAME")] = [],  # noqa: B006
+    dropout: Annotated[Texts, search("--dropout", "RATE")] = [],  # noqa: B006
+    penalty: Annotated[Texts, search("--penalty", "STRENGTH")] = [],  # noqa: B006
+    penalty_p: Annotated[float | None, search("--penalty-p", "P")] = None,
+    penalty_mix: Annotated[Texts, search("--penalty-mix", "SHARE")] = [],  # noqa: B006
+    penalty_layer: Annotated[Texts, search("--penalty-layer", "LAYER=STRENGTH")] = [],  # noqa: B006
+    samples: Annotated[int | None, search("--samples", "N")] = None,
+    optimizer: Annotated[Texts, training("--optimizer", "NAME")] = [],  # noqa: B006
+    learning_rate: Annotated[Texts, training("--learning-rate", "RATE")] = [],  # noqa: B006
+    schedule: Annotated[Text, training("--schedule", "NAME")] = None,
+    augment: Annotated[Texts, training("--augment", "NAME")] = [],  # noqa: B006
+    clip_norm: Annotated[Texts, training("--clip-norm", "LIMIT")] = [],  # noqa: B006
+    clip_value: Annotated[Texts, training("--clip-value", "LIMIT")] = [],  # noqa: B006
+    average: Annotated[Texts, training("--average", "DECAY")] = [],  # noqa: B006
+    cost: Annotated[Text, training("--cost", "NAME")] = None,
+    class_weight: Annotated[Text, training("--class-weight", "WEIGHTS")] = None,
+    batch_size: Annotated[list[int], training("--batch-size", "ROWS")] = [],  # noqa: B006
+    sampling: Annotated[Text, training("--sampling", "NAME")] = None,
+    epochs: Annotated[int | None, training("--epochs", "N")] = None,
+    patience: Annotated[int | None, training("--patience", "N")] = None,
+    precision: Annotated[Text, training("--precision", "NAME")] = None,
+    memory: Annotated[float | None, training("--memory", "GIB")] = None,
+    validation: Annotated[Text, judging("--validation", "PLAN")] = None,
+    folds: Annotated[int | None, judging("--folds", "N")] = None,
+    repeats: Annotated[int | None, judging("--repeats", "N")] = None,
+    seeds: Annotated[int | None, judging("--seeds", "N")] = None,
+    score: Annotated[Text, judging("--score", "NAME")] = None,
+    rule: Annotated[Text, judging("--rule", "NAME")] = None,
+    final: Annotated[Text, judging("--final", "NAME")] = None,
+    test: Annotated[Text, judging("--test", "SHARE|FILE")] = None,
+    seed: Annotated[int | None, judging("--seed", "N")] = None,
+    out: Annotated[Text, output("--out", "DIR")] = None,
+    resume: Annotated[bool, output("--resume")] = False,
+    overwrite: Annotated[bool, output("--overwrite")] = False,
+    json: Annotated[bool, output("--json")] = False,
+    quiet: Annotated[bool, output("--quiet")] = False,
 ) -> None:
     from perceptory.app.fit import fit as run
 
@@ -128,9 +133,9 @@ def fit(
 def predict(
     run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
     data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
-    out: Annotated[Text, plain("--out", h.PREDICT_OUT, "FILE")] = None,
-    proba: Annotated[bool, plain("--proba", h.PROBA)] = False,
-    members: Annotated[bool, plain("--members", h.MEMBERS)] = False,
+    out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE")] = None,
+    proba: Annotated[bool, _option("--proba", h.PROBA)] = False,
+    members: Annotated[bool, _option("--members", h.MEMBERS)] = False,
 ) -> None:
     from perceptory.app import predict as use
 
@@ -140,7 +145,7 @@ def predict(
 @app.command(help=h.REPORT)
 def report(
     run: Annotated[str, typer.Argument(help=h.RUN_FOLDER, metavar="DIR", show_default=False)],
-    out: Annotated[Text, plain("--out", h.REPORT_OUT, "FILE")] = None,
+    out: Annotated[Text, _option("--out", h.REPORT_OUT, "FILE")] = None,
 ) -> None:
     from perceptory.app import predict as use
 
@@ -150,8 +155,8 @@ def report(
 @app.command(help=h.DEMO)
 def demo(
     context: typer.Context,
-    out: Annotated[Text, plain("--out", h.DEMO_OUT, "DIR")] = None,
-    quick: Annotated[bool, plain("--quick", h.QUICK)] = False,
+    out: Annotated[Text, _option("--out", h.DEMO_OUT, "DIR")] = None,
+    quick: Annotated[bool, _option("--quick", h.FIT_OPTIONS["--quick"])] = False,
 ) -> None:
     from perceptory.app.fit import demo as run
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
-from functools import cache
 from typing import Any
 
+from perceptory.app.help import FIT_OPTIONS
 from perceptory.errors import UNSET, Setting, Written
 
 NAMES = {"networks": "network"}  # options that are called otherwise than the argument
 
 
-@cache
-def _options() -> frozenset[str]:
-    """Names of the options of `perceptory fit`, as its function has them."""
-    from perceptory.app.cli import fit
-
-    return frozenset(inspect.signature(fit).parameters) - {"context", "data"}
-
-
 def command_line(setting: Setting) -> str | None:
     """A setting as an option, or None where there is none or none for such a value."""
     name = NAMES.get(setting.name, setting.name)
-    if name not in _options() or setting.owner not in ("", "Study"):
-        return None
     option = "--" + name.replace("_", "-")
+    if option not in FIT_OPTIONS or setting.owner not in ("", "Study"):
+        return None
     if setting.value is UNSET:
         return option
     if setting.value is True:

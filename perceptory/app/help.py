@@ -69,83 +69,93 @@ A network, optimizer, schedule or validation plan is written [bold]NAME:VALUE:FI
 and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--learning-rate 1e-4..1e-1[/bold].""")
 
 DATA = "Table (.csv, .tsv, .txt, .parquet, .arrow, .feather), folder of images, idx file, or .npz."
-TARGET = "Column to predict; repeat it for several numbers. Every table needs it."
-TASK = (
-    "regression, classification, binary, multiclass, or sequence for series [dim](default: found from the target)[/dim]"
-)
-IGNORE = "Column that is no input. Repeatable."
-MISSING = "Texts that stand for a missing value, such as [cyan]#REF!,-999[/cyan], beside NA, nan, ? and the like."
-DECIMAL = "Mark before decimals in numbers: . or , [dim](default: found from the cells)[/dim]"
-THOUSANDS = "Mark between thousands in numbers. [dim](default: found where it is clear)[/dim]"
-WEIGHTS = "Column with a weight for each row."
-GROUPS = "Column that names groups; rows of one group stay on one side of every split."
 
-PREDICT_WAY = "every-step, ahead or one-value: the table holds series, and this is what to predict of them."
-INPUTS = "Input column. Repeatable. [dim](default: all columns not used otherwise)[/dim]"
-TIME = "Column of numbers or dates in equal steps. [dim](default: rows as they come)[/dim]"
-SERIES = "Column that tells several series apart."
-WINDOW = "Rows of an example. [dim](default: whole series)[/dim]"
-STRIDE = "Rows from one window to the next. [dim](default: 1 for ahead, else the window)[/dim]"
-HORIZON = "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]"
-WASHOUT = "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]"
-KNOWN = "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]"
-SIZE = "Scale pictures to height x width, such as 32x32."
-
-QUICK = "Fewer candidates: an answer in seconds."
-THOROUGH = "More candidates: several minutes."
-NETWORK = (
-    f"{_written(NETWORKS)}; of the values as many from the left as wanted, or FIELD=VALUE. Initializers: "
-    f"{_list(INITIALIZERS)}. Layers of chain: {_written(LAYERS, ',')}. Repeatable. {_default('by the data')}"
-)
-ACTIVATION = f"Of the networks that name none: {_list(ACTIVATIONS)}. Repeatable."
-DROPOUT = "Dropout rate of the networks that name none. Repeatable."
-PENALTY = (
-    f"Strength λ of the weight penalty, 0 for none, or a penalty: {_written(PENALTIES)}. Repeatable, or a range. "
-    f"{_default('none')}"
-)
-PENALTY_P = "Its norm: 1 gives exact zeros, 2 small weights."
-PENALTY_MIX = "Share of the 1-norm in it: exact zeros and small weights. Repeatable, or a range."
-PENALTY_LAYER = "Its strength in one layer instead, by the path of its weights: layers.0=0.01. Repeatable."
-SAMPLES = f"How many candidates to draw. {_default('all, or 20 where there are ranges')}"
-
-OPTIMIZER = f"{_list(OPTIMIZERS)}, such as adam:beta1=0.8. Repeatable. {_default()}"
-LEARNING_RATE = "Learning rate. Repeatable, or a range."
-SCHEDULE = f"Of the learning rate: constant, {_list(SCHEDULES)}; such as step:factor=0.5:pieces=4."
-AUGMENT = (
-    f"What is done to training batches: {_list(AUGMENTATIONS)}, such as "
-    "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is none. "
-    f"Repeatable. {_default('none')}"
-)
-CLIP_NORM = f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}"
-CLIP_VALUE = f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}"
-AVERAGE = (
-    "Keep the average of the weights over epochs, with this decay: 0.9 is over about ten, 1 over all. Repeatable. "
-    f"{_default('none')}"
-)
-COST = f"{_list(COSTS)}, such as quantile:0.1,0.5,0.9 or huber:0.5. {_default('what suits the task')}"
-CLASS_WEIGHT = "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5."
-BATCH_SIZE = f"Rows a step. Repeatable. {_default('by the number of rows')}"
-SAMPLING = f"{_meanings(SAMPLINGS)}. {_default(defaults.SAMPLING)}"
-EPOCHS = f"Most epochs of a network. {_default()}"
-PATIENCE = f"Epochs without a better validation cost before a network stops; 0: never. {_default()}"
-PRECISION = f"{_meanings(PRECISIONS)}. {_default('double for second-order optimizers, else single')}"
-MEMORY = f"GiB that training may hold. {_default(defaults.MEMORY)}"
-
-VALIDATION = f"{_written(VALIDATION_PLANS)}; such as rolling:gap=5. {_default('by the number of rows')}"
-FOLDS = "Number of folds."
-REPEATS = "Repeat the validation plan with other splits."
-SEEDS = f"Starts of every network on every fold. {_default()}"
-SCORE = f"{_list(METRICS)} {_default('rmse, or log_loss for classes')}"
-RULE = f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}"
-FINAL = f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}"
-TEST = f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default(defaults.TEST)}"
-SEED = f"Of every random number. {_default(defaults.SEED)}"
-
-OUT = "Run folder. [dim](default: DATA-run)[/dim]"
-RESUME = "Go on with a run that was interrupted; its finished networks are kept."
-OVERWRITE = "Replace the run in the folder."
-JSON = "Print result.json, and nothing else, on standard output."
-QUIET = "Print nothing but errors."
+FIT_OPTIONS = {
+    # Data
+    "--target": "Column to predict; repeat it for several numbers. Every table needs it.",
+    "--task": (
+        "regression, classification, binary, multiclass, or sequence for series "
+        "[dim](default: found from the target)[/dim]"
+    ),
+    "--ignore": "Column that is no input. Repeatable.",
+    "--missing": (
+        "Texts that stand for a missing value, such as [cyan]#REF!,-999[/cyan], beside NA, nan, ? and the like."
+    ),
+    "--decimal": "Mark before decimals in numbers: . or , [dim](default: found from the cells)[/dim]",
+    "--thousands": "Mark between thousands in numbers. [dim](default: found where it is clear)[/dim]",
+    "--weights": "Column with a weight for each row.",
+    "--groups": "Column that names groups; rows of one group stay on one side of every split.",
+    # Series and images
+    "--predict": "every-step, ahead or one-value: the table holds series, and this is what to predict of them.",
+    "--inputs": "Input column. Repeatable. [dim](default: all columns not used otherwise)[/dim]",
+    "--time": "Column of numbers or dates in equal steps. [dim](default: rows as they come)[/dim]",
+    "--series": "Column that tells several series apart.",
+    "--window": "Rows of an example. [dim](default: whole series)[/dim]",
+    "--stride": "Rows from one window to the next. [dim](default: 1 for ahead, else the window)[/dim]",
+    "--horizon": "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]",
+    "--washout": "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]",
+    "--known": "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]",
+    "--size": "Scale pictures to height x width, such as 32x32.",
+    # Networks
+    "--quick": "Fewer candidates: an answer in seconds.",
+    "--thorough": "More candidates: several minutes.",
+    "--network": (
+        f"{_written(NETWORKS)}; of the values as many from the left as wanted, or FIELD=VALUE. Initializers: "
+        f"{_list(INITIALIZERS)}. Layers of chain: {_written(LAYERS, ',')}. Repeatable. {_default('by the data')}"
+    ),
+    "--activation": f"Of the networks that name none: {_list(ACTIVATIONS)}. Repeatable.",
+    "--dropout": "Dropout rate of the networks that name none. Repeatable.",
+    "--penalty": (
+        f"Strength λ of the weight penalty, 0 for none, or a penalty: {_written(PENALTIES)}. Repeatable, or a range. "
+        f"{_default('none')}"
+    ),
+    "--penalty-p": "Its norm: 1 gives exact zeros, 2 small weights.",
+    "--penalty-mix": "Share of the 1-norm in it: exact zeros and small weights. Repeatable, or a range.",
+    "--penalty-layer": "Its strength in one layer instead, by the path of its weights: layers.0=0.01. Repeatable.",
+    "--samples": f"How many candidates to draw. {_default('all, or 20 where there are ranges')}",
+    # Training
+    "--optimizer": f"{_list(OPTIMIZERS)}, such as adam:beta1=0.8. Repeatable. {_default()}",
+    "--learning-rate": "Learning rate. Repeatable, or a range.",
+    "--schedule": f"Of the learning rate: constant, {_list(SCHEDULES)}; such as step:factor=0.5:pieces=4.",
+    "--augment": (
+        f"What is done to training batches: {_list(AUGMENTATIONS)}, such as "
+        "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is "
+        f"none. Repeatable. {_default('none')}"
+    ),
+    "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
+    "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
+    "--average": (
+        "Keep the average of the weights over epochs, with this decay: 0.9 is over about ten, 1 over all. Repeatable. "
+        f"{_default('none')}"
+    ),
+    "--cost": f"{_list(COSTS)}, such as quantile:0.1,0.5,0.9 or huber:0.5. {_default('what suits the task')}",
+    "--class-weight": "balanced: rare classes count as much as frequent ones; or a weight for each class, such as 1,5.",
+    "--batch-size": f"Rows a step. Repeatable. {_default('by the number of rows')}",
+    "--sampling": f"{_meanings(SAMPLINGS)}. {_default(defaults.SAMPLING)}",
+    "--epochs": f"Most epochs of a network. {_default()}",
+    "--patience": f"Epochs without a better validation cost before a network stops; 0: never. {_default()}",
+    "--precision": f"{_meanings(PRECISIONS)}. {_default('double for second-order optimizers, else single')}",
+    "--memory": f"GiB that training may hold. {_default(defaults.MEMORY)}",
+    # Judging
+    "--validation": f"{_written(VALIDATION_PLANS)}; such as rolling:gap=5. {_default('by the number of rows')}",
+    "--folds": "Number of folds.",
+    "--repeats": "Repeat the validation plan with other splits.",
+    "--seeds": f"Starts of every network on every fold. {_default()}",
+    "--score": f"{_list(METRICS)} {_default('rmse, or log_loss for classes')}",
+    "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",
+    "--final": f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}",
+    "--test": (
+        f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default(defaults.TEST)}"
+    ),
+    "--seed": f"Of every random number. {_default(defaults.SEED)}",
+    # Output
+    "--out": "Run folder. [dim](default: DATA-run)[/dim]",
+    "--resume": "Go on with a run that was interrupted; its finished networks are kept.",
+    "--overwrite": "Replace the run in the folder.",
+    "--json": "Print result.json, and nothing else, on standard output.",
+    "--quiet": "Print nothing but errors.",
+}
+"""The options of `perceptory fit`, as they are written, and the help of each."""
 
 PREDICT = "Predict a table, series, images or arrays with the model of a run; writes CSV."
 RUN = "Run folder or model file."
