@@ -95,8 +95,8 @@ def usable(folder: Path) -> bool:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        found = folder.stat()
-        kind = _distrust(found) if stat.S_ISDIR(found.st_mode) else ProblemKind.NOT_A_FOLDER
+        status = folder.stat()
+        kind = _distrust(status) if stat.S_ISDIR(status.st_mode) else ProblemKind.NOT_A_FOLDER
         exposed = _exposed(folder) if kind is None else None
     except (NotADirectoryError, FileExistsError):  # a file in the place of a folder above
         kind, exposed = ProblemKind.NOT_A_FOLDER, None
@@ -122,13 +122,13 @@ def writable(folder: Path) -> bool:
     return True
 
 
-def _distrust(found: os.stat_result) -> ProblemKind | None:
+def _distrust(status: os.stat_result) -> ProblemKind | None:
     """Why what was found cannot be trusted: somebody else may have written it."""
     if not hasattr(os, "geteuid"):  # Windows: a user's folders are the user's own
         return None
-    if found.st_uid not in (os.geteuid(), 0):
+    if status.st_uid not in (os.geteuid(), 0):
         return ProblemKind.FOREIGN
-    return ProblemKind.OPEN_TO_OTHERS if found.st_mode & 0o022 else None
+    return ProblemKind.OPEN_TO_OTHERS if status.st_mode & 0o022 else None
 
 
 def _exposed(folder: Path) -> Path | None:
@@ -176,12 +176,12 @@ def read(path: Path) -> bytes | None:
         return None
     try:
         with open(handle, "rb") as file:
-            found = os.fstat(file.fileno())
-            distrusted = _distrust(found)
+            status = os.fstat(file.fileno())
+            distrusted = _distrust(status)
             if distrusted is not None:
                 note(distrusted, path)
                 return None
-            content = file.read() if stat.S_ISREG(found.st_mode) else b""
+            content = file.read() if stat.S_ISREG(status.st_mode) else b""
     except OSError:  # a folder, a disk that fails
         content = b""
     end = len(content) - _DIGEST - len(SEAL)

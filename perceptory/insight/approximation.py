@@ -61,12 +61,12 @@ def _frequency(ks: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 def _sparse(p: int) -> list[tuple[int, ...]]:
     """Multi-indices of many inputs with at most two entries that are not 0, the only ones of the lowest frequencies."""
-    found = [(0,) * p]
+    indices = [(0,) * p]
     for i in range(p):
         for k in (1, 2):
-            found.append(tuple(k if n == i else 0 for n in range(p)))
-        found += [tuple(1 if n in (i, j) else 0 for n in range(p)) for j in range(i)]
-    return found
+            indices.append(tuple(k if n == i else 0 for n in range(p)))
+        indices += [tuple(1 if n in (i, j) else 0 for n in range(p)) for j in range(i)]
+    return indices
 
 
 # --- the networks: one shape for every h, so that all of them are one group of one study ---------------------------
@@ -157,12 +157,12 @@ def approximation_study(
     networks: list[Any] = [c.network for c in study.candidates(DEFAULT_COST["regression"])]
     searched = [hs.index(int(network.used)) for network in networks]
     place = dict(zip(sorted(c.id for c in result.candidates), searched, strict=True))  # ids count the candidates
-    found = np.full((len(ps), len(hs), starts), np.nan)
+    errors = np.full((len(ps), len(hs), starts), np.nan)
     variance = np.array([y[b].var() for _, b in folds])
     for m in result.members:
-        found[m.fold, place[m.candidate], m.seed] = m.score / variance[m.fold]
+        errors[m.fold, place[m.candidate], m.seed] = m.score / variance[m.fold]
     basis = np.array([_basis_errors(x[:, :p], y, fold, hs) for p, fold in zip(ps, folds, strict=True)])
-    return ApproximationStudy(np.array(hs), np.array(ps), np.nanmin(found, axis=2), basis, found)
+    return ApproximationStudy(np.array(hs), np.array(ps), np.nanmin(errors, axis=2), basis, errors)
 
 
 def _points(function: Callable, ps: list[int], rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[Any]]:

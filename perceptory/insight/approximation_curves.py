@@ -68,8 +68,8 @@ class ApproximationStudy:
         for title, J, slopes, own in zip(titles, (self.network, self.basis), self.slopes(), (False, True), strict=True):
             lines += [title, head]
             for p, row, slope in zip(self.inputs, J, slopes, strict=True):
-                told = "".join(f"{number(float(v)):>11}" for v in row)
-                lines.append(f"{p:>3}  {told}    {slope!s:<14}  {-2 / p if own else -1:.2f}")
+                cells = "".join(f"{number(float(v)):>11}" for v in row)
+                lines.append(f"{p:>3}  {cells}    {slope!s:<14}  {-2 / p if own else -1:.2f}")
             lines.append("")
         return "\n".join(lines[:-1])
 
@@ -81,32 +81,32 @@ class ApproximationStudy:
 
 
 @styled
-def approximation_figure(found: ApproximationStudy) -> Figure:
+def approximation_figure(study: ApproximationStudy) -> Figure:
     """J over h on logarithmic axes, a line a p with its fitted slope; left the network, right the fixed basis. Dotted:
     what theory promises, -1 on the left, -2/p on the right, through the first point."""
     figure = new_figure((9.6, 4.4))
     panels = figure.subplots(1, 2, sharey=True)
-    values = np.concatenate([found.network.ravel(), found.basis.ravel()])
+    values = np.concatenate([study.network.ravel(), study.basis.ravel()])
     values = values[(values > 0) & np.isfinite(values)]
     titles = ("Network: all weights trained", "Fixed basis: linear weights fitted")
-    for side, (ax, J, slopes) in enumerate(zip(panels, (found.network, found.basis), found.slopes(), strict=True)):
-        for k, (p, row, slope) in enumerate(zip(found.inputs, J, slopes, strict=True)):
+    for side, (ax, J, slopes) in enumerate(zip(panels, (study.network, study.basis), study.slopes(), strict=True)):
+        for k, (p, row, slope) in enumerate(zip(study.inputs, J, slopes, strict=True)):
             style = line_style(k)
-            ax.plot(found.neurons, row, lw=1.4, gid=f"p {p}", label=f"p = {p}: {slope}", **style)
+            ax.plot(study.neurons, row, lw=1.4, gid=f"p {p}", label=f"p = {p}: {slope}", **style)
             if side or k == 0:
                 promised = -2 / p if side else -1
                 top = row[0] if side else np.nanmax(J[:, 0])
-                line = top * (found.neurons / found.neurons[0]) ** promised
+                line = top * (study.neurons / study.neurons[0]) ** promised
                 shown = line >= values.min() / 2
-                ax.plot(found.neurons[shown], line[shown], color=style["color"] if side else MUTED, lw=0.9,
+                ax.plot(study.neurons[shown], line[shown], color=style["color"] if side else MUTED, lw=0.9,
                         ls=(0, (1, 2)), gid="theory")  # fmt: skip
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel("neurons h" if not side else "basis functions h")
-        ax.set_title(titles[side], loc="left", pad=12 + 14 * -(-len(found.inputs) // 2))
+        ax.set_title(titles[side], loc="left", pad=12 + 14 * -(-len(study.inputs) // 2))
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8, handlelength=3.2)
         ax.grid(axis="y")
-        ax.set_xticks(found.neurons, [str(h) for h in found.neurons])
+        ax.set_xticks(study.neurons, [str(h) for h in study.neurons])
         ax.minorticks_off()
     panels[0].set_ylabel("J, share of the function's variance")
     log_ticks(panels[0].yaxis, values.min(), values.max())

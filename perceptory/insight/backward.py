@@ -34,14 +34,14 @@ def backpropagation(
     """
     if isinstance(cost, str):
         cost = COSTS[cost]()
-    seen, a, goal = _sample(network, x, t, cost, member, key)
-    return _explained(seen, a, goal)
+    view, a, goal = _sample(network, x, t, cost, member, key)
+    return _explained(view, a, goal)
 
 
 def _sample(network: Any, x: Any, t: Any, cost: Any, member: int, key: Any) -> tuple[Shown, np.ndarray, np.ndarray]:
     """(the network, the sample, its target), both as the network sees them."""
     if isinstance(network, Model):
-        seen = shown(network, 0, network.outputs[-1], cost=cost, member=member)
+        view = shown(network, 0, network.outputs[-1], cost=cost, member=member)
         if isinstance(network.encoder, Encoder):
             plain = isinstance(x, list | tuple | np.ndarray) and np.ndim(x) == 1
             row = network.encoder.transform(np.asarray(x)[None] if plain else x)
@@ -49,20 +49,20 @@ def _sample(network: Any, x: Any, t: Any, cost: Any, member: int, key: Any) -> t
             row = np.asarray(x, float).reshape(1, -1, network.in_center.shape[1])
         if len(row) != 1:
             raise InputError(f"backpropagation explains one sample, got {len(row)} rows. Give one of them.")
-        return seen, seen.scaled(row).ravel(), _target(seen, t)
+        return view, view.scaled(row).ravel(), _target(view, t)
     if isinstance(network, Network):
         outputs = np.size(t) if cost is None else cost.outputs(np.size(t))
-        seen = shown(network, np.size(x), outputs, cost=cost, key=key)
+        view = shown(network, np.size(x), outputs, cost=cost, key=key)
     else:
-        seen = shown(network, 0, 0, cost=cost)
-    return seen, numbers("x", x, len(seen.inputs)), numbers("t", t, seen.targets)
+        view = shown(network, 0, 0, cost=cost)
+    return view, numbers("x", x, len(view.inputs)), numbers("t", t, view.targets)
 
 
-def _target(seen: Shown, t: Any) -> np.ndarray:
-    model = seen.model
+def _target(network: Shown, t: Any) -> np.ndarray:
+    model = network.model
     if model is None or model.classes is None:
-        scale = (0, 1) if model is None else (model.out_center[seen.member], model.out_scale[seen.member])
-        return (numbers("t", t, seen.targets) - scale[0]) / scale[1]
+        scale = (0, 1) if model is None else (model.out_center[network.member], model.out_scale[network.member])
+        return (numbers("t", t, network.targets) - scale[0]) / scale[1]
     given = np.asarray(t).ravel()
     known = [str(c) for c in model.classes]
     if len(given) != 1 or str(given[0]) not in known:
@@ -71,33 +71,33 @@ def _target(seen: Shown, t: Any) -> np.ndarray:
     return np.array([float(code)]) if len(known) == 2 and model.outputs[-1] == 1 else np.eye(len(known))[code]
 
 
-def _explained(seen: Shown, x: np.ndarray, t: np.ndarray) -> Backpropagation:
+def _explained(network: Shown, x: np.ndarray, t: np.ndarray) -> Backpropagation:
     a = [x]  # what comes into each layer
     z, v = [], []
-    for step in seen.steps:
+    for step in network.steps:
         z.append(a[-1] @ step.weight + step.bias)
         v.append(activate(step.activation, z[-1]))
         a.append(step.keep * v[-1] + (a[-1] if step.skip else 0))
-    end = output_side(seen.cost, a[-1], t)
-    last, found = len(seen.steps) - 1, []
+    end = output_side(network.cost, a[-1], t)
+    last, gradients = len(network.steps) - 1, []
     back = end.dz  # ∂J by what the layer gives
     for i in range(last, -1, -1):
-        step = seen.steps[i]
+        step = network.steps[i]
         dv = step.keep * back
         dz = behind(step.activation, z[i], v[i], dv)
         sigma = activation_name(step.activation)
         if i == last and sigma == "linear" and step.keep == 1 and not step.skip:
             sigma, v[i], dv = end.link or sigma, end.y, end.dy  # the link is the layer's σ, as it is written by hand
-        sources = seen.inputs if i == 0 else _counted(len(a[i]))
-        units = seen.outputs if i == last else _counted(len(dz))
-        found.append(
+        sources = network.inputs if i == 0 else _counted(len(a[i]))
+        units = network.outputs if i == last else _counted(len(dz))
+        gradients.append(
             LayerGradients(
                 "output layer" if i == last else f"layer {i + 1}", sigma, sources, units, a[i], step.weight, step.bias,
                 z[i], v[i], dv, dz, np.outer(a[i], dz), dz, step.keep, step.skip,
             )
         )  # fmt: skip
         back = step.weight @ dz + (back if step.skip else 0)
-    return Backpropagation(tuple(found[::-1]), x, t, end.y, end.cost, end.formula, seen.inputs, seen.outputs)
+    return Backpropagation(tuple(gradients[::-1]), x, t, end.y, end.cost, end.formula, network.inputs, network.outputs)
 
 
 def _counted(n: int) -> tuple[str, ...]:

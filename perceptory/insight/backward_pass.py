@@ -77,8 +77,10 @@ class Backpropagation:
 
     def _heading(self) -> str:
         t = [f" (target {number(v)})" for v in self.t] + [""] * (len(self.y) - len(self.t))
-        told = ", ".join(f"{name} = {number(y)}{goal}" for name, y, goal in zip(self.outputs, self.y, t, strict=True))
-        return f"{told};  J = {self.formula} = {number(self.cost)}"
+        outputs = ", ".join(
+            f"{name} = {number(y)}{goal}" for name, y, goal in zip(self.outputs, self.y, t, strict=True)
+        )
+        return f"{outputs};  J = {self.formula} = {number(self.cost)}"
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self._heading())}</p>"]
@@ -96,9 +98,9 @@ class Backpropagation:
 
 
 def _layer_heading(layer: LayerGradients) -> str:
-    said = f"{layer.name}: z = a W + b, v = {layer.activation}(z)"
-    said += f", gives {layer.keep:g} v" if layer.keep != 1 else ""
-    return said + (", plus its input" if layer.skip else "")
+    heading = f"{layer.name}: z = a W + b, v = {layer.activation}(z)"
+    heading += f", gives {layer.keep:g} v" if layer.keep != 1 else ""
+    return heading + (", plus its input" if layer.skip else "")
 
 
 def _unit_rows(layer: LayerGradients) -> Iterator[tuple[str, ...]]:
@@ -109,11 +111,11 @@ def _unit_rows(layer: LayerGradients) -> Iterator[tuple[str, ...]]:
 
 def _weight_rows(layer: LayerGradients) -> Iterator[tuple[str, ...]]:
     yield "weight", "a", "w", "dJ/dw"
-    told = 0
+    printed = 0
     for j, unit in enumerate(layer.units):
         rows = zip(layer.sources, layer.inputs, layer.weight[:, j], layer.dw[:, j], strict=True)
         for source, *values in (*rows, ("bias", 1.0, layer.bias[j], layer.db[j])):
-            if (told := told + 1) > LINES:
+            if (printed := printed + 1) > LINES:
                 return
             yield f"{source} -> {unit}", *(number(value) for value in values)
 
@@ -145,41 +147,41 @@ def _short(value: float) -> str:
 
 
 @styled
-def network_graph(found: Backpropagation) -> Figure:
+def network_graph(result: Backpropagation) -> Figure:
     """Units as circles with z and v, ∂J/∂v and ∂J/∂z below them; weights as lines, dashed where negative, the wider the
     larger; on each line w and ∂J/∂w where it has room (at most 16 lines between two layers), else only the line.
 
     Raises `InputError` where a layer has more than 16 units.
     """
-    columns = [len(found.x), *(len(layer.z) for layer in found.layers)]
+    columns = [len(result.x), *(len(layer.z) for layer in result.layers)]
     if max(columns) > MOST:
         raise InputError(
             f"the graph has room for {MOST} units a layer, got {max(columns)}. Print the table instead: print(result)"
         )
-    numbered = [layer.weight.size <= NUMBERED for layer in found.layers]
+    numbered = [layer.weight.size <= NUMBERED for layer in result.layers]
     tallest = max(columns)
-    figure = new_figure((2.6 + 2.55 * len(found.layers), max(3.0, 1.2 + 1.3 * tallest)))
+    figure = new_figure((2.6 + 2.55 * len(result.layers), max(3.0, 1.2 + 1.3 * tallest)))
     ax = figure.add_subplot()
     gap = 2.9
     places = [[(gap * k, (n - 1) / 2 - i) for i in range(n)] for k, n in enumerate(columns)]
-    for k, layer in enumerate(found.layers):
+    for k, layer in enumerate(result.layers):
         _edges(ax, layer, places[k], places[k + 1], numbered[k])
-    for (px, py), name, value in zip(places[0], found.inputs, found.x, strict=True):
+    for (px, py), name, value in zip(places[0], result.inputs, result.x, strict=True):
         _node(ax, px, py, f"{clean(name, 12)}\n{_short(value)}", square=True)
-    for k, layer in enumerate(found.layers):
-        _units(ax, found, layer, places[k + 1], k == len(found.layers) - 1)
+    for k, layer in enumerate(result.layers):
+        _units(ax, result, layer, places[k + 1], k == len(result.layers) - 1)
         words = f"{layer.name}\n{layer.activation}"
         ax.annotate(words, (gap * (k + 1), tallest / 2 + 0.12), ha="center", va="bottom", fontsize=8.5, color=MUTED)
     ax.annotate("inputs", (0, tallest / 2 + 0.12), ha="center", va="bottom", fontsize=8.5, color=MUTED)
-    ax.set_xlim(-0.6, gap * len(found.layers) + 1.0)
+    ax.set_xlim(-0.6, gap * len(result.layers) + 1.0)
     ax.set_ylim(-tallest / 2 - 0.15, tallest / 2 + 0.6)
     ax.set_aspect("equal")
     ax.axis("off")
-    ax.set_title(f"J = {found.formula} = {_short(found.cost)}", loc="left")
-    told = ["In a circle z and v, below it ∂J/∂v and ∂J/∂z; on a line w and, in brackets, ∂J/∂w. Dashed: w < 0"]
+    ax.set_title(f"J = {result.formula} = {_short(result.cost)}", loc="left")
+    notes = ["In a circle z and v, below it ∂J/∂v and ∂J/∂z; on a line w and, in brackets, ∂J/∂w. Dashed: w < 0"]
     if not all(numbered):
-        told.append("Lines without numbers have no room for them: print the table")
-    footnote(ax, told)
+        notes.append("Lines without numbers have no room for them: print the table")
+    footnote(ax, notes)
     return figure
 
 
@@ -213,7 +215,7 @@ def _free(start: np.ndarray, end: np.ndarray, taken: list[np.ndarray]) -> np.nda
     return max(places, key=room)
 
 
-def _units(ax: Axes, found: Backpropagation, layer: LayerGradients, places: list[Any], last: bool) -> None:
+def _units(ax: Axes, result: Backpropagation, layer: LayerGradients, places: list[Any], last: bool) -> None:
     for j, (x, y) in enumerate(places):
         _node(ax, x, y, f"{_short(layer.z[j])}\n{_short(layer.v[j])}")
         words = f"{_short(layer.dv[j])}\n{_short(layer.dz[j])}"
@@ -224,7 +226,7 @@ def _units(ax: Axes, found: Backpropagation, layer: LayerGradients, places: list
                     va="bottom", fontsize=6.5, zorder=4, gid="bias",
                     bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.3, "alpha": 0.9})  # fmt: skip
         if last:
-            words = clean(found.outputs[j], 12) + (f"\nt = {_short(found.t[j])}" if j < len(found.t) else "")
+            words = clean(result.outputs[j], 12) + (f"\nt = {_short(result.t[j])}" if j < len(result.t) else "")
             ax.annotate(words, (x + RADIUS + 0.08, y), ha="left", va="center", fontsize=8, gid="target")
 
 

@@ -51,8 +51,8 @@ class LearningCurve:
         name = metric_name(self.score["name"])
         lines = [f"{self.label}: {name} over the training rows", "   rows   training         validation"]
         for size, a, b in zip(self.sizes, self.train, self.validation, strict=True):
-            told = [f"{number(np.nanmean(v))} ± {number(np.nanstd(v))}".ljust(17) for v in (a, b)]
-            lines.append(f"{size:>7}   {''.join(told)}".rstrip())
+            cells = [f"{number(np.nanmean(v))} ± {number(np.nanstd(v))}".ljust(17) for v in (a, b)]
+            lines.append(f"{size:>7}   {''.join(cells)}".rstrip())
         return "\n".join(lines)
 
     def statement(self) -> str:
@@ -93,8 +93,8 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     six, evenly on a logarithmic axis. Rows that the study would seal are not looked at. Raises `InputError` for a study
     of several candidates and sizes that the folds do not have.
     """
-    asked = study_of(study)
-    ready = prepare(asked, data)
+    design = study_of(study)
+    ready = prepare(design, data)
     if len(ready.candidates) != 1:
         raise InputError(
             f"learning_curve needs a study of one candidate, got {len(ready.candidates)}. Choose one first."
@@ -108,12 +108,12 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
         count("sizes", size, 2)
     if len(wanted) < 2 or wanted[-1] > most:
         raise InputError(f"sizes needs at least two numbers of rows, of at most {most} in a fold, got {list(sizes)}.")
-    random = np.random.default_rng(asked.seed)
+    random = np.random.default_rng(design.seed)
     shuffled = [(random.permutation(a), b) for a, b in folds]
     parts = [(np.sort(a[:size]), b) for size in wanted for a, b in shuffled]
     plan = Folds(tuple((tuple(a.tolist()), tuple(b.tolist())) for a, b in parts))
-    result = asked.replace(validation=plan, test=0).run(ready.data, progress=progress)
-    shape = (len(wanted), len(folds), asked.seeds)
+    result = design.replace(validation=plan, test=0).run(ready.data, progress=progress)
+    shape = (len(wanted), len(folds), design.seeds)
     train, validation = np.full(shape, np.nan), np.full(shape, np.nan)
     for m in result.members:
         at = (*divmod(m.fold, len(folds)), m.seed)
@@ -138,13 +138,13 @@ def size_curve(source: Study | Result, data: Any = None) -> Figure:
 
 
 @styled
-def _learning(found: LearningCurve) -> Figure:
+def _learning(curve: LearningCurve) -> Figure:
     figure = new_figure(WIDE)
     ax = figure.add_subplot()
-    x = found.sizes.astype(float)
+    x = curve.sizes.astype(float)
     styles: tuple[Any, ...] = (
-        (found.train, ORANGE, (0, (4, 1.5)), "s", PAPER, "training"),
-        (found.validation, BLUE, "-", "o", BLUE, "validation"),
+        (curve.train, ORANGE, (0, (4, 1.5)), "s", PAPER, "training"),
+        (curve.validation, BLUE, "-", "o", BLUE, "validation"),
     )
     for values, color, dashes, marker, face, name in styles:
         mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1)
@@ -152,7 +152,7 @@ def _learning(found: LearningCurve) -> Figure:
         ax.plot(x, mean, color=color, ls=dashes, marker=marker, ms=4.5, mfc=face, label=f"{name} ± 1 sd", gid=name)
         ax.plot(np.repeat(x, values.shape[1]), values.ravel(), ls="", marker="_", ms=5, mew=0.7, color=MUTED,
                 gid=f"{name} runs")  # fmt: skip
-    values = np.concatenate([found.train.ravel(), found.validation.ravel()])
+    values = np.concatenate([curve.train.ravel(), curve.validation.ravel()])
     values = values[np.isfinite(values)]
     if values.min() > 0 and values.max() > 20 * values.min():
         ax.set_yscale("log")
@@ -160,9 +160,9 @@ def _learning(found: LearningCurve) -> Figure:
     ax.set_xscale("log")
     log_ticks(ax.xaxis, x[0], x[-1])
     ax.set_xlabel("training rows")
-    ax.set_ylabel(score_axis(found.score))
+    ax.set_ylabel(score_axis(curve.score))
     ax.set_title("Error over the amount of data", loc="left", pad=26)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
-    footnote(ax, [f"{clean(found.label)}; small lines are the folds and seeds"])
+    footnote(ax, [f"{clean(curve.label)}; small lines are the folds and seeds"])
     return figure

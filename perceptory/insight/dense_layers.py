@@ -132,7 +132,7 @@ def _headed(targets: tuple[str, ...], cost: Cost) -> tuple[str, ...]:
 
 def numbers(name: str, values: Any, count: int) -> np.ndarray:
     """[count] float64 of what a person gave as numbers, finite or missing. Raises `InputError` for another number."""
-    found = np.asarray(values, float)
-    if prod(found.shape) != count or np.isinf(found).any():
-        raise InputError(f"{name} needs {count} finite numbers, got the shape {found.shape}.")
-    return found.ravel()
+    array = np.asarray(values, float)
+    if prod(array.shape) != count or np.isinf(array).any():
+        raise InputError(f"{name} needs {count} finite numbers, got the shape {array.shape}.")
+    return array.ravel()

@@ -36,8 +36,8 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
     Raises `InputError` for a model of one network, data of another task, and sealed rows that were not opened.
     """
     if isinstance(source, Result) and data is None:
-        found = source.ensemble
-        if not found:
+        errors = source.ensemble
+        if not errors:
             raise InputError(
                 "error_decomposition needs rows that no network trained on and at least two networks: call "
                 "result.test() first, or give a model and data."
@@ -53,9 +53,9 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
             raise InputError(f"the model is for {model.task}, and the data are for {data.task}. Read them alike.")
         table = encode(data, model.encoder)
         outputs = model.members_of(table.inputs, table.lengths)
-        found = tuple(decompositions(model.task, model.targets, table.truth, outputs, table.weights))
-    names = [d.target for d in found]
+        errors = tuple(decompositions(model.task, model.targets, table.truth, outputs, table.weights))
+    names = [d.target for d in errors]
     place = names.index(target) if target in names else target
-    if not isinstance(place, int) or not 0 <= place < len(found):
+    if not isinstance(place, int) or not 0 <= place < len(errors):
         raise InputError(f"target needs one of {', '.join(names)} or its place, got {target!r}.")
-    return EnsembleError(**vars(found[place]))
+    return EnsembleError(**vars(errors[place]))

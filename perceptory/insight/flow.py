@@ -51,22 +51,22 @@ def gradient_flow(
 
     Raises `InputError` for what a study would refuse.
     """
-    asked = study_of(study)
-    total = min(asked.epochs, 50) if epochs is None else epochs
+    design = study_of(study)
+    total = min(design.epochs, 50) if epochs is None else epochs
     if total < 1 or records < 1 or rows < 1:
         raise InputError(f"epochs, records and rows need at least 1, got {epochs}, {records} and {rows}.")
-    with backend.precision(asked.arithmetic):
-        one = single(asked, data, candidate=candidate, fold=fold, seed=seed, epochs=total)
-        seen = _looker(one, rows)
+    with backend.precision(design.arithmetic):
+        one = single(design, data, candidate=candidate, fold=fold, seed=seed, epochs=total)
+        look = _looker(one, rows)
         state = one.state
-        looks, at = [seen(state.weights)], [0]
+        looks, at = [look(state.weights)], [0]
         stops = set(np.unique(np.geomspace(1, total, records).round().astype(int)).tolist())
         diverged = False
         for done in range(1, total + 1):
             state, _ = one.advance(state)
             diverged = bool(state.status == DIVERGED)
             if done in stops or diverged:
-                looks.append(seen(state.weights))
+                looks.append(look(state.weights))
                 at.append(done)
             if diverged:
                 break
@@ -151,12 +151,12 @@ def _gathered(one: Single, at: list[int], looks: list[Any], diverged: bool) -> G
 
 def _kinds(one: Single) -> list[tuple[str, str, int]]:
     """(kind of flatness or "", activation, units) of the hidden layers whose units are looked at."""
-    found: list[tuple[str, str, int]] = []
+    kinds: list[tuple[str, str, int]] = []
 
     def note(weights: Any, x: jax.Array) -> None:
         for hidden in hidden_values(one.run.module(weights), x):
-            found.append((flat_share(hidden)[0], hidden.activation, hidden.v.shape[-1]))
+            kinds.append((flat_share(hidden)[0], hidden.activation, hidden.v.shape[-1]))
 
     x = jax.ShapeDtypeStruct((2, *one.plan.inputs), one.member.factor.dtype)
     jax.eval_shape(note, one.state.weights, x)
-    return found
+    return kinds

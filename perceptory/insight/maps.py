@@ -39,12 +39,12 @@ def responses(model: Model, example: Any, *, member: int = 0) -> tuple[np.ndarra
     x = model.encoder.transform(given[None]).astype(float)
     with backend.precision(model.precision) as dtype:
         v = jnp.asarray((x - model.in_center[member]) * model.in_factor[member], dtype)
-        seen, found = np.asarray(v)[0], []
+        scaled, outputs = np.asarray(v)[0], []
         for stage in module.stages:
             v = stage(v)  # type: ignore[operator]
             if isinstance(stage, Convolution):
-                found.append(np.asarray(v)[0])
-    return seen, found
+                outputs.append(np.asarray(v)[0])
+    return scaled, outputs
 
 
 def feature_maps(model: Model, example: Any, *, member: int = 0) -> Figure:
@@ -55,13 +55,13 @@ def feature_maps(model: Model, example: Any, *, member: int = 0) -> Figure:
     example: [height, width, channel] or [time, feature] in the units of training. member: which network of the model.
     Raises `InputError` for a model that has no convolution, and for examples of another shape.
     """
-    seen, stages = responses(model, example, member=member)
-    return _drawn(seen, stages, model.encoder.feature_names)
+    scaled, stages = responses(model, example, member=member)
+    return _drawn(scaled, stages, model.encoder.feature_names)
 
 
 @styled
-def _drawn(seen: np.ndarray, stages: list[np.ndarray], names: Any) -> Figure:
-    groups = [seen, *stages]
+def _drawn(example: np.ndarray, stages: list[np.ndarray], names: Any) -> Figure:
+    groups = [example, *stages]
     counts = [min(MOST, g.shape[-1]) for g in groups]
     across = min(ACROSS, max(counts))
     rows = [-(-n // across) for n in counts]
@@ -91,6 +91,6 @@ def _drawn(seen: np.ndarray, stages: list[np.ndarray], names: Any) -> Figure:
         top += own
     left = [f"{g.shape[-1] - n} more filters in stage {s}" for s, (g, n) in enumerate(zip(groups, counts, strict=True))
             if g.shape[-1] > n]  # fmt: skip
-    told = ["Beside a filter's number its strongest answer", *([f"Not drawn: {', '.join(left)}"] if left else [])]
-    footnote(grid[0, 0], told)
+    notes = ["Beside a filter's number its strongest answer", *([f"Not drawn: {', '.join(left)}"] if left else [])]
+    footnote(grid[0, 0], notes)
     return figure

@@ -54,63 +54,65 @@ def neuron_responses(
     the input's own units, or the values [point] themselves where there are more than two. output: which one.
     Raises `InputError` for more inputs or another number of hidden layers.
     """
-    seen = shown(network, 1, 1, member=member, key=key)
-    if len(seen.steps) != 2 or len(seen.steps[0].weight) != 1 or any(step.skip for step in seen.steps):
+    view = shown(network, 1, 1, member=member, key=key)
+    if len(view.steps) != 2 or len(view.steps[0].weight) != 1 or any(step.skip for step in view.steps):
         raise InputError(
             "neuron_responses needs one input and one hidden layer, got "
-            f"{len(seen.steps[0].weight)} inputs and {len(seen.steps) - 1} hidden layers. Example: MLP((5,))"
+            f"{len(view.steps[0].weight)} inputs and {len(view.steps) - 1} hidden layers. Example: MLP((5,))"
         )
     given = np.asarray(x, float).ravel()
     if len(given) < 2 or not np.isfinite(given).all():
         raise InputError(f"x needs finite numbers (from, to), or more of them, got {x!r}. Example: x=(-3, 3)")
     over = np.linspace(given[0], given[1], points) if len(given) == 2 else given
-    hidden, last = seen.steps
+    hidden, last = view.steps
     if not 0 <= output < len(last.bias):
         raise InputError(f"output needs a number from 0 to {len(last.bias) - 1}, got {output!r}.")
-    z = seen.scaled(over[:, None]) @ hidden.weight + hidden.bias
+    z = view.scaled(over[:, None]) @ hidden.weight + hidden.bias
     v = activate(hidden.activation, z)
-    scale, center = _output_scale(seen, output)
+    scale, center = _output_scale(view, output)
     terms = scale * hidden.keep * v * last.weight[:, output]
     offset = float(center + scale * last.bias[output])
-    names = (seen.inputs[0], seen.outputs[min(output, len(seen.outputs) - 1)])
+    names = (view.inputs[0], view.outputs[min(output, len(view.outputs) - 1)])
     sigma = activation_name(hidden.activation)
     return NeuronResponses(over, z, v, terms, offset, terms.sum(axis=1) + offset, sigma, names)
 
 
-def _output_scale(seen: Shown, output: int) -> tuple[float, float]:
+def _output_scale(network: Shown, output: int) -> tuple[float, float]:
     """(scale, center) to the target's units, where the output is the target; else it is shown as it is."""
-    if seen.model is None or seen.model.task != "regression" or not seen.cost.outputs_are_targets:
+    if network.model is None or network.model.task != "regression" or not network.cost.outputs_are_targets:
         return 1.0, 0.0
-    return float(seen.model.out_scale[seen.member, output]), float(seen.model.out_center[seen.member, output])
+    model, member = network.model, network.member
+    return float(model.out_scale[member, output]), float(model.out_center[member, output])
 
 
 @styled
-def _stages(found: NeuronResponses) -> Figure:
+def _stages(responses: NeuronResponses) -> Figure:
     figure = new_figure((9.6, 3.2))
     panels = figure.subplots(1, 3)
-    titles = ("Weighted sums", f"{found.activation} of each", "Weighted sum of those")
-    count = found.z.shape[1]
+    titles = ("Weighted sums", f"{responses.activation} of each", "Weighted sum of those")
+    count = responses.z.shape[1]
     step = -(-count // MOST_LINES)
-    for ax, values, title, what in zip(panels, (found.z, found.v, found.terms), titles, "zvw", strict=True):
+    for ax, values, title, what in zip(panels, (responses.z, responses.v, responses.terms), titles, "zvw", strict=True):
         for j in range(0, count, step):
             color, dashes = LINES[j % len(LINES)]
-            ax.plot(found.x, values[:, j], color=color, ls=dashes, lw=1.2, gid=f"{what}{j + 1}")
+            ax.plot(responses.x, values[:, j], color=color, ls=dashes, lw=1.2, gid=f"{what}{j + 1}")
             # The neuron's number at a place of its own along its line, since colors and dashes repeat.
-            at = int((0.06 + 0.88 * (j + 0.5) / count) * (len(found.x) - 1))
+            at = int((0.06 + 0.88 * (j + 0.5) / count) * (len(responses.x) - 1))
             ax.annotate(
-                str(j + 1), (found.x[at], values[at, j]), fontsize=7, ha="center", va="center", zorder=5,
+                str(j + 1), (responses.x[at], values[at, j]), fontsize=7, ha="center", va="center", zorder=5,
                 bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": color, "lw": 0.6},
             )  # fmt: skip
         ax.set_title(title, loc="left")
-        ax.set_xlabel(clean(found.names[0]))
+        ax.set_xlabel(clean(responses.names[0]))
         ax.grid(axis="y")
     panels[0].set_ylabel("z")
     panels[1].set_ylabel("v")
-    panels[2].plot(found.x, found.y, color=INK, lw=2.6, zorder=4, gid="sum", label="sum")
-    panels[2].set_ylabel(clean(found.names[1]))
+    panels[2].plot(responses.x, responses.y, color=INK, lw=2.6, zorder=4, gid="sum", label="sum")
+    panels[2].set_ylabel(clean(responses.names[1]))
     panels[2].legend(loc="best")
     words = [
-        f"Numbers are the neurons'; thin lines on the right are w v, the thick one their sum and {number(found.offset)}"
+        "Numbers are the neurons'; thin lines on the right are w v, the thick one their sum and "
+        f"{number(responses.offset)}"
     ]
     footnote(panels[0], words + ([f"One neuron of {step} is drawn, of {count}"] if step > 1 else []))
     return figure
@@ -132,14 +134,14 @@ def weight_histograms(network: Any, *, biases: bool = False) -> Figure:
     elif isinstance(network, Network):
         raise InputError("weight_histograms needs a trained model or a module, got a spec. Example: result.model")
     else:
-        found = arrays_of(network)
-        arrays = [np.asarray(a, float) for a in found]
-        shapes = tuple(a.shape for a in found)
-        names = tuple(f"array {i + 1}" for i in range(len(found)))
-    kept = [i for i, s in enumerate(shapes) if (len(s) >= 2 or biases) and arrays[i].size]
-    if not kept:
+        module_arrays = arrays_of(network)
+        arrays = [np.asarray(a, float) for a in module_arrays]
+        shapes = tuple(a.shape for a in module_arrays)
+        names = tuple(f"array {i + 1}" for i in range(len(module_arrays)))
+    drawn = [i for i, s in enumerate(shapes) if (len(s) >= 2 or biases) and arrays[i].size]
+    if not drawn:
         raise InputError("this network has no weights to draw.")
-    return _histograms([(names[i], shapes[i], arrays[i].ravel()) for i in kept])
+    return _histograms([(names[i], shapes[i], arrays[i].ravel()) for i in drawn])
 
 
 @styled

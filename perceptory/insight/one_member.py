@@ -21,16 +21,16 @@ from perceptory.training.run import Run
 from perceptory.training.state import State
 
 
-def study_of(asked: Any) -> Study:
+def study_of(source: Any) -> Study:
     """A study of a network spec or candidate, held out a fifth; a study as it is."""
-    if isinstance(asked, Study):
-        return asked
-    if isinstance(asked, Candidate):
-        same = {f.name: getattr(asked, f.name) for f in dataclasses.fields(asked) if f.name != "network"}
-        return Study(asked.network, validation=HoldOut(0.2), test=0, **same)
-    if isinstance(asked, Network):
-        return Study(asked, validation=HoldOut(0.2), test=0)
-    raise InputError(f"a study, a candidate or a network is needed, got a {type(asked).__name__}. Example: MLP((32,))")
+    if isinstance(source, Study):
+        return source
+    if isinstance(source, Candidate):
+        same = {f.name: getattr(source, f.name) for f in dataclasses.fields(source) if f.name != "network"}
+        return Study(source.network, validation=HoldOut(0.2), test=0, **same)
+    if isinstance(source, Network):
+        return Study(source, validation=HoldOut(0.2), test=0)
+    raise InputError(f"a study, a candidate or a network is needed, got a {type(source).__name__}. Example: MLP((32,))")
 
 
 @dataclass

@@ -54,12 +54,12 @@ def decision_surface(
     held = [c for c in data.columns if c.name in used and c.name not in grid]
     words = [f"{clean(c.name, 20)} = {_text(_usual(c.kind, c.values))}" for c in held]
     more = f" and {len(words) - HELD} more" if len(words) > HELD else ""
-    told = f"Held at their medians: {', '.join(words[:HELD])}{more}" if words else ""
+    note = f"Held at their medians: {', '.join(words[:HELD])}{more}" if words else ""
     shown = np.linspace(0, data.rows - 1, min(POINTS, data.rows)).astype(int)
     marks = (by_name[a].values[shown], by_name[b].values[shown], data.targets[shown])
     if model.task == "regression":
-        return _levels((a, b), sides, values[..., int(place)], marks, model.targets[int(place)], told)
-    return _regions((a, b), sides, values, marks, tuple(str(c) for c in model.classes), told)  # type: ignore[union-attr]
+        return _levels((a, b), sides, values[..., int(place)], marks, model.targets[int(place)], note)
+    return _regions((a, b), sides, values, marks, tuple(str(c) for c in model.classes), note)  # type: ignore[union-attr]
 
 
 def _with(data: Dataset, values: dict[str, np.ndarray]) -> Dataset:
@@ -102,7 +102,7 @@ def _text(value: Any) -> str:
 
 
 @styled
-def _levels(names: Any, sides: Any, values: np.ndarray, marks: Any, target: str, told: str) -> Figure:
+def _levels(names: Any, sides: Any, values: np.ndarray, marks: Any, target: str, note: str) -> Figure:
     figure = new_figure((6.2, 4.6))
     ax = figure.add_subplot()
     filled = ax.contourf(*sides, values, levels=10, cmap="Greys", alpha=0.55)
@@ -110,12 +110,12 @@ def _levels(names: Any, sides: Any, values: np.ndarray, marks: Any, target: str,
     ax.clabel(lines, fontsize=7.5, fmt=number)
     ax.plot(marks[0], marks[1], ls="", marker="o", ms=2.2, mfc=PAPER, mec=MUTED, mew=0.6, gid="rows")
     figure.colorbar(filled, ax=ax, label=clean(target), format=lambda v, _: number(v))
-    _finish(ax, names, f"Prediction of {clean(target, 40)}", told)
+    _finish(ax, names, f"Prediction of {clean(target, 40)}", note)
     return figure
 
 
 @styled
-def _regions(names: Any, sides: Any, values: np.ndarray, marks: Any, classes: tuple[str, ...], told: str) -> Figure:
+def _regions(names: Any, sides: Any, values: np.ndarray, marks: Any, classes: tuple[str, ...], note: str) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -145,12 +145,12 @@ def _regions(names: Any, sides: Any, values: np.ndarray, marks: Any, classes: tu
         lines = ax.contour(*sides, sure, levels=levels, colors=MUTED, linewidths=0.8, linestyles="--")
         ax.clabel(lines, fontsize=7, fmt=lambda v: f"{v:g}")
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=min(ACROSS, len(classes)), fontsize=7.5)
-    _finish(ax, names, "What the model says", told, pad=14 + 14 * -(-2 * len(classes) // min(ACROSS, len(classes))))
+    _finish(ax, names, "What the model says", note, pad=14 + 14 * -(-2 * len(classes) // min(ACROSS, len(classes))))
     return figure
 
 
-def _finish(ax: Any, names: Any, title: str, told: str, pad: float = 10) -> None:
+def _finish(ax: Any, names: Any, title: str, note: str, pad: float = 10) -> None:
     ax.set_xlabel(clean(names[0]))
     ax.set_ylabel(clean(names[1]))
     ax.set_title(title, loc="left", pad=pad)
-    footnote(ax, [told] if told else [])
+    footnote(ax, [note] if note else [])

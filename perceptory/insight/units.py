@@ -37,31 +37,31 @@ class Hidden(NamedTuple):
 def hidden_values(module: Any, x: jax.Array) -> list[Hidden]:
     """The hidden layers' values over x [row, ...], in order, of dense and convolutional modules: what comes out of
     every σ that is not linear. Nothing is made of other modules."""
-    found: list[Hidden] = []
-    _through(module, x, found)
-    return found
+    layers: list[Hidden] = []
+    _through(module, x, layers)
+    return layers
 
 
-def _through(module: Any, x: jax.Array, found: list[Hidden]) -> jax.Array:
+def _through(module: Any, x: jax.Array, layers: list[Hidden]) -> jax.Array:
     if isinstance(module, WeightNoise):
-        return _through(module.inner, x, found)
+        return _through(module.inner, x, layers)
     if isinstance(module, Sequential):
         for layer in module.layers:
-            x = _through(layer, x, found)
+            x = _through(layer, x, layers)
         return x
     if isinstance(module, Skip):
-        return x + _through(module.inner, x, found)
+        return x + _through(module.inner, x, layers)
     if isinstance(module, ConvolutionalNetwork):
         for stage in module.stages:
-            x = _through(stage, x, found)
+            x = _through(stage, x, layers)
         if module.head == "global":
             x = global_pool(x, kind=module.pooling)
-        return _through(module.dense, x if module.head is None else x.reshape(x.shape[0], -1), found)
+        return _through(module.dense, x if module.head is None else x.reshape(x.shape[0], -1), layers)
     y = call(module, x, None)
     if isinstance(module, Dense | Activate | Convolution):
         name = activation_name(module.activation)
         if name != "linear":
-            found.append(Hidden(name, y))
+            layers.append(Hidden(name, y))
     return y
 
 

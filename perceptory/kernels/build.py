@@ -237,7 +237,7 @@ def prebuild(machine: str, compiler: list[str]) -> list[Path]:
     import jax
 
     PREBUILT.mkdir(exist_ok=True)
-    made = []
+    libraries = []
     for level, (flag, _) in LEVELS[machine].items():
         for kernel in CALLS:
             for dtype, typed in TYPES.items():
@@ -245,8 +245,8 @@ def prebuild(machine: str, compiler: list[str]) -> list[Path]:
                 flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-shared", "-fPIC", "-w", "-s", *typed]
                 source = str(HERE / f"{kernel}.cc")
                 _output([*compiler, *flags, f"-I{jax.ffi.include_dir()}", source, "-o", str(path)], TIME_LIMIT)
-                made.append(path)
-    return made
+                libraries.append(path)
+    return libraries
 
 
 # --- kernels that are compiled here ------------------------------------------------------------------------------

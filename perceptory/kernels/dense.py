@@ -57,12 +57,12 @@ def outputs(stack: Stack) -> Callable[[jax.Array, jax.Array], jax.Array]:
     def there(weights: Any, x: Any) -> tuple[jax.Array, Any]:
         if x.perturbed:
             raise NotImplementedError("the kernel of layers of neurons has no gradient by its inputs")
-        y, kept = forward(weights.value, x.value)
-        return y, (weights.value, x.value, kept)
+        y, values = forward(weights.value, x.value)
+        return y, (weights.value, x.value, values)
 
     def back(stored: Any, dy: jax.Array) -> Any:
-        weights, x, kept = stored
-        return _call("backward", stack, (weights.shape,), weights, x, kept, dy)[0], None
+        weights, x, values = stored
+        return _call("backward", stack, (weights.shape,), weights, x, values, dy)[0], None
 
     run.defvjp(there, back, symbolic_zeros=True)
     return run

@@ -50,16 +50,16 @@ def backward(
     truncation: int,
     recurrent: jax.Array,
     c: jax.Array,
-    kept: SavedStates,
+    saved: SavedStates,
     dh: jax.Array,
     last: Arrays,
     lengths: jax.Array,
 ) -> tuple[jax.Array, Arrays]:
     """(∂J/∂sums [time, batch, 4H], ∂J/∂(h, c) before the first step) from c before the first step, ∂J/∂h [time, batch,
     H] and ∂J/∂(last h, last c). truncation: the carried gradient ends every so many steps, 0 never."""
-    shapes = (kept.gates.shape, c.shape, c.shape)
+    shapes = (saved.gates.shape, c.shape, c.shape)
     attributes = {"truncation": np.int32(truncation)}
-    da, *first = _call("backward", shapes, threads, attributes, recurrent, c, *kept, dh, *last, lengths)
+    da, *first = _call("backward", shapes, threads, attributes, recurrent, c, *saved, dh, *last, lengths)
     return da, tuple(first)
 
 

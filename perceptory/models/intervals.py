@@ -46,15 +46,15 @@ def with_intervals(
     of = np.broadcast_to(groups.reshape(-1, *[1] * (size.ndim - 2)), size.shape[:-1])[counts]
     size = size[counts]
     share = min(1.0, MOST / (len(size) * size.shape[1]))
-    found = []
+    intervals = []
     for g in np.unique(of):
         here = np.sort(size[of == g], axis=0)
         keep = max(1, math.ceil(share * len(here)))
         places = np.ceil(np.arange(1, keep + 1) * len(here) / keep).astype(int) - 1
-        kept = [[float(f"{r:.6g}") for r in column] for column in here[places].T]
+        thinned = [[float(f"{r:.6g}") for r in column] for column in here[places].T]
         who = range(len(model)) if members is None else members[int(g)]
-        found.append({"members": [int(m) for m in who], "residuals": kept})
-    model.facts["intervals"] = found
+        intervals.append({"members": [int(m) for m in who], "residuals": thinned})
+    model.facts["intervals"] = intervals
 
 
 def predict_interval(model: Any, table: Any, coverage: float = 0.9) -> np.ndarray:
@@ -99,20 +99,20 @@ def _groups(model: Any) -> list[tuple[list[int], np.ndarray]]:
     """(members, residuals [target, row]) of each group; `InputError` where there are none or they do not fit."""
     if model.task != "regression":
         raise InputError("intervals are for regression, and this model is a classifier. Use predict_proba.")
-    said = model.facts.get("intervals")
-    if not said:
+    records = model.facts.get("intervals")
+    if not records:
         raise InputError(
             "the model holds no residuals of validation rows, so it knows no intervals. Train with a share of"
             " validation rows, or by a study."
         )
     try:
-        found = [([int(m) for m in g["members"]], np.asarray(g["residuals"], float)) for g in said]
+        groups = [([int(m) for m in g["members"]], np.asarray(g["residuals"], float)) for g in records]
     except (TypeError, KeyError, ValueError):
-        found = []
-    fits = found and all(
+        groups = []
+    fits = groups and all(
         m and 0 <= min(m) <= max(m) < len(model) and r.ndim == 2 and len(r) == len(model.targets) and r.shape[1]
-        for m, r in found
+        for m, r in groups
     )
-    if not fits or not all(np.all(r >= 0) for _, r in found):
+    if not fits or not all(np.all(r >= 0) for _, r in groups):
         raise InputError("the residuals do not fit the model: the file was altered. Take another copy.")
-    return found
+    return groups

@@ -137,8 +137,8 @@ class Model:
         from perceptory.models.distribution import check_deviation, deviation
 
         check_deviation(self.cost)
-        found = deviation(self.cost, self.distributions(table))
-        return found[..., 0] if found.shape[-1] == 1 else found
+        deviations = deviation(self.cost, self.distributions(table))
+        return deviations[..., 0] if deviations.shape[-1] == 1 else deviations
 
     def predict_interval(self, table: Any, coverage: float = 0.9) -> np.ndarray:
         """[row, 2] lower and upper ends between which the target lies with probability `coverage`, in its own units.

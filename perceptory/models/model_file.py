@@ -141,25 +141,27 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         )
     if set(description) != KEYS or set(tensors) != set(TENSORS):
         raise InputError("the description has missing or unknown entries. Take another copy.")
-    said = description.pop("checksum")
-    if said != _checksum(tensors, description):
+    checksum = description.pop("checksum")
+    if checksum != _checksum(tensors, description):
         raise InputError("the checksum does not fit: the file was altered or damaged. Take another copy.")
     return description, tensors
 
 
-def _own(said: Any, given: Network | None) -> Network:
+def _own(description: Any, given: Network | None) -> Network:
     """The network that a description names, or the one that was given for a network of the user's own."""
-    if not isinstance(said, dict) or set(said) != {"custom"}:
+    if not isinstance(description, dict) or set(description) != {"custom"}:
         if given is not None:
             raise InputError("the file says what its network is. Load it without network=.")
-        return from_json(said)
+        return from_json(description)
     if given is None:
         raise InputError(
-            f"the model holds a network of your own, {str(said['custom'])[:60]!r}, and a file holds no code. Give its"
-            " spec: Model.load(path, network=Custom(builder, name=...))"
+            f"the model holds a network of your own, {str(description['custom'])[:60]!r}, and a file holds no code."
+            " Give its spec: Model.load(path, network=Custom(builder, name=...))"
         )
-    if to_json(given, strict=False) != said:
-        raise InputError(f"the model holds the network {str(said['custom'])[:60]!r}, and {given.label!r} was given.")
+    if to_json(given, strict=False) != description:
+        raise InputError(
+            f"the model holds the network {str(description['custom'])[:60]!r}, and {given.label!r} was given."
+        )
     return given
 
 
@@ -182,9 +184,9 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
         "out_scale": (members, outputs[-1] // cost.heads),
     }
     for name, shape in expected.items():
-        found = tensors[name]
-        if found.shape != shape or found.dtype.kind != "f" or not np.all(np.isfinite(found)):
-            raise InputError(f"{name} should be finite numbers of shape {shape}, got {found.dtype} {found.shape}.")
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype.kind != "f" or not np.all(np.isfinite(tensor)):
+            raise InputError(f"{name} should be finite numbers of shape {shape}, got {tensor.dtype} {tensor.shape}.")
     return Model(
         task=description["task"],
         targets=targets,

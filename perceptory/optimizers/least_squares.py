@@ -271,8 +271,8 @@ def _rebuilt(like: Any, vector: Any) -> Any:
         if isinstance(value, dict):
             return type(value)((k, take(v)) for k, v in value.items())
         if isinstance(value, list | tuple):
-            made = [take(v) for v in value]
-            return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
+            items = [take(v) for v in value]
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
         shape = np.shape(value)
         size = int(np.prod(shape))
         part = vector[place : place + size].reshape(shape) if shape else vector[place]

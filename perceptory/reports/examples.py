@@ -19,13 +19,13 @@ def shape_words(result: ResultData) -> str:
     if shown.kind == "series":
         steps = count_of(shape[0], "step")
         steps = steps if shown.shortest in (None, shape[0]) else f"{shown.shortest} to {steps}"
-        asked = {
+        prediction = {
             "every step": "a value at every step is predicted",
             "ahead": "what comes after it is predicted",
             "one value": "one value of it is predicted",
             None: "",
         }[shown.predict]
-        return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if asked else ''}{asked}."
+        return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if prediction else ''}{prediction}."
     return f"Each has {' x '.join(map(str, shape))} numbers."
 
 

@@ -235,9 +235,9 @@ def _shown_figure(result: ResultData) -> dict[str, str] | None:
     if shown is None or shown.inputs is None:
         return None
     images = shown.kind == "image"
-    asked = ", each with its class" if images and result.classes else ", each with its target" if images else ""
+    labels = ", each with its class" if images and result.classes else ", each with its target" if images else ""
     every = " The last rows show the targets." if shown.targets is not None else ""
-    words = f"A few of the images{asked}." if images else f"A few of the series, one row per input.{every}"
+    words = f"A few of the images{labels}." if images else f"A few of the series, one row per input.{every}"
     return _figure("examples", words, words, lambda: plots.few_examples(result))
 
 

@@ -113,9 +113,9 @@ def _value(value: Any) -> tuple[str, bool]:
 
 
 def _cost(result: ResultData) -> tuple[str, bool]:
-    asked = result.study.get("cost")
-    if asked is not None:
-        return spec_words(asked), True
+    configured = result.study.get("cost")
+    if configured is not None:
+        return spec_words(configured), True
     cost = result.candidate(result.best).spec.get("cost")
     kind = str(cost.get("kind", "")) if isinstance(cost, dict) else ""
     task = result.task if result.task == "regression" else f"{result.task} classification"
@@ -138,9 +138,9 @@ def _training(study: dict[str, Any]) -> str:
 
 
 def _validation(result: ResultData) -> str:
-    asked, used = result.study.get("validation"), result.data.validation
-    words = plan_words(asked or used or {})
-    if asked is None and used is not None:
+    configured, used = result.study.get("validation"), result.data.validation
+    words = plan_words(configured or used or {})
+    if configured is None and used is not None:
         rows = result.data.study_rows
         words += f" (by default for {count_of(rows, thing(result))})"
     seeds = int(result.study.get("seeds", 1))

@@ -82,13 +82,13 @@ class ResultData:
     def __repr__(self) -> str:
         best, data = self.candidate(self.best), self.data
         name = self.score["name"]
-        found = [f"{name} {best.mean:.4g} on validation"]
+        scores = [f"{name} {best.mean:.4g} on validation"]
         if self.tested is not None and isinstance(self.tested.get(name), int | float):
-            found.append(f"{self.tested[name]:.4g} on test")
+            scores.append(f"{self.tested[name]:.4g} on test")
         sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""
         return (
             f"{type(self).__name__}: {len(self.candidates)} candidates, {len(self.members)} networks\n"
             f"  chosen {best.id}: {best.label}\n"
-            f"  {', '.join(found)}\n"
+            f"  {', '.join(scores)}\n"
             f"  {data.rows} rows: {data.study_rows} for the study{sealed}"
         )

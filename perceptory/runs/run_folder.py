@@ -84,7 +84,7 @@ class RunFolder:
             (self.path / CHUNKS).mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}. Choose another folder.") from None
-        asked = {"format": FORMAT, "fingerprint": fingerprint, "study": study}
+        request = {"format": FORMAT, "fingerprint": fingerprint, "study": study}
         if resume and (self.path / MARK).is_file():
             with contextlib.suppress(ValueError):
                 before = json.loads((self.path / MARK).read_bytes())
@@ -98,7 +98,7 @@ class RunFolder:
                 Setting("overwrite", True),
                 ".",
             )
-        write_bytes(self.path / MARK, dump(asked))
+        write_bytes(self.path / MARK, dump(request))
 
     def _clear(self) -> None:
         """Remove what perceptory wrote, and nothing else."""
@@ -213,12 +213,12 @@ def predictions_bytes(result: ResultData) -> bytes:
     else:
         columns += [(name, p.target[:, i]) for i, name in enumerate(targets)]
     columns += [(name, p.output[:, i]) for i, name in enumerate(outputs)]
-    seen: set[str] = set()
+    taken: set[str] = set()
     data = {}
     for name, values in columns:
-        while name in seen:
+        while name in taken:
             name += "_"
-        seen.add(name)
+        taken.add(name)
         data[name] = values
     return pl.DataFrame(data, strict=False).write_csv().encode()
 
@@ -244,14 +244,14 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def _fields(path: Path) -> dict[str, Any]:
     data = json.loads((path / "result.json").read_bytes())
-    asked = json.loads((path / MARK).read_bytes())
+    request = json.loads((path / MARK).read_bytes())
     if data["format"] != FORMAT:
         remedy = "Update perceptory" if data["format"] > FORMAT else "Run fit again"
         raise InputError(f"{path} has format {data['format']}, and this version reads {FORMAT}. {remedy}.")
     plain = ("task", "targets", "classes", "score", "best", "rule", "environment", "seconds")
     return {name: data[name] for name in plain} | {
-        "study": asked["study"],
-        "fingerprint": asked["fingerprint"],
+        "study": request["study"],
+        "fingerprint": request["fingerprint"],
         "candidates": [CandidateResult(**_numbers(c)) for c in data["candidates"]],
         "members": _read_members(path / "history.parquet", data["members"]),
         "predictions": _read_predictions(path / "predictions.csv", data),
@@ -289,15 +289,15 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _metrics(found: Any) -> Any:
+def _metrics(metrics: Any) -> Any:
     """null means nan among metrics too, in lists of several targets as well; None stays None."""
-    if found is None:
+    if metrics is None:
         return None
 
     def number(value: Any) -> Any:
         return [number(v) for v in value] if isinstance(value, list) else math.nan if value is None else value
 
-    return {name: number(value) for name, value in found.items()}
+    return {name: number(value) for name, value in metrics.items()}
 
 
 def _read_predictions(path: Path, data: dict[str, Any]) -> Predictions:

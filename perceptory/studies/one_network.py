@@ -108,17 +108,17 @@ def _prepared(
     candidates = study.candidates(DEFAULT_COST[data.task])
     if len(candidates) != 1 or study.seeds != 1:
         raise InputError(f"one network is trained here, and the study asks for {len(candidates)}. Use Study.run.")
-    kept = None
+    earlier = None
     if start is not None:
         model = start.model if isinstance(start, Trained) else start
         _check_start(model, data, candidates[0])
-        study, kept = study.replace(cost=model.cost), Start(model.encoder, _scaling_of(start))
+        study, earlier = study.replace(cost=model.cost), Start(model.encoder, _scaling_of(start))
 
     def splitting(encoded: EncodedExamples) -> list[Fold]:
         return on_all_rows(encoded) if validation is None else [_split(encoded, validation, study.seed)]
 
     study = study.replace(test=0)
-    return prepare(study, data, splitting=splitting, start=kept, epochs=epochs, padded=True, constant=constant)
+    return prepare(study, data, splitting=splitting, start=earlier, epochs=epochs, padded=True, constant=constant)
 
 
 def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:

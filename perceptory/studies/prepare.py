@@ -59,8 +59,8 @@ class Prepared:
     def asked(self) -> dict[str, Any]:
         """The study as JSON data."""
         plan = self.study.validation
-        asked: dict[str, Any] = to_json(self.study, strict=False)
-        return asked | {"validation": None if plan is None else plan_json(plan)}
+        fields: dict[str, Any] = to_json(self.study, strict=False)
+        return fields | {"validation": None if plan is None else plan_json(plan)}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -45,16 +45,16 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
         return Sealed(data, None)
     by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
     by_time |= data.spans is not None and data.groups is None
-    kept, cut = seal(data, study.test, seed=study.seed, last=by_time)
+    study_rows, cut = seal(data, study.test, seed=study.seed, last=by_time)
     if not len(cut):
         return Sealed(data, None)
     notes: tuple[Note, ...] = ()
     if data.spans is not None:
-        shares = overlaps(data.spans[kept], data.spans[cut])
-        kept = kept[~shares]
+        shares = overlaps(data.spans[study_rows], data.spans[cut])
+        study_rows = study_rows[~shares]
         if shares.any():
             notes = (shares_sealed_steps(int(shares.sum())),)
-    known, test = data.take(kept), data.take(cut)
+    known, test = data.take(study_rows), data.take(cut)
     return Sealed(known, test, (*notes, *_remarks(known, test)))
 
 
