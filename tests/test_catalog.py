@@ -193,17 +193,17 @@ def test_files_exports_and_help():
         assert type(spec).__name__ in dir(pt)
     search = pt.choice(ToyPenalty(pt.log_uniform(1e-4, 1e-2)), ToyPenalty(0.1))
     assert read_fit("--penalty toy_penalty:1e-4..1e-2 --penalty toy_penalty:0.1").penalties == search.values
-    texts = runpy.run_path(help_texts.__file__)  # it reads the tables when it is imported
+    texts = runpy.run_path(help_texts.__file__)["FIT_OPTIONS"]  # it reads the tables when it is imported
     places = {
-        "NETWORK": ("toy_network (a toy network)", "toy_layer (a toy layer)", "toy_initializer"),
-        "ACTIVATION": ("toy_activation",),
-        "PENALTY": ("toy_penalty (a toy penalty)",),
-        "OPTIMIZER": ("toy_optimizer",),
-        "SCHEDULE": ("toy_schedule",),
-        "AUGMENT": ("toy_augmentation",),
-        "COST": ("toy_cost",),
-        "SCORE": ("toy_metric",),
-        "VALIDATION": ("toy_plan (a toy plan)",),
+        "--network": ("toy_network (a toy network)", "toy_layer (a toy layer)", "toy_initializer"),
+        "--activation": ("toy_activation",),
+        "--penalty": ("toy_penalty (a toy penalty)",),
+        "--optimizer": ("toy_optimizer",),
+        "--schedule": ("toy_schedule",),
+        "--augment": ("toy_augmentation",),
+        "--cost": ("toy_cost",),
+        "--score": ("toy_metric",),
+        "--validation": ("toy_plan (a toy plan)",),
     }
     for option, names in places.items():
         assert all(name in texts[option] for name in names), option
