@@ -23,10 +23,10 @@ from perceptory.data.series.columns import (
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.windows import Cut, cut_rows
-from perceptory.data.tables.cells import reading_of
+from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_table
-from perceptory.data.tables.table import RawColumn
+from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import Target
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, without_target
@@ -92,10 +92,7 @@ def read_series(
     target, inputs, ignore, time, series, groups = (
         as_written(given, source) for given in (target, inputs, () if ignore is None else ignore, time, series, groups)
     )
-    wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
-    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
-    if not table.rows or not table.columns:
-        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    table = _table(source, reading, target, series, groups)
     columns = target_columns(table, target)
     roles = {"time": time, "series": series, "groups": groups}
     names, notes = input_names(table, use, columns, inputs, ignore, roles)
@@ -107,20 +104,19 @@ def read_series(
     cut = cut_rows(
         clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
     )
-    x = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
+    values = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
     labels = _labels(use, columns, clock, cut, horizons, task, washout)
-    keep, rows, owner = labels.keep, labels.rows, labels.owner
-    kept = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
-    examples, channels = kept.gather(x), tuple(names)
+    keep = labels.keep
+    with_target = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
+    examples, channels = with_target.gather(values), tuple(names)
     if known:
-        examples = np.concatenate([examples, known_outputs(table, list(labels.names), clock, kept, known)], axis=2)
+        examples = np.concatenate(
+            [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
+        )
         channels += tuple(PREFIX + name for name in labels.names)
-    several = len(clock.names) > 1 and len(rows) > len(clock.names)
-    ids = None
-    if groups is not None:
-        ids = groups_of_series(table.column(groups, "column of groups"), clock)[owner]
-    elif several and together:
-        ids = owner.astype(np.int64)
+    windows = len(labels.rows) > len(clock.names)
+    several = windows and len(clock.names) > 1
+    ids = _group_ids(table, groups, clock, labels.owner, stay_together=several and together)
     dataset = ArrayDataset(
         inputs=examples,
         channels=channels,
@@ -132,16 +128,24 @@ def read_series(
         weights=labels.weights,
         lengths=cut.lengths[keep] if (cut.lengths != cut.steps).any() else None,
         groups=None if ids is None else ids[keep],
-        spans=kept.spans if len(rows) > len(clock.names) else None,
+        spans=with_target.spans if windows else None,
         notes=(*table.notes, *notes, *cut.notes(clock, ahead=use == "ahead"), *labels.notes, *labels.target.notes),
-        row_numbers=clock.order[rows[keep]].astype(np.int64),
+        row_numbers=clock.order[labels.rows[keep]].astype(np.int64),
         kind="series",
         plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known, reading),
     )
     ArrayEncoder.fit(dataset)
     if several and not together:
-        dataset = dataset.take(np.argsort(clock.moments[rows[keep]], kind="stable"))
+        dataset = dataset.take(np.argsort(clock.moments[labels.rows[keep]], kind="stable"))
     return dataset
+
+
+def _table(source: Any, reading: Reading, target: Any, series: str | None, groups: str | None) -> Table:
+    wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
+    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
+    if not table.rows or not table.columns:
+        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    return table
 
 
 class _Labels(NamedTuple):
@@ -179,6 +183,15 @@ def _labels(
     target = replace(target, targets=target.targets[place[owner[keep]]])
     notes = () if has.all() else (without_target(int((~has).sum()), "series"),)
     return _Labels(target, names, None, owner, cut.starts, keep, notes)
+
+
+def _group_ids(
+    table: Table, groups: str | None, clock: Clock, owner: np.ndarray, *, stay_together: bool
+) -> np.ndarray | None:
+    """[n] int64 of the examples that stay together: by a column, or each series its own; None where they may part."""
+    if groups is not None:
+        return groups_of_series(table.column(groups, "column of groups"), clock)[owner]
+    return owner.astype(np.int64) if stay_together else None
 
 
 # --- what was asked for -------------------------------------------------------------------------------------------

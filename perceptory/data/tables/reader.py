@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from perceptory.data.tables.cells import identity, in_order, places, reading_of, stripped
+from perceptory.data.tables.cells import Reading, identity, in_order, places, reading_of, stripped
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import plan_column
 from perceptory.data.tables.dataset import Dataset
@@ -71,63 +71,35 @@ def read_table(
     target, weights, groups = (as_written(given, source) for given in (target, weights, groups))
     ignore = () if ignore is None else as_written(ignore, source)
     if like is not None:
-        if target is not None and ([target] if isinstance(target, str) else list(target)) != list(like.target_names):
-            raise InputError(Setting("like"), " says the target already. Leave out ", Setting("target"), ".")
+        _check_like(like, target)
         return read_like(source, like, weights)
     reading = reading_of(missing, decimal, thousands)
-    wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
-    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
-    if not table.rows or not table.columns:
-        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
-    if target is None:
-        raise InputError(
-            "name the target, the column to predict, as ", Setting("target"), f". {columns_are(table.names)}"
-        )
-    raw_targets = [typed(c, task) for c in _targets(table, target, isinstance(source, (str, Path)))]
-    names = tuple(c.name for c in raw_targets)
-    taken = set(names) if _is_names(target, table) else set()
-    side: dict[str, RawColumn | None] = {}
-    for what, given in (("weights", weights), ("groups", groups)):
-        side[what] = _beside(table, what, given)
-        if isinstance(given, str):
-            if given in taken:
-                raise InputError(f"column {given!r} cannot be both the target and the {what}. Name another column.")
-            taken.add(given)
-    ignored = {ignore} if isinstance(ignore, str) else {str(n) for n in ignore}
-    for name in sorted(ignored):
-        table.column(name, "column to ignore", clear=False)
-        if name in names and name in taken:
-            raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
-
-    keep, notes = _rows_with_target(raw_targets, table)
-    beside = {"target": [] if _is_names(target, table) else raw_targets}
-    beside |= {what: [c] for what, c in side.items() if c is not None and c.name not in taken}
-    for what, columns_beside in beside.items():
-        for held in _held_inside(table, columns_beside, taken | ignored):
-            notes.append(values_beside(held, what))
-            taken.add(held)
-    rows = np.flatnonzero(keep)
-    found = read_target([c.take(rows) for c in raw_targets] if len(rows) < table.rows else raw_targets, task)
-    kinds = (target_of_codes, none_as_class)
-    notes += [note for c in raw_targets for note in c.notes if any(kind.describes(note) for kind in kinds)]
-    kept = table.take(rows) if len(rows) < table.rows else table
-    columns = tuple(
-        Column(c.name, "ignored", c.data, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
-        for c in kept.columns
-        if c.name not in taken
-    )
-    texts = [c for c in columns if any(kind.describes(n) for kind in READ_AS_TEXT for n in c.notes)]
-    notes += [about_column(c.name, remark) for c in texts for remark in c.notes]
+    table = _table(source, reading, target, weights, groups)
+    roles = _roles(table, target, weights, groups, ignore, task, is_file=isinstance(source, (str, Path)))
+    has_target, rows_left_out = _rows_with_target(roles.targets, table)
+    copies = _copies(table, roles)
+    rows = np.flatnonzero(has_target)
+    whole = len(rows) == table.rows
+    of_target = read_target(roles.targets if whole else [c.take(rows) for c in roles.targets], task)
+    taken = roles.taken.union(name for name, _ in copies)
+    columns = _columns(table if whole else table.take(rows), rows, taken, roles.ignored)
     dataset = Dataset(
         columns=columns,
-        target_names=names,
-        task=found.task,
-        targets=found.targets,
-        classes=found.classes,
-        class_values=found.class_values,
-        weights=_weights(side["weights"], rows),
-        groups=_groups(side["groups"], rows),
-        notes=(*table.notes, *notes, *found.notes),
+        target_names=tuple(c.name for c in roles.targets),
+        task=of_target.task,
+        targets=of_target.targets,
+        classes=of_target.classes,
+        class_values=of_target.class_values,
+        weights=_weights(roles.weights, rows),
+        groups=_groups(roles.groups, rows),
+        notes=(
+            *table.notes,
+            *rows_left_out,
+            *(values_beside(name, what) for name, what in copies),
+            *_about_targets(roles.targets),
+            *_about_texts(columns),
+            *of_target.notes,
+        ),
         row_numbers=rows.astype(np.int64),
         reading=reading,
     )
@@ -145,6 +117,62 @@ def read_inputs(source: Any, names: Sequence[str] | None = None) -> Table:
     if not table.columns or not table.rows:
         raise InputError("the table has no rows to predict." if table.columns else "the table has no columns.")
     return table
+
+
+def _check_like(like: Dataset, target: Any) -> None:
+    if target is not None and ([target] if isinstance(target, str) else list(target)) != list(like.target_names):
+        raise InputError(Setting("like"), " says the target already. Leave out ", Setting("target"), ".")
+
+
+def _table(source: Any, reading: Reading, target: Any, weights: Any, groups: Any) -> Table:
+    """The table, with rows, columns and a target to look for."""
+    wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
+    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
+    if not table.rows or not table.columns:
+        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    if target is None:
+        raise InputError(
+            "name the target, the column to predict, as ", Setting("target"), f". {columns_are(table.names)}"
+        )
+    return table
+
+
+# --- what each column is for --------------------------------------------------------------------------------------
+
+
+class _Roles(NamedTuple):
+    """What a table has beside inputs, in its own columns or beside them."""
+
+    targets: list[RawColumn]
+    weights: RawColumn | None
+    groups: RawColumn | None
+    beside: dict[str, list[RawColumn]]  # values that are no column of the table: "target", "weights", "groups"
+    taken: set[str]  # names of the columns that are targets, weights or groups
+    ignored: set[str]  # names of the columns that are no inputs because they were named so
+
+
+def _roles(
+    table: Table, target: Any, weights: Any, groups: Any, ignore: Sequence[str] | str, task: str | None, is_file: bool
+) -> _Roles:
+    targets = [typed(c, task) for c in _targets(table, target, is_file)]
+    named = _is_names(target, table)
+    names = {c.name for c in targets}
+    taken = set(names) if named else set()
+    side: dict[str, RawColumn | None] = {}
+    for what, given in (("weights", weights), ("groups", groups)):
+        side[what] = _beside(table, what, given)
+        if isinstance(given, str):
+            if given in taken:
+                raise InputError(f"column {given!r} cannot be both the target and the {what}. Name another column.")
+            taken.add(given)
+    ignored = {ignore} if isinstance(ignore, str) else {str(n) for n in ignore}
+    for name in sorted(ignored):
+        table.column(name, "column to ignore", clear=False)
+        if name in names and name in taken:
+            raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
+    beside = {"target": [] if named else targets}
+    beside |= {what: [c] for what, c in side.items() if c is not None and c.name not in taken}
+    return _Roles(targets, side["weights"], side["groups"], beside, taken, ignored)
 
 
 def _is_names(target: Any, table: Table) -> bool:
@@ -217,6 +245,15 @@ def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.nd
     return keep, [without_target(lost, "row", list(present))] if lost else []
 
 
+def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
+    """Columns of the table that hold values given beside it as well: the name of each, and what the values are."""
+    copies: list[tuple[str, str]] = []
+    for what, columns in roles.beside.items():
+        taken = roles.taken | roles.ignored | {name for name, _ in copies}
+        copies += [(name, what) for name in _held_inside(table, columns, taken)]
+    return copies
+
+
 def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> list[str]:
     """Names of the columns that hold the same values as those beside the table."""
     found = []
@@ -241,6 +278,29 @@ def _same(column: RawColumn, given: RawColumn) -> bool:
     if any(numbers):
         return False
     return stripped(column.text).equals(stripped(given.text), check_names=False)
+
+
+# --- the rows that have a target ----------------------------------------------------------------------------------
+
+
+def _columns(table: Table, rows: np.ndarray, taken: set[str], ignored: set[str]) -> tuple[Column, ...]:
+    """The columns that are not taken, with their meaning; rows: where the table's rows stood in its source."""
+    return tuple(
+        Column(c.name, "ignored", c.data, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
+        for c in table.columns
+        if c.name not in taken
+    )
+
+
+def _about_targets(targets: Sequence[RawColumn]) -> list[Note]:
+    kinds = (target_of_codes, none_as_class)
+    return [note for c in targets for note in c.notes if any(kind.describes(note) for kind in kinds)]
+
+
+def _about_texts(columns: Sequence[Column]) -> list[Note]:
+    """Every remark on the columns that were read as text."""
+    texts = [c for c in columns if any(kind.describes(n) for kind in READ_AS_TEXT for n in c.notes)]
+    return [about_column(c.name, remark) for c in texts for remark in c.notes]
 
 
 def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -40,56 +41,95 @@ def read_whole_columns(
     start = data.find(b"\n") + 1
     if not header or not start or not rows or any(len(row) != len(header) for row in rows):
         return None
-    end = len(data)
-    while end > start and data[end - 1] in b"\r\n":
-        end -= 1
-    if data[end:] not in (b"", b"\n", b"\r\n"):  # empty lines at the end
-        data = data[:end]
-    counts = _count(data, start, ord(delimiter))
-    if counts is None:
+    data = _without_last_lines(data, start)
+    marks = _count(data, start, ord(delimiter))
+    if marks is None:
         return None
-    delimiters, lines, quotes = counts
-    names = [f"c{k}" for k in range(len(header))]
-    sampled = [[cell.strip() for cell in cells] for cells in zip(*rows, strict=True)]
-    types: list[Any] = [pl.String] * len(names)
-    for k, (name, cells) in enumerate(zip(header, sampled, strict=True)):
-        if numbers and name not in as_text and any(cells) and all(not cell or numeric(cell) for cell in cells):
-            # Where commas may be decimal, a point tells something, so that it must not be overlooked in 1.000.
-            whole = delimiter != "," and not any("." in cell for cell in cells)
-            types[k] = pl.Int64 if whole else pl.Float64
+    file = _File(data, [f"c{k}" for k in range(len(header))], delimiter, marks.quotes)
+    texts = [pl.String] * len(header)
+    types = _types(header, rows, delimiter, as_text, numeric) if numbers else texts
+    frame = file.read(types) if types != texts else None
+    if frame is None:
+        frame, types = file.read(texts), texts
+    if frame is None or not _accounts_for(frame, marks, delimiter):
+        return None
+    again = [partial(file.texts, k) if kind != pl.String else None for k, kind in enumerate(types)]
+    return header, list(zip(frame.get_columns(), again, strict=True))
 
-    def read(types: Sequence[Any], columns: list[int] | None = None) -> pl.DataFrame | None:
+
+class _Marks(NamedTuple):
+    """How many delimiters and lines a file has below its header, and whether there are quotes."""
+
+    delimiters: int
+    lines: int
+    quotes: bool
+
+
+class _File(NamedTuple):
+    """A file as polars is to read it; names: one a column, whatever the header calls them."""
+
+    data: bytes
+    names: list[str]
+    delimiter: str
+    quotes: bool
+
+    def read(self, types: Sequence[Any], columns: list[int] | None = None) -> pl.DataFrame | None:
+        """All columns or some, below the header; None where polars refuses."""
+        import polars as pl
+
         try:
             return pl.read_csv(
-                data, has_header=False, skip_lines=1, separator=delimiter, quote_char='"' if quotes else None,
-                schema=dict(zip(names, types, strict=True)), columns=columns, glob=False,
+                self.data, has_header=False, skip_lines=1, separator=self.delimiter,
+                quote_char='"' if self.quotes else None, schema=dict(zip(self.names, types, strict=True)),
+                columns=columns, glob=False,
             )  # fmt: skip
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
             return None
 
-    texts = [pl.String] * len(names)
-    frame = read(types) if types != texts else None
-    if frame is None:
-        frame, types = read(texts), texts
-    if frame is None:
-        return None
-    if quotes:
-        held = frame.select(pl.col(pl.String))
-        delimiters -= _inside(held, delimiter)
-        lines -= _inside(held, "\n")
-    if delimiters != frame.height * (len(header) - 1) or lines != frame.height:
-        return None
+    def texts(self, place: int) -> pl.Series:
+        """The cells of a column as they are written."""
+        import polars as pl
 
-    def again(place: int) -> Callable[[], pl.Series]:
-        def cells() -> pl.Series:
-            found = read(texts, [place])
-            if found is None:  # it has been read before
-                raise RuntimeError(f"column {place} could not be read again")
-            return found.to_series().alias("")
+        frame = self.read([pl.String] * len(self.names), [place])
+        if frame is None:  # it has been read before
+            raise RuntimeError(f"column {place} could not be read again")
+        return frame.to_series().alias("")
 
-        return cells
 
-    return header, [(frame[name], again(k) if types[k] != pl.String else None) for k, name in enumerate(names)]
+def _without_last_lines(data: bytes, start: int) -> bytes:
+    """The file without the empty lines at its end."""
+    end = len(data)
+    while end > start and data[end - 1] in b"\r\n":
+        end -= 1
+    return data if data[end:] in (b"", b"\n", b"\r\n") else data[:end]
+
+
+def _types(
+    header: list[str], rows: list[list[str]], delimiter: str, as_text: frozenset[str], numeric: Callable[[str], bool]
+) -> list[Any]:
+    """What polars may read each column as, by the cells of the sample."""
+    import polars as pl
+
+    types: list[Any] = [pl.String] * len(header)
+    for k, (name, column) in enumerate(zip(header, zip(*rows, strict=True), strict=True)):
+        cells = [cell.strip() for cell in column]
+        if name not in as_text and any(cells) and all(not cell or numeric(cell) for cell in cells):
+            # Where commas may be decimal, a point tells something, so that it must not be overlooked in 1.000.
+            whole = delimiter != "," and not any("." in cell for cell in cells)
+            types[k] = pl.Int64 if whole else pl.Float64
+    return types
+
+
+def _accounts_for(frame: pl.DataFrame, marks: _Marks, delimiter: str) -> bool:
+    """Whether each delimiter and line end of the file stands between two cells or rows, or inside a cell."""
+    import polars as pl
+
+    delimiters, lines = marks.delimiters, marks.lines
+    if marks.quotes:
+        texts = frame.select(pl.col(pl.String))
+        delimiters -= _inside(texts, delimiter)
+        lines -= _inside(texts, "\n")
+    return delimiters == frame.height * (frame.width - 1) and lines == frame.height
 
 
 def _sampled(sample: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
@@ -112,9 +152,8 @@ def _sampled(sample: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
     return (header if rows else []), rows
 
 
-def _count(data: bytes, start: int, delimiter: int) -> tuple[int, int, bool] | None:
-    """Delimiters and lines below the header, and whether there are quotes; None where quotes or line ends are not as
-    they should be."""
+def _count(data: bytes, start: int, delimiter: int) -> _Marks | None:
+    """None where quotes or line ends are not as they should be."""
     whole = np.frombuffer(data, np.uint8)
     body = whole[start:]
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
@@ -131,7 +170,7 @@ def _count(data: bytes, start: int, delimiter: int) -> tuple[int, int, bool] | N
         return None
     if len(body) and body[-1] != LINE:
         lines += 1
-    return delimiters, lines, quoted
+    return _Marks(delimiters, lines, quoted)
 
 
 def _paired(body: np.ndarray, quotes: np.ndarray, delimiter: int) -> bool:
