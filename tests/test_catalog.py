@@ -19,7 +19,7 @@ import perceptory as pt
 from perceptory import catalog
 from perceptory.app import help as help_texts
 from perceptory.app.cli import app, main
-from perceptory.app.options import read
+from perceptory.app.options import read_options
 from perceptory.augmentation.base import Augmentation
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
@@ -137,7 +137,7 @@ def enter() -> None:
 
 def read_fit(text: str) -> Any:
     command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
-    return read(command.make_context("fit", ["data.csv", *text.split()]).params)
+    return read_options(command.make_context("fit", ["data.csv", *text.split()]).params)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ Text = str | None
 Texts = list[str]
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         print(f"perceptory {__version__}")
         raise typer.Exit
 

@@ -21,8 +21,8 @@ def command_line(setting: Setting) -> str | None:
         return option
     if setting.value is True:
         return option
-    words = _written(name, setting.value)
-    return None if words is None else " ".join(f"{option} {word}" for word in words)
+    values = _written(name, setting.value)
+    return None if values is None else " ".join(f"{option} {value}" for value in values)
 
 
 def _written(name: str, value: Any) -> list[str] | None:

@@ -21,11 +21,11 @@ class StoppedError(Exception):
 
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
-    from perceptory.app.options import data_options, read
+    from perceptory.app.options import data_options, read_options
     from perceptory.app.source import source_of
     from perceptory.runs.run_folder import RunFolder
 
-    asked = read(options)
+    study_options = read_options(options)
     if options["resume"] and options["overwrite"]:
         raise InputError("--resume and --overwrite exclude each other. Choose one.")
     source = source_of(data_options(options))
@@ -34,11 +34,11 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     data, test = source.read(options["data"])
     if test is not None and options["test"] is not None:
         raise InputError(f"{options['data']} holds test examples of its own, which are sealed. Leave --test out.")
-    if asked.test is not None:
-        test = source.read_test(asked.test, data)
+    if study_options.test is not None:
+        test = source.read_test(study_options.test, data)
     if test is not None:
-        asked = replace(asked, changes={**asked.changes, "test": 0.0})
-    _work(asked.study(data), data, folder, test=test, options=options, argv=argv)
+        study_options = replace(study_options, changes={**study_options.changes, "test": 0.0})
+    _work(study_options.study(data), data, folder, test=test, options=options, argv=argv)
 
 
 def _run_folder(data: str, out: str | None) -> Path:
@@ -74,8 +74,8 @@ def _holds_demo(folder: Path) -> bool:
     from perceptory.data.tables.bundled import BUNDLED
 
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads((folder / "result.json").read_bytes())
-        return bool(found["target"] == BUNDLED[DEMO] and found["data"]["rows"] == 442)
+        result = json.loads((folder / "result.json").read_bytes())
+        return bool(result["target"] == BUNDLED[DEMO] and result["data"]["rows"] == 442)
     return False
 
 
@@ -147,5 +147,5 @@ def _tell(result: Any, folder: Path) -> None:
     print(f"\n{count_of(len(result.members), 'network')} trained, {duration(result.seconds)} in all.")
     stem, dot, ending = new_data(result)[0].partition(".")
     new = stem.upper() + dot + ending if (folder / "model.safetensors").is_file() else None
-    for what, how in what_next(folder, new):
-        print(f"{what:<8} {how}")
+    for step, file_or_command in what_next(folder, new):
+        print(f"{step:<8} {file_or_command}")

@@ -30,8 +30,8 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
     name, *parts = text.strip().split(":")
     changes: dict[str, Any] = {}
     try:
-        made, required = _example(table[name.strip().lower().replace("-", "_")])
-        fields = {f.name: f for f in dataclasses.fields(made) if f.name not in skip}
+        example, required = _example(table[name.strip().lower().replace("-", "_")])
+        fields = {f.name: f for f in dataclasses.fields(example) if f.name not in skip}
         for place, part in enumerate(parts):
             field, equals, value = part.partition("=")
             if not equals:
@@ -45,15 +45,15 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
             of = fields[field].metadata.get("table")
             log = fields[field].metadata.get("log", False)
-            changes[field] = _several(value, of) if of else values(value, getattr(made, field), field, log=log)
+            changes[field] = _several(value, of) if of else values(value, getattr(example, field), field, log=log)
         for field in required:
             if field not in changes:
                 raise InputError(f"{name} needs its {field}. {_usage(name, fields)}")
         plain = {field: ends(value)[0] for field, value in changes.items()}
         for field, value in changes.items():
             for one in ends(value):
-                made.replace(**plain | {field: one})  # its own check, before a search hides the value
-        return made.replace(**changes), frozenset(changes)
+                example.replace(**plain | {field: one})  # its own check, before a search hides the value
+        return example.replace(**changes), frozenset(changes)
     except InputError as error:
         raise InputError(f"{text!r}: ", error) from None
 
@@ -82,18 +82,18 @@ def _usage(name: str, fields: Mapping[str, Any]) -> str:
 
 def values(text: str, default: Any, name: str, *, log: bool = False) -> Any:
     """One value or alternatives apart by `/`, of the kind that `default` is. log: draw a range by its logarithm."""
-    found = [_one(part.strip(), default, name, log) for part in text.split("/")]
-    return found[0] if len(found) == 1 else choice(*found)
+    alternatives = [_one(part.strip(), default, name, log) for part in text.split("/")]
+    return alternatives[0] if len(alternatives) == 1 else choice(*alternatives)
 
 
 def numbers(texts: Sequence[str], name: str, check: Callable[[str, Any], None], *, log: bool) -> Any:
     """What a repeatable option of numbers says: a number, a range (drawn by its logarithm if `log`), or a choice of
     them; each one is checked."""
-    found = [_number(part.strip(), name, False, log=log) for text in texts for part in text.split("/")]
-    for value in found:
+    alternatives = [_number(part.strip(), name, False, log=log) for text in texts for part in text.split("/")]
+    for value in alternatives:
         for end in ends(value):
             check(name, end)
-    return found[0] if len(found) == 1 else choice(*found)
+    return alternatives[0] if len(alternatives) == 1 else choice(*alternatives)
 
 
 def ends(value: Any) -> list[Any]:
@@ -137,8 +137,8 @@ def _one(text: str, default: Any, name: str, log: bool) -> Any:
         raise InputError(f"{name} cannot be written here.")
     if not text:
         raise InputError(f"{name} is empty.")
-    words = [_number(part.strip(), name, True) if part.strip().isdigit() else part.strip() for part in text.split(",")]
-    return words[0] if len(words) == 1 else tuple(words)
+    parts = [_number(part.strip(), name, True) if part.strip().isdigit() else part.strip() for part in text.split(",")]
+    return parts[0] if len(parts) == 1 else tuple(parts)
 
 
 def _sizes(text: str, name: str) -> Any:

@@ -55,25 +55,29 @@ def _examples(model: Any, path: str) -> Inputs:
         raise InputError(f"there is no file {path!r}.")
     if Path(path).is_dir():
         raise InputError(f"the model needs a table or a NumPy file, and {path} is a folder.")
-    found = encoder.examples(path)
-    notes = [*encoder.notes_for(found.inputs)]
-    _any_length(model, found.inputs.shape[1])
+    examples = encoder.examples(path)
+    notes = [*encoder.notes_for(examples.inputs)]
+    _any_length(model, examples.inputs.shape[1])
     by_step = len(model.outputs) == 2
     if not by_step:
-        names: list[tuple[str, Any]] = [("row", found.rows)]
+        names: list[tuple[str, Any]] = [("row", examples.rows)]
         if not numpy and encoder.plan.predict == "ahead":
-            names = [("after row", found.rows)]
-        return Inputs(found.inputs, found.lengths, names + _series(encoder, path, numpy, found.rows), None, notes)
-    steps = found.inputs.shape[1]
-    lengths = np.full(len(found.rows), steps) if found.lengths is None else found.lengths
+            names = [("after row", examples.rows)]
+        return Inputs(
+            examples.inputs, examples.lengths, names + _series(encoder, path, numpy, examples.rows), None, notes
+        )
+    steps = examples.inputs.shape[1]
+    lengths = np.full(len(examples.rows), steps) if examples.lengths is None else examples.lengths
     places, step = np.nonzero(np.arange(steps) < lengths[:, None])
     if numpy:
-        return Inputs(found.inputs, found.lengths, [("row", found.rows[places]), ("step", step)], (places, step), notes)
+        return Inputs(
+            examples.inputs, examples.lengths, [("row", examples.rows[places]), ("step", step)], (places, step), notes
+        )
     plan, table = encoder.plan, as_table(path)
     rows = read_clock(table, plan.time, plan.series if plan.series in table.names else None).order
     back = np.argsort(rows, kind="stable")  # lines in the order of the table
     names = [("row", rows[back]), *_series(encoder, path, numpy, rows[back])]
-    return Inputs(found.inputs, found.lengths, names, (places[back], step[back]), notes)
+    return Inputs(examples.inputs, examples.lengths, names, (places[back], step[back]), notes)
 
 
 def _series(encoder: Any, path: str, numpy: bool, rows: np.ndarray) -> list[tuple[str, Any]]:

@@ -45,7 +45,7 @@ TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""
 
 
 @dataclass(frozen=True)
-class Asked:
+class StudyOptions:
     """What the options say, checked as far as that is possible without data; None or empty where nothing is said."""
 
     effort: str
@@ -71,13 +71,15 @@ class Asked:
         preset = default_study(data, self.effort)
         changes = dict(self.changes)
         if self.networks or self.layers:
-            given = self.networks or tuple((n, frozenset()) for n in _tuple(preset.networks))
-            changes["networks"] = tuple(grammar.over(n, self._layered(said)) for n, said in given)
+            given = self.networks or tuple((network, frozenset()) for network in _tuple(preset.networks))
+            changes["networks"] = tuple(
+                grammar.over(network, self._layered(written_fields)) for network, written_fields in given
+            )
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
         if self.penalties:
             changes["penalty"] = self.penalties[0] if len(self.penalties) == 1 else choice(*self.penalties)
-        elif self.by_layer or any(said is not None for said in (self.strength, self.p, self.mix)):
+        elif self.by_layer or any(value is not None for value in (self.strength, self.p, self.mix)):
             changes["penalty"] = self._penalty(preset.penalty)
         if self.class_weight is not None:
             cost = changes.get("cost", DEFAULT_COST[data.task])
@@ -87,10 +89,10 @@ class Asked:
             changes["validation"] = plan
         return default_study(data, self.effort, **changes)
 
-    def _layered(self, said: frozenset[str]) -> Callable[[Any], Any]:
+    def _layered(self, written_fields: frozenset[str]) -> Callable[[Any], Any]:
         def change(network: Any) -> Any:
             known = {f.name for f in dataclasses.fields(network)}
-            return network.replace(**{k: v for k, v in self.layers.items() if k in known and k not in said})
+            return network.replace(**{k: v for k, v in self.layers.items() if k in known and k not in written_fields})
 
         return change
 
@@ -100,15 +102,15 @@ class Asked:
         Where no rate is said, an optimizer of the preset's kind keeps the preset's rates, another has its own default.
         """
 
-        def change(optimizer: Any, said: frozenset[str] = frozenset()) -> Any:
+        def change(optimizer: Any, written_fields: frozenset[str] = frozenset()) -> Any:
             if isinstance(optimizer, SecondOrder):
                 return optimizer
             rate, own = optimizer.learning_rate, _first(preset)
-            if self.optimizers and "learning_rate" not in said and type(optimizer) is type(own):
+            if self.optimizers and "learning_rate" not in written_fields and type(optimizer) is type(own):
                 rate = own.learning_rate
             elif self.optimizers and self.schedule is None:
                 rate = _put(own.learning_rate, rate)
-            if self.rate is not None and "learning_rate" not in said:
+            if self.rate is not None and "learning_rate" not in written_fields:
                 rate = _put(rate, self.rate)
             if self.schedule is not None:
                 rate = self.schedule(_bare(rate))
@@ -121,14 +123,14 @@ class Asked:
         ):
             option = "--schedule" if self.rate is None else "--learning-rate"
             raise InputError(f"{option} does not go with {self.optimizers[0][0].label}, which has no learning rate.")
-        made = [change(o, said) for o, said in self.optimizers]
-        return made[0] if len(made) == 1 else choice(*made)
+        optimizers = [change(o, written_fields) for o, written_fields in self.optimizers]
+        return optimizers[0] if len(optimizers) == 1 else choice(*optimizers)
 
     def _penalty(self, preset: Any) -> Any:
         if self.strength == 0 and not self.by_layer:
             return None
-        said = (("strength", self.strength), ("p", self.p), ("mix", self.mix), ("layers", self.by_layer or None))
-        changes = {k: v for k, v in said if v is not None}
+        fields = (("strength", self.strength), ("p", self.p), ("mix", self.mix), ("layers", self.by_layer or None))
+        changes = {k: v for k, v in fields if v is not None}
         base = WeightPenalty() if self.strength is not None or preset is None else preset
         return grammar.over(base, lambda penalty: penalty.replace(**changes))
 
@@ -178,7 +180,7 @@ def _put(schedule: Any, rate: Any) -> Any:
 # --- reading the options -----------------------------------------------------------------------------------------
 
 
-def read(o: Mapping[str, Any]) -> Asked:
+def read_options(o: Mapping[str, Any]) -> StudyOptions:
     """The options by name, as the command line gives them; `InputError` begins with the option's own name."""
     if o["quick"] and o["thorough"]:
         raise InputError("--quick and --thorough exclude each other. Choose one.")
@@ -199,7 +201,7 @@ def read(o: Mapping[str, Any]) -> Asked:
     if o["cost"] is not None:
         changes["cost"] = _spec("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
     named = any(text.lstrip()[:1].isalpha() for text in o["penalty"])
-    asked = Asked(
+    study_options = StudyOptions(
         effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
         networks=tuple(_spec("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
         layers=_layers(o),
@@ -219,9 +221,9 @@ def read(o: Mapping[str, Any]) -> Asked:
         test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
     )
     Study(**changes)
-    if asked.p is not None:
-        at_least_one("--penalty-p", asked.p)
-    return asked
+    if study_options.p is not None:
+        at_least_one("--penalty-p", study_options.p)
+    return study_options
 
 
 PLAIN = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory",
@@ -236,14 +238,14 @@ OWN_READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
 
 def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
     """The options with those that say what DATA means read: --predict, --horizon, --size and the counts of rows."""
-    found = dict(o)
+    options = dict(o)
     for name, read_one in OWN_READERS:
         if o[name] is not None:
-            found[name] = _named(f"--{name}", partial(read_one, o[name]))
+            options[name] = _named(f"--{name}", partial(read_one, o[name]))
     for name, least in (("window", 1), ("stride", 1), ("washout", 0)):
         if o[name] is not None:
             count(f"--{name}", o[name], least)
-    return found
+    return options
 
 
 def _numbers(o: Mapping[str, Any], name: str, check: Callable[[str, Any], None]) -> Any:
@@ -273,10 +275,10 @@ def _by_layer(text: str) -> tuple[str, Any]:
 def _layers(o: Mapping[str, Any]) -> dict[str, Any]:
     layers: dict[str, Any] = {}
     if o["activation"]:
-        found = [name.strip() for text in o["activation"] for name in text.split("/")]
-        for name in found:
+        names = [name.strip() for text in o["activation"] for name in text.split("/")]
+        for name in names:
             _named("--activation", partial(ACTIVATIONS.__getitem__, name))
-        layers["activation"] = found[0] if len(found) == 1 else choice(*found)
+        layers["activation"] = names[0] if len(names) == 1 else choice(*names)
     if o["dropout"]:
         layers["dropout"] = _numbers(o, "dropout", below_one)
     return layers
@@ -284,17 +286,17 @@ def _layers(o: Mapping[str, Any]) -> dict[str, Any]:
 
 def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
     """What becomes of a step's gradient, and of the weights after an epoch."""
-    found: dict[str, Any] = {}
-    clips = (("clip_norm", ClipByNorm), ("clip_value", ClipByValue))
-    made = [kind(_numbers(o, name, positive)) for name, kind in clips if o[name]]
-    if made:
-        found["clip"] = made[0] if len(made) == 1 else choice(*made)
+    changes: dict[str, Any] = {}
+    kinds = (("clip_norm", ClipByNorm), ("clip_value", ClipByValue))
+    clips = [kind(_numbers(o, name, positive)) for name, kind in kinds if o[name]]
+    if clips:
+        changes["clip"] = clips[0] if len(clips) == 1 else choice(*clips)
     if o["augment"]:
-        made = [_spec("--augment", partial(_augmentation, text)) for text in o["augment"]]
-        found["augmentation"] = made[0] if len(made) == 1 else choice(*made)
+        augmentations = [_spec("--augment", partial(_augmentation, text)) for text in o["augment"]]
+        changes["augmentation"] = augmentations[0] if len(augmentations) == 1 else choice(*augmentations)
     if o["average"]:
-        found["average"] = WeightAverage(_numbers(o, "average", at_most_one))
-    return found
+        changes["average"] = WeightAverage(_numbers(o, "average", at_most_one))
+    return changes
 
 
 def _augmentation(text: str) -> Any:
@@ -309,22 +311,22 @@ def _schedule(text: str) -> Callable[[Any], Any]:
     if text.strip().lower() == "constant":
         return lambda rate: rate
     name = text.partition(":")[0].strip().lower().replace("-", "_")
-    made, _ = grammar.spec(text, SCHEDULES, skip=(SCHEDULES[name]().rate,) if name in SCHEDULES else ())
-    return lambda rate: _put(made, rate)
+    schedule, _ = grammar.spec(text, SCHEDULES, skip=(SCHEDULES[name]().rate,) if name in SCHEDULES else ())
+    return lambda rate: _put(schedule, rate)
 
 
 def _class_weight(text: str) -> Any:
     if text.strip().lower() == "balanced":
         return "balanced"
     try:
-        found = tuple(float(part) for part in text.split(","))
-        SoftmaxCrossEntropy(class_weight=found)
+        weights = tuple(float(part) for part in text.split(","))
+        SoftmaxCrossEntropy(class_weight=weights)
     except ValueError:
         raise InputError(
             f"--class-weight needs balanced or a weight of at least 0 for each class, got {text!r}. Example:"
             " --class-weight 1,5"
         ) from None
-    return found
+    return weights
 
 
 def _plan(o: Mapping[str, Any]) -> Any:
@@ -334,11 +336,11 @@ def _plan(o: Mapping[str, Any]) -> Any:
         count("--repeats", o["repeats"])
     if o["validation"] is None:
         return None
-    plan, said = _spec("--validation", partial(grammar.spec, o["validation"], VALIDATION_PLANS))
+    plan, written_fields = _spec("--validation", partial(grammar.spec, o["validation"], VALIDATION_PLANS))
     if o["folds"] is not None:
         if not hasattr(plan, "folds"):
             raise InputError(f"--folds does not go with --validation {o['validation']}. Leave one of them out.")
-        if "folds" in said:
+        if "folds" in written_fields:
             raise InputError("the number of folds is given twice. Leave out --folds.")
     if isinstance(plan, GroupKFold) and o["groups"] is None:
         raise InputError("--validation group needs the column of groups. Add --groups COLUMN.")

@@ -57,17 +57,17 @@ def columns(
 
     names = None if model.classes is None else [label(c) for c in model.classes]
     targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]
-    found = [*lines]
+    named_values = [*lines]
     parts = [("", networks.mean(axis=0))]
     if members:
         parts += [(f" (network {k})", one) for k, one in enumerate(networks, start=1)]
     for ending, values in parts:
         if names is not None:
             predicted = np.asarray(names, dtype=object)[values.argmax(axis=1)]
-            found.append((f"predicted {targets[0]}{ending}", predicted.tolist()))
+            named_values.append((f"predicted {targets[0]}{ending}", predicted.tolist()))
         if names is None or proba:
-            found += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
-    return found
+            named_values += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
+    return named_values
 
 
 def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
@@ -77,9 +77,9 @@ def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
 
     targets = list(enumerate(model.targets))
     if isinstance(model.cost, Quantile):
-        found = quantiles(model.cost, learned)
-        levels = list(enumerate(found.levels))
-        return [(f"quantile {level:g} of {t}", found.values[:, i, j]) for i, t in targets for j, level in levels]
+        by_level = quantiles(model.cost, learned)
+        levels = list(enumerate(by_level.levels))
+        return [(f"quantile {level:g} of {t}", by_level.values[:, i, j]) for i, t in targets for j, level in levels]
     if isinstance(model.cost, GaussianLikelihood):
         return [(f"deviation of {t}", deviation(model.cost, learned)[:, i]) for i, t in targets]
     return []

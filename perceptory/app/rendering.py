@@ -54,12 +54,12 @@ def _origin(facts: Mapping[str, Any]) -> str:
 def _columns(data: Dataset) -> list[str]:
     columns = Encoder.fit(data).columns
     kinds = [c.kind if c.used else "ignored" for c in columns]
-    told = [
+    counts = [
         f"{kinds.count(kind)} {kind}"
         for kind in ("numeric", "boolean", "categorical", "date", "ignored")
         if kind in kinds
     ]
-    inputs = f"{', '.join(told)} {'column' if len(columns) == 1 else 'columns'}"
+    inputs = f"{', '.join(counts)} {'column' if len(columns) == 1 else 'columns'}"
     lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
     alike: dict[tuple[str, ...], list[ColumnPlan]] = {}
     for column, kind in zip(columns, kinds, strict=True):
@@ -92,7 +92,7 @@ def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
 
 
 def what_next(folder: Path, new: str | None) -> list[tuple[str, str]]:
-    """(what, how) of the things to do with a finished run; new: what its model predicts, None without a model."""
+    """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
     return [*steps, ("Predict", f"perceptory predict {where} {new}")] if new else steps

@@ -161,25 +161,25 @@ def read_way(text: str) -> str:
 
 def read_size(text: str) -> tuple[int, int]:
     """--size HxW."""
-    found = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
-    if not found or "0" in (found[1].lstrip("0") or "0", found[2].lstrip("0") or "0"):
+    sides = re.fullmatch(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*", text)
+    if not sides or "0" in (sides[1].lstrip("0") or "0", sides[2].lstrip("0") or "0"):
         raise InputError(Setting("size"), f" needs height x width in pixels, got {text!r}. Example: --size 32x32")
-    return int(found[1]), int(found[2])
+    return int(sides[1]), int(sides[2])
 
 
 def read_horizon(text: str) -> tuple[int, ...]:
     """--horizon N, N,M,... or FIRST..LAST."""
-    found: list[int] = []
+    steps: list[int] = []
     for part in text.split(","):
         low, dots, high = part.partition("..")
         if not low.strip().isdecimal() or (dots and not high.strip().isdecimal()):
             raise InputError(Setting("horizon"), f" needs numbers of rows, got {text!r}. Example: --horizon 1..12")
-        found += range(int(low), int(high) + 1) if dots else [int(low)]
-    if not found or min(found) < 1 or len(set(found)) < len(found):
+        steps += range(int(low), int(high) + 1) if dots else [int(low)]
+    if not steps or min(steps) < 1 or len(set(steps)) < len(steps):
         raise InputError(
             Setting("horizon"), f" needs different whole numbers of at least 1, got {text!r}. Example: --horizon 1..12"
         )
-    return tuple(found)
+    return tuple(steps)
 
 
 def read_known(text: str) -> int | str:
@@ -196,6 +196,6 @@ def _like(data: Any, test: Any) -> Any:
     return test
 
 
-def _or(words: Any) -> str:
-    *first, last = words
+def _or(names: Any) -> str:
+    *first, last = names
     return f"{', '.join(first)} or {last}" if first else last

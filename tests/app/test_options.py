@@ -7,7 +7,7 @@ import pytest
 
 from perceptory.app import grammar
 from perceptory.app.cli import app
-from perceptory.app.options import Asked, read
+from perceptory.app.options import StudyOptions, read_options
 from perceptory.augmentation.images import ImageAugmentation
 from perceptory.augmentation.series import SeriesAugmentation
 from perceptory.augmentation.tables import TableAugmentation, TargetNoise
@@ -38,11 +38,11 @@ def diabetes():
     return load_bundled("diabetes")
 
 
-def asked(text: str = "") -> Asked:
+def asked(text: str = "") -> StudyOptions:
     import typer
 
     command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
-    return read(command.make_context("fit", ["data.csv", *text.split()]).params)
+    return read_options(command.make_context("fit", ["data.csv", *text.split()]).params)
 
 
 @pytest.mark.parametrize(
