@@ -16,7 +16,7 @@ SOME = 0.1  # share of a layer's units
 
 
 def findings_of(flow: GradientFlow) -> tuple[Finding, ...]:
-    """Everything that is worth saying, the worst first."""
+    """All problems of these gradients, the worst first."""
     return (
         *_diverged(flow),
         *_by_layer(flow),
@@ -32,7 +32,7 @@ def _diverged(flow: GradientFlow) -> list[Finding]:
         return []
     return [
         Finding(
-            "diverged", "training", f"the cost was no longer finite after {count_of(int(flow.steps[-1]), 'step')}.",
+            "diverged", "training", f"the cost stopped being finite after {count_of(int(flow.steps[-1]), 'step')}.",
             "Take a smaller learning rate, clip=ClipByNorm(1.0), or smaller starting weights.",
         )
     ]  # fmt: skip
@@ -45,20 +45,30 @@ def _by_layer(flow: GradientFlow) -> list[Finding]:
         return []
     last = float(norms[-1])
     least = int(np.argmin(norms[:-1]))
-    found = []
-    if norms[least] * APART < last:
-        factor = f"1/{last / norms[least]:.3g}" if norms[least] > 0 else "none"
-        used = sorted({name for _, name, _ in flow.hidden} - {"relu", "elu"})
-        sigma = f"relu or elu in place of {' and '.join(used)}" if used else "relu or elu"
-        found.append(
-            Finding(
-                "vanishing", ", ".join(flow.layers[i] for i in np.flatnonzero(norms * APART < last)),
-                f"at the start a weight here gets as little as {factor} of the gradient of the {flow.layers[-1]}'s "
-                f"({number(last)}): it hardly learns.",
-                f'Take {sigma}, residual=True or norm="batch", or fewer layers.',
-            )
-        )  # fmt: skip
-    return found
+    if norms[least] * APART >= last:
+        return []
+    end = f"{flow.layers[-1]} ({number(last)})"
+    if norms[least] > 0:
+        words = f"at the start, gradients here are up to {_times(last / norms[least])} smaller than in the {end}, "
+        words += "so these weights barely learn."
+    else:
+        words = f"at the start, no gradient arrives in {flow.layers[least]}, unlike in the {end}, "
+        words += "so its weights do not learn."
+    used = sorted({name for _, name, _ in flow.hidden} - {"relu", "elu"})
+    sigma = f"relu or elu in place of {' and '.join(used)}" if used else "relu or elu"
+    return [
+        Finding(
+            "vanishing", ", ".join(flow.layers[i] for i in np.flatnonzero(norms * APART < last)), words,
+            f'Take {sigma}, residual=True or norm="batch", or fewer layers.',
+        )
+    ]  # fmt: skip
+
+
+def _times(factor: float) -> str:
+    """'18,600 times', to three digits; '1.86e+09 times' beyond a million."""
+    if factor >= 1e6:
+        return f"{factor:.3g} times"
+    return f"{float(f'{factor:.3g}'):,.12g} times"
 
 
 def _too_large(flow: GradientFlow) -> list[Finding]:
@@ -71,8 +81,8 @@ def _too_large(flow: GradientFlow) -> list[Finding]:
     return [
         Finding(
             "exploding", flow.layers[most],
-            f"at the start the gradient of a weight here ({number(float(flow.norms[0, most]))}) is {ratio[most]:.3g} "
-            "times the weight itself: a step overturns it.",
+            f"at the start, the gradients here ({number(float(flow.norms[0, most]))}) are {_times(ratio[most])} as "
+            "large as the weights, so a single step can overwrite them.",
             'Start from smaller weights (initializer="glorot"), take norm="batch", or clip=ClipByNorm(1.0).',
         )
     ]  # fmt: skip
@@ -88,9 +98,8 @@ def _over_training(flow: GradientFlow) -> list[Finding]:
     grew = total[at] / start
     if grew < GROWN and finite.all():
         return []
-    words = (
-        f"the gradient grew to {number(float(total[at]))}, {grew:.3g} times its start, by step {int(flow.steps[at])}."
-    )
+    words = f"by step {int(flow.steps[at])} the gradient had grown to {number(float(total[at]))}, "
+    words += f"{_times(grew)} its initial size."
     if not finite.all():
         words = f"the gradient was no longer finite at step {int(flow.steps[np.argmin(finite)])}."
     return [Finding("exploding", "during training", words, "Take a smaller learning rate, or clip=ClipByNorm(1.0).")]
@@ -99,22 +108,22 @@ def _over_training(flow: GradientFlow) -> list[Finding]:
 def _by_time(flow: GradientFlow) -> list[Finding]:
     if flow.by_time is None:
         return []
-    found = []
+    findings = []
     for when, record in (("at the start", 0), ("after training", len(flow.by_time) - 1)):
         for layer, norms in enumerate(flow.by_time[record]):
             # A faint gradient before training is no verdict: gated networks learn to pass it on.
             mended = record == 0 and len(flow.by_time) > 1 and not _faint(flow.by_time[-1][layer])
-            found += _one_layer(norms, layer, len(flow.by_time[record]), when, flow, mended)
-    return found
+            findings += _one_layer(norms, layer, len(flow.by_time[record]), when, flow, mended)
+    return findings
 
 
 def _faint(norms: np.ndarray) -> bool:
-    """Whether next to nothing of the gradient arrives at the first steps, of norms [time]."""
+    """Whether hardly any of the gradient arrives at the first steps, of norms [time]."""
     return not float(np.mean(norms[: max(1, len(norms) // 20)])) > FAINT * float(norms.max())
 
 
 def reach(norms: np.ndarray) -> int:
-    """How many steps back from the end the gradient stays above a hundredth of its greatest, of norms [time]."""
+    """How many steps back from the end the gradient still reaches a hundredth of its peak, of norms [time]."""
     top = float(np.max(norms))
     above = np.flatnonzero(norms >= REACH * top) if top > 0 else np.zeros(0, int)
     return len(norms) - int(above[0]) if len(above) else 0
@@ -132,19 +141,20 @@ def _one_layer(
         return [
             Finding(
                 "exploding", where,
-                f"the gradient by the state of the first steps is {first / last:.3g} times that of the last one.",
+                f"the gradient with respect to the state is {_times(first / last)} larger at the first time steps "
+                "than at the last.",
                 "Take clip=ClipByNorm(1.0), cut the gradient (truncation=...), or take an LSTM or GRU.",
             )
         ]  # fmt: skip
     if _faint(norms) and not flow.every:
-        ratio = f"1/{top / first:.3g}" if first > 0 else "none"
-        so = "which training has mended" if mended else "and earlier inputs teach next to nothing"
+        weaker = f"is {_times(top / first)} smaller than its peak" if first > 0 else "is 0"
+        so = "Training fixed this." if mended else "The network learns next to nothing from earlier inputs."
         remedy = f"{'Train it longer' if flow.gated else 'Take an LSTM or GRU'}, or give it shorter sequences."
         return [
             Finding(
                 "vanishing", where,
-                f"of the gradient by the state, {ratio} arrives at the first steps; it stays above a hundredth of its "
-                f"greatest for the last {reach(norms)} of {steps} steps, {so}.",
+                f"the gradient with respect to the state {weaker} by the time it reaches the first time steps; it "
+                f"stays above 1 % of the peak only over the last {reach(norms)} of {steps} steps. {so}",
                 "Leave it as it is." if mended else remedy,
             )
         ]  # fmt: skip
@@ -158,17 +168,19 @@ _CURES = {
 
 
 def _units(flow: GradientFlow) -> list[Finding]:
-    found = []
+    findings = []
     for i, (layer, activation, units) in enumerate(flow.hidden):
         share, start = float(flow.flat[-1, i]), float(flow.flat[0, i])
         count = round(share * units)
         if not count or share < SOME:
             continue
         kind = "dead" if activation == "relu" else "saturated"
-        what = "0 for every row" if kind == "dead" else "at the flat ends of the function for nearly all rows"
+        verb = "is" if count == 1 else "are"
+        what = f"{verb} 0 on every row" if kind == "dead" else f"{verb} saturated on nearly all rows"
+        blocked = "no gradient passes" if kind == "dead" else "hardly any gradient passes"
         words = (
-            f"{count} of {count_of(units, f'{activation} unit')} {'is' if count == 1 else 'are'} {what}, so no "
-            f"gradient passes ({round(start * units)} at the start)."
+            f"{count} of {count_of(units, f'{activation} unit')} {what}, so {blocked} through "
+            f"{'it' if count == 1 else 'them'} (at the start: {round(start * units)})."
         )
-        found.append(Finding(kind, layer, words, _CURES[kind]))
-    return found
+        findings.append(Finding(kind, layer, words, _CURES[kind]))
+    return findings

@@ -1,5 +1,6 @@
 """Gradients by layer and time while training, and what is said of them."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -41,6 +42,7 @@ def test_a_deep_sigmoid_network_vanishes(deep):
     (found,) = deep.findings
     assert found.kind == "vanishing"
     assert "layer 2" in found.where
+    assert re.match(r"at the start, gradients here are up to [\d,.]+(e\+\d+)? times smaller than in the", found.words)
     assert "relu or elu in place of sigmoid" in found.remedy
     assert str(found) in deep.summary()
     assert np.all(np.diff(np.log(deep.norms[0, 1:])) > 0)  # every layer before gets less
@@ -84,12 +86,12 @@ def test_large_weights_explode_and_dead_relus_are_counted(small_table, read):
     )  # fmt: skip
     flow = gradient_flow(large, small_table, epochs=1, rows=192)
     found = next(f for f in flow.findings if f.kind == "exploding")
-    assert "a step overturns it" in found.words
+    assert "a single step can overwrite them" in found.words
     assert "smaller weights" in found.remedy
     found = next(f for f in flow.findings if f.kind == "dead")
     assert found.where == "layer 1"
-    assert "of 12 relu units are 0 for every row" in found.words
-    assert "(5 at the start)" in found.words
+    assert "of 12 relu units are 0 on every row" in found.words
+    assert "(at the start: 5)" in found.words
     assert "leaky_relu" in found.remedy
     (line,) = read.lines(read.drawn(flow.figure()), "flat layer 1")
     np.testing.assert_allclose(line.get_ydata(), 100 * flow.flat[:, 0])
@@ -133,15 +135,15 @@ def test_what_constructed_flows_are_called(deep):
     assert [f.kind for f in findings_of(lost)] == ["diverged", "exploding"]
     (stuck,) = findings_of(replace(fine, flat=np.array([[0.1], [0.2], [0.5]])))
     assert (stuck.kind, stuck.where) == ("saturated", "layer 1")
-    assert stuck.words.startswith("5 of 10 tanh units are at the flat ends")
+    assert stuck.words.startswith("5 of 10 tanh units are saturated on nearly all rows")
     falling = np.geomspace(1e-8, 1, 40)[None, None].repeat(3, 0)
     (a, b) = findings_of(replace(fine, by_time=falling, gated=True))
-    assert "for the last 10 of 40 steps" in a.words
+    assert "only over the last 10 of 40 steps" in a.words
     assert b.remedy.startswith("Train it longer")
     mended = np.concatenate([falling[:2], np.ones((1, 1, 40))])
     (only,) = findings_of(replace(fine, by_time=mended, gated=True))
     assert (only.where, only.remedy) == ("time, at the start", "Leave it as it is.")
-    assert "10 of 40 steps, which training has mended." in only.words
+    assert "10 of 40 steps. Training fixed this." in only.words
     assert findings_of(replace(fine, by_time=falling, every=True)) == ()
     assert {f.kind for f in findings_of(replace(fine, by_time=falling[..., ::-1]))} == {"exploding"}
 
