@@ -87,8 +87,8 @@ class ColumnPlan:
     def describe(self) -> dict[str, str]:
         """{"name", "kind", "made", "note"}: what became of the column, in words."""
         note = notes.joined(self.notes)
-        made = notes.joined(self.treatment) if self.used else f"ignored: {note}"
-        return {"name": self.name, "kind": self.kind if self.used else "ignored", "made": made, "note": note}
+        outcome = notes.joined(self.treatment) if self.used else f"ignored: {note}"
+        return {"name": self.name, "kind": self.kind if self.used else "ignored", "made": outcome, "note": note}
 
 
 def plan_column(column: Column) -> ColumnPlan:

@@ -46,14 +46,14 @@ def parse_dates(cells: pl.Series, layout: str) -> np.ndarray | None:
 
 def find_dates(cells: pl.Series) -> tuple[np.ndarray | None, str]:
     """Dates and the layout that fits every cell. Where 1/2/2020 may be read in two ways: None and "ambiguous"."""
-    found = []
+    fitting = []
     for layout in PATTERNS:
         days = parse_dates(cells, layout)
         if days is not None:
-            found.append((days, layout))
-    if len(found) > 1 and not np.array_equal(found[0][0], found[1][0], equal_nan=True):
+            fitting.append((days, layout))
+    if len(fitting) > 1 and not np.array_equal(fitting[0][0], fitting[1][0], equal_nan=True):
         return None, "ambiguous"
-    return found[0] if found else (None, "")
+    return fitting[0] if fitting else (None, "")
 
 
 def days_of(value: date) -> float:

@@ -148,8 +148,8 @@ class Encoder:
             return {
                 p.name: dataclasses.replace(c, name=p.name) for p, c in zip(self.columns, table.columns, strict=True)
             }
-        found = {column.name: column for column in table.columns}
-        missing = [plan.name for plan in self.columns if plan.used and plan.name not in found]
+        by_name = {column.name: column for column in table.columns}
+        missing = [plan.name for plan in self.columns if plan.used and plan.name not in by_name]
         if missing:
             some = "columns" if len(missing) > 1 else "column"
             raise InputError(

@@ -285,11 +285,11 @@ def _respelled(cells: pl.Series, known: Sequence[str]) -> pl.Series:
     categories = {}
     for category, one in zip(known, one_spelling(series_of(np.array(known, object))).to_list(), strict=True):
         categories[one] = category if one not in categories else None  # two categories may be one in this spelling
-    found = [
+    respelled = [
         cell if cell in categories.values() else categories.get(one) or cell
         for cell, one in zip(cells.to_list(), one_spelling(cells).to_list(), strict=True)
     ]
-    return series_of(np.array(found, object))
+    return series_of(np.array(respelled, object))
 
 
 def _truth_values(raw: RawColumn, values: np.ndarray) -> None:

@@ -41,16 +41,16 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
     if not has.any():
         raise InputError(f"no row has a value of the target {listed(like.target_names)}.")
     rows = np.flatnonzero(has)
-    kept = table if has.all() else table.take(rows)
+    with_target = table if has.all() else table.take(rows)
     lost = int((~has).sum())
     return Dataset(
-        columns=tuple(_column(kept, plan) for plan in used),
+        columns=tuple(_column(with_target, plan) for plan in used),
         target_names=like.target_names,
         task=like.task,
         targets=targets[rows],
         classes=like.classes,
         class_values=like.class_values,
-        weights=None if weights is None else _weights(kept.column(weights, "column of weights")),
+        weights=None if weights is None else _weights(with_target.column(weights, "column of weights")),
         notes=(*table.notes, *([without_target(lost, "row", like.target_names)] if lost else [])),
         row_numbers=rows.astype(np.int64),
         reading=like.reading,

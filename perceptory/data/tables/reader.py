@@ -256,18 +256,18 @@ def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
 
 def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> list[str]:
     """Names of the columns that hold the same values as those beside the table."""
-    found = []
+    names = []
     for given in beside:
-        name = given.name in table.names and given.name not in taken
+        has_namesake = given.name in table.names and given.name not in taken
         for column in table.columns:
             if column.name not in taken and column.storage != "other" and _same(column, given):
-                found.append(column.name)
-        if name and given.name not in found and given.name not in ("y", "weights", "groups"):
+                names.append(column.name)
+        if has_namesake and given.name not in names and given.name not in ("y", "weights", "groups"):
             raise InputError(
                 f"the table has a column {given.name!r} already, with other values than those given. Name the column, "
                 "or rename or drop one of the two."
             )
-    return found
+    return names
 
 
 def _same(column: RawColumn, given: RawColumn) -> bool:

@@ -47,13 +47,13 @@ def row_of(source: Any) -> Mapping[str, Any] | None:
 
 def places_of(columns: tuple[ColumnPlan, ...]) -> list[Place]:
     """Of each column that is used: its plan, the place of each category, and that of its features among all."""
-    found, start = [], 0
+    places, start = [], 0
     for plan in columns:
         if plan.used:
             width = len(plan.features)
-            found.append((plan, {c: k for k, c in enumerate(plan.categories)}, slice(start, start + width)))
+            places.append((plan, {c: k for k, c in enumerate(plan.categories)}, slice(start, start + width)))
             start += width
-    return found
+    return places
 
 
 def encode_row(row: Mapping[str, Any], places: list[Place]) -> np.ndarray | None:

@@ -46,16 +46,16 @@ def as_table(
     if isinstance(source, Table):
         return source if reading is None else _read_cells(source, reading, None)
     delimiter = None
-    how = reading or Reading()
+    reading = reading or Reading()
     if isinstance(source, (str, Path)):
-        table, delimiter = read_file(Path(source), frozenset(as_text), numbers=how.decimal != ",")
+        table, delimiter = read_file(Path(source), frozenset(as_text), numbers=reading.decimal != ",")
     elif isinstance(source, Mapping):
         row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
         table = _from_columns([(str(k), [v] if row else v) for k, v in source.items()])
     else:
         frame = _from_frame(source)
         table = frame if frame is not None else _from_array(source, names)
-    return _read_cells(table, how, delimiter)
+    return _read_cells(table, reading, delimiter)
 
 
 def _read_cells(table: Table, reading: Reading, delimiter: str | None) -> Table:

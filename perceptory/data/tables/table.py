@@ -189,18 +189,18 @@ def unique_names(names: Sequence[str], where: str) -> tuple[list[str], list[Note
     """Names made unique: a second 'a' becomes 'a.2', an empty name 'column 3'. Returns names, notes and the names
     that stood more than once."""
     taken, result, renamed, empty = {n for n in names if n}, [], [], []
-    seen: set[str] = set()
+    assigned: set[str] = set()
     for place, name in enumerate(names, 1):
         new = name or f"column {place}"
         number = 2
-        while new in seen or (new != name and new in taken):
+        while new in assigned or (new != name and new in taken):
             new = f"{name or f'column {place}'}.{number}"
             number += 1
         if not name:
             empty.append(new)
         elif new != name:
             renamed.append((name, new))
-        seen.add(new)
+        assigned.add(new)
         result.append(new)
     remarks = [notes.column_renamed(where, old, new) for old, new in renamed]
     if empty:
