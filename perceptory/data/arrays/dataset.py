@@ -176,11 +176,11 @@ class ArrayEncoder:
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` of them at a time."""
-        found = self.examples(source)
-        for start in range(0, max(1, len(found.inputs)), rows):
+        examples = self.examples(source)
+        for start in range(0, max(1, len(examples.inputs)), rows):
             part = slice(start, start + rows)
-            lengths = None if found.lengths is None else found.lengths[part]
-            yield ModelInputs(found.inputs[part], lengths, found.rows[part])
+            lengths = None if examples.lengths is None else examples.lengths[part]
+            yield ModelInputs(examples.inputs[part], lengths, examples.rows[part])
 
     def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about inputs that `transform` takes: other channel names, numbers in other units."""
@@ -271,9 +271,9 @@ def _describe(
 ) -> list[dict[str, str]]:
     if kind == "series":
         steps = f"{shape[0]}" if lengths is None else f"{lengths.min()} to {lengths.max()}"
-        made = f"{steps} steps, standardized"
+        outcome = f"{steps} steps, standardized"
     elif kind == "image":
-        made = f"{shape[0]} x {shape[1]} pixels, standardized"
+        outcome = f"{shape[0]} x {shape[1]} pixels, standardized"
     else:
-        made = "standardized" if len(shape) == 1 else f"{' x '.join(map(str, shape[:-1]))} numbers, standardized"
-    return [{"name": name, "kind": kind, "made": made, "note": ""} for name in channels]
+        outcome = "standardized" if len(shape) == 1 else f"{' x '.join(map(str, shape[:-1]))} numbers, standardized"
+    return [{"name": name, "kind": kind, "made": outcome, "note": ""} for name in channels]

@@ -61,19 +61,19 @@ def read_arrays(
             raise InputError(f"lengths are for series [n, time, channel], got inputs of the shape {x.shape}.")
         steps = check_lengths(given.lengths, *x.shape[:2])
         x = padded(x, steps)
-    keep, made, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
+    keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
     dataset = ArrayDataset(
         inputs=x if keep.all() else x[keep],
         channels=names,
         target_names=target_names,
-        task=made.task,
-        targets=made.targets,
-        classes=made.classes,
-        class_values=made.class_values,
-        weights=read_weights(given.weights, keep, made.targets, None if steps is None else steps[keep]),
+        task=of_target.task,
+        targets=of_target.targets,
+        classes=of_target.classes,
+        class_values=of_target.class_values,
+        weights=read_weights(given.weights, keep, of_target.targets, None if steps is None else steps[keep]),
         lengths=None if steps is None else steps[keep],
         groups=None if given.groups is None else group_index(given.groups, keep, "examples"),
-        notes=(*given.notes, *notes, *made.notes),
+        notes=(*given.notes, *notes, *of_target.notes),
         row_numbers=np.flatnonzero(keep).astype(np.int64),
         kind=what,
     )
@@ -123,8 +123,8 @@ def shaped(x: np.ndarray, kind: str | None, channels: Sequence[str] | None) -> t
             f"inputs need numbers [n, ...] with at least one example, got an array of the shape {x.shape}."
         )
     gray = x.ndim == 3 and x.dtype == np.uint8
-    found: ExampleKind = "image" if x.ndim == 4 or gray else "series" if x.ndim == 3 else "array"
-    what = found if kind is None else EXAMPLE_KINDS[kind]
+    by_axes: ExampleKind = "image" if x.ndim == 4 or gray else "series" if x.ndim == 3 else "array"
+    what = by_axes if kind is None else EXAMPLE_KINDS[kind]
     if what == "image" and x.ndim == 3:
         x = x[..., None]
     if what == "series" and x.ndim == 2:

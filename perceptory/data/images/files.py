@@ -39,10 +39,10 @@ def load_pictures(
     if not paths:
         raise InputError("there are no PNG or JPEG files to read. Give at least one.")
     size = None if size is None else check_size(size)
-    found = [_read(path, size, channels) for path in paths]
-    sizes = Counter(a.shape[:2] for a, _ in found)
+    pictures = [_read(path, size, channels) for path in paths]
+    sizes = Counter(a.shape[:2] for a, _ in pictures)
     if len(sizes) > 1:
-        first = {s: p for (a, _), p in zip(reversed(found), reversed(paths), strict=True) for s in [a.shape[:2]]}
+        first = {s: p for (a, _), p in zip(reversed(pictures), reversed(paths), strict=True) for s in [a.shape[:2]]}
         shown = [
             f"{h} x {w} ({counted(n, 'file')}, such as {'/'.join(first[h, w].parts[-2:])})"
             for (h, w), n in sizes.most_common(3)
@@ -54,10 +54,10 @@ def load_pictures(
             Setting("size", (height, width)),
             " to scale them, or crop them.",
         )
-    colored = channels == 3 or any(a.ndim == 3 for a, _ in found)
-    clear = sum(c for _, c in found)
-    inputs = np.empty((len(found), *next(iter(sizes)), 3 if colored else 1), np.uint8)
-    for place, (array, _) in enumerate(found):
+    colored = channels == 3 or any(a.ndim == 3 for a, _ in pictures)
+    clear = sum(c for _, c in pictures)
+    inputs = np.empty((len(pictures), *next(iter(sizes)), 3 if colored else 1), np.uint8)
+    for place, (array, _) in enumerate(pictures):
         inputs[place] = array if array.ndim == 3 else array[..., None]
     return inputs, [transparency_left_out(clear)] if clear else []
 

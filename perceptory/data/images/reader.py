@@ -82,16 +82,16 @@ def read_images(
 
 
 def _read_idx_folder(path: Path, images: list[Path], part: str | None, task: str | None, target: str) -> ArrayDataset:
-    found = {p: [f for f in images if f.name.lower().startswith(IDX[p])] for p in IDX}
-    chosen = part or ("train" if found["train"] or not found["test"] else "test")
-    candidates = found[chosen] or ([] if part else images)
+    by_part = {p: [f for f in images if f.name.lower().startswith(IDX[p])] for p in IDX}
+    chosen = part or ("train" if by_part["train"] or not by_part["test"] else "test")
+    candidates = by_part[chosen] or ([] if part else images)
     if not candidates:
         raise InputError(
             f"the folder {path.name!r} has no images of the part {chosen!r}: expected a name such as "
             f"{IDX[chosen][0]}-images-idx3-ubyte.gz, found {listed(f.name for f in images)}."
         )
     notes: list[Note] = []
-    if part is None and found["train"] and found["test"]:
+    if part is None and by_part["train"] and by_part["test"]:
         notes.append(other_part(path.name, "test", "images"))
     return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target)
 
@@ -170,10 +170,10 @@ def _read_folder(
             f"{listed(folders) if folders else 'none'}. Sort the pictures into a folder a class."
         )
     inputs, more = load_pictures(files, size=size)
-    made = read_target([RawColumn(target, "label", objects(labels))], task)
+    of_target = read_target([RawColumn(target, "label", objects(labels))], task)
     dataset = ArrayDataset(
-        inputs, COLORS[inputs.shape[-1]], (target,), made.task, made.targets, made.classes, made.class_values,
-        notes=(*notes, *more, *made.notes), kind="image",
+        inputs, COLORS[inputs.shape[-1]], (target,), of_target.task, of_target.targets, of_target.classes,
+        of_target.class_values, notes=(*notes, *more, *of_target.notes), kind="image",
     )  # fmt: skip
     ArrayEncoder.fit(dataset)
     return dataset

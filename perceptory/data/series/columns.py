@@ -167,7 +167,7 @@ def ahead(
 
 def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple[Target, np.ndarray]:
     """The targets of those series that have one, and a mask [series] of these."""
-    found, masks = [], []
+    one_a_series, masks = [], []
     for raw in targets:
         values, has = identity(raw).gather(clock.order), has_value(raw)[clock.order]
         # The first row of each series that has a value, and whether every other one has the same.
@@ -188,9 +188,9 @@ def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple
                 Setting("predict", "ahead"),
                 ".",
             )
-        found.append(raw.take(clock.order[first]))
+        one_a_series.append(raw.take(clock.order[first]))
         masks.append(mask)
     has = np.logical_and.reduce(masks)
     if not has.any():
         raise InputError(f"no series has a value of every target ({listed(c.name for c in targets)}).")
-    return read_target([c.take(has) for c in found], task), has
+    return read_target([c.take(has) for c in one_a_series], task), has

@@ -54,9 +54,9 @@ class Cut:
         places = self.starts[:, None] + np.arange(self.steps)
         if (self.lengths == self.steps).all():
             return values[places]
-        found = values[np.minimum(places, len(values) - 1)]
-        found[~self.inside] = 0
-        return found
+        gathered = values[np.minimum(places, len(values) - 1)]
+        gathered[~self.inside] = 0
+        return gathered
 
     def notes(self, clock: Clock, ahead: bool) -> list[Note]:
         shortest, series = int(self.lengths.min(initial=self.steps)), len(clock.names)
