@@ -42,7 +42,7 @@ def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: i
 
 
 def cosine_basis(x: np.ndarray, terms: int) -> np.ndarray:
-    """[row, term] products of cosines Π_i cos(k_i π (x_i + 1)/2) on [-1, 1]^p, those of the lowest frequency first."""
+    """[row, term] products of cosines Π_i cos(k_i π (x_i + 1)/2) on [-1, 1]^p, in order of increasing frequency."""
     p = x.shape[1]
     most = 1
     while (most + 1) ** p < terms * p + 1 and most < terms:  # enough whole numbers a side for the lowest frequencies
@@ -60,7 +60,7 @@ def _frequency(ks: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 
 def _sparse(p: int) -> list[tuple[int, ...]]:
-    """Multi-indices of many inputs with at most two entries that are not 0, the only ones of the lowest frequencies."""
+    """Multi-indices of many inputs with at most two nonzero entries: no others are among the lowest frequencies."""
     indices = [(0,) * p]
     for i in range(p):
         for k in (1, 2):
@@ -130,12 +130,20 @@ def approximation_study(
 
     Barron (1993): the network can reach J = O(1/h) whatever p is; a fixed basis O(1/h^(2/p)) at best, for the worst
     function of the class. J is the mean squared error as a share of the function's variance, on points that were not
-    fitted (a third of `rows` beside them), of the network the best of `starts`. Slopes over few h are not yet those of
-    the limit: in many dimensions the first neurons win little. Every network is a member of one study:
-    its h neurons are the first of the widest network's, its p inputs the first of the most, a fold is one p.
+    fitted (another third of `rows`); for the network, the best of `starts` counts. Slopes over few h are not yet those
+    of the limit: in many dimensions the first neurons gain little. All networks are members of one study: each uses
+    the first h neurons of the widest network and the first p of the inputs, and each p is a fold.
 
-    function: of p, gives x [row, p] in [-1, 1] -> [row]; the default is a sum of ridge functions. neurons, inputs: h
-    and p. rows: points to fit. Raises `InputError` for numbers that make no study.
+    function: takes p and returns a function x [row, p] in [-1, 1] -> [row]; by default a sum of ridge functions.
+    neurons: the values of h.
+    inputs: the values of p.
+    rows: points to fit, for each p.
+    starts: networks trained for each h and p, from different random weights.
+    epochs: of every network.
+    optimizer: by default Adam with a cosine schedule.
+    seed: of the points and the weights.
+
+    Raises `InputError` for numbers that make no study.
     """
     hs, ps = sorted(set(neurons)), sorted(set(inputs))
     for name, values in (("neurons", hs), ("inputs", ps)):
@@ -179,7 +187,7 @@ def _points(function: Callable, ps: list[int], rows: int, seed: int) -> tuple[np
 
 
 def _basis_errors(x: np.ndarray, y: np.ndarray, fold: Any, hs: list[int]) -> list[float]:
-    """J of the first h cosines, on the rows to judge. The constant comes for nothing, as the network's bias does."""
+    """J of the first h cosines, on the rows to judge. The constant does not count, nor does the network's bias."""
     fit, judge = fold
     columns = cosine_basis(x, hs[-1] + 1)
     errors = []

@@ -76,14 +76,16 @@ class ApproximationStudy:
     __str__ = table
 
     def figure(self) -> Figure:
-        """J over h on logarithmic axes, a line a p (see `approximation_figure`)."""
+        """J over h on logarithmic axes, one line per p (see `approximation_figure`)."""
         return approximation_figure(self)
 
 
 @styled
 def approximation_figure(study: ApproximationStudy) -> Figure:
-    """J over h on logarithmic axes, a line a p with its fitted slope; left the network, right the fixed basis. Dotted:
-    what theory promises, -1 on the left, -2/p on the right, through the first point."""
+    """J over h on logarithmic axes, one line per p with its fitted slope; left the network, right the fixed basis.
+
+    Dotted lines through the first point have the slopes that theory promises: -1 on the left, -2/p on the right.
+    """
     figure = new_figure((9.6, 4.4))
     panels = figure.subplots(1, 2, sharey=True)
     values = np.concatenate([study.network.ravel(), study.basis.ravel()])

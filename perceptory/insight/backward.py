@@ -25,12 +25,16 @@ def backpropagation(
     layer backwards, ∂J/∂w_ij = a_i ∂J/∂z_j, ∂J/∂b_j = ∂J/∂z_j, and for the layer before ∂J/∂v_i = Σ_j w_ij ∂J/∂z_j,
     ∂J/∂z_i = σ'(z_i) ∂J/∂v_i: the sums over all paths. Computed in double precision.
 
-    network: an Equinox module of `Dense` layers, as MLP builds it (dropout in use, residual connections; no
-    normalization); a `Model`, of which network `member` is shown; or a spec, started with `key`.
-    x: one sample [in]; of a model in its own units (numbers in the order of the columns, or a table of one row), which
-    are then scaled as the network has it. t: its target [out]: numbers, or for a classifying model the class.
-    cost: a cost or its name; None takes the model's, else squared error. Raises `InputError` for other networks and
-    shapes.
+    network: an Equinox module of `Dense` layers, as MLP builds it (dropout as in use, residual connections; no
+        normalization), a `Model`, or a spec.
+    x: one sample [in]; for a model in its own units (numbers in the order of the columns, or a table of one row), which
+        are then scaled as the network's inputs are.
+    t: its target [out]: numbers, or for a classifier the class.
+    cost: a cost or its name; None takes the model's, or else squared error.
+    member: which network of a `Model`.
+    key: random key that a spec starts from.
+
+    Raises `InputError` for other networks and shapes.
     """
     if isinstance(cost, str):
         cost = COSTS[cost]()

@@ -148,10 +148,10 @@ def _short(value: float) -> str:
 
 @styled
 def network_graph(result: Backpropagation) -> Figure:
-    """Units as circles with z and v, ∂J/∂v and ∂J/∂z below them; weights as lines, dashed where negative, the wider the
-    larger; on each line w and ∂J/∂w where it has room (at most 16 lines between two layers), else only the line.
+    """Units are circles with z and v inside, ∂J/∂v and ∂J/∂z below. Weights are lines, wider for larger weights, dashed
+    for negative ones; each carries w and ∂J/∂w if there are at most 16 lines between the two layers.
 
-    Raises `InputError` where a layer has more than 16 units.
+    Raises `InputError` if a layer has more than 16 units.
     """
     columns = [len(result.x), *(len(layer.z) for layer in result.layers)]
     if max(columns) > MOST:
@@ -205,7 +205,7 @@ def _edges(ax: Axes, layer: LayerGradients, before: list[Any], after: list[Any],
 
 
 def _free(start: np.ndarray, end: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
-    """The place on a line that is farthest from numbers that stand already (they are wider than high)."""
+    """The place on a line that is farthest from the numbers already there (which are wider than high)."""
     places = [start + share * (end - start) for share in (0.5, 0.3, 0.7, 0.4, 0.6, 0.25, 0.75, 0.35, 0.65)]
 
     def room(place: np.ndarray) -> float:

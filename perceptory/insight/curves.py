@@ -89,9 +89,12 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     Every fold of the study's validation plan is trained on its first 10 %, ..., 100 % of training rows (in a random
     order) and judged on the same validation rows; all sizes, folds and seeds are members of one study.
 
-    study: a `Study` of one candidate, a network spec, or a `Candidate`. sizes: numbers of training rows; None takes
-    six, evenly on a logarithmic axis. Rows that the study would seal are not looked at. Raises `InputError` for a study
-    of several candidates and sizes that the folds do not have.
+    study: a `Study` of one candidate, a network spec, or a `Candidate`.
+    data: a `Dataset` or `ArrayDataset`; rows that the study would seal are not used.
+    sizes: numbers of training rows; None takes six, evenly spaced on a logarithmic axis.
+    progress: called with a dict after every segment, as by `Study.run`.
+
+    Raises `InputError` for a study of several candidates for fewer than two sizes, and for sizes larger than a fold.
     """
     design = study_of(study)
     ready = prepare(design, data)
@@ -127,8 +130,12 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
 def size_curve(source: Study | Result, data: Any = None) -> Figure:
     """The score on training and validation rows over the number of weights, the chosen size marked.
 
-    source: a `Result` whose candidates differ in size, or a `Study` of such with its data, which is then run. Raises
-    `InputError` for fewer than three sizes. See `perceptory.figures.sizes.size_curve`.
+    See `perceptory.figures.sizes.size_curve`.
+
+    source: a `Result` whose candidates differ in size, or a `Study` of such candidates, which is then run.
+    data: what a `Study` is run on.
+
+    Raises `InputError` for fewer than three sizes.
     """
     if isinstance(source, Study):
         source = source.run(data)

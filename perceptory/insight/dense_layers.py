@@ -22,7 +22,7 @@ from perceptory.objectives.table import DEFAULT_COST, Cost
 
 
 class Step(NamedTuple):
-    """A dense layer in use: z = a W + b, v = σ(z), and it gives keep · v (+ a where it is skipped around)."""
+    """A dense layer in use: z = a W + b, v = σ(z), and its output keep · v (+ a with a residual connection)."""
 
     weight: np.ndarray  # [in, out]
     bias: np.ndarray  # [out]
@@ -101,7 +101,9 @@ def _not_dense(what: str) -> InputError:
 def shown(network: Any, inputs: int, outputs: int, *, cost: Any = None, member: int = 0, key: Any = None) -> Shown:
     """A module, a `Model` (its network `member`) or a spec (started with `key`) as plain layers.
 
-    inputs, outputs: how many numbers there are, for a spec and for the names.
+    inputs: how many numbers come in, for a spec.
+    outputs: how many numbers come out, for a spec and for the names of a model's classes.
+    cost: in place of the model's own, or of squared error.
     """
     if isinstance(network, Model):
         names = network.encoder.feature_names
@@ -131,7 +133,7 @@ def _headed(targets: tuple[str, ...], cost: Cost) -> tuple[str, ...]:
 
 
 def numbers(name: str, values: Any, count: int) -> np.ndarray:
-    """[count] float64 of what a person gave as numbers, finite or missing. Raises `InputError` for another number."""
+    """What a user gave as numbers, finite or missing, as [count] float64. Raises `InputError` for another count."""
     array = np.asarray(values, float)
     if prod(array.shape) != count or np.isinf(array).any():
         raise InputError(f"{name} needs {count} finite numbers, got the shape {array.shape}.")

@@ -29,11 +29,14 @@ class EnsembleError(ErrorDecomposition):
 def error_decomposition(source: Model | Result, data: Any = None, *, target: int | str = 0) -> EnsembleError:
     """v, c and k of the members' errors on common rows: v/k + (k - 1) c/k beside the observed error of their mean.
 
-    source: a `Model` with `data`, a `Dataset` or `ArrayDataset` whose rows none of its networks has trained on; or a
-    `Result` whose sealed rows have been opened (`result.test()`), where `data` may be left out. target: which, by place
-    or name, of several. The answer prints as a sentence and draws itself (`figure()`).
+    The answer prints as a sentence and draws itself (`figure()`).
 
-    Raises `InputError` for a model of one network, data of another task, and sealed rows that were not opened.
+    source: a `Model`, or a `Result` whose sealed rows have been opened (`result.test()`).
+    data: a `Dataset` or `ArrayDataset` whose rows none of the networks was trained on; for a `Result`, None takes its
+        sealed rows.
+    target: which of several targets, by place or name.
+
+    Raises `InputError` for a model of one network, data of another task, and sealed rows that have not been opened.
     """
     if isinstance(source, Result) and data is None:
         errors = source.ensemble

@@ -38,16 +38,19 @@ def gradient_flow(
     fold: int = 0,
     seed: int = 0,
 ) -> GradientFlow:
-    """Train one network of a study as the study would, and look at its gradients meanwhile.
+    """Train one network of a study as the study would, and record its gradients on the way.
 
     By layer: the root mean square of ∂J/∂w over the layer's weights and biases. By time step, where the network is
     recurrent: ‖∂J/∂h_t‖ (`state_gradients`). J is the mean cost, without penalty, of the first `rows` training rows,
-    as in use (no dropout). Units: "dead" is a relu that is 0 on every row, "saturated" a bounded σ that stands at its
-    flat ends on 95 % of them.
+    as in use (no dropout). A unit is "dead" if it is a relu that is 0 on every row, "saturated" if it is a bounded σ at
+    its flat ends on 95 % of the rows.
 
-    study: a `Study`, of which member (candidate, fold, seed) is trained, or a network spec or `Candidate`. data: a
-    `Dataset` or `ArrayDataset`; rows that the study would seal are not looked at. epochs: the study's, at most 50, by
-    default; there is no early stopping. records: how often to look, beside the start.
+    study: a `Study`, a network spec or a `Candidate`.
+    data: a `Dataset` or `ArrayDataset`; rows that the study would seal are not used.
+    epochs: without early stopping; None takes the study's, at most 50.
+    records: how many records to take during training, besides the one at the start.
+    rows: how many training rows the gradients are computed on.
+    candidate, fold, seed: which member of the study is trained.
 
     Raises `InputError` for what a study would refuse.
     """

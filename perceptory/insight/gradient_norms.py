@@ -18,12 +18,12 @@ MOMENTS = 4  # records that are drawn by time
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: "vanishing", "exploding", "dead", "saturated" or "diverged"; where; what was seen; what to change."""
+    """One problem of a network's gradients, and its remedy."""
 
-    kind: str
-    where: str
-    words: str
-    remedy: str
+    kind: str  # "vanishing", "exploding", "dead", "saturated" or "diverged"
+    where: str  # a layer, layers, or a time of training
+    words: str  # what was observed
+    remedy: str  # what to change
 
     def __str__(self) -> str:
         return f"{self.kind.capitalize()} ({self.where}): {self.words} {self.remedy}"
@@ -48,7 +48,7 @@ class GradientFlow:
     findings: tuple[Finding, ...] = ()
 
     def summary(self) -> str:
-        """What was found, in plain words, each with what to change."""
+        """The findings in plain words, each with its remedy."""
         head = f"{self.label}: {len(self.layers)} layers, {int(self.steps[-1])} steps of training"
         if not self.findings:
             return f"{head}. Gradients reach every layer; no unit is dead or saturated."

@@ -1,4 +1,4 @@
-"""What the filters of a convolutional network answer to one example."""
+"""How the filters of a convolutional network respond to one example."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ ACROSS = 8
 def responses(model: Model, example: Any, *, member: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
     """(the example as the network sees it [*space, channel], the output of each stage [*position, filter]).
 
-    A stage is convolution, σ and pooling. example: [*space, channel] in the units of training (gray images may leave
-    the channel out). Raises `InputError` for a model that has no convolution.
+    A stage is convolution, σ and pooling.
+
+    example: [*space, channel] in the units of training (gray images may leave the channel out).
+    member: which network of the model.
+
+    Raises `InputError` for a model without convolutions.
     """
     module = module_of(model, member)
     if not isinstance(module, ConvolutionalNetwork):
@@ -48,12 +52,14 @@ def responses(model: Model, example: Any, *, member: int = 0) -> tuple[np.ndarra
 
 
 def feature_maps(model: Model, example: Any, *, member: int = 0) -> Figure:
-    """The responses of the filters to one example, stage by stage: the input on top, then up to 16 filters of each
-    stage (convolution, σ, pooling), the strongest answer of each beside its number. Images as gray maps, each stage on
-    one scale, dark where the answer is large; series as lines over the steps.
+    """The responses of the filters to one example, stage by stage: the input on top, then up to 16 filters per stage
+    (convolution, σ, pooling), each titled with its number and its strongest response. Images are drawn as gray maps,
+    dark where the response is large, with one scale per stage; series as lines over the time steps.
 
-    example: [height, width, channel] or [time, feature] in the units of training. member: which network of the model.
-    Raises `InputError` for a model that has no convolution, and for examples of another shape.
+    example: [height, width, channel] or [time, feature] in the units of training.
+    member: which network of the model.
+
+    Raises `InputError` for a model without convolutions, and for examples of another shape.
     """
     scaled, stages = responses(model, example, member=member)
     return _drawn(scaled, stages, model.encoder.feature_names)

@@ -1,4 +1,4 @@
-"""What each neuron does: the three stages of [E11] for one input, and how the weights of each layer are spread."""
+"""What each neuron does: the three stages of [E11] for one input, and how the weights of each layer are distributed."""
 
 from __future__ import annotations
 
@@ -50,8 +50,13 @@ def neuron_responses(
     """The three stages of [E11] for a network of one input and one hidden layer: weighted sums z_j = w_jʰ x + b_jʰ,
     v_j = σ(z_j), and their weighted sum.
 
-    network: a module of dense layers, a `Model` (its network `member`), or a spec, started with `key`. x: (from, to) in
-    the input's own units, or the values [point] themselves where there are more than two. output: which one.
+    network: a module of dense layers, a `Model`, or a spec.
+    x: (from, to) in the input's own units, or the values [point] themselves if there are more than two.
+    points: how many values to take between two ends.
+    output: which of several outputs.
+    member: which network of a `Model`.
+    key: random key that a spec starts from.
+
     Raises `InputError` for more inputs or another number of hidden layers.
     """
     view = shown(network, 1, 1, member=member, key=key)
@@ -119,11 +124,15 @@ def _stages(responses: NeuronResponses) -> Figure:
 
 
 def weight_histograms(network: Any, *, biases: bool = False) -> Figure:
-    """How the trained weights of each layer are spread: a histogram a layer, all members of a `Model` together, with
-    their number, mean, standard deviation and how many are exactly 0 (as a penalty with p = 1 makes them).
+    """How the trained weights of each layer are distributed: one histogram per layer, over all members of a `Model`.
 
-    network: a `Model` or an Equinox module. biases: draw the arrays of one axis too. Raises `InputError` where there is
-    no weight to draw.
+    Each shows the number of weights, their mean and standard deviation, and how many are exactly 0 (as a penalty with
+    p = 1 makes them).
+
+    network: a `Model` or an Equinox module.
+    biases: draw arrays of one axis too.
+
+    Raises `InputError` where there is no weight to draw.
     """
     if isinstance(network, Model):
         shape = tuple(getattr(network.encoder, "shape", (network.in_center.shape[1],)))

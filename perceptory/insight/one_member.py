@@ -1,4 +1,4 @@
-"""One member of a study in hand: the same preparation and the same steps as a study's, one network at a time."""
+"""A single member of a study, prepared and trained as the study would, one network at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from perceptory.training.state import State
 
 
 def study_of(source: Any) -> Study:
-    """A study of a network spec or candidate, held out a fifth; a study as it is."""
+    """A study as it is; of a network spec or candidate, a study that holds out a fifth of the rows."""
     if isinstance(source, Study):
         return source
     if isinstance(source, Candidate):
@@ -35,7 +35,7 @@ def study_of(source: Any) -> Study:
 
 @dataclass
 class Single:
-    """One member, compiled apart from others; to be used within the study's `backend.precision`."""
+    """One member, compiled on its own; to be used within the study's `backend.precision`."""
 
     plan: ProgramPlan
     member: Member
@@ -46,8 +46,10 @@ class Single:
 
 
 def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: int = 0, epochs: int) -> Single:
-    """The member (candidate, fold, seed) of a study, with `epochs` to go and no early stopping. Within the study's
-    precision (`backend.precision`)."""
+    """The member (candidate, fold, seed) of a study, to be trained for `epochs` without early stopping.
+
+    To be called within the study's precision (`backend.precision`).
+    """
     ready = prepare(study, data, epochs=epochs)
     for name, number, count in (
         ("candidate", candidate, len(ready.candidates)),

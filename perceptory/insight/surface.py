@@ -1,4 +1,4 @@
-"""What a model says over two of its columns, the others held where most rows are."""
+"""A model's prediction over two of its columns, the others held at typical values."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ HELD = 4  # of the other columns that are named
 def decision_surface(
     model: Model, data: Dataset, columns: tuple[str, str] | None = None, *, target: int | str = 0, resolution: int = 60
 ) -> Figure:
-    """The model's prediction over two numeric columns; the others stay at their medians, or their commonest category.
+    """The model's prediction over two numeric columns, the others held at their median or most frequent category.
 
-    Regression: level lines with their numbers, darker where larger. Classification: each class's region with its own
-    hatch, the boundary thick, and level lines of the most probable class's probability. Marks are rows of `data`
-    (classes by shape); they differ in the other columns too, so that a mark may stand in another class's region.
+    Regression: labeled contour lines, darker where the prediction is larger. Classification: one hatched region per
+    class, a thick boundary, and contour lines of the most probable class's probability. Marks are rows of `data`, with
+    one shape per class; they differ in the other columns too, so a mark may lie in the region of another class.
 
-    columns: names; None takes the two that move the prediction most, each alone.
-    target: which, by place or name, of several. resolution: points along each side.
+    model: of a table.
+    data: the rows that are drawn, and from which ranges, medians and most frequent categories are taken.
+    columns: two names; None takes the two columns that change the prediction most on their own.
+    target: which of several targets, by place or name.
+    resolution: points along each side.
 
-    Raises `InputError` where there are no two such columns.
+    Raises `InputError` if there are no two such columns.
     """
     if not isinstance(model.encoder, Encoder) or not isinstance(data, Dataset):
         raise InputError("decision_surface needs a model of a table and a Dataset, as read_table gives it.")
@@ -63,7 +66,7 @@ def decision_surface(
 
 
 def _with(data: Dataset, values: dict[str, np.ndarray]) -> Dataset:
-    """Rows with these values of some columns, the other columns as usual."""
+    """Rows with these values of some columns, the other columns at their typical value."""
     rows = len(next(iter(values.values())))
     columns = [
         replace(c, data=values[c.name] if c.name in values else np.full(rows, _usual(c.kind, c.values), c.values.dtype))

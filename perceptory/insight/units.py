@@ -35,8 +35,8 @@ class Hidden(NamedTuple):
 
 
 def hidden_values(module: Any, x: jax.Array) -> list[Hidden]:
-    """The hidden layers' values over x [row, ...], in order, of dense and convolutional modules: what comes out of
-    every σ that is not linear. Nothing is made of other modules."""
+    """The hidden layers' values over x [row, ...], in order: what comes out of every σ that is not linear. Covers dense
+    and convolutional modules; the list is empty for others."""
     layers: list[Hidden] = []
     _through(module, x, layers)
     return layers
