@@ -16,10 +16,10 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from perceptory.data import Dataset
 from perceptory.errors import InputError, Setting, Written, python_words
-from perceptory.estimators import targets as read
-from perceptory.estimators import translation as words
 from perceptory.estimators.files import read_estimator, write_estimator
 from perceptory.estimators.tables import checked_inputs, columns_of, encoded, encoder_for, names_of, take
+from perceptory.estimators.targets import Targets, class_targets, class_weighted, number_targets
+from perceptory.estimators.translation import ARGUMENTS, SAME, translated
 from perceptory.models.model import Model
 
 
@@ -36,16 +36,16 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def set_params(self, **params: Any) -> Any:
         """Set arguments by their names here, or by those of scikit-learn's MLP estimators."""
-        own = {name: value for name, value in params.items() if name.partition("__")[0] in words.SAME}
+        own = {name: value for name, value in params.items() if name.partition("__")[0] in SAME}
         params = {name: value for name, value in params.items() if name not in own}
-        return super().set_params(**params, **words.translated(own, self.get_params(deep=False), type(self).__name__))
+        return super().set_params(**params, **translated(own, self.get_params(deep=False), type(self).__name__))
 
     def _store(self, given: dict[str, Any], familiar: dict[str, Any]) -> None:
-        """Store constructor arguments; `familiar` are those by other names (`words.SAME`), which win over defaults."""
+        """Store constructor arguments; `familiar` are those by names of `translation.SAME`, which win over defaults."""
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
         named = {n: v for n, v in given.items() if n in defaults}
         set_here = {n: v for n, v in named.items() if v is not defaults[n]}
-        familiar = words.translated(familiar, named, type(self).__name__)
+        familiar = translated(familiar, named, type(self).__name__)
         for name in familiar.keys() & set_here.keys():
             raise TypeError(f"{type(self).__name__}() got two values for {name!r}")
         for name, value in {**named, **familiar}.items():
@@ -53,7 +53,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _door(self, setting: Setting) -> str | None:
         """A setting as an argument of this estimator, None where it has no such argument."""
-        name = words.ARGUMENTS.get(setting.name, setting.name)
+        name = ARGUMENTS.get(setting.name, setting.name)
         if isinstance(setting.value, Written):  # a plan or spec of a study, which an estimator does not take
             return None
         if name not in inspect.signature(type(self)).parameters or setting.owner not in ("", "Study"):
@@ -121,8 +121,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
         from perceptory.layers.dense import Dense
 
-        found = jax.tree.leaves(self.network_, is_leaf=lambda part: isinstance(part, Dense))
-        layers = [part for part in found if isinstance(part, Dense)]
+        parts = jax.tree.leaves(self.network_, is_leaf=lambda part: isinstance(part, Dense))
+        layers = [part for part in parts if isinstance(part, Dense)]
         if not layers:
             raise AttributeError("the network has no dense layers; its arrays are in network_")
         return layers
@@ -164,7 +164,7 @@ class TableEstimator(NetworkEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+    def _targets(self, y: Any, known: Any = None) -> Targets:
         raise NotImplementedError
 
     def _rows(
@@ -183,21 +183,21 @@ class TableEstimator(NetworkEstimator):
         if trained_on:
             self._count(inputs, targets, weights, reset=reset)
         weights = self._class_weighted(targets, weights)
-        kept = np.ones(len(targets.values), bool) if weights is None else weights > 0
+        has_weight = np.ones(len(targets.values), bool) if weights is None else weights > 0
         if weights is not None and not weights.all():
-            inputs, targets = take(inputs, kept), targets.take(kept)
-            weights = weights[kept]
+            inputs, targets = take(inputs, has_weight), targets.take(has_weight)
+            weights = weights[has_weight]
         if reset and len(targets.values) < 2:
             raise InputError("training needs at least 2 rows with a weight above 0, got 1 sample.")
-        return inputs, targets, weights, kept
+        return inputs, targets, weights, has_weight
 
-    def _count(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None, *, reset: bool) -> None:
+    def _count(self, inputs: Any, targets: Targets, weights: np.ndarray | None, *, reset: bool) -> None:
         """Take note of rows to train on, where an estimator trains in several calls."""
 
-    def _class_weighted(self, targets: read.Targets, weights: np.ndarray | None) -> np.ndarray | None:
+    def _class_weighted(self, targets: Targets, weights: np.ndarray | None) -> np.ndarray | None:
         return weights
 
-    def _dataset(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None) -> Any:
+    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None) -> Any:
         names = self._feature_names()
         return Dataset(
             columns=columns_of(inputs, names),
@@ -219,8 +219,8 @@ class IntervalMixin:
         tags.target_tags.multi_output = True
         return tags
 
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.numbers(y, self)
+    def _targets(self, y: Any, known: Any = None) -> Targets:
+        return number_targets(y, self)
 
     def predict(self, X: Any) -> np.ndarray:
         """Numbers [row], or [row, target] for several targets, in the targets' units."""
@@ -247,12 +247,12 @@ class ClassMixin:
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
-        return read.classes(y, self, known)
+    def _targets(self, y: Any, known: Any = None) -> Targets:
+        return class_targets(y, self, known)
 
-    def _class_weighted(self, targets: read.Targets, weights: np.ndarray | None) -> np.ndarray | None:
-        seen = getattr(self, "_class_rows_seen", None)
-        return read.class_weighted(targets, self.class_weight, weights, seen)  # type: ignore[attr-defined]
+    def _class_weighted(self, targets: Targets, weights: np.ndarray | None) -> np.ndarray | None:
+        rows_so_far = getattr(self, "_class_rows_seen", None)
+        return class_weighted(targets, self.class_weight, weights, rows_so_far)  # type: ignore[attr-defined]
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row [row]; of several labels 0 or 1 [row, label]."""

@@ -10,11 +10,11 @@ from sklearn.callback import with_callbacks
 from sklearn.model_selection import check_cv
 
 from perceptory.errors import InputError
-from perceptory.estimators import targets as read
-from perceptory.estimators import translation as words
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator
 from perceptory.estimators.history import frame_of
 from perceptory.estimators.progress import study_progress
+from perceptory.estimators.targets import Targets
+from perceptory.estimators.translation import BATCH, networks_of, optimizer_of, penalty_of, searched
 from perceptory.objectives.table import LabelCrossEntropy
 from perceptory.selection.plans import KFold, Splitter, StratifiedKFold, default_plan
 from perceptory.studies.run import run
@@ -45,22 +45,22 @@ class _Given:
 class StudyEstimator(TableEstimator):
     """Base of the estimators that run a study."""
 
-    _kept = (
+    _fitted_attributes = (
         "n_features_in_", "feature_names_in_", "n_outputs_", "classes_", "best_score_", "best_label_", "_flat_target",
         "_labels",
     )  # fmt: skip
 
     def _study(self, precision: str | None, labels: bool, plan: Any) -> Study:
         return Study(
-            words.networks_of(self.hidden, self.activation, self.dropout),
+            networks_of(self.hidden, self.activation, self.dropout),
             cost=LabelCrossEntropy() if labels and self.cost is None else self.cost,
-            optimizer=words.optimizer_of(self.optimizer, words.searched(self.learning_rate)),
-            penalty=words.penalty_of(words.searched(self.penalty)),
+            optimizer=optimizer_of(self.optimizer, searched(self.learning_rate)),
+            penalty=penalty_of(searched(self.penalty)),
             validation=plan,
             seeds=self.seeds,
             epochs=self.epochs,
             patience=0 if self.patience is None else self.patience,
-            batch_size=words.BATCH if self.batch_size == "auto" else words.searched(self.batch_size),
+            batch_size=BATCH if self.batch_size == "auto" else searched(self.batch_size),
             samples=self.n_candidates,
             test=0.0,
             score=SCORES.get(self.scoring, self.scoring),
@@ -78,10 +78,10 @@ class StudyEstimator(TableEstimator):
         """
         context = self._init_callback_context(max_subtasks=None)
         metadata = {n: v for n, v in (("sample_weight", sample_weight), ("groups", groups)) if v is not None}
-        told = {"X": X, "y": y, "metadata": metadata or None}
-        context.call_on_fit_task_begin(estimator=self, **told)
-        inputs, targets, weights, kept = self._rows(X, y, sample_weight, reset=True, known=None)
-        plan = self._plan(X, y, groups, targets, kept)
+        fit_data = {"X": X, "y": y, "metadata": metadata or None}
+        context.call_on_fit_task_begin(estimator=self, **fit_data)
+        inputs, targets, weights, has_weight = self._rows(X, y, sample_weight, reset=True, known=None)
+        plan = self._plan(X, y, groups, targets, has_weight)
         dataset = self._dataset(inputs, targets, weights)
         with self._in_own_words():
             study = self._study(self._precision(inputs), targets.labels, plan)
@@ -89,17 +89,19 @@ class StudyEstimator(TableEstimator):
         if targets.classes is not None:
             self.classes_ = targets.classes
         with self._in_own_words():
-            result = run(study, dataset, progress=study_progress(self, context, told), padded=True)
+            result = run(study, dataset, progress=study_progress(self, context, fit_data), padded=True)
         self.result_ = result
         self._keep_model(result.model)
         best = result.candidate(result.best)
         self.best_score_, self.best_label_ = best.mean, best.label
         self.n_outputs_ = int(result.model.outputs[-1])
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **fit_data
+        )
         return self
 
-    def _plan(self, X: Any, y: Any, groups: Any, targets: read.Targets, kept: np.ndarray) -> Any:
-        """The validation plan, for the rows that are kept (of weight above 0)."""
+    def _plan(self, X: Any, y: Any, groups: Any, targets: Targets, has_weight: np.ndarray) -> Any:
+        """The validation plan, for the rows that have a weight above 0."""
         classes = None if targets.task == "regression" else targets.values
         if groups is None and (self.cv is None or isinstance(self.cv, int)):
             count = len(targets.values)
@@ -115,8 +117,8 @@ class StudyEstimator(TableEstimator):
                     f"{folds} folds need at least {folds} rows, got n_samples = {count}. Use a smaller cv."
                 )
             return plan
-        place = np.full(len(kept), -1)
-        place[kept] = np.arange(kept.sum())
+        place = np.full(len(has_weight), -1)
+        place[has_weight] = np.arange(has_weight.sum())
         splitter = check_cv(5 if self.cv is None else self.cv, y, classifier=classes is not None)
         folds = [[place[rows][place[rows] >= 0] for rows in fold] for fold in splitter.split(X, y, groups)]
         return Splitter(_Given([(train, held) for train, held in folds]))

@@ -28,7 +28,9 @@ def write_estimator(estimator: Any, path: str | Path) -> None:
     facts = {
         "class": type(estimator).__name__,
         "arguments": arguments,
-        "fitted": {name: _plain(getattr(estimator, name)) for name in estimator._kept if hasattr(estimator, name)},
+        "fitted": {
+            name: _plain(getattr(estimator, name)) for name in estimator._fitted_attributes if hasattr(estimator, name)
+        },
     }
     replace(estimator.model_, facts={**estimator.model_.facts, KEY: facts}).save(path)
 
@@ -68,15 +70,15 @@ def _back(data: Any) -> Any:
 
 def read_estimator(cls: type, path: str | Path) -> Any:
     model = Model.load(path)
-    said = model.facts.pop(KEY, None)
-    if said is None:
+    description = model.facts.pop(KEY, None)
+    if description is None:
         raise InputError(f"{path} holds a model that no estimator wrote. Read it with Model.load.")
     try:
-        if said["class"] != cls.__name__:
-            raise InputError(f"{path} holds a {str(said['class'])[:40]}, not a {cls.__name__}. Use that class.")
-        estimator = cls(**{str(name): _back(value) for name, value in said["arguments"].items()})
-        for name, value in said["fitted"].items():
-            if name in cls._kept:  # type: ignore[attr-defined]
+        if description["class"] != cls.__name__:
+            raise InputError(f"{path} holds a {str(description['class'])[:40]}, not a {cls.__name__}. Use that class.")
+        estimator = cls(**{str(name): _back(value) for name, value in description["arguments"].items()})
+        for name, value in description["fitted"].items():
+            if name in cls._fitted_attributes:  # type: ignore[attr-defined]
                 setattr(estimator, name, _back(value))
     except InputError:
         raise

@@ -18,20 +18,22 @@ def wants_each(estimator: Any) -> bool:
     return any(not isinstance(c, ProgressBar) for c in getattr(estimator, "_skl_callbacks", []))
 
 
-def watcher(estimator: Any, context: Any, epochs: int, told: dict[str, Any]) -> Callable[[TrainingUpdate], bool] | None:
+def watcher(
+    estimator: Any, context: Any, epochs: int, fit_data: dict[str, Any]
+) -> Callable[[TrainingUpdate], bool] | None:
     """`watch` for `train_further`: a task "epoch" of the fit's callback context for each epoch, and lines of text.
 
-    told: X, y and metadata for the callbacks.
+    fit_data: X, y and metadata for the callbacks.
     """
     callbacks, verbose = getattr(estimator, "_skl_callbacks", []), int(estimator.verbose)
     if not callbacks and not verbose:
         return None
     done = 0
 
-    def watch(seen: TrainingUpdate) -> bool:
+    def watch(update: TrainingUpdate) -> bool:
         nonlocal done
         stop = False
-        for i, (train, validation) in enumerate(zip(seen.train_cost, seen.validation_cost, strict=True), 1):
+        for i, (train, validation) in enumerate(zip(update.train_cost, update.validation_cost, strict=True), 1):
             done += 1
             if verbose and (verbose > 1 or done == epochs or done % max(1, epochs // LINES) == 0):
                 judged = "" if validation != validation else f", validation {validation:.6g}"
@@ -39,15 +41,17 @@ def watcher(estimator: Any, context: Any, epochs: int, told: dict[str, Any]) -> 
             if not callbacks:
                 continue
             task = context.subcontext(task_name="epoch")
-            made = (lambda: {"model_": seen.model()}) if i == len(seen.train_cost) else None
-            task.call_on_fit_task_begin(estimator=estimator, **told)
-            stop |= bool(task.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=made, **told))
+            reconstruct = (lambda: {"model_": update.model()}) if i == len(update.train_cost) else None
+            task.call_on_fit_task_begin(estimator=estimator, **fit_data)
+            stop |= bool(
+                task.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=reconstruct, **fit_data)
+            )
         return stop
 
     return watch
 
 
-def study_progress(estimator: Any, context: Any, told: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
+def study_progress(estimator: Any, context: Any, fit_data: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
     """`progress` for `Study.run`: a task "network" for each trained network, and lines of text."""
     callbacks, verbose = getattr(estimator, "_skl_callbacks", []), int(estimator.verbose)
     if not callbacks and not verbose:
@@ -64,8 +68,8 @@ def study_progress(estimator: Any, context: Any, told: dict[str, Any]) -> Callab
         while callbacks and done < state["members_done"]:
             done += 1
             task = context.subcontext(task_name="network")
-            task.call_on_fit_task_begin(estimator=estimator, **told)
-            task.call_on_fit_task_end(estimator=estimator, **told)
+            task.call_on_fit_task_begin(estimator=estimator, **fit_data)
+            task.call_on_fit_task_end(estimator=estimator, **fit_data)
         done = state["members_done"]
 
     return progress

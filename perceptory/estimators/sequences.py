@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_array, validate_data
 
 from perceptory.data import ArrayDataset, ArrayEncoder
 from perceptory.errors import InputError
-from perceptory.estimators import targets as read
 from perceptory.estimators.base import IntervalMixin
 from perceptory.estimators.single_network import SingleNetwork
+from perceptory.estimators.targets import Targets, names_for
 from perceptory.networks.base import Network
 from perceptory.registry import Registry as Names
 
@@ -68,10 +68,10 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         spec = getattr(recurrent, CELLS[self.cell])
         return spec(widths(self.hidden), bidirectional=self.bidirectional, dropout=self.dropout)
 
-    def _targets(self, y: Any, known: Any = None) -> read.Targets:
+    def _targets(self, y: Any, known: Any = None) -> Targets:
         if _axes(y) == 3:
             values = check_array(y, allow_nd=True, dtype=np.float64, input_name="y")
-            return read.Targets("regression", values, read.names_for(None, values.shape[2]), values.shape[2] == 1)
+            return Targets("regression", values, names_for(None, values.shape[2]), values.shape[2] == 1)
         return super()._targets(y)
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Any:
@@ -91,7 +91,7 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
     def _encoded(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return _channels(self._inputs(X)), None
 
-    def _dataset(self, inputs: Any, targets: read.Targets, weights: np.ndarray | None) -> Any:
+    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None) -> Any:
         x = _channels(inputs)
         names = tuple(f"x{k}" for k in range(x.shape[-1]))
         encoder = ArrayEncoder("series", x.shape[1:], names, targets.names, float(x.min()), float(x.max()))

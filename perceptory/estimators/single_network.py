@@ -12,12 +12,12 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
-from perceptory.estimators import translation as words
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator, share_of
 from perceptory.estimators.history import HistoryMixin
 from perceptory.estimators.progress import wants_each, watcher
 from perceptory.estimators.tables import stacked
 from perceptory.estimators.targets import Targets
+from perceptory.estimators.translation import BATCH, network_of, optimizer_of, penalty_of
 from perceptory.objectives.table import LabelCrossEntropy
 from perceptory.studies.one_network import Trained, train_further
 from perceptory.studies.study import Study
@@ -28,7 +28,7 @@ LEAST = 8  # rows (by weight) below which none is set aside for validation
 class SingleNetwork(HistoryMixin, TableEstimator):
     """Base of the estimators that train one network."""
 
-    _kept = (
+    _fitted_attributes = (
         "n_features_in_", "feature_names_in_", "n_iter_", "best_epoch_", "n_outputs_", "classes_", "status_",
         "_flat_target", "_labels", "_costs", "_rows_seen", "_class_rows_seen",
     )  # fmt: skip
@@ -36,17 +36,17 @@ class SingleNetwork(HistoryMixin, TableEstimator):
     # --- what is asked ------------------------------------------------------------------------------------------
 
     def _network(self) -> Any:
-        return words.network_of(self.hidden, self.activation, self.dropout)
+        return network_of(self.hidden, self.activation, self.dropout)
 
     def _study(self, precision: str | None, labels: bool, rows: float) -> Study:
         return Study(
             self._network(),
             cost=LabelCrossEntropy() if labels and self.cost is None else self.cost,
-            optimizer=words.optimizer_of(self.optimizer, self.learning_rate),
-            penalty=words.penalty_of(self.penalty, rows),
+            optimizer=optimizer_of(self.optimizer, self.learning_rate),
+            penalty=penalty_of(self.penalty, rows),
             epochs=self.epochs,
             patience=0 if self.patience is None else self.patience,
-            batch_size=words.BATCH if self.batch_size == "auto" else self.batch_size,
+            batch_size=BATCH if self.batch_size == "auto" else self.batch_size,
             precision=precision,
             seed=self._seed(),
         )
@@ -87,8 +87,8 @@ class SingleNetwork(HistoryMixin, TableEstimator):
     ) -> Any:
         """held: a share of the rows for validation, or (X, y, sample_weight) of other rows."""
         context = self._init_callback_context(max_subtasks=epochs)
-        told = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
-        context.call_on_fit_task_begin(estimator=self, **told)
+        fit_data = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+        context.call_on_fit_task_begin(estimator=self, **fit_data)
         inputs, targets, weights, _ = self._rows(X, y, sample_weight, reset=start is None, known=known)
         count = len(targets.values)
         if isinstance(held, tuple):
@@ -112,12 +112,14 @@ class SingleNetwork(HistoryMixin, TableEstimator):
                 validation=held,
                 start=start,
                 epochs=epochs,
-                watch=watcher(self, context, epochs, told),
+                watch=watcher(self, context, epochs, fit_data),
                 each=wants_each(self),
                 constant=True,
             )
         self._keep(trained, continued=start is not None)
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **told)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **fit_data
+        )
         return self
 
     def _count(self, inputs: Any, targets: Targets, weights: np.ndarray | None, *, reset: bool) -> None:

@@ -18,6 +18,7 @@ REMEDY = (
     " Text columns need encoding: OneHotEncoder in a ColumnTransformer, or a categorical column"
     ' (astype("category") in pandas, cast(pl.Categorical) in polars).'
 )
+NUMBERS: dict[str, Any] = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
 
 
 def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -26,7 +27,7 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     frame = _frame(X)
     kinds = {} if frame is None else {name: _kind(dtype) for name, dtype in frame.schema.items()}
     if frame is None or not any(kinds.values()):
-        return _numbers(lambda: validate_data(estimator, X, reset=reset, **_how(None if frame is None else frame)), X)
+        return _numbers(lambda: validate_data(estimator, X, reset=reset, **NUMBERS), X)
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if not len(frame):
@@ -41,15 +42,11 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     return Table(tuple(columns), len(frame))
 
 
-def _how(frame: Any) -> dict[str, Any]:
-    return {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
-
-
 def _frame(X: Any) -> Any:
     import narwhals as nw
 
-    found = nw.from_native(X, pass_through=True, eager_only=True)
-    return found if isinstance(found, nw.DataFrame) else None
+    frame = nw.from_native(X, pass_through=True, eager_only=True)
+    return frame if isinstance(frame, nw.DataFrame) else None
 
 
 def _kind(dtype: Any) -> str:

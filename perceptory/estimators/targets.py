@@ -57,7 +57,7 @@ def names_for(y: Any, count: int) -> tuple[str, ...]:
     return tuple(f"y{k}" for k in range(count))
 
 
-def numbers(y: Any, estimator: Any) -> Targets:
+def number_targets(y: Any, estimator: Any) -> Targets:
     """Targets of a regression."""
     _given(y, estimator)
     values = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator).astype(np.float64)
@@ -78,7 +78,7 @@ def _warn_column() -> None:
     )
 
 
-def classes(y: Any, estimator: Any, known: Any = None) -> Targets:
+def class_targets(y: Any, estimator: Any, known: Any = None) -> Targets:
     """Targets of a classification; known: all labels that there may be, where not all of them are in y."""
     _given(y, estimator)
     checked = _check_y(y, multi_output=True, estimator=estimator)
@@ -94,28 +94,28 @@ def classes(y: Any, estimator: Any, known: Any = None) -> Targets:
     if checked.ndim == 2:
         _warn_column()
         checked = checked[:, 0]
-    found, index = np.unique(checked, return_inverse=True)
+    labels, index = np.unique(checked, return_inverse=True)
     if known is not None:
         known = np.unique(known)
-        new = np.setdiff1d(found, known)
+        new = np.setdiff1d(labels, known)
         if len(new):
             raise InputError(
                 f"y holds classes that were not there before: {new.tolist()[:5]}. Known: {known.tolist()}."
             )
-        index, found = np.searchsorted(known, checked), known
-    if len(found) < 2:
+        index, labels = np.searchsorted(known, checked), known
+    if len(labels) < 2:
         raise InputError(
-            f"{type(estimator).__name__} needs at least 2 classes in the data, got one class: {found[0]!r}."
+            f"{type(estimator).__name__} needs at least 2 classes in the data, got one class: {labels[0]!r}."
         )
-    return Targets("binary" if len(found) == 2 else "multiclass", index, names_for(y, 1), True, found)
+    return Targets("binary" if len(labels) == 2 else "multiclass", index, names_for(y, 1), True, labels)
 
 
 def class_weighted(
-    targets: Targets, class_weight: Any, weights: np.ndarray | None, seen: np.ndarray | None = None
+    targets: Targets, class_weight: Any, weights: np.ndarray | None, rows_so_far: np.ndarray | None = None
 ) -> np.ndarray | None:
     """[row] sample weights times the weight of each row's class.
 
-    seen: [class] rows, by weight, that "balanced" goes by, where training has seen more than these.
+    rows_so_far: [class] rows, by weight, that "balanced" goes by, where training has seen more than these.
     """
     if class_weight is None:
         return weights
@@ -124,9 +124,9 @@ def class_weighted(
     labels = targets.classes
     y = labels[targets.values]  # type: ignore[index]
     present = np.unique(y)
-    if seen is not None and isinstance(class_weight, str) and class_weight == "balanced":
+    if rows_so_far is not None and isinstance(class_weight, str) and class_weight == "balanced":
         of = np.searchsorted(labels, present)  # type: ignore[arg-type]
-        each = np.sum(seen) / (np.count_nonzero(seen) * seen[of])
+        each = np.sum(rows_so_far) / (np.count_nonzero(rows_so_far) * rows_so_far[of])
     else:
         each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
     mine = each[np.searchsorted(present, y)]
