@@ -106,7 +106,7 @@ def usable(folder: Path) -> bool:
         note(ProblemKind.OPEN_TO_OTHERS, exposed)
     elif kind is not None:
         note(kind, folder)
-    return kind is exposed is None
+    return kind is None and exposed is None
 
 
 def writable(folder: Path) -> bool:

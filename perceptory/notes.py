@@ -89,7 +89,7 @@ class NoteKind(Generic[P]):
         return note.kind == self.name
 
 
-NOTES: Registry[NoteKind] = Registry("kind of note", {})
+NOTES: Registry[NoteKind[...]] = Registry("kind of note", {})
 REMARKS: set[str] = set()
 
 

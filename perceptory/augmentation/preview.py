@@ -13,7 +13,7 @@ from perceptory.errors import InputError
 from perceptory.specs import count, is_plain
 
 
-class _Batch(tuple):
+class _Batch(tuple[Any, ...]):
     """x, t and lengths, as `augmented` takes them."""
 
     x = property(lambda self: self[0])

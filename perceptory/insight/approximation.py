@@ -28,7 +28,7 @@ from perceptory.specs import checked, count, positive, traced
 from perceptory.studies.study import Study
 
 
-def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: int = 0) -> Callable:
+def ridge_function(inputs: int, terms: int = 64, steepness: float = 6.0, seed: int = 0) -> Callable[..., Any]:
     """f(x) = Σ_m a_m tanh(s (u_m · x - c_m)) on [-1, 1]^p, with unit vectors u_m, a_m and c_m drawn at random.
 
     A sum of ridge functions: its first Fourier moment is finite and does not grow with p, which is what [E14] asks for.
@@ -115,7 +115,7 @@ class _Neurons(Network):
 
 
 def approximation_study(
-    function: Callable[[int], Callable] = ridge_function,
+    function: Callable[[int], Callable[..., Any]] = ridge_function,
     *,
     neurons: Sequence[int] = (1, 2, 4, 8, 16, 32),
     inputs: Sequence[int] = (1, 2, 4, 8),
@@ -173,7 +173,9 @@ def approximation_study(
     return ApproximationStudy(np.array(hs), np.array(ps), np.nanmin(errors, axis=2), basis, errors)
 
 
-def _points(function: Callable, ps: list[int], rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+def _points(
+    function: Callable[..., Any], ps: list[int], rows: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[Any]]:
     """(x [row, most inputs], y [row], rows to fit and to judge for each p); inputs beyond p are 0."""
     random = np.random.default_rng(seed)
     each = rows + rows // 3

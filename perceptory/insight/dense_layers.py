@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
     weight: np.ndarray  # [in, out]
     bias: np.ndarray  # [out]
-    activation: Callable
+    activation: Callable[..., Any]
     keep: float = 1.0  # 1 - the dropout rate behind it
     skip: bool = False
 

@@ -41,7 +41,7 @@ SLOPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def activation_name(function: Callable) -> str:
+def activation_name(function: Callable[..., Any]) -> str:
     """The name of σ in the table of activations, or what its Python function is called."""
     for name, activation in ACTIVATIONS.items():
         if activation.function is function:
@@ -49,13 +49,13 @@ def activation_name(function: Callable) -> str:
     return str(getattr(function, "__qualname__", "σ")).partition(".")[0]
 
 
-def activate(function: Callable, z: np.ndarray) -> np.ndarray:
+def activate(function: Callable[..., Any], z: np.ndarray) -> np.ndarray:
     """v = σ(z) [unit] in double precision."""
     with backend.precision("double"):
         return np.asarray(function(jnp.asarray(z)))
 
 
-def behind(function: Callable, z: np.ndarray, v: np.ndarray, dv: np.ndarray) -> np.ndarray:
+def behind(function: Callable[..., Any], z: np.ndarray, v: np.ndarray, dv: np.ndarray) -> np.ndarray:
     """∂J/∂z [unit] from ∂J/∂v: σ'(z) ∂J/∂v, for softmax v (∂J/∂v - Σ v ∂J/∂v).
 
     A function of one's own, or one with a parameter such as "elu(0.5)", is differentiated automatically; it alone.

@@ -73,7 +73,7 @@ def by_inputs(stage: Stage, x: Any, g: jax.Array, z: jax.Array, which: jax.Array
     return _call("by_inputs", stage, (jax.ShapeDtypeStruct(x.shape, g.dtype),), g, z, which, kernel)[0]
 
 
-def by_kernel(stage: Stage, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple:
+def by_kernel(stage: Stage, x: jax.Array, g: jax.Array, z: jax.Array, which: jax.Array, kernel: Any) -> tuple[Any, ...]:
     """∂J/∂(kernel, bias) from g = ∂J/∂z; of the kernel only the shape is used."""
     shapes = (kernel.shape, kernel.shape[-1:])
     return _call("by_kernel", stage, tuple(jax.ShapeDtypeStruct(s, g.dtype) for s in shapes), x, g, z, which)
@@ -87,7 +87,7 @@ def _pools(stage: Stage, x: jax.Array, kernel: jax.Array) -> Any:
 NONE = jax.ShapeDtypeStruct((0, 1, 1, 1, 1), jnp.int8)
 
 
-def _call(name: str, stage: Stage, out: tuple, *arrays: Any) -> tuple:
+def _call(name: str, stage: Stage, out: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:
     if any(size < 0 or size > MOST_NUMBERS for axis in stage[:2] for size in axis):
         raise InputError(
             f"a convolution needs sizes from 0 to {MOST_NUMBERS} for taps, dilation, padding and pools, got"

@@ -68,7 +68,7 @@ def outputs(stack: Stack) -> Callable[[jax.Array, jax.Array], jax.Array]:
     return run
 
 
-def _call(name: str, stack: Stack, shapes: tuple, *arrays: Any) -> tuple:
+def _call(name: str, stack: Stack, shapes: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:
     (dtype,) = {np.dtype(array.dtype) for array in arrays}
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)
     call = jax.ffi.ffi_call(f"perceptory_dense_{name}_{dtype.name}", out, vmap_method="expand_dims")

@@ -63,11 +63,13 @@ def backward(
     return da, tuple(first)
 
 
-def _shapes(x: jax.Array, state: Arrays) -> tuple:
+def _shapes(x: jax.Array, state: Arrays) -> tuple[Any, ...]:
     return (*x.shape[:2], state[0].shape[-1]), state[0].shape, state[0].shape
 
 
-def _call(name: str, shapes: tuple, threads: int, attributes: dict, *arrays: Any) -> tuple:
+def _call(
+    name: str, shapes: tuple[Any, ...], threads: int, attributes: dict[str, Any], *arrays: Any
+) -> tuple[Any, ...]:
     dtype = np.dtype(arrays[0].dtype)
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)
     call = jax.ffi.ffi_call(f"perceptory_lstm_{name}_{dtype.name}", out, vmap_method="expand_dims")

@@ -51,7 +51,7 @@ def trace(h: jax.Array, shift: Any, active: Any = True) -> jax.Array:
     return _call("trace", (jax.ShapeDtypeStruct((), h.dtype),), h, shift, jnp.asarray(active, h.dtype))[0]
 
 
-def _call(name: str, out: tuple, *arrays: Any) -> tuple:
+def _call(name: str, out: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:
     dtype = np.dtype(arrays[0].dtype).name
     call = jax.ffi.ffi_call(f"perceptory_symmetric_{name}_{dtype}", out, vmap_method="expand_dims")
     return tuple(call(*arrays, threads=np.int32(build.threads())))

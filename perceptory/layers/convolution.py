@@ -27,7 +27,7 @@ class Convolution(eqx.Module):
     windows: Windows = eqx.field(static=True)
     size: tuple[int, ...] = eqx.field(static=True)  # of the pool; 1 along an axis: no pooling there
     pooling: str = eqx.field(static=True)
-    activation: Callable = eqx.field(static=True)
+    activation: Callable[..., Any] = eqx.field(static=True)
     monotone: bool = eqx.field(static=True)  # whether the activation is nondecreasing
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,7 +17,7 @@ class Dense(eqx.Module):
 
     weight: jax.Array
     bias: jax.Array
-    activation: Callable = eqx.field(static=True)
+    activation: Callable[..., Any] = eqx.field(static=True)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         wide = self.weight.ndim == 2 and self.weight.size >= 1 << 15 and self.weight.shape[1] >= 64 and x.ndim == 2
@@ -39,7 +40,7 @@ matmul.defvjp(
 class Activate(eqx.Module):
     """σ alone, where something stands between a layer's weighted sums and its activation."""
 
-    activation: Callable = eqx.field(static=True)
+    activation: Callable[..., Any] = eqx.field(static=True)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         return self.activation(x)

@@ -114,7 +114,7 @@ def reversed_steps(v: jax.Array, lengths: Any = None) -> jax.Array:
 
 
 def state_gradients(
-    network: RecurrentNetwork, x: jax.Array, t: jax.Array, cost: Callable, lengths: jax.Array | None = None
+    network: RecurrentNetwork, x: jax.Array, t: jax.Array, cost: Callable[..., Any], lengths: jax.Array | None = None
 ) -> jax.Array:
     """‖∂J/∂h_t‖ by layer and time step [layer, time]: where it vanishes or explodes towards early steps, the network
     cannot learn from them.

@@ -26,11 +26,11 @@ class ConvolutionLayer(LayerSpec):
     (time, features). The fields are those of `CNN`, for one stage; pool=1 is none."""
 
     channels: int = checked(check=count)
-    kernel: int | tuple = 3
-    stride: int | tuple = 1
-    padding: str | int | tuple = "same"
-    dilation: int | tuple = 1
-    pool: int | tuple = 1
+    kernel: int | tuple[Any, ...] = 3
+    stride: int | tuple[Any, ...] = 1
+    padding: str | int | tuple[Any, ...] = "same"
+    dilation: int | tuple[Any, ...] = 1
+    pool: int | tuple[Any, ...] = 1
     pooling: str = "max"
     activation: str = "relu"
 

@@ -93,11 +93,11 @@ class CNN(Network):
     """
 
     channels: tuple[int, ...] = checked((16, 32), check=lambda name, v: _counts(name, v, empty=False))
-    kernel: int | tuple = checked(3, check=_sizes)
-    stride: int | tuple = checked(1, check=_sizes)
-    padding: str | int | tuple = checked("same", check=_paddings)
-    dilation: int | tuple = checked(1, check=lambda name, v: _sizes(name, v, MOST_STEPS))
-    pool: int | tuple | None = checked(None, check=lambda name, v: None if v is None else _sizes(name, v))
+    kernel: int | tuple[Any, ...] = checked(3, check=_sizes)
+    stride: int | tuple[Any, ...] = checked(1, check=_sizes)
+    padding: str | int | tuple[Any, ...] = checked("same", check=_paddings)
+    dilation: int | tuple[Any, ...] = checked(1, check=lambda name, v: _sizes(name, v, MOST_STEPS))
+    pool: int | tuple[Any, ...] | None = checked(None, check=lambda name, v: None if v is None else _sizes(name, v))
     pooling: str = checked("max", check=lambda _, value: POOLINGS[value])
     hidden: tuple[int, ...] = checked((64,), check=_counts)
     head: str = checked("flatten", check=lambda _, value: HEADS[value])

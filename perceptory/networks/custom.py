@@ -50,7 +50,7 @@ class Custom(Network):
     numbers are trained. The model file holds them and the name, and is read with the builder given again.
     """
 
-    builder: Callable = checked(check=_builder)
+    builder: Callable[..., Any] = checked(check=_builder)
     name: str | None = checked(None, check=_text)
     batched: bool = checked(False, check=flag)
     random: bool = checked(False, check=flag)

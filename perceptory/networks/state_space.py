@@ -75,7 +75,7 @@ class StateSpace(Network):
     lead: int = checked(5, check=count)
     activation: str = checked("tanh", check=lambda _, value: ACTIVATIONS[value])
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.hidden == ():
             raise InputError("StateSpace needs at least one hidden layer, got hidden=(). Example: hidden=(16,)")

@@ -99,7 +99,7 @@ class CustomCost(OwnCost):
     The model file holds the name and what predictions need, so it loads without the function.
     """
 
-    function: Callable = checked(check=_function)
+    function: Callable[..., Any] = checked(check=_function)
     name: str | None = checked(None, check=_text)
     prediction: str = checked("identity", check=lambda _, v: LINKS[v])
     per_target: int = checked(1, check=count)

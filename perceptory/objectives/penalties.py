@@ -76,7 +76,7 @@ class WeightPenalty(Penalty):
     mix: float = traced(0.0, off=0.0, check=share, neutral=0.0)
     layers: Any = checked((), neutral=())
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.layers, Mapping):
             object.__setattr__(self, "layers", tuple(LayerStrength(k, v) for k, v in self.layers.items()))
         elif isinstance(self.layers, list):

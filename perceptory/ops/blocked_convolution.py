@@ -78,7 +78,7 @@ def from_blocks(x: jax.Array, batch: int, axes: int) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _differentiable_stage(stage: Stage) -> Callable:
+def _differentiable_stage(stage: Stage) -> Callable[..., Any]:
     windows = tuple(Window(a.taps, 1, a.gap, a.before, a.after) for a in stage[:2])
     pools = tuple(Window(a.pool, a.pool) for a in stage[:2])
 
@@ -120,7 +120,7 @@ def _differentiable_stage(stage: Stage) -> Callable:
     return run
 
 
-def _differentiable(f: Callable, same: Callable) -> Callable:
+def _differentiable(f: Callable[..., Any], same: Callable[..., Any]) -> Callable[..., Any]:
     """f with the derivatives of another function that has the same values."""
     g = jax.custom_jvp(f)
     g.defjvp(lambda primals, tangents: jax.jvp(same, primals, tangents))

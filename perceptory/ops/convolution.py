@@ -43,7 +43,7 @@ class ConvolutionStage(NamedTuple):
     windows: Windows
     size: tuple[int, ...]
     pooling: str = "max"
-    activation: Callable = lambda z: z
+    activation: Callable[..., Any] = lambda z: z
     monotone: bool = True
 
     @property

@@ -6,6 +6,7 @@ All take x [row, in] and w [row] >= 0, which is 0 for padding, and give [center,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ def distances(x: jax.Array, c: jax.Array) -> jax.Array:
     return jnp.sum((x.T[:, :, None] - c.T[:, None, :]) ** 2, axis=0)
 
 
-def over_rows(partial: Callable, *rows: jax.Array) -> tuple[jax.Array, ...]:
+def over_rows(partial: Callable[..., Any], *rows: jax.Array) -> tuple[jax.Array, ...]:
     """Sums over rows of what `partial(*rows)` sums over a part of them. Rows past the end are 0."""
     count = rows[0].shape[0]
     if count <= CHUNK:
@@ -114,4 +115,4 @@ def spacing(centers: jax.Array, x: jax.Array, w: jax.Array, neighbors: int) -> j
     return jnp.maximum(jnp.mean(jnp.sqrt(nearest), axis=1), spread / 100)
 
 
-STARTS: Registry[Callable] = Registry("start of the centers", {"kmeans": kmeans, "rows": sample})
+STARTS: Registry[Callable[..., Any]] = Registry("start of the centers", {"kmeans": kmeans, "rows": sample})

@@ -70,7 +70,7 @@ def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any
     return tuple(windows)
 
 
-def _per_axis(value: Any, axes: int) -> tuple:
+def _per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     if not isinstance(value, tuple):
         return (value,) * axes
     if len(value) != axes:

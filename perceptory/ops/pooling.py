@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from perceptory.ops.patches import check_room, greatest_in_windows, views, windows_of
 from perceptory.registry import Registry
 
-POOLINGS: Registry[Callable] = Registry("pooling", {"max": jnp.max, "average": jnp.mean})
+POOLINGS: Registry[Callable[..., Any]] = Registry("pooling", {"max": jnp.max, "average": jnp.mean})
 
 
 def pool(x: jax.Array, size: Any, *, stride: Any = None, kind: str = "max") -> jax.Array:

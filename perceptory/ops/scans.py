@@ -62,7 +62,7 @@ def active_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
 
 
 @lru_cache(maxsize=256)
-def _bptt(options: ScanOptions, threads: int) -> Callable:
+def _bptt(options: ScanOptions, threads: int) -> Callable[..., Any]:
     """threads: of the kernel; 0: without it."""
     if threads:
         value, run, back = _by_kernel(options, threads)
@@ -86,7 +86,7 @@ def _bptt(options: ScanOptions, threads: int) -> Callable:
     return recurrence
 
 
-def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable, Callable, Callable]:
+def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """(values, forward, backward) of an LSTM as `_bptt` needs them. What differentiates them once more (a product with
     the Hessian) takes `_forward` and `_backward`."""
     products = members_in_turn(lambda *arrays: _products(options, *arrays))
@@ -117,14 +117,14 @@ def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable, Callable, 
     )
 
 
-def _differentiable(f: Callable, same: Callable) -> Callable:
+def _differentiable(f: Callable[..., Any], same: Callable[..., Any]) -> Callable[..., Any]:
     """f with the derivatives of another function that has the same values."""
     g = jax.custom_jvp(f)
     g.defjvp(lambda primals, tangents: jax.jvp(same, primals, tangents))
     return g
 
 
-def members_in_turn(f: Callable) -> Callable:
+def members_in_turn(f: Callable[..., Any]) -> Callable[..., Any]:
     """f, which under `vmap` runs for one member after the other: a member's arrays then stay in cache during its loop,
     and a step is a plain matrix product. Off the CPU the members are batched."""
     mapped = custom_vmap(f)
@@ -134,7 +134,7 @@ def members_in_turn(f: Callable) -> Callable:
         leaves, tree = jax.tree.flatten(args)
         marks = jax.tree.leaves(batched)
 
-        def one(own: list, run: Callable) -> Any:
+        def one(own: list[Any], run: Callable[..., Any]) -> Any:
             own = list(own)
             return run(*jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)]))
 

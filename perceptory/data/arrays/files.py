@@ -46,7 +46,7 @@ def load_numpy(path: Path) -> Any:
         raise InputError(f"{path.name} is not a readable NumPy file ({reason}). Write it with numpy.savez.") from None
 
 
-def arrays_by_use(named: Mapping, part: str | None, where: str) -> tuple[dict[str, Any], list[Note]]:
+def arrays_by_use(named: Mapping[str, Any], part: str | None, where: str) -> tuple[dict[str, Any], list[Note]]:
     """One part's arrays by what they are: "inputs", "targets", and, where present, "lengths", "weights", "groups"."""
     part = None if part is None else PARTS[part]
     find = partial(_named, named)
@@ -68,7 +68,7 @@ def arrays_by_use(named: Mapping, part: str | None, where: str) -> tuple[dict[st
     return by_use, notes
 
 
-def _named(named: Mapping, words: Sequence[str], part: str) -> Any:
+def _named(named: Mapping[str, Any], words: Sequence[str], part: str) -> Any:
     """The first array that is called one of `words`, with the part before or after it; None where there is none."""
     by_name = {re.sub(r"\W", "_", str(name).lower()): name for name in named}
     for word in words:
