@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,6 +95,13 @@ class LeastSquares:
         """Jᵀ r [n]."""
         return self.jacobian.T @ self.residuals
 
+    @cached_property
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Norms of the Jacobian's columns [n]; with these made 1, its singular values [n] and directions [n, n]."""
+        norms = np.linalg.norm(self.jacobian, axis=0)
+        _, sizes, directions = np.linalg.svd(np.linalg.qr(self.jacobian / norms, mode="r"))
+        return norms, sizes, directions
+
     @property
     def covariance(self) -> np.ndarray:
         """[n, n] of x: s² (JᵀJ)⁻¹ with s² = Σr² / (m - n), for residuals of one unknown deviation; nan where there is
@@ -102,8 +109,7 @@ class LeastSquares:
         m, n = self.jacobian.shape
         if self.without_errors:
             return np.full((n, n), np.nan)
-        norms = np.linalg.norm(self.jacobian, axis=0)
-        _, sizes, directions = np.linalg.svd(np.linalg.qr(self.jacobian / norms, mode="r"))
+        norms, sizes, directions = self._spectrum
         inverse = (directions.T / sizes) / norms[:, None]
         return 2 * self.cost / (m - n) * inverse @ inverse.T
 
@@ -112,7 +118,7 @@ class LeastSquares:
         """Standard errors, in the structure of x: the roots of the covariance's diagonal."""
         return _rebuilt(self.x, np.sqrt(np.diagonal(self.covariance)))
 
-    @property
+    @cached_property
     def without_errors(self) -> str:
         """Why x has no standard errors; "" where it has."""
         m, n = self.jacobian.shape
@@ -123,7 +129,7 @@ class LeastSquares:
             return "The derivatives are not finite."
         if np.any(norms == 0):
             return f"The residuals do not depend on {self.names[int(np.argmin(norms))]}."
-        _, sizes, directions = np.linalg.svd(np.linalg.qr(self.jacobian / norms, mode="r"))
+        _, sizes, directions = self._spectrum
         if sizes[-1] <= sizes[0] * m * np.finfo(float).eps:
             together = [self.names[i] for i in np.flatnonzero(np.abs(directions[-1]) > 0.1)]
             return f"The residuals do not tell {' and '.join(together)} apart."
