@@ -45,10 +45,6 @@ class Penalty(Spec):
         """[weight] bool: whether a weight is to be exactly 0 after a step from `old` to `new` with this slope."""
         return jnp.zeros(old.shape, bool)
 
-    def settle(self, old: jax.Array, new: jax.Array, slope: jax.Array, mask: jax.Array) -> jax.Array:
-        """The weights after a step from `old` to `new`: `new`, but exactly 0 where a weight `rests`."""
-        return jnp.where(self.rests(old, new, slope, mask), 0, new) if self.zeros else new
-
     @property
     def label(self) -> str:
         return type(self).__name__
