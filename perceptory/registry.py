@@ -112,6 +112,10 @@ class Registry(Mapping[str, T]):
                 f"unknown {self.kind} {name!r}.{did_you_mean(name, self._entries)} Known: {known}."
             ) from None
 
+    def own(self) -> frozenset[str]:
+        """Names that somebody else than this package has entered."""
+        return frozenset(name for name, entry in self._entries.items() if not entry.place.startswith("."))
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from perceptory.catalog import SPECS
+from perceptory.catalog import ACTIVATIONS, INITIALIZERS, SPECS
 from perceptory.errors import UNSET, InputError, Setting
 from perceptory.registry import Registry, did_you_mean
 
@@ -94,6 +94,20 @@ def is_plain(value: Any) -> bool:
 def is_on(value: Any) -> bool:
     """Whether a traced number is in the program: it is not the plain 0 that switches it off."""
     return not (isinstance(value, float | int) and value == 0)
+
+
+def has_code(value: Any) -> bool:
+    """Whether a spec, or a tuple of them, holds code of somebody else's: a function, a spec of another package, or the
+    name of a thing that was entered in a table of functions. What such code computes may change from call to call."""
+    if isinstance(value, Spec):
+        if type(value).__module__.partition(".")[0] != "perceptory":
+            return True
+        return any(has_code(getattr(value, f.name)) for f in dataclasses.fields(value))
+    if type(value) is tuple:
+        return any(has_code(v) for v in value)
+    if isinstance(value, str):
+        return any(name in value for name in ACTIVATIONS.own() | INITIALIZERS.own())
+    return not (value is None or isinstance(value, bool | int | float | Traced))
 
 
 # --- checks, used as traced(..., check=positive) -----------------------------------------------------------------

@@ -70,5 +70,5 @@ def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: 
         return run, start(run)
 
     run, state = jax.jit(begin)(member, raw)
-    go = jax.jit(epoch)
+    go = jax.jit(lambda run, state: epoch(run, state))  # not `epoch` itself, whose traces JAX keeps: see ops.traced
     return Single(plan, member, run, ready.candidates[candidate], state, lambda state: go(run, state))

@@ -11,6 +11,7 @@ import numpy as np
 
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
+from perceptory.specs import has_code
 
 if TYPE_CHECKING:
     from perceptory.models.distribution import Quantiles
@@ -96,7 +97,7 @@ class Model:
             missing = (1 << max(4, (len(inputs) - 1).bit_length())) - len(inputs)
             x = np.pad(x, ((0, 0), (0, missing), *[(0, 0)] * (inputs.ndim - 1)))
             steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, missing))
-            forward = _forward(self.network, self.cost, inputs.shape[1:], outputs)
+            forward = _forward(self.network, self.cost.without_code(), inputs.shape[1:], outputs)
             output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
         if self.task == "regression":
             center, scale = (by_member(a, output.ndim - 1) for a in (self.out_center, self.out_scale))
@@ -184,9 +185,27 @@ class Model:
         return load(path, network)
 
 
-@lru_cache(maxsize=64)
 def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    """As `_kept_forward`, but code of the user's is traced anew: what it reads from outside may have changed."""
+    if not has_code((network, cost)):
+        return _kept_forward(network, cost, inputs, outputs)
+    from perceptory.ops.traced import compiled
+
+    def forward(*arguments: Any) -> Any:
+        return compiled(_mapped(network, cost, inputs, outputs), *arguments)(*arguments)
+
+    return forward
+
+
+@lru_cache(maxsize=64)
+def _kept_forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
     """Compiled: (weights [k, weight], x [k, row, *inputs], lengths [row] or None) -> predictions [k, row, *outputs]."""
+    import jax
+
+    return jax.jit(_mapped(network, cost, inputs, outputs))
+
+
+def _mapped(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
     import jax
 
     from perceptory.layers.arrays import unpack
@@ -196,4 +215,4 @@ def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[in
         net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
         return cost.inverse_link(call(net, x, None, lengths=lengths))
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
+    return jax.vmap(one, in_axes=(0, 0, None))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from perceptory.kernels.dense import Stack
 from perceptory.layers.arrays import Layout, Shape
 from perceptory.layers.base import Fixed
-from perceptory.specs import Spec, combine
+from perceptory.specs import Spec, combine, has_code
 
 
 class Network(Spec):
@@ -85,9 +85,15 @@ class Network(Spec):
         return None
 
 
-@lru_cache(maxsize=256)
 def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     """The layout of a network's weight vector; computes no array. Traced numbers of the spec may be left open."""
+    look: Any = _layout.__wrapped__ if has_code(network) else _layout
+    found: Layout = look(network, inputs, outputs)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     network = combine(network, defaultdict(lambda: 0.5))  # any number will do: the layout does not depend on it
     module = eqx.filter_eval_shape(lambda: network.build(inputs, outputs, key=jax.random.key(0)))
     keep = jax.tree.map(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ import jax
 
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
+from perceptory.ops.traced import as_key
 from perceptory.specs import checked, count, flag
 
 EXAMPLE = "Custom(lambda inputs, outputs, key: eqx.nn.MLP(inputs, outputs, 32, 2, key=key), name='my net')"
@@ -30,7 +31,7 @@ def _text(name: str, value: Any) -> None:
 
 
 # Not registered: a file cannot hold its builder, and what names it there cannot be read back as a spec.
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Custom(Network):
     """A network of your own, trained in studies like every other.
 
@@ -63,6 +64,15 @@ class Custom(Network):
             if own == "<lambda>":
                 raise InputError(f"Custom needs a name where its builder has none of its own. Example: {EXAMPLE}")
             object.__setattr__(self, "name", own)
+
+    def _key(self) -> Hashable:
+        return tuple(as_key(getattr(self, f.name)) for f in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Custom) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
     def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Any:
         module = self.builder(_natural(inputs), _natural(outputs), key)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost
+from perceptory.ops.traced import as_key, unjitted
 from perceptory.registry import Registry
 from perceptory.specs import checked, count
 
@@ -81,12 +82,13 @@ class OwnCost(Cost):
 
 
 # In no table of specs: a file cannot hold its function. Predictions do not need it: a model file says `SavedCost`.
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CustomCost(OwnCost):
     """A cost function of your own, trained in studies like every other.
 
     function: of (output [..., out], target [..., target]), JAX arrays, to the cost of each row [...], which JAX can
-        differentiate. Targets are scaled (`targets_scaled`), classes 0/1 (one-hot for more than two).
+        differentiate. Targets are scaled (`targets_scaled`), classes 0/1 (one-hot for more than two). What it reads
+        from outside is read anew in every study.
     name: what the cost is called, the function's own name where none is given. It must tell functions apart, since
         random numbers and run folders go by it: give a changed function a new name.
     prediction: how the network's linear outputs become predictions: "identity" or "exp" for numbers, "sigmoid" for two
@@ -118,8 +120,17 @@ class CustomCost(OwnCost):
                 " within the function."
             )
 
+    def _key(self) -> Hashable:
+        return tuple(as_key(getattr(self, f.name)) for f in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CustomCost) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        cost = self.function(output, target)
+        cost = unjitted(self.function)(output, target)
         if np.shape(cost) != target.shape[:-1]:
             raise InputError(
                 f"the function of {self.label} needs to give one number per row, shape {target.shape[:-1]}, got"

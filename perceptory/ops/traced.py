@@ -1,12 +1,15 @@
 """A function of the user's as JAX traces it at this moment, apart from the arrays that it reads from outside.
 
 A compiled function that is kept by the function object answers for old data: the arrays of a closure, of a global name
-or of an object's attributes stay as they were when it was compiled. Here a function is traced at every use, which takes
-milliseconds; arrays from outside become arguments, and only an equal computation shares a compilation.
+or of an object's attributes stay as they were when it was compiled. Here a function is traced at every use, and only an
+equal computation shares a compilation: `trace` takes milliseconds and makes arguments of the arrays from outside,
+`compiled` is for whole programs, which hold them.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -28,6 +31,15 @@ class Identity:
         return id(self.value)
 
 
+def as_key(value: Any) -> Hashable:
+    """The value, or what stands for it alone where it cannot be hashed, as an object that holds arrays."""
+    try:
+        hash(value)
+    except TypeError:
+        return Identity(value)
+    return value
+
+
 class Traced(NamedTuple):
     """A traced computation.
 
@@ -38,6 +50,35 @@ class Traced(NamedTuple):
     computation: core.ClosedJaxpr
     key: Hashable
     outside: tuple[Any, ...]
+
+
+RULES = frozenset({"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "rule"})  # of derivatives and batches
+MOST_COMPILED = 64
+_COMPILED: OrderedDict[Hashable, Any] = OrderedDict()
+
+
+def unjitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function within `jax.jit`, which keeps traces by the function object; others as they are."""
+    while isinstance(function, type(jax.jit(lambda: None))):
+        function = function.__wrapped__  # type: ignore[attr-defined]
+    return function
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function` compiled for arguments of these shapes, as it is now; a compilation is shared by equal computations.
+
+    function: made anew for each call, since JAX keeps traces by it.
+    """
+    traced = jax.jit(function).trace(*arguments)
+    closed: Any = traced.jaxpr
+    trees = jax.tree.structure(arguments), jax.tree.structure(traced.out_info)
+    key = (trees, _described(closed.jaxpr, RULES), tuple(_value(c, RULES) for c in closed.consts))
+    if key not in _COMPILED:
+        _COMPILED[key] = traced.lower().compile()
+        while len(_COMPILED) > MOST_COMPILED:
+            _COMPILED.popitem(last=False)
+    _COMPILED.move_to_end(key)
+    return _COMPILED[key]
 
 
 def trace(function: Callable[..., jax.Array], *arguments: Any) -> Traced:
@@ -54,8 +95,11 @@ def evaluate(computation: core.ClosedJaxpr, outside: tuple[Any, ...], *arguments
     return value
 
 
-def _described(jaxpr: Any) -> Hashable:
-    """A key of a jaxpr: variables by the order of their definition, literals by value, parameters as they are."""
+def _described(jaxpr: Any, without: frozenset[str] = frozenset()) -> Hashable:
+    """A key of a jaxpr: variables by the order of their definition, literals by value, parameters as they are.
+
+    without: names of parameters that do not count.
+    """
     places: dict[Any, int] = {}
 
     def defined(variable: Any) -> Hashable:
@@ -63,7 +107,7 @@ def _described(jaxpr: Any) -> Hashable:
         return str(variable.aval)
 
     def read(atom: Any) -> Hashable:
-        return _value(atom.val) if isinstance(atom, core.Literal) else places[atom]
+        return _value(atom.val, without) if isinstance(atom, core.Literal) else places[atom]
 
     given = tuple(defined(v) for v in (*jaxpr.constvars, *jaxpr.invars))
     lines = tuple(
@@ -71,27 +115,23 @@ def _described(jaxpr: Any) -> Hashable:
             equation.primitive.name,
             tuple(read(a) for a in equation.invars),
             tuple(defined(v) for v in equation.outvars),
-            tuple((name, _value(v)) for name, v in sorted(equation.params.items())),
+            tuple((name, _value(v, without)) for name, v in sorted(equation.params.items()) if name not in without),
         )
         for equation in jaxpr.eqns
     )
     return given, lines, tuple(read(a) for a in jaxpr.outvars)
 
 
-def _value(value: Any) -> Hashable:
+def _value(value: Any, without: frozenset[str]) -> Hashable:
     if isinstance(value, core.ClosedJaxpr):
-        return _described(value.jaxpr), tuple(_value(c) for c in value.consts)
+        return _described(value.jaxpr, without), tuple(_value(c, without) for c in value.consts)
     if isinstance(value, core.Jaxpr):
-        return _described(value)
+        return _described(value, without)
     if isinstance(value, np.ndarray | np.generic | jax.Array | float) or type(value).__name__ == "TypedNdArray":
         array = np.asarray(value)
-        return "array", array.dtype.str, array.shape, array.tobytes()
+        return "array", array.dtype.str, array.shape, hashlib.blake2b(array.tobytes(), digest_size=20).digest()
     if type(value) in (tuple, list):
-        return type(value).__name__, tuple(_value(v) for v in value)
+        return type(value).__name__, tuple(_value(v, without) for v in value)
     if isinstance(value, dict):
-        return "dict", tuple((k, _value(v)) for k, v in value.items())
-    try:
-        hash(value)
-    except TypeError:
-        return Identity(value)
-    return type(value), value
+        return "dict", tuple((k, _value(v, without)) for k, v in value.items())
+    return type(value), as_key(value)

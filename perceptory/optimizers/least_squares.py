@@ -26,7 +26,7 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.errors import InputError
-from perceptory.ops.traced import evaluate, trace
+from perceptory.ops.traced import evaluate, trace, unjitted
 from perceptory.optimizers.descent import derivatives
 from perceptory.specs import count, positive
 from perceptory.wording import number
@@ -221,7 +221,7 @@ class _Problem:
         args = jax.tree.map(jnp.asarray, args)
 
         def flat(x: jax.Array, args: tuple[Any, ...]) -> jax.Array:
-            value = residuals(_rebuilt(start, x), *args)
+            value = unjitted(residuals)(_rebuilt(start, x), *args)
             parts = [jnp.ravel(jnp.asarray(part, x.dtype)) for part in jax.tree.leaves(value)]
             return jnp.concatenate(parts) if parts else jnp.zeros(0, x.dtype)
 

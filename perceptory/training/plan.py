@@ -17,6 +17,7 @@ from perceptory.objectives.table import Cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
+from perceptory.specs import has_code
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
 FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays
@@ -57,6 +58,12 @@ class ProgramPlan:
     average: WeightAverage | None = None
     augmentation: Augmentation | tuple[Augmentation, ...] | None = None
     varies: tuple[bool, ...] = ()  # with augmentation: for each input whether it has more than two values
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it holds code of the user's (`specs.has_code`)."""
+        specs = (self.network, self.cost, self.optimizer, self.penalty, self.clip, self.average, self.augmentation)
+        return has_code(specs)
 
     @property
     def targets(self) -> int:

@@ -83,7 +83,12 @@ def placements(plan: ProgramPlan) -> tuple[NamedSharding, NamedSharding]:
 
 @lru_cache(maxsize=256)
 def program(plan: ProgramPlan) -> Any:
-    """The program of a group, jitted: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
+    """The program of a group, jitted, of a plan that holds no code of the user's."""
+    return jax.jit(traceable(plan))
+
+
+def traceable(plan: ProgramPlan) -> Any:
+    """The program of a group: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
     spread, whole = (placement.spec for placement in placements(plan))
     devices = chunk_devices(plan.blocks)
 
@@ -100,14 +105,13 @@ def program(plan: ProgramPlan) -> Any:
             return merge(jax.tree.map(lambda a: a[None], one(jax.tree.map(lambda a: a[0], blocks))))
         return merge(jax.lax.map(one, blocks))
 
-    mapped = jax.shard_map(
+    return jax.shard_map(
         chunk,
         mesh=placements(plan)[0].mesh,
         in_specs=(spread, spread, spread, whole),
         out_specs=(spread, spread),
         check_vma=False,
     )
-    return jax.jit(mapped)
 
 
 def _reshape(lead: tuple[int, ...], drop: int) -> Any:
@@ -118,7 +122,8 @@ def _reshape(lead: tuple[int, ...], drop: int) -> Any:
 def empty_state(plan: ProgramPlan, members: Member, data: Any) -> Any:
     """Shapes of a chunk's state, from one chunk of members. Kept, since tracing costs as much as a short training."""
     arrays, tree = jax.tree.flatten((members, data))
-    return _empty_state(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
+    shapes: Any = _empty_state.__wrapped__ if plan.has_code else _empty_state
+    return shapes(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
 
 @lru_cache(maxsize=256)

@@ -32,9 +32,10 @@ from jaxlib.xla_client import DeviceList
 import perceptory
 from perceptory import backend, cache
 from perceptory.kernels import build
+from perceptory.ops.traced import compiled
 from perceptory.specs import Spec, Traced
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
-from perceptory.training.population import Segment, empty_state, placements, program
+from perceptory.training.population import Segment, empty_state, placements, program, traceable
 from perceptory.training.procedures.first_order import kernel_stack
 
 UNUSED_DAYS = 30  # after these a kept program is removed
@@ -59,13 +60,21 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Any:
         if self._executable is None:
-            run = program(self._plan)
-            self._executable = run if self._path is None else _compiled(run, arguments, self._path, self.state)
+            self._executable = self._made(arguments)
         return self._executable(*arguments)
+
+    def _made(self, arguments: tuple[Any, ...]) -> Any:
+        if self._plan.has_code:
+            return compiled(traceable(self._plan), *arguments)
+        run = program(self._plan)
+        return run if self._path is None else _compiled(run, arguments, self._path, self.state)
 
 
 def cached_program(plan: ProgramPlan, members: Member, data: Any) -> Program:
-    """The program of a group for one chunk of members; the same one for equal plans and shapes."""
+    """The program of a group for one chunk of members; the same one for equal plans and shapes. Code of the user's is
+    looked at anew: what it reads from outside may have changed."""
+    if plan.has_code:
+        return Program(plan, members, data)
     arrays, tree = jax.tree.flatten((members, data))
     return _ready(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
 
@@ -87,6 +96,8 @@ def _path(plan: ProgramPlan, members: Member, data: Any) -> Path | None:
     config: Any = jax.config  # its attributes are made at run time
     folder = config.jax_compilation_cache_dir
     if folder is None or not config.jax_enable_compilation_cache or backend.native():
+        return None
+    if plan.has_code:
         return None
     arrays, tree = jax.tree.flatten((members, data))
     try:
