@@ -194,6 +194,7 @@ OTHER_SPECS = _by_name(
         "optimizers.clipping": "ClipByNorm ClipByValue",
         "selection.plans": "Folds Repeated Splitter",
         "studies.design": "Candidate",
+        "studies.pretrained": "Pretrained",
         "studies.study": "Study",
     },
     SPECS,
@@ -205,6 +206,7 @@ INNER_SPECS = _by_name(
         "objectives.custom": "SavedCost",
         "objectives.penalties": "LayerStrength",
         "selection.search": "Choice Integers LogUniform Uniform",
+        "studies.pretrained": "KnownModel LayerRate",
     },
     SPECS,
 )

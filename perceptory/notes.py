@@ -517,6 +517,18 @@ def other_channels(names: Names, trained: Names) -> tuple[Piece, ...]:
 
 
 @_kind
+def features_begin_at_zero(names: Names) -> tuple[Piece, ...]:
+    """Features that the model of a start (`Pretrained`) has not met."""
+    return (f"the layers to begin with have not met {listed(names, 5)}; its weights begin at 0.",)
+
+
+@_kind
+def features_without_use(names: Names) -> tuple[Piece, ...]:
+    """Features of the model of a start that the study does not have."""
+    return (f"the layers to begin with also knew {listed(names, 5)}, of which the study rows have none.",)
+
+
+@_kind
 def other_range(low: float, high: float, trained_low: float, trained_high: float) -> tuple[Piece, ...]:
     """Inputs so far from the training's that their units may differ."""
     return (

@@ -72,6 +72,16 @@ def checked(
     return field(default=default, metadata=metadata)
 
 
+def remark(default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field for what is said of a spec and makes it no other one, such as the place of a file."""
+    return field(default=default, compare=False)
+
+
+def held() -> Any:
+    """A dataclass field for a thing that a spec stands for by its digest: in hand, or None. No file holds it."""
+    return field(default=None, compare=False, repr=False, metadata={"written": False})
+
+
 @dataclass(frozen=True, eq=False)
 class Spec:
     """Base of all specs. Subclasses are frozen dataclasses; their fields' checks run on plain values only."""
@@ -201,14 +211,16 @@ def to_json(value: Any, *, strict: bool = True, lean: bool = False) -> Any:
     """Plain JSON data for a spec: {"kind": class name, field: value, ...}.
 
     What is not in the closed table raises `InputError`, or, where not strict, is written as a description that
-    `from_json` refuses to read: {"custom": text}. lean: fields at their neutral value are left out.
+    `from_json` refuses to read: {"custom": text}. lean: what a spec is known by, without fields at their neutral value
+    and those that take no part in comparing it (`remark`). What a spec holds beside its fields (`held`) is not written.
     """
     if isinstance(value, Spec):
         kind = type(value).__name__
         if kind in SPECS and SPECS[kind] is type(value):
-            values = {
-                f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not (lean and _at_rest(value, f))
-            }
+            written = [f for f in dataclasses.fields(value) if f.metadata.get("written", True)]
+            if lean:
+                written = [f for f in written if f.compare and not _at_rest(value, f)]
+            values = {f.name: getattr(value, f.name) for f in written}
             return {"kind": kind} | {name: to_json(v, strict=strict, lean=lean) for name, v in values.items()}
     elif isinstance(value, (tuple, list)):
         return [to_json(v, strict=strict, lean=lean) for v in value]
@@ -237,7 +249,7 @@ def from_json(data: Any) -> Any:
     if not isinstance(data.get("kind"), str):
         raise InputError("a spec needs a 'kind', got " + repr(data)[:80] + ". Is this a file that perceptory wrote?")
     cls = SPECS[data["kind"]]
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = {f.name for f in dataclasses.fields(cls) if f.metadata.get("written", True)}
     for name in data:
         if name != "kind" and name not in known:
             raise InputError(f"{data['kind']} has no field {name!r}.{did_you_mean(name, known)}")

@@ -27,6 +27,11 @@ class RecurrentLayer(eqx.Module):
     extra: jax.Array | None
     options: ScanOptions = eqx.field(static=True)
 
+    @property
+    def computes(self) -> tuple[Any, ...]:
+        """What tells it from another layer in use: truncation and averages are of gradients."""
+        return (self.options.cell,)
+
     def start(self, batch: int) -> CellState:
         return tuple(
             jnp.zeros((batch, self.recurrent.shape[0]), self.weight.dtype) for _ in range(self.options.cell.states)

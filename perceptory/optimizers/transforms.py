@@ -41,11 +41,11 @@ def clipped(clip: Clip | None, moved: Any) -> optax.GradientTransformationExtraA
     return stateless(lambda g, w, _: clip.apply(g, moved))
 
 
-def frozen(moved: Any) -> optax.GradientTransformationExtraArgs:
-    """u ← u where the mask is 1, 0 where it is 0: what no optimizer moves. None moves everything."""
-    if moved is None:
+def scaled(factors: Any) -> optax.GradientTransformationExtraArgs:
+    """u ← f u by weight: f is 0 for what no optimizer moves, below 1 for what is to move slowly. None is 1 for all."""
+    if factors is None:
         return optax.with_extra_args_support(optax.identity())
-    return stateless(lambda u, w, _: jax.tree.map(jnp.multiply, u, moved))
+    return stateless(lambda u, w, _: jax.tree.map(jnp.multiply, u, factors))
 
 
 def exact_zeros(

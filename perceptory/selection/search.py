@@ -163,8 +163,7 @@ def _plain(value: Any) -> Any:
 def _children(value: Any) -> list[tuple[str, Any]]:
     """The parts that a value is made of, with what their paths add; [] for a leaf."""
     if isinstance(value, Spec):
-        names = [f.name for f in dataclasses.fields(value) if f.init]
-        return [(f".{name}", getattr(value, name)) for name in names]
+        return [(f".{name}", getattr(value, name)) for name in _names(value)]
     if isinstance(value, (tuple, list)):
         return [(f"[{i}]", v) for i, v in enumerate(value)]
     if isinstance(value, dict):
@@ -172,11 +171,15 @@ def _children(value: Any) -> list[tuple[str, Any]]:
     return []
 
 
+def _names(spec: Spec) -> list[str]:
+    """Its fields that tell it from another one."""
+    return [f.name for f in dataclasses.fields(spec) if f.init and f.compare]
+
+
 def _rebuild(value: Any, parts: list[Any]) -> Any:
     """The same kind of value with other parts. A spec runs its checks again."""
     if isinstance(value, Spec):
-        names = [f.name for f in dataclasses.fields(value) if f.init]
-        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))
+        return dataclasses.replace(value, **dict(zip(_names(value), parts, strict=True)))
     if isinstance(value, dict):
         return dict(zip(value, parts, strict=True))
     if hasattr(value, "_make"):  # a NamedTuple, such as an Optax transformation, stays one

@@ -18,6 +18,7 @@ from perceptory.results.result_data import CandidateResult, MemberResult
 from perceptory.runs.result import Result
 from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
+from perceptory.studies.design import Candidate
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.prepare import Prepared
 from perceptory.studies.records import Record, Records
@@ -33,10 +34,10 @@ def final_model(records: Records, chosen: int) -> Model:
     if prepared.study.final == "folds":
         members = records.sound_members(chosen)
         weights = np.stack([record.weights for record in members.values()])
-        scalings = [prepared.scalings[f] for _, f, _ in members]
+        scalings = [prepared.scaling_of(who) for who in members]
     else:
         weights, scalings = _refitted(records, chosen)
-    facts = {"final": prepared.study.final, "score": prepared.score.name}
+    facts = {"final": prepared.study.final, "score": prepared.score.name} | _start_facts(prepared.candidates[chosen])
     model = model_of(prepared, chosen, weights, scalings, facts)
     _add_intervals(records, chosen, model)
     return model
@@ -50,12 +51,17 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     group = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
     outcomes: dict[int, Outcome] = {}
     train_group(group.plan, group.members, prepared.raw, finished=outcomes.update)
-    good = [o for _, o in sorted(outcomes.items()) if o.status != "diverged"]
+    good = {place: o for place, o in sorted(outcomes.items()) if o.status != "diverged"}
     if not good:
         raise InputError(
             "the refit on all rows diverged. Use ", Setting("final", "folds"), ", or a smaller learning rate."
         )
-    return np.stack([o.weights for o in good]), split.scalings * len(good)
+    return np.stack([o.weights for o in good.values()]), [group.scalings[place] for place in good]
+
+
+def _start_facts(candidate: Candidate) -> dict[str, Any]:
+    """What a model file says of what its networks began with; nothing where these were random weights."""
+    return {} if candidate.start is None else {"start": candidate.start.label, "start_spec": to_json(candidate.start)}
 
 
 def model_of(
@@ -131,7 +137,7 @@ def result_of(
             test_rows=test_rows,
             columns=tuple(prepared.encoder.describe()),
             validation=prepared.validation,
-            notes=(*data.notes, *prepared.sealed.notes),
+            notes=(*data.notes, *prepared.sealed.notes, *prepared.notes),
             examples=shown_examples(data),
         ),
         environment=backend.environment() | {"kernels": kernels.status()},

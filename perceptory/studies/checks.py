@@ -31,6 +31,7 @@ from perceptory.specs import partition
 from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.groups import Group
+from perceptory.studies.pretrained import Pretrained
 from perceptory.training.plan import MATRICES
 
 MOST_WEIGHTS = 4096  # a factorization of so many takes seconds
@@ -57,6 +58,7 @@ def check_candidates(candidates: Sequence[Candidate], known: Examples, encoded: 
         _check_augmentation(candidate, known)
         _check_penalized_layers(candidate, encoded)
         check_second_order(candidate)
+        _check_start(candidate)
     _check_score(score, candidates)
 
 
@@ -118,6 +120,21 @@ def _check_augmentation(candidate: Candidate, known: Examples) -> None:
                 f"{candidate.network.label} is solved in one step, so no batch is augmented. Leave augmentation out"
                 " here."
             )
+
+
+def _check_start(candidate: Candidate) -> None:
+    start, network = candidate.start, candidate.network
+    if start is None:
+        return
+    if not isinstance(start, Pretrained):  # what a choice holds is seen only here
+        raise InputError(f"start needs specs of the kind Pretrained, got {start!r}. Leave that out.")
+    if network.solved:
+        raise InputError(f"{network.label} is solved in one step, so no start matters. Leave start out here.")
+    if isinstance(candidate.optimizer, SecondOrder) and (isinstance(start.train, tuple) or start.unfreeze_after > 0):
+        raise InputError(
+            f"{candidate.optimizer.label} takes steps of all weights together, so none of them has a rate of its own."
+            ' Use train="tuned" or "frozen" without unfreeze_after, or a first-order optimizer such as Adam.'
+        )
 
 
 def _check_penalized_layers(candidate: Candidate, encoded: EncodedExamples) -> None:

@@ -23,6 +23,7 @@ from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
 from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, partition, positive
 from perceptory.studies import defaults
+from perceptory.studies.pretrained import EXAMPLE, Pretrained
 
 
 def _share(name: Name, value: Any) -> None:
@@ -49,6 +50,7 @@ class Candidate(Spec):
     clip: Clip | None = checked(None, neutral=None)
     average: WeightAverage | None = checked(None, neutral=None)
     augmentation: Augmentation | tuple[Augmentation, ...] | None = checked(None, neutral=None)
+    start: Pretrained | None = checked(None, neutral=None)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class StudyDesign(Spec):
     clip: Searchable[Clip] | None = checked(None, neutral=None)
     average: Searchable[WeightAverage] | None = checked(None, neutral=None)
     augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
+    start: Searchable[Pretrained] | None = checked(None, neutral=None)
 
     def __post_init__(self) -> None:
         networks: Any = self.networks
@@ -102,6 +105,7 @@ class StudyDesign(Spec):
             object.__setattr__(self, "augmentation", None)
         for one in parts(self.augmentation):
             _kind("augmentation", one, Augmentation, "ImageAugmentation(shift=2)")
+        _kind("start", self.start, Pretrained, EXAMPLE, optional=True)
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
         if self.score is not None:
@@ -123,10 +127,11 @@ class StudyDesign(Spec):
 
     def candidates(self, cost: Cost) -> list[Candidate]:
         """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
-        rest = self.optimizer, self.penalty, self.batch_size, self.clip, self.average, self.augmentation
+        names = ("optimizer", "penalty", "batch_size", "clip", "average", "augmentation", "start")
+        rest = {name: getattr(self, name) for name in names}
         template: Any = Candidate  # a template holds search values where a candidate holds plain ones
         networks = cast(tuple[Searchable[Network], ...], self.networks)
-        templates = tuple(template(network, self.cost or cost, *rest) for network in networks)
+        templates = tuple(template(network, self.cost or cost, **rest) for network in networks)
         return expand_each(templates, self.samples, self.seed)
 
 

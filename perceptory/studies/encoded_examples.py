@@ -24,6 +24,7 @@ class EncodedExamples:
     weights: np.ndarray  # [row], or [n, time]
     task: str
     lengths: np.ndarray | None = None  # [n]: steps from there on are padding
+    encoder: ExampleEncoder | None = None  # what made the inputs
 
     @property
     def shape(self) -> Shape:
@@ -95,4 +96,4 @@ def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return EncodedExamples(encoder.transform(data), numbers, targets, weights, data.task, lengths)
+    return EncodedExamples(encoder.transform(data), numbers, targets, weights, data.task, lengths, encoder)

@@ -10,12 +10,14 @@ import numpy as np
 
 from perceptory.augmentation.base import varying
 from perceptory.networks.base import layout
+from perceptory.notes import Note
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.specs import partition
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import split_number
 from perceptory.studies.keys import member_key
 from perceptory.studies.split import Split
+from perceptory.studies.starts import Beginning, beginning
 from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, targets_as
 from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
@@ -35,6 +37,8 @@ class Group:
     weights: int  # of one network
     candidate: Candidate  # the first one; all have its shapes
     target_shape: tuple[int, ...]  # of one example
+    scalings: list[Scaling]  # of each member
+    notes: tuple[Note, ...] = ()
 
 
 def groups_of(
@@ -47,8 +51,12 @@ def groups_of(
     """
     longest = max(len(a) for a, _ in split.folds)
     same: dict[Any, list[int]] = {}
+    begins: dict[int, Beginning] = {}
     for place, candidate in enumerate(candidates):
-        static, _ = partition(candidate)
+        static: Any = partition(candidate)[0]
+        if candidate.start is not None:  # which model it is makes no other program
+            begins[place] = beginning(static.start, candidate, split.encoded)
+            static = static.replace(start=begins[place].plan)
         same.setdefault((static, batch_size(candidate, longest)), []).append(place)
     groups = []
     for (static, batch), places in same.items():
@@ -57,10 +65,26 @@ def groups_of(
         first = candidates[places[0]]
         plan, weights = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
         total = _epochs(study, static, epochs)
-        members = _members(study, candidates, split, who, plan, total, refit=epochs is not None)
-        members = members._replace(balance=_balance(split, who, plan, members.factor.dtype))
-        groups.append(Group(plan, members, who, weights, first, split.encoded.target_shape))
+        scalings, given = _starts(begins, split, who)
+        members = _members(study, candidates, split, who, plan, total, scalings, refit=epochs is not None)
+        dtype = members.factor.dtype
+        members = members._replace(
+            balance=_balance(split, who, plan, dtype), given=tuple(array.astype(dtype) for array in given)
+        )
+        notes = tuple(dict.fromkeys(note for c in places if c in begins for note in begins[c].notes))
+        groups.append(Group(plan, members, who, weights, first, split.encoded.target_shape, scalings, notes))
     return groups
+
+
+def _starts(begins: dict[int, Beginning], split: Split, who: list[Who]) -> tuple[list[Scaling], tuple[np.ndarray, ...]]:
+    """Each member's scaling, and the arrays [member, ...] that members begin with, if any."""
+    scalings, given = [], []
+    for c, f, s in who:
+        own, turn = split.scalings[f], s * len(split.folds) + f
+        scalings.append(begins[c].scaling(own, turn) if c in begins else own)
+        if c in begins:
+            given.append(begins[c].arrays(own, turn))
+    return scalings, tuple(np.stack(arrays) for arrays in zip(*given, strict=True))
 
 
 def batch_size(candidate: Candidate, rows: int) -> int:
@@ -75,7 +99,7 @@ def _epochs(study: StudyDesign, static: Candidate, epochs: int | None) -> int:
 
 def _plan(
     study: StudyDesign,
-    static: Candidate,
+    static: Any,  # a `Candidate` with placeholders, whose start is a `GivenStart`
     first: Candidate,
     split: Split,
     shape: tuple[int, int],  # rows, and rows a step
@@ -106,6 +130,7 @@ def _plan(
         batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
         augmentation=static.augmentation, varies=() if static.augmentation is None else varying(encoded.inputs),
+        start=static.start,
     )  # fmt: skip
     return plan, size
 
@@ -117,12 +142,16 @@ def _members(
     who: list[Who],
     plan: ProgramPlan,
     epochs: int,
+    scalings: list[Scaling],
     refit: bool,
 ) -> Member:
     dtype = np.float64 if study.arithmetic == "double" else np.float32
     numbers = {c: partition(candidates[c])[1] for c, _, _ in who}
     fold = np.array([f for _, f, _ in who])
-    scalings = [targets_as(s, plan.cost.scaling) for s in split.scalings]
+    distinct = {id(s): s for s in scalings}  # few: one a fold, where nothing is begun with
+    index = {key: i for i, key in enumerate(distinct)}
+    scaling = np.array([index[id(s)] for s in scalings])
+    own = [targets_as(s, plan.cost.scaling) for s in distinct.values()]
 
     def centers(s: Scaling) -> np.ndarray:
         return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
@@ -138,8 +167,8 @@ def _members(
         count=by_fold([len(a) for a, _ in split.folds], np.int32),
         validation=np.stack([pad_rows(b, plan.validation_rows) for _, b in split.folds])[fold],
         validation_count=by_fold([len(b) for _, b in split.folds], np.int32),
-        center=by_fold([centers(s) for s in scalings], dtype),
-        factor=by_fold([np.concatenate([s.in_factor, 1 / s.out_scale]) for s in scalings], dtype),
+        center=np.stack([centers(s) for s in own]).astype(dtype)[scaling],
+        factor=np.stack([np.concatenate([s.in_factor, 1 / s.out_scale]) for s in own]).astype(dtype)[scaling],
         epochs=np.full(len(who), epochs, np.int32),
         patience=np.full(len(who), 0 if refit else study.patience, np.int32),
     )

@@ -24,6 +24,10 @@ def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -
         parts.append(augmentation_label(candidate.augmentation))
     elif any(c.augmentation is not None for c in all_candidates):
         parts.append("no augmentation")
+    if candidate.start is not None:
+        parts.append(candidate.start.label)
+    elif any(c.start is not None for c in all_candidates):
+        parts.append("from scratch")
     if len({c.batch_size for c in all_candidates}) > 1:
         parts.append(f"batch {candidate.batch_size or 'auto'}")
     if len({c.cost for c in all_candidates}) > 1:

@@ -77,7 +77,7 @@ def train_further(
     (group,), (fold,) = prepared.groups, prepared.folds
 
     def model(weights: np.ndarray) -> Model:
-        return model_of(prepared, 0, weights[None], prepared.scalings, {"final": "one", "score": ""})
+        return model_of(prepared, 0, weights[None], group.scalings, {"final": "one", "score": ""})
 
     def look(costs: np.ndarray, weights: Callable[[], np.ndarray]) -> Any:
         return watch(TrainingUpdate(costs[:, 0], costs[:, 1], lambda: model(weights()))) if watch else None
@@ -97,7 +97,7 @@ def train_further(
     _add_intervals(prepared, outcome, final)
     return Trained(
         final, outcome.status, outcome.epochs, outcome.best_epoch, outcome.train_cost, outcome.validation_cost,
-        fold[1], prepared.scalings[0], state,
+        fold[1], group.scalings[0], state,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
+from perceptory.notes import Note
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.metrics import Score, score_for
 from perceptory.selection.plans import plan_json
@@ -17,7 +18,7 @@ from perceptory.specs import to_json
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, encode
-from perceptory.studies.groups import Group, groups_of
+from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
 from perceptory.studies.sealing import Sealed, seal_off
 from perceptory.studies.split import Fold, Split, Splitting, folds_of, split_of, validation_plan
@@ -80,6 +81,15 @@ class Prepared:
             for c, _, _ in group.who:
                 weights[c] = group.weights
         return weights
+
+    def scaling_of(self, who: Who) -> Scaling:
+        """The scaling of a member: its fold's, or that of the model whose layers it begins with."""
+        return next(g.scalings[g.who.index(who)] for g in self.groups if who in g.who)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is to be said of what the members begin with."""
+        return tuple(dict.fromkeys(note for group in self.groups for note in group.notes))
 
     def group_of(self, candidate: int, split: Split, epochs: int) -> Group:
         """The group that trains one candidate on another split of the same examples, for so many epochs."""

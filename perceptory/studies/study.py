@@ -34,6 +34,8 @@ class Study(StudyDesign):
     what is validated and kept. augmentation: what is done to each training batch, one or a tuple of several:
     `ImageAugmentation`, `SeriesAugmentation`, `TableAugmentation`, `TargetNoise`. All three are searched like the
     penalty; None is off.
+    start: `Pretrained`, the first layers of a network that was trained before; `choice(None, Pretrained(...))` puts it
+    beside starts from random weights, so that the study itself says whether it pays.
     """
 
     def run(

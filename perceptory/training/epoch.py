@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from perceptory.objectives.table import mean_cost
+from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import State, advance
@@ -18,7 +19,7 @@ CALIBRATION_ROWS = 4096  # enough for means and variances
 
 
 def start(run: Run) -> State:
-    """A new member: small random weights, or what the network makes of the training rows."""
+    """A new member: small random weights, what the network makes of the training rows, or weights that are given."""
     key = run.stream(0)
 
     def training_rows() -> tuple[Array, Array, Array]:
@@ -26,7 +27,7 @@ def start(run: Run) -> State:
         return rows.x, run.cost.working_response(rows.t), rows.w
 
     module = run.network.prime(run.build(key), training_rows, key=jax.random.fold_in(key, 1))
-    return state_at(run, run.weights_of(module))
+    return state_at(run, run.weights_of(begun(module, run.given, run.plan.start)))
 
 
 def state_at(specs: Specs, weights: Weights) -> State:

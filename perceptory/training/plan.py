@@ -18,6 +18,7 @@ from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
 from perceptory.specs import has_code
+from perceptory.training.given import GivenStart
 
 CPU_BLOCK_BYTES = 1 << 20  # what one block of members works on should stay in a core's second-level cache
 FLAT_WEIGHTS = 1 << 17  # above, the copies between vector and arrays cost more than a longer list of arrays
@@ -32,8 +33,8 @@ MAX_BLOCKS = 32
 class ProgramPlan:
     """The static side of a group: one plan, one compilation.
 
-    network, cost, optimizer, penalty, clip, average, augmentation: static parts of specs, with placeholders for traced
-    numbers.
+    network, cost, optimizer, penalty, clip, average, augmentation, start: static parts of specs, with placeholders for
+    traced numbers.
     rows: length of the members' padded lists of training rows. validation_rows: likewise, 0 for none.
     batch: rows a step. segment: most epochs in one compiled call. block: members mapped at once; blocks: how many
     of them make a chunk. All of these are functions of the study alone.
@@ -58,6 +59,7 @@ class ProgramPlan:
     average: WeightAverage | None = None
     augmentation: Augmentation | tuple[Augmentation, ...] | None = None
     varies: tuple[bool, ...] = ()  # with augmentation: for each input whether it has more than two values
+    start: GivenStart | None = None  # where members begin with weights that there are
 
     @property
     def has_code(self) -> bool:
@@ -101,6 +103,7 @@ class Member(NamedTuple):
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
     balance: Any = ()  # [class] weights that follow from the frequencies in its training rows; () without
+    given: Any = ()  # the arrays of `GivenStart.given`, in the order of the layout; () without
 
 
 def values_an_example(network: Network, inputs: Shape, outputs: Shape) -> int:

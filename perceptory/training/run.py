@@ -14,6 +14,7 @@ from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import Cost
 from perceptory.optimizers.clipping import Clip
 from perceptory.specs import combine
+from perceptory.training.given import GivenStart
 from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.rows import Rows, row_axes, rows_of, tree_of_axes
 from perceptory.training.weights import Weights, weights_of, with_weights
@@ -53,6 +54,10 @@ class Specs(eqx.Module):
         return self.filled(self.plan.augmentation)
 
     @property
+    def start(self) -> GivenStart | None:
+        return self.filled(self.plan.start)
+
+    @property
     def dtype(self) -> Any:
         return self.numbers.dtype
 
@@ -79,11 +84,13 @@ class Run(Specs):
     epochs: Int[Array, ""]  # to go
     patience: Int[Array, ""]
     rows: Rows
+    given: tuple[Array, ...]  # `Member.given`
 
     @classmethod
     def of(cls, member: Member, data: Any, plan: ProgramPlan) -> Run:
         """data: the study's, as on the device."""
-        return cls(plan, member.numbers, member.key, member.epochs, member.patience, rows_of(member, data, plan))
+        rows = rows_of(member, data, plan)
+        return cls(plan, member.numbers, member.key, member.epochs, member.patience, rows, member.given)
 
     def stream(self, epoch: Any) -> Array:
         """The key of an epoch; epochs count from 1, and 0 is the key of the starting weights."""
@@ -102,4 +109,4 @@ class Run(Specs):
 def run_axes(data: Any, plan: ProgramPlan) -> Any:
     """Where members lie in runs that are mapped (`in_axes`, `out_axes`): along axis 0 of everything, but not of the
     examples that they share."""
-    return tree_of_axes(Run, plan, numbers=0, key=0, epochs=0, patience=0, rows=row_axes(data, plan))
+    return tree_of_axes(Run, plan, numbers=0, key=0, epochs=0, patience=0, rows=row_axes(data, plan), given=0)

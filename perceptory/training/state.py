@@ -56,7 +56,8 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -
     """The state after an epoch: best so far, patience, divergence.
 
     What is judged is the network as it will be used, so the best weights may be of any phase; but no member stops or
-    diverges by what is judged before a first phase has ended (`Network.opening`).
+    diverges by what is judged before a first phase has ended (`Network.opening`), and none runs out of patience while
+    what it was given still rests (`GivenStart`).
 
     Of a member that has stopped, what counts does not change: its best weights, their cost, its counters. Its last
     weights move on with its block, since to hold them would copy all of them in every epoch.
@@ -71,7 +72,8 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -
     finite = finite & (jnp.isfinite(judged) | excused)
     # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
     better = running & finite & ((judged < state.best_cost) if validated else True)
-    waited = jnp.where(better | excused, 0, state.waited + 1)
+    patient = excused | resting(run, state.epoch)
+    waited = jnp.where(better | patient, 0, state.waited + 1)
     out_of_patience = ((run.patience > 0) & (waited >= run.patience)) | (result.settled & ~excused)
     status = jnp.where(epoch >= run.epochs, FINISHED, jnp.where(out_of_patience, STOPPED, RUNNING))
     status = jnp.where(finite, status, DIVERGED)
@@ -79,3 +81,8 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), result.weights, state.best)
     best_cost = jnp.where(better, judged, state.best_cost)
     return State(result.weights, best, result.optimizer, best_cost, jnp.where(running, counters, state.counters))
+
+
+def resting(run: Run, epoch: Any) -> Any:
+    """Whether weights that the member was given rest after so many epochs, to move later."""
+    return run.start.resting(run.progress(epoch)) if run.start is not None and run.start.thaws else False

@@ -48,8 +48,15 @@ def weight_mask(plan: ProgramPlan, dtype: Any) -> Mask:
 
 def moved_mask(plan: ProgramPlan, dtype: Any) -> Mask | None:
     """1 for what the optimizer moves, 0 for what it leaves alone; None where it moves everything."""
-    trains = [plan.network.trains(name) for name in layout_of(plan).names]
-    return None if all(trains) else _mask(trains, plan, dtype)
+    moved = _moved(plan)
+    return None if all(moved) else _mask(moved, plan, dtype)
+
+
+def _moved(plan: ProgramPlan) -> list[bool]:
+    """For each array whether the optimizer moves it."""
+    names = layout_of(plan).names
+    still = (False,) * len(names) if plan.start is None else plan.start.still
+    return [plan.network.trains(name) and not rests for name, rests in zip(names, still, strict=True)]
 
 
 # --- as second-order optimizers see them: one vector of what they move -----------------------------------------------
@@ -57,8 +64,7 @@ def moved_mask(plan: ProgramPlan, dtype: Any) -> Mask | None:
 
 def free_places(plan: ProgramPlan) -> np.ndarray | None:
     """Places in the flat weight vector of what the optimizer moves; None where that is all."""
-    where = layout_of(plan)
-    marks = where.vector([plan.network.trains(name) for name in where.names])
+    marks = layout_of(plan).vector(_moved(plan))
     return None if marks.all() else np.flatnonzero(marks)
 
 

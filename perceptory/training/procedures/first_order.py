@@ -20,7 +20,8 @@ from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.first_order import FirstOrder
 from perceptory.optimizers.schedules import rate_at
 from perceptory.optimizers.second_order import SecondOrder
-from perceptory.optimizers.transforms import clipped, exact_zeros, frozen, penalized
+from perceptory.optimizers.transforms import clipped, exact_zeros, penalized, scaled
+from perceptory.training.given import by_weight
 from perceptory.training.plan import ProgramPlan
 from perceptory.training.row_order import ROUNDS, drawn, shuffled, words
 from perceptory.training.rows import Batch, output_of
@@ -54,7 +55,8 @@ class GradientSteps:
         optimizer = run.filled(self.optimizer)
         steps, total = self._steps(run, optimizer, state.epoch)
         rule, cost_of, augment, key_of = (
-            update_rule(run, optimizer), batch_cost(run, state), augmentation_of(run), noise_keys(run, state),
+            update_rule(run, optimizer, run.progress(state.epoch)), batch_cost(run, state), augmentation_of(run),
+            noise_keys(run, state),
         )  # fmt: skip
         mask, batches = weight_mask(run.plan, run.dtype), run.batches
 
@@ -118,18 +120,32 @@ class Averaged:
         return self.steps.diagnostics(optimizer[0])
 
 
-def update_rule(specs: Specs, optimizer: FirstOrder) -> optax.GradientTransformationExtraArgs:
+def update_rule(specs: Specs, optimizer: FirstOrder, progress: Any = 0) -> optax.GradientTransformationExtraArgs:
     """A training step, from the gradient of a batch's cost to what is added to the weights.
 
-    Clipping the penalized gradient leaves the minima of the penalized cost where they are, and keeps its zeros.
+    progress: the share of the epochs that is done. Clipping the penalized gradient leaves the minima of the penalized
+    cost where they are, and keeps its zeros.
     """
     moved = moved_mask(specs.plan, specs.dtype)
+    rates = _rates(specs, progress)
     penalty, strength = _penalty_of(specs)
     return optax.chain(
         penalized(penalty, strength),
-        clipped(specs.clip, moved),
-        exact_zeros(penalty, strength, optax.chain(optimizer.transformation(), frozen(moved))),
+        clipped(specs.clip, _both(moved, None if rates is None else jax.tree.map(jnp.sign, rates))),
+        exact_zeros(penalty, strength, optax.chain(optimizer.transformation(), scaled(_both(moved, rates)))),
     )
+
+
+def _rates(specs: Specs, progress: Any) -> Mask | None:
+    """What the steps of weights that were given are multiplied by, in the structure of the weights."""
+    factors = None if specs.start is None else specs.start.factors(progress)
+    return None if factors is None else by_weight(factors, layout_of(specs.plan), specs.plan.flat, specs.dtype)
+
+
+def _both(mask: Mask | None, factors: Mask | None) -> Mask | None:
+    if mask is None or factors is None:
+        return factors if mask is None else mask
+    return jax.tree.map(jnp.multiply, mask, factors)
 
 
 def _penalty_of(specs: Specs) -> tuple[Penalty | None, Mask]:
