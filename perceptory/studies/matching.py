@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from perceptory.layers.recurrent import RecurrentLayer
 from perceptory.layers.structure import Part, parts_of
 from perceptory.networks.base import Network
 from perceptory.notes import Note, features_begin_at_zero, features_without_use
+from perceptory.specs import combine, has_code, partition
 from perceptory.wording import listed
 
 
@@ -115,14 +117,19 @@ class Match:
     difference: str
 
 
-@lru_cache(maxsize=64)
 def structure(network: Network, inputs: Shape, outputs: Shape) -> tuple[Part, ...]:
-    """The parts of a network; of an autoencoder, those of its encoder. Its traced numbers may not be open."""
+    """The parts of a network; of an autoencoder, those of its encoder."""
+    look: Any = _structure.__wrapped__ if has_code(network) else _structure
+    found: tuple[Part, ...] = look(partition(network)[0], inputs, outputs)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _structure(network: Network, inputs: Shape, outputs: Shape) -> tuple[Part, ...]:
+    network = combine(network, defaultdict(lambda: 0.5))  # any number will do: the parts do not depend on it
     module = eqx.filter_eval_shape(lambda: network.build(inputs, outputs, key=jax.random.key(0)))
     encoder = getattr(module, "encoder", None)
-    if isinstance(encoder, eqx.Module):
-        return tuple(parts_of(encoder, "encoder"))
-    return tuple(parts_of(module))
+    return tuple(parts_of(module) if encoder is None else parts_of(encoder, "encoder"))
 
 
 def match(there: Sequence[Part], here: Sequence[Part], features: tuple[int, int]) -> Match:
