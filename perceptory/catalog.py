@@ -88,8 +88,15 @@ LAYERS: Registry[Any] = Registry(
         "noise": Entry(".networks.chain:NoiseLayer", "in training", "STD"),
         "norm": Entry(".networks.chain:NormLayer", "", "NORM"),
         "flatten": Entry(".networks.chain:Flatten", "all axes as one"),
+        "reshape": Entry(".networks.chain:ReshapeLayer", "", "SHAPE"),
         "residual": Entry(".networks.chain:Residual", "x + f(x)"),
         "convolution": Entry(".networks.chain_layers:ConvolutionLayer", "", "CHANNELS,KERNEL"),
+        "transposed": Entry(
+            ".networks.chain_places:TransposedConvolutionLayer",
+            "a convolution to more places",
+            "CHANNELS,KERNEL,STRIDE",
+        ),
+        "upsampling": Entry(".networks.chain_places:UpsamplingLayer", "each place several times", "SIZE"),
         "pool": Entry(".networks.chain_layers:GlobalPool", "one value a channel", "POOLING"),
         "rnn": Entry(".networks.chain_layers:RNNLayer", "", "WIDTH"),
         "gru": Entry(".networks.chain_layers:GRULayer", "", "WIDTH"),
@@ -190,6 +197,7 @@ def _by_name(kind: str, modules: dict[str, str], classes: Registry[Any] | None =
 OTHER_SPECS = _by_name(
     "spec",
     {
+        "networks.decoders": "CNNDecoder RecurrentDecoder",
         "optimizers.averaging": "WeightAverage",
         "optimizers.clipping": "ClipByNorm ClipByValue",
         "selection.plans": "Folds Repeated Splitter",

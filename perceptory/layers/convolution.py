@@ -13,6 +13,7 @@ from perceptory.layers.sequential import Sequential
 from perceptory.ops.convolution import ConvolutionStage, compute_stage
 from perceptory.ops.patches import Windows
 from perceptory.ops.pooling import global_pool, real_steps
+from perceptory.ops.transposed_convolution import Spreads, transposed_convolve
 
 
 class Convolution(eqx.Module):
@@ -37,6 +38,28 @@ class Convolution(eqx.Module):
     def lengths(self, lengths: Any) -> Any:
         """How many steps of the output are real, of a series with so many real steps."""
         return jnp.maximum(self.windows[0].positions(lengths), 0) // self.size[0]
+
+
+class TransposedConvolution(eqx.Module):
+    """σ(y + bias), y the transposed convolution: x [batch, *space, in] to [batch, *place, out]. weight: [*k, in, out],
+    bias: [out]. It takes examples of the size that it was built for."""
+
+    weight: jax.Array
+    bias: jax.Array
+    spreads: Spreads = eqx.field(static=True)
+    activation: Callable[..., Any] = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        return transposed_convolve(x, self.weight, self.bias, self.spreads, self.activation)
+
+
+class RealSteps(eqx.Module):
+    """x [batch, time, ·] with zeros in the padding, the steps from `lengths` [batch] on."""
+
+    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: jax.Array | None = None) -> jax.Array:
+        return x if lengths is None else jnp.where(real_steps(x, lengths), x, 0)
 
 
 class ConvolutionalNetwork(eqx.Module):

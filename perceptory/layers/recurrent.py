@@ -58,7 +58,7 @@ class RecurrentNetwork(eqx.Module):
     takes: ClassVar[tuple[str, ...]] = ("lengths",)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None, lengths: jax.Array | None = None) -> jax.Array:
-        return self._outputs([recur] * len(self.layers), x, self.initial_state(x.shape[0]), key, lengths)[0]
+        return self.outputs([recur] * len(self.layers), x, self.initial_state(x.shape[0]), key, lengths)[0]
 
     def initial_state(self, batch: int) -> Any:
         """The state before the first step, zeros: for each layer and direction the cell's arrays [batch, H]."""
@@ -71,9 +71,10 @@ class RecurrentNetwork(eqx.Module):
             raise InputError(
                 "a bidirectional network needs the whole record at once, got a piece to run: use net(x) instead."
             )
-        return self._outputs([recur] * len(self.layers), x, state, None, lengths)
+        return self.outputs([recur] * len(self.layers), x, state, None, lengths)
 
-    def _outputs(self, recurs: list[Recur], x: jax.Array, state: Any, key: Any, lengths: Any) -> tuple[jax.Array, Any]:
+    def outputs(self, recurs: list[Recur], x: jax.Array, state: Any, key: Any, lengths: Any) -> tuple[jax.Array, Any]:
+        """(output, state), each layer by its own way to recur."""
         if x.ndim != 3 or x.shape[1] == 0:
             raise InputError(f"a recurrent network needs x of shape [batch, time, features], got {list(x.shape)}.")
         v = jnp.swapaxes(x, 0, 1)
@@ -135,7 +136,7 @@ def state_gradients(
 
     def of(probes: list[list[jax.Array]]) -> jax.Array:
         recurs = [_probing(iter(parts)) for parts in probes]
-        return cost(network._outputs(recurs, x, network.initial_state(batch), None, lengths)[0], t)
+        return cost(network.outputs(recurs, x, network.initial_state(batch), None, lengths)[0], t)
 
     squares = []
     for parts in jax.grad(of)(probes):

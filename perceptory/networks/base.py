@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.errors import InputError
 from perceptory.kernels.dense import Stack
 from perceptory.layers.arrays import Layout, Shape
 from perceptory.layers.base import Fixed
@@ -43,6 +44,17 @@ class Network(Spec):
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         """Values an example that the forward pass keeps for the backward pass; steers how much runs at once."""
         return 0
+
+    def mirror(self, inputs: Shape) -> Network:
+        """The spec of a network that leads back from this one's outputs, a code of shape (code,), to examples of shape
+        `inputs`: layers in the opposite order, with the same activations, normalization and dropout. Its `build` makes
+        outputs of any shape with the places of `inputs`, (features,), (time, ·) or (height, width, ·).
+
+        Raises `InputError` where there is no such network.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no mirror, so the decoder has to be given. Example: decoder=MLP((32,))"
+        )
 
     @property
     def feedback(self) -> bool:

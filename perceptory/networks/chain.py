@@ -6,10 +6,11 @@ in.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ from perceptory.layers.sequential import Sequential, Skip
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
-from perceptory.specs import Spec, below_one, checked, count, is_on, is_plain, not_negative, traced
+from perceptory.specs import Spec, below_one, checked, combine, count, is_on, is_plain, not_negative, traced
 
 
 class LayerSpec(Spec):
@@ -49,6 +50,16 @@ class LayerSpec(Spec):
         """Values an example that the layer keeps for the backward pass; those that come out, unless it says more."""
         return prod(outputs)
 
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        """Layers that lead from what this one gives, `outputs`, back to `inputs`, with the activation that those came
+        out of. None: `inputs` are the example, which the chain's own last layer gives from as many values as here.
+
+        Raises `InputError` where there are none.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no mirror, so the decoder has to be given. Example: decoder=MLP((32,))"
+        )
+
     @property
     def label(self) -> str:
         """A word for names of networks."""
@@ -69,6 +80,9 @@ class DenseLayer(LayerSpec):
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         return _dense(inputs[-1], self.width, self.activation, self.initializer, key), (*inputs[:-1], self.width)
 
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return () if activation is None else (DenseLayer(inputs[-1], activation, self.initializer),)
+
     @property
     def label(self) -> str:
         return f"{self.width} {self.activation}"
@@ -82,6 +96,9 @@ class DropoutLayer(LayerSpec):
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         return Dropout(self.rate) if is_on(self.rate) else Sequential(()), inputs
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (self,)
 
     @property
     def stochastic(self) -> bool:
@@ -97,6 +114,9 @@ class NoiseLayer(LayerSpec):
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         return Noise(self.std) if is_on(self.std) else Sequential(()), inputs
 
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return () if activation is None else (self,)  # none on what is decoded
+
     @property
     def stochastic(self) -> bool:
         return is_on(self.std)
@@ -110,6 +130,9 @@ class NormLayer(LayerSpec):
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         return NORMS[self.norm](inputs[-1]), inputs
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (self,)
 
     @property
     def stochastic(self) -> bool:
@@ -129,6 +152,37 @@ class Flatten(LayerSpec):
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
         return Reshape((prod(inputs),)), (prod(inputs),)
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (ReshapeLayer(inputs),)
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return 0
+
+
+def _shape(name: str, value: Any) -> None:
+    for n in value if isinstance(value, tuple) else (value,):
+        if is_plain(n):
+            count(name, n)
+
+
+@dataclass(frozen=True)
+class ReshapeLayer(LayerSpec):
+    """An example's values in another shape, such as (7, 7, 32) of 1568; the last axis varies fastest."""
+
+    shape: int | tuple[int, ...] = checked(check=_shape)
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        shape = self.shape if isinstance(self.shape, tuple) else (self.shape,)
+        if prod(shape) != prod(inputs):
+            raise InputError(
+                f"ReshapeLayer needs examples of {prod(shape)} values for the shape {shape}, got {prod(inputs)} in the"
+                f" shape {inputs}. Put DenseLayer({prod(shape)}) before it."
+            )
+        return Reshape(shape), shape
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (ReshapeLayer(inputs),)
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return 0
@@ -164,10 +218,29 @@ class _Layers:
             shapes.append(shape)
         return modules, shapes
 
+    def _shapes(self, inputs: Shape) -> list[Shape]:
+        """Of examples before, between and after the layers; computes no array."""
+        shapes: list[Shape] = []
+        plain: Any = combine(
+            cast(Any, self), defaultdict(lambda: 0.5)
+        )  # any number will do: shapes do not depend on traced ones
+        eqx.filter_eval_shape(lambda: shapes.extend(plain._build(inputs, jax.random.key(0))[1]))
+        return shapes
+
+    def _mirrored(self, inputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        """Layers that lead back to `inputs`, which came out of this activation."""
+        shapes = self._shapes(inputs)
+        back: list[LayerSpec] = []
+        before = [activation]
+        for layer in self.layers:
+            before.append(getattr(layer, "activation", before[-1]))
+        for i in reversed(range(len(self.layers))):
+            back += self.layers[i].mirror(shapes[i], shapes[i + 1], before[i])
+        return tuple(back)
+
     def _hidden_units_of_layers(self, inputs: Shape) -> list[int]:
         """`hidden_units` of each layer."""
-        shapes: list[Shape] = []
-        eqx.filter_eval_shape(lambda: shapes.extend(self._build(inputs, jax.random.key(0))[1]))
+        shapes = self._shapes(inputs)
         pairs = zip(self.layers, shapes[:-1], shapes[1:], strict=True)
         return [layer.hidden_units(before, after) for layer, before, after in pairs]
 
@@ -186,6 +259,9 @@ class Residual(_Layers, LayerSpec):
                 f" Let the last of them have the width {inputs[-1]}."
             )
         return Skip(Sequential(tuple(modules))), inputs
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (Residual(self._mirrored(inputs, activation or "linear")),)
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return sum(self._hidden_units_of_layers(inputs)) + prod(outputs)
@@ -223,6 +299,17 @@ class Chain(_Layers, Network):
                 modules.append(Reshape(outputs))
         module = Sequential(tuple(modules))
         return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
+
+    def mirror(self, inputs: Shape) -> Chain:
+        """A dense layer to the shape that the layers give, then their mirrors in the opposite order."""
+        if not self.layers:
+            return self
+        shape = self._shapes(inputs)[-1]
+        found = [getattr(layer, "activation", None) for layer in self.layers]
+        activation = next((name for name in reversed(found) if name is not None), "linear")
+        first: tuple[LayerSpec, ...] = (DenseLayer(prod(shape), activation),)
+        first += (ReshapeLayer(shape),) if len(shape) > 1 else ()
+        return self.replace(layers=(*first, *self._mirrored(inputs, None)))
 
     @property
     def stochastic(self) -> bool:

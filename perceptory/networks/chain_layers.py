@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.layers.recurrent import RecurrentLayer
-from perceptory.networks.chain import LayerSpec
+from perceptory.networks.chain import LayerSpec, ReshapeLayer
+from perceptory.networks.chain_places import TransposedConvolutionLayer, UpsamplingLayer
 from perceptory.networks.cnn import CNN
+from perceptory.networks.decoders import common, undone
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.ops.pooling import POOLINGS, global_pool
 from perceptory.ops.scans import active_steps, recur
@@ -52,6 +54,18 @@ class ConvolutionLayer(LayerSpec):
         _, places = stage._plan(inputs, (1,))
         return stage.build(inputs, (1,), key=key).stages[0], (*places, self.channels)
 
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        """A transposed convolution whose stride is that of convolution and pool and whose kernel sees as much."""
+        kernel, stride, dilation = undone(self._stage(), 0, len(inputs) - 1)
+        lacking = [n - (m - 1) * s for n, m, s in zip(inputs, outputs[:-1], stride, strict=False)]
+        kernel = tuple(max(k, -(-n // s) * s) if s > 1 else k for k, n, s in zip(kernel, lacking, stride, strict=True))
+        channels, sigma = (self.channels, self.activation) if activation is None else (inputs[-1], activation)
+        return (
+            TransposedConvolutionLayer(
+                channels, common(kernel), common(stride), "same", common(dilation), common(inputs[:-1]), sigma
+            ),
+        )
+
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return self._stage().hidden_units(inputs, (1,))
 
@@ -81,6 +95,10 @@ class GlobalPool(LayerSpec):
             raise InputError(f"GlobalPool needs places and channels, got {inputs}. Leave it out.")
         return Pooled(self.pooling), inputs[-1:]
 
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        axes = len(inputs) - 1
+        return ReshapeLayer((*(1,) * axes, inputs[-1])), UpsamplingLayer(output=common(inputs[:-1]))
+
 
 class Steps(eqx.Module):
     """A recurrent layer's state after every step: x [batch, time, in] to [batch, time, width], 0 in the padding."""
@@ -98,6 +116,10 @@ class _Recurrent(LayerSpec):
     """A recurrent layer of the given width, with its state after every step as output."""
 
     width: int
+    activation: str  # that its states come out of
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (self if activation is None else self.replace(width=inputs[-1]),)
 
     def _network(self) -> Any:
         raise NotImplementedError
@@ -130,6 +152,7 @@ class GRULayer(_Recurrent):
     """The recurrent layer of `GRU`."""
 
     width: int = checked(check=count)
+    activation: ClassVar[str] = "tanh"  # type: ignore[misc]
 
     def _network(self) -> GRU:
         return GRU((self.width,))
@@ -140,6 +163,7 @@ class LSTMLayer(_Recurrent):
     """The recurrent layer of `LSTM`."""
 
     width: int = checked(check=count)
+    activation: ClassVar[str] = "tanh"  # type: ignore[misc]
 
     def _network(self) -> LSTM:
         return LSTM((self.width,))

@@ -34,7 +34,7 @@ MONOTONE = frozenset(
 )
 
 
-def _counts(name: str, value: Any, *, empty: bool = True) -> None:
+def counts(name: str, value: Any, *, empty: bool = True) -> None:
     if not isinstance(value, tuple) or not (value or empty):
         raise InputError(f"{name} needs a tuple of positive whole numbers, got {value!r}. Example: (16, 32)")
     for n in value:
@@ -46,7 +46,7 @@ MOST_TAPS = 4096  # of a kernel or a pool along one axis, and steps of a stride;
 MOST_STEPS = 1 << 16  # between taps, and zeros that are added
 
 
-def _sizes(name: str, value: Any, most: int = MOST_TAPS) -> None:
+def sizes(name: str, value: Any, most: int = MOST_TAPS) -> None:
     """A number, or a tuple with one entry per layer, each a number or a pair (vertical, horizontal)."""
     for entry in value if isinstance(value, tuple) else (value,):
         for n in entry if isinstance(entry, tuple) else (entry,):
@@ -54,7 +54,7 @@ def _sizes(name: str, value: Any, most: int = MOST_TAPS) -> None:
                 count(name, n, most=most)
 
 
-def _paddings(name: str, value: Any) -> None:
+def paddings(name: str, value: Any) -> None:
     for entry in value if isinstance(value, tuple) else (value,):
         for pad in entry if isinstance(entry, tuple) else (entry,):
             if is_plain(pad) and pad not in PADDINGS:
@@ -63,7 +63,7 @@ def _paddings(name: str, value: Any) -> None:
                 count(name, pad, 0, MOST_STEPS)
 
 
-def _activation(name: str, value: Any) -> None:
+def a_function_of_one_number(name: str, value: Any) -> None:
     if ACTIVATIONS[value] is ACTIVATIONS["softmax"]:
         raise InputError(f"{name} needs a function of one number, got 'softmax'. Example: activation='relu'")
 
@@ -92,16 +92,16 @@ class CNN(Network):
     Temporal network: CNN((16, 16, 16), dilation=(1, 2, 4), padding="causal", hidden=()) with outputs (time, out).
     """
 
-    channels: tuple[int, ...] = checked((16, 32), check=lambda name, v: _counts(name, v, empty=False))
-    kernel: int | tuple[Any, ...] = checked(3, check=_sizes)
-    stride: int | tuple[Any, ...] = checked(1, check=_sizes)
-    padding: str | int | tuple[Any, ...] = checked("same", check=_paddings)
-    dilation: int | tuple[Any, ...] = checked(1, check=lambda name, v: _sizes(name, v, MOST_STEPS))
-    pool: int | tuple[Any, ...] | None = checked(None, check=lambda name, v: None if v is None else _sizes(name, v))
+    channels: tuple[int, ...] = checked((16, 32), check=lambda name, v: counts(name, v, empty=False))
+    kernel: int | tuple[Any, ...] = checked(3, check=sizes)
+    stride: int | tuple[Any, ...] = checked(1, check=sizes)
+    padding: str | int | tuple[Any, ...] = checked("same", check=paddings)
+    dilation: int | tuple[Any, ...] = checked(1, check=lambda name, v: sizes(name, v, MOST_STEPS))
+    pool: int | tuple[Any, ...] | None = checked(None, check=lambda name, v: None if v is None else sizes(name, v))
     pooling: str = checked("max", check=lambda _, value: POOLINGS[value])
-    hidden: tuple[int, ...] = checked((64,), check=_counts)
+    hidden: tuple[int, ...] = checked((64,), check=counts)
     head: str = checked("flatten", check=lambda _, value: HEADS[value])
-    activation: str = checked("relu", check=_activation)
+    activation: str = checked("relu", check=a_function_of_one_number)
     dropout: float = traced(0.0, off=0.0, check=below_one)
     initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
 
@@ -143,6 +143,12 @@ class CNN(Network):
         dense.append(Dense(weights[-1], biases[-1], linear.function))
         return ConvolutionalNetwork(tuple(stages), self._head(outputs), self.pooling, Sequential(tuple(dense)))
 
+    def mirror(self, inputs: Shape) -> Network:
+        """Dense layers and stages in the opposite order: `CNNDecoder`."""
+        from perceptory.networks.decoders import mirror_of_stages  # it is made of the parts of this file
+
+        return mirror_of_stages(self, len(inputs) - 1)
+
     def _head(self, outputs: Shape) -> str | None:
         return None if len(outputs) == 2 else self.head
 
@@ -158,9 +164,9 @@ class CNN(Network):
             raise InputError(f"CNN gives (out,), or (time, out) for a series, got {outputs} for inputs {inputs}.")
         plan = []
         for i in range(len(self.channels)):
-            kernel, stride, padding, dilation = (self._at(n, i) for n in ("kernel", "stride", "padding", "dilation"))
+            kernel, stride, padding, dilation = (self.at(n, i) for n in ("kernel", "stride", "padding", "dilation"))
             windows = windows_of(kernel, stride, padding, dilation, axes)
-            pooled = self._at("pool", i)
+            pooled = self.at("pool", i)
             pool = windows_of((1 if every else 2) if pooled is None else pooled, axes=axes)
             if every and (pool[0].size > 1 or any(w.stride > 1 or w.positions(w.span) != w.span for w in windows)):
                 raise InputError(
@@ -175,7 +181,7 @@ class CNN(Network):
             plan.append((windows, size))
         return plan, space
 
-    def _at(self, name: str, stage: int) -> Any:
+    def at(self, name: str, stage: int) -> Any:
         value = getattr(self, name)
         return value[stage] if isinstance(value, tuple) else value
 

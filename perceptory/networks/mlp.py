@@ -108,6 +108,11 @@ class MLP(Network):
         module = Sequential(tuple(layers))
         return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
 
+    def mirror(self, inputs: tuple[int, ...]) -> MLP:
+        """Hidden layers in the opposite order; noise on inputs and outputs stays where it is."""
+        sigma = self.activation[::-1] if isinstance(self.activation, tuple) else self.activation
+        return self.replace(hidden=self.hidden[::-1], activation=sigma, input_noise=0.0, output_noise=0.0)
+
     def stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
         kernels = [ACTIVATIONS[name].kernel for name in self._names]
         known = tuple(kernel for kernel in kernels if kernel is not None)

@@ -50,7 +50,7 @@ def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any
     "causal": all of them in front, so that no output sees a later input (one axis only); a number: on both sides.
     Where the zeros stand does not depend on the length, so a padded series has the values of the series alone.
     """
-    sizes, strides, paddings, dilations = (_per_axis(v, axes) for v in (size, stride, padding, dilation))
+    sizes, strides, paddings, dilations = (per_axis(v, axes) for v in (size, stride, padding, dilation))
     if "causal" in paddings and axes != 1:
         raise InputError('padding "causal" is for series, one axis, got two. Use "same" or "valid" for images.')
     windows = []
@@ -70,7 +70,7 @@ def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any
     return tuple(windows)
 
 
-def _per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     if not isinstance(value, tuple):
         return (value,) * axes
     if len(value) != axes:

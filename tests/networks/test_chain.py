@@ -23,6 +23,7 @@ from perceptory.networks.chain import (
     LayerSpec,
     NoiseLayer,
     NormLayer,
+    ReshapeLayer,
     Residual,
 )
 from perceptory.networks.mlp import MLP
@@ -134,10 +135,14 @@ def test_properties_come_from_the_layers():
 def test_shapes_of_every_layer_spec():
     """What `build` says of the shape is what comes out; for every layer spec in the table."""
     kinds = [cls for cls in LAYERS.values() if cls.__module__ == LayerSpec.__module__]
-    made = {DenseLayer: DenseLayer(3), Residual: Residual((NormLayer(),))}
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     for kind in kinds:
         for inputs in [(4,), (2, 3, 4)]:
+            made = {
+                DenseLayer: DenseLayer(3),
+                Residual: Residual((NormLayer(),)),
+                ReshapeLayer: ReshapeLayer(inputs[::-1]),
+            }
             module, shape = (made[kind] if kind in made else kind()).build(inputs, key=KEY)
             x = jnp.ones((2, *inputs))
             assert module(x).shape == module(x, KEY).shape == (2, *shape), kind
@@ -165,6 +170,7 @@ def test_survives_a_file_and_is_searched():
         (lambda: DenseLayer(3, "rleu"), r"unknown activation 'rleu'"),
         (lambda: DropoutLayer(1.0), r"DropoutLayer\.rate needs a number of at least 0 and below 1"),
         (lambda: NoiseLayer(-1), r"NoiseLayer\.std needs a number of at least 0"),
+        (lambda: ReshapeLayer((2, 3)).build((5,), key=KEY), r"examples of 6 values.*got 5.*DenseLayer\(6\)"),
         (lambda: NormLayer("bach"), r"unknown normalization 'bach'\. Did you mean 'batch'\?"),
         (
             lambda: Chain((Residual((DenseLayer(3),)),)).build((2,), (1,), key=KEY),
