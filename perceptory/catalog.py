@@ -222,7 +222,8 @@ OTHER_NAMES = _by_name(
     "name",
     {
         "errors": "InputError",
-        "data": "ArrayDataset Dataset load_bundled load_pictures read_arrays read_images read_series read_table",
+        "data": "ArrayDataset Dataset StreamedTable load_bundled load_pictures read_arrays read_images read_series "
+        "read_table stream_table",
         "augmentation.base": "Augmentation",
         "augmentation.preview": "preview",
         "networks.base": "Network",

@@ -140,6 +140,21 @@ def empty_lines(source: str, count: int) -> tuple[Piece, ...]:
 
 
 @_kind
+def meaning_from_some_rows(rows: int) -> tuple[Piece, ...]:
+    return (f"What the columns mean was found from {rows:,} rows spread over the table; all others are held to it.",)
+
+
+@_kind
+def streamed(rows: int, portions: int, size: int, judged: int, tested: int) -> tuple[Piece, ...]:
+    """rows: that train. portions: of a pass over them, of `size` rows each. judged, tested: rows held in memory."""
+    return (
+        f"{rows:,} rows were streamed in portions of {size:,}, {portions:,} in a pass; what is called an epoch in the "
+        f"history is a portion. Networks were validated on {judged:,} rows after each portion, and tested on "
+        f"{tested:,}, both drawn by the rows' places; training scores are those of {size:,} rows.",
+    )
+
+
+@_kind
 def decimal_commas(columns: Names) -> tuple[Piece, ...]:
     """Columns whose 1,5 was read as 1.5."""
     return (f"numbers with a decimal comma are read in {listed(columns)}.",)

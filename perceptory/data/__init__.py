@@ -19,6 +19,7 @@ from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.reader import read_inputs, read_table
+from perceptory.data.tables.streamed import StreamedTable, stream_table
 from perceptory.data.tables.table import RawColumn, Table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Dataset",
     "Encoder",
     "RawColumn",
+    "StreamedTable",
     "Table",
     "load_bundled",
     "load_pictures",
@@ -37,5 +39,6 @@ __all__ = [
     "read_series",
     "read_table",
     "seal",
+    "stream_table",
     "windows",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 _SALTS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def _mixed(x: np.ndarray) -> np.ndarray:
+def mixed(x: np.ndarray) -> np.ndarray:
     """The finalizer of splitmix64 (Steele, Lea & Flood 2014)."""
     x = (x ^ (x >> np.uint64(30))) * _SALTS[1]
     x = (x ^ (x >> np.uint64(27))) * _SALTS[2]
@@ -26,8 +26,8 @@ def row_hashes(table: np.ndarray, seed: int) -> np.ndarray:
     bits = numbers.view(np.uint64)
     bits = bits ^ (bits >> np.uint64(32))
     columns = np.arange(1, table.shape[1] + 1, dtype=np.uint64)
-    factors = _mixed((columns + np.uint64(seed % 2**31)) * _SALTS[0]) | np.uint64(1)
-    return _mixed(np.asarray(np.sum(bits * factors, axis=1, dtype=np.uint64)))
+    factors = mixed((columns + np.uint64(seed % 2**31)) * _SALTS[0]) | np.uint64(1)
+    return mixed(np.asarray(np.sum(bits * factors, axis=1, dtype=np.uint64)))
 
 
 def share_alike(

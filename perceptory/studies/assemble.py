@@ -116,7 +116,7 @@ def result_of(
     """The result of a study whose members have all ended. started: when it began, by `time.perf_counter`."""
     prepared, best = records.prepared, records.sound_members(chosen.index).values()
     data, test = prepared.data, prepared.sealed.test
-    test_rows = 0 if test is None else test.rows
+    study_rows, test_rows = prepared.row_counts
     return Result(
         study=prepared.asked,
         task=data.task,
@@ -132,8 +132,8 @@ def result_of(
         tested=None,
         predictions=_validation_predictions(records, chosen.index),
         data=DataFacts(
-            rows=data.rows + test_rows,
-            study_rows=data.rows,
+            rows=study_rows + test_rows,
+            study_rows=study_rows,
             test_rows=test_rows,
             columns=tuple(prepared.encoder.describe()),
             validation=prepared.validation,

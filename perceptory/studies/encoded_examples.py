@@ -83,12 +83,7 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
 def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
     """Encode the inputs and targets of examples."""
     targets = np.asarray(data.targets)
-    if data.task == "regression":
-        numbers = targets.astype(float)
-    elif data.task == "binary":
-        numbers = targets.astype(float)[:, None]
-    else:
-        numbers = np.eye(len(data.classes or ()))[targets]
+    numbers = target_numbers(data.task, targets, len(data.classes or ()))
     lengths = data.lengths
     given = np.ones(numbers.shape[:-1]) if data.weights is None else np.asarray(data.weights, float)
     weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
@@ -97,3 +92,11 @@ def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
     return EncodedExamples(encoder.transform(data), numbers, targets, weights, data.task, lengths, encoder)
+
+
+def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:
+    """What a network is to give for these targets: numbers as they are, 0 or 1 for two classes, else one of them 1."""
+    if task == "multiclass":
+        return np.asarray(np.eye(classes)[targets])
+    numbers = targets.astype(float)
+    return numbers if task == "regression" else numbers[:, None]

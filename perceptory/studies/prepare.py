@@ -74,6 +74,12 @@ class Prepared:
         return self.encoded.raw(np.float64 if self.study.arithmetic == "double" else np.float32, self.padded)
 
     @property
+    def row_counts(self) -> tuple[int, int]:
+        """Examples of the study, and sealed ones."""
+        test = self.sealed.test
+        return self.data.rows, 0 if test is None else test.rows
+
+    @property
     def complexity(self) -> np.ndarray:
         """[candidate] weights of one network."""
         weights = np.zeros(len(self.candidates))

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from perceptory import backend
+from perceptory.data.tables.streamed import StreamedTable
+from perceptory.errors import InputError
+from perceptory.runs.checkpoint import StreamCheckpoint
 from perceptory.runs.result import Result
 from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.ranking import rank
@@ -16,7 +19,9 @@ from perceptory.studies.design import StudyDesign
 from perceptory.studies.groups import Group
 from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.records import Records, recall
+from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.training.driver import Outcome, train_group
+from perceptory.training.streamed import train_streamed
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -38,7 +43,7 @@ def run(
     store = None if folder is None else RunFolder(folder)
     if store:
         store.prepare(resume=resume, overwrite=overwrite)
-    prepared = prepare(study, data, test=test, padded=padded)
+    prepared = _prepared(study, data, test, padded)
     if store:
         store.begin(prepared.asked, prepared.fingerprint, resume=resume, overwrite=overwrite)
     with backend.precision(prepared.study.arithmetic):
@@ -53,6 +58,14 @@ def run(
     if store:
         result.write(store)
     return result
+
+
+def _prepared(study: StudyDesign, data: Any, test: Any, padded: bool) -> Prepared:
+    if not isinstance(data, StreamedTable):
+        return prepare(study, data, test=test, padded=padded)
+    if test is not None:
+        raise InputError("a streamed table is tested on a share of its own rows. Leave the test data out.")
+    return prepare_streamed(study, data)
 
 
 def trained(prepared: Prepared, store: RunFolder | None, resume: bool, progress: Progress | None) -> Records:
@@ -77,9 +90,15 @@ def _train(group: Group, waiting: list[int], records: Records, store: RunFolder 
         records.add(((group.who[place], outcome) for place, outcome in outcomes.items()), store)
 
     display.next_group()
-    train_group(
-        group.plan, group.members, records.prepared.raw, waiting=waiting, finished=finished, progress=display.show
-    )
+    prepared = records.prepared
+    if isinstance(prepared, PreparedStream):
+        checkpoint = StreamCheckpoint(store, prepared.groups.index(group)) if store else None
+        train_streamed(
+            group.plan, group.members, prepared.portions, waiting=waiting, finished=finished,
+            progress=display.show, checkpoint=checkpoint,
+        )  # fmt: skip
+        return
+    train_group(group.plan, group.members, prepared.raw, waiting=waiting, finished=finished, progress=display.show)
 
 
 def _ids(count: int) -> list[str]:

@@ -40,7 +40,7 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     """
     if test is not None:
         test = _with_classes_of(data, test)
-        return Sealed(data, test, _remarks(data, test))
+        return Sealed(data, test, remarks(data, test))
     if study.test == 0:
         return Sealed(data, None)
     by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
@@ -55,11 +55,13 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
         if shares.any():
             notes = (shares_sealed_steps(int(shares.sum())),)
     known, test = data.take(study_rows), data.take(cut)
-    return Sealed(known, test, (*notes, *_remarks(known, test)))
+    return Sealed(known, test, (*notes, *remarks(known, test)))
 
 
-def _remarks(known: Examples, test: Examples) -> tuple[Note, ...]:
+def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     """What cannot be computed of the test examples, and what of them could not be learned."""
+    if test is None:
+        return ()
     if known.classes is None:
         columns = test.targets.reshape(-1, test.targets.shape[-1]).T
         pairs = zip(test.target_names, columns, strict=True)

@@ -17,7 +17,7 @@ from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.population import Segment, placements
 from perceptory.training.procedures.table import procedure_of
 from perceptory.training.program_cache import Program, cached_program
-from perceptory.training.slots import EMPTY, Slots
+from perceptory.training.slots import EMPTY, Slots, Standing
 from perceptory.training.state import FINISHED, RUNNING, STATUS
 
 
@@ -101,13 +101,13 @@ class Chunk:
 
     def __init__(self, plan: ProgramPlan, members: Member, data: Any):
         self._plan, self._members = plan, members
-        self._spread, whole = placements(plan)
-        self._data = jax.device_put(data, whole)
+        self._spread, self._whole = placements(plan)
+        self._data = jax.device_put(data, self._whole)
         self._program: Program | None = None
         self._state: Any = None
         self._placed: Any = None
 
-    def place(self, slots: Slots) -> None:
+    def place(self, slots: Standing) -> None:
         """Bring members and states to where `slots` has them."""
         batch = jax.tree.map(lambda a: a[np.maximum(slots.members, 0)], self._members)
         if self._program is None:
@@ -131,7 +131,7 @@ class Chunk:
         """[chunk, 4] of `State`."""
         return np.asarray(self._state.counters)
 
-    def outcomes(self, slots: Slots, costs: dict[int, np.ndarray], output: np.ndarray) -> dict[int, Outcome]:
+    def outcomes(self, slots: Standing, costs: dict[int, np.ndarray], output: np.ndarray) -> dict[int, Outcome]:
         """What members that have ended leave, by place; costs [epoch, 2] by slot, output [chunk, ...]."""
         best, counters = [np.asarray(a) for a in self._state.best], self.counters
         diagnostics = procedure_of(self._plan).diagnostics(self._state.optimizer)

@@ -51,7 +51,8 @@ class Batch(NamedTuple):
 
 
 def rows_of(member: Member, data: Any, plan: ProgramPlan) -> Rows:
-    """data: [row, 2 (in + target) + 1] of a table (see `EncodedExamples.raw`), or `Shared`."""
+    """data: of a table [row, 2 (in + target) + 1] (see `EncodedExamples.raw`), of a stream [row, in + target + 1] (see
+    `training.streamed`), of other examples `Shared`."""
     return (SharedRows if isinstance(data, Shared) else TableRows).of(member, data, plan)
 
 
@@ -252,8 +253,11 @@ def pad_rows_to(array: Array, length: int) -> Array:
 def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
     """[row, in + target + 1] of raw rows."""
     k = plan.inputs[-1] + plan.targets
-    # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum is too.
-    x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
+    if raw.shape[1] == k + 1:  # rows of a stream come without their center
+        x = raw[:, :k] * member.factor
+    else:
+        # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum too.
+        x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
     w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member.balance, plan)
     return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
 

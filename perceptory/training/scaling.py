@@ -30,13 +30,23 @@ def fit_scaling(
     if weights is not None:
         counts = [np.repeat(weights, int(np.prod(x.shape[1:-1]))) for x in (inputs, targets)]
     inputs, targets = inputs.reshape(-1, inputs.shape[-1]), targets.reshape(-1, targets.shape[-1])
-    center, spread = _moments(inputs, counts[0])
+    outputs = _moments(targets, counts[1]) if scale_targets else targets.shape[1]
+    return scaling_of(_moments(inputs, counts[0]), outputs)
+
+
+def scaling_of(inputs: tuple[np.ndarray, np.ndarray], targets: tuple[np.ndarray, np.ndarray] | int) -> Scaling:
+    """The scaling of means and standard deviations [column] of training rows; targets: theirs, or how many there are
+    where they are not scaled. A spread below rounding error counts as 0."""
+    center, spread = _varying(*inputs)
     factor = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0.0)
-    if not scale_targets:
-        out = targets.shape[1]
-        return Scaling(center, factor, np.zeros(out), np.ones(out))
-    out_center, out_spread = _moments(targets, counts[1])
+    if isinstance(targets, int):
+        return Scaling(center, factor, np.zeros(targets), np.ones(targets))
+    out_center, out_spread = _varying(*targets)
     return Scaling(center, factor, out_center, np.where(out_spread > 0, out_spread, 1.0))
+
+
+def _varying(center: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
 
 
 def targets_as(scaling: Scaling, how: str) -> Scaling:
@@ -50,7 +60,7 @@ def targets_as(scaling: Scaling, how: str) -> Scaling:
 
 
 def _moments(x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation by column; a spread below rounding error counts as 0."""
+    """Mean and standard deviation by column."""
     if weights is not None:
         return _weighted_moments(x.astype(float), weights[:, None])
     if x.dtype == np.uint8:  # images: exact from counts, in a fraction of the memory
@@ -59,7 +69,7 @@ def _moments(x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarr
         warnings.simplefilter("ignore", RuntimeWarning)  # a column with no value at all: mean of empty
         center = np.nan_to_num(np.nanmean(x, axis=0))
         spread = np.nan_to_num(np.nanstd(x, axis=0))
-    return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
+    return center, spread
 
 
 def _moments_of_bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,4 +85,4 @@ def _weighted_moments(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndar
     total = np.where(total > 0, total, 1)
     center = np.sum(w * np.where(there, x, 0), axis=0) / total
     spread = np.sqrt(np.sum(w * np.where(there, x - center, 0) ** 2, axis=0) / total)
-    return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
+    return center, spread

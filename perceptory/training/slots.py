@@ -7,12 +7,23 @@ chunk's shape never changes and nothing is compiled again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from perceptory.training.plan import ProgramPlan, chunk_devices
 
 EMPTY = -1
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """Where members stand: `members` and `source` as in `Slots`."""
+
+    @property
+    def members(self) -> np.ndarray: ...
+    @property
+    def source(self) -> np.ndarray | None: ...
 
 
 class Slots:

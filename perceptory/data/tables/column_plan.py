@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class ColumnPlan:
             return
         out[:, 0] = values - self.origin if self.kind == "date" else values
         for k, period in enumerate(self.periods):
-            angle = 2 * math.pi * _phase(values, period)
+            angle = 2 * math.pi * phase(values, period)
             out[:, 2 * k + 1], out[:, 2 * k + 2] = np.sin(angle), np.cos(angle)
 
     @property
@@ -91,39 +91,65 @@ class ColumnPlan:
         return {"name": self.name, "kind": self.kind if self.used else "ignored", "made": outcome, "note": note}
 
 
-def plan_column(column: Column) -> ColumnPlan:
-    """Decide which features a column gives, from its values in the study rows."""
-    if column.kind == "ignored":
-        return ColumnPlan(column.name, "ignored", notes=column.notes)
+@dataclass(frozen=True, eq=False)
+class ColumnFacts:
+    """What decides which features a column gives, of its study rows.
+
+    rows: how many; empty: how many of them miss a value. low, high: ends of its numbers, NaN where there is none.
+    whole: whether all of them are whole numbers. counts: rows of each category.
+    """
+
+    rows: int
+    empty: int
+    low: float = math.nan
+    high: float = math.nan
+    whole: bool = True
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def facts_of(column: Column) -> ColumnFacts:
+    """Of a column that is not ignored."""
     if column.kind == "categorical":
-        return _plan_categories(column)
+        counts = dict(column.data.drop_nulls().value_counts().iter_rows())
+        return ColumnFacts(len(column), column.data.null_count(), counts=counts)
     values = column.values
     empty = int(np.isnan(values).sum())
     present = values[~np.isnan(values)] if empty else values
-    varies = present.size > 0 and bool((present != present[0]).any())
-    missing = 0 < empty < len(values)
+    if not present.size:
+        return ColumnFacts(len(values), empty)
+    whole = column.kind != "date" or not (present != np.floor(present)).any()
+    return ColumnFacts(len(values), empty, float(present.min()), float(present.max()), whole)
+
+
+def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:
+    """Decide which features a column gives, from its values in the study rows, or from what is known of them."""
+    if column.kind == "ignored":
+        return ColumnPlan(column.name, "ignored", notes=column.notes)
+    facts = facts_of(column) if facts is None else facts
+    if column.kind == "categorical":
+        return _plan_categories(column, facts)
+    varies, missing = facts.high > facts.low, 0 < facts.empty < facts.rows
     if not varies and not missing:
-        return ColumnPlan(column.name, column.kind, layout=column.layout, notes=(_constant(column, present),))
+        return ColumnPlan(column.name, column.kind, layout=column.layout, notes=(_constant(column.kind, facts),))
     origin, periods = 0.0, []
     if column.kind == "date" and varies:
-        origin = float(present.min())
-        span = float(present.max()) - origin
+        origin, span = facts.low, facts.high - facts.low
         if span >= 2 * 365:
             periods.append("year")
         if span >= 28:
             periods.append("week")
-        if (present != np.floor(present)).any():
+        if not facts.whole:
             periods.append("day")
     return ColumnPlan(
         column.name, column.kind, varies, missing, (), 0, origin, tuple(periods), column.layout, column.notes
     )
 
 
-def _plan_categories(column: Column) -> ColumnPlan:
-    counts: dict[str, int] = dict(column.data.drop_nulls().value_counts().iter_rows())
-    missing = bool(counts) and column.data.null_count() > 0
+def _plan_categories(column: Column, facts: ColumnFacts) -> ColumnPlan:
+    counts = facts.counts
+    missing = bool(counts) and facts.empty > 0
     if len(counts) < 2:
-        remarks = column.notes if missing else (_constant(column, np.array(list(counts), dtype=object)),)
+        remarks = column.notes if missing else (_constant(column.kind, facts),)
         return ColumnPlan(column.name, "categorical", False, missing, tuple(counts), notes=remarks)
     common = sorted(counts, key=lambda c: (-counts[c], c))[:MANY]
     rare = len(counts) - len(common)
@@ -133,13 +159,14 @@ def _plan_categories(column: Column) -> ColumnPlan:
     return ColumnPlan(column.name, "categorical", True, missing, tuple(sorted(common)), rare, notes=remarks)
 
 
-def _constant(column: Column, present: np.ndarray) -> Note:
-    if not present.size:
+def _constant(kind: Kind, facts: ColumnFacts) -> Note:
+    if facts.empty == facts.rows:
         return notes.no_value()
-    return notes.constant(None if column.kind == "date" else label(present[0]))
+    value = next(iter(facts.counts)) if facts.counts else label(facts.low)
+    return notes.constant(None if kind == "date" else value)
 
 
-def _phase(days: np.ndarray, period: str) -> np.ndarray:
+def phase(days: np.ndarray, period: str) -> np.ndarray:
     """Where in the period a moment lies, 0 to 1. The phase of the week is that of the whole day."""
     whole = np.floor(days) if period == "week" else days
     return np.mod(whole / PERIODS[period], 1.0)

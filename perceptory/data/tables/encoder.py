@@ -97,6 +97,16 @@ class Encoder:
             _write(parts, slice(start, stop), inputs)
             yield ModelInputs(inputs, None, np.arange(start, stop))
 
+    def blocks(self, table: Table) -> Iterator[tuple[slice, np.ndarray]]:
+        """As `transform`, a few rows at a time: which they are, and their inputs, in an array that is written anew."""
+        parts = self._values(table)
+        inputs = np.empty((BLOCK, *self.shape))
+        for start in range(0, table.rows, BLOCK):
+            at = slice(start, min(start + BLOCK, table.rows))
+            block = inputs[: at.stop - start]
+            _write(parts, at, block)
+            yield at, block
+
     def _single(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""
         row = row_of(source) if self.reading == PLAIN else None

@@ -180,7 +180,7 @@ def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> T
     if raw.storage == "boolean":
         original = np.array([name == "True" for name in order])
     elif raw.storage == "number":
-        original = _as_numbers(order, raw.integer)
+        original = as_numbers(order, raw.integer)
     else:
         original = np.array(order, dtype=str)
     names = tuple(label(v) for v in original.tolist())
@@ -188,7 +188,7 @@ def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> T
     return Target(task, places(labels, order), names, original, remarks)
 
 
-def _as_numbers(names: list[str], whole: bool) -> np.ndarray:
+def as_numbers(names: list[str], whole: bool) -> np.ndarray:
     """Names of classes as the numbers that they are; as texts where two are one number, such as 1000 and 1E3."""
     try:
         values = np.array([int(n) for n in names], np.int64) if whole else np.array([float(n) for n in names])

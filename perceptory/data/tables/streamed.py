@@ -1,0 +1,211 @@
+"""A table that is read in pieces, since it does not fit into memory, or is not meant to.
+
+What its columns mean is found from rows spread over the whole of it (`head`), which are read as a table of their own;
+all others are held to that. Pieces begin at fixed places, whatever the row groups of a file are, so that nothing that
+is computed from them depends on how the file was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perceptory.data.tables.cells import Reading, identity
+from perceptory.data.tables.column import Column
+from perceptory.data.tables.dataset import Dataset, Task
+from perceptory.data.tables.inference import convert
+from perceptory.data.tables.reader import read_table
+from perceptory.data.tables.sources import BINARY, as_table
+from perceptory.data.tables.table import RawColumn, Table
+from perceptory.data.tables.targets import typed
+from perceptory.errors import InputError, Setting
+from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SPAN = 1 << 20  # rows that are read at once where a table is read from its beginning to its end
+HEAD, PLACES = 1 << 17, 16  # rows that tell what columns mean, and from how many places they come
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedTable:
+    """What `stream_table` gives: a table to learn from, of which no more than some rows are in memory.
+
+    scan: a lazy frame of polars. head: a `Dataset` of rows spread over it. rows: how many there are. weights: the name
+    of the column of weights.
+    """
+
+    scan: Any
+    head: Dataset
+    rows: int
+    weights: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return "stream"
+
+    @property
+    def task(self) -> Task:
+        return self.head.task
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return self.head.target_names
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Those of `head`; the rest may hold more."""
+        return self.head.classes
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those of `head`."""
+        return self.head.columns
+
+    @property
+    def groups(self) -> None:
+        """Rows of a stream are independent of one another."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        some = () if self.head.rows == self.rows else (meaning_from_some_rows(HEAD),)
+        return (*self.head.notes, *some)
+
+    @property
+    def reading(self) -> Reading:
+        return self.head.reading
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The columns that are read."""
+        used = [c.name for c in self.head.columns if c.kind != "ignored"]
+        return list(dict.fromkeys([*used, *self.target_names, *([self.weights] if self.weights else [])]))
+
+    def frame(self, start: int, rows: int) -> pl.DataFrame:
+        """These rows of the columns that are used."""
+        import polars as pl
+
+        try:
+            frame: pl.DataFrame = self.scan.slice(start, rows).select(self.names).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise InputError(f"rows from {start + 1} on cannot be read ({reason}). Write the file anew.") from None
+        return frame
+
+    def table(self, frame: pl.DataFrame) -> Table:
+        """Rows of `frame` as a table, its texts read as those of `head` were."""
+        reading = self.reading if self.reading.decimal else replace(self.reading, decimal=".")
+        return as_table(frame, reading=reading)
+
+    def frames(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """All rows in their order, each piece with its first row's place; the next one is read meanwhile."""
+        starts = range(0, self.rows, SPAN)
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(self.frame, 0, SPAN)
+            for start in starts:
+                frame = coming.result()
+                coming = thread.submit(self.frame, start + SPAN, SPAN) if start + SPAN < self.rows else coming
+                yield start, frame
+
+    def targets(self, table: Table) -> tuple[Any, np.ndarray]:
+        """The targets of a table's rows, numbers [row, out] or a series of names of classes, and which rows have
+        one [row]."""
+        columns = [table.column(name, "target") for name in self.target_names]
+        if self.task == "regression":
+            values = np.stack([np.asarray(convert(_numbers(c), "numeric"), float) for c in columns], axis=1)
+            return values, ~np.isnan(values).any(axis=1)
+        labels = identity(typed(columns[0], self.task))
+        return labels, labels.is_not_null().to_numpy()
+
+    def weights_of(self, table: Table) -> np.ndarray | None:
+        """[row], or None where rows have none."""
+        if self.weights is None:
+            return None
+        values = np.asarray(convert(table.column(self.weights, "column of weights"), "numeric"), float)
+        if np.isnan(values).any() or (values < 0).any():
+            raise InputError(f"weights need numbers of at least 0, and {self.weights!r} holds others.")
+        return values
+
+
+def _numbers(raw: RawColumn) -> RawColumn:
+    """Truth values as a target of numbers."""
+    return replace(raw, storage="number") if raw.storage == "boolean" else raw
+
+
+def stream_table(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    task: str | None = None,
+    ignore: Sequence[str] | str = (),
+    weights: str | None = None,
+    missing: Sequence[str] | str = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
+) -> StreamedTable:
+    """Read a table in pieces, each time anew, while networks train on it: for what does not fit into memory.
+
+    source: a path (.parquet, .arrow, .feather), or a lazy frame of polars, such as `polars.scan_parquet("parts/*")`.
+    target: the name of a column, or a list of names. weights: the name of a column.
+    task, ignore, missing, decimal, thousands: as in `read_table`.
+
+    What the columns mean is found from rows spread over the table, and all others are held to it. Raises `InputError`
+    for what `read_table` refuses in those rows.
+    """
+    import polars as pl
+
+    scan = _scanned(source)
+    try:
+        rows = int(scan.select(pl.len()).collect().item())
+        parts = [scan] if rows <= HEAD else [scan.slice(k, HEAD // PLACES) for k in _spread(rows)]
+        frame = pl.concat(parts).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise InputError(f"the table cannot be read ({reason}). Write it anew.") from None
+    try:
+        head = read_table(
+            frame, target, task=task, ignore=ignore, weights=weights, missing=missing, decimal=decimal,
+            thousands=thousands,
+        )  # fmt: skip
+    except InputError as error:
+        if len(frame) == rows:
+            raise
+        raise InputError(f"of {len(frame)} rows spread over the table: ", error) from None
+    if decimal is None and any(k.describes(n) for k in (decimal_commas, thousands_marked) for n in head.notes):
+        raise InputError("numbers with a decimal comma need ", Setting("decimal", ","), " where a table is streamed.")
+    return StreamedTable(scan, replace(head, columns=tuple(map(_by_storage, head.columns))), rows, weights)
+
+
+def _spread(rows: int) -> Sequence[int]:
+    return [k * (rows - HEAD // PLACES) // (PLACES - 1) for k in range(PLACES)]
+
+
+def _by_storage(column: Column) -> Column:
+    """A column of numbers that has no value in the head may have some below it."""
+    empty = column.kind == "ignored" and isinstance(column.data, np.ndarray) and column.data.dtype == np.float64
+    return replace(column, kind="numeric", notes=()) if empty and np.isnan(column.data).all() else column
+
+
+def _scanned(source: Any) -> pl.LazyFrame:
+    import polars as pl
+
+    if isinstance(source, pl.LazyFrame):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise InputError(
+            f"a stream is read from a file or from a lazy frame of polars, got a {type(source).__name__}. "
+            "What is in memory needs no stream."
+        )
+    path, kind = Path(source), Path(source).suffix.lower()
+    if not path.is_file():
+        raise InputError(f"there is no file {str(path)!r}.")
+    if kind not in BINARY:
+        raise InputError(f"a stream is read from {', '.join(BINARY)}, and {path.name} is none of them.")
+    return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(path)
