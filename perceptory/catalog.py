@@ -58,6 +58,9 @@ METRICS: Registry[Any] = Registry(
         "accuracy": Entry(".selection.metrics:accuracy", "share of rows whose class is predicted"),
         "log_loss": Entry(".selection.metrics:log_loss", "mean of -log(probability of the true class)"),
         "auc": Entry(".selection.metrics:auc", "area under the ROC curve"),
+        "reconstruction_error": Entry(
+            ".selection.metrics:reconstruction_error", "share of the variance not reconstructed"
+        ),
         "cost": Entry(".selection.metrics:own_cost", "the cost itself on the validation rows"),
     },
 )
@@ -76,6 +79,8 @@ NETWORKS: Registry[Any] = Registry(
         "narx": Entry(".networks.narx:NARX", "for dynamic systems", "WIDTHS"),
         "state_space": Entry(".networks.state_space:StateSpace", "for dynamic systems", "STATES"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
+        "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
+        "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),
         "chain": Entry(".networks.chain:Chain", "layer by layer", "LAYER,VALUE+LAYER,VALUE"),
     },
     classes=SPECS,
@@ -116,6 +121,7 @@ COSTS: Registry[Any] = Registry(
         "sigmoid": Entry(".objectives.classification:SigmoidCrossEntropy", "two classes"),
         "sigmoid_squared": Entry(".objectives.classification:SigmoidSquaredError", "squared error"),
         "softmax": Entry(".objectives.classification:SoftmaxCrossEntropy", "several classes"),
+        "reconstruction": Entry(".objectives.reconstruction:Reconstruction", "of autoencoders"),
         "labels": Entry(".objectives.labels:LabelCrossEntropy", "several yes-or-no labels a row"),
     },
     classes=SPECS,

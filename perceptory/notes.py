@@ -510,6 +510,14 @@ def tested_on_constant(target: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def code_not_narrow(codes: Sequence[int], inputs: int) -> tuple[Piece, ...]:
+    return (
+        f"a code of {listed([str(code) for code in codes])} numbers is as wide as an example, which has {inputs}: it"
+        " can give everything back without having learned anything, unless noise or a penalty prevents it.",
+    )
+
+
+@_kind
 def columns_not_used(names: Names) -> tuple[Piece, ...]:
     return (f"columns that the model does not use are ignored: {listed(names)}.",)
 

@@ -124,4 +124,4 @@ def encoder_for(data: Examples) -> ExampleEncoder:
 
 def classes_of(data: Examples) -> np.ndarray | None:
     """[n] class indices, None for regression: what folds are stratified by."""
-    return None if data.task == "regression" else data.targets
+    return None if data.classes is None else data.targets

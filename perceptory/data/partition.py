@@ -29,11 +29,11 @@ def seal(
         _no_group_on_both_sides(dataset, test)
     else:
         random = np.random.default_rng(seed)
-        classes = dataset.task != "regression" if stratify is None else stratify
+        classes = dataset.classes is not None if stratify is None else stratify
         if dataset.groups is not None:
             test = _whole_groups(dataset.groups, share, random)
-        elif classes and dataset.task == "regression":
-            raise InputError("stratified test rows need a target of classes. Leave stratify out for a regression.")
+        elif classes and dataset.classes is None:
+            raise InputError("stratified test rows need a target of classes. Leave stratify out here.")
         elif classes:
             test = _every_class(dataset.targets, share, random)
         else:

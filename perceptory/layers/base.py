@@ -25,9 +25,24 @@ def fixed_number(value: Any) -> Fixed:
     return Fixed(jnp.asarray(value, jnp.result_type(float)))
 
 
+class Costed(eqx.Module):
+    """Such a module as a layer that gives (output, what is added to the cost of each row [row])."""
+
+    inner: Any  # with a method `with_added_cost`
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        taken: tuple[str, ...] = self.inner.takes
+        return taken
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, **more: Any) -> tuple[jax.Array, jax.Array]:
+        pair: tuple[jax.Array, jax.Array] = self.inner.with_added_cost(x, key, **more)
+        return pair
+
+
 def call(
     layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None, progress: Any = None
-) -> jax.Array:
+) -> Any:
     """Call a layer with what it takes."""
     offered = {"weights": weights, "lengths": lengths, "progress": progress}
     taken = {name: offered[name] for name in getattr(layer, "takes", ()) if offered[name] is not None}

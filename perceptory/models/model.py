@@ -14,6 +14,7 @@ from perceptory.errors import InputError
 from perceptory.specs import has_code
 
 if TYPE_CHECKING:
+    from perceptory.models.autoencoding import Anomalies
     from perceptory.models.distribution import Quantiles
 
 ROWS_AT_ONCE = 8192
@@ -46,7 +47,8 @@ class Model:
 
     def __repr__(self) -> str:
         label = getattr(self.network, "label", type(self.network).__name__)
-        return f"Model({self.task}, {len(self)} x {label}, target {', '.join(self.targets)})"
+        target = f", target {', '.join(self.targets)}" if self.targets else ""
+        return f"Model({self.task}, {len(self)} x {label}{target})"
 
     def members(self, table: Any) -> np.ndarray:
         """Predictions of each network: [member, row, target] numbers, or [member, row, class] probabilities.
@@ -99,7 +101,7 @@ class Model:
             steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, missing))
             forward = _forward(self.network, self.cost.without_code(), inputs.shape[1:], outputs)
             output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
-        if self.task == "regression":
+        if self.task in ("regression", "autoencode"):
             center, scale = (by_member(a, output.ndim - 1) for a in (self.out_center, self.out_scale))
             return self.cost.unscale(output, center, scale)
         return output
@@ -111,8 +113,11 @@ class Model:
     def predict(self, table: Any) -> np.ndarray:
         """Numbers [row] (or [row, target] for several targets), or class labels [row]; with a time axis as `members`.
 
-        Of a quantile model the quantile nearest the median, of a Gaussian one the mean.
+        Of a quantile model the quantile nearest the median, of a Gaussian one the mean; of an
+        autoencoder see `reconstruct`.
         """
+        if self.task == "autoencode":
+            return self.reconstruct(table)
         mean = self.members(table).mean(axis=0)
         if self.classes is not None:
             return self.classes[mean.argmax(axis=1)]
@@ -149,6 +154,81 @@ class Model:
         from perceptory.models.intervals import predict_interval
 
         return predict_interval(self, table, coverage)
+
+    # --- without targets: an autoencoder's uses -----------------------------------------------------------------------
+
+    def encode(self, data: Any, member: int | None = None) -> np.ndarray:
+        """Codes [row, code] of examples; of a variational autoencoder their means.
+
+        data: whatever `predict` takes.
+        member: which network's code, each having one of its own; by default that which validated best.
+
+        `InputError` for a model that predicts a target.
+        """
+        from perceptory.models.autoencoding import encode
+
+        return encode(self, data, member)
+
+    def decode(self, codes: Any, member: int | None = None) -> Any:
+        """The examples that codes [row, code] stand for: a polars data frame of a table's columns, or an array.
+
+        member: the network whose codes these are, as in `encode`.
+        """
+        from perceptory.data.own_targets import given_back
+        from perceptory.models.autoencoding import decode
+
+        return given_back(self.encoder, decode(self, codes, member))
+
+    def reconstruct(self, data: Any, member: int | None = None) -> Any:
+        """What is given back of examples, in their own units, shaped as `decode` gives it: decode(encode(data)).
+
+        Of series of another number of steps as many come back as the network gives.
+        """
+        from perceptory.data.own_targets import given_back
+        from perceptory.models.autoencoding import member_of
+
+        place = member_of(self, member)
+        return given_back(self.encoder, self.distributions(data)[place])
+
+    def sample(self, count: int, seed: int = 0, member: int | None = None) -> Any:
+        """New examples, shaped as `decode` gives them: decoded from codes drawn from the standard normal distribution.
+
+        `InputError` for a model that is not a variational autoencoder, which knows no distribution of codes.
+        """
+        from perceptory.data.own_targets import given_back
+        from perceptory.models.autoencoding import sample
+
+        return given_back(self.encoder, sample(self, count, seed, member))
+
+    def interpolate(self, first: Any, second: Any, steps: int = 8, member: int | None = None) -> Any:
+        """Examples on the straight way from the code of one example to that of another, both ends included.
+
+        first, second: one example each, as `predict` takes them. steps: how many, at least 2.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+            raise InputError(f"steps needs a whole number of at least 2, got {steps!r}.")
+        ends = [self.encode(one, member) for one in (first, second)]
+        if [len(end) for end in ends] != [1, 1]:
+            raise InputError(f"interpolate needs one example at each end, got {len(ends[0])} and {len(ends[1])}.")
+        share = np.linspace(0, 1, steps)[:, None]
+        return self.decode((1 - share) * ends[0] + share * ends[1], member)
+
+    def anomaly_score(self, data: Any) -> Anomalies:
+        """(score, p_value, by_column) of examples, by all networks: how unlike the rest each is (see `Anomalies`).
+
+        p_value compares with rows that were not trained on. `InputError` for a model that predicts a target, and where
+        no row was held out.
+        """
+        from perceptory.data.own_targets import own_targets
+        from perceptory.models.autoencoding import anomalies, check_autoencoder, errors_of
+
+        check_autoencoder(self)
+        inputs, lengths, _ = self.encoder.examples(data)
+        targets = own_targets(self.encoder, data, inputs)
+        weights = np.ones(targets.shape[:-1])
+        if lengths is not None:
+            weights = (np.arange(targets.shape[1]) < lengths[:, None]).astype(float)
+        return anomalies(self, errors_of(self, inputs, targets, weights, lengths))
 
     def networks(self) -> list[Any]:
         """The k networks as Equinox modules with their weights: module(x [row, ...]) -> [row, *outputs].

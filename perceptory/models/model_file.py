@@ -10,17 +10,20 @@ import json
 import os
 import stat
 import uuid
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from perceptory.data import ArrayEncoder, Encoder
+from perceptory.data.own_targets import is_stepwise, kinds_and_widths
 from perceptory.errors import InputError
 from perceptory.models.file_limits import check_header, check_network, check_shapes
 from perceptory.models.model import Model
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import Cost
 from perceptory.selection.metrics import TASK_KINDS
 from perceptory.specs import from_json, to_json
@@ -213,10 +216,13 @@ def _check(
     task, targets, classes = (description[name] for name in ("task", "targets", "classes"))
     if task not in TASK_KINDS or task not in cost.tasks:
         raise InputError(f"the task {task!r} is unknown or does not suit the cost. Take another copy.")
-    if not isinstance(targets, list) or tuple(targets) != encoder.target_names or not targets:
+    named = isinstance(targets, list) and tuple(targets) == encoder.target_names
+    if not named or bool(targets) == (task == "autoencode"):
         raise InputError("the names of the targets do not fit the table description. Take another copy.")
     if task == "regression":
         fits, outputs = classes is None, cost.outputs(len(targets))
+    elif task == "autoencode":
+        fits, outputs = classes is None, _reconstructed(cost, encoder)
     else:
         kinds = {type(c) for c in classes} if isinstance(classes, list) else set()
         fits = len(kinds) == 1 and kinds <= {str, int, float, bool} and len(set(classes)) == len(classes) > 1
@@ -224,8 +230,16 @@ def _check(
         fits = fits and len(targets) == 1 and (task == "multiclass" or len(classes) == 2)
     shape = description["outputs"]
     fits = fits and isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
-    if not fits or shape[-1:] != [outputs] or len(shape) > (2 if task == "regression" else 1):
+    if not fits or shape[-1:] != [outputs] or len(shape) > (1 if classes else 2):
         raise InputError("the classes or the number of outputs do not fit the task. Take another copy.")
     if description["precision"] not in ("single", "double") or not isinstance(description["facts"], dict):
         raise InputError("the precision or the facts are not what they should be. Take another copy.")
     return tuple(targets), None if classes is None else np.asarray(classes), tuple(shape)
+
+
+def _reconstructed(cost: Cost, encoder: Any) -> int:
+    """Outputs of an autoencoder of such examples; -1 where the cost is of others."""
+    kinds, widths, channels = kinds_and_widths(encoder)
+    if not isinstance(cost, Reconstruction) or (cost.kinds, cost.widths, cost.channels) != (kinds, widths, channels):
+        return -1
+    return sum(widths) or (encoder.shape[-1] if is_stepwise(encoder) else prod(encoder.shape))

@@ -57,6 +57,12 @@ class Network(Spec):
         )
 
     @property
+    def added_cost(self) -> bool:
+        """Whether its modules add something to the cost of each row: `module.with_added_cost` gives it beside the
+        output."""
+        return False
+
+    @property
     def feedback(self) -> bool:
         """Whether it takes measured outputs of every step as inputs without looking at those of the same step."""
         return False

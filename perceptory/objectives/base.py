@@ -25,6 +25,7 @@ class Cost(Spec):
 
     tasks: ClassVar[tuple[str, ...]] = ()
     scaling: ClassVar[str] = "standard"
+    masks: ClassVar[bool] = False  # whether a target may be NaN, which is missing and costs nothing
 
     @property
     def label(self) -> str:
@@ -107,6 +108,14 @@ class Cost(Spec):
         """[row, ...] of [member, row, ...]: their mean."""
         return members.mean(axis=0)
 
+    def scale_targets(self, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(center, scale) [target] of targets for training, target = center + scale · t, from their mean and standard
+        deviation in the training rows, as `scaling` says."""
+        if self.scaling == "standard":
+            return center, scale
+        one = np.ones_like(scale)
+        return np.zeros_like(one), np.where(center > 0, center, one) if self.scaling == "mean" else one
+
     # --- data, on the host ------------------------------------------------------------------------------------------
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
@@ -154,6 +163,16 @@ def mean_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Arra
     """Mean over rows, weighted by `weight` [row]; 0 where every weight is 0."""
     total = jnp.sum(weight)
     return total_cost(cost, output, target, weight) / jnp.where(total > 0, total, 1)
+
+
+def weighted_mean(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Mean of values [row] by `weight` [row], or [row, time], whose sum over its steps is a row's; 0 where all are 0.
+
+    With steps it is a sum over rows beside `mean_cost`'s over steps: what is added once a row counts once a step.
+    """
+    total = jnp.sum(weight)
+    weight = weight if weight.ndim == 1 else jnp.sum(weight, axis=1)
+    return jnp.sum(values * weight) / jnp.where(total > 0, total, 1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from perceptory.objectives.classification import SigmoidCrossEntropy, SigmoidSqu
 from perceptory.objectives.custom import CustomCost, SavedCost
 from perceptory.objectives.distribution import GaussianLikelihood, Quantile
 from perceptory.objectives.labels import LabelCrossEntropy
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.regression import AbsoluteError, Huber, PoissonLikelihood, SquaredError
 from perceptory.registry import Registry
 
@@ -28,6 +29,7 @@ __all__ = [
     "LabelCrossEntropy",
     "PoissonLikelihood",
     "Quantile",
+    "Reconstruction",
     "SavedCost",
     "SigmoidCrossEntropy",
     "SigmoidSquaredError",
@@ -39,7 +41,12 @@ __all__ = [
 ]
 
 COSTS: Registry[Callable[..., Cost]] = catalog.COSTS
-DEFAULT_COST = {"regression": SquaredError(), "binary": SigmoidCrossEntropy(), "multiclass": SoftmaxCrossEntropy()}
+DEFAULT_COST: dict[str, Cost] = {
+    "regression": SquaredError(),
+    "binary": SigmoidCrossEntropy(),
+    "multiclass": SoftmaxCrossEntropy(),
+    "autoencode": Reconstruction(),
+}
 
 
 def check_task(cost: Cost, task: str) -> None:

@@ -27,7 +27,7 @@ quiet = np.errstate(invalid="ignore", divide="ignore", over="ignore")
 class Metric:
     """A function of (target, prediction, weights) and what is known of its values.
 
-    kind: "regression" or "classification".
+    kind: "regression", "classification" or "reconstruction".
     better: "min" where less of it is better, else "max".
     ends: the least and the greatest value that it may have.
     """
@@ -157,6 +157,25 @@ def _area(positive: np.ndarray, value: np.ndarray, w: np.ndarray) -> float:
     return float((for_it * (below + against / 2)).sum() / pairs) if pairs > 0 else float("nan")
 
 
+# --- autoencoders: f(anything, errors [row, column] of `Reconstruction.errors`, weights [row] or None) -> [column] ----
+
+
+@metric("reconstruction", "min")
+def reconstruction_error(target: Any, errors: Any, weights: Any = None) -> np.ndarray:
+    """Share of each column's variance (of a category: of its entropy) that is not reconstructed [E32]: 0 where all of
+    it is, 1 where nothing but the mean is. The mean over the rows that have a value; nan where none has.
+
+    target: not looked at.
+    """
+    e = np.asarray(errors, float)
+    if e.ndim != 2 or not e.shape[1]:
+        raise InputError(f"errors need the shape [row, column], got {e.shape}.")
+    w, weighted = _weights(weights, len(e))
+    e = e[weighted]
+    counts = w[:, None] * ~np.isnan(e)
+    return np.nansum(counts * np.nan_to_num(e, posinf=np.inf), axis=0) / counts.sum(axis=0)
+
+
 # --- any task ----------------------------------------------------------------------------------------------------
 
 
@@ -169,8 +188,17 @@ def own_cost(target: Any, prediction: Any, weights: Any = None) -> float:
 # --- tables and scores -------------------------------------------------------------------------------------------
 
 TASK_KINDS: Registry[str] = Registry(
-    "task", {"regression": "regression", "binary": "classification", "multiclass": "classification"}
+    "task",
+    {
+        "regression": "regression",
+        "binary": "classification",
+        "multiclass": "classification",
+        "autoencode": "reconstruction",
+    },
 )
+
+
+USUAL = {"regression": "rmse", "classification": "log_loss", "reconstruction": "reconstruction_error"}
 
 
 def metrics_of(task: str) -> dict[str, Metric]:
@@ -188,13 +216,13 @@ class Score:
 
 
 def score_for(task: str, name: str | None = None) -> Score:
-    """The score of that name, or the task's own: rmse for regression, log_loss for classification.
+    """The score of that name, or the task's own, of `USUAL`.
 
     `InputError` for an unknown name and for one that does not fit the task.
     """
     known = metrics_of(task)
     if name is None:
-        name = "rmse" if TASK_KINDS[task] == "regression" else "log_loss"
+        name = USUAL[TASK_KINDS[task]]
     one = METRICS[name]
     if name not in known and name != OWN_COST:
         raise InputError(

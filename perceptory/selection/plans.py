@@ -155,4 +155,4 @@ def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) 
         small = small or not describe(rows, targets, None, None).each_class_has(10)
     folds = 5 if small or rows > TEN_FOLDS_TO else 10
     rare = targets is not None and not describe(rows, targets, None, None).each_class_has(folds)
-    return KFold(folds) if task == "regression" or rare else StratifiedKFold(folds)
+    return KFold(folds) if task in ("regression", "autoencode") or rare else StratifiedKFold(folds)

@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory import backend, kernels
 from perceptory.errors import InputError, Setting
+from perceptory.models.autoencoding import with_held_out_errors
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.results.data_facts import DataFacts, shown_examples
@@ -39,7 +40,10 @@ def final_model(records: Records, chosen: int) -> Model:
         weights, scalings = _refitted(records, chosen)
     facts = {"final": prepared.study.final, "score": prepared.score.name} | _start_facts(prepared.candidates[chosen])
     model = model_of(prepared, chosen, weights, scalings, facts)
-    _add_intervals(records, chosen, model)
+    if prepared.encoded.task == "autoencode":
+        _add_held_out_errors(records, chosen, model)
+    else:
+        _add_intervals(records, chosen, model)
     return model
 
 
@@ -69,7 +73,7 @@ def model_of(
 ) -> Model:
     """The model of trained networks, weights [member, weight], each with its scaling, of a candidate of the study."""
     data, network, cost = prepared.data, prepared.candidates[candidate].network, prepared.candidates[candidate].cost
-    scalings = [targets_as(s, cost.scaling) for s in scalings]
+    scalings = [targets_as(s, cost) for s in scalings]
     return Model(
         task=data.task,
         targets=tuple(data.target_names),
@@ -110,6 +114,24 @@ def _add_intervals(records: Records, chosen: int, model: Model) -> None:
         with_intervals(model, apart, of, counts, members)
 
 
+def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:
+    """Errors of the rows that the chosen candidate's members did not train on, for `Model.anomaly_score`."""
+    prepared = records.prepared
+    sound = records.sound_members(chosen)
+    _, weights = prepared.encoded.judged
+    places = {who: i for i, who in enumerate(sound)}
+    refit = prepared.study.final != "folds"
+    groups = []
+    for fold in sorted({f for _, f, _ in sound}):
+        rows = prepared.folds[fold][1]
+        here = [who for who in sound if who[1] == fold]
+        errors = np.mean([sound[who].output for who in here], axis=0)[weights[rows] > 0]
+        members = list(range(len(model))) if refit else [places[who] for who in here]
+        groups.append((members, errors))
+    scores = [record.score for record in sound.values()]
+    with_held_out_errors(model, groups, best=0 if refit else int(np.argmin(scores)))
+
+
 def result_of(
     records: Records, ranking: Ranking, chosen: Chosen, ids: list[str], model: Model, started: float
 ) -> Result:
@@ -120,7 +142,7 @@ def result_of(
     return Result(
         study=prepared.asked,
         task=data.task,
-        targets=list(data.target_names),
+        targets=list(prepared.target_names),
         classes=None if data.classes is None else [str(c) for c in data.classes],
         score={"name": prepared.score.name, "direction": prepared.score.direction},
         best=ids[chosen.index],
@@ -189,7 +211,9 @@ def _mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
 def _validation_predictions(records: Records, chosen: int) -> Predictions:
     """Each study row predicted by the mean of the members that did not train on it."""
     data, encoded = records.prepared.data, records.prepared.encoded
-    outputs = encoded.truth.shape[1:] if data.task == "regression" else (len(data.classes or ()),)
+    truth, weights = encoded.judged
+    names = data.classes or records.prepared.target_names
+    outputs = encoded.truth.shape[1:] if data.task == "regression" else (len(names),)
     total, count = np.zeros((data.rows, *outputs)), np.zeros(data.rows)
     for (c, fold, _), record in records.members.items():
         if c == chosen and record.sound:
@@ -198,4 +222,4 @@ def _validation_predictions(records: Records, chosen: int) -> Predictions:
             count[rows] += 1
     judged = np.flatnonzero(count)
     mean = total[judged] / count[judged].reshape(-1, *[1] * len(outputs))
-    return Predictions.of("validation", data.row_numbers[judged], encoded.truth[judged], mean, encoded.weights[judged])
+    return Predictions.of("validation", data.row_numbers[judged], truth[judged], mean, weights[judged])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.data.own_targets import own_targets
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.training.rows import Shared
@@ -19,7 +20,7 @@ class EncodedExamples:
     """The study's examples as numbers; a row of a table is one. Test examples are not in it."""
 
     inputs: np.ndarray  # [row, in] float64, NaN is missing; or [n, *inputs] as given
-    targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class
+    targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class; see `own_targets`
     truth: np.ndarray  # what metrics take: as targets, or [row] class index
     weights: np.ndarray  # [row], or [n, time]
     task: str
@@ -34,6 +35,14 @@ class EncodedExamples:
     @property
     def target_shape(self) -> Shape:
         return self.targets.shape[1:]
+
+    @property
+    def judged(self) -> tuple[np.ndarray, np.ndarray]:
+        """(truth, weights) as metrics take them. Of autoencoders, whose errors are what is judged, no truth [row, 0]
+        and one weight a row."""
+        if self.task != "autoencode":
+            return self.truth, self.weights
+        return np.zeros((len(self.inputs), 0)), self.weights.reshape(len(self.inputs), -1).max(axis=1)
 
     def raw(self, dtype: Any, padded: bool = False) -> Any:
         """What the program takes. Of a table [row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds
@@ -83,7 +92,11 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
 def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
     """Encode the inputs and targets of examples."""
     targets = np.asarray(data.targets)
-    numbers = target_numbers(data.task, targets, len(data.classes or ()))
+    inputs = encoder.transform(data)
+    if data.task == "autoencode":
+        numbers = targets = own_targets(encoder, data, inputs)
+    else:
+        numbers = target_numbers(data.task, targets, len(data.classes or ()))
     lengths = data.lengths
     given = np.ones(numbers.shape[:-1]) if data.weights is None else np.asarray(data.weights, float)
     weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
@@ -91,7 +104,7 @@ def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return EncodedExamples(encoder.transform(data), numbers, targets, weights, data.task, lengths, encoder)
+    return EncodedExamples(inputs, numbers, targets, weights, data.task, lengths, encoder)
 
 
 def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:

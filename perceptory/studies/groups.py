@@ -151,7 +151,7 @@ def _members(
     distinct = {id(s): s for s in scalings}  # few: one a fold, where nothing is begun with
     index = {key: i for i, key in enumerate(distinct)}
     scaling = np.array([index[id(s)] for s in scalings])
-    own = [targets_as(s, plan.cost.scaling) for s in distinct.values()]
+    own = [targets_as(s, plan.cost) for s in distinct.values()]
 
     def centers(s: Scaling) -> np.ndarray:
         return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))

@@ -125,7 +125,7 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
     """Residuals of the validation rows, for `Model.predict_interval`."""
     encoded, cost, rows = prepared.encoded, prepared.candidates[0].cost, prepared.folds[0][1]
     if encoded.task == "regression" and len(rows):
-        scaling = targets_as(prepared.scalings[0], cost.scaling)
+        scaling = targets_as(prepared.scalings[0], cost)
         output = cost.unscale(outcome.validation_output.astype(float), scaling.out_center, scaling.out_scale)
         residuals = encoded.truth[rows] - cost.point_prediction(output)
         with_intervals(model, residuals, np.zeros(len(residuals), int), encoded.weights[rows])

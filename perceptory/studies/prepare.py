@@ -10,11 +10,13 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
+from perceptory.data.own_targets import own_names
 from perceptory.notes import Note
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.metrics import Score, score_for
 from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
+from perceptory.studies.autoencoding import for_reconstruction, notes_on_codes
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, encode
@@ -57,6 +59,11 @@ class Prepared:
         return self.split.scalings
 
     @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of what is predicted; of autoencoders those of what errors are told apart by."""
+        return own_names(self.encoder) if self.data.task == "autoencode" else tuple(self.data.target_names)
+
+    @property
     def asked(self) -> dict[str, Any]:
         """The study as JSON data."""
         plan = self.study.validation
@@ -94,8 +101,9 @@ class Prepared:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is to be said of what the members begin with."""
-        return tuple(dict.fromkeys(note for group in self.groups for note in group.notes))
+        """What is to be said of what the members begin with, and of codes that leave nothing out."""
+        begun = dict.fromkeys(note for group in self.groups for note in group.notes)
+        return (*begun, *notes_on_codes(self.candidates, self.encoded))
 
     def group_of(self, candidate: int, split: Split, epochs: int) -> Group:
         """The group that trains one candidate on another split of the same examples, for so many epochs."""
@@ -139,6 +147,8 @@ def prepare(
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
     candidates = [with_numbers(c) for c in study.candidates(DEFAULT_COST[known.task])]
+    if known.task == "autoencode":
+        candidates = for_reconstruction(candidates, encoder, encoded)
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
     plan, folds = None, [] if splitting is None else splitting(encoded)

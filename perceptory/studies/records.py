@@ -96,11 +96,12 @@ class Records:
 def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     """Scores of a finished member in the target's own units."""
     encoded, own_cost, diverged = prepared.encoded, prepared.score.name == OWN_COST, outcome.status == "diverged"
+    truth, weights = encoded.judged
     train_rows, validation_rows = prepared.folds[who[1]]
     train_output, output = _predictions(prepared, who, outcome)
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
-        judged = judged_rows(encoded.truth[rows], y, encoded.weights[rows])
+        judged = judged_rows(truth[rows], y, weights[rows])
         values = evaluate(encoded.task, *judged)
         score = float("nan") if own_cost else values.get(prepared.score.name)
         if isinstance(score, int | float):
@@ -125,7 +126,7 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
     if prepared.encoded.task != "regression":
         return train, validation
     cost = prepared.candidates[who[0]].cost
-    scaling = targets_as(prepared.scalings[who[1]], cost.scaling)
+    scaling = targets_as(prepared.scalings[who[1]], cost)
     return (
         cost.point_prediction(cost.unscale(train, scaling.out_center, scaling.out_scale)),
         cost.point_prediction(cost.unscale(validation, scaling.out_center, scaling.out_scale)),

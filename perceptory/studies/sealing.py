@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data import seal
 from perceptory.data.examples import Examples
 from perceptory.errors import InputError
+from perceptory.models.autoencoding import errors_of
 from perceptory.models.ensemble import ensemble_gains
 from perceptory.models.model import Model
 from perceptory.notes import Note, classes_only_tested, shares_sealed_steps, tested_on_constant, tested_on_one_class
@@ -20,7 +21,7 @@ from perceptory.selection.metrics import evaluate
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.selection.purge import overlaps
 from perceptory.studies.design import StudyDesign
-from perceptory.studies.encoded_examples import encode
+from perceptory.studies.encoded_examples import EncodedExamples, encode
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
 
 def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     """What cannot be computed of the test examples, and what of them could not be learned."""
-    if test is None:
+    if test is None or known.task == "autoencode":
         return ()
     if known.classes is None:
         columns = test.targets.reshape(-1, test.targets.shape[-1]).T
@@ -103,10 +104,21 @@ class SealedRows:
         """Predictions of the final model against the truth, and what the mean of its networks gains."""
         test = self.examples
         encoded = encode(test, model.encoder)
+        if test.task == "autoencode":
+            return self._reconstructed(model, encoded)
         members = model.members_of(encoded.inputs, encoded.lengths)
         truth, output, weights = encoded.truth, members.mean(axis=0), encoded.weights
         return TestOutcome(
             metrics=evaluate(test.task, *judged_rows(truth, output, weights)),
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
             ensemble=ensemble_gains(test.task, model.targets, truth, members, weights),
+        )
+
+    def _reconstructed(self, model: Model, encoded: EncodedExamples) -> TestOutcome:
+        """Errors of a single network, the mean over all of them: an autoencoder's networks are used one by one."""
+        errors = errors_of(model, encoded.inputs, encoded.targets, encoded.weights, encoded.lengths).mean(axis=0)
+        truth, weights = encoded.judged
+        return TestOutcome(
+            metrics=evaluate(self.examples.task, *judged_rows(truth, errors, weights)),
+            predictions=Predictions.of("test", self.examples.row_numbers, truth, errors, weights),
         )

@@ -64,6 +64,15 @@ def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
         padding = np.arange(x.shape[1]) >= encoded.lengths[rows, None]
         x = np.where(padding[..., None], np.nan, x)
         t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
+    if encoded.task == "autoencode" and x.ndim > 2:
+        return _channels_as_targets(fit_scaling(x, x[..., :0], scale_targets=True), t.shape[-1])
     w = encoded.weights[rows]
     counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
-    return fit_scaling(x, t, scale_targets=encoded.task == "regression", weights=counts)
+    return fit_scaling(x, t, scale_targets=encoded.task in ("regression", "autoencode"), weights=counts)
+
+
+def _channels_as_targets(scaling: Scaling, targets: int) -> Scaling:
+    """The scaling with that of the channels for targets that are the inputs themselves, channels last."""
+    places = targets // len(scaling.in_center)
+    spread = 1 / np.where(scaling.in_factor > 0, scaling.in_factor, 1)
+    return scaling._replace(out_center=np.tile(scaling.in_center, places), out_scale=np.tile(spread, places))

@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from perceptory.objectives.table import mean_cost
+from perceptory.layers.base import Costed
+from perceptory.objectives.base import mean_cost, weighted_mean
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
+from perceptory.training.rows import Batch, output_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import State, advance
 from perceptory.training.weights import Weights
@@ -43,9 +46,23 @@ def epoch(run: Run, state: State) -> tuple[State, Float[Array, " cost"]]:
     result = result._replace(weights=weights)
     validation_cost = jnp.full_like(result.cost, jnp.nan)
     if run.plan.validation_rows:
-        output = run.rows.outputs(module, run.rows.validation)
-        validation_cost = mean_cost(run.cost, output, *run.rows.validation_truth())
+        validation_cost = _validation_cost(run, module)
     return advance(run, state, result, validation_cost), jnp.stack([result.cost, validation_cost])
+
+
+def _validation_cost(run: Run, module: Any) -> Float[Array, ""]:
+    """Of the network as in use, with what it adds to the cost of each row."""
+    truth, weights = run.rows.validation_truth()
+    if not run.network.added_cost:
+        return mean_cost(run.cost, run.rows.outputs(module, run.rows.validation), truth, weights)
+
+    def both(batch: Batch) -> Array:
+        output, added = output_of(Costed(module), batch)
+        return jnp.concatenate([output.reshape(len(added), -1), added[:, None]], axis=1)
+
+    values = run.rows.mapped(both, run.rows.validation)
+    output = values[:, :-1].reshape(len(values), *run.plan.outputs)
+    return mean_cost(run.cost, output, truth, weights) + weighted_mean(values[:, -1], weights)
 
 
 def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:
@@ -63,5 +80,8 @@ def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:
 
 def predictions(run: Run, weights: Weights) -> Any:
     """[rows + validation_rows, *outputs] of all rows, on the trained scale (probabilities [.., class] for
-    classification)."""
-    return run.cost.inverse_link(run.rows.outputs(run.module(weights), run.rows.entries))
+    classification); of autoencoders the errors by column [.., column]."""
+    module = run.module(weights)
+    if isinstance(run.cost, Reconstruction):
+        return run.rows.mapped(lambda b: run.cost.errors(output_of(module, b), b.t, b.w), run.rows.entries)
+    return run.cost.inverse_link(run.rows.outputs(module, run.rows.entries))

@@ -130,9 +130,13 @@ class Rows(eqx.Module):
 
     def outputs(self, network: Callable[..., Array], entries: Array) -> Array:
         """[row, *outputs] of these entries, `ProgramPlan.piece` examples at a time."""
+        return self.mapped(lambda batch: output_of(network, batch), entries)
+
+    def mapped(self, function: Callable[[Batch], Array], entries: Array) -> Array:
+        """[row, ...] of function(batch) [row, ...], `ProgramPlan.piece` examples of these entries at a time."""
 
         def piece(entries: Array) -> Array:
-            return output_of(network, self.read(entries))
+            return function(self.read(entries))
 
         count = len(entries)
         if count <= self.plan.piece:
@@ -218,7 +222,7 @@ class SharedRows(Rows):
     def read(self, entries: Array) -> Batch:
         inputs = self.plan.inputs[-1]
         center, factor = self.center[:, :inputs], self.factor[:inputs]
-        x = _scaled(_take(self.data.x, entries), _take(self.data.x_rest, entries), center, factor)
+        x = _filled(_scaled(_take(self.data.x, entries), _take(self.data.x_rest, entries), center, factor))
         t = _targets(self.data, entries, self.center, self.factor, self.plan)
         w = _weighed(_take(self.data.w, entries), lambda: t, self.balance, self.plan)
         return Batch(x, t, w, _take(self.data.lengths, entries))
@@ -259,7 +263,10 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
         # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum too.
         x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
     w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member.balance, plan)
-    return jnp.concatenate([jnp.where(jnp.isnan(x), 0, x), w[:, None]], axis=1)
+    missing = jnp.isnan(x)
+    if plan.cost.masks:  # a missing target stays missing
+        missing = missing & (jnp.arange(k) < plan.inputs[-1])
+    return jnp.concatenate([jnp.where(missing, 0, x), w[:, None]], axis=1)
 
 
 def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: ProgramPlan) -> Array:
@@ -269,14 +276,19 @@ def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: Program
 
 def _scaled(x: Any, rest: Any, center: Any, factor: Any) -> Array:
     low = -center[1] if rest is None else rest - center[1]
-    x = ((x.astype(center.dtype) - center[0]) + low) * factor
-    return jnp.where(jnp.isnan(x), 0, x)
+    return ((x.astype(center.dtype) - center[0]) + low) * factor
 
 
 def _targets(data: Shared, places: Array, center: Array, factor: Array, plan: ProgramPlan) -> Array:
     """[place, ...] scaled targets of shared examples."""
     inputs = plan.inputs[-1]
-    return _scaled(_take(data.t, places), _take(data.t_rest, places), center[:, inputs:], factor[inputs:])
+    t = _scaled(_take(data.t, places), _take(data.t_rest, places), center[:, inputs:], factor[inputs:])
+    return t if plan.cost.masks else _filled(t)
+
+
+def _filled(x: Array) -> Array:
+    """With 0, which is the mean of the training rows, where a number is missing."""
+    return jnp.where(jnp.isnan(x), 0, x)
 
 
 def _take(a: Any, places: Any) -> Any:
@@ -297,6 +309,6 @@ def _where_real(batch: Batch, real: Array) -> Batch:
     return batch._replace(w=real.reshape(real.shape + (1,) * (batch.w.ndim - 1)) * batch.w)
 
 
-def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> Array:
+def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> Any:
     """The network's output for a batch; share [batch] of each example in the cost; progress: see `layers.call`."""
     return call(network, batch.x, key, weights=share, lengths=batch.lengths, progress=progress)

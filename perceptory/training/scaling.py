@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perceptory.objectives.base import Cost
+
 
 class Scaling(NamedTuple):
     """x ↦ (x - center) · factor. A column that is constant in the training rows has factor 0 as an input (what is
@@ -49,14 +51,10 @@ def _varying(center: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.nda
     return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
 
 
-def targets_as(scaling: Scaling, how: str) -> Scaling:
-    """The scaling with targets as a cost wants them (`Cost.scaling`): "standard" as it is; "mean" divided by their
-    mean in the training rows, where that is above 0; "none"."""
-    if how == "standard":
-        return scaling
-    one, mean = np.ones_like(scaling.out_scale), scaling.out_center
-    scale = np.where(mean > 0, mean, one) if how == "mean" else one
-    return scaling._replace(out_center=np.zeros_like(one), out_scale=scale)
+def targets_as(scaling: Scaling, cost: Cost) -> Scaling:
+    """The scaling with targets as a cost wants them (`Cost.scale_targets`)."""
+    center, scale = cost.scale_targets(scaling.out_center, scaling.out_scale)
+    return scaling._replace(out_center=center, out_scale=scale)
 
 
 def _moments(x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

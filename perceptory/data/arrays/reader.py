@@ -11,7 +11,8 @@ import numpy as np
 from perceptory.data.arrays.checks import KINDS, ExampleKind, as_inputs, check_lengths, check_names, padded
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.files import arrays_by_use, load_numpy
-from perceptory.data.arrays.targets import group_index, read_targets, read_weights
+from perceptory.data.arrays.targets import group_index, read_targets, read_weights, without_targets
+from perceptory.data.tables.reader import check_no_target
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note
 from perceptory.registry import Registry as Names
@@ -46,14 +47,20 @@ def read_arrays(
     are series.
     lengths: [n] steps of each series; what stands in later steps is not read. weights: [n], or [n, time] for a value
     every step, at least 0. groups: [n] values, equal for examples that must stay together.
-    channels, target: names of the last axis of inputs and targets. task: as in `read_table`.
+    channels, target: names of the last axis of inputs and targets. task: as in `read_table`; with "autoencode" there
+    are no targets, and those of a file are not read.
 
     Examples without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
     given = _given(_Arrays(inputs, targets, lengths, weights, groups), part)
     x, what = shaped(as_inputs(given.inputs), kind, channels)
-    if given.targets is None:
-        raise InputError("the targets are missing: give an array of one value an example, read_arrays(x, y).")
+    unlabeled = check_no_target(task, targets)
+    if given.targets is None and not unlabeled:
+        raise InputError(
+            "the targets are missing: give an array of one value an example, read_arrays(x, y). Without them, ",
+            Setting("task", "autoencode"),
+            " learns a code of few numbers from which the examples are given back.",
+        )
     names = tuple(channels) if channels is not None else channel_names(x, what)
     steps = None
     if given.lengths is not None:
@@ -61,7 +68,10 @@ def read_arrays(
             raise InputError(f"lengths are for series [n, time, channel], got inputs of the shape {x.shape}.")
         steps = check_lengths(given.lengths, *x.shape[:2])
         x = padded(x, steps)
-    keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
+    if unlabeled:
+        keep, of_target, target_names, notes = without_targets(len(x))
+    else:
+        keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
     dataset = ArrayDataset(
         inputs=x if keep.all() else x[keep],
         channels=names,

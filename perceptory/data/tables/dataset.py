@@ -12,14 +12,15 @@ from perceptory.data.tables.column import Column
 from perceptory.errors import InputError
 from perceptory.notes import Note
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "autoencode"]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table whose columns have a meaning; every array is in the same order of rows.
 
-    targets: regression [row, out] float64 in the target's units; classification [row] int64 index into `classes`.
+    targets: regression [row, out] float64 in the target's units; classification [row] int64 index into `classes`; of
+        the task "autoencode", which has no target but the columns themselves, [row, 0].
     classes: names of the classes, in sorted order; class_values: the labels as the user gave them, in the same order.
     weights: [row] float64, at least 0. groups: [row] int64, equal for rows that must stay together.
     row_numbers: [row] int64, the place of each row in the table that was given, from 0 (rows without a target are

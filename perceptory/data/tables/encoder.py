@@ -77,7 +77,7 @@ class Encoder:
         single = self._single(source)
         if single is not None:
             return single
-        parts = self._values(source)
+        parts = self.values_of(source)
         rows = len(parts[0][1])
         inputs = np.empty((rows, *self.shape))
         _write(parts, slice(0, rows), inputs)
@@ -89,7 +89,7 @@ class Encoder:
         if single is not None:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
-        parts = self._values(source)
+        parts = self.values_of(source)
         total = len(parts[0][1])
         for start in range(0, total, rows):
             stop = min(start + rows, total)
@@ -116,7 +116,7 @@ class Encoder:
     def _places(self) -> list[Place]:
         return places_of(self.columns)
 
-    def _values(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray, int]]:
+    def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray, int]]:
         """Of each column that is used: its plan, the values that features are made of, and how many features."""
         table = self._match(source)
         return [(plan, plan.values(table[plan.name]), len(plan.features)) for plan in self.columns if plan.used]

@@ -20,7 +20,7 @@ from perceptory.data.tables.like import read_like
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, floats, listed, rows_of
-from perceptory.data.tables.targets import has_value, read_target, typed
+from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Setting
 from perceptory.notes import (
     READ_AS_TEXT,
@@ -53,7 +53,8 @@ def read_table(
     source: a path (.csv, .txt, .tsv, .parquet, .arrow, .feather), a pandas, polars or Arrow table, an array [row, in]
     (its columns are called x0, x1, ...; a structured array has names), or a dict of columns.
     target: the name of a column, a list of names (several numbers to predict), or values [row] or [row, out] beside it.
-    task: "regression", "classification", "binary" or "multiclass"; found from the target where it is not given.
+    task: "regression", "classification", "binary" or "multiclass"; found from the target where it is not given. Or
+        "autoencode", which has no target: the columns themselves are given back.
     ignore: names of columns that are not inputs.
     weights, groups: the name of a column, or values [row]; weights are at least 0, rows of one group stay together.
     like: the data of a study that these rows are to test: read with its target, task, classes and columns, so that one
@@ -74,13 +75,13 @@ def read_table(
         _check_like(like, target)
         return read_like(source, like, weights)
     reading = reading_of(missing, decimal, thousands)
-    table = _table(source, reading, target, weights, groups)
+    table = _table(source, reading, target, weights, groups, task)
     roles = _roles(table, target, weights, groups, ignore, task, is_file=isinstance(source, (str, Path)))
     has_target, rows_left_out = _rows_with_target(roles.targets, table)
     copies = _copies(table, roles)
     rows = np.flatnonzero(has_target)
     whole = len(rows) == table.rows
-    of_target = read_target(roles.targets if whole else [c.take(rows) for c in roles.targets], task)
+    of_target = _target(roles.targets if whole else [c.take(rows) for c in roles.targets], task, len(rows))
     taken = roles.taken.union(name for name, _ in copies)
     columns = _columns(table if whole else table.take(rows), rows, taken, roles.ignored)
     dataset = Dataset(
@@ -124,15 +125,39 @@ def _check_like(like: Dataset, target: Any) -> None:
         raise InputError(Setting("like"), " says the target already. Leave out ", Setting("target"), ".")
 
 
-def _table(source: Any, reading: Reading, target: Any, weights: Any, groups: Any) -> Table:
+def _target(columns: Sequence[RawColumn], task: str | None, rows: int) -> Target:
+    return read_target(columns, task) if columns else Target("autoencode", np.zeros((rows, 0)))
+
+
+def check_no_target(task: str | None, target: Any) -> bool:
+    """Whether the task has no target. `InputError` where it has none and one is given."""
+    if task is None or TASKS[task] != "autoencode":
+        return False
+    if target is not None:
+        raise InputError(
+            "the task 'autoencode' gives back the inputs and has no target, and ",
+            Setting("target"),
+            " was given. Leave it out, or ",
+            Setting("ignore"),
+            " that column.",
+        )
+    return True
+
+
+def _table(source: Any, reading: Reading, target: Any, weights: Any, groups: Any, task: str | None) -> Table:
     """The table, with rows, columns and a target to look for."""
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
     table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
-    if target is None:
+    if not check_no_target(task, target) and target is None:
         raise InputError(
-            "name the target, the column to predict, as ", Setting("target"), f". {columns_are(table.names)}"
+            "name the target, the column to predict, as ",
+            Setting("target"),
+            f". {columns_are(table.names)} Without one, ",
+            Setting("task", "autoencode"),
+            " learns a code of few numbers from which all columns are given back, to compress, to generate or to find"
+            " what is unlike the rest.",
         )
     return table
 
@@ -154,8 +179,8 @@ class _Roles(NamedTuple):
 def _roles(
     table: Table, target: Any, weights: Any, groups: Any, ignore: Sequence[str] | str, task: str | None, is_file: bool
 ) -> _Roles:
-    targets = [typed(c, task) for c in _targets(table, target, is_file)]
-    named = _is_names(target, table)
+    targets = [] if target is None else [typed(c, task) for c in _targets(table, target, is_file)]
+    named = target is None or _is_names(target, table)
     names = {c.name for c in targets}
     taken = set(names) if named else set()
     side: dict[str, RawColumn | None] = {}
@@ -232,6 +257,8 @@ def _beside(table: Table, what: str, given: Any) -> RawColumn | None:
 
 
 def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray, list[Note]]:
+    if not targets:
+        return np.ones(table.rows, bool), []
     present = {c.name: has_value(c) for c in targets}
     for name, has in present.items():
         if not has.any():

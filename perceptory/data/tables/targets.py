@@ -20,7 +20,9 @@ from perceptory.registry import Registry as Names
 if TYPE_CHECKING:
     import polars as pl
 
-TASKS: Names[str] = Names("task", {t: t for t in ("regression", "classification", "binary", "multiclass")})
+TASKS: Names[str] = Names(
+    "task", {t: t for t in ("regression", "classification", "binary", "multiclass", "autoencode")}
+)
 MOST_CLASSES = 100
 CLASSES = "classification"
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Integer
 
 from perceptory.augmentation.base import About, augmented
 from perceptory.kernels import dense
+from perceptory.layers.base import Costed
 from perceptory.objectives.penalties import Penalty, WeightPenalty
 from perceptory.objectives.table import total_cost
 from perceptory.optimizers.averaging import WeightAverage
@@ -176,9 +177,15 @@ def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any],
     that it is in."""
     plan, cost, progress = run.plan, run.cost, run.progress(state.epoch)
     by_kernel = _by_kernel(plan, run.dtype)
-    by_step = run.rows.steps_weighted
+    by_step, with_more = run.rows.steps_weighted, run.network.added_cost
 
     def cost_of(weights: Weights, batch: Batch, share: Array, key: Any) -> Array:
+        if with_more:
+            costed = Costed(run.module(weights))
+            output, added = output_of(costed, batch, key, None if by_step else share, progress)
+            w = batch.w * share if by_step else share
+            each = jnp.sum(w, axis=1) if by_step else w
+            return total_cost(cost, output, batch.t, w) + jnp.sum(each * added)
         if by_kernel is None:
             output = output_of(run.module(weights), batch, key, None if by_step else share, progress)
         else:

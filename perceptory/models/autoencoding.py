@@ -1,0 +1,213 @@
+"""What a model without targets is for: codes, reconstructions, samples, and how unlike the rest an example is.
+
+Anomaly scores are compared with those of rows that a network has not trained on, as prediction intervals are
+(`models.intervals`): a row's p-value is the share of held-out rows that err at least as much, itself counted,
+
+    p(x) = (1 + #{i : e_i >= e_g(i)(x)}) / (n + 1),
+
+where e_i is the error of held-out row i by the members that left its group out, and e_g(x) that of x by the same
+members (cross-conformal p-values: Vovk 2015, Annals of Mathematics and Artificial Intelligence 74; Bates et al. 2023,
+Annals of Statistics 51). If x is like the rows of the study, p <= α happens with probability of at most about α.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from perceptory.errors import InputError
+
+MOST = 4096  # held-out errors that a model keeps: of more, every so many-th of the sorted ones, rounded upwards
+
+
+class Anomalies(NamedTuple):
+    """How unlike the rest each example is.
+
+    score: [row] mean over the columns of the share of their variance that is not reconstructed; the larger, the more
+    unlike. p_value: [row] the share of held-out rows with at least this score; small for what is unlike them.
+    by_column: [row, column] the errors that the score is the mean of, NaN where a value is missing.
+    """
+
+    score: np.ndarray
+    p_value: np.ndarray
+    by_column: np.ndarray
+
+
+def row_scores(errors: np.ndarray) -> np.ndarray:
+    """[...] the mean of errors [..., column] over the columns that have a value; 0 where none has."""
+    there = ~np.isnan(errors)
+    return np.where(there, errors, 0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)
+
+
+def with_held_out_errors(model: Any, groups: Sequence[tuple[Sequence[int], np.ndarray]], best: int) -> None:
+    """Put into the model's facts what `anomaly_score` needs, and which member encodes.
+
+    groups: members that predict for a group of rows, and errors [row, column] of rows that they did not train on.
+    """
+    scores = [np.sort(row_scores(errors)) for _, errors in groups]
+    total = sum(len(s) for s in scores)
+    share = min(1.0, MOST / max(1, total))
+    kept = []
+    for (members, _), values in zip(groups, scores, strict=True):
+        if len(values):
+            keep = max(1, math.ceil(share * len(values)))
+            places = np.ceil(np.arange(1, keep + 1) * len(values) / keep).astype(int) - 1
+            held = [float(f"{v:.6g}") for v in values[places]]
+            kept.append({"members": [int(m) for m in members], "scores": held})
+    model.facts |= {"held_out": kept, "best_member": int(best)}
+
+
+def check_autoencoder(model: Any) -> None:
+    """`InputError` for a model of another task."""
+    if model.task != "autoencode":
+        raise InputError(f"this model predicts {', '.join(model.targets)} and has no code. Use predict.")
+
+
+def member_of(model: Any, member: int | None) -> int:
+    """Which network's code is meant: the one that validated best, or the one that was asked for."""
+    check_autoencoder(model)
+    if member is None:
+        best = model.facts.get("best_member", 0)
+        return best if isinstance(best, int) and 0 <= best < len(model) else 0
+    if isinstance(member, bool) or not isinstance(member, int | np.integer) or not 0 <= member < len(model):
+        raise InputError(f"member needs a number from 0 to {len(model) - 1}, got {member!r}.")
+    return int(member)
+
+
+def encode(model: Any, data: Any, member: int | None) -> np.ndarray:
+    """See `Model.encode`."""
+    from perceptory import backend
+
+    place = member_of(model, member)
+    parts = []
+    with backend.precision(model.precision) as dtype:
+        for x, lengths, _ in model.encoder.batches(data, 4096):
+            scaled = (x - model.in_center[place]) * model.in_factor[place]
+            scaled = np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+            steps = None if lengths is None else np.asarray(lengths, np.int32)
+            run = _encoding(model.network, x.shape[1:], model.outputs)
+            parts.append(np.asarray(run(model.weights[place].astype(dtype), scaled, steps), float))
+    return np.concatenate(parts)
+
+
+def decode(model: Any, codes: Any, member: int | None) -> np.ndarray:
+    """Targets [row, target] or [row, time, channel], in their own units, of codes [row, code]."""
+    from perceptory import backend
+
+    place = member_of(model, member)
+    codes = np.asarray(codes, float)
+    width = model.network.code
+    if codes.ndim != 2 or codes.shape[1] != width or not len(codes) or not np.isfinite(codes).all():
+        raise InputError(f"codes need finite numbers [row, {width}], got an array of the shape {codes.shape}.")
+    with backend.precision(model.precision) as dtype:
+        run = _decoding(model.network, model.cost, model.encoder.shape, model.outputs)
+        output = np.asarray(run(model.weights[place].astype(dtype), codes.astype(dtype)), float)
+    return np.asarray(model.cost.unscale(output, model.out_center[place], model.out_scale[place]))
+
+
+def sample(model: Any, count: int, seed: int, member: int | None) -> np.ndarray:
+    """Targets of `count` codes drawn from the standard normal distribution."""
+    check_autoencoder(model)
+    if not getattr(model.network, "variational", 0):
+        raise InputError(
+            f"{model.network.label} has no distribution of codes to draw from. Train a variational one,"
+            " Autoencoder(..., variational=1.0), or decode codes of your own."
+        )
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise InputError(f"the number of samples needs to be a whole number above 0, got {count!r}.")
+    return decode(model, np.random.default_rng(seed).standard_normal((count, model.network.code)), member)
+
+
+def errors_of(model: Any, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray, lengths: Any) -> np.ndarray:
+    """[member, row, column] errors of encoded examples, as `Reconstruction.errors` has them; targets in their units,
+    NaN where missing; weights [row] or [row, time]."""
+    from perceptory import backend
+
+    parts = []
+    with backend.precision(model.precision) as dtype:
+        for start in range(0, len(inputs), 2048):
+            cut = slice(start, start + 2048)
+            steps = None if lengths is None else np.asarray(lengths[cut], np.int32)
+            run = _erring(model.network, model.cost, inputs.shape[1:], _outputs(model, inputs))
+            each = []
+            for m in range(len(model)):
+                x = (inputs[cut] - model.in_center[m]) * model.in_factor[m]
+                t = (targets[cut] - model.out_center[m]) / model.out_scale[m]
+                x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+                each.append(run(model.weights[m].astype(dtype), x, t.astype(dtype), weights[cut].astype(dtype), steps))
+            parts.append(np.asarray(each, float))
+    return np.concatenate(parts, axis=1)
+
+
+def anomalies(model: Any, errors: np.ndarray) -> Anomalies:
+    """Scores and p-values of examples from the members' errors [member, row, column]."""
+    groups = _held_out(model)
+    each = row_scores(errors)  # [member, row]
+    above, total = np.ones(errors.shape[1]), 1
+    for members, held in groups:
+        mine = each[members].mean(axis=0)
+        above += len(held) - np.searchsorted(held, mine, side="left")
+        total += len(held)
+    return Anomalies(each.mean(axis=0), above / total, errors.mean(axis=0))
+
+
+def _held_out(model: Any) -> list[tuple[list[int], np.ndarray]]:
+    records = model.facts.get("held_out")
+    if not records:
+        raise InputError(
+            "the model holds no errors of validation rows, so it knows no p-values. Train by a study with validation."
+        )
+    try:
+        groups = [([int(m) for m in g["members"]], np.asarray(g["scores"], float)) for g in records]
+    except (TypeError, KeyError, ValueError):
+        groups = []
+    fits = groups and all(
+        m and 0 <= min(m) <= max(m) < len(model) and s.ndim == 1 and len(s) and np.all(np.diff(s) >= 0)
+        for m, s in groups
+    )
+    if not fits:
+        raise InputError("the held-out errors do not fit the model: the file was altered. Take another copy.")
+    return groups
+
+
+def _outputs(model: Any, inputs: np.ndarray) -> tuple[int, ...]:
+    return model.outputs if len(model.outputs) == 1 else (inputs.shape[1], model.outputs[1])
+
+
+def _built(network: Any, inputs: tuple[int, ...], outputs: tuple[int, ...], weights: Any) -> Any:
+    import jax
+
+    from perceptory.layers.arrays import unpack
+
+    return unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
+
+
+@lru_cache(maxsize=64)
+def _encoding(network: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    import jax
+
+    return jax.jit(lambda w, x, lengths: _built(network, inputs, outputs, w).encode(x, lengths))
+
+
+@lru_cache(maxsize=64)
+def _decoding(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    import jax
+
+    return jax.jit(lambda w, code: cost.inverse_link(_built(network, inputs, outputs, w).decode(code)))
+
+
+@lru_cache(maxsize=64)
+def _erring(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    import jax
+
+    from perceptory.layers.base import call
+
+    def errors(weights: Any, x: Any, t: Any, w: Any, lengths: Any) -> Any:
+        net = _built(network, inputs, outputs, weights)
+        return cost.errors(call(net, x, None, lengths=lengths), t, w)
+
+    return jax.jit(errors)

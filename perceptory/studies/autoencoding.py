@@ -1,0 +1,53 @@
+"""What a study of autoencoders adds to its candidates: PCA beside each width of code, and a cost for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from perceptory.data.examples import ExampleEncoder
+from perceptory.data.own_targets import kinds_and_widths
+from perceptory.errors import InputError
+from perceptory.networks.autoencoder import PCA, CodedNetwork
+from perceptory.notes import Note, code_not_narrow
+from perceptory.objectives.reconstruction import Reconstruction
+from perceptory.studies.design import Candidate
+from perceptory.studies.encoded_examples import EncodedExamples
+
+
+def for_reconstruction(
+    candidates: Sequence[Candidate], encoder: ExampleEncoder, encoded: EncodedExamples
+) -> list[Candidate]:
+    """The candidates with a cost for each column of the data, and PCA of every width of code among them.
+
+    `InputError` for a network without a code.
+    """
+    kinds, widths, channels = kinds_and_widths(encoder)
+    completed: list[Candidate] = []
+    for candidate in candidates:
+        if not isinstance(candidate.network, CodedNetwork):
+            raise InputError(
+                f"the task 'autoencode' needs a network with a code, got {candidate.network.label}. Example:"
+                " networks=[Autoencoder(MLP((64,)), code=8)]"
+            )
+        cost = candidate.cost
+        if isinstance(cost, Reconstruction):
+            cost = cost.replace(kinds=kinds, widths=widths, channels=channels)
+        completed.append(candidate.replace(cost=cost))
+    if encoded.lengths is not None:  # principal components need examples of one length
+        return completed
+    first = completed[0]
+    known = {c.network.code for c in completed if isinstance(c.network, PCA)}
+    for width in sorted({c.network.code for c in completed} - known):
+        plain = {"penalty": None, "clip": None, "average": None, "augmentation": None}
+        completed.append(first.replace(network=PCA(width), **plain))
+    return completed
+
+
+def notes_on_codes(candidates: Sequence[Candidate], encoded: EncodedExamples) -> tuple[Note, ...]:
+    """Codes that hold as many numbers as an example, so that nothing has to be left out."""
+    if encoded.task != "autoencode":
+        return ()
+    inputs = prod(encoded.shape)
+    wide = sorted({c.network.code for c in candidates if c.network.code >= inputs})
+    return (code_not_narrow(wide, inputs),) if wide else ()
