@@ -510,9 +510,10 @@ def tested_on_constant(target: str) -> tuple[Piece, ...]:
 
 
 @_kind
-def code_not_narrow(codes: Sequence[int], inputs: int) -> tuple[Piece, ...]:
+def code_not_narrow(code: int, inputs: int) -> tuple[Piece, ...]:
+    """code: the widest one of a study."""
     return (
-        f"a code of {listed([str(code) for code in codes])} numbers is as wide as an example, which has {inputs}: it"
+        f"a code of {code} numbers is as wide as an example, which has {inputs}: it"
         " can give everything back without having learned anything, unless noise or a penalty prevents it.",
     )
 

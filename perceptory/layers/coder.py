@@ -50,6 +50,7 @@ class Coder(eqx.Module):
     bound: Variational | None
     sparsity: Fixed | None
     activation: Callable[..., Any] = eqx.field(static=True)
+    shape: tuple[int, ...] | None = eqx.field(static=True)  # of an example's outputs; None leaves the decoder's
     takes: ClassVar[tuple[str, ...]] = ("weights", "lengths")
 
     def __call__(
@@ -64,11 +65,12 @@ class Coder(eqx.Module):
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
         encoded = call(self.encoder, x, keys[0], weights, lengths)
         code, added = self._code(encoded, keys[1])
-        return call(self._decoder, code, keys[2], weights, lengths), added
+        return self._decoded(code, keys[2], weights, lengths), added
 
-    @property
-    def _decoder(self) -> Any:
-        return self.decoder.beside(self.encoder) if isinstance(self.decoder, Tied) else self.decoder
+    def _decoded(self, code: jax.Array, key: jax.Array | None, weights: Any, lengths: Any) -> jax.Array:
+        decoder = self.decoder.beside(self.encoder) if isinstance(self.decoder, Tied) else self.decoder
+        output: jax.Array = call(decoder, code, key, weights, lengths)
+        return output if self.shape is None else output.reshape(len(output), *self.shape)
 
     def _code(self, encoded: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         added = jnp.zeros(len(encoded), encoded.dtype)
@@ -87,7 +89,7 @@ class Coder(eqx.Module):
 
     def decode(self, code: jax.Array, lengths: Any = None) -> jax.Array:
         """Outputs [row, ...] of codes [row, code]."""
-        return call(self._decoder, code, None, lengths=lengths)
+        return self._decoded(code, None, None, lengths)
 
 
 class Tied(eqx.Module):
@@ -105,7 +107,7 @@ class Tied(eqx.Module):
                 f"tied weights give back as many numbers as go in, {widths[0]}, and {prod(outputs)} are to be given"
                 " back (a category is more than its features). Use tied=False."
             )
-        dtype = encoder.layers[-1].weight.dtype
+        dtype = dense_layers(encoder)[0].weight.dtype
         return cls(tuple(jnp.zeros(width, dtype) for width in reversed(widths)), outputs)
 
     def beside(self, encoder: Sequential) -> Sequential:

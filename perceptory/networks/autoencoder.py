@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -84,16 +84,14 @@ class Autoencoder(CodedNetwork):
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Coder:
         first, second = jax.random.split(key)
         width = 2 * self.code if is_on(self.variational) else self.code
-        encoder = self.encoder.build(inputs, (width,), key=first)
+        encoder: Any = self.encoder.build(inputs, (width,), key=first)
         if self.tied:
             decoder: Any = Tied.of(encoder, outputs)
         else:
             decoder = self._decoder(inputs).build((self.code,), self._decoded(inputs, outputs), key=second)
-            if len(outputs) == 1 and len(inputs) > 1:
-                decoder = Sequential((decoder, Reshape(outputs)))
         bound = Variational(fixed_number(self.variational)) if is_on(self.variational) else None
         sparsity = fixed_number(self.sparsity) if is_on(self.sparsity) else None
-        return Coder(encoder, decoder, bound, sparsity, ACTIVATIONS[self.activation].function)
+        return Coder(encoder, decoder, bound, sparsity, ACTIVATIONS[self.activation].function, _in_one_row(outputs))
 
     def _decoder(self, inputs: Shape) -> Network:
         return self.encoder.mirror(inputs) if self.decoder is None else self.decoder
@@ -106,26 +104,17 @@ class Autoencoder(CodedNetwork):
     # --- hooks of training --------------------------------------------------------------------------------------
 
     def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        encoder = self.encoder.calibrate(module.encoder, rows)
         if self.tied:
             return module
-        decoder = (module.decoder.layers[0], *module.decoder.layers[1:]) if self._wrapped(module) else module.decoder
-        inner = decoder[0] if isinstance(decoder, tuple) else decoder
-        mirror = self.decoder or self.encoder
+        encoder = self.encoder.calibrate(module.encoder, rows)
 
         def codes() -> tuple[jax.Array, ...]:
             x, w = rows()
-            return Coder(encoder, module.decoder, module.bound, None, module.activation).encode(x), w
+            return replace(module, encoder=encoder).encode(x), w
 
-        new = mirror.calibrate(inner, codes)
-        if encoder is module.encoder and new is inner:
-            return module
-        whole = Sequential((new, *decoder[1:])) if isinstance(decoder, tuple) else new
-        return Coder(encoder, whole, module.bound, module.sparsity, module.activation)
-
-    def _wrapped(self, module: Any) -> bool:
-        layers = getattr(module.decoder, "layers", ())
-        return len(layers) == 2 and isinstance(layers[0], Sequential) and isinstance(layers[1], Reshape)
+        decoder = (self.decoder or self.encoder).calibrate(module.decoder, codes)
+        same = encoder is module.encoder and decoder is module.decoder
+        return module if same else replace(module, encoder=encoder, decoder=decoder)
 
     def trains(self, name: str) -> bool:
         part, _, rest = name.partition(".")
@@ -189,7 +178,8 @@ class PCA(CodedNetwork):
         encoder = Dense(jnp.zeros((features, self.code)), jnp.zeros(self.code), linear)
         decoder = Dense(jnp.zeros((self.code, out)), jnp.zeros(out), linear)
         shaped = [Reshape(outputs)] if len(outputs) != 1 else []
-        return Coder(Sequential((*flat, encoder)), Sequential((decoder, *shaped)), None, None, linear)
+        parts = Sequential((*flat, encoder)), Sequential((decoder, *shaped))
+        return Coder(*parts, None, None, linear, _in_one_row(outputs))
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
         x, t, w = rows()
@@ -201,7 +191,12 @@ class PCA(CodedNetwork):
         weight, bias = ridge_regression(encoder, x, t, w, FLAT)
         decoder = Dense(weight, bias, linear)
         first, last = module.encoder.layers[:-1], module.decoder.layers[1:]
-        return Coder(Sequential((*first, encoder)), Sequential((decoder, *last)), None, None, linear)
+        return replace(module, encoder=Sequential((*first, encoder)), decoder=Sequential((decoder, *last)))
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return self.code
+
+
+def _in_one_row(outputs: Shape) -> Shape | None:
+    """The outputs' shape, where they are to stand in one row; steps of a series stay as the decoder has them."""
+    return outputs if len(outputs) == 1 else None

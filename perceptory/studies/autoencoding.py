@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 
 from perceptory.data.examples import ExampleEncoder
@@ -37,17 +37,21 @@ def for_reconstruction(
     if encoded.lengths is not None:  # principal components need examples of one length
         return completed
     first = completed[0]
-    known = {c.network.code for c in completed if isinstance(c.network, PCA)}
-    for width in sorted({c.network.code for c in completed} - known):
+    known = _codes(c for c in completed if isinstance(c.network, PCA))
+    for width in sorted(_codes(completed) - known):
         plain = {"penalty": None, "clip": None, "average": None, "augmentation": None}
         completed.append(first.replace(network=PCA(width), **plain))
     return completed
 
 
 def notes_on_codes(candidates: Sequence[Candidate], encoded: EncodedExamples) -> tuple[Note, ...]:
-    """Codes that hold as many numbers as an example, so that nothing has to be left out."""
+    """A code that holds as many numbers as an example, so that nothing has to be left out."""
     if encoded.task != "autoencode":
         return ()
     inputs = prod(encoded.shape)
-    wide = sorted({c.network.code for c in candidates if c.network.code >= inputs})
-    return (code_not_narrow(wide, inputs),) if wide else ()
+    widest = max(_codes(candidates))
+    return (code_not_narrow(widest, inputs),) if widest >= inputs else ()
+
+
+def _codes(candidates: Iterable[Candidate]) -> set[int]:
+    return {c.network.code for c in candidates if isinstance(c.network, CodedNetwork)}

@@ -65,7 +65,7 @@ def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
         x = np.where(padding[..., None], np.nan, x)
         t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
     if encoded.task == "autoencode" and x.ndim > 2:
-        return _channels_as_targets(fit_scaling(x, x[..., :0], scale_targets=True), t.shape[-1])
+        return _channels_as_targets(fit_scaling(x, np.zeros((1, 1)), scale_targets=False), t.shape[-1])
     w = encoded.weights[rows]
     counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
     return fit_scaling(x, t, scale_targets=encoded.task in ("regression", "autoencode"), weights=counts)

@@ -82,6 +82,7 @@ def predictions(run: Run, weights: Weights) -> Any:
     """[rows + validation_rows, *outputs] of all rows, on the trained scale (probabilities [.., class] for
     classification); of autoencoders the errors by column [.., column]."""
     module = run.module(weights)
-    if isinstance(run.cost, Reconstruction):
-        return run.rows.mapped(lambda b: run.cost.errors(output_of(module, b), b.t, b.w), run.rows.entries)
-    return run.cost.inverse_link(run.rows.outputs(module, run.rows.entries))
+    cost = run.cost
+    if isinstance(cost, Reconstruction):
+        return run.rows.mapped(lambda b: cost.errors(output_of(module, b), b.t, b.w), run.rows.entries)
+    return cost.inverse_link(run.rows.outputs(module, run.rows.entries))

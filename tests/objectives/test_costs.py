@@ -14,6 +14,7 @@ from perceptory.objectives.table import (
     Huber,
     PoissonLikelihood,
     Quantile,
+    Reconstruction,
     SigmoidCrossEntropy,
     SigmoidSquaredError,
     SoftmaxCrossEntropy,
@@ -176,6 +177,7 @@ def test_each_task_has_its_cost_and_others_are_refused():
         "regression": SquaredError(),
         "binary": SigmoidCrossEntropy(),
         "multiclass": SoftmaxCrossEntropy(),
+        "autoencode": Reconstruction(),
     } == DEFAULT_COST
     for task, cost in DEFAULT_COST.items():
         check_task(cost, task)
