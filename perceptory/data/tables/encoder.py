@@ -99,7 +99,7 @@ class Encoder:
 
     def blocks(self, table: Table) -> Iterator[tuple[slice, np.ndarray]]:
         """As `transform`, a few rows at a time: which they are, and their inputs, in an array that is written anew."""
-        parts = self._values(table)
+        parts = self.values_of(table)
         inputs = np.empty((BLOCK, *self.shape))
         for start in range(0, table.rows, BLOCK):
             at = slice(start, min(start + BLOCK, table.rows))
