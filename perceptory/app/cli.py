@@ -74,6 +74,7 @@ def fit(
     thousands: Annotated[Text, table("--thousands", "MARK")] = None,
     weights: Annotated[Text, table("--weights", "COLUMN")] = None,
     groups: Annotated[Text, table("--groups", "COLUMN")] = None,
+    stream: Annotated[bool, table("--stream")] = False,
     predict: Annotated[Text, sequence("--predict", "WAY")] = None,
     inputs: Annotated[Texts, sequence("--inputs", "COLUMN")] = [],  # noqa: B006
     time: Annotated[Text, sequence("--time", "COLUMN")] = None,

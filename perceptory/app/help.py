@@ -85,6 +85,10 @@ FIT_OPTIONS = {
     "--thousands": "Mark between thousands in numbers. [dim](default: found where it is clear)[/dim]",
     "--weights": "Column with a weight for each row.",
     "--groups": "Column that names groups; rows of one group stay on one side of every split.",
+    "--stream": (
+        "Read the table in pieces while networks train, so that it need not fit into memory. "
+        "[dim](default: for files larger than --memory)[/dim]"
+    ),
     # Series and images
     "--predict": "every-step, ahead or one-value: the table holds series, and this is what to predict of them.",
     "--inputs": "Input column. Repeatable. [dim](default: all columns not used otherwise)[/dim]",

@@ -52,7 +52,8 @@ class Display:
         now = time.monotonic()
         parts = []
         if self.state is not None:
-            parts.append(f"{self.state['epochs_per_second']:,.0f} epochs/s")
+            rows = self.state.get("rows_per_second")
+            parts.append(f"{self.state['epochs_per_second']:,.0f} epochs/s" if rows is None else f"{rows:,.0f} rows/s")
             if math.isfinite(self.state["best"]):
                 parts.append(f"best {metric_name(self.state['score'])} {number(self.state['best'])}")
         parts.append(f"{clock(now - self.started)} so far")

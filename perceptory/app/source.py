@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from perceptory.data import ArrayDataset, Dataset, read_arrays, read_images, read_series
+from perceptory.data import ArrayDataset, Dataset, StreamedTable, read_arrays, read_images, read_series, stream_table
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
+from perceptory.studies import defaults
 
 WAYS: Registry[str] = Registry(
     "way of prediction", {"every-step": "every step", "ahead": "ahead", "one-value": "one value"}
@@ -34,6 +35,7 @@ OPTIONS = {
     "thousands": ("table", "series"),
     "weights": ("table",),
     "groups": ("table", "series"),
+    "stream": ("table",),
     "predict": ("series",),
     "inputs": ("series",),
     "time": ("series",),
@@ -87,8 +89,12 @@ class Source:
             return read_arrays(path, part=part, task=task, kind=kind)
         cells = {"missing": ",".join(o["missing"]), "decimal": o["decimal"], "thousands": o["thousands"]}
         if self.kind == "table":
+            if isinstance(like, StreamedTable):
+                raise InputError("a streamed table is tested on a share of its own rows. Example: --test 0.1")
             if like is not None:
                 return read_rows(path, like=like, weights=o["weights"])
+            if target is not None and self._streams(Path(path)):
+                return stream_table(path, target, task=task, ignore=o["ignore"], weights=o["weights"], **cells)
             return read_rows(
                 path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=o["groups"], **cells
             )
@@ -100,6 +106,15 @@ class Source:
             horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
             ignore=o["ignore"], together=together, **cells,
         )  # fmt: skip
+
+    def _streams(self, path: Path) -> bool:
+        """Whether a table is read in pieces: where that is asked for, and where the file is larger than the memory that
+        training may hold."""
+        o = self.options
+        if o["stream"] and o["groups"]:
+            raise InputError("--stream does not go with --groups. Leave one of them out.")
+        large = path.is_file() and path.stat().st_size > (o["memory"] or defaults.MEMORY) * 2**30
+        return bool(o["stream"] or (large and not o["groups"]))
 
     def _whole(self, data: Any) -> Any:
         """Series that can be studied: more than one example, and parts of them that are fair."""
@@ -134,7 +149,7 @@ def source_of(options: Mapping[str, Any]) -> Source:
     elif options["predict"] is not None or options["task"] == SEQUENCE:
         kind = "series"
     for name, kinds in OPTIONS.items():
-        if kind not in kinds and options[name] not in (None, []):
+        if kind not in kinds and options[name] not in (None, [], False):
             if kind == "table" and "series" in kinds:
                 raise InputError(
                     f"--{name} is for series: say what to predict of them with --predict {_or(WAYS)}, or leave "

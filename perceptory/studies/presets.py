@@ -88,6 +88,19 @@ def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, 
     return Study(**{**study, **changes})
 
 
+def _stream_study(data: Any, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
+    """As for tables, on one share that is held out; of a large table a single pass is what an effort allows."""
+    study: dict[str, Any] = {
+        "networks": default_networks(data.rows, effort),
+        "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
+        "seeds": level.seeds,
+    }
+    draft = Study(**{**study, **changes})
+    members = len(draft.candidates(DEFAULT_COST[data.task])) * draft.seeds
+    passes = int(np.clip(level.row_epochs / (members * data.rows * (1 - draft.test)), 1, level.most_epochs))
+    return Study(**{**study, "epochs": passes, "patience": max(1, passes // 5), **changes})
+
+
 def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     """As for tables, by seconds: networks of sequences and images differ a thousandfold in what an example costs.
 
@@ -124,6 +137,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
 
 _STUDIES: dict[str, Callable[[Any, Effort, str, dict[str, Any]], Study]] = {
     "table": _table_study,
+    "stream": _stream_study,
     "series": _example_study,
     "image": _example_study,
     "array": _example_study,

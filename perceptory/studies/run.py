@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _train(group: Group, waiting: list[int], records: Records, store: RunFolder 
         checkpoint = StreamCheckpoint(store, prepared.groups.index(group)) if store else None
         train_streamed(
             group.plan, group.members, prepared.portions, waiting=waiting, finished=finished,
-            progress=display.show, checkpoint=checkpoint,
+            progress=partial(display.show, each=prepared.portions.size), checkpoint=checkpoint,
         )  # fmt: skip
         return
     train_group(group.plan, group.members, prepared.raw, waiting=waiting, finished=finished, progress=display.show)
@@ -112,14 +113,21 @@ class _Display:
         self.records, self.progress = records, progress
         self.started, self.recalled = time.perf_counter(), len(records.members)
         self.epochs_before = self.epochs_here = 0  # of earlier groups, of this one
+        self.begun = self.started  # of this group
 
     def next_group(self) -> None:
+        self.begun = time.perf_counter()
         self.epochs_before += self.epochs_here
         self.epochs_here = 0
 
-    def show(self, epochs: int) -> None:
+    def show(self, epochs: int, each: int = 0) -> None:
+        """epochs: trained of this group; each: rows of an epoch, where it is a portion of a stream."""
         self.epochs_here = epochs
         if self.progress:
             total = sum(len(group.who) for group in self.records.prepared.groups)
             seconds = time.perf_counter() - self.started
-            self.progress(self.records.state(total, self.recalled, self.epochs_before + epochs, seconds))
+            state = self.records.state(total, self.recalled, self.epochs_before + epochs, seconds)
+            if each:
+                training = max(time.perf_counter() - self.begun, 1e-9)
+                state["rows_per_second"] = epochs * each / training
+            self.progress(state)

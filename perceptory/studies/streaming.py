@@ -103,6 +103,8 @@ def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
         if candidate.network.solved or isinstance(candidate.optimizer, SecondOrder):
             what = candidate.network.label if candidate.network.solved else candidate.optimizer.label
             raise InputError(f"{what} needs all rows at once, which a stream does not give. Use Adam, or fewer rows.")
+        if candidate.start is not None:
+            raise InputError("layers of another model do not go with a stream. Leave the start out, or use fewer rows.")
     if study.final != "folds":
         raise InputError(
             Setting("final", study.final), " does not go with a stream. Use ", Setting("final", "folds"), "."

@@ -7,11 +7,14 @@ import polars as pl
 import pytest
 
 import perceptory as pt
-from perceptory.data.tables import streamed
+from perceptory.app.rendering import data_lines
+from perceptory.app.source import Source
+from perceptory.data.tables import spool, streamed
 from perceptory.data.tables.encoder import Encoder
 from perceptory.runs import checkpoint
 from perceptory.studies import portions, streaming
 from perceptory.studies.encoded_examples import encode
+from perceptory.studies.presets import default_study
 from perceptory.studies.streaming import prepare_streamed
 from perceptory.training.scaling import fit_scaling
 
@@ -23,6 +26,7 @@ def small(monkeypatch):
     """Everything that has a size is small: 3000 rows are several pieces, and a pass is several portions."""
     monkeypatch.setattr(streamed, "SPAN", 512)
     monkeypatch.setattr(streamed, "HEAD", 1600)
+    monkeypatch.setattr(spool, "BYTES", 20_000)
     monkeypatch.setattr(portions, "PIECE", 128)
     monkeypatch.setattr(portions, "MIXED", 2)
     monkeypatch.setattr(streaming, "PORTION_BYTES", 400 * 6 * 4)
@@ -71,6 +75,9 @@ def files(tmp_path_factory):
     numbers().write_parquet(folder / "a.parquet", row_group_size=1000)
     numbers().write_parquet(folder / "b.parquet", row_group_size=77)
     numbers().write_ipc(folder / "c.arrow")
+    numbers().write_csv(folder / "d.csv")
+    commas = numbers().select(pl.all().cast(pl.String).str.replace(".", ",", literal=True))
+    commas.write_csv(folder / "e.csv", separator=";", quote_style="always")
     return folder
 
 
@@ -124,7 +131,7 @@ def test_what_one_look_tells_is_what_all_study_rows_in_memory_tell(tmp_path):
 def test_row_groups_and_formats_change_nothing(files):
     results = [
         study().run(pt.stream_table(files / name, "y"), open_test=True)
-        for name in ("a.parquet", "b.parquet", "c.arrow")
+        for name in ("a.parquet", "b.parquet", "c.arrow", "d.csv", "e.csv")
     ]
     first, *others = results
     assert first.validation["rmse"] < 0.5  # the target's deviation is 1.2, around a million
@@ -183,3 +190,38 @@ def test_what_needs_all_rows_is_refused(files, tmp_path):
     late = numbers().with_columns(x1=pl.when(pl.int_range(ROWS) == 2690).then(np.inf).otherwise("x1"))
     with pytest.raises(pt.InputError, match="rows from 2561 on: column 'x1' holds 1 infinite"):
         study().run(pt.stream_table(late.lazy(), "y"))
+
+
+def test_a_text_file_is_held_to_its_first_piece_line_by_line(tmp_path):
+    path = tmp_path / "t.csv"
+    mixed().select("n", "c", "d", "y").write_csv(path)
+    lines = path.read_text().splitlines()
+    for bad, words in (
+        ("1,2,3", "line 2701 of t.csv has 3 cells"),
+        ("x,a,2020-01-01,yes", "rows from .* on: column 'n' held numbers .* 'x'"),
+    ):
+        path.write_text("\n".join([*lines[:2700], bad, *lines[2700:]]))
+        with pytest.raises(pt.InputError, match=words):
+            pt.stream_table(path, "y")
+    quoted = [line.replace(",a,", ',"a\n""b"", c",') for line in lines]  # line breaks and commas inside of cells
+    path.write_text("\n".join(quoted))
+    table = pt.stream_table(path, "y")
+    assert table.rows == ROWS
+    whole = pt.read_table(path, "y")
+    train, validating, _ = prepare_streamed(study(), table).portions.parts.of(np.arange(ROWS))
+    known = Encoder.fit(whole.take(np.flatnonzero(train | validating)))
+    assert prepare_streamed(study(), table).encoder.feature_names == known.feature_names
+
+
+def test_the_command_line_streams_where_asked_and_where_the_file_is_large(files):
+    path = files / "a.parquet"
+    options = {"target": ["y"], "task": None, "ignore": [], "missing": [], "decimal": None, "thousands": None}
+    options |= {"weights": None, "groups": None, "stream": False, "memory": None}
+    for change, kind in (({}, "table"), ({"stream": True}, "stream"), ({"memory": 1e-9}, "stream")):
+        data, _ = Source("table", options | change).read(str(path))
+        assert data.kind == kind
+        assert data.rows == ROWS
+    assert data_lines(data)[0] == "3000 rows, 4 numeric columns, target y: regression"
+    assert default_study(data, "quick").epochs == 100
+    with pytest.raises(pt.InputError, match="tested on a share of its own rows"):
+        Source("table", options).read_test(str(path), data)

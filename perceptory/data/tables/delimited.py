@@ -37,24 +37,37 @@ def read_delimited(
     Raises `InputError` for what is not such a file: empty, binary, of another encoding, without a header, with lines of
     different length.
     """
-    data = unicode_bytes(path.read_bytes(), path.name)
+    return read_text(path.read_bytes(), path.name, delimiter, as_text=as_text, numbers=numbers)
+
+
+def read_text(
+    data: bytes,
+    name: str,
+    delimiter: str | None = None,
+    *,
+    as_text: frozenset[str] = frozenset(),
+    numbers: bool = True,
+    before: int = 0,
+) -> tuple[Table, str]:
+    """As `read_delimited`, of a file's bytes; before: lines that stand between its header and its other lines."""
+    data = unicode_bytes(data, name)
     if not data[:SAMPLE].strip() and not data.decode().strip():
-        raise InputError(f"{path.name} is empty. Give a file with a header line and at least one row.")
+        raise InputError(f"{name} is empty. Give a file with a header line and at least one row.")
     length = max(SAMPLE, 8 * (data.find(b"\n") + 1))  # the header of a wide table is long
     sample = data[:length].decode(errors="ignore")
     delimiter = delimiter or sniff(sample, cut=length < len(data))
     read = read_whole_columns(data, sample, delimiter, as_text, numbers, lambda c: NUMBER.fullmatch(c) is not None)
-    header, columns, notes = (*read, []) if read else read_exactly(data.decode(), delimiter, path.name)
+    header, columns, notes = (*read, []) if read else read_exactly(data.decode(), delimiter, name, before)
     if all(NUMBER.fullmatch(cell) for cell in header if cell):
         raise InputError(
-            f"the first line of {path.name} holds numbers only ({listed(header, 4)}), but it has to name the columns. "
+            f"the first line of {name} holds numbers only ({listed(header, 4)}), but it has to name the columns. "
             "Add a header line, such as " + delimiter.join(f"x{k}" for k in range(min(len(header), 3))) + "."
         )
     if not columns:
-        raise InputError(f"{path.name} has a header line but no rows.")
+        raise InputError(f"{name} has a header line but no rows.")
     if delimiter != ",":
-        notes.append(separator(path.name, DELIMITERS.get(delimiter, delimiter)))
-    names, more, duplicated = unique_names(header, path.name)
+        notes.append(separator(name, DELIMITERS.get(delimiter, delimiter)))
+    names, more, duplicated = unique_names(header, name)
     raw = tuple(RawColumn(n, "text", series, cells=cells) for n, (series, cells) in zip(names, columns, strict=True))
     return Table(raw, len(columns[0][0]), (*notes, *more), duplicated=duplicated), delimiter
 
@@ -143,7 +156,7 @@ def sniff(sample: str, cut: bool) -> str:
     return delimiter
 
 
-def read_exactly(text: str, delimiter: str, name: str) -> tuple[list[str], list[Cells], list[Note]]:
+def read_exactly(text: str, delimiter: str, name: str, before: int = 0) -> tuple[list[str], list[Cells], list[Note]]:
     """Header cells, columns of texts and notes. Every row has as many cells as the header, or an error names its
     line."""
     import polars as pl
@@ -172,7 +185,7 @@ def read_exactly(text: str, delimiter: str, name: str) -> tuple[list[str], list[
                         rows.extend([""] for _ in range(waiting))
                     waiting = 0
                 rows.append(row)
-            line = reader.line_num
+            line = before + reader.line_num
     except csv.Error as error:
         wrong = "has a quote that is not closed" if "end of data" in str(error) else f"cannot be read ({error})"
         raise InputError(f'line {line + 1} of {name} {wrong}. Write a quote inside a quoted cell twice: "".') from None

@@ -7,6 +7,9 @@ is computed from them depends on how the file was written.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.tables.cells import Reading, identity
+from perceptory.data.tables.cells import Reading, identity, reading_of
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset, Task
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.reader import read_table
-from perceptory.data.tables.sources import BINARY, as_table
+from perceptory.data.tables.sources import BINARY, TEXT, as_table
+from perceptory.data.tables.spool import spool
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
@@ -39,13 +43,14 @@ class StreamedTable:
     """What `stream_table` gives: a table to learn from, of which no more than some rows are in memory.
 
     scan: a lazy frame of polars. head: a `Dataset` of rows spread over it. rows: how many there are. weights: the name
-    of the column of weights.
+    of the column of weights. held: what has to live as long as the table: the folder of a text file's copy.
     """
 
     scan: Any
     head: Dataset
     rows: int
     weights: str | None = None
+    held: Any = None
 
     @property
     def kind(self) -> str:
@@ -152,7 +157,8 @@ def stream_table(
 ) -> StreamedTable:
     """Read a table in pieces, each time anew, while networks train on it: for what does not fit into memory.
 
-    source: a path (.parquet, .arrow, .feather), or a lazy frame of polars, such as `polars.scan_parquet("parts/*")`.
+    source: a path (.parquet, .arrow, .feather, .csv, .txt, .tsv), or a lazy frame of polars, such as
+    `polars.scan_parquet("parts/*.parquet")`. A text file is read once and written as Parquet into a temporary folder.
     target: the name of a column, or a list of names. weights: the name of a column.
     task, ignore, missing, decimal, thousands: as in `read_table`.
 
@@ -161,7 +167,8 @@ def stream_table(
     """
     import polars as pl
 
-    scan = _scanned(source)
+    reading = reading_of(missing, decimal, thousands)
+    scan, held, reading = _scanned(source, reading, [target] if isinstance(target, str) else list(target))
     try:
         rows = int(scan.select(pl.len()).collect().item())
         parts = [scan] if rows <= HEAD else [scan.slice(k, HEAD // PLACES) for k in _spread(rows)]
@@ -171,16 +178,16 @@ def stream_table(
         raise InputError(f"the table cannot be read ({reason}). Write it anew.") from None
     try:
         head = read_table(
-            frame, target, task=task, ignore=ignore, weights=weights, missing=missing, decimal=decimal,
-            thousands=thousands,
+            frame, target, task=task, ignore=ignore, weights=weights, missing=reading.missing,
+            decimal=reading.decimal or None, thousands=reading.thousands or None,
         )  # fmt: skip
     except InputError as error:
         if len(frame) == rows:
             raise
         raise InputError(f"of {len(frame)} rows spread over the table: ", error) from None
-    if decimal is None and any(k.describes(n) for k in (decimal_commas, thousands_marked) for n in head.notes):
+    if not reading.decimal and any(k.describes(n) for k in (decimal_commas, thousands_marked) for n in head.notes):
         raise InputError("numbers with a decimal comma need ", Setting("decimal", ","), " where a table is streamed.")
-    return StreamedTable(scan, replace(head, columns=tuple(map(_by_storage, head.columns))), rows, weights)
+    return StreamedTable(scan, replace(head, columns=tuple(map(_by_storage, head.columns))), rows, weights, held)
 
 
 def _spread(rows: int) -> Sequence[int]:
@@ -193,11 +200,12 @@ def _by_storage(column: Column) -> Column:
     return replace(column, kind="numeric", notes=()) if empty and np.isnan(column.data).all() else column
 
 
-def _scanned(source: Any) -> pl.LazyFrame:
+def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.LazyFrame, Any, Reading]:
+    """A lazy frame, what has to be held as long as it is used, and how its cells are written."""
     import polars as pl
 
     if isinstance(source, pl.LazyFrame):
-        return source
+        return source, None, reading
     if not isinstance(source, (str, Path)):
         raise InputError(
             f"a stream is read from a file or from a lazy frame of polars, got a {type(source).__name__}. "
@@ -206,6 +214,18 @@ def _scanned(source: Any) -> pl.LazyFrame:
     path, kind = Path(source), Path(source).suffix.lower()
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}.")
-    if kind not in BINARY:
-        raise InputError(f"a stream is read from {', '.join(BINARY)}, and {path.name} is none of them.")
-    return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(path)
+    if kind in BINARY:
+        return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(path), None, reading
+    if kind not in TEXT:
+        raise InputError(f"a stream is read from {', '.join([*TEXT, *BINARY])}, and {path.name} is none of them.")
+    folder = _Folder()
+    files, reading = spool(path, folder.path, TEXT[kind], reading, targets)
+    return pl.scan_parquet(files), folder, reading
+
+
+class _Folder:
+    """A temporary folder that goes with whoever holds it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="perceptory-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""A text file that is streamed: read once, strictly, and written as Parquet, in which any row is found at once.
+
+The file is read in pieces that end with a line, each as a file of its own below the header. Which columns hold numbers,
+and by which marks they are written, the first piece tells, and all others are held to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perceptory.data.tables.cells import Reading, read_cells
+from perceptory.data.tables.delimited import read_text
+from perceptory.data.tables.inference import convert, infer
+from perceptory.data.tables.table import RawColumn, floats
+from perceptory.errors import InputError
+from perceptory.notes import Note, decimal_commas, thousands_marked
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BYTES = 64 << 20  # of the file that are read at once
+OTHER_UNICODE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+
+
+def spool(
+    path: Path, folder: Path, delimiter: str | None, reading: Reading, targets: Sequence[str]
+) -> tuple[list[Path], Reading]:
+    """Write the rows of a text file into Parquet files in a folder: columns of numbers as numbers, all others as they
+    are written. Returns the files, and how cells are written. Raises `InputError` for what `read_delimited` refuses,
+    and for columns of numbers that are none further down."""
+    import polars as pl
+
+    files: list[Path] = []
+    numeric: set[str] = set()
+    rows = lines = 0
+    for data in _pieces(path):
+        table, delimiter = read_text(data, path.name, delimiter, before=lines)
+        if not files:
+            columns, notes = read_cells(table.columns, reading, delimiter)
+            reading = _told_by(notes, reading)
+            numeric = {c.name for c in columns if _is_numeric(c, targets)}
+        held = replace(reading, decimal=reading.decimal or ".")
+        columns, _ = read_cells(table.columns, held, delimiter)
+        try:
+            frame = pl.DataFrame([_series(c, c.name in numeric) for c in columns])
+        except InputError as error:
+            raise InputError(f"of the rows from {rows + 1} on: ", error) from None
+        files.append(folder / f"{len(files):06d}.parquet")
+        frame.write_parquet(files[-1])
+        rows, lines = rows + table.rows, lines + data.count(b"\n") - 1
+    return files, reading
+
+
+def _told_by(notes: Sequence[Note], reading: Reading) -> Reading:
+    """The marks in numbers that notes tell of."""
+    for note in notes:
+        if decimal_commas.describes(note):
+            reading = replace(reading, decimal=",")
+        elif thousands_marked.describes(note):
+            decimal, thousands = (",", ".") if note.facts["mark"] == "point" else (".", ",")
+            reading = replace(reading, decimal=decimal, thousands=thousands)
+    return reading
+
+
+def _is_numeric(column: RawColumn, targets: Sequence[str]) -> bool:
+    """Whether a column holds numbers; whole numbers of a target may be names of classes."""
+    if column.name not in targets:
+        return infer(column).kind == "numeric"
+    return column.cells is not None and bool((floats(column.data) % 1 != 0).any())
+
+
+def _series(column: RawColumn, numeric: bool) -> pl.Series:
+    import polars as pl
+
+    if not numeric:
+        return column.text.alias(column.name)
+    return pl.Series(column.name, convert(column, "numeric"), pl.Float64)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The header line with some lines below it, until the file is through."""
+    with path.open("rb") as file:
+        header = file.readline()
+        if header.startswith(OTHER_UNICODE):
+            raise InputError(f"{path.name} is not in UTF-8, which a stream needs. Save it so.")
+        rest = b""
+        while data := file.read(BYTES):
+            data = rest + data
+            end = _last_line(data)
+            rest = data[end:]
+            if end:
+                yield header + data[:end]
+        if rest.strip():
+            yield header + rest
+
+
+def _last_line(data: bytes) -> int:
+    """Where the last line ends that does so outside of a quoted cell; 0 where none does."""
+    end, quotes = len(data), data.count(b'"')
+    while end := data.rfind(b"\n", 0, end) + 1:
+        if (quotes - data.count(b'"', end)) % 2 == 0:
+            return end
+        end -= 1
+    return 0
