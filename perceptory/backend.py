@@ -179,6 +179,9 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "backend": jax.default_backend(),
         "devices": [str(d.device_kind) for d in jax.local_devices()],
+        "cores": cores(),
+        "processor": processor(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import enum
-import hashlib
 import logging
 import os
 import shutil
@@ -26,9 +25,9 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from perceptory.files import sealed, unsealed
+
 LEAST_SPACE = 16 << 20  # bytes that must be free before anything is written
-SEAL = b"\nperceptory cache 1\n"
-_DIGEST = 32
 
 log = logging.getLogger("perceptory")
 
@@ -184,11 +183,10 @@ def read(path: Path) -> bytes | None:
             content = file.read() if stat.S_ISREG(status.st_mode) else b""
     except OSError:  # a folder, a disk that fails
         content = b""
-    end = len(content) - _DIGEST - len(SEAL)
-    if end < 0 or content[end : end + len(SEAL)] != SEAL or content[-_DIGEST:] != _digest(path, content[:end]):
+    whole = unsealed(content, path.name)
+    if whole is None:
         note(ProblemKind.DAMAGED, path)
-        return None
-    return content[:end]
+    return whole
 
 
 def write(path: Path, content: bytes) -> bool:
@@ -198,15 +196,10 @@ def write(path: Path, content: bytes) -> bool:
     try:
         handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(handle, "wb") as file:
-            file.write(content + SEAL + _digest(path, content))
+            file.write(sealed(content, path.name))
         os.replace(own, path)
     except OSError:
         with contextlib.suppress(OSError):
             own.unlink()
         return False
     return True
-
-
-def _digest(path: Path, content: bytes) -> bytes:
-    """Of the name too: a file under another's name is not what it says."""
-    return hashlib.blake2b(content, digest_size=_DIGEST, key=path.name.encode()[-64:]).digest()

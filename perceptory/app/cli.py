@@ -14,6 +14,7 @@ from perceptory.app import help as h
 from perceptory.app.door import command_line
 from perceptory.app.fit import StoppedError
 from perceptory.app.output import open_streams
+from perceptory.app.stopping import exit_code
 from perceptory.errors import InputError
 from perceptory.wording import one_line
 
@@ -165,22 +166,34 @@ def demo(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C. No traceback for either."""
+    """Run the command line; returns the exit code: 0, 2 for bad input, 128 and its number after a signal, which is 130
+    for Ctrl-C and 141 where nobody reads the output. No traceback for any of them."""
     argv = sys.argv[1:] if argv is None else argv
     open_streams()
     try:
         code = _run(argv)
         sys.stdout.flush()
         return code
-    except SystemExit as error:  # typer's answer to a closed pipe
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer's answer to a closed pipe
+            return _unread()
         return error.code if isinstance(error.code, int) else 1
+    except BrokenPipeError:
+        return _unread()
     except OSError as error:
-        # Standard output is gone or full: what cannot be written must not be tried again when Python ends.
-        with contextlib.suppress(OSError, AttributeError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 141
+        _silence()
         return _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", 2)
+
+
+def _unread() -> int:
+    _silence()
+    return _say("stopped, since nobody reads the output any more.", 141)
+
+
+def _silence() -> None:
+    """Standard output is gone or full: what cannot be written must not be tried again when Python ends."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
 
 
 def _run(argv: list[str]) -> int:
@@ -194,9 +207,9 @@ def _run(argv: list[str]) -> int:
     except refused as error:
         return _say(f"{error.format_message().rstrip('.')}. See perceptory --help.", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped.", 130)
+        return _say("stopped.", exit_code())
     except StoppedError as error:
-        return _say(str(error), 130)
+        return _say(str(error), exit_code())
 
 
 def _say(sentence: str, code: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ DEMO, DEMO_FOLDER = "diabetes", Path("demo-run")
 
 
 class StoppedError(Exception):
-    """Ctrl-C during training; the message says how to go on."""
+    """Ctrl-C or a like signal during training; the message says how to go on."""
 
 
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
@@ -85,28 +84,26 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
 
     from perceptory.app.output import write_data
     from perceptory.app.progress import watching
-    from perceptory.app.rendering import again, data_lines, fitted
+    from perceptory.app.rendering import data_lines, fitted
+    from perceptory.app.stopping import received, saying
 
     talk = not (options["json"] or options["quiet"])
     if talk:
         print(fitted(data_lines(data, test)), flush=True)
-    new = not folder.exists()
     try:
-        with _unlogged(options["quiet"]), watching(Console(stderr=True), options["quiet"]) as progress:
+        with (
+            _unlogged(options["quiet"]),
+            watching(Console(stderr=True), options["quiet"]) as progress,
+            saying(lambda: _stopped(folder, argv)),
+        ):
             result = study.run(
                 data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
                 open_test=True, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
-        if not (folder / "study.json").is_file():
-            raise StoppedError("stopped before the training began; nothing was written.") from None
-        if (folder / "result.json").is_file():
-            raise StoppedError(f"stopped after the training; see {folder / 'report.html'}.") from None
-        raise StoppedError(f"stopped. What is trained is kept; go on with: {again(argv)}") from None
-    except InputError:
-        if new:
-            _take_back(folder)
-        raise
+        raise StoppedError(_stopped(folder, argv)) from None
+    if received() is not None:  # a library has swallowed the exception
+        raise StoppedError(_stopped(folder, argv))
     if options["json"]:
         write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
@@ -126,11 +123,15 @@ def _unlogged(quiet: bool) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _take_back(folder: Path) -> None:
-    """Remove a folder that this process made and in which no trained network is kept."""
-    chunks = folder / "chunks"
-    if not any(chunks.glob("*")) and {p.name for p in folder.glob("*")} <= {"study.json", "chunks"}:
-        shutil.rmtree(folder, ignore_errors=True)
+def _stopped(folder: Path, argv: list[str]) -> str:
+    """What is said where a run is stopped."""
+    from perceptory.app.rendering import again
+
+    if not (folder / "study.json").is_file():
+        return "stopped before anything was trained; nothing is kept."
+    if (folder / "result.json").is_file():
+        return f"stopped after the training; see {folder / 'report.html'}."
+    return f"stopped. What is trained is kept; go on with: {again(argv)}"
 
 
 def _tell(result: Any, folder: Path) -> None:

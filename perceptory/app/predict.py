@@ -53,7 +53,7 @@ def columns(
     lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or
     [member, row, class] probabilities.
     """
-    from perceptory.runs.run_folder import prediction_columns
+    from perceptory.runs.contents import prediction_columns
 
     names = None if model.classes is None else [label(c) for c in model.classes]
     targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]

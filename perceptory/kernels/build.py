@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -132,6 +132,22 @@ def possible() -> bool:
         return False
 
 
+def expected() -> str:
+    """What a kernel's state will be in words, if nothing fails; compiles nothing."""
+    import jax
+
+    if os.environ.get("PERCEPTORY_KERNELS", "on") == "off":
+        return str(KernelState(Source.NONE, "PERCEPTORY_KERNELS=off"))
+    if backend.native():
+        return str(KernelState(Source.NONE, f"no kernels for {jax.default_backend()}"))
+    for level, _ in _packaged("dense", "float32"):
+        return str(KernelState(Source.PACKAGED, level))
+    try:
+        return str(KernelState(Source.COMPILED, _maker(tuple(_compiler()))))
+    except UnavailableError as error:
+        return str(KernelState(Source.NONE, str(error)))
+
+
 def failed() -> bool:
     """Whether a kernel that was asked for could not be had although it seemed possible."""
     return possible() and any(state.source is Source.NONE for state in _states.values())
@@ -159,11 +175,17 @@ def states() -> dict[tuple[str, str], KernelState]:
     return dict(sorted(_states.items()))
 
 
-def status() -> str:
-    """In words, for people: which compiler made the kernels, why they are off, or that nothing could use them yet."""
-    sentences = {key: str(state) for key, state in states().items()}
+def told() -> dict[str, str]:
+    """`states` in words, by "kernel type"."""
+    return {" ".join(key): str(state) for key, state in states().items()}
+
+
+def status(states: Mapping[str, str] | None = None) -> str:
+    """In words, for people: which compiler made the kernels, why they are off, or that nothing could use them yet.
+    states: as `told`, whose they are otherwise."""
+    sentences = told() if states is None else states
     if len(set(sentences.values())) > 1:
-        return "; ".join(f"{kernel} {dtype} {sentence}" for (kernel, dtype), sentence in sentences.items())
+        return "; ".join(f"{kernel} {sentence}" for kernel, sentence in sorted(sentences.items()))
     return next(iter(sentences.values()), "not used")
 
 
@@ -180,9 +202,14 @@ def _load(kernel: str, dtype: str) -> KernelState:
             _register(kernel, dtype, ctypes.CDLL(str(path)))
             return KernelState(Source.PACKAGED, level)
     compiler = _compiler()
-    maker = _output([*compiler, "--version"], 10.0).partition("\n")[0]
+    maker = _maker(tuple(compiler))
     _register(kernel, dtype, _opened(_compiled(kernel, dtype, compiler, maker)))
     return KernelState(Source.COMPILED, maker)
+
+
+def _maker(compiler: tuple[str, ...]) -> str:
+    """The compiler's name and version."""
+    return _output([*compiler, "--version"], 10.0).partition("\n")[0]
 
 
 def _register(kernel: str, dtype: str, library: ctypes.CDLL) -> None:

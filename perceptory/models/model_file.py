@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 import stat
-import uuid
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perceptory import files
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.data.own_targets import is_stepwise, kinds_and_widths
 from perceptory.errors import InputError
@@ -36,34 +36,11 @@ TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one, with the
-    old one's permissions. A link stays and what it points to is written; a device or pipe is written to."""
-    path = Path(path)
-    before = os.stat(path).st_mode if path.exists() else None
-    if before is not None and not (stat.S_ISREG(before) or stat.S_ISDIR(before)):
-        _write_to_device(path, content)
-        return
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".perceptory-{uuid.uuid4().hex}.tmp")
+    """`files.replace`, whose failure becomes an `InputError`."""
     try:
-        with open(temporary, "wb") as file:
-            if before is not None and hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), stat.S_IMODE(before))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        files.replace(Path(path), content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from None
-
-
-def _write_to_device(path: Path, content: bytes) -> None:
-    try:
-        with open(path, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}.") from None
+        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
 
 
 def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> str:
@@ -77,7 +54,12 @@ def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> st
 def save(model: Model, path: str | Path) -> None:
     """Write a model file. Of a `Custom` network it holds the weights and the name, and `load` needs the spec again;
     any other network outside the closed table raises `InputError`."""
-    from safetensors.numpy import save as to_bytes
+    write_bytes(path, to_bytes(model))
+
+
+def to_bytes(model: Model) -> bytes:
+    """The content of a model file."""
+    from safetensors.numpy import save as packed
 
     tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
     description = {
@@ -93,7 +75,7 @@ def save(model: Model, path: str | Path) -> None:
         "facts": model.facts,
     }
     description["checksum"] = _checksum(tensors, description)
-    write_bytes(path, to_bytes(tensors, metadata={"perceptory": json.dumps(description)}))
+    return packed(tensors, metadata={"perceptory": json.dumps(description)})
 
 
 def load(path: str | Path, network: Network | None = None) -> Model:
@@ -105,32 +87,40 @@ def load(path: str | Path, network: Network | None = None) -> Model:
     if path.is_dir():
         path = path / "model.safetensors"
     try:
-        content = path.read_bytes()
+        return _model(*_parse(_content(path)), network)
     except FileNotFoundError:
         raise InputError(
             f"there is no model file {path}. Give the path of a run folder or of its model file."
         ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
-    try:
-        description, tensors = _parse(content)
-        return _model(description, tensors, network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError):
         raise InputError(f"{path} is not a sound model file: its description is damaged. Take another copy.") from None
 
 
+def _content(path: Path) -> bytes:
+    """What the file holds. Its header's length is looked at before the rest is read."""
+    # A pipe without a writer would be waited for.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError("this is no file. Give the path of a run folder or of its model file.")
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or length > status.st_size - 8:
+            raise InputError("the file is truncated or not a model file. Take another copy.")
+        check_header(length)
+        return start + file.read()
+
+
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > len(content) - 8:
-        raise InputError("the file is truncated or not a model file. Take another copy.")
-    check_header(length)
     try:
-        header = json.loads(content[8 : 8 + length])
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         text = header["__metadata__"]["perceptory"]
         description = json.loads(text)
         tensors = from_bytes(content)

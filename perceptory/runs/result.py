@@ -9,7 +9,8 @@ from typing import Any
 from perceptory.reports.summary import summary
 from perceptory.results.result_data import ResultData
 from perceptory.results.sealed_test import SealedTest
-from perceptory.runs.run_folder import RunFolder, read_run
+from perceptory.runs.reading import read_run
+from perceptory.runs.run_folder import Request, RunFolder
 
 
 @dataclass(repr=False)
@@ -35,7 +36,7 @@ class Result(ResultData):
             self.tested, self.ensemble = opened.metrics, opened.ensemble
             self.predictions = self.predictions + opened.predictions
             if self.folder is not None:
-                self.write(RunFolder(self.folder))
+                RunFolder(self.folder).rewrite(self)
         return self.tested
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -43,13 +44,13 @@ class Result(ResultData):
         report.html). A folder that holds a run is refused unless `overwrite`."""
         store = RunFolder(folder)
         store.prepare(resume=False, overwrite=overwrite)
-        store.begin(self.study, self.fingerprint, resume=False, overwrite=overwrite)
-        self.write(store)
+        with store.writing(Request(self.study, self.fingerprint, self.environment), overwrite=overwrite):
+            self.write(store)
 
     def write(self, store: RunFolder) -> None:
-        """Complete a run folder that has been begun; it is this result's folder from then on."""
-        self.folder = str(store.path)
+        """Complete a run folder that is being written; it is this result's folder from then on."""
         store.complete(self)
+        self.folder = str(store.path)
 
     def summary(self) -> str:
         """The result in plain text."""

@@ -1,46 +1,68 @@
-"""The run folder: a contract with other programs. Every file is written to a temporary name and renamed."""
+"""The run folder as a study writes it: one writer at a time, every file whole or not there, a way on from any state.
+
+study.json is the mark: the first file of a run and the last that is removed. result.json is written last, so that its
+presence means completeness. What is trained meanwhile is kept in `chunks`. A process may end between any two of these
+steps: what it leaves is a folder that can be resumed or overwritten.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import errno
+import hashlib
 import json
-import math
+import logging
 import os
-import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perceptory import files
 from perceptory.errors import InputError, Setting
-from perceptory.models.ensemble import ErrorDecomposition
-from perceptory.models.model_file import write_bytes
-from perceptory.results.data_facts import DataFacts
-from perceptory.results.predictions import Predictions
-from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
+from perceptory.models import model_file
+from perceptory.results.result_data import ResultData
+from perceptory.runs.contents import (
+    FILES,
+    FORMAT,
+    HISTORY,
+    MARK,
+    MODEL,
+    PREDICTIONS,
+    REPORT,
+    RESULT,
+    history_bytes,
+    predictions_bytes,
+    result_json,
+    signed,
+)
+from perceptory.runs.lock import FolderLock
+from perceptory.runs.reading import read_mark
 
-FORMAT = 2  # of study.json and result.json
-MARK = "study.json"  # what makes a folder a run folder
 CHUNKS = "chunks"
-FILES = ("study.json", "result.json", "history.parquet", "model.safetensors", "predictions.csv", "report.html")
+RUNNING = "running"  # in `CHUNKS`: the states of members that are being trained
+
+log = logging.getLogger("perceptory")
+
+Kept = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, and JSON data
 
 
-def dump(value: Any) -> bytes:
-    """Strict JSON: numbers that are not finite become null."""
+@dataclass(frozen=True)
+class Request:
+    """What a run is known by. study: what is asked, as JSON data. fingerprint: a digest of that and of the data.
+    environment: what the bits of its results depend on beside, such as versions."""
 
-    def clean(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {str(k): clean(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [clean(x) for x in v]
-        if isinstance(v, np.ndarray):
-            return clean(v.tolist())
-        if isinstance(v, np.generic):
-            v = v.item()
-        return None if isinstance(v, float) and not math.isfinite(v) else v
+    study: dict[str, Any]
+    fingerprint: str
+    environment: dict[str, Any]
 
-    return (json.dumps(clean(value), indent=1, allow_nan=False) + "\n").encode()
+    @property
+    def key(self) -> str:
+        """Under which the parts of this run are sealed, so that no other run takes them for its own."""
+        text = json.dumps([self.fingerprint, self.environment], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 class RunFolder:
@@ -48,13 +70,25 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self._chunks = self.path / CHUNKS
+        self._key = ""  # of the request that is being written
+        self._next = 0  # number of the next part
 
     def prepare(self, *, resume: bool, overwrite: bool) -> None:
         """Check, before any work, that the folder may be written; nothing is changed where it may not."""
         path = self.path
         if path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file, and a run needs a folder. Choose another folder.")
-        used = path.is_dir() and any(path.iterdir())
+        self._check_use(resume, overwrite)
+        parent = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError(f"cannot write to {parent}. Choose a folder that you may write to.")
+
+    def _check_use(self, resume: bool, overwrite: bool) -> None:
+        """Refuse a folder that holds other things, or a run that is not to be touched."""
+        path = self.path
+        # What a process leaves that was killed before it had written its mark is nothing.
+        used = path.is_dir() and any(not p.name.startswith(".perceptory") for p in path.iterdir())
         if used and not (path / MARK).is_file():
             raise InputError(f"{path} is not empty and not a run folder. Choose another folder.")
         if used and not (resume or overwrite):
@@ -65,31 +99,82 @@ class RunFolder:
                 Setting("overwrite", True),
                 ", or another folder.",
             )
-        if used and resume and (path / "result.json").is_file() and not (path / CHUNKS).is_dir():
-            raise InputError(
-                f"the run in {path} is complete, nothing to resume. See {path}/report.html, or choose ",
-                Setting("overwrite", True),
-                ".",
-            )
-        parent = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write to {parent}. Choose a folder that you may write to.")
 
-    def begin(self, study: dict[str, Any], fingerprint: str, *, resume: bool, overwrite: bool) -> None:
-        """Write study.json; on resuming, check that the same is asked of the same data."""
+    @contextlib.contextmanager
+    def writing(self, request: Request, *, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
+        """Write a run in this block, which no other process can do meanwhile. On resuming, it is checked that the same
+        is asked of the same data. Where the block fails before anything of the run is kept, the folder is as before.
+        """
+        lock, begun = FolderLock(self.path), False
+        with self._explained():
+            made = lock.take()
         try:
-            if overwrite and (self.path / MARK).is_file():
-                self._clear()
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / CHUNKS).mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path}: {error.strerror}. Choose another folder.") from None
-        request = {"format": FORMAT, "fingerprint": fingerprint, "study": study}
-        if resume and (self.path / MARK).is_file():
-            with contextlib.suppress(ValueError):
-                before = json.loads((self.path / MARK).read_bytes())
-                if isinstance(before, dict) and before.get("fingerprint") == fingerprint:
-                    return
+            self._check_use(resume, overwrite)
+            with self._explained():
+                begun = self._begin(request, resume, overwrite)
+            yield
+        except BaseException:
+            if begun and not any(self._chunks.glob("*")) and not (self.path / RESULT).exists():
+                with contextlib.suppress(OSError):
+                    self._clear()
+                    (self.path / MARK).unlink()
+            raise
+        finally:
+            lock.release(remove=made)
+
+    def rewrite(self, result: ResultData) -> None:
+        """Write a finished run anew, with what has become known since. Refused where the folder holds another by now.
+
+        Raises `InputError`.
+        """
+        lock = FolderLock(self.path)
+        with self._explained():
+            made = lock.take()
+        try:
+            if made or read_mark(self.path)["fingerprint"] != result.fingerprint:
+                raise InputError(f"{self.path} holds another run by now, so nothing is written there. Save elsewhere.")
+            self.complete(result)
+        except (OSError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"the run folder {self.path} is damaged ({error}). Save elsewhere.") from None
+        finally:
+            lock.release(remove=made)
+
+    def _begin(self, request: Request, resume: bool, overwrite: bool) -> bool:
+        """Make the folder ready; whether its mark is new."""
+        self._key = request.key
+        files.clear_temporary(self.path)
+        marked = (self.path / MARK).is_file()
+        if marked and resume and not overwrite:
+            new = not self._same(request)
+        else:
+            self._clear()
+            new = True
+        if new:
+            mark = {"format": FORMAT, "fingerprint": request.fingerprint, "environment": request.environment}
+            files.replace(self.path / MARK, signed(mark | {"study": request.study}))
+        self._chunks.mkdir(exist_ok=True)
+        files.clear_temporary(self._chunks)
+        numbers = [int(p.stem) for p in self._chunks.iterdir() if p.stem.isascii() and p.stem.isdigit()]
+        self._next = max(numbers, default=-1) + 1
+        return new and not marked
+
+    def _same(self, request: Request) -> bool:
+        """Whether the mark is that of the same request; False where it is damaged, but parts of the run are there.
+        Raises `InputError` where it is that of another."""
+        try:
+            mark = read_mark(self.path)
+        except ValueError:
+            if any(self._part(path) is not None for path in self._parts()):
+                log.warning("perceptory: %s was damaged and is made anew.", self.path / MARK)
+                return False
+            raise InputError(
+                f"{MARK} of the run in {self.path} is damaged, so nobody knows what it asked. Choose ",
+                Setting("overwrite", True),
+                ", or another folder.",
+            ) from None
+        if mark["fingerprint"] != request.fingerprint:
             raise InputError(
                 f"the run in {self.path} asked something else or of other data, so its parts cannot be used."
                 " Ask for the same again with ",
@@ -98,225 +183,131 @@ class RunFolder:
                 Setting("overwrite", True),
                 ".",
             )
-        write_bytes(self.path / MARK, dump(request))
+        self.check_environment(mark["environment"], request.environment)
+        return True
+
+    def check_environment(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        """Raise `InputError` where something differs that bits depend on."""
+        for name in sorted(before.keys() | now.keys()):
+            if before.get(name) != now.get(name):
+                raise InputError(
+                    f"the run in {self.path} was begun with {name.replace('_', ' ')}"
+                    f" {_short(before.get(name))}, and here it is {_short(now.get(name))}, so its other half would not"
+                    " give the same numbers. Restore that, or choose ",
+                    Setting("overwrite", True),
+                    ".",
+                )
 
     def _clear(self) -> None:
-        """Remove what perceptory wrote, and nothing else."""
-        for name in FILES:
+        """Remove what a run has written but for its mark, and nothing else: first what says that it is complete."""
+        for name in (RESULT, *(name for name in FILES if name not in (RESULT, MARK))):
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / CHUNKS, ignore_errors=True)
+        self._clear_chunks()
 
-    # --- finished members, kept until the run is complete -----------------------------------------------------
+    def _clear_chunks(self) -> None:
+        if self._chunks.is_dir():
+            files.clear_temporary(self._chunks)
+            for path in (*self._parts(), self._chunks / RUNNING):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._chunks.rmdir()
 
-    def keep(self, tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Keep some finished members in a file of their own."""
+    # --- what is trained, kept until the run is complete --------------------------------------------------------
+
+    def keep(self, kind: str, tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Keep what has been trained, in a file of its own. kind: of its content, for `kept`."""
+        self._write(f"{self._next:05d}.{kind}", tensors, facts)
+        self._next += 1
+
+    def kept(self, kind: str) -> list[Kept]:
+        """What `keep` has written so far, in order. A file that is not whole is removed and counts as not written."""
+        contents = []
+        for path in self._parts():
+            if path.suffix == f".{kind}":
+                content = self._part(path)
+                if content is None:
+                    self._left_out(path)
+                else:
+                    contents.append(content)
+        return contents
+
+    def keep_running(self, tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Keep the states of members that are being trained, in place of those that were kept before."""
+        self._write(RUNNING, tensors, facts)
+
+    def kept_running(self) -> Kept | None:
+        """What `keep_running` has written last, if it is whole."""
+        path = self._chunks / RUNNING
+        content = self._part(path) if path.exists() else None
+        if content is None and path.exists():
+            self._left_out(path)
+        return content
+
+    def _parts(self) -> list[Path]:
+        return sorted(p for p in self._chunks.glob("*.*") if p.stem.isdigit())
+
+    def _write(self, name: str, tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         from safetensors.numpy import save
 
-        folder = self.path / CHUNKS
-        name = f"{len(list(folder.glob('*.safetensors'))):05d}.safetensors"
-        tensors = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-        write_bytes(folder / name, save(tensors, metadata={"perceptory": json.dumps(facts)}))
+        arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+        content = save(arrays, metadata={"perceptory": json.dumps(facts)})
+        with self._explained():
+            files.replace(self._chunks / name, files.sealed(content, f"{self._key}/{name}"))
 
-    def kept(self) -> list[tuple[dict[str, np.ndarray], dict[str, Any]]]:
-        """What `keep` has written so far; a file that cannot be read counts as not written."""
+    def _part(self, path: Path) -> Kept | None:
         from safetensors.numpy import load
 
-        out = []
-        for path in sorted((self.path / CHUNKS).glob("*.safetensors")):
-            with contextlib.suppress(Exception):
-                content = path.read_bytes()
+        with contextlib.suppress(OSError):
+            content = files.unsealed(path.read_bytes(), f"{self._key}/{path.name}")
+            if content is not None:
                 header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-                out.append((load(content), json.loads(header["__metadata__"]["perceptory"])))
-        return out
-
-    def complete(self, result: ResultData) -> None:
-        """Write all files of a finished run; result.json comes last, so that its presence means completeness."""
-        from perceptory.reports.page import render
-
-        write_bytes(self.path / "history.parquet", history_bytes(result))
-        write_bytes(self.path / "predictions.csv", predictions_bytes(result))
-        if result.model is not None:
-            with contextlib.suppress(InputError) if result.model.facts.get("custom") else contextlib.nullcontext():
-                result.model.save(self.path / "model.safetensors")
-        write_bytes(self.path / "report.html", render(result).encode(errors="replace"))
-        write_bytes(self.path / "result.json", dump(result_json(result)))
-        if result.tested is not None or not result.data.test_rows:
-            shutil.rmtree(self.path / CHUNKS, ignore_errors=True)  # until the sealed rows are read it may be resumed
-
-
-def result_json(result: ResultData) -> dict[str, Any]:
-    """The contract of result.json."""
-    return {
-        "format": FORMAT,
-        "task": result.task,
-        "targets": result.targets,
-        "target": result.targets[0] if len(result.targets) == 1 else result.targets,
-        "classes": result.classes,
-        "score": result.score,
-        "best": result.best,
-        "rule": result.rule,
-        "candidates": [vars(c) for c in result.candidates],
-        "train": result.train,
-        "validation": result.validation,
-        "test": result.tested,
-        "members": [
-            {k: v for k, v in vars(m).items() if k not in ("train_cost", "validation_cost")} for m in result.members
-        ],
-        "data": result.data.to_json(),
-        "ensemble": [d.to_json() for d in result.ensemble],
-        "environment": result.environment,
-        "seconds": result.seconds,
-    }
-
-
-def history_bytes(result: ResultData) -> bytes:
-    """history.parquet: a row a member and epoch: candidate, fold, seed, epoch (from 1), train_cost, validation_cost."""
-    import polars as pl
-
-    epochs = [len(m.train_cost) for m in result.members]
-    frame = pl.DataFrame(
-        {
-            "candidate": np.repeat([m.candidate for m in result.members], epochs).tolist(),
-            "fold": np.repeat([m.fold for m in result.members], epochs).astype(np.int32),
-            "seed": np.repeat([m.seed for m in result.members], epochs).astype(np.int32),
-            "epoch": np.concatenate([np.arange(1, n + 1, dtype=np.int32) for n in epochs] or [np.zeros(0, np.int32)]),
-            "train_cost": np.concatenate([m.train_cost for m in result.members] or [np.zeros(0)]).astype(np.float64),
-            "validation_cost": np.concatenate([m.validation_cost for m in result.members] or [np.zeros(0)]).astype(
-                np.float64
-            ),
-        }
-    )
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
-    """Names of the target and output columns of predictions.csv."""
-    if result.classes is not None:
-        return [result.targets[0]], [f"probability {c}" for c in result.classes]
-    return list(result.targets), [f"predicted {t}" for t in result.targets]
-
-
-def predictions_bytes(result: ResultData) -> bytes:
-    """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities)."""
-    import polars as pl
-
-    p = result.predictions
-    targets, outputs = prediction_columns(result)
-    columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
-    columns += [] if p.step is None else [("step", p.step)]
-    if result.classes is not None:
-        names = np.asarray(result.classes, dtype=object)
-        columns.append((targets[0], names[p.target].tolist()))
-        columns.append((f"predicted {targets[0]}", names[p.output.argmax(axis=1)].tolist() if len(p.row) else []))
-    else:
-        columns += [(name, p.target[:, i]) for i, name in enumerate(targets)]
-    columns += [(name, p.output[:, i]) for i, name in enumerate(outputs)]
-    taken: set[str] = set()
-    data = {}
-    for name, values in columns:
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        data[name] = values
-    return pl.DataFrame(data, strict=False).write_csv().encode()
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """The fields of a `ResultData` from a complete run folder. Raises `InputError` for another or a damaged one."""
-    import polars as pl
-
-    if not (path / MARK).is_file():
-        raise InputError(f"{path} is not a run folder: it has no {MARK}. Give the folder of an earlier fit.")
-    if not (path / "result.json").is_file():
-        raise InputError(
-            f"the run in {path} is not complete. Ask for it again with ", Setting("resume", True), ", which goes on."
-        )
-    try:
-        return _fields(path)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(f"the run folder {path} is damaged ({what}). Run fit again.") from None
-
-
-def _fields(path: Path) -> dict[str, Any]:
-    data = json.loads((path / "result.json").read_bytes())
-    request = json.loads((path / MARK).read_bytes())
-    if data["format"] != FORMAT:
-        remedy = "Update perceptory" if data["format"] > FORMAT else "Run fit again"
-        raise InputError(f"{path} has format {data['format']}, and this version reads {FORMAT}. {remedy}.")
-    plain = ("task", "targets", "classes", "score", "best", "rule", "environment", "seconds")
-    return {name: data[name] for name in plain} | {
-        "study": request["study"],
-        "fingerprint": request["fingerprint"],
-        "candidates": [CandidateResult(**_numbers(c)) for c in data["candidates"]],
-        "members": _read_members(path / "history.parquet", data["members"]),
-        "predictions": _read_predictions(path / "predictions.csv", data),
-        "data": DataFacts.from_json(data["data"]),
-        "ensemble": tuple(ErrorDecomposition.from_json(d) for d in data["ensemble"]),
-        "folder": str(path),
-        "train": _metrics(data["train"]),
-        "validation": _metrics(data["validation"]),
-        "tested": _metrics(data["test"]),
-    }
-
-
-def _read_members(path: Path, members: list[dict[str, Any]]) -> list[MemberResult]:
-    """Members with their costs by epoch, which stand in a file of their own."""
-    import polars as pl
-
-    by_member = pl.read_parquet(path).partition_by("candidate", "fold", "seed", as_dict=True, maintain_order=True)
-    costs = {
-        who: (frame["train_cost"].to_numpy(), frame["validation_cost"].to_numpy()) for who, frame in by_member.items()
-    }
-    none = (np.zeros(0), np.zeros(0))
-    read = []
-    for m in members:
-        train, validation = costs.get((m["candidate"], m["fold"], m["seed"]), none)
-        read.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation))
-    return read
-
-
-def _numbers(record: dict[str, Any]) -> dict[str, Any]:
-    """null means nan where a number stands."""
-    floats = ("mean", "spread", "train", "best_epoch", "seconds", "score", "train_score")
-    out: dict[str, Any] = {k: math.nan if v is None and k in floats else v for k, v in record.items()}
-    if "per_fold" in out:
-        out["per_fold"] = [math.nan if v is None else v for v in out["per_fold"]]
-    return out
-
-
-def _metrics(metrics: Any) -> Any:
-    """null means nan among metrics too, in lists of several targets as well; None stays None."""
-    if metrics is None:
+                return load(content), json.loads(header["__metadata__"]["perceptory"])
         return None
 
-    def number(value: Any) -> Any:
-        return [number(v) for v in value] if isinstance(value, list) else math.nan if value is None else value
+    def _left_out(self, path: Path) -> None:
+        log.warning("perceptory: %s was damaged; what it held is trained anew.", path)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
-    return {name: number(value) for name, value in metrics.items()}
+    # --- the finished run ---------------------------------------------------------------------------------------
+
+    @property
+    def complete_before(self) -> bool:
+        """Whether a finished run stands here, by its files' names."""
+        return (self.path / RESULT).is_file()
+
+    def complete(self, result: ResultData) -> None:
+        """Write all files of a finished run, of which result.json is the last."""
+        from perceptory.reports.page import render
+
+        contents = {HISTORY: history_bytes(result), PREDICTIONS: predictions_bytes(result)}
+        if result.model is not None:
+            with contextlib.suppress(InputError) if result.model.facts.get("custom") else contextlib.nullcontext():
+                contents[MODEL] = model_file.to_bytes(result.model)
+        page = {REPORT: render(result).encode(errors="replace")}  # may be drawn again
+        last = {RESULT: signed(result_json(result, contents))}
+        with self._explained():
+            files.replace_all(self.path, contents | page | last)
+        if result.tested is not None or not result.data.test_rows:  # else the sealed rows have still to be read
+            with contextlib.suppress(OSError):
+                self._clear_chunks()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """An operating system's error as a sentence that says how to go on."""
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            said = f"cannot write to {self.path}: {error.strerror}."
+            if (self.path / MARK).is_file() and any(self._chunks.glob("*")):
+                remedy = "make room" if full else "mend that"
+                raise InputError(
+                    f"{said} What is trained is kept: {remedy} and go on with ", Setting("resume", True), "."
+                ) from None
+            raise InputError(f"{said} {'Make room' if full else 'Choose a folder that you may write to'}.") from None
 
 
-def _read_predictions(path: Path, data: dict[str, Any]) -> Predictions:
-    import polars as pl
-
-    # As text: what a class is called ("01", "true") must not be taken for a number.
-    frame = pl.read_csv(path, infer_schema=False)
-    columns = frame.columns
-    outputs = len(data["classes"] or data["targets"])
-
-    def numbers(names: list[str]) -> np.ndarray:
-        return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
-
-    row = frame["row"].cast(pl.Int64).to_numpy()
-    part = np.array(frame["part"].to_list(), dtype=str)
-    output = numbers(columns[-outputs:])
-    by_step = data["classes"] is None and len(columns) == 3 + 2 * outputs
-    step = frame[columns[2]].cast(pl.Int64).to_numpy() if by_step else None
-    if data["classes"] is not None:
-        place = {str(c): i for i, c in enumerate(data["classes"])}
-        return Predictions(row, part, np.array([place[v or ""] for v in frame[columns[2]].to_list()], int), output)
-    return Predictions(row, part, numbers(columns[3 if by_step else 2 : -outputs]), output, step)
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -20,9 +20,12 @@ from perceptory.runs.result import Result
 from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
+from perceptory.studies.groups import Group
+from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.records import Record, Records
+from perceptory.studies.record import Record
+from perceptory.studies.records import Records
 from perceptory.studies.sealing import SealedRows
 from perceptory.studies.split import on_all_rows, split_of
 from perceptory.training.driver import Outcome, train_group
@@ -53,19 +56,42 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     best = np.mean([record.best_epoch for record in records.sound_members(chosen).values()])
     split = split_of(prepared.encoded, on_all_rows(prepared.encoded))
     group = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
-    outcomes: dict[int, Outcome] = {}
-    train_group(group.plan, group.members, prepared.raw, finished=outcomes.update)
-    good = {place: o for place, o in sorted(outcomes.items()) if o.status != "diverged"}
+    networks = _trained_anew(group, records)
+    good = {place: weights for place, (status, weights) in sorted(networks.items()) if status != "diverged"}
     if not good:
         raise InputError(
             "the refit on all rows diverged. Use ", Setting("final", "folds"), ", or a smaller learning rate."
         )
-    return np.stack([o.weights for o in good.values()]), [group.scalings[place] for place in good]
+    return np.stack(list(good.values())), [group.scalings[place] for place in good]
 
 
 def _start_facts(candidate: Candidate) -> dict[str, Any]:
     """What a model file says of what its networks began with; nothing where these were random weights."""
     return {} if candidate.start is None else {"start": candidate.start.label, "start_spec": to_json(candidate.start)}
+
+
+def _trained_anew(group: Group, records: Records) -> dict[int, tuple[str, np.ndarray]]:
+    """(status, weights) of the group's members by place; those that the run folder holds are taken from there."""
+    keeping = records.keeping
+    networks = {} if keeping is None else keeping.refitted()
+    running = None if keeping is None else keeping.running("refit", group.who)
+    waiting = [place for place in range(len(group.who)) if place not in networks]
+
+    def finished(outcomes: dict[int, Outcome]) -> None:
+        new = {place: (outcome.status, outcome.weights) for place, outcome in outcomes.items()}
+        networks.update(new)
+        if keeping:
+            keeping.add_refitted(new)
+
+    if waiting:
+        if keeping:
+            keeping.check_kernels()
+        look = None if keeping is None else keeping.look("refit", group.who)
+        train_group(
+            group.plan, group.members, records.prepared.raw, waiting=waiting, running=running, finished=finished,
+            look=look,
+        )  # fmt: skip
+    return networks
 
 
 def model_of(
@@ -162,7 +188,7 @@ def result_of(
             notes=(*data.notes, *prepared.sealed.notes, *prepared.notes),
             examples=shown_examples(data),
         ),
-        environment=backend.environment() | {"kernels": kernels.status()},
+        environment=backend.environment() | {"kernels": kernels.status(records.kernels), "same_bits": PROMISE},
         seconds=time.perf_counter() - started,
         model=model,
         fingerprint=prepared.fingerprint,

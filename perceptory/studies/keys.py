@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from perceptory import backend
+from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.kernels import build
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate, StudyDesign
+from perceptory.studies.sealing import Sealed
 from perceptory.studies.split import Split
+
+PIECE = 1 << 14  # sealed rows that are encoded at once
 
 
 def member_key(study: StudyDesign, candidate: Candidate, fold: int, seed: int) -> np.ndarray:
@@ -28,12 +35,34 @@ def _one_way(data: Any) -> Any:
     return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
-def fingerprint(study: StudyDesign, split: Split) -> str:
-    """A digest of what is asked and of the study rows, for resuming."""
+def fingerprint(study: StudyDesign, split: Split, encoder: ExampleEncoder, sealed: Sealed) -> str:
+    """A digest of what is asked, of the study rows and of the sealed ones, for resuming."""
     encoded = split.encoded
-    digest = hashlib.sha256(json.dumps(to_json(study, strict=False, lean=True), sort_keys=True).encode())
+    classes = [str(c) for c in sealed.study.classes or ()]
+    asked = [to_json(study, strict=False, lean=True), encoder.to_json(), classes]
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
-    for array in (encoded.inputs, encoded.targets, encoded.weights, *lengths, *rows):
+    for array in (encoded.inputs, encoded.targets, encoded.weights, *lengths, *rows, *_arrays(sealed.test, encoder)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _arrays(test: Examples | None, encoder: ExampleEncoder) -> Iterator[np.ndarray]:
+    """Everything that is computed of sealed rows is computed from these, some rows at a time."""
+    for begin in range(0, 0 if test is None else test.rows, PIECE):
+        part = test.take(np.arange(begin, min(begin + PIECE, test.rows)))  # type: ignore[union-attr]
+        yield from (encoder.transform(part), part.targets, part.row_numbers)
+        yield from (extra for extra in (part.weights, part.lengths) if extra is not None)
+
+
+PROMISE = (
+    "The same study of the same data gives the same bits with the same versions, processor, cores, devices, XLA flags,"
+    " kernels and memory budget"
+)
+
+
+def environment() -> dict[str, Any]:
+    """What bits depend on beside the study and its data: what a run that goes on must find as it was."""
+    found = backend.environment() | {"kernels": build.expected()}
+    return {name: value for name, value in found.items() if name != "python"}

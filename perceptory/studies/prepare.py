@@ -73,7 +73,7 @@ class Prepared:
     @cached_property
     def fingerprint(self) -> str:
         """See `keys.fingerprint`."""
-        return fingerprint(self.study, self.split)
+        return fingerprint(self.study, self.split, self.encoder, self.sealed)
 
     @cached_property
     def raw(self) -> Any:

@@ -1,4 +1,4 @@
-"""A study's finished members: their scores, kept for resuming and shown as progress."""
+"""A study's finished members: their scores, for ranking and shown as progress."""
 
 from __future__ import annotations
 
@@ -9,35 +9,14 @@ from typing import Any
 import numpy as np
 
 from perceptory.results.predictions import judged_rows
-from perceptory.runs.run_folder import RunFolder
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
 from perceptory.studies.groups import Who
+from perceptory.studies.keeping import Keeping
 from perceptory.studies.prepare import Prepared
+from perceptory.studies.record import Record
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
-
-
-@dataclass
-class Record:
-    """A finished member with what is kept of it."""
-
-    status: str
-    epochs: int
-    best_epoch: int
-    weights: np.ndarray
-    train_cost: np.ndarray
-    validation_cost: np.ndarray
-    output: np.ndarray  # [row of the fold's validation rows, out], in the target's units
-    train: dict[str, Any]
-    validation: dict[str, Any]
-    score: float
-    train_score: float
-    facts: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def sound(self) -> bool:
-        return self.status != "diverged"
 
 
 @dataclass
@@ -47,6 +26,12 @@ class Records:
     prepared: Prepared
     members: dict[Who, Record] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)  # a candidate's share of the training time
+    keeping: Keeping | None = None  # where there is a run folder
+
+    @property
+    def kernels(self) -> dict[str, str] | None:
+        """The kernels that members were trained with, in words; None where all were trained in this process."""
+        return None if self.keeping is None else self.keeping.all_kernels()
 
     def sound_members(self, candidate: int) -> dict[Who, Record]:
         """The candidate's members that did not diverge, in the order of folds and seeds."""
@@ -61,12 +46,12 @@ class Records:
             scores[who] = record.score
         return scores
 
-    def add(self, outcomes: Iterable[tuple[Who, Outcome]], store: RunFolder | None) -> None:
+    def add(self, outcomes: Iterable[tuple[Who, Outcome]]) -> None:
         """Judge members that have ended, and keep them in the run folder where there is one."""
         new = {who: judge(self.prepared, who, outcome) for who, outcome in outcomes}
         self.members.update(new)
-        if store:
-            keep(store, new)
+        if self.keeping:
+            self.keeping.add(new)
 
     def state(self, total: int, recalled: int, epochs: int, seconds: float) -> dict[str, Any]:
         """What a progress display shows; `best` is the best mean of a candidate all of whose members are done.
@@ -131,32 +116,3 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
         cost.point_prediction(cost.unscale(train, scaling.out_center, scaling.out_scale)),
         cost.point_prediction(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
     )
-
-
-def keep(store: RunFolder, records: dict[Who, Record]) -> None:
-    """Write finished members into a file of the run folder."""
-    tensors: dict[str, np.ndarray] = {}
-    facts = []
-    for i, (who, r) in enumerate(records.items()):
-        tensors |= {
-            f"{i}.weights": r.weights, f"{i}.train_cost": r.train_cost,
-            f"{i}.validation_cost": r.validation_cost, f"{i}.output": r.output,
-        }  # fmt: skip
-        scores = [r.train, r.validation, r.score, r.train_score]
-        facts.append([list(who), r.status, r.epochs, r.best_epoch, *scores, r.facts])
-    store.keep(tensors, {"members": facts})
-
-
-def recall(store: RunFolder) -> dict[Who, Record]:
-    """The finished members that `keep` has written into the run folder."""
-    records: dict[Who, Record] = {}
-    for tensors, content in store.kept():
-        for i, (who, status, epochs, best_epoch, train, validation, score, train_score, facts) in enumerate(
-            content["members"]
-        ):
-            arrays = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
-            records[who[0], who[1], who[2]] = Record(
-                status=status, epochs=epochs, best_epoch=best_epoch, train=train, validation=validation,
-                score=score, train_score=train_score, facts=facts, **arrays,
-            )  # fmt: skip
-    return records

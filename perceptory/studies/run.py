@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,18 +12,24 @@ from typing import Any
 from perceptory import backend
 from perceptory.data.tables.streamed import StreamedTable
 from perceptory.errors import InputError
-from perceptory.runs.checkpoint import StreamCheckpoint
-from perceptory.runs.result import Result
-from perceptory.runs.run_folder import RunFolder
+from perceptory.models.model_file import load
+from perceptory.networks.custom import Custom
+from perceptory.runs.contents import MODEL
+from perceptory.runs.result import Result, load_result
+from perceptory.runs.run_folder import Request, RunFolder
 from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model, result_of
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.groups import Group
+from perceptory.studies.keeping import Keeping
+from perceptory.studies.keys import environment
 from perceptory.studies.prepare import Prepared, prepare
-from perceptory.studies.records import Records, recall
+from perceptory.studies.records import Records
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.streamed import train_streamed
+
+log = logging.getLogger("perceptory")
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -41,14 +48,28 @@ def run(
 ) -> Result:
     """See `Study.run`. padded: sizes rounded up, so that data of nearly the same size share compiled programs."""
     started = time.perf_counter()
-    store = None if folder is None else RunFolder(folder)
-    if store:
-        store.prepare(resume=resume, overwrite=overwrite)
+    if folder is None:
+        prepared = _prepared(study, data, test, padded)
+        return _result(Records(prepared), progress, open_test, started)
+    store = RunFolder(folder)
+    store.prepare(resume=resume, overwrite=overwrite)
     prepared = _prepared(study, data, test, padded)
-    if store:
-        store.begin(prepared.asked, prepared.fingerprint, resume=resume, overwrite=overwrite)
+    request = Request(prepared.asked, prepared.fingerprint, environment())
+    with store.writing(request, resume=resume, overwrite=overwrite):
+        if store.complete_before:
+            finished = _finished(store, prepared)
+            if finished is not None:
+                return finished
+        result = _result(_recalled(prepared, store), progress, open_test, started)
+        result.write(store)
+    return result
+
+
+def _result(records: Records, progress: Progress | None, open_test: bool, started: float) -> Result:
+    """Train what is not trained, choose, assemble, and open the sealed rows if asked."""
+    prepared = records.prepared
     with backend.precision(prepared.study.arithmetic):
-        records = trained(prepared, store, resume, progress)
+        train(records, progress)
         ids = _ids(len(prepared.candidates))
         ranking = rank(records.scores(), prepared.score.direction, prepared.complexity)
         chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids)
@@ -56,8 +77,6 @@ def run(
     result = result_of(records, ranking, chosen, ids, model, started)
     if open_test:
         result.test()
-    if store:
-        result.write(store)
     return result
 
 
@@ -69,37 +88,65 @@ def _prepared(study: StudyDesign, data: Any, test: Any, padded: bool) -> Prepare
     return prepare_streamed(study, data)
 
 
-def trained(prepared: Prepared, store: RunFolder | None, resume: bool, progress: Progress | None) -> Records:
-    """Every member trained and judged, but for those that the run folder holds already."""
-    records = Records(prepared)
-    if store and resume:
-        records.members.update(recall(store))
+def _finished(store: RunFolder, prepared: Prepared) -> Result | None:
+    """The run that the folder holds, where nothing of it is left to do; None, and a warning, where it is damaged."""
+    try:
+        result = load_result(store.path)
+        if result.tested is None and result.data.test_rows:
+            return None  # its sealed rows are with this process, and may be opened
+        candidate = next(c for c, id in enumerate(_ids(len(prepared.candidates))) if id == result.best)
+        network = prepared.candidates[candidate].network
+        if (store.path / MODEL).is_file():
+            result.model = load(store.path, network if isinstance(network, Custom) else None)
+    except (InputError, StopIteration) as error:
+        log.warning("perceptory: the finished run is made anew, since its files are damaged: %s", error)
+        return None
+    return result
+
+
+def _recalled(prepared: Prepared, store: RunFolder) -> Records:
+    """The members that the run folder holds already."""
+    keeping = Keeping(store)
+    return Records(prepared, keeping.members(), keeping=keeping)
+
+
+def train(records: Records, progress: Progress | None) -> None:
+    """Train and judge every member that is not among the records."""
+    prepared = records.prepared
     display = _Display(records, progress)
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
         begun = time.perf_counter()
         if waiting:
-            _train(group, waiting, records, store, display)
+            _train(group, waiting, records, display)
         candidates = {c for c, _, _ in group.who}
         took = time.perf_counter() - begun
         records.seconds |= dict.fromkeys(candidates, took / len(candidates))
-    return records
 
 
-def _train(group: Group, waiting: list[int], records: Records, store: RunFolder | None, display: _Display) -> None:
+def _train(group: Group, waiting: list[int], records: Records, display: _Display) -> None:
+    keeping = records.keeping
+    running = keeping.running("members", group.who) if keeping else None
+    look = keeping.look("members", group.who) if keeping else None
+    if keeping:
+        keeping.check_kernels()
+
     def finished(outcomes: dict[int, Outcome]) -> None:
-        records.add(((group.who[place], outcome) for place, outcome in outcomes.items()), store)
+        records.add((group.who[place], outcome) for place, outcome in outcomes.items())
 
     display.next_group()
     prepared = records.prepared
     if isinstance(prepared, PreparedStream):
-        checkpoint = StreamCheckpoint(store, prepared.groups.index(group)) if store else None
+        checkpoint = keeping.stream(prepared.groups.index(group)) if keeping else None
         train_streamed(
             group.plan, group.members, prepared.portions, waiting=waiting, finished=finished,
             progress=partial(display.show, each=prepared.portions.size), checkpoint=checkpoint,
         )  # fmt: skip
         return
-    train_group(group.plan, group.members, prepared.raw, waiting=waiting, finished=finished, progress=display.show)
+    train_group(
+        group.plan, group.members, prepared.raw, waiting=waiting, running=running, finished=finished,
+        progress=display.show, look=look,
+    )  # fmt: skip
 
 
 def _ids(count: int) -> list[str]:

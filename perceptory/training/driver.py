@@ -6,8 +6,9 @@ Where a member stands does not change its bits.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -58,27 +59,40 @@ def outcome(
     )
 
 
+@dataclass
+class Running:
+    """Members in the middle of their training: with their states they go on to the same bits."""
+
+    places: np.ndarray  # [member] in the group
+    state: list[np.ndarray]  # leaves of `State`, each [member, ...]
+    costs: list[np.ndarray]  # of each member [epoch, 2], so far
+
+
 def train_group(
     plan: ProgramPlan,
     members: Member,
     data: Any,
     *,
     waiting: Sequence[int] | None = None,
+    running: Running | None = None,
     finished: Callable[[dict[int, Outcome]], None],
     progress: Callable[[int], None] | None = None,
+    look: Callable[[Callable[[], Running]], None] | None = None,
 ) -> None:
     """Train a group's members; arrays of `members` are NumPy with a leading axis [member].
 
-    waiting: places of the members to train, all by default. finished(outcomes by place) is called after each segment
-    in which members ended; progress(epochs trained by all members together) after every segment.
+    waiting: places of the members to train, all by default. running: states that some of them go on from.
+    finished(outcomes by place) is called after each segment in which members ended; progress(epochs trained by all
+    members together) after every segment; look(how to get the states of the members in hand) as well.
     """
     slots = Slots(plan, range(len(members.count)) if waiting is None else waiting)
-    chunk = Chunk(plan, members, data)
+    chunk = Chunk(plan, members, data, running)
     costs: dict[int, list[np.ndarray]] = defaultdict(list)
     epochs = 0
     while slots.fill():
         if slots.source is not None:
             chunk.place(slots)
+            costs |= chunk.go_on(slots)
         before = np.where(slots.fresh, 0, chunk.counters[:, 0])
         segment = chunk.advance(slots.fresh)
         counters, records = chunk.counters, np.asarray(segment.records)
@@ -92,6 +106,8 @@ def train_group(
             outcomes = chunk.outcomes(slots, costs_by_slot, np.asarray(segment.output))
             slots.release(ended)
             finished(outcomes)
+        if look:
+            look(partial(chunk.running, slots, costs))
         if progress:
             progress(epochs)
 
@@ -99,8 +115,10 @@ def train_group(
 class Chunk:
     """The members in hand, on the devices."""
 
-    def __init__(self, plan: ProgramPlan, members: Member, data: Any):
+    def __init__(self, plan: ProgramPlan, members: Member, data: Any, running: Running | None = None):
         self._plan, self._members = plan, members
+        self._begun = {} if running is None else {int(place): i for i, place in enumerate(running.places)}
+        self._running = running
         self._spread, self._whole = placements(plan)
         self._data = jax.device_put(data, self._whole)
         self._program: Program | None = None
@@ -119,6 +137,29 @@ class Chunk:
         counters[slots.members == EMPTY, 3] = FINISHED
         self._state = jax.device_put(state._replace(counters=counters), self._spread)
         self._placed = jax.device_put(batch, self._spread)
+
+    def go_on(self, slots: Slots) -> dict[int, list[np.ndarray]]:
+        """Give fresh members that have been trained before the states that they had; their costs by place."""
+        begun, costs = self._running, {}
+        here = [slot for slot in np.flatnonzero(slots.fresh) if int(slots.members[slot]) in self._begun]
+        leaves = [np.array(a) for a in jax.tree.leaves(self._state)] if here else []
+        if begun is None or [(a.shape[1:], a.dtype) for a in begun.state] != [(a.shape[1:], a.dtype) for a in leaves]:
+            return {}
+        for slot in here:
+            place = int(slots.members[slot])
+            i = self._begun[place]
+            for leaf, values in zip(leaves, begun.state, strict=True):
+                leaf[slot] = values[i]
+            costs[place] = [begun.costs[i]]
+            slots.fresh[slot] = False
+        self._state = jax.device_put(jax.tree.unflatten(jax.tree.structure(self._state), leaves), self._spread)
+        return costs
+
+    def running(self, slots: Slots, costs: Mapping[int, list[np.ndarray]]) -> Running:
+        """The members in hand as they stand; costs [epoch, 2] by place, in pieces."""
+        places = slots.members[slots.occupied]
+        state = [np.asarray(a)[slots.occupied] for a in jax.tree.leaves(self._state)]
+        return Running(places, state, [np.concatenate(costs[int(place)]) for place in places])
 
     def advance(self, fresh: np.ndarray) -> Segment:
         """Run a segment; fresh [chunk]: members that begin with it."""

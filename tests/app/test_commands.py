@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from perceptory.models.model import Model
-from perceptory.runs.run_folder import FILES
+from perceptory.runs.contents import FILES
 from tests.app.conftest import TINY, table
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from perceptory.app.cli import main
 from perceptory.models.model import Model
-from perceptory.runs.run_folder import FILES
+from perceptory.runs.contents import FILES
 
 FAST = ["--epochs", "2", "--learning-rate", "0.01", "--folds", "2", "--quiet"]
 

@@ -154,7 +154,7 @@ def test_output_folder(refused, run, tmp_path):
     assert "not a run folder" in refused(*GOOD, "--out", other)
     assert "is a file" in refused(*GOOD, "--out", other / "mine.txt")
     assert "holds a run already" in refused(*GOOD, "--out", run)
-    assert "nothing to resume" in refused(*GOOD, "--out", run, "--resume")
+    assert "asked something else" in refused(*GOOD, "--epochs", "7", "--out", run, "--resume")
     assert "cannot write to" in refused(*GOOD, "--out", "/proc/nowhere/run")
 
 

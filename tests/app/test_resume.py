@@ -27,7 +27,7 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 def stop_when_kept(process: subprocess.Popen[str], run: Path, by: signal.Signals) -> None:
     """Send the signal as soon as a finished network is kept."""
     deadline = time.monotonic() + 60
-    while not list((run / "chunks").glob("*.safetensors")):
+    while not list((run / "chunks").glob("*.members")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -53,7 +53,7 @@ def test_killed_and_resumed_gives_the_same_bits(tmp_path):
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not (run / "result.json").exists()
-    kept = {p.name: p.read_bytes() for p in (run / "chunks").iterdir() if p.suffix == ".safetensors"}
+    kept = {p.name: p.read_bytes() for p in (run / "chunks").iterdir() if p.suffix == ".members"}
     assert kept
 
     # Another question is refused, and nothing that is kept is touched.
@@ -65,7 +65,7 @@ def test_killed_and_resumed_gives_the_same_bits(tmp_path):
     # Ctrl-C while it goes on: it says how to go on again.
     again = start(tmp_path, "--out", "killed", "--resume")
     deadline = time.monotonic() + 60
-    while again.poll() is None and len(list((run / "chunks").glob("*.safetensors"))) <= len(kept):
+    while again.poll() is None and len(list((run / "chunks").glob("*.members"))) <= len(kept):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     again.send_signal(signal.SIGINT)

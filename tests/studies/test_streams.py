@@ -11,8 +11,7 @@ from perceptory.app.rendering import data_lines
 from perceptory.app.source import Source
 from perceptory.data.tables import spool, streamed
 from perceptory.data.tables.encoder import Encoder
-from perceptory.runs import checkpoint
-from perceptory.studies import portions, streaming
+from perceptory.studies import keeping, portions, streaming
 from perceptory.studies.encoded_examples import encode
 from perceptory.studies.presets import default_study
 from perceptory.studies.streaming import prepare_streamed
@@ -144,7 +143,8 @@ def test_row_groups_and_formats_change_nothing(files):
 
 
 def test_a_stream_that_was_cut_off_goes_on_to_the_same_bits(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(keeping, "INTERVAL", 0)
+    monkeypatch.setattr(keeping, "SHARE", 1e9)
     table = pt.stream_table(files / "a.parquet", "y")
     asked = study(patience=1, optimizer=pt.Adam(pt.choice(1e-2, 10.0)))
     whole = asked.run(table)

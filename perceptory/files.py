@@ -1,0 +1,95 @@
+"""Files that are there whole or not at all, and content that tells whether it was altered."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+TEMPORARY = ".perceptory-*.tmp"  # what a process that was killed may leave
+_DIGEST = 32
+SEAL = b"\nperceptory seal 1\n"
+
+
+def digest(content: bytes) -> str:
+    """In hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=_DIGEST).hexdigest()
+
+
+def sealed(content: bytes, name: str) -> bytes:
+    """The content, and a digest of it and of its name: what stands under another name is not what it says."""
+    return content + SEAL + _keyed(content, name)
+
+
+def unsealed(content: bytes, name: str) -> bytes | None:
+    """The content of `sealed`, or None where it was cut short, altered or sealed under another name."""
+    end = len(content) - _DIGEST - len(SEAL)
+    if end < 0 or content[end : end + len(SEAL)] != SEAL or content[-_DIGEST:] != _keyed(content[:end], name):
+        return None
+    return content[:end]
+
+
+def _keyed(content: bytes, name: str) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST, key=name.encode()[-64:]).digest()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then rename: a reader sees the old file or the new one, with the
+    old one's permissions. A link stays and what it points to is written; a device or pipe is written to.
+
+    Raises `OSError`; the old file is there then.
+    """
+    before = os.stat(path).st_mode if path.exists() else None
+    if before is not None and not (stat.S_ISREG(before) or stat.S_ISDIR(before)):
+        with open(path, "wb") as file:
+            file.write(content)
+        return
+    os.replace(*_written(path, content))
+
+
+def replace_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write several files of a folder, of which the last says that all are there: it is taken away first and comes
+    last. All are written before the first is renamed, so that a full disk leaves everything as it was.
+
+    Raises `OSError`.
+    """
+    pairs: list[tuple[Path, Path]] = []
+    try:
+        for name, content in contents.items():
+            pairs.append(_written(folder / name, content))
+        pairs[-1][1].unlink(missing_ok=True)
+        for temporary, target in pairs:
+            os.replace(temporary, target)
+    except BaseException:
+        for temporary, _ in pairs:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what processes that were killed have left of files that they wrote into this folder."""
+    for path in folder.glob(TEMPORARY):
+        path.unlink(missing_ok=True)
+
+
+def _written(path: Path, content: bytes) -> tuple[Path, Path]:
+    """(a temporary file with this content, the file whose place it is to take)."""
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".perceptory-{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            if target.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return temporary, target

@@ -1,0 +1,30 @@
+"""What is kept of one finished member of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Record:
+    """A finished member with what is kept of it."""
+
+    status: str
+    epochs: int
+    best_epoch: int
+    weights: np.ndarray
+    train_cost: np.ndarray
+    validation_cost: np.ndarray
+    output: np.ndarray  # [row of the fold's validation rows, out], in the target's units
+    train: dict[str, Any]
+    validation: dict[str, Any]
+    score: float
+    train_score: float
+    facts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        return self.status != "diverged"
