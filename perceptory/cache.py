@@ -159,8 +159,18 @@ def _temporary(place: str) -> Path | None:
         own = tempfile.mkdtemp(prefix="perceptory-", dir=place)  # mode 0700
     except OSError:
         return None
-    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    _made.append(own)
     return Path(own)
+
+
+_made: list[str] = []
+
+
+@atexit.register
+def remove_temporary() -> None:
+    """Remove the temporary folders of this process."""
+    while _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)
 
 
 # --- files -------------------------------------------------------------------------------------------------------

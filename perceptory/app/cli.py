@@ -14,7 +14,7 @@ from perceptory.app import help as h
 from perceptory.app.door import command_line
 from perceptory.app.fit import StoppedError
 from perceptory.app.output import open_streams
-from perceptory.app.stopping import exit_code
+from perceptory.app.stopping import INTERRUPTED
 from perceptory.errors import InputError
 from perceptory.wording import one_line
 
@@ -201,15 +201,17 @@ def _run(argv: list[str]) -> int:
     refused: Any = next(c for c in clicks if c.__name__ == "ClickException")
     try:
         code = typer.main.get_command(app).main(args=argv, prog_name="perceptory", obj=argv, standalone_mode=False)
+        if code == INTERRUPTED:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except InputError as error:
         return _say(error.said(command_line), 2)
     except refused as error:
         return _say(f"{error.format_message().rstrip('.')}. See perceptory --help.", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped.", exit_code())
+        return _say("stopped.", INTERRUPTED)
     except StoppedError as error:
-        return _say(str(error), exit_code())
+        return _say(str(error), INTERRUPTED)
 
 
 def _say(sentence: str, code: int) -> int:

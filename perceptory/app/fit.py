@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,26 +85,21 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
 
     from perceptory.app.output import write_data
     from perceptory.app.progress import watching
-    from perceptory.app.rendering import data_lines, fitted
-    from perceptory.app.stopping import received, saying
+    from perceptory.app.rendering import again, data_lines, fitted
+    from perceptory.app.stopping import saying
 
     talk = not (options["json"] or options["quiet"])
     if talk:
         print(fitted(data_lines(data, test)), flush=True)
+    stopped = partial(_stopped, folder, again(argv))
     try:
-        with (
-            _unlogged(options["quiet"]),
-            watching(Console(stderr=True), options["quiet"]) as progress,
-            saying(lambda: _stopped(folder, argv)),
-        ):
+        with _unlogged(options["quiet"]), watching(Console(stderr=True), options["quiet"]) as progress, saying(stopped):
             result = study.run(
                 data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
                 open_test=True, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
-        raise StoppedError(_stopped(folder, argv)) from None
-    if received() is not None:  # a library has swallowed the exception
-        raise StoppedError(_stopped(folder, argv))
+        raise StoppedError(stopped()) from None
     if options["json"]:
         write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
@@ -123,15 +119,13 @@ def _unlogged(quiet: bool) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _stopped(folder: Path, argv: list[str]) -> str:
-    """What is said where a run is stopped."""
-    from perceptory.app.rendering import again
-
-    if not (folder / "study.json").is_file():
-        return "stopped before anything was trained; nothing is kept."
+def _stopped(folder: Path, again: str) -> str:
+    """What is said where a run is stopped; again: the command that goes on."""
     if (folder / "result.json").is_file():
         return f"stopped after the training; see {folder / 'report.html'}."
-    return f"stopped. What is trained is kept; go on with: {again(argv)}"
+    if not any((folder / "chunks").glob("*")):
+        return "stopped before anything was trained; nothing is kept."
+    return f"stopped. What is trained is kept; go on with: {again}"
 
 
 def _tell(result: Any, folder: Path) -> None:

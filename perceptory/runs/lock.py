@@ -33,7 +33,7 @@ class FolderLock:
         Raises `InputError` where another process, or another call in this one, writes there.
         """
         made = False
-        for _ in range(100):
+        for patience in range(50, -1, -1):
             try:
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(FileExistsError):
@@ -41,6 +41,8 @@ class FolderLock:
                     made = True
                 file = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:  # the one who had made the folder has just taken it away
+                if not patience:
+                    raise
                 made = False
                 time.sleep(0.01)
                 continue

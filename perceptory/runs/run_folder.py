@@ -87,8 +87,7 @@ class RunFolder:
     def _check_use(self, resume: bool, overwrite: bool) -> None:
         """Refuse a folder that holds other things, or a run that is not to be touched."""
         path = self.path
-        # What a process leaves that was killed before it had written its mark is nothing.
-        used = path.is_dir() and any(not p.name.startswith(".perceptory") for p in path.iterdir())
+        used = path.is_dir() and any(self._counts(p) for p in path.iterdir())
         if used and not (path / MARK).is_file():
             raise InputError(f"{path} is not empty and not a run folder. Choose another folder.")
         if used and not (resume or overwrite):
@@ -99,6 +98,16 @@ class RunFolder:
                 Setting("overwrite", True),
                 ", or another folder.",
             )
+
+    def _counts(self, path: Path) -> bool:
+        """Whether this is more than what a process leaves that was killed before it had kept anything."""
+        if path.name.startswith(".perceptory") or (path.name == CHUNKS and path.is_dir() and not any(path.iterdir())):
+            return False
+        if path.name == MARK:
+            with contextlib.suppress(OSError, ValueError):
+                read_mark(self.path)
+                return False
+        return True
 
     @contextlib.contextmanager
     def writing(self, request: Request, *, resume: bool = False, overwrite: bool = False) -> Iterator[None]:

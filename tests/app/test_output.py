@@ -55,6 +55,16 @@ def test_what_cannot_be_written_is_no_success(redirection, code, said):
     assert "Traceback" not in done.stderr
 
 
+def test_a_closed_pipe_is_said(monkeypatch, capsys):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        monkeypatch.setattr(sys, "__stdout__", pipe)
+        assert main(["--version"]) == 141
+    assert capsys.readouterr().err == "perceptory: stopped, since nobody reads the output any more.\n"
+
+
 def test_nothing_to_write_needs_no_output(monkeypatch, tmp_path):
     """A closed standard output is no reason to refuse what writes nothing there."""
     monkeypatch.setattr(sys, "stdout", None)

@@ -341,12 +341,13 @@ def test_a_flipped_bit_in_a_part_is_found(used, caplog):
 
 
 def test_two_writers_exclude_each_other(tmp_path):
-    path = tmp_path / "run"
-    with RunFolder(path).writing(REQUEST):
+    path, first = tmp_path / "run", RunFolder(tmp_path / "run")
+    with first.writing(REQUEST):
         for how in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(InputError, match="another process writes"), RunFolder(path).writing(REQUEST, **how):
                 pass
         assert sorted(p.name for p in path.iterdir()) == [LOCK, "chunks", "study.json"]
+        first.keep("members", {}, {})
     with pytest.raises(InputError, match="holds a run already"), RunFolder(path).writing(REQUEST):
         pass  # who comes when the first has ended is told so, whatever `prepare` found
     assert not (path / LOCK).exists()
@@ -448,27 +449,26 @@ def test_damaged_files(make_result, tmp_path):
     load_result(tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        (("best",), "c77"), (("candidates", 0, "mean"), "good"), (("candidates", 0, "weights"), 1.5), (("classes",), 3),
-        (("members", 0, "candidate"), "x"), (("members", 0, "epochs"), 1), (("data", "rows"), True), (("test",), []),
-        (("validation", "rmse"), {}), (("data", "notes", 0), 1), (("targets",), []), (("score", "direction"), "up"),
-        (("more",), 1), (("environment",), None), (("candidates",), {}), (("ensemble",), [{}]), (("seconds",), "1"),
-    ],
-)  # fmt: skip
-def test_what_is_signed_has_still_to_be_sound(make_result, tmp_path, place, value):
+UNSOUND = [
+    (("best",), "c77"), (("candidates", 0, "mean"), "good"), (("candidates", 0, "weights"), 1.5), (("classes",), 3),
+    (("members", 0, "candidate"), "x"), (("members", 0, "epochs"), 1), (("data", "rows"), True), (("test",), []),
+    (("validation", "rmse"), {}), (("data", "notes", 0), 1), (("targets",), []), (("score", "direction"), "up"),
+    (("more",), 1), (("environment",), None), (("candidates",), {}), (("ensemble",), [{}]), (("seconds",), "1"),
+]  # fmt: skip
+
+
+def test_what_is_signed_has_still_to_be_sound(make_result, tmp_path):
     small(make_result).save(tmp_path / "run")
     path = tmp_path / "run" / "result.json"
-    data = contents.opened(path.read_bytes())
-    *above, name = place
-    holder = data
-    for step in above:
-        holder = holder[step]
-    holder[name] = value
-    path.write_bytes(signed(data))
-    with pytest.raises(InputError, match="damaged"):
-        load_result(tmp_path / "run")
+    sound = path.read_bytes()
+    for (*above, name), value in UNSOUND:
+        holder = data = contents.opened(sound)
+        for step in above:
+            holder = holder[step]
+        holder[name] = value
+        path.write_bytes(signed(data))
+        with pytest.raises(InputError, match="damaged"):
+            load_result(tmp_path / "run")
 
 
 @pytest.mark.parametrize(("number", "remedy"), [(FORMAT - 1, "Run fit again"), (FORMAT + 1, "Update perceptory")])
