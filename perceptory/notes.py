@@ -357,6 +357,12 @@ def ignored_as_asked() -> tuple[Piece, ...]:
 
 
 @_remark
+def given_beside(role: str | None) -> tuple[Piece, ...]:
+    """A column holds values that are given beside the table as well, and is no input."""
+    return ("given as the ", role or "target, weights or groups")
+
+
+@_remark
 def unreadable(type: str | None) -> tuple[Piece, ...]:
     """Values of a type that has no meaning in a table."""
     return (f"values{'' if type is None else f' of type {type}'} cannot be read",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from perceptory.data import Dataset
+from perceptory.data import Dataset, RawColumn
+from perceptory.data.tables.sources import column_of
 from perceptory.errors import InputError, Setting, Written, python_words
+from perceptory.estimators import values
 from perceptory.estimators.files import read_estimator, write_estimator
-from perceptory.estimators.tables import checked_inputs, columns_of, encoded, encoder_for, names_of, take
+from perceptory.estimators.tables import checked_inputs, columns_of, copies_in, encoded, encoder_for, names_of, take
 from perceptory.estimators.targets import Targets, class_targets, class_weighted, number_targets
 from perceptory.estimators.translation import ARGUMENTS, SAME, translated
 from perceptory.models.model import Model
+from perceptory.notes import values_beside
 
 
 class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
@@ -88,6 +92,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         return encoded(self.model_.encoder, self._inputs(X)), None
 
     def _weights(self, sample_weight: Any, count: int) -> np.ndarray | None:
+        sample_weight = values.weights(sample_weight)
         if sample_weight is None:
             return None
         return _check_sample_weight(sample_weight, np.empty((count, 1)), dtype=np.float64, ensure_non_negative=True)
@@ -168,11 +173,20 @@ class TableEstimator(NetworkEstimator):
         raise NotImplementedError
 
     def _rows(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, known: Any, trained_on: bool = True
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        reset: bool,
+        known: Any,
+        trained_on: bool = True,
+        groups: RawColumn | None = None,
     ) -> tuple[Any, ...]:
         """Inputs, targets and weights of the rows that have a weight above 0, and which rows those are [row] bool.
 
-        trained_on: whether these are training rows, which count for "auto" and "balanced".
+        trained_on: whether these are training rows, which count for "auto" and "balanced". groups: [row], which like
+        y and weights are to be no input where X holds them, too.
         """
         inputs = self._inputs(X, reset=reset)
         if known is None and not reset:
@@ -180,6 +194,8 @@ class TableEstimator(NetworkEstimator):
         targets = self._targets(y, known)
         check_consistent_length(X, targets.values)
         weights = self._weights(sample_weight, len(targets.values))
+        if reset:
+            self._leave_out(inputs, targets, {"sample_weight": weights, "groups": groups})
         if trained_on:
             self._count(inputs, targets, weights, reset=reset)
         weights = self._class_weighted(targets, weights)
@@ -191,13 +207,24 @@ class TableEstimator(NetworkEstimator):
             raise InputError("training needs at least 2 rows with a weight above 0, got 1 sample.")
         return inputs, targets, weights, has_weight
 
+    def _leave_out(self, inputs: Any, targets: Targets, beside: dict[str, Any]) -> None:
+        """Take note of the columns of X that hold what is given beside it, which a network would only copy."""
+        given = {
+            what: [values if isinstance(values, RawColumn) else column_of(what, values)]
+            for what, values in beside.items()
+            if values is not None
+        }
+        self._copies = copies_in(inputs, self._feature_names(), {"target": targets.columns(), **given})
+        for name, what in self._copies.items():
+            warnings.warn(str(values_beside(name, what)), UserWarning, stacklevel=5)
+
     def _count(self, inputs: Any, targets: Targets, weights: np.ndarray | None, *, reset: bool) -> None:
         """Take note of rows to train on, where an estimator trains in several calls."""
 
     def _class_weighted(self, targets: Targets, weights: np.ndarray | None) -> np.ndarray | None:
         return weights
 
-    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None) -> Any:
+    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None, groups: Any = None) -> Any:
         names = self._feature_names()
         return Dataset(
             columns=columns_of(inputs, names),
@@ -207,7 +234,8 @@ class TableEstimator(NetworkEstimator):
             classes=targets.class_names(),
             class_values=targets.class_values(),
             weights=weights,
-            encoder=encoder_for(inputs, names, targets.names),
+            groups=groups,
+            encoder=encoder_for(inputs, names, targets.names, getattr(self, "_copies", {})),
         )
 
 

@@ -10,13 +10,14 @@ from sklearn.callback import with_callbacks
 from sklearn.model_selection import check_cv
 
 from perceptory.errors import InputError
+from perceptory.estimators import values
 from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator
 from perceptory.estimators.history import frame_of
 from perceptory.estimators.progress import study_progress
 from perceptory.estimators.targets import Targets
 from perceptory.estimators.translation import BATCH, networks_of, optimizer_of, penalty_of, searched
 from perceptory.objectives.table import LabelCrossEntropy
-from perceptory.selection.plans import KFold, Splitter, StratifiedKFold, default_plan
+from perceptory.selection.plans import GroupKFold, KFold, Splitter, StratifiedKFold, default_plan
 from perceptory.studies.run import run
 from perceptory.studies.study import Study
 
@@ -77,12 +78,13 @@ class StudyEstimator(TableEstimator):
         sample_weight: a row of weight 2 counts as two rows. groups: [row], equal for rows that stay together.
         """
         context = self._init_callback_context(max_subtasks=None)
+        column, groups = (None, None) if groups is None else values.groups(groups)
         metadata = {n: v for n, v in (("sample_weight", sample_weight), ("groups", groups)) if v is not None}
         fit_data = {"X": X, "y": y, "metadata": metadata or None}
         context.call_on_fit_task_begin(estimator=self, **fit_data)
-        inputs, targets, weights, has_weight = self._rows(X, y, sample_weight, reset=True, known=None)
+        inputs, targets, weights, has_weight = self._rows(X, y, sample_weight, reset=True, known=None, groups=column)
         plan = self._plan(X, y, groups, targets, has_weight)
-        dataset = self._dataset(inputs, targets, weights)
+        dataset = self._dataset(inputs, targets, weights, None if groups is None else groups[has_weight])
         with self._in_own_words():
             study = self._study(self._precision(inputs), targets.labels, plan)
         self._flat_target, self._labels = targets.flat, targets.labels
@@ -103,6 +105,12 @@ class StudyEstimator(TableEstimator):
     def _plan(self, X: Any, y: Any, groups: Any, targets: Targets, has_weight: np.ndarray) -> Any:
         """The validation plan, for the rows that have a weight above 0."""
         classes = None if targets.task == "regression" else targets.values
+        if groups is not None and (self.cv is None or isinstance(self.cv, int)):
+            return (
+                GroupKFold(self.cv)
+                if self.cv is not None
+                else default_plan(targets.task, len(targets.values), groups[has_weight])
+            )
         if groups is None and (self.cv is None or isinstance(self.cv, int)):
             count = len(targets.values)
             plan = default_plan(targets.task, count, None, classes)
@@ -157,7 +165,8 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     hidden, activation, dropout, learning_rate, penalty, batch_size: as in `NetworkRegressor`; a list is a choice to
     search, and so is a search value such as `log_uniform(1e-4, 1e-1)`. hidden may be a list of widths and of network
     specs. n_candidates: how many are drawn; None is all of a grid.
-    cv: folds, a scikit-learn splitter, or pairs of row numbers; None chooses by the number of rows. scoring: what
+    cv: folds, a scikit-learn splitter, or pairs of row numbers; None chooses by the number of rows. With groups, folds
+    are of whole groups. scoring: what
     candidates are ranked by ("rmse", "mae", "r2", or scikit-learn's names); None is rmse. seeds: networks a fold.
     rule: "best", or "one_standard_error" for the simplest within one standard error of it.
     final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows.

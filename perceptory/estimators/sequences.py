@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, validate_data
 
 from perceptory.data import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.checks import check_beside, unmasked
 from perceptory.errors import InputError
 from perceptory.estimators.base import IntervalMixin
 from perceptory.estimators.single_network import SingleNetwork
@@ -70,12 +71,12 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
 
     def _targets(self, y: Any, known: Any = None) -> Targets:
         if _axes(y) == 3:
-            values = check_array(y, allow_nd=True, dtype=np.float64, input_name="y")
+            values = check_array(unmasked(y), allow_nd=True, dtype=np.float64, input_name="y")
             return Targets("regression", values, names_for(None, values.shape[2]), values.shape[2] == 1)
         return super()._targets(y)
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Any:
-        kinds = (np.float64, np.float32)
+        X, kinds = unmasked(X), (np.float64, np.float32)
         if _axes(X) != 3:
             return validate_data(self, X, reset=reset, dtype=kinds)
         array = check_array(X, allow_nd=True, dtype=kinds, estimator=self, input_name="X")
@@ -88,10 +89,15 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
             )
         return array
 
+    def _leave_out(self, inputs: Any, targets: Targets, beside: dict[str, Any]) -> None:
+        x = _channels(inputs)
+        names = tuple(f"x{k}" for k in range(x.shape[-1]))
+        check_beside(x, names, {"target": targets.values, **beside})
+
     def _encoded(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return _channels(self._inputs(X)), None
 
-    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None) -> Any:
+    def _dataset(self, inputs: Any, targets: Targets, weights: np.ndarray | None, groups: Any = None) -> Any:
         x = _channels(inputs)
         names = tuple(f"x{k}" for k in range(x.shape[-1]))
         encoder = ArrayEncoder("series", x.shape[1:], names, targets.names, float(x.min()), float(x.max()))

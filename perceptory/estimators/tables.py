@@ -8,11 +8,15 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from perceptory.data import Column, Encoder, RawColumn, Table
+from perceptory.data.arrays.checks import no_chance
 from perceptory.data.examples import ExampleEncoder
 from perceptory.data.tables.column_plan import ColumnPlan, plan_column
 from perceptory.data.tables.inference import infer
+from perceptory.data.tables.reader import same_values
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
+from perceptory.estimators import values
+from perceptory.notes import given_beside, joined
 
 REMEDY = (
     " Text columns need encoding: OneHotEncoder in a ColumnTransformer, or a categorical column"
@@ -24,7 +28,8 @@ NUMBERS: dict[str, Any] = {"dtype": (np.float64, np.float32), "ensure_all_finite
 def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as an array [row, column] of floats, NaN where missing, or, where a frame has columns that are no numbers
     (categories, truth values, dates), as a `Table`. Sets or checks n_features_in_ and feature_names_in_."""
-    frame = _frame(X)
+    X = values.inputs(X)
+    frame = values.frame_of(X)
     kinds = {} if frame is None else {name: _kind(dtype) for name, dtype in frame.schema.items()}
     if frame is None or not any(kinds.values()):
         return _numbers(lambda: validate_data(estimator, X, reset=reset, **NUMBERS), X)
@@ -36,17 +41,12 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     for raw in as_table(X).columns:
         if not kinds.get(raw.name):  # numbers, or what scikit-learn would read as numbers
             part = frame.select(raw.name).to_numpy()
-            values = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"), part)
-            raw = RawColumn(raw.name, "number", values[:, 0])
+            read = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"), part)
+            raw = RawColumn(raw.name, "number", read[:, 0])
+        elif raw.storage == "other":
+            raise InputError(f"column {raw.name!r} of X has {joined(raw.notes)}. Convert it, or leave it out.")
         columns.append(raw)
     return Table(tuple(columns), len(frame))
-
-
-def _frame(X: Any) -> Any:
-    import narwhals as nw
-
-    frame = nw.from_native(X, pass_through=True, eager_only=True)
-    return frame if isinstance(frame, nw.DataFrame) else None
 
 
 def _kind(dtype: Any) -> str:
@@ -57,7 +57,9 @@ def _kind(dtype: Any) -> str:
         return "categorical"
     if dtype == nw.Boolean:
         return "boolean"
-    return "date" if dtype in (nw.Date, nw.Datetime) else ""
+    if dtype in (nw.Date, nw.Datetime):
+        return "date"
+    return "" if dtype.is_numeric() or dtype in (nw.String, nw.Object) else "other"
 
 
 def _numbers(read: Any, source: Any) -> Any:
@@ -87,17 +89,45 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...]) -> Encoder:
+Copies = dict[str, str]  # columns of X that hold what is given beside it, by name: as which it is given
+
+
+def copies_in(inputs: Any, names: list[str], beside: dict[str, list[RawColumn]]) -> Copies:
+    """Columns of checked inputs that hold the values of y, weights or groups in every row.
+
+    In few rows that may be chance, so the name has to be the same there.
+    """
+    columns = inputs.columns if isinstance(inputs, Table) else None
+    copies: Copies = {}
+    for what, given in beside.items():
+        for column in given:
+            certain = no_chance(column)
+            for k, name in enumerate(names):
+                if name in copies or not (certain or name == column.name):
+                    continue
+                own = RawColumn(name, "number", inputs[:, k]) if columns is None else columns[k]
+                if own.storage != "other" and same_values(own, column):
+                    copies[name] = what
+    if len(copies) == len(names):
+        raise InputError("every column of X holds values that are given beside it, so there is nothing to learn from.")
+    return copies
+
+
+def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...], copies: Copies) -> Encoder:
     """Every numeric column is a feature, even a constant one (so that folds of one table have one shape), and one more
-    where it misses values; other columns as in `Encoder.fit`."""
+    where it misses values; other columns as in `Encoder.fit`. copies: columns that are none."""
     if isinstance(inputs, Table):
         plans = []
         for raw in inputs.columns:
             plan = plan_column(infer(raw)) if raw.storage != "number" else _numeric(raw.name, raw.missing.any())
             plans.append(plan)
-        return Encoder(tuple(plans), target_names)
-    missing = np.isnan(inputs).any(axis=0)
-    return Encoder(tuple(_numeric(name, m) for name, m in zip(names, missing, strict=True)), target_names)
+    else:
+        missing = np.isnan(inputs).any(axis=0)
+        plans = [_numeric(name, m) for name, m in zip(names, missing, strict=True)]
+    kept = [
+        ColumnPlan(p.name, "ignored", notes=(given_beside(copies[p.name]),)) if p.name in copies else p for p in plans
+    ]
+    return Encoder(tuple(kept), target_names)
 
 
 def _numeric(name: str, missing: Any) -> ColumnPlan:
@@ -115,11 +145,12 @@ def encoded(encoder: ExampleEncoder, inputs: Any) -> np.ndarray:
     """[row, in] features of checked inputs."""
     if isinstance(inputs, Table) or not isinstance(encoder, Encoder):
         return encoder.transform(inputs)
-    if not any(plan.missing for plan in encoder.columns):
+    if all(plan.value and not plan.missing for plan in encoder.columns):
         return np.asarray(inputs, np.float64)
     parts = []
     for k, plan in enumerate(encoder.columns):
-        parts.append(inputs[:, k, None])
+        if plan.value:
+            parts.append(inputs[:, k, None])
         if plan.missing:
             parts.append(np.isnan(inputs[:, k, None]))
     return np.concatenate(parts, axis=1, dtype=np.float64)

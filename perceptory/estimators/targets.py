@@ -12,7 +12,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_y
 
+from perceptory.data import RawColumn
+from perceptory.data.tables.sources import column_of, from_array
 from perceptory.errors import InputError
+from perceptory.estimators import values as plain
 
 
 @dataclass
@@ -34,6 +37,12 @@ class Targets:
         if self.task == "regression" or self.classes is None:
             return None
         return self.classes.astype(str) if self.classes.dtype == object else self.classes
+
+    def columns(self) -> list[RawColumn]:
+        """The targets as columns of a table, as they were given."""
+        if self.task != "regression":
+            return [column_of(self.names[0], self.classes[self.values])]  # type: ignore[index]
+        return [from_array(name, values) for name, values in zip(self.names, self.values.T, strict=True)]
 
     def take(self, rows: np.ndarray) -> Targets:
         return Targets(self.task, self.values[rows], self.names, self.flat, self.classes, self.labels)
@@ -60,7 +69,8 @@ def names_for(y: Any, count: int) -> tuple[str, ...]:
 def number_targets(y: Any, estimator: Any) -> Targets:
     """Targets of a regression."""
     _given(y, estimator)
-    values = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator).astype(np.float64)
+    checked = _check_y(plain.targets(y, numbers=True), multi_output=True, y_numeric=True, estimator=estimator)
+    values = checked.astype(np.float64)
     flat = values.ndim == 1
     if values.ndim == 2 and values.shape[1] == 1:
         _warn_column()
@@ -81,7 +91,7 @@ def _warn_column() -> None:
 def class_targets(y: Any, estimator: Any, known: Any = None) -> Targets:
     """Targets of a classification; known: all labels that there may be, where not all of them are in y."""
     _given(y, estimator)
-    checked = _check_y(y, multi_output=True, estimator=estimator)
+    checked = _check_y(plain.targets(y, numbers=False), multi_output=True, estimator=estimator)
     check_classification_targets(checked)
     kind = type_of_target(checked, input_name="y")
     if kind == "multilabel-indicator":

@@ -29,7 +29,7 @@ from perceptory.errors import InputError
 from perceptory.ops.traced import evaluate, trace, unjitted
 from perceptory.optimizers.descent import derivatives
 from perceptory.specs import count, positive
-from perceptory.wording import number
+from perceptory.wording import number, shown_value
 
 MESSAGES = {
     "offset": "the residuals are at a right angle to their derivatives, within the tolerance",
@@ -179,7 +179,7 @@ def least_squares(
     except (TypeError, ValueError):
         first, names = np.zeros(0), ()
     if not first.size or not np.all(np.isfinite(first)):
-        raise InputError(f"start needs finite numbers, got {start!r}.")
+        raise InputError(f"start needs finite numbers, got {shown_value(start)}.")
     with backend.precision("double"):
         problem = _Problem.of(residuals, start, first, args)
         ended = _descend(problem, first, max(1, round(FIRST * iterations)), tolerance, WAYS[0])
@@ -218,7 +218,10 @@ class _Problem:
 
     @classmethod
     def of(cls, residuals: Callable[..., Any], start: Any, first: np.ndarray, args: tuple[Any, ...]) -> _Problem:
-        args = jax.tree.map(jnp.asarray, args)
+        try:
+            args = jax.tree.map(jnp.asarray, args)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"args needs arrays of numbers that JAX takes: {str(error).splitlines()[0]}") from None
 
         def flat(x: jax.Array, args: tuple[Any, ...]) -> jax.Array:
             value = unjitted(residuals)(_rebuilt(start, x), *args)
@@ -262,7 +265,7 @@ def _flattened(value: Any, name: str = "x") -> tuple[np.ndarray, tuple[str, ...]
     elif isinstance(value, list | tuple):
         parts = [_flattened(v, f"{name}[{i}]") for i, v in enumerate(value)]
     else:
-        array = np.asarray(value, np.float64)
+        array = np.ma.filled(np.ma.asarray(value, np.float64), np.nan)
         places = [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(array.shape)]
         return array.ravel(), (name,) if array.ndim == 0 else tuple(places)
     return np.concatenate([p[0] for p in parts] or [np.zeros(0)]), tuple(n for p in parts for n in p[1])

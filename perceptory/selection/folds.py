@@ -77,7 +77,7 @@ def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | 
     """Check what is known of the rows. `InputError`: wrong lengths, targets no class indices, missing groups."""
     count("the number of rows", rows)
     if targets is not None:
-        targets = np.asarray(targets)
+        targets = np.ma.filled(np.ma.asarray(targets), -1) if np.ma.is_masked(targets) else np.asarray(targets)
         if targets.shape != (rows,) or not np.issubdtype(targets.dtype, np.integer) or targets.min() < 0:
             raise InputError(
                 f"targets need one class index of at least 0 for each of {rows} rows, got {targets.dtype} of the shape "
@@ -85,10 +85,11 @@ def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | 
             )
     names = None
     if groups is not None:
+        masked = np.ma.is_masked(groups)
         groups = np.asarray(groups)
         if groups.shape != (rows,):
             raise InputError(f"groups need one value for each of {rows} rows, got the shape {groups.shape}.")
-        if _missing(groups):
+        if masked or _missing(groups):
             raise InputError("groups need a value in every row, got missing ones. Fill them, or leave those rows out.")
         try:
             names, groups = np.unique(groups, return_inverse=True)

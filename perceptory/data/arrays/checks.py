@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from perceptory.data.tables.delimited import counted
-from perceptory.data.tables.sources import as_array
-from perceptory.data.tables.table import shown_value
+from perceptory.data.tables.reader import same_numbers
+from perceptory.data.tables.sources import as_array, is_missing
+from perceptory.data.tables.table import RawColumn, shown_value
 from perceptory.errors import InputError, Piece, Remedy, Setting
 
 ExampleKind = Literal["series", "image", "array"]
@@ -16,20 +19,26 @@ KINDS = get_args(ExampleKind)
 DTYPES = ("uint8", "float32", "float64")
 
 
-def as_inputs(source: Any) -> np.ndarray:
+def unmasked(source: Any) -> Any:
+    """Numbers with nan where they are masked, or where a list holds masked ones; everything else as it is."""
+    if not isinstance(source, np.ma.MaskedArray):
+        held = isinstance(source, list | tuple) and any(isinstance(part, np.ma.MaskedArray) for part in source)
+        return as_array(source) if held else source
+    if not np.ma.getmaskarray(source).any():
+        return np.ma.getdata(source)
+    if source.dtype.kind not in "biuf":
+        return as_array(source)
+    floating = source.dtype if source.dtype.kind == "f" else np.float64
+    return np.ma.filled(source.astype(floating), np.nan)
+
+
+def as_inputs(source: Any, what: str = "inputs") -> np.ndarray:
     """An array of any library as uint8, float32 or float64. Truth values become 0 and 1 in uint8, other numbers the
-    smallest floating format that holds them. Raises `InputError` for what is not numbers."""
-    array = as_array(source)
+    smallest floating format that holds them, and what is masked or missing nan. Raises `InputError` for what is not
+    numbers. what: their name."""
+    array = as_array(unmasked(source))
     if array.dtype == object:
-        try:
-            array = np.array(array.tolist(), np.float64)
-        except (ValueError, TypeError, OverflowError):
-            raise InputError(
-                "the inputs need an array of numbers, but hold other values, or lists of different lengths. Pad series "
-                "with zeros to one length",
-                Remedy(" and give ", Setting("lengths")),
-                ".",
-            ) from None
+        array = _numbers_of(array, what)
     name, kind = array.dtype.name, array.dtype.kind
     if name in DTYPES:
         return array.astype(name, copy=False)
@@ -39,7 +48,28 @@ def as_inputs(source: Any) -> np.ndarray:
         return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     if kind in "fV" and "float" in name and array.dtype.names is None:  # float16 and bfloat16; longer ones
         return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
-    raise InputError(f"the inputs need numbers, got an array of {array.dtype}. Convert them first.")
+    raise InputError(f"the {what} need numbers, got an array of {array.dtype}. Convert them first.")
+
+
+def _numbers_of(array: np.ndarray, what: str) -> np.ndarray:
+    """Objects as float64, nan where they are missing."""
+    try:
+        return np.array(array.tolist(), np.float64)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    try:  # one by one, since something may be missing
+        plain = np.array(array.tolist(), dtype=object)
+        values = [math.nan if is_missing(value) else value for value in plain.flat]
+        return np.array(values, np.float64).reshape(plain.shape)
+    except (ValueError, TypeError, OverflowError):
+        remedy: tuple[Piece, ...] = (
+            (" Pad series with zeros to one length", Remedy(" and give ", Setting("lengths")), ".")
+            if what == "inputs"
+            else (" Convert them first.",)
+        )
+        raise InputError(
+            f"the {what} need an array of numbers, but hold other values, or lists of different lengths.", *remedy
+        ) from None
 
 
 def check_finite(inputs: np.ndarray, kind: ExampleKind, channels: tuple[str, ...], what: str = "inputs") -> None:
@@ -90,6 +120,47 @@ def check_names(names: Any, count: int, what: str) -> tuple[str, ...]:
     if len(given) != count or not all(isinstance(n, str) for n in given) or len(set(given)) != count:
         raise InputError(f"{what} needs {counted(count, 'name')}, each once, got {shown_value(names)}.")
     return given
+
+
+CHANCE = 24.0  # bits: equal values are no chance where as many would have to be guessed
+
+
+def no_chance(values: RawColumn | np.ndarray) -> bool:
+    """Whether values [n] are so many and so different that others equal to them hold the same thing."""
+    if isinstance(values, RawColumn):
+        counts = values.data.value_counts()["count"].to_numpy()
+    else:
+        counts = np.unique(values, return_counts=True)[1]
+    total = counts.sum()
+    return bool(total and -(counts * np.log2(counts / total)).sum() >= CHANCE)
+
+
+def check_beside(inputs: np.ndarray, channels: Sequence[str], beside: Mapping[str, np.ndarray | None]) -> None:
+    """Raise `InputError` where a channel holds, at every place of every example, what is given beside the inputs.
+
+    beside: by what it is, values [n], [n, out] or [n, time, out] of numbers.
+    """
+    for what, values in beside.items():
+        if values is None or values.dtype.kind not in "biuf":
+            continue
+        each = values.reshape(len(values), 1) if values.ndim == 1 else values
+        for k in range(each.shape[-1]):
+            one = each[..., k]
+            if not no_chance(one.ravel()):
+                continue
+            spread = one.reshape(one.shape + (1,) * (inputs.ndim - 1 - one.ndim))
+            for channel, name in enumerate(channels):
+                if _holds(inputs[..., channel], spread):
+                    raise InputError(
+                        f"the channel {name!r} of the inputs holds the {what} of every example, which is no input. "
+                        "Leave it out of them."
+                    )
+
+
+def _holds(channel: np.ndarray, values: np.ndarray) -> bool:
+    """Whether a channel [n, ...] holds values that broadcast to it; most do not in their first example already."""
+    pairs = (channel[:1], values[:1]), (channel, values)
+    return all(same_numbers(a.astype(np.float64), np.broadcast_to(b, a.shape).astype(np.float64)) for a, b in pairs)
 
 
 def padded(array: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -8,11 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from perceptory.data.arrays.checks import KINDS, ExampleKind, as_inputs, check_lengths, check_names, padded
+from perceptory.data.arrays.checks import (
+    KINDS,
+    ExampleKind,
+    as_inputs,
+    check_beside,
+    check_lengths,
+    check_names,
+    padded,
+)
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.files import arrays_by_use, load_numpy
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights, without_targets
 from perceptory.data.tables.reader import check_no_target
+from perceptory.data.tables.sources import as_array
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note
 from perceptory.registry import Registry as Names
@@ -87,8 +96,17 @@ def read_arrays(
         row_numbers=np.flatnonzero(keep).astype(np.int64),
         kind=what,
     )
+    _check_beside(dataset, given, keep)
     ArrayEncoder.fit(dataset)  # raises for missing inputs, and where none varies
     return dataset
+
+
+def _check_beside(dataset: ArrayDataset, given: _Arrays, keep: np.ndarray) -> None:
+    """Raise `InputError` where a channel of the inputs holds what is given beside them."""
+    targets = dataset.targets if dataset.class_values is None else dataset.class_values[dataset.targets]
+    groups = None if given.groups is None else as_array(given.groups)[keep]
+    weights = None if given.weights is None else dataset.weights
+    check_beside(dataset.inputs, dataset.channels, {"target": targets, "weights": weights, "groups": groups})
 
 
 class _Arrays(NamedTuple):

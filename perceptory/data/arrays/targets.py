@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
 from perceptory.data.tables.cells import identity, in_order, places
 from perceptory.data.tables.delimited import counted
-from perceptory.data.tables.sources import as_array, column_of, from_array
+from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, label, listed, rows_of
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError
@@ -21,10 +22,10 @@ def read_targets(
     targets: Any, x: np.ndarray, kind: ExampleKind, task: str | None, target: Any, lengths: np.ndarray | None
 ) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
     """Targets of examples x: a mask of those that have one, the targets of those, their names, and notes."""
-    y = as_array(targets)
+    y, own = as_array(targets), _own_columns(targets)
     notes: list[Note] = []
-    if y.dtype == object and y.ndim > 1:
-        y = as_inputs(y)
+    if y.dtype == object and y.ndim > 1 and not own:
+        y = as_inputs(y, "targets")
     if y.ndim not in (1, 2, 3) or len(y) != len(x) or 0 in y.shape:
         raise InputError(
             f"{counted(len(x), 'example')} need targets [n], [n, out] or [n, time, out] with n = {len(x)}, got an "
@@ -37,10 +38,13 @@ def read_targets(
     numbers = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and (task or "") != "regression"
     if numbers and bool((((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)).all()):
         notes.append(one_hot(y.shape[1]))
-        y, task = y.argmax(axis=1), task or "classification"
+        y, task, own = y.argmax(axis=1), task or "classification", []
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if target is None and len(own) > 1:
+        target = [c.name for c in own]
     names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
-    columns = [typed(from_array(n, y if y.ndim == 1 else y[:, k])) for k, n in enumerate(names)]
+    given = own or [from_array(n, y if y.ndim == 1 else y[:, k]) for k, n in enumerate(names)]
+    columns = [typed(replace(c, name=n), task) for c, n in zip(given, names, strict=True)]
     keep = np.logical_and.reduce([has_value(c) for c in columns])
     if not keep.any():
         raise InputError(f"no example has a value of every target ({listed(names)}).")
@@ -61,6 +65,17 @@ def without_targets(count: int) -> tuple[np.ndarray, Target, tuple[str, ...], li
     return np.ones(count, bool), Target("autoencode", np.zeros((count, 0))), (), []
 
 
+def _own_columns(targets: Any) -> list[RawColumn]:
+    """The columns of a series or frame, which may hold more than an array of them does; none of anything else."""
+    import narwhals as nw
+
+    given = as_series(targets)
+    found = nw.from_native(given, pass_through=True, allow_series=True)
+    if isinstance(found, nw.Series):
+        return [column_of("y", given)]
+    return list(as_table(given).columns) if isinstance(found, nw.DataFrame) else []
+
+
 def _every_step(
     y: np.ndarray, x: np.ndarray, task: str | None, target: Any, lengths: np.ndarray | None
 ) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
@@ -71,7 +86,7 @@ def _every_step(
             f"targets of every step [n, time, out] need inputs [n, time, channel] of as many steps, got targets of the "
             f"shape {y.shape} beside inputs of the shape {x.shape}."
         )
-    values = as_inputs(y).astype(np.float64)
+    values = as_inputs(y, "targets").astype(np.float64)
     values = values if lengths is None else padded(values, lengths)
     names = _target_names(target, y.shape[2])
     check_finite(values, "series", names, what="targets")
@@ -98,7 +113,7 @@ def read_weights(given: Any, keep: np.ndarray, targets: np.ndarray, lengths: np.
     shape = (len(keep), *targets.shape[1:2]) if steps else (len(keep),)
     if given is None and (lengths is None or not steps):
         return None
-    weights = np.ones(shape) if given is None else as_inputs(given).astype(np.float64)
+    weights = np.ones(shape) if given is None else as_inputs(given, "weights").astype(np.float64)
     if steps and weights.shape == shape[:1]:
         weights = np.repeat(weights[:, None], targets.shape[1], axis=1)
     if weights.shape != shape:

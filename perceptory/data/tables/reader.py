@@ -287,7 +287,7 @@ def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> 
     for given in beside:
         has_namesake = given.name in table.names and given.name not in taken
         for column in table.columns:
-            if column.name not in taken and column.storage != "other" and _same(column, given):
+            if column.name not in taken and column.storage != "other" and same_values(column, given):
                 names.append(column.name)
         if has_namesake and given.name not in names and given.name not in ("y", "weights", "groups"):
             raise InputError(
@@ -297,14 +297,21 @@ def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> 
     return names
 
 
-def _same(column: RawColumn, given: RawColumn) -> bool:
-    """Whether both hold the same values in every row."""
+def same_values(column: RawColumn, given: RawColumn) -> bool:
+    """Whether both hold the same values in every row, numbers perhaps in single precision on one side."""
     numbers = [c.storage in ("number", "boolean", "date") or c.cells is not None for c in (column, given)]
     if all(numbers):
-        return np.array_equal(floats(column.data), floats(given.data), equal_nan=True)
+        return same_numbers(floats(column.data), floats(given.data))
     if any(numbers):
         return False
     return stripped(column.text).equals(stripped(given.text), check_names=False)
+
+
+def same_numbers(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays hold the same float64 numbers, or those of one are the other's in single precision."""
+    with np.errstate(over="ignore"):
+        pairs = ((first, second), (first.astype(np.float32), second), (first, second.astype(np.float32)))
+    return any(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 # --- the rows that have a target ----------------------------------------------------------------------------------

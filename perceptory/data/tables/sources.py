@@ -147,7 +147,7 @@ def from_series(series: Any) -> RawColumn:
         return from_array(name, np.asarray(series.cast(nw.Datetime("us")).to_numpy()))
     if dtype in (nw.Categorical, nw.Enum):
         native = series.to_native()
-        texts = pl.Series([None if _missing(c) else label(c) for c in native.cat.categories], dtype=pl.String)
+        texts = pl.Series([None if is_missing(c) else label(c) for c in native.cat.categories], dtype=pl.String)
         codes = pl.Series(np.asarray(native.cat.codes, np.int64))
         return RawColumn(name, "label", texts.gather(pl.select(pl.when(codes >= 0).then(codes)).to_series()))
     return from_objects(name, series.to_list())
@@ -185,9 +185,10 @@ def from_polars(name: str, series: pl.Series) -> RawColumn:
 def _from_array(source: Any, names: Sequence[str] | None) -> Table:
     if hasattr(source, "tocsr"):
         raise InputError("a sparse matrix was given, but a dense table is expected. Call .toarray() on it first.")
+    dtype = getattr(source, "dtype", None)
+    if getattr(dtype, "names", None) is not None:
+        return _from_columns([(name, source[name]) for name in source.dtype.names])
     array = as_array(source)
-    if array.dtype.names is not None:
-        return _from_columns([(name, array[name]) for name in array.dtype.names])
     if array.ndim != 2:
         raise InputError(
             f"inputs need a table of two dimensions [row, column], got shape {array.shape} from a "
@@ -233,9 +234,16 @@ def as_series(values: Any) -> Any:
 
 
 def as_array(source: Any) -> np.ndarray:
-    """A NumPy array of a list or array of any library. Lists become objects first, so that 1 and 'a' stay apart."""
+    """A NumPy array of a list or array of any library. Lists become objects first, so that 1 and 'a' stay apart.
+
+    What is masked becomes None, in an array and in arrays that stand in a list.
+    """
     if isinstance(source, np.ma.MaskedArray):
-        return np.ma.filled(source.astype(object), None)
+        objects = np.ma.getdata(source).astype(object)
+        objects[np.ma.getmaskarray(source)] = None
+        return objects
+    if isinstance(source, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in source):
+        source = [as_array(part).tolist() if isinstance(part, np.ma.MaskedArray) else part for part in source]
     if isinstance(source, (str, bytes)) or not (hasattr(source, "__array__") or isinstance(source, Sequence)):
         raise InputError(
             f"a {type(source).__name__} is not a table. Expected a file name, a data frame, a two-dimensional array or "
@@ -290,7 +298,7 @@ def _from_mixed(name: str, values: list[Any]) -> RawColumn:
     """Objects of several types, or of types that polars does not know: looked at one by one."""
     import polars as pl
 
-    missing = [_missing(v) for v in values]
+    missing = [is_missing(v) for v in values]
     types = {type(v) for v, m in zip(values, missing, strict=True) if not m}
 
     def texts(convert: Any) -> pl.Series:
@@ -356,11 +364,12 @@ def _number(name: str, series: pl.Series) -> RawColumn:
     return RawColumn(name, "number", series, (rounded(),) if large else ())
 
 
-def _missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, NaT, pandas' NA, or what NumPy masks."""
     if value is None:
         return True
     if isinstance(value, (float, np.floating, Decimal)):
         return value != value
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return bool(np.isnat(value))
-    return type(value).__name__ in ("NAType", "NaTType")
+    return type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")

@@ -1,0 +1,302 @@
+"""X, y, weights and groups that carry more than numbers, and values beside X that stand in it as well."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.model_selection import GroupKFold as SklearnGroupKFold
+
+from perceptory import (
+    KFold,
+    NetworkClassifier,
+    NetworkRegressor,
+    NetworkRegressorCV,
+    SequenceRegressor,
+    StratifiedKFold,
+    least_squares,
+)
+from perceptory.data import read_arrays, read_table
+from perceptory.estimators import cv, single_network
+
+ROWS = 40
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(ROWS, 2))
+Y = X[:, 0] + 0.5 * X[:, 1]
+LABELS = np.where(Y > 0, "a", "b")
+SERIES = RANDOM.normal(size=(ROWS, 4, 1))
+DAYS = np.datetime64("2020-01-01") + np.arange(ROWS)
+MOMENTS = pl.Series(DAYS.astype("M8[us]"))
+GROUPS = np.arange(ROWS) // 8
+SMALL = {"hidden": (2,), "epochs": 1, "random_state": 0}
+FOURTH = np.arange(ROWS) == 3
+
+
+def masked(values, mask=FOURTH):
+    """The values with the fourth row masked, and something wild below the mask."""
+    values = np.array(values)
+    mask = np.broadcast_to(mask.reshape(-1, *[1] * (values.ndim - 1)), values.shape)
+    if values.dtype.kind in "fi":
+        values[mask] = 10**6
+    return np.ma.MaskedArray(values, mask=mask)
+
+
+def regressor(**more):
+    return NetworkRegressor(**SMALL | more)
+
+
+def study():
+    return NetworkRegressorCV(((2,),), penalty=(0.0,), epochs=1, random_state=0)
+
+
+def every_other(values):
+    return [value if k % 2 else None for k, value in enumerate(values)]
+
+
+NO_VALUE = r"Input (y|sample_weight) contains NaN: \d+ of 40 rows have no value \(the first is row [14]\)\."
+REFUSED = {
+    "masked y": (lambda: regressor().fit(X, masked(Y)), NO_VALUE),
+    "masked classes": (lambda: NetworkClassifier(**SMALL).fit(X, masked(LABELS)), NO_VALUE),
+    "masked labels": (lambda: NetworkClassifier(**SMALL).fit(X, masked((Y > 0).astype(int))), NO_VALUE),
+    "masked weights": (lambda: regressor().fit(X, Y, masked(np.ones(ROWS))), NO_VALUE),
+    "masked groups": (lambda: study().fit(X, Y, groups=masked(GROUPS)), "groups need a value for every one"),
+    "masked targets": (lambda: regressor().fit(X, masked(np.stack([Y, Y], 1))), "contains NaN"),
+    "masked series": (lambda: SequenceRegressor(**SMALL).fit(masked(SERIES), Y), "Input X contains NaN"),
+    "list of masked series": (lambda: SequenceRegressor(**SMALL).fit(list(masked(SERIES)), Y), "Input X contains NaN"),
+    "masked steps": (lambda: SequenceRegressor(**SMALL).fit(SERIES, masked(2 * SERIES)), "Input y contains NaN"),
+    "masked validation": (lambda: regressor().fit(X, Y, X_val=X, y_val=masked(Y)), NO_VALUE),
+    "nullable y": (lambda: regressor().fit(X, pd.array(every_other(Y), dtype="Float64")), NO_VALUE),
+    "nullable texts": (
+        lambda: NetworkClassifier(**SMALL).fit(X, pd.Series(every_other(LABELS), dtype="string")), NO_VALUE
+    ),
+    "nullable truth": (
+        lambda: NetworkClassifier(**SMALL).fit(X, pd.Series(every_other(Y > 0), dtype="boolean")), NO_VALUE
+    ),
+    "categories missing": (lambda: NetworkClassifier(**SMALL).fit(X, pd.Categorical(every_other(LABELS))), NO_VALUE),
+    "polars missing": (lambda: NetworkClassifier(**SMALL).fit(X, pl.Series(every_other(LABELS))), NO_VALUE),
+    "nullable weights": (
+        lambda: regressor().fit(X, Y, pd.array(every_other(np.ones(ROWS)), dtype="Float64")), NO_VALUE
+    ),
+    "categories as numbers": (lambda: regressor().fit(X, pd.Categorical(GROUPS)), "y needs numbers, but holds categor"),
+    "dates as numbers": (lambda: regressor().fit(X, DAYS), "y needs numbers, but holds dates"),
+    "series of dates": (lambda: regressor().fit(X, pd.Series(DAYS)), "y needs numbers, but holds dates"),
+    "a column of dates": (
+        lambda: regressor().fit(X, pd.DataFrame({"a": Y, "b": DAYS})), r"y\['b'\] needs numbers, but holds dates"
+    ),
+    "weights that are dates": (lambda: regressor().fit(X, Y, DAYS), "sample_weight needs numbers, but holds dates"),
+    "weights of categories": (
+        lambda: regressor().fit(X, Y, pd.Categorical(GROUPS)), "sample_weight needs numbers, but holds categories"
+    ),
+    "periods": (
+        lambda: regressor().fit(pd.DataFrame({"a": X[:, 0], "t": pd.period_range("2020", periods=ROWS)}), Y),
+        "column 't' of X has values of type Period",
+    ),
+    "intervals": (
+        lambda: regressor().fit(pd.DataFrame({"t": pd.arrays.IntervalArray.from_breaks(np.arange(ROWS + 1))}), Y),
+        "column 't' of X has values of type Interval",
+    ),
+    "times": (
+        lambda: regressor().fit(pl.DataFrame({"t": MOMENTS.dt.time()}), Y), "column 't' of X has values of type"
+    ),
+    "lists": (lambda: regressor().fit(pl.DataFrame({"t": [[1.0]] * ROWS}), Y), "column 't' of X has values of type"),
+    "masked arrays": (lambda: read_arrays(masked(X), Y), r"2 are missing or infinite \(the first is missing, in exam"),
+    "masked pictures": (
+        lambda: read_arrays(masked(np.zeros((ROWS, 4, 4), np.uint8)), Y, kind="image"), "16 are missing or infinite"
+    ),
+    "masked lengths": (
+        lambda: read_arrays(SERIES, Y, lengths=masked(np.full(ROWS, 3))), "lengths need a whole number for each"
+    ),
+    "masked weights beside arrays": (lambda: read_arrays(X, Y, weights=masked(np.ones(ROWS))), "weights need finite"),
+    "masked steps of arrays": (lambda: read_arrays(SERIES, masked(2 * SERIES)), "the targets need finite numbers, but"),
+    "weights of arrays that are dates": (lambda: read_arrays(X, Y, weights=DAYS), "the weights need numbers, got"),
+    "masked start": (lambda: least_squares(lambda p: p - 1.0, masked(np.ones(ROWS))), "start needs finite numbers"),
+    "masked groups of a plan": (lambda: KFold(2).split(ROWS, groups=masked(GROUPS), seed=0), "got missing ones"),
+    "masked classes of a plan": (
+        lambda: StratifiedKFold(2).split(ROWS, targets=masked(GROUPS), seed=0), "targets need one class index"
+    ),
+    "masked data": (lambda: least_squares(lambda p, y: p - y, 0.0, args=(masked(Y),)), "args needs arrays of numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_has_no_value_is_never_read(case):
+    make, sentence = REFUSED[case]
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+def missing(values):
+    values = values.copy()
+    values[FOURTH] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("form", [masked, lambda x: list(masked(x)), lambda x: masked(x).astype(np.float32)])
+def test_masked_inputs_are_missing_ones(given, fitted, form):
+    data, plain = given(lambda: regressor().fit(form(X), Y)), given(lambda: regressor().fit(missing(X), Y))
+    np.testing.assert_allclose(data.encoder.transform(data), plain.encoder.transform(plain), rtol=1e-6)
+    x = np.tile(X, 3)[:, :5].astype(np.float32).astype(np.float64)
+    np.testing.assert_array_equal(fitted.predict(form(x)), fitted.predict(missing(x)))
+    np.testing.assert_array_equal(fitted.model_.predict(form(x)), fitted.model_.predict(missing(x)))
+
+
+def test_masked_rows_of_tables_and_arrays():
+    assert np.isnan(read_table(list(masked(X)), Y).columns[0].values).tolist() == FOURTH.tolist()
+    assert read_table(X, masked(Y)).rows == read_arrays(X, masked(Y)).rows == ROWS - 1
+    assert read_arrays(X, masked(np.stack([Y, -Y], 1))).targets.shape == (ROWS - 1, 2)
+    assert read_table(X, [*Y[:-1], np.ma.masked]).rows == ROWS - 1
+    record = np.ma.array([(1.0, 2.0), (3.0, 4.0)] * 9, mask=[(True, False)] + [(False, False)] * 17, dtype="f8,f8")
+    assert np.isnan(read_table(record, np.arange(18.0) ** 2).columns[0].values).sum() == 1
+    frame = pd.DataFrame({"a": Y, "b": pd.array([None, *Y[1:] ** 2], dtype="Float64")})
+    assert (read_arrays(X, frame).rows, read_arrays(X, frame).target_names) == (ROWS - 1, ("a", "b"))
+
+
+class StoppedError(Exception):
+    """Instead of training."""
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """A function that gives the data that a fit would train on, without training."""
+
+    def stop(study, data, **more):
+        raise StoppedError(data)
+
+    monkeypatch.setattr(single_network, "train_further", stop)
+    monkeypatch.setattr(cv, "run", stop)
+
+    def data_of(fit):
+        with pytest.raises(StoppedError) as stopped:
+            fit()
+        return stopped.value.args[0]
+
+    return data_of
+
+
+def test_durations_are_seconds_and_dates_are_days(given):
+    spans = DAYS - DAYS[0]
+    seconds = 86400.0 * np.arange(ROWS)
+    for y in (spans, pd.Series(spans), pd.DataFrame({"a": spans, "b": Y})):
+        np.testing.assert_array_equal(given(lambda y=y: regressor().fit(X, y)).targets[:, 0], seconds)
+    for x in (pl.DataFrame({"t": pl.Series(spans.astype("m8[us]"))}), pd.DataFrame({"t": spans}), spans[:, None]):
+        data = given(lambda x=x: regressor().fit(x, Y))
+        np.testing.assert_array_equal(data.encoder.transform(data)[:, 0], seconds)
+    array, frame = (given(lambda x=x: regressor().fit(x, Y)) for x in (DAYS[:, None], pd.DataFrame({"x0": DAYS})))
+    assert array.encoder.columns[0].kind == "date"
+    np.testing.assert_array_equal(array.encoder.transform(array), frame.encoder.transform(frame))
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pd.array(GROUPS % 2, dtype="Int64"), [0, 1]),
+        (pd.Series(Y > 0, dtype="boolean"), [False, True]),
+        (pd.Categorical(np.where(Y > 0, 10, 2)), [2, 10]),
+        (pd.array(LABELS, dtype="string"), ["a", "b"]),
+        (pl.Series(LABELS), ["a", "b"]),
+        (np.ma.MaskedArray(LABELS, mask=False), ["a", "b"]),
+    ],
+)
+def test_labels_come_back_as_they_were(given, labels, expected):
+    estimator = NetworkClassifier(**SMALL)
+    given(lambda: estimator.fit(X, labels))
+    classes = estimator.classes_
+    assert classes.tolist() == expected
+    assert type(classes.tolist()[0]) is type(expected[0])
+
+
+# --- values beside X that stand in it as well ---------------------------------------------------------------------
+
+FRAME = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "g": 10.0 * GROUPS, "w": RANDOM.uniform(1, 2, ROWS), "y": Y**2})
+COPIES = {
+    "series": (lambda: regressor().fit(FRAME, FRAME["y"]), "y", "target"),
+    "other name": (lambda: regressor().fit(FRAME, FRAME["y"].rename("price")), "y", "target"),
+    "array": (lambda: regressor().fit(FRAME, FRAME["y"].to_numpy()), "y", "target"),
+    "list": (lambda: regressor().fit(FRAME, FRAME["y"].tolist()), "y", "target"),
+    "single precision": (lambda: regressor().fit(FRAME, FRAME["y"].to_numpy(np.float32)), "y", "target"),
+    "arrays": (lambda: regressor().fit(FRAME.to_numpy(), FRAME["y"].to_numpy()), "x4", "target"),
+    "polars": (lambda: regressor().fit(pl.from_pandas(FRAME), pl.Series(FRAME["y"].to_numpy())), "y", "target"),
+    "weights": (lambda: regressor().fit(FRAME, Y, FRAME["w"]), "w", "sample_weight"),
+    "groups": (lambda: study().fit(FRAME, Y, groups=FRAME["g"]), "g", "groups"),
+    "classes": (
+        lambda: NetworkClassifier(**SMALL).fit(FRAME.assign(c=pd.Categorical(LABELS)), LABELS), "c", "target"
+    ),
+    "truth": (lambda: NetworkClassifier(**SMALL).fit(FRAME.assign(c=Y > 0), Y > 0), "c", "target"),
+    "named in few rows": (lambda: regressor().fit(FRAME[:4], FRAME["y"][:4]), "y", "target"),
+    "several": (lambda: regressor().fit(FRAME, FRAME[["y", "w"]].to_numpy()), "w", "target"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", COPIES)
+def test_what_is_given_beside_x_is_no_input(given, case):
+    fit, column, role = COPIES[case]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        names = given(fit).encoder.feature_names
+    sentence = f"column {column!r} holds the values that are given as the {role}, so it is no input."
+    assert sentence in [str(w.message) for w in caught]
+    assert column not in names
+    assert {"a", "x0"} & set(names)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    with pytest.warns(UserWarning, match="'x4' holds the values"):
+        return regressor().fit(FRAME.where(~FOURTH[:, None] | (FRAME.columns != "a")).to_numpy(), FRAME["y"])
+
+
+def test_a_column_that_is_no_input_may_hold_anything(fitted, tmp_path):
+    x, other = FRAME.to_numpy(), FRAME.assign(y=0.0).to_numpy()
+    fitted.to_file(tmp_path / "e.model")
+    for estimator in (fitted, NetworkRegressor.from_file(tmp_path / "e.model")):
+        np.testing.assert_array_equal(estimator.predict(other), fitted.predict(x))
+    fitted.partial_fit(x, FRAME["y"])
+    assert fitted.model_.encoder.feature_names == ("x0", "x0 is missing", "x1", "x2", "x3")
+
+
+def test_few_rows_may_agree_by_chance(given):
+    x = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = given(lambda: NetworkClassifier(**SMALL).fit(x, [0, 1, 0, 1]))
+    assert data.encoder.feature_names == ("x0", "x1")
+
+
+BESIDE = np.concatenate([SERIES, np.broadcast_to(Y[:, None, None] ** 2, SERIES.shape)], axis=2)
+HELD = {
+    "target": lambda: read_arrays(FRAME.to_numpy(), FRAME["y"]),
+    "classes": lambda: read_arrays(np.stack([X[:, 0], Y > 0], 1), (Y > 0).astype(int)),
+    "weights": lambda: read_arrays(FRAME.to_numpy(), Y, weights=FRAME["w"]),
+    "groups": lambda: read_arrays(FRAME.to_numpy(), Y, groups=FRAME["g"]),
+    "series": lambda: read_arrays(BESIDE, Y**2),
+    "every step": lambda: read_arrays(BESIDE, SERIES),
+    "dict": lambda: read_arrays({"x": FRAME.to_numpy(), "y": FRAME["y"].to_numpy()}),
+    "estimator of series": lambda: SequenceRegressor(**SMALL).fit(BESIDE, Y**2),
+    "pictures": lambda: read_arrays(np.broadcast_to((np.arange(ROWS) % 7)[:, None, None], (ROWS, 2, 2)),
+                                    np.arange(ROWS) % 7, kind="image"),
+    "single precision": lambda: read_arrays(FRAME.to_numpy(np.float32), FRAME["y"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_a_channel_that_is_given_beside_the_arrays_is_refused(case):
+    with pytest.raises(ValueError, match=r"of every example, which is no input\. Leave it out of them"):
+        HELD[case]()
+
+
+def test_what_a_network_has_to_remember_is_no_copy():
+    assert read_arrays(SERIES, SERIES[:, 0, 0]).rows == ROWS
+
+
+def test_groups_keep_their_rows_together_whatever_cv_is(monkeypatch):
+    studies = []
+    monkeypatch.setattr(cv, "run", lambda study, data, **more: studies.append((study, data)) or 1 / 0)
+    for folds in (None, 3, SklearnGroupKFold(5)):
+        with pytest.raises(ZeroDivisionError):
+            study().set_params(cv=folds).fit(X, Y, groups=[f"p{g}" for g in GROUPS])
+        plan, data = studies[-1][0].validation, studies[-1][1]
+        pairs = plan.split(ROWS, groups=data.groups, seed=0)
+        assert len(pairs) == (folds if isinstance(folds, int) else 5)
+        for train, held in pairs:
+            assert not set(GROUPS[train]) & set(GROUPS[held])
