@@ -177,7 +177,7 @@ def test_the_table_for_contributors_is_true():
 
 
 def test_a_penalty_of_ones_own_is_refused_by_second_order():
-    data = pt.read_arrays(np.arange(20.0)[:, None], np.arange(20.0), kind="array")
+    data = pt.read_arrays(np.arange(20.0)[:, None], np.arange(20.0) ** 2, kind="array")
     study = pt.Study(MLP((2,)), optimizer="lm", penalty=ToyPenalty(), epochs=1)
     with pytest.raises(InputError, match="takes a WeightPenalty only, got ToyPenalty"):
         study.run(data)
