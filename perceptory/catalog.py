@@ -172,6 +172,7 @@ AUGMENTATIONS: Registry[Any] = Registry(
         "image": Entry(".augmentation.images:ImageAugmentation", "shifts, rotations, flips, ... of images"),
         "series": Entry(".augmentation.series:SeriesAugmentation", "noise, warps, crops, ... of series"),
         "table": Entry(".augmentation.tables:TableAugmentation", "noise on inputs"),
+        "mask": Entry(".augmentation.masking:Masking", "hides columns, patches or stretches"),
         "target": Entry(".augmentation.tables:TargetNoise", "noise on targets"),
     },
     classes=SPECS,

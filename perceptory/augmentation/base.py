@@ -19,6 +19,9 @@ class About(NamedTuple):
 
     varies: Any  # [in] 1 for an input with more than two values; 0 for a constant, a category's or a yes-no input
     zero: Any  # [in] what 0 in the data is on the scale of training
+    columns: tuple[int, ...] = ()  # [in] of a table, which column an input is of; () where every input is its own
+    target_columns: tuple[int, ...] = ()  # [target] likewise, of an autoencoder's targets
+    own: bool = False  # whether the targets are the inputs themselves, as they are before noise
 
 
 class Augmentation(Spec):

@@ -55,6 +55,7 @@ class ImageAugmentation(Augmentation):
             x = moved(x, shift, jnp.deg2rad(angle) if is_on(self.rotate) else None, factor, self._outside(about))
         if is_on(self.flip):
             x = jnp.where((draws[4] < self.flip)[:, None, None, None], x[:, :, ::-1], x)
+        t = x.reshape(t.shape) if about.own else t  # what is moved is given back where it is, without gaps and noise
         if is_on(self.erase):
             x = jnp.where(rectangles(self.erase * draws[5], draws[6:9], *x.shape[1:3])[..., None], 0, x)
         if is_on(self.noise):

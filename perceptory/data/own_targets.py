@@ -34,6 +34,22 @@ def own_names(encoder: ExampleEncoder) -> tuple[str, ...]:
     return encoder.feature_names
 
 
+def columns_of_inputs(encoder: Any) -> tuple[int, ...]:
+    """Of a table, the number of the used column that each input is of; () of other examples."""
+    if not isinstance(encoder, Encoder):
+        return ()
+    names = [plan.name for plan in encoder.columns if plan.used]
+    return tuple(names.index(plan.name) for plan in encoder.columns for _ in plan.features)
+
+
+def columns_of_targets(encoder: Any) -> tuple[int, ...]:
+    """Likewise, of each of the targets of an autoencoder."""
+    if not isinstance(encoder, Encoder):
+        return ()
+    names = [plan.name for plan in encoder.columns if plan.used]
+    return tuple(names.index(column.name) for column in column_targets(encoder) for _ in range(column.width))
+
+
 def kinds_and_widths(encoder: ExampleEncoder) -> tuple[tuple[str, ...], tuple[int, ...], int]:
     """(kinds, widths, channels) as `Reconstruction` has them."""
     if not isinstance(encoder, Encoder):

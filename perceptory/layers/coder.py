@@ -19,7 +19,7 @@ LOWEST, HIGHEST = -20.0, 10.0  # of a logarithm of a variance: beyond, its expon
 
 
 class Variational(eqx.Module):
-    """The code as a normal distribution of which the encoder gives mean and logarithm of the variance [E33]."""
+    """The code as a normal distribution of which the encoder gives mean and logarithm of the variance."""
 
     beta: Fixed
 

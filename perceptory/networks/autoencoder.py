@@ -35,12 +35,12 @@ class CodedNetwork(Network):
 
 @dataclass(frozen=True)
 class Autoencoder(CodedNetwork):
-    """x -> code -> x: an encoder to `code` numbers and a decoder back, trained on their difference [E32].
+    """x -> code -> x: an encoder to `code` numbers and a decoder back, trained on their difference.
 
     encoder: a network from an example to its code: dense, convolutional or recurrent.
     code: the width of the code.
     decoder: a network from a code to an example; None mirrors the encoder.
-    variational: β of the evidence bound [E33] (Kingma & Welling 2014; Higgins et al. 2017): the encoder gives a mean
+    variational: β of the evidence bound (Kingma & Welling 2014; Higgins et al. 2017): the encoder gives a mean
         and a logarithm of a variance for each number of the code, training draws the code from them, and β times the
         divergence from a standard normal distribution is added to the cost. Under squared error it is the variance of
         the noise of a Gaussian decoder, in units of the scaled inputs. 0 leaves all of it out.
@@ -156,7 +156,7 @@ class Autoencoder(CodedNetwork):
 
 @dataclass(frozen=True)
 class PCA(CodedNetwork):
-    """Principal component analysis: the linear autoencoder that least squares choose, in closed form [E34].
+    """Principal component analysis: the linear autoencoder that least squares choose, in closed form.
 
     code: how many components, at most as many as there are inputs. They are those of the scaled training rows, what is
     missing being at its mean; the way back is least squares on them, which for numbers is the transpose.

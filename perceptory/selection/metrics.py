@@ -162,7 +162,7 @@ def _area(positive: np.ndarray, value: np.ndarray, w: np.ndarray) -> float:
 
 @metric("reconstruction", "min")
 def reconstruction_error(target: Any, errors: Any, weights: Any = None) -> np.ndarray:
-    """Share of each column's variance (of a category: of its entropy) that is not reconstructed [E32]: 0 where all of
+    """Share of each column's variance (of a category: of its entropy) that is not reconstructed: 0 where all of
     it is, 1 where nothing but the mean is. The mean over the rows that have a value; nan where none has.
 
     target: not looked at.

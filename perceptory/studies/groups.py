@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from perceptory.augmentation.base import varying
+from perceptory.data.own_targets import columns_of_inputs, columns_of_targets
 from perceptory.networks.base import layout
 from perceptory.notes import Note
 from perceptory.optimizers.second_order import SecondOrder
@@ -129,9 +130,13 @@ def _plan(
         static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
         batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
-        augmentation=static.augmentation, varies=() if static.augmentation is None else varying(encoded.inputs),
-        start=static.start,
+        augmentation=static.augmentation, start=static.start,
     )  # fmt: skip
+    if static.augmentation is not None:
+        plan = replace(
+            plan, varies=varying(encoded.inputs), columns=columns_of_inputs(encoded.encoder),
+            target_columns=columns_of_targets(encoded.encoder) if encoded.task == "autoencode" else (),
+        )  # fmt: skip
     return plan, size
 
 

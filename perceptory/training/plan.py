@@ -59,6 +59,8 @@ class ProgramPlan:
     average: WeightAverage | None = None
     augmentation: Augmentation | tuple[Augmentation, ...] | None = None
     varies: tuple[bool, ...] = ()  # with augmentation: for each input whether it has more than two values
+    columns: tuple[int, ...] = ()  # with augmentation: `About.columns`
+    target_columns: tuple[int, ...] = ()  # with augmentation: `About.target_columns`
     start: GivenStart | None = None  # where members begin with weights that there are
 
     @property

@@ -16,6 +16,7 @@ from perceptory.augmentation.base import About, augmented
 from perceptory.kernels import dense
 from perceptory.layers.base import Costed
 from perceptory.objectives.penalties import Penalty, WeightPenalty
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import total_cost
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.first_order import FirstOrder
@@ -223,5 +224,6 @@ def augmentation_of(run: Run) -> Callable[[Batch, Any], Batch]:
     augmentation = run.augmentation
     if augmentation is None:
         return lambda batch, key: batch
-    about = About(jnp.asarray(run.plan.varies, run.dtype), run.rows.zero)
+    plan, own = run.plan, isinstance(run.plan.cost, Reconstruction)
+    about = About(jnp.asarray(plan.varies, run.dtype), run.rows.zero, plan.columns, plan.target_columns, own)
     return lambda batch, key: augmented(augmentation, batch, about, key)
