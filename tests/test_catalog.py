@@ -23,7 +23,7 @@ from perceptory.app.options import read_options
 from perceptory.augmentation.base import Augmentation
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
-from perceptory.networks.chain import DenseLayer, LayerSpec
+from perceptory.networks.chain_units import DenseLayer, LayerSpec
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.base import Cost
 from perceptory.objectives.penalties import Penalty

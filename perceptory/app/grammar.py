@@ -21,10 +21,13 @@ from perceptory.specs import Search, Spec
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
-def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[str] = ()) -> tuple[Any, frozenset[str]]:
+def spec(
+    text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[str] = (), layer: bool = False
+) -> tuple[Any, frozenset[str]]:
     """The spec that a text names, and the names of the fields that it says.
 
-    table: name -> what makes the spec with its defaults. skip: fields that an option of their own sets.
+    table: name -> what makes the spec with its defaults. skip: fields that an option of their own sets. layer: it is
+    one layer, so that 3x5 is the pair itself and not that of the first layer of several.
     `InputError`, which begins with the text, where it says nothing that the spec can be.
     """
     name, *parts = text.strip().split(":")
@@ -34,7 +37,7 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
         fields = {f.name: f for f in dataclasses.fields(example) if f.name not in skip}
         for place, part in enumerate(parts):
             field, equals, value = part.partition("=")
-            if not equals:
+            if not equals or not field.strip().replace("-", "_").isidentifier():  # the = is one of a chain's layer
                 if place >= len(fields):
                     raise InputError(f"{part!r} is one part too many. {_usage(name, fields)}")
                 field, value = list(fields)[place], part
@@ -45,7 +48,9 @@ def spec(text: str, table: Mapping[str, Callable[..., Any]], *, skip: Sequence[s
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
             of = fields[field].metadata.get("table")
             log = fields[field].metadata.get("log", False)
-            changes[field] = _several(value, of) if of else values(value, getattr(example, field), field, log=log)
+            changes[field] = (
+                _several(value, of) if of else values(value, getattr(example, field), field, log=log, layer=layer)
+            )
         for field in required:
             if field not in changes:
                 raise InputError(f"{name} needs its {field}. {_usage(name, fields)}")
@@ -70,7 +75,7 @@ def _several(text: str, table: Mapping[str, Callable[..., Any]]) -> Any:
 
     def chain(part: str) -> tuple[Any, ...]:
         names = [] if part.strip().lower() in ("", "none") else part.split("+")
-        return tuple(spec(one.replace(",", ":"), table)[0] for one in names)
+        return tuple(spec(one.replace(",", ":"), table, layer=True)[0] for one in names)
 
     chains = [chain(part) for part in text.split("/")]
     return chains[0] if len(chains) == 1 else choice(*chains)
@@ -80,9 +85,12 @@ def _usage(name: str, fields: Mapping[str, Any]) -> str:
     return f"It is written {name}:{':'.join(f.upper() for f in fields)}." if fields else f"{name} has no fields."
 
 
-def values(text: str, default: Any, name: str, *, log: bool = False) -> Any:
-    """One value or alternatives apart by `/`, of the kind that `default` is. log: draw a range by its logarithm."""
+def values(text: str, default: Any, name: str, *, log: bool = False, layer: bool = False) -> Any:
+    """One value or alternatives apart by `/`, of the kind that `default` is. log: draw a range by its logarithm; layer
+    as in `spec`."""
     alternatives = [_one(part.strip(), default, name, log) for part in text.split("/")]
+    if layer:
+        alternatives = [v[0] if type(v) is tuple and len(v) == 1 and type(v[0]) is tuple else v for v in alternatives]
     return alternatives[0] if len(alternatives) == 1 else choice(*alternatives)
 
 

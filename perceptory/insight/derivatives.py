@@ -11,7 +11,7 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.objectives.table import Cost
-from perceptory.ops.activations import ACTIVATIONS
+from perceptory.ops.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
@@ -38,6 +38,9 @@ SLOPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "gelu": _gelu_slope,
     "silu": lambda z, v: _sigmoid(z) * (1 + z * (1 - _sigmoid(z))),
     "softplus": lambda z, v: _sigmoid(z),
+    "selu": lambda z, v: np.where(z > 0, SELU_SCALE, v + SELU_SCALE * SELU_ALPHA),
+    "softsign": lambda z, v: (1 - np.abs(v)) ** 2,
+    "hard_sigmoid": lambda z, v: np.where(np.abs(z) < 3, 1 / 6, 0.0),
 }
 
 

@@ -46,6 +46,15 @@ class Activate(eqx.Module):
         return self.activation(x)
 
 
+class PReLU(eqx.Module):
+    """z for z > 0, else slope · z, with learned slopes, [1] for all or [unit] of the last axis (He et al. 2015)."""
+
+    slope: jax.Array
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        return jnp.where(x > 0, x, self.slope * x)
+
+
 class Reshape(eqx.Module):
     """[batch, ...] to [batch, *shape]."""
 

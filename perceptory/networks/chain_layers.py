@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.layers.recurrent import RecurrentLayer
-from perceptory.networks.chain import LayerSpec, ReshapeLayer
 from perceptory.networks.chain_places import TransposedConvolutionLayer, UpsamplingLayer
+from perceptory.networks.chain_units import LayerSpec, ReshapeLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.decoders import common, undone
 from perceptory.networks.recurrent import GRU, LSTM, RNN
@@ -35,6 +35,7 @@ class ConvolutionLayer(LayerSpec):
     pool: int | tuple[Any, ...] = 1
     pooling: str = "max"
     activation: str = "relu"
+    groups: int = checked(1, check=count)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,7 +47,7 @@ class ConvolutionLayer(LayerSpec):
 
         return CNN(
             (self.channels,), one(self.kernel), one(self.stride), one(self.padding), one(self.dilation),
-            one(self.pool), self.pooling, (), "flatten", self.activation,
+            one(self.pool), self.pooling, (), "flatten", self.activation, groups=self.groups,
         )  # fmt: skip
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:

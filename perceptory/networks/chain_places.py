@@ -15,14 +15,15 @@ import numpy as np
 from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.layers.convolution import TransposedConvolution
-from perceptory.networks.chain import LayerSpec
+from perceptory.networks.chain_units import LayerSpec
 from perceptory.networks.cnn import MOST_STEPS, a_function_of_one_number, paddings, sizes
-from perceptory.networks.decoders import gain
+from perceptory.networks.decoders import common, gain
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.ops.patches import per_axis
+from perceptory.ops.pooling import POOLINGS, pool
 from perceptory.ops.transposed_convolution import Spreads, spreads_of, taps_a_place
-from perceptory.specs import checked, count
+from perceptory.specs import checked, count, flag
 
 
 def places_of(layer: LayerSpec, inputs: Shape) -> Shape:
@@ -119,3 +120,49 @@ class UpsamplingLayer(LayerSpec):
     @property
     def label(self) -> str:
         return f"upsampling {self.size}" if self.output is None else f"upsampling to {self.output}"
+
+
+class Pool(eqx.Module):
+    """x [batch, *space, ·] to [batch, *position, ·]: the greatest value or the average of windows that slide."""
+
+    size: int | tuple[int, ...] = eqx.field(static=True)
+    stride: int | tuple[int, ...] | None = eqx.field(static=True)
+    padding: str | int | tuple[Any, ...] = eqx.field(static=True)
+    pooling: str = eqx.field(static=True)
+    zeros: bool = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        x = jnp.swapaxes(x, 0, -1)  # with the batch innermost vectors are compared
+        y = pool(x, self.size, stride=self.stride, kind=self.pooling, padding=self.padding, zeros=self.zeros)
+        return jnp.swapaxes(y, 0, -1)
+
+
+@dataclass(frozen=True)
+class PoolLayer(LayerSpec):
+    """The greatest value or the average of each channel in windows that slide.
+
+    size: a number, or for images a pair (vertical, horizontal). stride: likewise; None is the size.
+    padding: "valid", "same", "same_upper" (what Keras calls "same"), "same_lower" or a number of places on both sides,
+        as `CNN` has them.
+    pooling: "max" or "average".
+    zeros: whether the places around count in an average, as zeros. PyTorch counts them unless it is told not to
+        (`count_include_pad`), Keras and ONNX do not.
+    """
+
+    size: int | tuple[Any, ...] = checked(2, check=sizes)
+    stride: int | tuple[Any, ...] | None = checked(None, check=lambda name, v: None if v is None else sizes(name, v))
+    padding: str | int | tuple[Any, ...] = checked("valid", check=paddings)
+    pooling: str = checked("max", check=lambda _, value: POOLINGS[value])
+    zeros: bool = checked(False, check=flag)
+
+    def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        places_of(self, inputs)
+        module = Pool(self.size, self.stride, self.padding, self.pooling, self.zeros)
+        return module, jax.eval_shape(module, jax.ShapeDtypeStruct((1, *inputs), jnp.float32)).shape[1:]
+
+    def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
+        return (UpsamplingLayer(output=common(inputs[:-1])),)
+
+    @property
+    def label(self) -> str:
+        return f"{self.pooling} pool {self.size}"

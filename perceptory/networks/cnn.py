@@ -18,7 +18,7 @@ from perceptory.layers.sequential import Sequential
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
-from perceptory.ops.patches import PADDINGS, Window, Windows, check_room, windows_of
+from perceptory.ops.patches import PADDINGS, Window, Windows, check_padding_name, check_room, windows_of
 from perceptory.ops.pooling import POOLINGS
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, is_on, is_plain, traced
@@ -30,7 +30,7 @@ HEADS: Registry[str] = Registry(
 # Of these the maximum may be taken before σ: max(σ(z)) = σ(max(z)) for a nondecreasing σ.
 MONOTONE = frozenset(
     {"tanh", "relu", "elu", "sigmoid", "steep_sigmoid", "linear", "threshold", "piecewise_linear"}
-    | {"leaky_relu", "softplus"}
+    | {"leaky_relu", "softplus", "selu", "softsign", "hard_sigmoid"}
 )
 
 
@@ -58,8 +58,7 @@ def paddings(name: str, value: Any) -> None:
     for entry in value if isinstance(value, tuple) else (value,):
         for pad in entry if isinstance(entry, tuple) else (entry,):
             if is_plain(pad) and pad not in PADDINGS:
-                if isinstance(pad, str):
-                    raise InputError(f'{name} needs "valid", "same", "causal" or a number, got {pad!r}.')
+                check_padding_name(name, pad)
                 count(name, pad, 0, MOST_STEPS)
 
 
@@ -78,7 +77,8 @@ class CNN(Network):
 
     channels: output channels of the stages.
     kernel, stride, dilation, padding, pool: one for all stages, or a tuple with one per stage; for images an entry may
-        be a pair (vertical, horizontal). padding: "same", "valid", "causal" (series) or a number of zeros.
+        be a pair (vertical, horizontal). padding: "same", "valid", "causal" (series), a number of zeros, or, as other
+        libraries' "same" with a stride above 1, "same_upper" or "same_lower": `ops.patches.windows_of` has them all.
     pool: size and stride of the pool, 1 for none. None: 2, and 1 where each step has an output.
     pooling: "max" or "average".
     hidden: widths of the dense hidden layers.
@@ -87,6 +87,8 @@ class CNN(Network):
     activation: name of σ in the table of activations, of stages and hidden layers.
     dropout: probability that a unit is dropped in training; 0 leaves dropout out of the program.
     initializer: name of the start of the weights; None takes the one that suits the activation.
+    groups: of channels, one number for all stages or a tuple with one per stage: each group of output channels sees its
+        own share of the input channels alone. As many groups as input channels is a depthwise convolution.
 
     LeNet-5: CNN((6, 16), kernel=5, padding=("same", "valid"), hidden=(120, 84), activation="tanh").
     Temporal network: CNN((16, 16, 16), dilation=(1, 2, 4), padding="causal", hidden=()) with outputs (time, out).
@@ -104,10 +106,11 @@ class CNN(Network):
     activation: str = checked("relu", check=a_function_of_one_number)
     dropout: float = traced(0.0, off=0.0, check=below_one)
     initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
+    groups: int | tuple[int, ...] = checked(1, check=sizes, neutral=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("kernel", "stride", "padding", "dilation", "pool"):
+        for name in ("kernel", "stride", "padding", "dilation", "pool", "groups"):
             value = getattr(self, name)
             if isinstance(value, tuple) and isinstance(self.channels, tuple) and len(value) != len(self.channels):
                 raise InputError(
@@ -120,7 +123,7 @@ class CNN(Network):
         sigma, linear = ACTIVATIONS[self.activation], ACTIVATIONS["linear"]
         start = self.initializer or sigma.initializer
         flat = self.channels[-1] * (prod(places) if self._head(outputs) == "flatten" else 1)
-        ins = (inputs[-1], *self.channels[:-1])
+        ins = self._channels_seen(inputs)
         fans = [
             (prod(w.size for w in windows) * i, o) for (windows, _), i, o in zip(plan, ins, self.channels, strict=True)
         ]
@@ -149,6 +152,19 @@ class CNN(Network):
 
         return mirror_of_stages(self, len(inputs) - 1)
 
+    def _channels_seen(self, inputs: Shape) -> list[int]:
+        """By each output channel of each stage."""
+        seen = []
+        for i, (before, after) in enumerate(pairwise((inputs[-1], *self.channels))):
+            groups = self.at("groups", i)
+            if before % groups or after % groups:
+                raise InputError(
+                    f"stage {i + 1} leads from {before} channels to {after}, and both need to be multiples of its"
+                    f" {groups} groups."
+                )
+            seen.append(before // groups)
+        return seen
+
     def _head(self, outputs: Shape) -> str | None:
         return None if len(outputs) == 2 else self.head
 
@@ -165,7 +181,7 @@ class CNN(Network):
         plan = []
         for i in range(len(self.channels)):
             kernel, stride, padding, dilation = (self.at(n, i) for n in ("kernel", "stride", "padding", "dilation"))
-            windows = windows_of(kernel, stride, padding, dilation, axes)
+            windows = windows_of(kernel, stride, padding, dilation, axes, space)
             pooled = self.at("pool", i)
             pool = windows_of((1 if every else 2) if pooled is None else pooled, axes=axes)
             if every and (pool[0].size > 1 or any(w.stride > 1 or w.positions(w.span) != w.span for w in windows)):
@@ -199,9 +215,9 @@ class CNN(Network):
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         """Gathered windows count too: they are made twice in a step and are most of what it touches."""
         plan, _ = self._plan(inputs, outputs)
-        total, space, channels = 0, inputs[:-1], inputs[-1]
-        for (windows, size), out in zip(plan, self.channels, strict=True):
+        total, space, seen = 0, inputs[:-1], self._channels_seen(inputs)
+        for i, ((windows, size), out) in enumerate(zip(plan, self.channels, strict=True)):
             space = tuple(w.positions(n) for w, n in zip(windows, space, strict=True))
-            total += prod(space) * (channels * prod(w.size for w in windows) // prod(size) + out)
-            space, channels = tuple(n // p for n, p in zip(space, size, strict=True)), out
+            total += prod(space) * (seen[i] * self.at("groups", i) * prod(w.size for w in windows) // prod(size) + out)
+            space = tuple(n // p for n, p in zip(space, size, strict=True))
         return total + sum(self.hidden) * (prod(space) if len(outputs) == 2 else 1)

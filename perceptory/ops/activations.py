@@ -44,7 +44,7 @@ ACTIVATIONS: Registry[Activation] = catalog.ACTIVATIONS
 def _with_parameter(name: str, text: str) -> Activation:
     plain = ACTIVATIONS[name]
     if plain.of is None:
-        able = " and ".join(f"{k}({'α' if k == 'elu' else 'slope'})" for k, a in ACTIVATIONS.items() if a.of)
+        able = ", ".join(f"{k}({'α' if k == 'elu' else 'slope'})" for k, a in ACTIVATIONS.items() if a.of)
         raise InputError(f"the activation {name!r} takes no parameter, got {name}({text}). Those that do: {able}.")
     try:
         number = float(text)
@@ -66,6 +66,19 @@ def leaky_relu(slope: float) -> Callable[[jax.Array], jax.Array]:
     return lambda z: jnp.where(z > 0, z, slope * z)
 
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def selu(z: jax.Array) -> jax.Array:
+    """λ z for z > 0, else λ α (e^z - 1), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
+    return SELU_SCALE * elu(SELU_ALPHA)(z)
+
+
+def hard_sigmoid(slope: float) -> Callable[[jax.Array], jax.Array]:
+    """slope · z + 1/2, held between 0 and 1. PyTorch, Keras 3: slope 1/6; ONNX and Keras 2: 0.2."""
+    return lambda z: jnp.clip(slope * z + 0.5, 0, 1)
+
+
 def softmax(z: jax.Array) -> jax.Array:
     """e^z / Σ e^z over the last axis, shifted by the greatest z so that nothing overflows."""
     return jax.nn.softmax(z, axis=-1)
@@ -84,3 +97,6 @@ GELU = Activation(jax.nn.gelu, "he")
 SILU = Activation(jax.nn.silu, "he")
 SOFTPLUS = Activation(jax.nn.softplus, "he")
 SOFTMAX = Activation(softmax, "glorot")
+SELU = Activation(selu, "lecun")
+SOFTSIGN = Activation(lambda z: z / (1 + jnp.abs(z)), "glorot")
+HARD_SIGMOID = Activation(hard_sigmoid(1 / 6), "glorot", hard_sigmoid)

@@ -28,7 +28,8 @@ class ConvolutionStage(NamedTuple):
     """One stage of a convolutional network, pool(σ(x * kernel + bias)).
 
     x: [batch, *space, in].
-    kernel: [*k, in, out], not turned around (cross-correlation).
+    kernel: [*k, in, out], not turned around (cross-correlation). With in / g of x's channels there are g groups: output
+        channels [j · out / g, (j + 1) · out / g) see those of the inputs that stand likewise.
     bias: [out], or None for 0.
     windows: how the kernel slides, one an axis.
     size: the pool, one number per axis; 1 everywhere is no pooling.
@@ -45,6 +46,10 @@ class ConvolutionStage(NamedTuple):
     pooling: str = "max"
     activation: Callable[..., Any] = lambda z: z
     monotone: bool = True
+
+    @property
+    def groups(self) -> int:
+        return int(self.x.shape[-1]) // int(self.kernel.shape[-2])
 
     @property
     def pooled(self) -> bool:
@@ -87,7 +92,7 @@ def convolve(
             "convolution needs x [batch, time, in] with a kernel [k, in, out], or x [batch, h, w, in] with"
             f" [k, k, in, out], got {list(x.shape)} and {list(kernel.shape)}."
         )
-    windows = windows_of(tuple(kernel.shape[:-2]), stride, padding, dilation, axes)
+    windows = windows_of(tuple(kernel.shape[:-2]), stride, padding, dilation, axes, x.shape[1:-1])
     kernel = jnp.flip(kernel, tuple(range(axes))) if flip else kernel
     return compute_stage(ConvolutionStage(x, kernel, None, windows, (1,) * axes))
 
@@ -99,7 +104,23 @@ def compute_stage(stage: ConvolutionStage) -> jax.Array:
     """
     check_room(stage.x.shape[1:-1], stage.windows, "a kernel")
     check_room(stage.positions, tuple(Window(p) for p in stage.size), "a pool")
+    if stage.groups > 1 and not backend.native():
+        return _in_groups(stage)
     return path_of(stage).compute(stage)
+
+
+def _in_groups(stage: ConvolutionStage) -> jax.Array:
+    """Each group as a stage of its own. They are mapped, as the members of a population are: one call of the kernel."""
+
+    def apart(array: jax.Array) -> jax.Array:
+        return jnp.moveaxis(array.reshape(*array.shape[:-1], stage.groups, -1), -2, 0)
+
+    def one(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+        return compute_stage(stage._replace(x=x, kernel=kernel, bias=bias))
+
+    bias = jnp.zeros(stage.kernel.shape[-1], stage.kernel.dtype) if stage.bias is None else stage.bias
+    y = jnp.moveaxis(jax.vmap(one)(apart(stage.x), apart(stage.kernel), apart(bias)), 0, -2)
+    return y.reshape(*y.shape[:-2], -1)
 
 
 def path_of(stage: ConvolutionStage) -> Path:
@@ -146,6 +167,7 @@ def _by_library(stage: ConvolutionStage) -> jax.Array:
         window_strides=[w.stride for w in stage.windows],
         padding=[(w.before, w.after) for w in stage.windows],
         rhs_dilation=[w.dilation for w in stage.windows],
+        feature_group_count=stage.groups,
         dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
     )
     y = stage.activation(z if stage.bias is None else z + stage.bias)

@@ -39,22 +39,33 @@ class Window(NamedTuple):
 
 
 Windows = tuple[Window, ...]
-PADDINGS = ("valid", "same", "causal")
+PADDINGS = ("valid", "same", "causal", "same_upper", "same_lower")
 MOST_REACH = 1 << 20  # steps from a kernel's first tap to its last: so many zeros may be added for each channel
 
 
-def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any = 1, axes: int = 2) -> Windows:
+def windows_of(
+    size: Any,
+    stride: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    axes: int = 2,
+    space: tuple[int, ...] | None = None,
+) -> Windows:
     """One `Window` per axis. A number holds for all axes, a tuple has one per axis.
 
     padding: "valid": none; "same": zeros so that stride 1 keeps the length, of an odd number the greater half behind;
-    "causal": all of them in front, so that no output sees a later input (one axis only); a number: on both sides.
-    Where the zeros stand does not depend on the length, so a padded series has the values of the series alone.
+    "causal": all of them in front, so that no output sees a later input (one axis only); a number: on both sides, as
+    in PyTorch. With these the zeros do not depend on the length, so a padded series has the values of the series alone.
+    "same_upper", "same_lower": as many zeros as ceil(length / stride) positions need, of an odd number the greater half
+    behind or in front. With a stride above 1 these are often fewer than those of "same", so the windows lie otherwise:
+    "same_upper" is what Keras and TensorFlow call "same" and ONNX SAME_UPPER. They need `space`, the lengths.
     """
     sizes, strides, paddings, dilations = (per_axis(v, axes) for v in (size, stride, padding, dilation))
     if "causal" in paddings and axes != 1:
         raise InputError('padding "causal" is for series, one axis, got two. Use "same" or "valid" for images.')
     windows = []
-    for n, s, pad, d in zip(sizes, strides, paddings, dilations, strict=True):
+    lengths = (None,) * axes if space is None else space
+    for n, s, pad, d, length in zip(sizes, strides, paddings, dilations, lengths, strict=True):
         window = Window(n, s, d)
         extra = window.span - 1
         if extra > MOST_REACH:
@@ -62,12 +73,28 @@ def windows_of(size: Any, stride: Any = 1, padding: Any = "valid", dilation: Any
                 f"a convolution of {n} taps with dilation {d} reaches over {extra} steps, and may over {MOST_REACH}."
                 " Choose a smaller kernel or dilation."
             )
-        if isinstance(pad, str) and pad not in PADDINGS:
-            raise InputError(f'padding needs "valid", "same", "causal" or a number, got {pad!r}.')
-        zeros = {"valid": (0, 0), "same": (extra // 2, extra - extra // 2), "causal": (extra, 0)}
+        check_padding_name("padding", pad)
+        if pad in ("same_upper", "same_lower"):
+            if length is None:
+                raise InputError(f"padding {pad!r} depends on the length, which is not known here. Use a number.")
+            extra = max((-(-length // s) - 1) * s + window.span - length, 0)
+        half = extra // 2
+        zeros = {
+            "valid": (0, 0),
+            "causal": (extra, 0),
+            "same": (half, extra - half),
+            "same_upper": (half, extra - half),
+            "same_lower": (extra - half, half),
+        }
         before, after = zeros.get(pad, (pad, pad))
         windows.append(window._replace(before=before, after=after))
     return tuple(windows)
+
+
+def check_padding_name(name: str, pad: Any) -> None:
+    """Raise `InputError` where a padding is a word that is none of `PADDINGS`."""
+    if isinstance(pad, str) and pad not in PADDINGS:
+        raise InputError(name, f" needs {', '.join(map(repr, PADDINGS))} or a number, got {pad!r}.")
 
 
 def per_axis(value: Any, axes: int) -> tuple[Any, ...]:

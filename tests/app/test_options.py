@@ -14,8 +14,10 @@ from perceptory.augmentation.tables import TableAugmentation, TargetNoise
 from perceptory.catalog import NETWORKS, VALIDATION_PLANS
 from perceptory.data import load_bundled
 from perceptory.errors import InputError
-from perceptory.networks.chain import Chain, DenseLayer, DropoutLayer, NormLayer
+from perceptory.networks.chain import Chain
 from perceptory.networks.chain_layers import GRULayer
+from perceptory.networks.chain_places import PoolLayer, TransposedConvolutionLayer
+from perceptory.networks.chain_units import DenseLayer, DropoutLayer, NormLayer, ReshapeLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
@@ -74,6 +76,10 @@ def asked(text: str = "") -> StudyOptions:
         ),
         ("chain:dense,8/gru,4+dense,8", Chain(choice((DenseLayer(8),), (GRULayer(4), DenseLayer(8))))),
         ("chain:none:0.1", Chain((), 0.1)),
+        (
+            "chain:pool,2x1,padding=same+reshape,4x2x2+transposed,3,4x2",
+            Chain((PoolLayer((2, 1), padding="same"), ReshapeLayer((4, 2, 2)), TransposedConvolutionLayer(3, (4, 2)))),
+        ),
     ],
 )
 def test_network_grammar(text, spec):

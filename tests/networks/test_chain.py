@@ -15,16 +15,16 @@ from perceptory.errors import InputError
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.noise import WeightNoise
 from perceptory.networks.base import layout
-from perceptory.networks.chain import (
-    Chain,
+from perceptory.networks.chain import Chain, Residual
+from perceptory.networks.chain_units import (
     DenseLayer,
     DropoutLayer,
     Flatten,
     LayerSpec,
     NoiseLayer,
     NormLayer,
+    PReLULayer,
     ReshapeLayer,
-    Residual,
 )
 from perceptory.networks.mlp import MLP
 from perceptory.selection.search import expand
@@ -67,6 +67,17 @@ def test_residual_adds_its_input():
     net = Chain((Residual((DenseLayer(2, "linear"),)),)).build((2,), (2,), key=KEY)
     net = unpack(net, jnp.array([1.0, 0, 0, 2, 0, 1, 1, 0, 0, 1, 0, 0]))
     np.testing.assert_allclose(net(jnp.array([[3.0, 5.0]])), [[3 + 3, 5 + 11]])
+
+
+def test_learned_slopes_by_hand():
+    x = jnp.array([[-2.0, 3.0], [-4.0, -8.0]])
+    each, shared = (PReLULayer(shared=s).build((2,), key=KEY)[0] for s in (False, True))
+    each, shared = unpack(each, jnp.array([0.5, 0.25])), unpack(shared, jnp.array([0.5]))
+    np.testing.assert_allclose(each(x), [[-1, 3], [-2, -2]])
+    np.testing.assert_allclose(shared(x), [[-1, 3], [-2, -4]])
+    # the slope's gradient is the sum of the negative inputs
+    slope = jax.grad(lambda a: jnp.sum(unpack(each, a)(x)))(jnp.array([0.5, 0.25]))
+    np.testing.assert_allclose(slope, [-6, -8])
 
 
 def test_the_last_layer_works_at_each_step_where_outputs_have_them():
@@ -134,8 +145,8 @@ def test_properties_come_from_the_layers():
 
 def test_shapes_of_every_layer_spec():
     """What `build` says of the shape is what comes out; for every layer spec in the table."""
-    kinds = [cls for cls in LAYERS.values() if cls.__module__ == LayerSpec.__module__]
-    assert len(kinds) == 7
+    kinds = [cls for cls in LAYERS.values() if cls is Residual or cls.__module__ == LayerSpec.__module__]
+    assert len(kinds) == 8
     for kind in kinds:
         for inputs in [(4,), (2, 3, 4)]:
             made = {

@@ -8,8 +8,9 @@ import pytest
 from perceptory.errors import InputError
 from perceptory.layers.arrays import arrays_of, pack, unpack, with_arrays
 from perceptory.networks.base import layout
-from perceptory.networks.chain import Chain, DenseLayer
+from perceptory.networks.chain import Chain
 from perceptory.networks.chain_layers import ConvolutionLayer, GlobalPool, GRULayer, LSTMLayer, RNNLayer
+from perceptory.networks.chain_units import DenseLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.specs import from_json, to_json

@@ -10,8 +10,9 @@ import pytest
 from perceptory.errors import InputError
 from perceptory.layers.arrays import arrays_of, pack, unpack
 from perceptory.networks.base import layout
-from perceptory.networks.chain import Chain, DenseLayer, DropoutLayer, Flatten, NormLayer, Residual
+from perceptory.networks.chain import Chain, Residual
 from perceptory.networks.chain_layers import ConvolutionLayer, GlobalPool, GRULayer, LSTMLayer
+from perceptory.networks.chain_units import DenseLayer, DropoutLayer, Flatten, NormLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.decoders import CNNDecoder, RecurrentDecoder
 from perceptory.networks.mlp import MLP

@@ -22,6 +22,9 @@ FORMULAS = {
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
     "silu": lambda z: z / (1 + np.exp(-z)),
     "softplus": lambda z: np.log(1 + np.exp(z)),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * (np.exp(np.minimum(z, 0)) - 1)),
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "hard_sigmoid": lambda z: np.clip(z + 3, 0, 6) / 6,
     "elu(0.5)": lambda z: np.where(z > 0, z, 0.5 * (np.exp(np.minimum(z, 0)) - 1)),
     "leaky_relu(0.2)": lambda z: np.where(z > 0, z, 0.2 * z),
 }
@@ -70,11 +73,12 @@ def test_finite_at_extremes_in_single_precision(name):
         "tanh": (-1, 1), "relu": (0, 1e4), "elu": (-1, 1e4), "sigmoid": (0, 1), "steep_sigmoid": (0, 1),
         "linear": (-1e4, 1e4), "threshold": (0, 1), "piecewise_linear": (0, 1), "leaky_relu": (-100, 1e4),
         "gelu": (0, 1e4), "silu": (0, 1e4), "softplus": (0, 1e4), "elu(0.5)": (-0.5, 1e4),
-        "leaky_relu(0.2)": (-2000, 1e4),
+        "leaky_relu(0.2)": (-2000, 1e4), "selu": (-1.7580993, 10507.0098), "softsign": (-0.99990001, 0.99990001),
+        "hard_sigmoid": (0, 1),
     }  # fmt: skip
     assert (low, high) == pytest.approx(limits[name], rel=1e-6, abs=1e-30)
     rising = {"relu", "elu", "linear", "leaky_relu", "gelu", "silu", "softplus"}
-    slope = float(name.partition("(")[0] in rising)
+    slope = 1.05070099 if name == "selu" else float(name.partition("(")[0] in rising)
     assert float(gradient[-1]) == pytest.approx(slope, abs=1e-6)
 
 
@@ -104,6 +108,17 @@ def test_softmax_over_the_units(precision):
         np.testing.assert_allclose(jax.vmap(jax.jacrev(f))(z), expected, atol=1e-6)
 
 
+def test_torch():
+    torch = pytest.importorskip("torch")
+    z = np.linspace(-8, 8, 33)
+    theirs = {"selu": torch.selu, "softsign": torch.nn.functional.softsign}
+    theirs["hard_sigmoid"] = torch.nn.functional.hardsigmoid
+    with jax.enable_x64(True):
+        for name, function in theirs.items():
+            np.testing.assert_allclose(ACTIVATIONS[name](jnp.asarray(z)), function(torch.tensor(z)), atol=1e-14)
+        np.testing.assert_allclose(ACTIVATIONS["hard_sigmoid(0.2)"](jnp.array([-3.0, 1, 2.5])), [0, 0.7, 1])
+
+
 def test_a_parameter_in_the_name():
     elu = ACTIVATIONS["elu(0.5)"]
     assert elu.initializer == ACTIVATIONS["elu"].initializer
@@ -123,7 +138,10 @@ def test_a_parameter_in_the_name():
         ("elu(nan)", r"the parameter of elu needs a number"),
         ("elu(-1)", r"the parameter of elu needs a number from 0"),
         ("leaky_relu(1e9)", r"the parameter of leaky_relu needs a number"),
-        ("tanh(2)", r"'tanh' takes no parameter, got tanh\(2\)\. Those that do: elu\(α\) and leaky_relu\(slope\)"),
+        (
+            "tanh(2)",
+            r"'tanh' takes no parameter, got tanh\(2\)\. Those that do: elu\(α\), leaky_relu\(slope\), hard_sigmoid",
+        ),
         ("ellu(2)", r"unknown activation 'ellu'\. Did you mean 'elu'\?"),
         ("elu(0.5", r"unknown activation 'elu\(0\.5'"),
         (3, r"unknown activation 3"),
