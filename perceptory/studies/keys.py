@@ -38,8 +38,9 @@ def _one_way(data: Any) -> Any:
 def fingerprint(study: StudyDesign, split: Split, encoder: ExampleEncoder, sealed: Sealed) -> str:
     """A digest of what is asked, of the study rows and of the sealed ones, for resuming."""
     encoded = split.encoded
-    classes = [str(c) for c in sealed.study.classes or ()]
-    asked = [to_json(study, strict=False, lean=True), encoder.to_json(), classes]
+    data = sealed.study
+    names = [list(map(str, some)) for some in (encoder.feature_names, data.target_names, data.classes or ())]
+    asked = [to_json(study, strict=False, lean=True), *names]
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
