@@ -210,6 +210,7 @@ OTHER_SPECS = _by_name(
     "spec",
     {
         "networks.decoders": "CNNDecoder RecurrentDecoder",
+        "objectives.auxiliary": "Auxiliary NextStep",
         "optimizers.averaging": "WeightAverage",
         "optimizers.clipping": "ClipByNorm ClipByValue",
         "selection.plans": "Folds Repeated Splitter",

@@ -363,6 +363,11 @@ def given_beside(role: str | None) -> tuple[Piece, ...]:
 
 
 @_remark
+def auxiliary_target() -> tuple[Piece, ...]:
+    return ("an auxiliary target",)
+
+
+@_remark
 def unreadable(type: str | None) -> tuple[Piece, ...]:
     """Values of a type that has no meaning in a table."""
     return (f"values{'' if type is None else f' of type {type}'} cannot be read",)

@@ -16,6 +16,7 @@ from perceptory.specs import has_code
 if TYPE_CHECKING:
     from perceptory.models.autoencoding import Anomalies
     from perceptory.models.distribution import Quantiles
+    from perceptory.models.heads import Heads
 
 ROWS_AT_ONCE = 8192
 
@@ -41,6 +42,7 @@ class Model:
     out_scale: np.ndarray
     precision: str = "single"
     facts: dict[str, Any] = field(default_factory=dict)  # what the file says of its origin
+    heads: Heads | None = None  # of auxiliary objectives, where the study kept them
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -244,6 +246,17 @@ class Model:
         with backend.precision(self.precision) as dtype:
             module = self.network.build(self.encoder.shape, self.outputs, key=jax.random.key(0))
             return [unpack(module, jax.numpy.asarray(one, dtype)) for one in self.weights]
+
+    def head(self, name: str) -> Model:
+        """A model that predicts what an auxiliary objective aimed at, of the same networks: `head("depth").predict`.
+
+        name: of the column, or "next step". Raises `InputError` where the study kept no heads (`Study.keep_heads`).
+        """
+        if self.heads is None:
+            raise InputError(
+                "this model has no heads of auxiliary objectives. Ask the study to keep them: keep_heads=True"
+            )
+        return self.heads.model(self, name)
 
     def predict_proba(self, table: Any) -> np.ndarray:
         """Probabilities [row, class], classes in the order of `classes`."""

@@ -20,9 +20,11 @@ from perceptory.data import ArrayEncoder, Encoder
 from perceptory.data.own_targets import is_stepwise, kinds_and_widths
 from perceptory.errors import InputError
 from perceptory.models.file_limits import check_header, check_network, check_shapes
+from perceptory.models.heads import Head, Heads
 from perceptory.models.model import Model
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
+from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import Cost
 from perceptory.selection.metrics import TASK_KINDS
@@ -33,6 +35,9 @@ KEYS = {
     "format", "checksum", "task", "targets", "classes", "encoder", "network", "cost", "outputs", "precision", "facts",
 }  # fmt: skip
 TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
+MOST_COLUMNS = 1 << 20  # of the targets of a head
+HEADS = "heads"  # a key that only files of models with heads have, and these tensors with it
+HEAD_TENSORS = {"head_weights": "weights", "head_center": "center", "head_scale": "scale"}  # their names in `Heads`
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -74,8 +79,17 @@ def to_bytes(model: Model) -> bytes:
         "precision": model.precision,
         "facts": model.facts,
     }
+    if model.heads is not None:
+        tensors |= {name: np.ascontiguousarray(getattr(model.heads, own)) for name, own in HEAD_TENSORS.items()}
+        description[HEADS] = [_head_json(head) for head in model.heads.each]
     description["checksum"] = _checksum(tensors, description)
     return packed(tensors, metadata={"perceptory": json.dumps(description)})
+
+
+def _head_json(head: Head) -> dict[str, Any]:
+    classes = None if head.classes is None else list(head.classes)
+    cost = to_json(head.cost.without_code())
+    return {"about": head.about, "task": head.task, "classes": classes, "cost": cost, "columns": head.columns}
 
 
 def load(path: str | Path, network: Network | None = None) -> Model:
@@ -132,7 +146,9 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise InputError(
             f"the file has format {description['format']} and this version reads up to {FORMAT}. Update perceptory."
         )
-    if set(description) != KEYS or set(tensors) != set(TENSORS):
+    heads = HEADS in description
+    keys, names = KEYS | ({HEADS} if heads else set()), {*TENSORS, *(HEAD_TENSORS if heads else ())}
+    if set(description) != keys or set(tensors) != names:
         raise InputError("the description has missing or unknown entries. Take another copy.")
     checksum = description.pop("checksum")
     if checksum != _checksum(tensors, description):
@@ -158,6 +174,42 @@ def _own(description: Any, given: Network | None) -> Network:
     return given
 
 
+def _heads(
+    description: dict[str, Any], network: Network, shapes: tuple[Any, Any], expected: dict[str, tuple[int, ...]]
+) -> tuple[Head, ...] | None:
+    """The heads that a description names, and the shapes of their tensors, which are put among the expected ones.
+    shapes: of the inputs and outputs of the networks without them."""
+    if HEADS not in description:
+        return None
+    heads = tuple(_head(one) for one in description[HEADS])
+    if not heads or len({head.about for head in heads}) < len(heads):
+        raise InputError("the description of its heads does not fit together. Take another copy.")
+    inputs, main = shapes
+    outputs = (*main[:-1], main[-1] + sum(head.cost.outputs(head.columns) for head in heads))
+    check_shapes(examples=inputs, outputs=outputs)
+    members, columns = expected["weights"][0], sum(head.columns for head in heads)
+    size = layout(network, inputs, outputs).size - len(places_without_heads(network, inputs, outputs, main))
+    expected |= {"head_weights": (members, size), "head_center": (members, columns), "head_scale": (members, columns)}
+    return heads
+
+
+def _head(data: dict[str, Any]) -> Head:
+    about, task, classes, columns = data["about"], data["task"], data["classes"], data["columns"]
+    cost = from_json(data["cost"])
+    texts = [about, *(classes or [])]
+    number = type(columns) is int and 0 < columns <= MOST_COLUMNS
+    fits = number and (classes is None) == (task == "regression") and task in cost.tasks
+    if (
+        set(data) != {"about", "task", "classes", "cost", "columns"}
+        or not fits
+        or not all(type(t) is str for t in texts)
+    ):
+        raise InputError("the description of its heads does not fit together. Take another copy.")
+    if classes is not None and columns != (1 if task == "binary" else len(classes)):
+        raise InputError("a head has another number of outputs than of classes. Take another copy.")
+    return Head(about, task, None if classes is None else tuple(classes), cost, columns)
+
+
 def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: Network | None = None) -> Model:
     check_network(description["network"], tensors["weights"].size)
     network, cost = _own(description["network"], given), from_json(description["cost"])
@@ -169,13 +221,14 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
     check_shapes(examples=shape, outputs=outputs)
     if len(outputs) == 2 and len(shape) != 2:
         raise InputError("its outputs have a time axis and its examples have none. Take another copy.")
-    expected = {
+    expected: dict[str, tuple[int, ...]] = {
         "weights": (max(members, 1), layout(network, shape, outputs).size),
         "in_center": (members, shape[-1]),
         "in_factor": (members, shape[-1]),
         "out_center": (members, outputs[-1] // cost.heads),
         "out_scale": (members, outputs[-1] // cost.heads),
     }
+    heads = _heads(description, network, (shape, outputs), expected)
     for name, shape in expected.items():
         tensor = tensors[name]
         if tensor.shape != shape or tensor.dtype.kind != "f" or not np.all(np.isfinite(tensor)):
@@ -190,6 +243,7 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
         outputs=outputs,
         precision=description["precision"],
         facts=description["facts"],
+        heads=None if heads is None else Heads(heads, *(tensors.pop(name) for name in HEAD_TENSORS)),
         **tensors,
     )
 

@@ -72,6 +72,12 @@ class Network(Spec):
         """Whether `prime` leaves nothing to an optimizer: no step is taken then."""
         return False
 
+    @property
+    def takes_heads(self) -> bool:
+        """Whether it may give more outputs than the target has, those of auxiliary objectives, and still mean the same
+        by the target's: not if it feeds outputs back, or finds them among its inputs, or is solved."""
+        return not self.feedback and not self.solved
+
     # --- hooks of training: a network that needs none of them leaves them as they are; traced and mapped ------------
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:

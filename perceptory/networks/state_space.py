@@ -130,5 +130,10 @@ class StateSpace(Network):
         readout = f" readout {'-'.join(map(str, self.readout))}" if self.readout else ""
         return f"state space {self.states}, {'-'.join(map(str, self.hidden))} {self.activation}{readout}"
 
+    @property
+    def takes_heads(self) -> bool:
+        """The last of its inputs are the outputs' known values, one for each."""
+        return False
+
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return inputs[0] * (2 * sum(self.hidden) + 3 * self.states + 2 * sum(self.readout) + 2 * inputs[-1])

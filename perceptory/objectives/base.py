@@ -42,6 +42,10 @@ class Cost(Spec):
         """Outputs of the network for this many target columns."""
         return self.heads * targets
 
+    def targets_of(self, outputs: int) -> int:
+        """Target columns of a network with so many outputs; the inverse of `outputs`."""
+        return outputs // self.heads
+
     def shape(self, targets: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the network's outputs for targets of this shape: (out,) or (time, out)."""
         return (*targets[:-1], self.outputs(targets[-1]))
@@ -51,6 +55,10 @@ class Cost(Spec):
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """[row] (or [row, time]) costs. output: [..., outputs(target)]; target: [..., target]."""
         raise NotImplementedError
+
+    def at(self, progress: Any) -> Cost:
+        """The cost when this share of the training is done: the same one, unless parts of it fade."""
+        return self
 
     def working_response(self, target: jax.Array) -> jax.Array:
         """[..., out] the outputs to aim at by least squares: one Newton step from outputs of 0."""

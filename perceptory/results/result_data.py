@@ -45,6 +45,8 @@ class MemberResult:
     train_cost: np.ndarray
     validation_cost: np.ndarray
     facts: dict[str, float] = field(default_factory=dict)  # of Bayesian regularization: effective_weights, alpha, beta
+    # Name of an auxiliary objective -> [2, epoch] its training and validation cost, on the scale that is trained on.
+    auxiliary: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(repr=False)

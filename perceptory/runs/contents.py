@@ -16,6 +16,7 @@ from perceptory.results.result_data import ResultData
 FORMAT = 3  # of study.json and result.json
 MARK, RESULT = "study.json", "result.json"
 HISTORY, PREDICTIONS, MODEL, REPORT = "history.parquet", "predictions.csv", "model.safetensors", "report.html"
+COSTS = ("train_cost", "validation_cost")  # columns of history.parquet
 FILES = (MARK, RESULT, HISTORY, MODEL, PREDICTIONS, REPORT)
 
 
@@ -74,7 +75,8 @@ def result_json(result: ResultData, contents: Mapping[str, bytes]) -> dict[str, 
         "validation": result.validation,
         "test": result.tested,
         "members": [
-            {k: v for k, v in vars(m).items() if k not in ("train_cost", "validation_cost")} for m in result.members
+            {k: v for k, v in vars(m).items() if k not in ("train_cost", "validation_cost", "auxiliary")}
+            for m in result.members
         ],
         "data": result.data.to_json(),
         "ensemble": [d.to_json() for d in result.ensemble],
@@ -85,7 +87,8 @@ def result_json(result: ResultData, contents: Mapping[str, bytes]) -> dict[str, 
 
 
 def history_bytes(result: ResultData) -> bytes:
-    """history.parquet: a row a member and epoch: candidate, fold, seed, epoch (from 1), train_cost, validation_cost."""
+    """history.parquet: a row a member and epoch: candidate, fold, seed, epoch (from 1), train_cost, validation_cost; of
+    each auxiliary objective both costs as well, null where a candidate has it not."""
     import polars as pl
 
     epochs = [len(m.train_cost) for m in result.members]
@@ -101,6 +104,14 @@ def history_bytes(result: ResultData) -> bytes:
             ),
         }
     )
+    for name in dict.fromkeys(name for m in result.members for name in m.auxiliary):
+        for place, cost in enumerate(COSTS):
+            curves = [
+                m.auxiliary[name][place].tolist() if name in m.auxiliary else [None] * len(m.train_cost)
+                for m in result.members
+            ]
+            column = pl.Series(f"{cost}: {name}", [v for curve in curves for v in curve], pl.Float64)
+            frame = frame.with_columns(column)
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()

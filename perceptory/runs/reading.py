@@ -15,7 +15,7 @@ from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.predictions import Predictions
 from perceptory.results.result_data import CandidateResult, MemberResult
-from perceptory.runs.contents import FORMAT, HISTORY, MARK, MODEL, PREDICTIONS, RESULT, opened
+from perceptory.runs.contents import COSTS, FORMAT, HISTORY, MARK, MODEL, PREDICTIONS, RESULT, opened
 from perceptory.runs.schema import STUDY_FORM, check, check_result
 
 
@@ -100,17 +100,23 @@ def _members(content: bytes, members: list[dict[str, Any]]) -> list[MemberResult
     import polars as pl
 
     by_member = pl.read_parquet(content).partition_by("candidate", "fold", "seed", as_dict=True, maintain_order=True)
-    costs = {
-        who: (frame["train_cost"].to_numpy(), frame["validation_cost"].to_numpy()) for who, frame in by_member.items()
-    }
-    none = (np.zeros(0), np.zeros(0))
     read = []
     for m in members:
-        train, validation = costs.get((m["candidate"], m["fold"], m["seed"]), none)
+        frame = by_member.get((m["candidate"], m["fold"], m["seed"]))
+        train, validation = (np.zeros(0) if frame is None else frame[name].to_numpy() for name in COSTS)
         if len(train) != m["epochs"]:
             raise ValueError(f"{HISTORY} has {len(train)} epochs of a network that was trained for {m['epochs']}")
-        read.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation))
+        auxiliary = {} if frame is None else _auxiliary(frame)
+        read.append(MemberResult(**_numbers(m), train_cost=train, validation_cost=validation, auxiliary=auxiliary))
     return read
+
+
+def _auxiliary(frame: Any) -> dict[str, np.ndarray]:
+    """The costs [2, epoch] of a member's auxiliary objectives."""
+    first = f"{COSTS[0]}: "
+    names = [name.removeprefix(first) for name in frame.columns if name.startswith(first)]
+    names = [name for name in names if frame[first + name].null_count() < len(frame)]
+    return {name: np.stack([frame[f"{cost}: {name}"].to_numpy() for cost in COSTS]) for name in names}
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, Any]:

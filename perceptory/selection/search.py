@@ -210,7 +210,8 @@ def forbid(value: Any, name: str) -> None:
         where = f"{name}{'' if not path or path.startswith('[') else '.'}{path}"
         raise InputError(
             f"{where} needs one plain value, got the search value {search!r}. "
-            f"Search values stand in networks, costs, penalties, optimizers, clip, average and augmentation only."
+            "Search values stand in networks, costs, penalties, optimizers, clip, average, augmentation and auxiliary "
+            "only."
         )
 
 

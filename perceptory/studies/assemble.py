@@ -11,8 +11,11 @@ import numpy as np
 from perceptory import backend, kernels
 from perceptory.errors import InputError, Setting
 from perceptory.models.autoencoding import with_held_out_errors
+from perceptory.models.heads import Head, Heads, places_of_heads
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
+from perceptory.networks.heads import places_without_heads
+from perceptory.objectives.auxiliary import auxiliary_parts
 from perceptory.results.data_facts import DataFacts, shown_examples
 from perceptory.results.predictions import Predictions
 from perceptory.results.result_data import CandidateResult, MemberResult
@@ -97,8 +100,10 @@ def _trained_anew(group: Group, records: Records) -> dict[int, tuple[str, np.nda
 def model_of(
     prepared: Prepared, candidate: int, weights: np.ndarray, scalings: Sequence[Scaling], facts: dict[str, Any]
 ) -> Model:
-    """The model of trained networks, weights [member, weight], each with its scaling, of a candidate of the study."""
+    """The model of trained networks, weights [member, weight], each with its scaling, of a candidate of the study;
+    without heads of auxiliary objectives, unless the study keeps them."""
     data, network, cost = prepared.data, prepared.candidates[candidate].network, prepared.candidates[candidate].cost
+    weights, heads = _parted(prepared, candidate, weights, scalings)
     scalings = [targets_as(s, cost) for s in scalings]
     return Model(
         task=data.task,
@@ -115,7 +120,32 @@ def model_of(
         out_scale=np.stack([s.out_scale for s in scalings]),
         precision=prepared.study.arithmetic,
         facts=facts,
+        heads=heads,
     )
+
+
+def _parted(
+    prepared: Prepared, candidate: int, weights: np.ndarray, scalings: Sequence[Scaling]
+) -> tuple[np.ndarray, Heads | None]:
+    """The weights without heads, and the heads where the study keeps them."""
+    chosen, aims = prepared.candidates[candidate], prepared.encoded.auxiliary
+    if aims is None or not chosen.auxiliary:
+        return weights, None
+    shape = prepared.encoded.target_shape
+    cost = aims.composite(chosen.cost, shape[-1], chosen.auxiliary)
+    places = places_without_heads(chosen.network, prepared.encoded.shape, cost.shape(shape), chosen.cost.shape(shape))
+    if not prepared.study.keep_heads:
+        return weights[:, places], None
+    each: list[Head] = []
+    columns: list[int] = []
+    for part, one in zip(cost.parts, auxiliary_parts(chosen.auxiliary), strict=True):
+        aim = aims.aim(one)
+        each.append(Head(aim.about, aim.task, aim.classes, part.cost, aim.columns))
+        columns += range(part.target - shape[-1], part.target - shape[-1] + part.targets)
+    scaled = [aims.scaled(scaling, cost) for scaling in scalings]
+    center, scale = (np.stack([a[columns] for a in arrays]) for arrays in zip(*scaled, strict=True))
+    rest = places_of_heads(places, weights.shape[1])
+    return weights[:, places], Heads(tuple(each), weights[:, rest], center, scale)
 
 
 def _add_intervals(records: Records, chosen: int, model: Model) -> None:
@@ -165,6 +195,7 @@ def result_of(
     prepared, best = records.prepared, records.sound_members(chosen.index).values()
     data, test = prepared.data, prepared.sealed.test
     study_rows, test_rows = prepared.row_counts
+    objectives = [[one.about for one in auxiliary_parts(c.auxiliary)] for c in prepared.candidates]
     return Result(
         study=prepared.asked,
         task=data.task,
@@ -174,7 +205,9 @@ def result_of(
         best=ids[chosen.index],
         rule=chosen.reason,
         candidates=[_candidate_result(records, ranking, int(c), ids) for c in ranking.order],
-        members=[_member_result(ids[c], f, s, records.members[c, f, s]) for c, f, s in sorted(records.members)],
+        members=[
+            _member_result(ids[c], f, s, records.members[c, f, s], objectives[c]) for c, f, s in sorted(records.members)
+        ],
         train=_mean_metrics([r.train for r in best]),
         validation=_mean_metrics([r.validation for r in best]),
         tested=None,
@@ -215,10 +248,10 @@ def _candidate_result(records: Records, ranking: Ranking, c: int, ids: list[str]
     )
 
 
-def _member_result(id: str, fold: int, seed: int, r: Record) -> MemberResult:
+def _member_result(id: str, fold: int, seed: int, r: Record, objectives: Sequence[str]) -> MemberResult:
     return MemberResult(
         id, fold, seed, r.status, r.epochs, r.best_epoch, r.score, r.train_score, r.train_cost, r.validation_cost,
-        r.facts,
+        r.facts, dict(zip(objectives, r.auxiliary, strict=True)),
     )  # fmt: skip
 
 

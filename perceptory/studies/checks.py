@@ -15,19 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.augmentation.base import Augmentation, parts
+from perceptory.augmentation.tables import TargetNoise
 from perceptory.data.examples import Examples
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.base import layout
+from perceptory.networks.heads import places_without_heads
+from perceptory.objectives.auxiliary import NextStep, auxiliary_parts
 from perceptory.objectives.penalties import WeightPenalty
-from perceptory.objectives.table import check_task
+from perceptory.objectives.table import Cost, check_task
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.descent import second, traceable
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.selection.metrics import OWN_COST
-from perceptory.specs import partition
+from perceptory.specs import combine, partition
 from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.groups import Group
@@ -59,6 +62,7 @@ def check_candidates(candidates: Sequence[Candidate], known: Examples, encoded: 
         _check_kinds(candidate)
         _check_augmentation(candidate, known)
         _check_penalized_layers(candidate, encoded)
+        _check_auxiliary(candidate, encoded)
         check_second_order(candidate)
         _check_start(candidate)
     _check_score(score, candidates)
@@ -146,6 +150,41 @@ def _check_penalized_layers(candidate: Candidate, encoded: EncodedExamples) -> N
         penalty.places(where.names, where.weights)
 
 
+def _check_auxiliary(candidate: Candidate, encoded: EncodedExamples) -> None:
+    network, objectives = candidate.network, auxiliary_parts(candidate.auxiliary)
+    if not objectives or encoded.auxiliary is None:
+        return
+    if len({one.about for one in objectives}) < len(objectives):
+        raise InputError(f"a candidate aims at {objectives[0].about!r} twice. Give one auxiliary objective for each.")
+    if not network.takes_heads:
+        why = "is solved in one step" if network.solved else "takes its own outputs for those of the target"
+        raise InputError(f"{network.label} {why}, so it takes no auxiliary objective. Take another network.")
+    if getattr(network, "bidirectional", False) and any(isinstance(one.target, NextStep) for one in objectives):
+        raise InputError(f"{network.label} sees the next step, so there is nothing to predict. Leave NextStep out.")
+    for one in objectives:
+        noise = any(isinstance(a, TargetNoise) for a in parts(candidate.augmentation))
+        if noise and encoded.auxiliary.aim(one).task != "regression":
+            raise InputError(f"TargetNoise is for numbers, and the auxiliary target {one.about!r} holds classes.")
+    shape = encoded.target_shape
+    outputs = encoded.cost_of(candidate).shape(shape)
+    places_without_heads(partition(network)[0], encoded.shape, outputs, candidate.cost.shape(shape))
+    if isinstance(candidate.optimizer, SecondOrder):
+        _check_second_auxiliary(candidate, candidate.optimizer, [encoded.auxiliary.cost_of(one) for one in objectives])
+
+
+def _check_second_auxiliary(candidate: Candidate, optimizer: SecondOrder, costs: Sequence[Cost]) -> None:
+    name = optimizer.label
+    if optimizer.evidence:
+        raise InputError(f"{name} takes no auxiliary objective: its evidence is of one cost. Use the optimizer lm.")
+    if any(one.fade is not None for one in auxiliary_parts(candidate.auxiliary)):
+        raise InputError(
+            f"{name} takes for granted that the cost stays the same, so no auxiliary objective may fade. Leave fade"
+            " out, or use a first-order optimizer such as Adam."
+        )
+    for cost in costs:
+        _check_curvature(name, optimizer, cost)
+
+
 def _check_score(name: str, candidates: Sequence[Candidate]) -> None:
     """`InputError` where candidates are to be ranked by their own cost and have several."""
     labels = list(dict.fromkeys(c.cost for c in candidates))
@@ -174,14 +213,18 @@ def check_second_order(candidate: Candidate) -> None:
         if getattr(candidate, field) is not None:
             raise InputError(f"{name} takes no {field}: it has no single batches and gradients. Leave it out.")
     _check_penalty(name, optimizer, penalty)
-    if not candidate.cost.has_true_gradient:
+    _check_curvature(name, optimizer, candidate.cost)
+
+
+def _check_curvature(name: str, optimizer: SecondOrder, cost: Cost) -> None:
+    if not cost.has_true_gradient:
         raise InputError(
-            f"{name} needs the gradient of the very cost that it lowers, and that of {candidate.cost.label} is another."
+            f"{name} needs the gradient of the very cost that it lowers, and that of {cost.label} is another."
             " Use GaussianLikelihood(beta=0), or a first-order optimizer such as Adam."
         )
     if optimizer.matrix == "gauss_newton":
-        one, outputs = np.zeros((1, 1), np.float32), np.zeros((1, candidate.cost.heads), np.float32)
-        jax.eval_shape(candidate.cost.curvature, outputs, one)  # raises where the cost has none
+        one, outputs = np.zeros((1, 1), np.float32), np.zeros((1, cost.heads), np.float32)
+        jax.eval_shape(cost.curvature, outputs, one)  # raises where the cost has none
 
 
 def _check_penalty(name: str, optimizer: Any, penalty: Any) -> None:
@@ -202,10 +245,12 @@ def _check_penalty(name: str, optimizer: Any, penalty: Any) -> None:
 
 def _check_hessian(group: Group) -> None:
     """Refuses the exact Hessian of a network whose own backward rules have no second derivatives."""
-    plan, network, cost = group.plan, group.candidate.network, group.candidate.cost
+    plan, network = group.plan, group.candidate.network
     if not isinstance(plan.optimizer, SecondOrder) or plan.optimizer.matrix != "hessian" or network.solved:
         return
     module = network.build(plan.inputs, plan.outputs, key=jax.random.key(0))
+
+    cost = combine(plan.cost, partition(group.candidate)[1])
 
     def of(vector: Any, x: Any, t: Any) -> Any:
         return jnp.sum(cost.per_row(call(unpack(module, vector), x, None), t))

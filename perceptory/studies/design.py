@@ -11,6 +11,8 @@ from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
 from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
+from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
+from perceptory.objectives.auxiliary import Auxiliary, auxiliary_parts
 from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import COSTS, Cost
 from perceptory.optimizers.averaging import WeightAverage
@@ -21,7 +23,7 @@ from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
-from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, partition, positive
+from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, flag, partition, positive
 from perceptory.studies import defaults
 from perceptory.studies.pretrained import EXAMPLE, Pretrained
 
@@ -51,6 +53,12 @@ class Candidate(Spec):
     average: WeightAverage | None = checked(None, neutral=None)
     augmentation: Augmentation | tuple[Augmentation, ...] | None = checked(None, neutral=None)
     start: Pretrained | None = checked(None, neutral=None)
+    auxiliary: Auxiliary | tuple[Auxiliary, ...] | None = checked(None, neutral=None)
+
+    def __post_init__(self) -> None:
+        if not search.find(self.auxiliary):  # one way to write it, so that equal candidates are equal
+            object.__setattr__(self, "auxiliary", auxiliary_parts(self.auxiliary) or None)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,8 @@ class StudyDesign(Spec):
     average: Searchable[WeightAverage] | None = checked(None, neutral=None)
     augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
     start: Searchable[Pretrained] | None = checked(None, neutral=None)
+    auxiliary: Searchable[Auxiliary] | Sequence[Searchable[Auxiliary]] | None = checked(None, neutral=None)
+    keep_heads: bool = checked(False, check=flag, neutral=False)
 
     def __post_init__(self) -> None:
         networks: Any = self.networks
@@ -99,13 +109,16 @@ class StudyDesign(Spec):
         _kind("penalty", self.penalty, Penalty, "WeightPenalty(1e-4)", optional=True)
         _kind("clip", self.clip, Clip, "ClipByNorm(1.0)", optional=True)
         _kind("average", self.average, WeightAverage, "WeightAverage(0.9)", optional=True)
-        if isinstance(self.augmentation, list):
-            object.__setattr__(self, "augmentation", tuple(self.augmentation))
-        if self.augmentation == ():
-            object.__setattr__(self, "augmentation", None)
+        for name in ("augmentation", "auxiliary"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+            if getattr(self, name) == ():
+                object.__setattr__(self, name, None)
         for one in parts(self.augmentation):
             _kind("augmentation", one, Augmentation, "ImageAugmentation(shift=2)")
         _kind("start", self.start, Pretrained, EXAMPLE, optional=True)
+        for one in auxiliary_parts(self.auxiliary):
+            _kind("auxiliary", one, Auxiliary, AUXILIARY_EXAMPLE)
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):
             search.forbid(getattr(self, name), name)
         if self.score is not None:
@@ -127,7 +140,7 @@ class StudyDesign(Spec):
 
     def candidates(self, cost: Cost) -> list[Candidate]:
         """Every candidate of the search, in a stable order; `cost` stands where the study names none."""
-        names = ("optimizer", "penalty", "batch_size", "clip", "average", "augmentation", "start")
+        names = ("optimizer", "penalty", "batch_size", "clip", "average", "augmentation", "start", "auxiliary")
         rest = {name: getattr(self, name) for name in names}
         template: Any = Candidate  # a template holds search values where a candidate holds plain ones
         networks = cast(tuple[Searchable[Network], ...], self.networks)

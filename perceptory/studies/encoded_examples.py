@@ -11,6 +11,9 @@ from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
+from perceptory.objectives.table import Cost
+from perceptory.studies.auxiliary import Aims
+from perceptory.studies.design import Candidate
 from perceptory.training.rows import Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
@@ -26,6 +29,7 @@ class EncodedExamples:
     task: str
     lengths: np.ndarray | None = None  # [n]: steps from there on are padding
     encoder: ExampleEncoder | None = None  # what made the inputs
+    auxiliary: Aims | None = None  # what auxiliary objectives aim at, in a study that has any
 
     @property
     def shape(self) -> Shape:
@@ -44,6 +48,20 @@ class EncodedExamples:
             return self.truth, self.weights
         return np.zeros((len(self.inputs), 0)), self.weights.reshape(len(self.inputs), -1).max(axis=1)
 
+    @property
+    def aims(self) -> np.ndarray:
+        """[row, ..., column] all that the program's cost sees: the targets, then those of auxiliary objectives, NaN
+        where missing."""
+        if self.auxiliary is None:
+            return self.targets
+        return np.concatenate([self.targets, self.auxiliary.values], axis=-1)
+
+    def cost_of(self, candidate: Candidate) -> Cost:
+        """The cost that the program makes small for a candidate, its numbers filled in or not."""
+        if self.auxiliary is None:
+            return candidate.cost
+        return self.auxiliary.composite(candidate.cost, self.targets.shape[-1], candidate.auxiliary)
+
     def raw(self, dtype: Any, padded: bool = False) -> Any:
         """What the program takes. Of a table [row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds
         off, and the row's weight; of other examples `Shared`.
@@ -54,9 +72,9 @@ class EncodedExamples:
         """
         length = coarse_bucket(len(self.inputs), 2) if padded else len(self.inputs)
         if self.inputs.ndim == 2:
-            rounded, rest = _two_parts(np.concatenate([self.inputs, self.targets], axis=1), dtype)
+            rounded, rest = _two_parts(np.concatenate([self.inputs, self.aims], axis=1), dtype)
             return pad_first(np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1), length)
-        x, t = _lean_parts(self.inputs, dtype), _lean_parts(self.targets, dtype)
+        x, t = _lean_parts(self.inputs, dtype), _lean_parts(self.aims, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
         parts = (*x, *t, self.weights.astype(dtype), lengths)
         return Shared(*(None if part is None else pad_first(part, length) for part in parts))
@@ -79,7 +97,7 @@ def _lean_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray |
     if exact.dtype == np.uint8 or exact.dtype == dtype:
         return exact, None
     rounded, rest = _two_parts(exact, dtype)
-    return rounded, rest if np.any(rest) else None
+    return rounded, rest if np.any(rest[~np.isnan(rest)]) else None
 
 
 def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,11 @@ from perceptory.augmentation.base import varying
 from perceptory.data.own_targets import columns_of_inputs, columns_of_targets
 from perceptory.networks.base import layout
 from perceptory.notes import Note
+from perceptory.objectives.parts import Composite
+from perceptory.objectives.table import Cost
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.specs import partition
+from perceptory.studies.auxiliary import Aims
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import split_number
 from perceptory.studies.keys import member_key
@@ -35,9 +38,9 @@ class Group:
     plan: ProgramPlan
     members: Member
     who: list[Who]
-    weights: int  # of one network
+    weights: int  # of one network, without heads of auxiliary objectives
     candidate: Candidate  # the first one; all have its shapes
-    target_shape: tuple[int, ...]  # of one example
+    target_shape: tuple[int, ...]  # of one example, with the targets of auxiliary objectives
     scalings: list[Scaling]  # of each member
     notes: tuple[Note, ...] = ()
 
@@ -73,7 +76,7 @@ def groups_of(
             balance=_balance(split, who, plan, dtype), given=tuple(array.astype(dtype) for array in given)
         )
         notes = tuple(dict.fromkeys(note for c in places if c in begins for note in begins[c].notes))
-        groups.append(Group(plan, members, who, weights, first, split.encoded.target_shape, scalings, notes))
+        groups.append(Group(plan, members, who, weights, first, split.encoded.aims.shape[1:], scalings, notes))
     return groups
 
 
@@ -108,9 +111,10 @@ def _plan(
     epochs: int | None,
     padded: bool,
 ) -> tuple[ProgramPlan, int]:
-    """The group's program, and the weights of one network."""
+    """The group's program, and the weights of one network without heads."""
     encoded, (rows, batch) = split.encoded, shape
-    inputs, outputs = encoded.shape, static.cost.shape(encoded.target_shape)
+    cost, inputs = encoded.cost_of(static), encoded.shape
+    outputs = cost.shape(encoded.target_shape)
     size = layout(first.network, inputs, outputs).size
     bytes_each = sizes(first.network, inputs, outputs, batch, rows)
     if isinstance(static.optimizer, SecondOrder):
@@ -127,7 +131,7 @@ def _plan(
     most_validation = coarse_bucket(most_validation) if padded else most_validation
     batches = {-(-len(a) // batch) for a, _ in split.folds}
     plan = ProgramPlan(
-        static.network, static.cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
+        static.network, cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
         batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
         augmentation=static.augmentation, start=static.start,
@@ -137,7 +141,7 @@ def _plan(
             plan, varies=varying(encoded.inputs), columns=columns_of_inputs(encoded.encoder),
             target_columns=columns_of_targets(encoded.encoder) if encoded.task == "autoencode" else (),
         )  # fmt: skip
-    return plan, size
+    return plan, layout(first.network, inputs, first.cost.shape(encoded.target_shape)).size
 
 
 def _members(
@@ -156,7 +160,7 @@ def _members(
     distinct = {id(s): s for s in scalings}  # few: one a fold, where nothing is begun with
     index = {key: i for i, key in enumerate(distinct)}
     scaling = np.array([index[id(s)] for s in scalings])
-    own = [targets_as(s, plan.cost) for s in distinct.values()]
+    own = [_whole_scaling(s, plan.cost, split.encoded.auxiliary) for s in distinct.values()]
 
     def centers(s: Scaling) -> np.ndarray:
         return np.stack(split_number(np.concatenate([s.in_center, s.out_center]), dtype))
@@ -179,11 +183,21 @@ def _members(
     )
 
 
+def _whole_scaling(scaling: Scaling, cost: Cost, aims: Aims | None) -> Scaling:
+    """Of inputs, targets and auxiliary targets, as the cost wants them."""
+    if not isinstance(cost, Composite) or aims is None:
+        return targets_as(scaling, cost)
+    whole, (center, scale) = targets_as(scaling, cost.main), aims.scaled(scaling, cost)
+    return whole._replace(
+        out_center=np.concatenate([whole.out_center, center]), out_scale=np.concatenate([whole.out_scale, scale])
+    )
+
+
 def _balance(split: Split, who: list[Who], plan: ProgramPlan, dtype: Any) -> Any:
     """[member, class] of `Member.balance`, each fold's from its own training rows; () without."""
     encoded = split.encoded
     if encoded.task == "regression" or not plan.cost.has_class_weights:
         return ()
-    classes = max(2, plan.outputs[-1])
+    classes = max(2, encoded.targets.shape[-1])
     each = [plan.cost.balance(encoded.truth[rows], encoded.weights[rows], classes) for rows, _ in split.folds]
     return np.stack(each).astype(dtype)[[f for _, f, _ in who]] if len(each[0]) else ()

@@ -25,7 +25,7 @@ SHARE = 0.05  # of the time that keeping them may take
 
 Stage = Literal["members", "refit"]
 
-_ARRAYS = ("weights", "train_cost", "validation_cost", "output")
+_ARRAYS = ("weights", "train_cost", "validation_cost", "output", "auxiliary")
 _FACTS = tuple(f.name for f in fields(Record) if f.name not in _ARRAYS)
 
 

@@ -44,7 +44,7 @@ def fingerprint(study: StudyDesign, split: Split, encoder: ExampleEncoder, seale
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
-    for array in (encoded.inputs, encoded.targets, encoded.weights, *lengths, *rows, *_arrays(sealed.test, encoder)):
+    for array in (encoded.inputs, encoded.aims, encoded.weights, *lengths, *rows, *_arrays(sealed.test, encoder)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
 from perceptory.data.own_targets import own_names
+from perceptory.errors import InputError
 from perceptory.notes import Note
+from perceptory.objectives.auxiliary import Auxiliary
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.metrics import Score, score_for
 from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
 from perceptory.studies.autoencoding import for_reconstruction, notes_on_codes
+from perceptory.studies.auxiliary import Aims, given_by_inputs, objectives_of, taken_out, without
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, encode
@@ -141,23 +145,44 @@ def prepare(
     """
     study = study.with_precision()
     sealed = seal_off(study, check_examples(data), test)
+    candidates = [with_numbers(c) for c in study.candidates(DEFAULT_COST[sealed.study.task])]
+    objectives = objectives_of(candidates)
+    aims = taken_out(objectives, sealed.study)
+    sealed = _without(sealed, objectives) if objectives else sealed
     known = sealed.study
     if not constant:
         check_data(known)
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
-    candidates = [with_numbers(c) for c in study.candidates(DEFAULT_COST[known.task])]
     if known.task == "autoencode":
         candidates = for_reconstruction(candidates, encoder, encoded)
+    if objectives:
+        encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoded.inputs))
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
     plan, folds = None, [] if splitting is None else splitting(encoded)
     if splitting is None:
         plan = validation_plan(study, known)
         folds = folds_of(plan, known, study.seed)
-    split = split_of(encoded, folds) if start is None else Split(encoded, folds, [start.scaling] * len(folds))
+    split = split_of(encoded, folds) if start is None else _as_before(encoded, folds, start)
     with backend.precision(study.arithmetic):
         groups = groups_of(study, candidates, split, epochs, padded)
         check_groups(groups, study.memory)
     validation = None if plan is None else plan_json(plan)
     return Prepared(study, sealed, encoder, candidates, validation, split, score, groups, padded)
+
+
+def _without(sealed: Sealed, objectives: list[Auxiliary]) -> Sealed:
+    """The examples on both sides without the columns that are auxiliary targets."""
+    names = [one.target for one in objectives if isinstance(one.target, str)]
+    test = None if sealed.test is None else without(names, sealed.test)
+    return dataclasses.replace(sealed, study=without(names, sealed.study), test=test)
+
+
+def _as_before(encoded: EncodedExamples, folds: list[Fold], start: Start) -> Split:
+    if encoded.auxiliary is not None:
+        raise InputError(
+            "training goes on without auxiliary objectives, since a model has no heads for them. Leave auxiliary out,"
+            " or train from the start."
+        )
+    return Split(encoded, folds, [start.scaling] * len(folds))

@@ -24,6 +24,7 @@ class Record:
     score: float
     train_score: float
     facts: dict[str, float] = field(default_factory=dict)
+    auxiliary: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0)))  # as in `Outcome`
 
     @property
     def sound(self) -> bool:

@@ -102,6 +102,7 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
         outcome.status, outcome.epochs, outcome.best_epoch, outcome.weights, outcome.train_cost,
         outcome.validation_cost, output, train, validation,
         float("nan") if diverged else score, float("nan") if diverged else train_score, outcome.facts,
+        outcome.auxiliary,
     )  # fmt: skip
 
 

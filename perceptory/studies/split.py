@@ -68,7 +68,13 @@ def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
         return _channels_as_targets(fit_scaling(x, np.zeros((1, 1)), scale_targets=False), t.shape[-1])
     w = encoded.weights[rows]
     counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
-    return fit_scaling(x, t, scale_targets=encoded.task in ("regression", "autoencode"), weights=counts)
+    scaling = fit_scaling(x, t, scale_targets=encoded.task in ("regression", "autoencode"), weights=counts)
+    if encoded.auxiliary is None:
+        return scaling
+    values, numbers = encoded.auxiliary.values[rows], encoded.auxiliary.numbers
+    of_aims = fit_scaling(values, values, scale_targets=True, weights=counts)
+    center, scale = np.where(numbers, of_aims.out_center, 0), np.where(numbers, of_aims.out_scale, 1)
+    return scaling._replace(aim_center=center, aim_scale=scale)
 
 
 def _channels_as_targets(scaling: Scaling, targets: int) -> Scaling:

@@ -105,6 +105,8 @@ def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
             raise InputError(f"{what} needs all rows at once, which a stream does not give. Use Adam, or fewer rows.")
         if candidate.start is not None:
             raise InputError("layers of another model do not go with a stream. Leave the start out, or use fewer rows.")
+        if candidate.auxiliary is not None:
+            raise InputError("auxiliary objectives do not go with a stream. Leave auxiliary out, or use fewer rows.")
     if study.final != "folds":
         raise InputError(
             Setting("final", study.final), " does not go with a stream. Use ", Setting("final", "folds"), "."

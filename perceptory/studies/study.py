@@ -36,6 +36,8 @@ class Study(StudyDesign):
     penalty; None is off.
     start: `Pretrained`, the first layers of a network that was trained before; `choice(None, Pretrained(...))` puts it
     beside starts from random weights, so that the study itself says whether it pays.
+    auxiliary: `Auxiliary`, one or a list of several: what else the networks learn to predict, on heads beside the
+    target's output; weights and all else are searched. keep_heads: whether the model keeps them (`Model.head`).
     """
 
     def run(

@@ -35,6 +35,8 @@ class Outcome:
     train_output: np.ndarray  # [rows, *outputs]
     validation_output: np.ndarray  # [validation_rows, *outputs]
     facts: dict[str, float] = field(default_factory=dict)  # `Procedure.diagnostics` at the end
+    # [objective, 2, epoch] training and validation cost of each auxiliary objective
+    auxiliary: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0)))
 
 
 def outcome(
@@ -45,7 +47,7 @@ def outcome(
     cost: np.ndarray,
     output: np.ndarray,
 ) -> Outcome:
-    """What a finished member leaves: its counters, best weights, costs [epoch, 2] and outputs of all its rows."""
+    """What a finished member leaves: its counters, best weights, costs [epoch, recorded], outputs of all its rows."""
     count, validation = int(member.count), int(member.validation_count)
     return Outcome(
         STATUS[counters[3]],
@@ -56,6 +58,7 @@ def outcome(
         cost[:, 1],
         output[:count].copy(),
         output[plan.rows : plan.rows + validation].copy(),
+        auxiliary=np.ascontiguousarray(np.moveaxis(cost[:, 2:].reshape(len(cost), -1, 2), 0, 2)),
     )
 
 
@@ -173,7 +176,7 @@ class Chunk:
         return np.asarray(self._state.counters)
 
     def outcomes(self, slots: Standing, costs: dict[int, np.ndarray], output: np.ndarray) -> dict[int, Outcome]:
-        """What members that have ended leave, by place; costs [epoch, 2] by slot, output [chunk, ...]."""
+        """What members that have ended leave, by place; costs [epoch, recorded] by slot, output [chunk, ...]."""
         best, counters = [np.asarray(a) for a in self._state.best], self.counters
         diagnostics = procedure_of(self._plan).diagnostics(self._state.optimizer)
         diagnostics = {name: np.asarray(a) for name, a in diagnostics.items()}

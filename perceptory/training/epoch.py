@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from perceptory.layers.base import Costed
-from perceptory.objectives.base import mean_cost, weighted_mean
+from perceptory.objectives.base import weighted_mean
+from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
@@ -40,21 +41,26 @@ def state_at(specs: Specs, weights: Weights) -> State:
 
 
 def epoch(run: Run, state: State) -> tuple[State, Float[Array, " cost"]]:
-    """One pass over the training rows, then the validation cost. Returns the state and both costs, to record."""
+    """One pass over the training rows, then the validation cost. Returns the state and both costs, to record, and after
+    them those of each auxiliary objective."""
     result = procedure_of(run.plan).epoch(run, state)
     module, weights = calibrated(run, result.weights)
     result = result._replace(weights=weights)
-    validation_cost = jnp.full_like(result.cost, jnp.nan)
+    validation_cost, parts = jnp.full_like(result.cost, jnp.nan), parts_of(run.cost)
+    others = jnp.full(len(parts), jnp.nan, run.dtype)
     if run.plan.validation_rows:
-        validation_cost = _validation_cost(run, module)
-    return advance(run, state, result, validation_cost), jnp.stack([result.cost, validation_cost])
+        validation_cost, others = _validation_costs(run, module)
+    costs = jnp.stack([result.cost, validation_cost])
+    if parts:
+        costs = jnp.concatenate([costs, jnp.stack([result.others, others], axis=1).ravel()])
+    return advance(run, state, result, validation_cost), costs
 
 
-def _validation_cost(run: Run, module: Any) -> Float[Array, ""]:
-    """Of the network as in use, with what it adds to the cost of each row."""
+def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any]:
+    """Of the network as in use, with what it adds to the cost of each row; and that of each auxiliary objective."""
     truth, weights = run.rows.validation_truth()
     if not run.network.added_cost:
-        return mean_cost(run.cost, run.rows.outputs(module, run.rows.validation), truth, weights)
+        return objective_costs(run.cost, run.rows.outputs(module, run.rows.validation), truth, weights)
 
     def both(batch: Batch) -> Array:
         output, added = output_of(Costed(module), batch)
@@ -62,7 +68,8 @@ def _validation_cost(run: Run, module: Any) -> Float[Array, ""]:
 
     values = run.rows.mapped(both, run.rows.validation)
     output = values[:, :-1].reshape(len(values), *run.plan.outputs)
-    return mean_cost(run.cost, output, truth, weights) + weighted_mean(values[:, -1], weights)
+    cost, others = objective_costs(run.cost, output, truth, weights)
+    return cost + weighted_mean(values[:, -1], weights), others
 
 
 def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:

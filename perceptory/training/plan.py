@@ -12,6 +12,7 @@ from perceptory import backend
 from perceptory.augmentation.base import Augmentation
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network, layout
+from perceptory.objectives.parts import parts_of
 from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import Cost
 from perceptory.optimizers.averaging import WeightAverage
@@ -72,7 +73,12 @@ class ProgramPlan:
     @property
     def targets(self) -> int:
         """Target columns: fewer than outputs where the cost takes several outputs a target."""
-        return self.outputs[-1] // self.cost.heads
+        return self.cost.targets_of(self.outputs[-1])
+
+    @property
+    def recorded(self) -> int:
+        """Numbers that an epoch records: the main cost and each auxiliary one, on training and on validation rows."""
+        return 2 + 2 * len(parts_of(self.cost))
 
     @property
     def flat(self) -> bool:

@@ -24,7 +24,7 @@ from perceptory.training.state import RUNNING, State
 class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
-    records: Any  # [segment, 2] training and validation cost, nan where no epoch ran
+    records: Any  # [segment, 2 + 2 parts] training and validation cost of each objective; nan where no epoch ran
     output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan while the whole block runs
 
 
@@ -52,7 +52,7 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pr
         record = jnp.where(active[:, None], record, jnp.nan)
         return e + 1, state, jax.lax.dynamic_update_index_in_dim(records, record, e, axis=1)
 
-    empty = jnp.full((plan.block, plan.segment, 2), jnp.nan, members.factor.dtype)
+    empty = jnp.full((plan.block, plan.segment, plan.recorded), jnp.nan, members.factor.dtype)
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
     outputs = jax.vmap(predictions, in_axes=(axes, 0))

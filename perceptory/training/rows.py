@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     """Scaled examples; a missing input is the training mean, 0."""
 
     x: Float[Array, batch * inputs]
-    t: Any  # [batch, target] or [batch, time, target]
+    t: Any  # [batch, target] or [batch, time, target]; NaN where an auxiliary target is missing
     w: Any  # [batch] or [batch, time], the cost's class weights included
     lengths: Integer[Array, " batch"] | None
 

@@ -18,6 +18,8 @@ class Scaling(NamedTuple):
     in_factor: np.ndarray  # [in]
     out_center: np.ndarray  # [out]
     out_scale: np.ndarray  # [out], target = center + scale · output
+    aim_center: np.ndarray = np.zeros(0)  # [auxiliary column], of a study with auxiliary objectives
+    aim_scale: np.ndarray = np.zeros(0)
 
 
 def fit_scaling(

@@ -48,8 +48,9 @@ class EpochResult(NamedTuple):
 
     weights: Weights
     optimizer: Any
-    cost: Any  # mean cost of the training rows, without penalty
+    cost: Any  # mean cost of the training rows, without penalty; of the main objective alone
     settled: Any = False  # no epoch to come will change anything
+    others: Any = ()  # [part] mean cost of each auxiliary objective
 
 
 def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -> State:

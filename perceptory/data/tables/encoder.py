@@ -23,7 +23,7 @@ from perceptory.data.tables.single_row import Place, encode_row, places_of, row_
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
 from perceptory.errors import InputError
-from perceptory.notes import Note, columns_not_used, unseen_categories
+from perceptory.notes import Note, auxiliary_target, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
 BLOCK = 4096  # rows that are written at once: a column's numbers stand far apart in the inputs
@@ -150,14 +150,15 @@ class Encoder:
     def _match(self, source: Any) -> dict[str, RawColumn]:
         table = self._table(source)
         if not table.named:
-            if len(table.columns) != len(self.columns):
+            plans = self.columns
+            if len(table.columns) != len(plans):  # an auxiliary target need not be there in use
+                plans = tuple(p for p in plans if not any(auxiliary_target.describes(note) for note in p.notes))
+            if len(table.columns) != len(plans):
                 raise InputError(
-                    f"an array without column names needs the {len(self.columns)} input columns of training in their "
-                    f"order, got {len(table.columns)} columns. Expected: {listed(p.name for p in self.columns)}."
+                    f"an array without column names needs the {len(plans)} input columns of training in their "
+                    f"order, got {len(table.columns)} columns. Expected: {listed(p.name for p in plans)}."
                 )
-            return {
-                p.name: dataclasses.replace(c, name=p.name) for p, c in zip(self.columns, table.columns, strict=True)
-            }
+            return {p.name: dataclasses.replace(c, name=p.name) for p, c in zip(plans, table.columns, strict=True)}
         by_name = {column.name: column for column in table.columns}
         missing = [plan.name for plan in self.columns if plan.used and plan.name not in by_name]
         if missing:

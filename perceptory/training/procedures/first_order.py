@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Integer
 from perceptory.augmentation.base import About, augmented
 from perceptory.kernels import dense
 from perceptory.layers.base import Costed
+from perceptory.objectives.parts import means_of, part_sums, parts_of, whole_of
 from perceptory.objectives.penalties import Penalty, WeightPenalty
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import total_cost
@@ -66,7 +67,7 @@ class GradientSteps:
             weights, moments = carry
             key = key_of(at.number)
             batch = augment(run.rows.batch(at.places), key)
-            cost, gradient = jax.value_and_grad(cost_of)(weights, batch, at.share, key)
+            (_, cost), gradient = jax.value_and_grad(cost_of, has_aux=True)(weights, batch, at.share, key)
             update, new_moments = rule.update(
                 gradient, moments, weights, rate=at.rate, precomputed=at.precomputed, weight_mask=mask
             )
@@ -77,7 +78,12 @@ class GradientSteps:
             return new, cost
 
         (weights, moments), costs = jax.lax.scan(step, (state.weights, state.optimizer), steps)
-        return EpochResult(weights, moments, jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total))
+        others: Any = ()
+        if parts_of(run.cost):
+            others = means_of(jnp.sum(jnp.where(total > 0, costs.T * total, 0), axis=1))
+            costs = costs[:, 0]
+        mean = jnp.sum(jnp.where(total > 0, costs * total, 0)) / jnp.sum(total)
+        return EpochResult(weights, moments, mean, others=others)
 
     def _steps(self, run: Run, optimizer: FirstOrder, epoch: Any) -> tuple[StepInput, Float[Array, " step"]]:
         """The inputs of all steps of an epoch, and the sum of weights of each step's rows.
@@ -173,25 +179,35 @@ def epoch_order(run: Run, epoch: Any) -> Integer[Array, "step batch"]:
     return order(salts, length, plan.batches, plan.batch)
 
 
-def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any], Array]:
+def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any], tuple[Array, Array]]:
     """(weights, batch, share, key) -> the batch's mean cost, as training sees the network: with noise, and in the phase
-    that it is in."""
-    plan, cost, progress = run.plan, run.cost, run.progress(state.epoch)
+    that it is in; and what to record of it, the same or, where there are auxiliary objectives, `part_sums`."""
+    plan, progress = run.plan, run.progress(state.epoch)
+    cost = run.cost.at(progress)
     by_kernel = _by_kernel(plan, run.dtype)
     by_step, with_more = run.rows.steps_weighted, run.network.added_cost
 
-    def cost_of(weights: Weights, batch: Batch, share: Array, key: Any) -> Array:
+    def cost_of(weights: Weights, batch: Batch, share: Array, key: Any) -> tuple[Array, Array]:
+        weight = batch.w * share if by_step else share
         if with_more:
             costed = Costed(run.module(weights))
             output, added = output_of(costed, batch, key, None if by_step else share, progress)
-            w = batch.w * share if by_step else share
-            each = jnp.sum(w, axis=1) if by_step else w
-            return total_cost(cost, output, batch.t, w) + jnp.sum(each * added)
+            each = jnp.sum(weight, axis=1) if by_step else weight
+            return recorded(output, batch, weight, jnp.sum(each * added))
         if by_kernel is None:
             output = output_of(run.module(weights), batch, key, None if by_step else share, progress)
         else:
             output = by_kernel(weights[0], batch.x.reshape(plan.batch, -1)).reshape(plan.batch, *plan.outputs)
-        return total_cost(cost, output, batch.t, batch.w * share if by_step else share)
+        return recorded(output, batch, weight)
+
+    def recorded(output: Array, batch: Batch, weight: Array, added: Any = None) -> tuple[Array, Array]:
+        if parts_of(cost):
+            sums = part_sums(cost, output, batch.t, weight)
+            sums = sums if added is None else sums.at[0].add(added)
+            return whole_of(cost, sums), sums
+        total = total_cost(cost, output, batch.t, weight)
+        total = total if added is None else total + added
+        return total, total
 
     return cost_of
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.training.landscape import landscape, penalty_of
 from perceptory.training.run import Run, Specs
@@ -28,8 +29,14 @@ class Iterations:
         whole_cost = landscape(run, state.weights, state.status == RUNNING, run.progress(state.epoch))
         vector = vector_of(state.weights, run.plan)
         moved = run.filled(self.optimizer).iterate(whole_cost, vector, self._carried(run, state))
-        cost = moved.cost - penalty_of(run)(moved.w)[0]
-        return EpochResult(with_vector(state.weights, moved.w, run.plan), moved.state, cost, moved.settled)
+        weights, cost, others = with_vector(state.weights, moved.w, run.plan), moved.cost, ()
+        if parts_of(run.cost):
+            rows = run.rows.first()
+            output = run.rows.outputs(run.module(weights), run.rows.training_entries)
+            cost, others = objective_costs(run.cost, output, rows.t, rows.w)
+        else:
+            cost = cost - penalty_of(run)(moved.w)[0]
+        return EpochResult(weights, moved.state, cost, moved.settled, others)
 
     def _carried(self, run: Run, state: State) -> Any:
         """The optimizer's state, anew where a first phase has ended (`Network.opening`): what was learned of another

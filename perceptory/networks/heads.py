@@ -1,0 +1,46 @@
+"""Networks with outputs beside those of the target: heads, which share all layers but the last."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.layers.arrays import Shape
+from perceptory.networks.base import Network, layout
+
+
+def places_without_heads(network: Network, inputs: Shape, outputs: Shape, main: Shape) -> np.ndarray:
+    """[weight] where the weights of the network that gives `main` stand in the vector of the one that gives `outputs`,
+    whose last axis begins with those of `main`.
+
+    An array of both that differs in one axis belongs to the outputs: it has so many entries there for each of them, and
+    those of the main ones come first, at every place of the other axes of the outputs. Raises `InputError` for a
+    network whose arrays do not say which weights belong to which output.
+    """
+    whole, part = layout(network, inputs, outputs), layout(network, inputs, main)
+    if len(whole.shapes) != len(part.shapes):
+        raise _unclear(network)
+    places, first = [], 0
+    for shape, own in zip(whole.shapes, part.shapes, strict=True):
+        grid = first + np.arange(prod(shape)).reshape(shape)
+        first += grid.size
+        different = [axis for axis in range(len(shape)) if len(shape) == len(own) and shape[axis] != own[axis]]
+        if len(shape) != len(own) or len(different) > 1:
+            raise _unclear(network)
+        for axis in different:
+            repeats, rest = divmod(shape[axis], outputs[-1])
+            if rest or own[axis] != repeats * main[-1]:
+                raise _unclear(network)
+            chosen = np.arange(shape[axis]).reshape(repeats, outputs[-1])[:, : main[-1]]
+            grid = np.take(grid, chosen.ravel(), axis=axis)
+        places.append(grid.ravel())
+    return np.concatenate(places)
+
+
+def _unclear(network: Network) -> InputError:
+    return InputError(
+        f"{network.label} does not end in outputs with weights of their own, so it takes no auxiliary objective: its"
+        " heads could not be told from the rest. Let its builder end in one linear layer of as many units as outputs."
+    )

@@ -1,0 +1,344 @@
+"""Studies with auxiliary objectives: what is trained, recorded, kept and refused, and no leak into the inputs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from perceptory import (
+    MLP,
+    RNN,
+    Adam,
+    Auxiliary,
+    Chain,
+    DenseLayer,
+    Folds,
+    GradientDescent,
+    Huber,
+    KFold,
+    LevenbergMarquardt,
+    Model,
+    NextStep,
+    PoissonLikelihood,
+    RBFNetwork,
+    SoftmaxCrossEntropy,
+    Study,
+    TargetNoise,
+    choice,
+    load_result,
+    read_arrays,
+    read_series,
+    read_table,
+    train_further,
+)
+from perceptory.errors import InputError
+from perceptory.layers.arrays import pack, unpack
+from perceptory.networks.heads import places_without_heads
+from perceptory.networks.narx import NARX
+from perceptory.networks.state_space import StateSpace
+from perceptory.studies.prepare import prepare
+from perceptory.training.driver import train_group
+from perceptory.training.epoch import start
+from perceptory.training.run import Run
+
+RANDOM = np.random.default_rng(3)
+ROWS = 48
+TRAIN, VALIDATION = np.arange(32), np.arange(32, ROWS)
+FOLDS = Folds([(TRAIN, VALIDATION)])
+
+
+def table(**more):
+    x = np.random.default_rng(5).normal(size=(ROWS, 3))
+    z = np.sin(2 * x[:, 0]) + x[:, 1]
+    frame = pd.DataFrame(x, columns=list("abc")).assign(
+        z=z, kind=np.where(z > 0.5, "high", np.where(z > -0.5, "mid", "low"))
+    )
+    frame.loc[::5, "z"] = np.nan
+    frame.loc[::7, "kind"] = None
+    frame["y"] = z * x[:, 2] + 5
+    return frame.assign(**more)
+
+
+TABLE = table()
+BOTH = [Auxiliary("z", weight=choice(0, 0.5, 2), fade=0.8), Auxiliary("kind", weight=0.2)]
+QUICK = {"epochs": 6, "patience": 0, "test": 0, "validation": FOLDS, "optimizer": Adam(3e-2)}
+STUDY = Study(MLP((4,)), auxiliary=BOTH, keep_heads=True, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("auxiliary") / "run"
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return STUDY.run(read_table(TABLE, "y"), folder=folder)
+
+
+def member(result, candidate):
+    return next(m for m in result.members if m.candidate == candidate)
+
+
+def test_weights_share_a_compilation_and_are_ranked_by_the_main_cost(result):
+    assert len(prepare(STUDY, read_table(TABLE, "y")).groups) == 1
+    labels = {c.label for c in result.candidates}
+    assert any("auxiliary z 0.5 fading over 0.8, auxiliary kind 0.2" in label for label in labels)
+    for candidate in result.candidates:
+        assert candidate.weights == 3 * 4 + 4 + 4 + 1  # the heads do not count
+    best = member(result, result.best)
+    error = result.model.predict(TABLE)[VALIDATION] - TABLE["y"].to_numpy()[VALIDATION]
+    scale = TABLE["y"].to_numpy()[TRAIN].std()
+    assert best.validation_cost[best.best_epoch - 1] == pytest.approx(np.mean((error / scale) ** 2) / 2, rel=1e-4)
+    assert best.score == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+
+
+def test_costs_of_each_objective_are_recorded(result, folder):
+    best, model = member(result, result.best), result.model
+    at = best.best_epoch - 1
+    z = TABLE["z"].to_numpy()
+    error = (model.head("z").predict(TABLE) - z)[VALIDATION]
+    scale = np.nanstd(z[TRAIN])
+    assert best.auxiliary["z"][1, at] == pytest.approx(np.nanmean((error / scale) ** 2) / 2, rel=1e-4)
+    kinds, p = model.head("kind").classes.tolist(), model.head("kind").predict_proba(TABLE)[VALIDATION]
+    known = [(p[i, kinds.index(k)]) for i, k in enumerate(TABLE["kind"][VALIDATION]) if isinstance(k, str)]
+    assert best.auxiliary["kind"][1, at] == pytest.approx(-np.mean(np.log(known)), rel=1e-4)
+    assert all(m.auxiliary["z"].shape == (2, 6) and np.isfinite(m.auxiliary["z"]).all() for m in result.members)
+    again = member(load_result(folder), result.best)
+    np.testing.assert_array_equal(again.auxiliary["kind"], best.auxiliary["kind"])
+
+
+def test_weights_are_those_of_gradient_descent_on_the_whole_cost():
+    """Three steps by hand, in double precision, the auxiliary weight falling from 0.5 to 0 over two thirds of them."""
+    study = Study(
+        MLP((2,)), auxiliary=Auxiliary("z", weight=0.5, fade=2 / 3), precision="double",
+        **QUICK | {"epochs": 3, "optimizer": GradientDescent(0.2)},
+    )  # fmt: skip
+    frame = TABLE.drop(columns="kind")
+    ready = prepare(study, read_table(frame, "y"))
+    (group,), outcomes = ready.groups, {}
+    x, y, z = (frame[c].to_numpy()[TRAIN] for c in (list("abc"), "y", "z"))
+    x, y, z = ((a - np.nanmean(a, axis=0)) / np.nanstd(a, axis=0) for a in (x, y, z))
+    there = ~np.isnan(z)
+
+    def cost(w, weight):
+        hidden = jnp.tanh(x @ w[:6].reshape(3, 2) + w[6:8])
+        out = hidden @ w[8:12].reshape(2, 2) + w[12:]
+        return jnp.mean((out[:, 0] - y) ** 2 / 2 + weight * there * (out[:, 1] - np.nan_to_num(z)) ** 2 / 2)
+
+    with jax.enable_x64(True):
+        train_group(group.plan, group.members, ready.raw, finished=outcomes.update)
+        one = jax.tree.map(lambda a: jnp.asarray(a[0]), group.members)
+        w = jax.jit(lambda raw: start(Run.of(one, raw, group.plan)).weights[0])(ready.raw)
+        slope = jax.jit(jax.grad(cost))
+        for weight in (0.5, 0.25, 0.0):
+            w = w - 0.2 * slope(w, weight)
+    assert outcomes[0].best_epoch == 3
+    np.testing.assert_allclose(outcomes[0].weights, w, rtol=1e-12, atol=1e-12)
+
+
+def test_heads_are_dropped_and_the_target_is_predicted_with_the_same_bits(result, tmp_path):
+    lean = STUDY.replace(keep_heads=False).run(read_table(TABLE, "y")).model
+    np.testing.assert_array_equal(lean.weights, result.model.weights)
+    np.testing.assert_array_equal(lean.predict(TABLE), result.model.predict(TABLE))
+    inputs = TABLE[list("abc")]
+    np.testing.assert_array_equal(lean.predict(inputs), lean.predict(TABLE))
+    np.testing.assert_array_equal(lean.predict(inputs.to_numpy()), lean.predict(TABLE))
+    assert lean.encoder.feature_names == ("a", "b", "c")
+    assert not lean.encoder.notes_for(TABLE)
+    with pytest.raises(InputError, match="keep_heads=True"):
+        lean.head("z")
+    with pytest.raises(InputError, match="Did you mean 'kind'"):
+        result.model.head("kinds")
+    result.model.save(tmp_path / "m.safetensors")
+    read = Model.load(tmp_path / "m.safetensors")
+    for name in ("z", "kind"):
+        np.testing.assert_array_equal(read.head(name).predict(inputs), result.model.head(name).predict(inputs))
+
+
+def test_a_member_alone_has_the_bits_that_it_has_among_others():
+    ready = prepare(STUDY, read_table(TABLE, "y"))
+    (group,) = ready.groups
+    together, alone = {}, {}
+    train_group(group.plan, group.members, ready.raw, finished=together.update)
+    train_group(group.plan, group.members, ready.raw, waiting=[1], finished=alone.update)
+    for name in ("weights", "train_cost", "validation_cost", "auxiliary"):
+        np.testing.assert_array_equal(getattr(alone[1], name), getattr(together[1], name))
+
+
+def test_what_only_an_auxiliary_column_tells_does_not_reach_the_inputs():
+    """The target is the auxiliary column: a network that saw it would be right."""
+    frame = TABLE.assign(z=RANDOM.normal(size=ROWS))
+    frame["y"] = frame["z"] + 0.5 * np.abs(frame["z"])
+    result = Study(MLP((4,)), auxiliary=Auxiliary("z"), **QUICK).run(read_table(frame, "y"))
+    assert result.validation["r2"] < 0.3
+    assert {c["name"]: c["made"] for c in result.data.columns}["z"] == "ignored: an auxiliary target"
+
+
+def test_second_order():
+    study = Study(MLP((3,)), auxiliary=Auxiliary("z", weight=0.3), **QUICK | {"optimizer": LevenbergMarquardt()})
+    result = study.run(read_table(TABLE, "y"))
+    (m,) = result.members
+    assert m.train_cost[-1] < 0.8 * m.train_cost[0]
+    assert m.auxiliary["z"][0, -1] < m.auxiliary["z"][0, 0]
+    error = result.model.predict(TABLE)[VALIDATION] - TABLE["y"].to_numpy()[VALIDATION]
+    scale = TABLE["y"].to_numpy()[TRAIN].std()
+    assert m.validation_cost[m.best_epoch - 1] == pytest.approx(np.mean((error / scale) ** 2) / 2, rel=1e-6)
+
+
+def test_classes_as_the_target_and_costs_of_their_own():
+    frame = TABLE.assign(count=RANDOM.poisson(np.exp(1 + TABLE["a"])).astype(float)).dropna(subset="kind")
+    objectives = [Auxiliary("count", cost=PoissonLikelihood()), Auxiliary("y", cost=Huber(), weight=0.3)]
+    study = Study(MLP((4,)), auxiliary=objectives, keep_heads=True, epochs=3, batch_size=64)
+    model = train_further(study, read_table(frame, "kind")).model
+    assert set(model.predict(frame)) <= {"high", "mid", "low"}
+    assert (model.head("count").predict(frame) > 0).all()
+    assert model.head("y").predict(frame).shape == (len(frame),)
+
+
+# --- series ----------------------------------------------------------------------------------------------------------
+
+
+def records():
+    time = np.arange(240)
+    u, v = np.sin(time / 5), np.cos(time / 9)
+    y = np.convolve(u, [0.5, 0.3, 0.2])[:240]
+    return pd.DataFrame({"u": u, "v": v, "y": y, "q": y * v})
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "name"),
+    [("y", ["u", "v"], "v"), (["y", "q"], ["u"], "q"), ("y", ["u", "v"], NextStep())],
+)
+def test_a_target_every_step(target, inputs, name):
+    data = read_series(records(), target, predict="every step", inputs=inputs, window=12)
+    ready = prepare(Study(RNN((3,)), auxiliary=Auxiliary(name, weight=0.1), test=0.2), data)
+    u, v, y, q = records().to_numpy().reshape(20, 12, 4)[:16].transpose(2, 0, 1)
+    following = np.stack([u, v], axis=2)
+    following = np.concatenate([following[:, 1:], np.full((16, 1, 2), np.nan)], axis=1)
+    aim = {"v": v[..., None], "q": q[..., None]}.get(name, following)
+    np.testing.assert_array_equal(ready.encoded.aims, np.concatenate([y[..., None], aim], axis=2))
+    shown = np.stack([u, v], axis=2) if isinstance(name, NextStep) else u[..., None]
+    np.testing.assert_array_equal(ready.encoded.inputs, shown)
+    assert ready.sealed.test.channels == ready.data.channels == ready.encoder.feature_names
+
+
+def test_series_the_whole_way():
+    data = read_series(records(), "y", predict="every step", inputs=["u", "v"], window=12)
+    objectives = [Auxiliary("v", weight=0.1), Auxiliary(NextStep(), weight=0.1, fade=0.5)]
+    fit = train_further(Study(RNN((2,)), auxiliary=objectives, keep_heads=True, epochs=2), data)
+    assert np.isfinite(fit.train_cost).all()
+    assert fit.model.targets == ("y",)
+    assert fit.model.head("next step").predict(records()[["u"]]).shape == (1, 240)
+    assert fit.model.head("v").predict(records()).shape == (1, 240)
+
+
+def test_the_next_step_of_series_of_different_lengths_is_missing_at_their_ends():
+    x = RANDOM.normal(size=(4, 5, 2))
+    data = read_arrays(x, RANDOM.normal(size=(4, 5, 1)), kind="series", lengths=[5, 3, 5, 4])
+    aims = prepare(
+        Study(RNN((2,)), auxiliary=Auxiliary(NextStep()), test=0, validation=KFold(2)), data
+    ).encoded.auxiliary.values
+    np.testing.assert_array_equal(aims[1, :2], x[1, 1:3])
+    assert np.isnan(aims[1, 2:]).all()
+    assert np.isnan(aims[0, 4:]).all()
+    assert np.isfinite(aims[0, :4]).all()
+
+
+# --- what belongs to heads -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs", "outputs", "main"),
+    [
+        (MLP((2,)), (4, 2), (4, 3), (4, 2)),  # one layer gives every step's outputs, the target's first at each
+        (Chain((DenseLayer(3), DenseLayer(2))), (2,), (4,), (2,)),
+        (RNN((2,)), (5, 2), (5, 3), (5, 1)),
+    ],
+)
+def test_a_network_without_its_heads_says_the_same_of_the_target(network, inputs, outputs, main):
+    places = places_without_heads(network, inputs, outputs, main)
+
+    @jax.jit
+    def both(x):
+        whole = network.build(inputs, outputs, key=jax.random.key(1))
+        part = unpack(network.build(inputs, main, key=jax.random.key(0)), pack(whole)[places])
+        return part(x), whole(x)[..., : main[-1]]
+
+    np.testing.assert_allclose(*both(RANDOM.normal(size=(3, *inputs))), rtol=1e-5, atol=1e-6)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def refused(words, target="y", study=STUDY, frame=TABLE, **changes):
+    with pytest.raises(InputError, match=words) as caught:
+        prepare(study.replace(**changes), read_table(frame, target))
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("zz", "no column 'zz'"),
+        ("y", "the target itself"),
+        ("empty", "cannot be used: no value"),
+        ("same", "is constant"),
+        ("twin", "equals the target 'y'"),
+        ("name", "too many to be classes"),
+    ],
+)
+def test_columns_that_teach_nothing(column, words):
+    more = {"empty": np.nan, "same": 3.0, "twin": 2 - 3 * TABLE["y"], "name": [f"n{i}" for i in range(ROWS)]}
+    refused(words, frame=table(**more), auxiliary=Auxiliary(column))
+
+
+def test_classes_under_other_names_are_the_target():
+    frame = TABLE.dropna(subset="kind").reset_index(drop=True)
+    frame["art"] = frame["kind"].map({"high": "hoch", "mid": "mittel", "low": "tief"})
+    with pytest.raises(InputError, match="'art' equals the target 'kind'"):
+        prepare(Study(MLP((2,)), auxiliary=Auxiliary("art"), test=0), read_table(frame, "kind"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"networks": RBFNetwork(4)}, "solved in one step"),
+        ({"auxiliary": [Auxiliary("z"), Auxiliary("z")]}, "'z' twice"),
+        ({"auxiliary": Auxiliary(NextStep())}, "NextStep is for series"),
+        ({"auxiliary": Auxiliary("kind", cost=Huber())}, "does not suit"),
+        ({"auxiliary": Auxiliary("kind", cost=SoftmaxCrossEntropy(class_weight="balanced"))}, "no balanced class"),
+        ({"auxiliary": choice(Auxiliary("z"), 3)}, "needs specs of the kind Auxiliary"),
+        ({"auxiliary": 3}, "needs an Auxiliary, got 3"),
+        ({"optimizer": LevenbergMarquardt()}, "may fade"),
+        ({"augmentation": TargetNoise(0.1)}, "'kind' holds classes"),
+        ({"keep_heads": 1}, "True or False"),
+    ],
+)
+def test_what_does_not_go_together(changes, words):
+    refused(words, **changes)
+
+
+def test_training_that_goes_on_has_no_heads(result):
+    data = read_table(TABLE, "y")
+    with pytest.raises(InputError, match="goes on without auxiliary"):
+        train_further(STUDY.replace(auxiliary=Auxiliary("z"), validation=None), data, start=result.model)
+
+
+@pytest.mark.parametrize("network", [NARX((2,)), StateSpace(2, (2,), lead=2)])
+def test_networks_that_take_their_outputs_for_the_targets(network):
+    known = "all" if network.feedback else 2
+    data = read_series(records(), "y", predict="every step", inputs=["u", "v"], window=12, known=known)
+    with pytest.raises(InputError, match="takes its own outputs for those of the target"):
+        prepare(Study(network, auxiliary=Auxiliary("v"), test=0), data)
+
+
+def test_series_whose_channels_are_no_targets():
+    data = read_series(records(), "y", predict="ahead", inputs=["u", "v", "y"], window=6)
+    with pytest.raises(InputError, match="Name it among the targets"):
+        prepare(Study(RNN((2,)), auxiliary=Auxiliary("v"), test=0), data)
+    data = read_series(records(), "y", predict="every step", inputs=["u"], window=12)
+    with pytest.raises(InputError, match="no input is left"):
+        prepare(Study(RNN((2,)), auxiliary=Auxiliary("u"), test=0), data)
+    with pytest.raises(InputError, match="sees the next step"):
+        prepare(Study(RNN((2,), bidirectional=True), auxiliary=Auxiliary(NextStep()), test=0), data)
