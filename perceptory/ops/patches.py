@@ -94,7 +94,8 @@ def windows_of(
 def check_padding_name(name: str, pad: Any) -> None:
     """Raise `InputError` where a padding is a word that is none of `PADDINGS`."""
     if isinstance(pad, str) and pad not in PADDINGS:
-        raise InputError(name, f" needs {', '.join(map(repr, PADDINGS))} or a number, got {pad!r}.")
+        words = ", ".join(f'"{word}"' for word in PADDINGS)
+        raise InputError(name, f" needs {words} or a number, got {pad!r}.")
 
 
 def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
