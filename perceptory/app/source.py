@@ -83,10 +83,11 @@ class Source:
         o = self.options
         target = o["target"][0] if len(o["target"]) == 1 else o["target"] or None
         if self.kind == "images":
-            return read_images(path, part=part, size=o["size"], task=task)
+            return read_images(path, part=part, size=o["size"] if like is None else None, task=task, like=like)
         if self.kind == "arrays":
-            kind = like.kind if like is not None else "series" if o["task"] == SEQUENCE else None
-            return read_arrays(path, part=part, task=task, kind=kind)
+            if like is not None:
+                return read_arrays(path, part=part, like=like)
+            return read_arrays(path, part=part, task=task, kind="series" if o["task"] == SEQUENCE else None)
         cells = {"missing": ",".join(o["missing"]), "decimal": o["decimal"], "thousands": o["thousands"]}
         if self.kind == "table":
             if isinstance(like, StreamedTable):
@@ -104,7 +105,7 @@ class Source:
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
             horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
-            ignore=o["ignore"], together=together, **cells,
+            ignore=o["ignore"], together=together, like=like, **cells,
         )  # fmt: skip
 
     def _streams(self, path: Path) -> bool:

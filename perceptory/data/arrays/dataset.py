@@ -19,7 +19,7 @@ from perceptory.data.series.plan import SeriesPlan, is_table
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
 from perceptory.data.tables.table import listed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, other_channels, other_range
 
 FAR = 50.0  # times as large or as small as in training: numbers of another unit, such as 0 to 1 for 0 to 255
@@ -143,7 +143,11 @@ class ArrayEncoder:
         check_finite(dataset.inputs, dataset.kind, dataset.channels)
         low, high = float(dataset.inputs.min()), float(dataset.inputs.max())
         if low == high:
-            raise InputError(f"all inputs are {low:g}, so there is nothing to learn from. Give inputs that vary.")
+            raise InputError(
+                f"all inputs are {low:g}, so there is nothing to learn from. Give inputs that vary",
+                Remedy("; examples to test a study on are read with ", Setting("like"), ", the study's data"),
+                ".",
+            )
         return cls(dataset.kind, dataset.shape, dataset.channels, dataset.target_names, low, high, dataset.plan)
 
     def transform(self, source: Any, *, lengths: Any = None) -> np.ndarray:
@@ -260,6 +264,12 @@ class ArrayEncoder:
         if plan is not None and kind != "series":
             raise InputError(f"the description of {kind} inputs holds one of series. It was altered.")
         return cls(kind, tuple(shape), channels, targets, float(span[0]), float(span[1]), plan)
+
+
+def fits(dataset: ArrayDataset, like: ArrayDataset) -> None:
+    """Raise `InputError` where a model of the data `like` does not take these examples."""
+    encoder = like.encoder or ArrayEncoder.fit(like)
+    encoder.transform(dataset)
 
 
 def _plural(kind: str) -> str:

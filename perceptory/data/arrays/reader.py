@@ -17,7 +17,7 @@ from perceptory.data.arrays.checks import (
     check_names,
     padded,
 )
-from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
 from perceptory.data.arrays.files import arrays_by_use, load_numpy
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights, without_targets
 from perceptory.data.tables.reader import check_no_target
@@ -42,6 +42,7 @@ def read_arrays(
     target: str | Sequence[str] | None = None,
     part: str | None = None,
     kind: str | None = None,
+    like: ArrayDataset | None = None,
 ) -> ArrayDataset:
     """Read examples that stand in arrays.
 
@@ -59,10 +60,19 @@ def read_arrays(
     channels, target: names of the last axis of inputs and targets. task: as in `read_table`; with "autoencode" there
     are no targets, and those of a file are not read.
 
+    like: the data of a study that these examples are to test: read with its kind, task, classes and names, so that one
+    example or one class is enough. Neither `task`, `kind`, `channels` nor `target` goes with it.
+
     Examples without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
+    if like is not None:
+        if any(value is not None for value in (task, kind, channels, target)):
+            raise InputError(Setting("like"), " says task, kind, channels and target already. Leave them out.")
+        task, kind, target = like.task, like.kind, like.target_names or None
     given = _given(_Arrays(inputs, targets, lengths, weights, groups), part)
     x, what = shaped(as_inputs(given.inputs), kind, channels)
+    if like is not None and x.shape[-1] == len(like.channels):
+        channels = like.channels
     unlabeled = check_no_target(task, targets)
     if given.targets is None and not unlabeled:
         raise InputError(
@@ -80,7 +90,7 @@ def read_arrays(
     if unlabeled:
         keep, of_target, target_names, notes = without_targets(len(x))
     else:
-        keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps)
+        keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps, like)
     dataset = ArrayDataset(
         inputs=x if keep.all() else x[keep],
         channels=names,
@@ -96,6 +106,9 @@ def read_arrays(
         row_numbers=np.flatnonzero(keep).astype(np.int64),
         kind=what,
     )
+    if like is not None:
+        fits(dataset, like)
+        return dataset
     _check_beside(dataset, given, keep)
     ArrayEncoder.fit(dataset)  # raises for missing inputs, and where none varies
     return dataset

@@ -11,17 +11,27 @@ import numpy as np
 from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
 from perceptory.data.tables.cells import identity, in_order, places
 from perceptory.data.tables.delimited import counted
+from perceptory.data.tables.like import targets_like
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, label, listed, rows_of
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, joined, one_hot, target_as_classes, targets_of_one_example, without_target
 
 
 def read_targets(
-    targets: Any, x: np.ndarray, kind: ExampleKind, task: str | None, target: Any, lengths: np.ndarray | None
+    targets: Any,
+    x: np.ndarray,
+    kind: ExampleKind,
+    task: str | None,
+    target: Any,
+    lengths: np.ndarray | None,
+    like: Any = None,
 ) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
-    """Targets of examples x: a mask of those that have one, the targets of those, their names, and notes."""
+    """Targets of examples x: a mask of those that have one, the targets of those, their names, and notes.
+
+    like: the data of a study that they are to test, whose task and classes they have.
+    """
     y, own = as_array(targets), _own_columns(targets)
     notes: list[Note] = []
     if y.dtype == object and y.ndim > 1 and not own:
@@ -32,7 +42,7 @@ def read_targets(
             f"array of the shape {y.shape}."
         )
     if y.ndim == 3:
-        return _every_step(y, x, task, target, lengths)
+        return _every_step(y, x, task, target, lengths, like)
     if y.ndim == 2 and x.ndim == 3 and 1 < y.shape[1] == x.shape[1]:
         notes.append(targets_of_one_example(y.shape))
     numbers = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and (task or "") != "regression"
@@ -44,12 +54,12 @@ def read_targets(
         target = [c.name for c in own]
     names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
     given = own or [from_array(n, y if y.ndim == 1 else y[:, k]) for k, n in enumerate(names)]
+    if like is not None:
+        values, keep = targets_like([replace(c, name=n) for c, n in zip(given, names, strict=True)], like)
+        return keep, target_of(like, values[keep]), names, [*notes, *_left_out(keep, names)]
     columns = [typed(replace(c, name=n), task) for c, n in zip(given, names, strict=True)]
     keep = np.logical_and.reduce([has_value(c) for c in columns])
-    if not keep.any():
-        raise InputError(f"no example has a value of every target ({listed(names)}).")
-    if not keep.all():
-        notes.append(without_target(int((~keep).sum()), "example"))
+    notes += _left_out(keep, names)
     columns = [c.take(keep) for c in columns]
     if task is None and kind == "image" and y.ndim == 1 and columns[0].storage == "number" and columns[0].integer:
         distinct = len(np.unique(columns[0].values))
@@ -58,6 +68,18 @@ def read_targets(
             values = columns[0].values
             notes.append(target_as_classes(names[0], distinct, label(values.min()), label(values.max())))
     return keep, read_target(columns, task), names, notes
+
+
+def _left_out(keep: np.ndarray, names: Sequence[str]) -> list[Note]:
+    """A note on the examples without a target; `InputError` where none has one."""
+    if not keep.any():
+        raise InputError(f"no example has a value of every target ({listed(names)}).")
+    return [] if keep.all() else [without_target(int((~keep).sum()), "example")]
+
+
+def target_of(like: Any, values: np.ndarray) -> Target:
+    """Targets of the task and classes of `like`."""
+    return Target(like.task, values, like.classes, like.class_values)
 
 
 def without_targets(count: int) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
@@ -77,7 +99,7 @@ def _own_columns(targets: Any) -> list[RawColumn]:
 
 
 def _every_step(
-    y: np.ndarray, x: np.ndarray, task: str | None, target: Any, lengths: np.ndarray | None
+    y: np.ndarray, x: np.ndarray, task: str | None, target: Any, lengths: np.ndarray | None, like: Any
 ) -> tuple[np.ndarray, Target, tuple[str, ...], list[Note]]:
     if task is not None and TASKS[task] != "regression":
         raise InputError(f"targets every step need the task 'regression', got {task!r}. Give classes as [n].")
@@ -90,8 +112,9 @@ def _every_step(
     values = values if lengths is None else padded(values, lengths)
     names = _target_names(target, y.shape[2])
     check_finite(values, "series", names, what="targets")
-    real = values if lengths is None else values[np.arange(y.shape[1]) < lengths[:, None]]
-    check_varies(real.reshape(-1, y.shape[2]), names)
+    if like is None:
+        real = values if lengths is None else values[np.arange(y.shape[1]) < lengths[:, None]]
+        check_varies(real.reshape(-1, y.shape[2]), names)
     return np.ones(len(y), bool), Target("regression", values), names, []
 
 
@@ -99,7 +122,11 @@ def check_varies(values: np.ndarray, names: Sequence[str]) -> None:
     """Raise `InputError` where a column of targets [row, out] is constant."""
     for name, column in zip(names, values.T, strict=True):
         if np.ptp(column) == 0:
-            raise InputError(f"the target {name!r} is constant (always {column[0]:g}), so there is nothing to learn.")
+            raise InputError(
+                f"the target {name!r} is constant (always {column[0]:g}), so there is nothing to learn",
+                Remedy("; examples to test a study on are read with ", Setting("like"), ", the study's data"),
+                ".",
+            )
 
 
 def _target_names(target: Any, count: int) -> tuple[str, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.files import PARTS
 from perceptory.data.arrays.reader import COLORS, read_arrays
+from perceptory.data.arrays.targets import target_of
 from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
+from perceptory.data.tables.like import targets_like
 from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
 from perceptory.data.tables.targets import read_target
 from perceptory.errors import InputError, Setting
@@ -31,6 +34,7 @@ def read_images(
     size: tuple[int, int] | None = None,
     task: str | None = None,
     target: str = "class",
+    like: ArrayDataset | None = None,
 ) -> ArrayDataset:
     """Read images and their classes: inputs [n, height, width, channel] of uint8, 0 to 255, as they are stored.
 
@@ -45,6 +49,8 @@ def read_images(
     part: "train" (what None means where there are two parts) or "test".
     size: (height, width) to which the images of a folder are scaled. Without it they all need to have one size. They
     are gray where all files are; turned as their camera has noted; transparency is left out.
+    like: the data of a study that these images are to test: read with its size, colors, task and classes, so that one
+    image or one class is enough.
     Raises `InputError` for everything that cannot be read.
     """
     if not isinstance(source, (str, Path)):
@@ -60,7 +66,7 @@ def read_images(
         if size is not None:
             raise InputError(*SIZED)
         if path.suffix.lower() == ".npz":
-            return read_arrays(path, part=part, kind="image", task=task, target=target)
+            return _read_arrays((path,), part, task, target, like)
         if "idx" not in path.name:
             raise InputError(
                 f"{path.name!r} is no source of images. Give a folder with a subfolder a class, an idx file such as "
@@ -68,20 +74,30 @@ def read_images(
             )
         if part is not None:
             raise InputError(f"{path.name} is one part by itself. Give its folder, or leave out ", Setting("part"), ".")
-        return _read_idx_pair(path, _labels_of(path), (), task, target)
+        return _read_idx_pair(path, _labels_of(path), (), task, target, like)
     entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
     idx = [p for p in entries if p.is_file() and re.search("image.*idx[34]", p.name.lower())]
     if idx:
         if size is not None:
             raise InputError(*SIZED)
-        return _read_idx_folder(path, idx, part, task, target)
-    return _read_folder(path, entries, part, size, task, target)
+        return _read_idx_folder(path, idx, part, task, target, like)
+    return _read_folder(path, entries, part, size, task, target, like)
 
 
 # --- idx ----------------------------------------------------------------------------------------------------------
 
 
-def _read_idx_folder(path: Path, images: list[Path], part: str | None, task: str | None, target: str) -> ArrayDataset:
+def _read_arrays(
+    given: tuple[Any, ...], part: str | None, task: str | None, target: str, like: ArrayDataset | None
+) -> ArrayDataset:
+    if like is not None:
+        return read_arrays(*given, part=part, like=like)
+    return read_arrays(*given, part=part, kind="image", task=task, target=target)
+
+
+def _read_idx_folder(
+    path: Path, images: list[Path], part: str | None, task: str | None, target: str, like: ArrayDataset | None
+) -> ArrayDataset:
     by_part = {p: [f for f in images if f.name.lower().startswith(IDX[p])] for p in IDX}
     chosen = part or ("train" if by_part["train"] or not by_part["test"] else "test")
     candidates = by_part[chosen] or ([] if part else images)
@@ -93,7 +109,7 @@ def _read_idx_folder(path: Path, images: list[Path], part: str | None, task: str
     notes: list[Note] = []
     if part is None and by_part["train"] and by_part["test"]:
         notes.append(other_part(path.name, "test", "images"))
-    return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target)
+    return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target, like)
 
 
 def _labels_of(images: Path) -> Path:
@@ -113,14 +129,21 @@ def _labels_of(images: Path) -> Path:
     )
 
 
-def _read_idx_pair(images: Path, labels: Path, notes: tuple[Note, ...], task: str | None, target: str) -> ArrayDataset:
+def _read_idx_pair(
+    images: Path,
+    labels: Path,
+    notes: tuple[Note, ...],
+    task: str | None,
+    target: str,
+    like: ArrayDataset | None,
+) -> ArrayDataset:
     x, y = read_idx(images), read_idx(labels)
     if x.ndim not in (3, 4) or y.ndim != 1 or len(x) != len(y):
         raise InputError(
             f"{images.name} and {labels.name} need images [n, height, width] and labels [n] with the same n, got the "
             f"axes {x.shape} and {y.shape}."
         )
-    dataset = read_arrays(x, y, kind="image", task=task or "classification", target=target)
+    dataset = _read_arrays((x, y), None, task or "classification", target, like)
     return replace(dataset, notes=(*notes, *dataset.notes))
 
 
@@ -128,7 +151,13 @@ def _read_idx_pair(images: Path, labels: Path, notes: tuple[Note, ...], task: st
 
 
 def _read_folder(
-    path: Path, entries: list[Path], part: str | None, size: tuple[int, int] | None, task: str | None, target: str
+    path: Path,
+    entries: list[Path],
+    part: str | None,
+    size: tuple[int, int] | None,
+    task: str | None,
+    target: str,
+    like: ArrayDataset | None,
 ) -> ArrayDataset:
     folders = {p.name: p for p in entries if p.is_dir()}
     nested = {n: p for n, p in folders.items() if not pictures_in(p)[0]}  # "train" may be a class, beside "bus"
@@ -164,16 +193,24 @@ def _read_folder(
             notes.append(files_left_aside(len(others), name))
         files += pictures
         labels += [name] * len(pictures)
-    if len(folders) < 2:
+    if len(folders) < (2 if like is None else 1):
         raise InputError(
             f"the folder {path.name!r} needs a subfolder for each of at least two classes, but has "
             f"{listed(folders) if folders else 'none'}. Sort the pictures into a folder a class."
         )
-    inputs, more = load_pictures(files, size=size)
-    of_target = read_target([RawColumn(target, "label", objects(labels))], task)
+    column = RawColumn(target, "label", objects(labels))
+    if like is None:
+        inputs, more = load_pictures(files, size=size)
+        of_target = read_target([column], task)
+    else:
+        height, width, colors = like.shape
+        inputs, more = load_pictures(files, size=(height, width), channels=colors)
+        of_target = target_of(like, targets_like([column], like)[0])
+        target = like.target_names[0]
     dataset = ArrayDataset(
         inputs, COLORS[inputs.shape[-1]], (target,), of_target.task, of_target.targets, of_target.classes,
         of_target.class_values, notes=(*notes, *more, *of_target.notes), kind="image",
     )  # fmt: skip
-    ArrayEncoder.fit(dataset)
+    if like is None:
+        ArrayEncoder.fit(dataset)
     return dataset

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data.arrays.targets import check_varies, group_index
+from perceptory.data.arrays.targets import check_varies, group_index, target_of
 from perceptory.data.series.clock import Clock, is_index
 from perceptory.data.series.windows import Cut
 from perceptory.data.tables.cells import identity
 from perceptory.data.tables.inference import infer
+from perceptory.data.tables.like import targets_like
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Piece, Remedy, Setting
@@ -21,11 +22,11 @@ from perceptory.registry import Registry as Names
 USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
 
 
-def target_columns(table: Table, target: Any) -> list[RawColumn]:
+def target_columns(table: Table, target: Any, task: str | None = None) -> list[RawColumn]:
     names = [target] if isinstance(target, str) else list(target) if isinstance(target, (list, tuple)) else []
     if not names or not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
         raise InputError(f"name the target, the column to predict, or a list of columns. {columns_are(table.names)}")
-    return [typed(table.column(n, "target")) for n in names]
+    return [typed(table.column(n, "target"), task) for n in names]
 
 
 def input_names(
@@ -117,8 +118,13 @@ def groups_of_series(raw: RawColumn, clock: Clock) -> np.ndarray:
 # --- targets ------------------------------------------------------------------------------------------------------
 
 
+def _target(columns: list[RawColumn], task: str | None, like: Any) -> Target:
+    """What these columns without missing values are: found from them, or as in the data of a study."""
+    return read_target(columns, task) if like is None else target_of(like, targets_like(columns, like)[0])
+
+
 def every_step(
-    targets: list[RawColumn], clock: Clock, cut: Cut, task: str | None, washout: int
+    targets: list[RawColumn], clock: Clock, cut: Cut, task: str | None, washout: int, like: Any
 ) -> tuple[Target, np.ndarray | None]:
     if task is not None and TASKS[task] != "regression":
         raise InputError(
@@ -130,7 +136,8 @@ def every_step(
             ".",
         )
     y = np.stack([numbers(c, clock, "target") for c in targets], axis=1)
-    check_varies(y, [c.name for c in targets])
+    if like is None:
+        check_varies(y, [c.name for c in targets])
     if washout >= cut.lengths.min():
         raise InputError(
             f"a washout of {washout} steps leaves none of {cut.lengths.min()} steps to be scored. Use a smaller "
@@ -141,7 +148,7 @@ def every_step(
 
 
 def ahead(
-    targets: list[RawColumn], clock: Clock, cut: Cut, horizons: tuple[int, ...], task: str | None
+    targets: list[RawColumn], clock: Clock, cut: Cut, horizons: tuple[int, ...], task: str | None, like: Any
 ) -> tuple[Target, tuple[str, ...]]:
     if task is None and all(c.storage == "number" for c in targets):
         task = "regression"  # a series of small whole numbers is counts, not classes
@@ -162,10 +169,10 @@ def ahead(
                     "by a column of series."
                 )
             columns.append(here if len(horizons) == 1 else replace(here, name=f"{raw.name}(t+{h})"))
-    return read_target(columns, task), tuple(c.name for c in columns)
+    return _target(columns, task, like), tuple(c.name for c in columns)
 
 
-def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple[Target, np.ndarray]:
+def one_value(targets: list[RawColumn], clock: Clock, task: str | None, like: Any) -> tuple[Target, np.ndarray]:
     """The targets of those series that have one, and a mask [series] of these."""
     one_a_series, masks = [], []
     for raw in targets:
@@ -193,4 +200,4 @@ def one_value(targets: list[RawColumn], clock: Clock, task: str | None) -> tuple
     has = np.logical_and.reduce(masks)
     if not has.any():
         raise InputError(f"no series has a value of every target ({listed(c.name for c in targets)}).")
-    return read_target([c.take(has) for c in one_a_series], task), has
+    return _target([c.take(has) for c in one_a_series], task, like), has

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
+from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
 from perceptory.data.series.clock import Clock, read_clock
 from perceptory.data.series.columns import (
     USES,
@@ -53,6 +53,7 @@ def read_series(
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
+    like: ArrayDataset | None = None,
 ) -> ArrayDataset:
     """Read a long table, one row a moment, and cut it into examples [n, time, channel].
 
@@ -84,16 +85,20 @@ def read_series(
     the windows of one series stay together where there are several series; together=False parts them, and puts the
     examples in the order of time over all series.
     missing, decimal, thousands: how cells of text are written, as in `read_table`.
+    like: the data of a study that these rows are to test: read with its task, classes, inputs and way of writing cells,
+    so that one series or one class is enough. The other arguments are as they were there.
 
     Raises `InputError`, with the place of the first row that is wrong, for everything that cannot be read.
     """
     use = USES[predict] if predict is not None else _no_use()
     reading = reading_of(missing, decimal, thousands)
+    if like is not None:
+        task, inputs, reading = like.task, _measured(like), getattr(like.plan, "reading", reading)
     target, inputs, ignore, time, series, groups = (
         as_written(given, source) for given in (target, inputs, () if ignore is None else ignore, time, series, groups)
     )
     table = _table(source, reading, target, series, groups)
-    columns = target_columns(table, target)
+    columns = target_columns(table, target, None if like is None else like.task)
     roles = {"time": time, "series": series, "groups": groups}
     names, notes = input_names(table, use, columns, inputs, ignore, roles)
     clock = read_clock(table, time, series)
@@ -105,7 +110,7 @@ def read_series(
         clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
     )
     values = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
-    labels = _labels(use, columns, clock, cut, horizons, task, washout)
+    labels = _labels(use, columns, clock, cut, horizons, task, washout, like)
     keep = labels.keep
     with_target = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
     examples, channels = with_target.gather(values), tuple(names)
@@ -134,10 +139,18 @@ def read_series(
         kind="series",
         plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known, reading),
     )
-    ArrayEncoder.fit(dataset)
+    if like is None:
+        ArrayEncoder.fit(dataset)
+    else:
+        fits(dataset, like)
     if several and not together:
         dataset = dataset.take(np.argsort(clock.moments[labels.rows[keep]], kind="stable"))
     return dataset
+
+
+def _measured(like: ArrayDataset) -> list[str]:
+    """Names of the columns that are inputs, without the known outputs, which come after them."""
+    return [name for name in like.channels if not (like.known_outputs and name.startswith(PREFIX))]
 
 
 def _table(source: Any, reading: Reading, target: Any, series: str | None, groups: str | None) -> Table:
@@ -168,16 +181,17 @@ def _labels(
     horizons: tuple[int, ...],
     task: str | None,
     washout: int,
+    like: ArrayDataset | None,
 ) -> _Labels:
     owner = clock.starts.searchsorted(cut.starts, side="right") - 1
     keep, names = np.ones(len(cut.starts), bool), tuple(c.name for c in columns)
     if use == "every step":
-        target, weights = every_step(columns, clock, cut, task, washout)
+        target, weights = every_step(columns, clock, cut, task, washout, like)
         return _Labels(target, names, weights, owner, cut.starts, keep)
     if use == "ahead":
-        target, names = ahead(columns, clock, cut, horizons, task)
+        target, names = ahead(columns, clock, cut, horizons, task, like)
         return _Labels(target, names, None, owner, cut.starts + cut.steps - 1 + min(horizons), keep)
-    target, has = one_value(columns, clock, task)
+    target, has = one_value(columns, clock, task, like)
     keep = has[owner]
     place = np.cumsum(has) - 1  # of a series among those with a target
     target = replace(target, targets=target.targets[place[owner[keep]]])

@@ -37,7 +37,7 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
             f"the table lacks the {some} {listed(missing)}, which was learned from. {columns_are(table.names)}"
         )
     raw_targets = [table.column(name, "target") for name in like.target_names]
-    targets, has = _numbers(raw_targets) if like.classes is None else _classes(raw_targets[0], like.classes)
+    targets, has = targets_like(raw_targets, like)
     if not has.any():
         raise InputError(f"no row has a value of the target {listed(like.target_names)}.")
     rows = np.flatnonzero(has)
@@ -60,6 +60,12 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
 def _column(table: Table, plan: Any) -> Column:
     raw = table.column(plan.name, "column")
     return Column(plan.name, plan.kind, convert(raw, plan.kind, plan.layout, plan.categories), layout=plan.layout)
+
+
+def targets_like(columns: list[RawColumn], like: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Targets of the task and classes of `like`, data of a study: [row, out] numbers or [row] class index; and which
+    rows have one [row] bool. `InputError` for columns of another type, and for classes that `like` has not."""
+    return _numbers(columns) if like.classes is None else _classes(columns[0], like.classes)
 
 
 def _numbers(columns: list[RawColumn]) -> tuple[np.ndarray, np.ndarray]:

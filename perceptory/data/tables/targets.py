@@ -203,5 +203,7 @@ def _varies(raw: RawColumn, distinct: int) -> None:
     if distinct < 2:
         raise InputError(
             f"the target {raw.name!r} is constant (always {label(raw.values[0])[:40]}), so there is nothing to learn. "
-            "Name another column."
+            "Name another column",
+            Remedy("; rows to test a study on are read with ", Setting("like"), ", the study's data"),
+            ".",
         )
