@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.ahead import ahead
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
-from perceptory.specs import has_code
+from perceptory.models.forward import forward
 
 if TYPE_CHECKING:
     from perceptory.models.autoencoding import Anomalies
@@ -64,7 +64,11 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
-        parts = [self.distributions_of(x, lengths) for x, lengths, _ in self.encoder.batches(table, 8 * ROWS_AT_ONCE)]
+        batches = self.encoder.batches(table, 8 * ROWS_AT_ONCE)
+        first = next(batches)
+        parts = [self.distributions_of(first.inputs, first.lengths)]
+        if len(first.rows) == 8 * ROWS_AT_ONCE:
+            parts += [self.distributions_of(x, lengths) for x, lengths, _ in ahead(batches)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
@@ -80,6 +84,8 @@ class Model:
         from perceptory.training.plan import piece_of
 
         outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
+        if len(inputs) == 1:
+            return self._part(inputs, lengths, outputs)
         most = min(ROWS_AT_ONCE, piece_of(self.network, inputs.shape[1:], outputs) // len(self))
         most = 1 << max(4, most.bit_length() - 1)
         parts = []
@@ -91,21 +97,22 @@ class Model:
     def _part(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> np.ndarray:
         from perceptory import backend
 
-        def by_member(numbers: np.ndarray, like: int) -> np.ndarray:
-            return numbers.reshape(len(numbers), *[1] * (like - 1), -1)
-
         with backend.precision(self.precision) as dtype:
-            x = (inputs - by_member(self.in_center, inputs.ndim)) * by_member(self.in_factor, inputs.ndim)
-            x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+            # What all networks' centers have in common is taken off in double precision; what is left is small.
+            common = self.in_center.mean(axis=0)
+            with np.errstate(over="ignore"):
+                x = (inputs - common).astype(dtype)
             # Round the number of rows up to a power of two: few shapes, few compilations.
-            missing = (1 << max(4, (len(inputs) - 1).bit_length())) - len(inputs)
-            x = np.pad(x, ((0, 0), (0, missing), *[(0, 0)] * (inputs.ndim - 1)))
-            steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, missing))
-            forward = _forward(self.network, self.cost.without_code(), inputs.shape[1:], outputs)
-            output = np.asarray(forward(self.weights.astype(dtype), x, steps))[:, : len(inputs)].astype(float)
+            rows = len(x) if len(x) == 1 else 1 << max(4, (len(x) - 1).bit_length())
+            if rows > len(x):
+                x = np.concatenate([x, np.zeros((rows - len(x), *x.shape[1:]), dtype)])
+            steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, rows - len(inputs)))
+            run = forward(self.network, self.cost.without_code(), inputs.shape[1:], outputs)
+            scaling = (common - self.in_center).astype(dtype), self.in_factor.astype(dtype)
+            output = np.asarray(run(self.weights.astype(dtype), *scaling, x, steps))[:, : len(inputs)].astype(float)
         if self.task in ("regression", "autoencode"):
-            center, scale = (by_member(a, output.ndim - 1) for a in (self.out_center, self.out_scale))
-            return self.cost.unscale(output, center, scale)
+            shape = (len(output), *[1] * (output.ndim - 2), -1)
+            return self.cost.unscale(output, self.out_center.reshape(shape), self.out_scale.reshape(shape))
         return output
 
     def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
@@ -276,36 +283,3 @@ class Model:
         from perceptory.models.model_file import load
 
         return load(path, network)
-
-
-def _forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
-    """As `_kept_forward`, but code of the user's is traced anew: what it reads from outside may have changed."""
-    if not has_code((network, cost)):
-        return _kept_forward(network, cost, inputs, outputs)
-    from perceptory.ops.traced import compiled
-
-    def forward(*arguments: Any) -> Any:
-        return compiled(_mapped(network, cost, inputs, outputs), *arguments)(*arguments)
-
-    return forward
-
-
-@lru_cache(maxsize=64)
-def _kept_forward(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
-    """Compiled: (weights [k, weight], x [k, row, *inputs], lengths [row] or None) -> predictions [k, row, *outputs]."""
-    import jax
-
-    return jax.jit(_mapped(network, cost, inputs, outputs))
-
-
-def _mapped(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
-    import jax
-
-    from perceptory.layers.arrays import unpack
-    from perceptory.layers.base import call
-
-    def one(weights: Any, x: Any, lengths: Any) -> Any:
-        net = unpack(network.build(inputs, outputs, key=jax.random.key(0)), weights)
-        return cost.inverse_link(call(net, x, None, lengths=lengths))
-
-    return jax.vmap(one, in_axes=(0, 0, None))

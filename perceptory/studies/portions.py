@@ -9,12 +9,12 @@ portion is each network's own. A thread makes the next portions while the last o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.ahead import ahead
 from perceptory.data.tables.cells import in_order, places
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset
@@ -153,25 +153,26 @@ class Portions:
     def after(self, number: int, center: np.ndarray, tail: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """Portions without end from this number on, and how many rows each has: [size + tail, in + target + 1] inputs
         and targets without their center [in + target], and weights; the rows `tail` stand below."""
-        mixes = -(-self.each_pass // MIXED)
         in_pass, place = divmod(number, self.each_pass)
-        mix, skip = in_pass * mixes + place // MIXED, place % MIXED
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(self._mix, *divmod(mix, mixes), center, tail)
-            try:
-                while True:
-                    portions = coming.result()
-                    mix += 1
-                    coming = thread.submit(self._mix, *divmod(mix, mixes), center, tail)
-                    while portions:  # each one is let go before the next
-                        portion = portions.pop(0)
-                        if skip:
-                            skip -= 1
-                        else:
-                            yield portion
-                        del portion
-            finally:
-                coming.cancel()
+        mixes = self._mixes(in_pass, place // MIXED, center, tail)
+        skip = place % MIXED
+        for portions in ahead(mixes):
+            while portions:  # each one is let go before the next
+                portion = portions.pop(0)
+                if skip:
+                    skip -= 1
+                else:
+                    yield portion
+                del portion
+
+    def _mixes(
+        self, in_pass: int, mix: int, center: np.ndarray, tail: np.ndarray
+    ) -> Iterator[list[tuple[np.ndarray, int]]]:
+        while True:
+            while mix * MIXED < self.each_pass:
+                yield self._mix(in_pass, mix, center, tail)
+                mix += 1
+            in_pass, mix = in_pass + 1, 0
 
     def _mix(self, in_pass: int, mix: int, center: np.ndarray, tail: np.ndarray) -> list[tuple[np.ndarray, int]]:
         """The portions that are made together."""

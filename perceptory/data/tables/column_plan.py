@@ -64,8 +64,9 @@ class ColumnPlan:
         if not self.value:
             return
         if self.kind == "categorical":
-            rows = np.eye(len(self.categories) + 2, len(self.categories))  # the last two, at -1 and -2, are zeros
-            out[:, : len(self.categories)] = rows[values]
+            there = np.flatnonzero(values >= 0)
+            out[:, : len(self.categories)] = 0
+            out[there, values[there]] = 1
             return
         out[:, 0] = values - self.origin if self.kind == "date" else values
         for k, period in enumerate(self.periods):

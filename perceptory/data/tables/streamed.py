@@ -11,7 +11,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.ahead import ahead
 from perceptory.data.tables.cells import Reading, identity, reading_of
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset, Task
@@ -111,13 +111,7 @@ class StreamedTable:
 
     def frames(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """All rows in their order, each piece with its first row's place; the next one is read meanwhile."""
-        starts = range(0, self.rows, SPAN)
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(self.frame, 0, SPAN)
-            for start in starts:
-                frame = coming.result()
-                coming = thread.submit(self.frame, start + SPAN, SPAN) if start + SPAN < self.rows else coming
-                yield start, frame
+        return ahead((start, self.frame(start, SPAN)) for start in range(0, self.rows, SPAN))
 
     def targets(self, table: Table) -> tuple[Any, np.ndarray]:
         """The targets of a table's rows, numbers [row, out] or a series of names of classes, and which rows have
