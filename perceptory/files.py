@@ -7,8 +7,9 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 TEMPORARY = ".perceptory-*.tmp"  # what a process that was killed may leave
 _DIGEST = 32
@@ -51,6 +52,20 @@ def replace(path: Path, content: bytes) -> None:
     os.replace(*_written(path, content))
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """As `replace`, for content that is written bit by bit: the file to write to takes the old one's place at the end,
+    unless an error comes between."""
+    before = os.stat(path).st_mode if path.exists() else None
+    if before is not None and not (stat.S_ISREG(before) or stat.S_ISDIR(before)):
+        with open(path, "wb") as file:
+            yield file
+        return
+    with _temporary(path) as (file, temporary, target):
+        yield file
+    os.replace(temporary, target)
+
+
 def replace_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write several files of a folder, of which the last says that all are there: it is taken away first and comes
     last. All are written before the first is renamed, so that a full disk leaves everything as it was.
@@ -79,17 +94,24 @@ def clear_temporary(folder: Path) -> None:
 
 def _written(path: Path, content: bytes) -> tuple[Path, Path]:
     """(a temporary file with this content, the file whose place it is to take)."""
+    with _temporary(path) as (file, temporary, target):
+        file.write(content)
+    return temporary, target
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path, Path]]:
+    """A temporary file to write to, its path, and the file whose place it is to take; removed where an error comes."""
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary = target.with_name(f".perceptory-{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
             if target.exists() and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
-            file.write(content)
+            yield file, temporary, target
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    return temporary, target

@@ -161,10 +161,10 @@ FIT_OPTIONS = {
 }
 """The options of `perceptory fit`, as they are written, and the help of each."""
 
-PREDICT = "Predict a table, series, images or arrays with the model of a run; writes CSV."
+PREDICT = "Predict a table, series, images or arrays with the model of a run; writes CSV or Parquet."
 RUN = "Run folder or model file."
 NEW = "Table with the input columns of the training, in any order; pictures or their folder; .npz or .npy."
-PREDICT_OUT = "CSV file to write. [dim](default: standard output)[/dim]"
+PREDICT_OUT = "CSV or Parquet file to write. [dim](default: standard output)[/dim]"
 PROBA = "Probabilities of the classes as well."
 MEMBERS = "The prediction of each network of the ensemble as well."
 REPORT = "Draw the report of a finished run again, and print its summary."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from perceptory.data.images.idx import read_idx
 from perceptory.data.series.clock import read_clock
 from perceptory.data.series.plan import NO_TABLES
 from perceptory.data.tables.sources import as_table
+from perceptory.data.tables.streamed import tables_of
 from perceptory.errors import InputError
-from perceptory.notes import Note
+from perceptory.notes import Note, unseen_categories
 
 
 @dataclass
@@ -35,14 +37,31 @@ class Inputs:
     notes: list[Note] = field(default_factory=list)
 
 
-def read_new(model: Any, path: str) -> Inputs:
-    """The inputs for a model."""
-    if isinstance(model.encoder, Encoder):
-        table = read_inputs(path)
-        array = model.encoder.transform(table)
-        notes = [*model.encoder.notes_for(table)]
-        return Inputs(array, None, [("row", np.arange(len(array)))], None, notes)
-    return _examples(model, path)
+def read_new(model: Any, path: str) -> Iterator[Inputs]:
+    """The inputs for a model, a large table's piece by piece."""
+    if not isinstance(model.encoder, Encoder):
+        yield _examples(model, path)
+        return
+    rows = 0
+    for table in tables_of(Path(path), model.encoder.reading, model.encoder.texts):
+        array = model.encoder.transform(read_inputs(table))
+        names: list[tuple[str, Any]] = [("row", np.arange(rows, rows + len(array)))]
+        yield Inputs(array, None, names, None, [*model.encoder.notes_for(table)])
+        rows += len(array)
+
+
+def together(notes: Iterable[Note]) -> list[Note]:
+    """The notes on the pieces of a table as notes on the whole."""
+    merged: dict[Any, Note] = {}
+    for note in notes:
+        if not unseen_categories.describes(note):
+            merged.setdefault(note, note)
+            continue
+        key = note.kind, note.facts["column"]
+        facts = [n.facts for n in (merged.get(key), note) if n is not None]
+        names = sorted({name for f in facts for name in f["categories"]})
+        merged[key] = unseen_categories(note.facts["column"], sum(f["count"] for f in facts), names)
+    return list(merged.values())
 
 
 def _examples(model: Any, path: str) -> Inputs:

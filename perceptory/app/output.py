@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from perceptory import files
+from perceptory.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class _ClosedOutput(io.TextIOBase):
@@ -36,3 +47,35 @@ def write_data(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
+
+
+def write_frames(path: str | None, frames: Iterator[pl.DataFrame]) -> None:
+    """Write frames of the same columns, one below the other, as they come: as Parquet where the path says so, else as
+    CSV; None is standard output. A file is there whole or not at all."""
+    if path is None:
+        for number, frame in enumerate(frames):
+            write_data(frame.write_csv(include_header=not number))
+        return
+    first = next(frames)  # what is refused is refused before anything is written
+    try:
+        with files.replacing(Path(path)) as file:
+            if Path(path).suffix.lower() in (".parquet", ".pq"):
+                _write_parquet(file, first, frames)
+            else:
+                first.write_csv(file)
+                for frame in frames:
+                    frame.write_csv(file, include_header=False)
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
+def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.DataFrame]) -> None:
+    """By way of a file for each frame, which polars reads and writes in a stream."""
+    import polars as pl
+
+    with tempfile.TemporaryDirectory(prefix="perceptory-") as folder:
+        parts: list[Path] = []
+        for frame in itertools.chain([first], others):
+            parts.append(Path(folder, f"{len(parts):06d}.parquet"))
+            frame.write_parquet(parts[-1])
+        pl.scan_parquet(parts).sink_parquet(file)

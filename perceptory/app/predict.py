@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory.app.door import command_line
-from perceptory.app.new_data import read_new
-from perceptory.app.output import write_data
+from perceptory.app.new_data import read_new, together
+from perceptory.app.output import write_frames
 from perceptory.data.tables.table import label
 from perceptory.errors import InputError
+from perceptory.notes import Note
 from perceptory.wording import one_line
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
-    """Write predictions as CSV, to a file or to standard output; notes go to standard error."""
+    """Write predictions to a file, CSV or Parquet, or as CSV to standard output, a large table's piece by piece; notes
+    go to standard error."""
+    from perceptory.data.ahead import ahead
     from perceptory.models.model import Model
-    from perceptory.models.model_file import write_bytes
 
     if out is not None:
         for path in (data, run):
@@ -31,18 +37,20 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
     model = Model.load(run)
     if proba and model.classes is None:
         raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
-    new = read_new(model, data)
-    learned = model.distributions_of(new.array, new.lengths)
-    if new.lines is not None:
-        learned = learned[:, *new.lines]
-    networks = model.cost.point_prediction(learned)
-    for note in new.notes:
+    notes: list[Note] = []
+
+    def predicted() -> Iterator[Any]:
+        for new in ahead(read_new(model, data)):
+            learned = model.distributions_of(new.array, new.lengths)
+            if new.lines is not None:
+                learned = learned[:, *new.lines]
+            networks = model.cost.point_prediction(learned)
+            notes.extend(new.notes)
+            yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
+
+    write_frames(out, predicted())
+    for note in together(notes):
         sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
-    content = csv([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
-    if out is None:
-        write_data(content)
-    else:
-        write_bytes(out, content.encode())
 
 
 def columns(
@@ -85,8 +93,8 @@ def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
     return []
 
 
-def csv(columns: list[tuple[str, Any]]) -> str:
-    """The columns as CSV text; a name that stands there already gets a `_` at its end."""
+def frame(columns: list[tuple[str, Any]]) -> pl.DataFrame:
+    """The columns as a frame; a name that stands there already gets a `_` at its end."""
     import polars as pl
 
     data: dict[str, Any] = {}
@@ -94,7 +102,7 @@ def csv(columns: list[tuple[str, Any]]) -> str:
         while name in data:
             name += "_"
         data[name] = values
-    return pl.DataFrame(data).write_csv()
+    return pl.DataFrame(data)
 
 
 def report(run: str, out: str | None) -> None:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
+from perceptory.data.tables import spool, streamed
 from perceptory.models.model import Model
 from perceptory.runs.contents import FILES
 from tests.app.conftest import TINY, table
@@ -95,6 +97,33 @@ def test_predict_members_to_a_file(perceptory, run, tmp_path):
     values = np.array([[float(v) for v in list(r.values())[1:]] for r in rows])
     np.testing.assert_allclose(values[:, 0], values[:, 1:].mean(axis=1))
     assert [r["row"] for r in rows] == [str(i) for i in range(40)]
+
+
+def test_predict_piece_by_piece(perceptory, run, tmp_path, monkeypatch):
+    frame = pl.read_csv(run.parent / "data.csv")
+    strange = pl.int_range(len(frame)).is_in([3, 20, 37])
+    frame = frame.with_columns(color=pl.when(strange).then(pl.lit("mauve")).otherwise("color"))
+    for name in ("t.csv", "t.parquet"):
+        (frame.write_csv if name.endswith("csv") else frame.write_parquet)(tmp_path / name)
+    whole = perceptory("predict", run, "t.csv")
+    assert "mauve" in whole[2]
+    monkeypatch.setattr(streamed, "PREDICTED", 7)
+    monkeypatch.setattr(streamed, "BYTES", 100)
+    monkeypatch.setattr(spool, "BYTES", 200)
+    wanted = [float(r["predicted y"]) for r in rows_of(whole[1])]
+    for name in ("t.csv", "t.parquet"):
+        code, out, err = perceptory("predict", run, name)
+        assert (code, err) == (0, whole[2])
+        assert [r["row"] for r in rows_of(out)] == [str(i) for i in range(40)]
+        np.testing.assert_allclose([float(r["predicted y"]) for r in rows_of(out)], wanted, rtol=1e-6)
+        assert perceptory("predict", run, name, "--out", "p.parquet")[0] == 0
+        assert pl.read_parquet("p.parquet")["predicted y"].to_list() == [float(r["predicted y"]) for r in rows_of(out)]
+    (tmp_path / "t.csv").write_text((tmp_path / "t.csv").read_text() + "1,2\n")
+    before = (tmp_path / "p.parquet").read_bytes()
+    code, _, err = perceptory("predict", run, "t.csv", "--out", "p.parquet")
+    assert code == 2
+    assert "line 42 of t.csv has 2 cells" in err
+    assert (tmp_path / "p.parquet").read_bytes() == before  # nothing is lost
 
 
 def test_predict_classes(perceptory, tmp_path):

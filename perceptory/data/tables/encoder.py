@@ -173,8 +173,12 @@ class Encoder:
     def _table(self, source: Any) -> Table:
         if isinstance(source, Dataset):
             return Table(tuple(_raw(c) for c in source.columns), source.rows)
-        texts = [plan.name for plan in self.columns if plan.used and plan.kind in ("categorical", "date")]
-        return as_table(source, reading=None if self.reading == PLAIN else self.reading, as_text=texts)
+        return as_table(source, reading=None if self.reading == PLAIN else self.reading, as_text=self.texts)
+
+    @property
+    def texts(self) -> list[str]:
+        """Names of the columns whose texts are asked for."""
+        return [plan.name for plan in self.columns if plan.used and plan.kind in ("categorical", "date")]
 
     # --- JSON ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from perceptory.data.tables.cells import Reading, read_cells
 from perceptory.data.tables.delimited import read_text
 from perceptory.data.tables.inference import convert, infer
-from perceptory.data.tables.table import RawColumn, floats
+from perceptory.data.tables.table import RawColumn, Table, floats
 from perceptory.errors import InputError
 from perceptory.notes import Note, decimal_commas, thousands_marked
 
@@ -33,25 +33,34 @@ def spool(
     and for columns of numbers that are none further down."""
     import polars as pl
 
-    files: list[Path] = []
+    written: list[Path] = []
     numeric: set[str] = set()
-    rows = lines = 0
-    for data in _pieces(path):
-        table, delimiter = read_text(data, path.name, delimiter, before=lines)
-        if not files:
-            columns, notes = read_cells(table.columns, reading, delimiter)
-            reading = _told_by(notes, reading)
-            numeric = {c.name for c in columns if _is_numeric(c, targets)}
-        held = replace(reading, decimal=reading.decimal or ".")
-        columns, _ = read_cells(table.columns, held, delimiter)
+    rows = 0
+    for table, marks in text_tables(path, delimiter, reading):
+        if not written:
+            numeric, reading = {c.name for c in table.columns if _is_numeric(c, targets)}, marks
         try:
-            frame = pl.DataFrame([_series(c, c.name in numeric) for c in columns])
+            frame = pl.DataFrame([_series(c, c.name in numeric) for c in table.columns])
         except InputError as error:
             raise InputError(f"of the rows from {rows + 1} on: ", error) from None
-        files.append(folder / f"{len(files):06d}.parquet")
-        frame.write_parquet(files[-1])
-        rows, lines = rows + table.rows, lines + data.count(b"\n") - 1
-    return files, reading
+        written.append(folder / f"{len(written):06d}.parquet")
+        frame.write_parquet(written[-1])
+        rows += table.rows
+    return written, reading
+
+
+def text_tables(path: Path, delimiter: str | None, reading: Reading) -> Iterator[tuple[Table, Reading]]:
+    """The rows of a text file, piece by piece, and how their cells are written: where that is to be found out, as the
+    first piece tells. Raises `InputError` for what `read_delimited` refuses, with the line in the whole file."""
+    lines = 0
+    for data in _pieces(path):
+        table, delimiter = read_text(data, path.name, delimiter, before=lines)
+        if not lines:
+            _, notes = read_cells(table.columns, reading, delimiter)
+            reading = _told_by(notes, reading)
+        columns, _ = read_cells(table.columns, replace(reading, decimal=reading.decimal or "."), delimiter)
+        yield replace(table, columns=tuple(columns)), reading
+        lines += data.count(b"\n") - 1
 
 
 def _told_by(notes: Sequence[Note], reading: Reading) -> Reading:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from perceptory.data.tables.dataset import Dataset, Task
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.reader import read_table
 from perceptory.data.tables.sources import BINARY, TEXT, as_table
-from perceptory.data.tables.spool import spool
+from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SPAN = 1 << 20  # rows that are read at once where a table is read from its beginning to its end
+PREDICTED = 1 << 17  # rows of a file that are predicted at once
 HEAD, PLACES = 1 << 17, 16  # rows that tell what columns mean, and from how many places they come
 
 
@@ -215,6 +216,28 @@ def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.
     folder = _Folder()
     files, reading = spool(path, folder.path, TEXT[kind], reading, targets)
     return pl.scan_parquet(files), folder, reading
+
+
+def tables_of(path: Path, reading: Reading, as_text: Collection[str]) -> Iterator[Table]:
+    """The rows of a table's file, piece by piece where it is large; reading, as_text: as in `as_table`."""
+    import polars as pl
+
+    kind = path.suffix.lower()
+    if not path.is_file() or (kind in TEXT and path.stat().st_size <= BYTES):
+        yield as_table(path, reading=reading, as_text=as_text)
+    elif kind in TEXT:
+        yield from (table for table, _ in text_tables(path, TEXT[kind], reading))
+    else:
+        scan, _, _ = _scanned(path, reading, ())
+        try:
+            rows = int(scan.select(pl.len()).collect().item())
+        except (pl.exceptions.PolarsError, OSError):
+            rows = 0  # to be refused
+        if rows <= PREDICTED:
+            yield as_table(path, reading=reading, as_text=as_text)
+            return
+        for start in range(0, rows, PREDICTED):
+            yield as_table(scan.slice(start, PREDICTED).collect(), reading=reading)
 
 
 class _Folder:
