@@ -100,6 +100,7 @@ def fit(
     learning_rate: Annotated[Texts, training("--learning-rate", "RATE")] = [],  # noqa: B006
     schedule: Annotated[Text, training("--schedule", "NAME")] = None,
     augment: Annotated[Texts, training("--augment", "NAME")] = [],  # noqa: B006
+    start: Annotated[Texts, training("--start", "RUN")] = [],  # noqa: B006
     clip_norm: Annotated[Texts, training("--clip-norm", "LIMIT")] = [],  # noqa: B006
     clip_value: Annotated[Texts, training("--clip-value", "LIMIT")] = [],  # noqa: B006
     average: Annotated[Texts, training("--average", "DECAY")] = [],  # noqa: B006

@@ -126,6 +126,10 @@ FIT_OPTIONS = {
         "image:shift=2:rotate=10, table:noise=0.1, series:jitter=0.05:warp=0.2; several are joined by +, and none is "
         f"none. Repeatable. {_default('none')}"
     ),
+    "--start": (
+        "Begin with the first layers of the networks of a run: RUN, RUN:LAYERS or RUN:LAYERS:frozen (not trained "
+        f"further); none is random weights. Repeatable. {_default('none')}"
+    ),
     "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--average": (

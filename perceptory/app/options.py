@@ -13,6 +13,7 @@ from typing import Any
 from perceptory.app import grammar
 from perceptory.app.door import command_line
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
+from perceptory.app.starts import starts
 from perceptory.catalog import (
     ACTIVATIONS,
     AUGMENTATIONS,
@@ -198,6 +199,8 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
             count("--batch-size", size)
         changes["batch_size"] = o["batch_size"][0] if len(o["batch_size"]) == 1 else choice(*o["batch_size"])
     changes |= _steps(o)
+    if o["start"]:
+        changes["start"] = _spec("--start", partial(starts, o["start"]))
     if o["cost"] is not None:
         changes["cost"] = _spec("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
     named = any(text.lstrip()[:1].isalpha() for text in o["penalty"])

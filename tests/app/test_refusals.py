@@ -89,6 +89,7 @@ OPTIONS = {
     "--augment image:flip=2": "ImageAugmentation.flip needs a probability from 0 to 1, got 2.0",
     "--augment table:nois=1": "Did you mean 'noise'?",
     "--augment image:shift=2": "ImageAugmentation is for images, but the data are a table. Use TableAugmentation.",
+    "--start nowhere:2": "--start there is no model file nowhere",
     "--penalty -1": "--penalty needs a number of at least 0",
     "--penalty-layer layers.0": "needs a layer and its strength, got 'layers.0'. Example: layers.0=0.01",
     "--penalty-layer layers.0=-1": "--penalty-layer needs a number of at least 0, got -1.0",

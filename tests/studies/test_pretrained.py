@@ -10,6 +10,7 @@ import pytest
 
 import perceptory as pt
 from perceptory import backend
+from perceptory.app.starts import starts
 from perceptory.networks.base import layout
 from perceptory.specs import from_json, to_json
 from perceptory.studies.assemble import model_of
@@ -329,3 +330,14 @@ def test_fields_that_are_no_start(source):
         prepare(pt.Study(SMALL, optimizer="lm", start=pt.Pretrained(model, unfreeze_after=0.5)), data)
     with pytest.raises(pt.InputError, match="on a table or on arrays"):
         begun(model, SMALL, data_of((4, 2)))
+
+
+def test_the_command_line_writes_starts(source, tmp_path):
+    path = tmp_path / "a:2.safetensors"
+    source[0].save(path)
+    one = starts([f"{path}:1:frozen"])
+    assert one == pt.Pretrained(source[0], 1, "frozen")
+    assert starts(["none", str(path), f"{path}:2"]) == pt.choice(None, pt.Pretrained(path), pt.Pretrained(path, 2))
+    for text, message in {":2": "names no run", f"{path}:0": "at least 1", "x:2": "no model file x"}.items():
+        with pytest.raises(pt.InputError, match=message):
+            starts([text])
