@@ -216,6 +216,7 @@ OTHER_SPECS = _by_name(
         "selection.plans": "Folds Repeated Splitter",
         "studies.design": "Candidate",
         "studies.pretrained": "Pretrained",
+        "studies.pretraining": "Masked Pretraining Supervised",
         "studies.study": "Study",
     },
     SPECS,
@@ -227,7 +228,8 @@ INNER_SPECS = _by_name(
         "objectives.custom": "SavedCost",
         "objectives.penalties": "LayerStrength",
         "selection.search": "Choice Integers LogUniform Uniform",
-        "studies.pretrained": "KnownModel LayerRate",
+        "studies.pretrained": "KnownModel",
+        "studies.reuse": "LayerRate",
     },
     SPECS,
 )

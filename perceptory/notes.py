@@ -558,6 +558,13 @@ def features_begin_at_zero(names: Names) -> tuple[Piece, ...]:
 
 
 @_kind
+def unlabeled_rows(count: int, known: int) -> tuple[Piece, ...]:
+    """known: those that are rows of the study or sealed rows as well."""
+    others = f"; {known} were left out, since they are rows of the study as well" if known else ""
+    return (f"{count_of(count, 'row')} without the target took part in pre-training{others}.",)
+
+
+@_kind
 def features_without_use(names: Names) -> tuple[Piece, ...]:
     """Features of the model of a start that the study does not have."""
     return (f"the layers to begin with also knew {listed(names, 5)}, of which the study rows have none.",)

@@ -7,7 +7,8 @@ from typing import Any
 from perceptory.errors import InputError
 from perceptory.selection.search import choice
 from perceptory.specs import count
-from perceptory.studies.pretrained import FROZEN, TUNED, Pretrained
+from perceptory.studies.pretrained import Pretrained
+from perceptory.studies.reuse import FROZEN, TUNED
 
 NONE = ("none", "scratch")
 
@@ -32,7 +33,7 @@ def _start(text: str) -> Pretrained | None:
             count("the number of layers", layers)
     if not path:
         raise InputError(f"{text!r} names no run. It is written RUN:LAYERS:frozen, such as digits-run:2:frozen")
-    return Pretrained(path, layers, train)
+    return Pretrained(path, layers=layers, train=train)
 
 
 def _words(text: str) -> list[str]:

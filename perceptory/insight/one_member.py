@@ -14,6 +14,7 @@ from perceptory.networks.base import Network
 from perceptory.selection.plans import HoldOut
 from perceptory.studies.design import Candidate
 from perceptory.studies.prepare import prepare
+from perceptory.studies.pretexts import check_no_pretexts
 from perceptory.studies.study import Study
 from perceptory.training.epoch import epoch, start
 from perceptory.training.plan import Member, ProgramPlan
@@ -59,6 +60,7 @@ def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: 
         if not 0 <= number < count:
             raise InputError(f"{name} needs a number from 0 to {count - 1}, got {number!r}.")
     who = (candidate, fold, seed)
+    check_no_pretexts([ready.candidates[candidate]], "looking into one member")
     group = next(g for g in ready.groups if who in g.who)
     raw = jax.device_put(ready.raw)
     place = group.who.index(who)

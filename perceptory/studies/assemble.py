@@ -27,7 +27,8 @@ from perceptory.studies.groups import Group
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.record import Record
+from perceptory.studies.pretexts import hand_over, learn
+from perceptory.studies.record import Place, Record
 from perceptory.studies.records import Records
 from perceptory.studies.sealing import SealedRows
 from perceptory.studies.split import on_all_rows, split_of
@@ -58,7 +59,11 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     prepared = records.prepared
     best = np.mean([record.best_epoch for record in records.sound_members(chosen).values()])
     split = split_of(prepared.encoded, on_all_rows(prepared.encoded))
-    group = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
+    group, pretexts = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
+    if pretexts is not None:
+        first: dict[Place, Outcome] = {}
+        learn(pretexts, finished=first.update)
+        hand_over([group], pretexts, {place: outcome.weights for place, outcome in first.items()})
     networks = _trained_anew(group, records)
     good = {place: weights for place, (status, weights) in sorted(networks.items()) if status != "diverged"}
     if not good:

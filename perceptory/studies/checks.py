@@ -35,6 +35,7 @@ from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.groups import Group
 from perceptory.studies.pretrained import Pretrained
+from perceptory.studies.pretraining import Pretraining
 from perceptory.training.plan import MATRICES
 
 MOST_WEIGHTS = 4096  # a factorization of so many takes seconds
@@ -132,8 +133,8 @@ def _check_start(candidate: Candidate) -> None:
     start, network = candidate.start, candidate.network
     if start is None:
         return
-    if not isinstance(start, Pretrained):  # what a choice holds is seen only here
-        raise InputError(f"start needs specs of the kind Pretrained, got {start!r}. Leave that out.")
+    if not isinstance(start, Pretrained | Pretraining):  # what a choice holds is seen only here
+        raise InputError(f"start needs specs of the kind Pretrained or Pretraining, got {start!r}. Leave that out.")
     if network.solved:
         raise InputError(f"{network.label} is solved in one step, so no start matters. Leave start out here.")
     if isinstance(candidate.optimizer, SecondOrder) and (isinstance(start.train, tuple) or start.unfreeze_after > 0):

@@ -23,9 +23,10 @@ from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
-from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, flag, partition, positive
+from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, flag, held, partition, positive
 from perceptory.studies import defaults
 from perceptory.studies.pretrained import EXAMPLE, Pretrained
+from perceptory.studies.pretraining import Pretraining, as_pretraining
 
 
 def _share(name: Name, value: Any) -> None:
@@ -52,7 +53,7 @@ class Candidate(Spec):
     clip: Clip | None = checked(None, neutral=None)
     average: WeightAverage | None = checked(None, neutral=None)
     augmentation: Augmentation | tuple[Augmentation, ...] | None = checked(None, neutral=None)
-    start: Pretrained | None = checked(None, neutral=None)
+    start: Pretrained | Pretraining | None = checked(None, neutral=None)
     auxiliary: Auxiliary | tuple[Auxiliary, ...] | None = checked(None, neutral=None)
 
     def __post_init__(self) -> None:
@@ -86,9 +87,11 @@ class StudyDesign(Spec):
     clip: Searchable[Clip] | None = checked(None, neutral=None)
     average: Searchable[WeightAverage] | None = checked(None, neutral=None)
     augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
-    start: Searchable[Pretrained] | None = checked(None, neutral=None)
+    start: Searchable[Pretrained | Pretraining] | None = checked(None, neutral=None)
     auxiliary: Searchable[Auxiliary] | Sequence[Searchable[Auxiliary]] | None = checked(None, neutral=None)
     keep_heads: bool = checked(False, check=flag, neutral=False)
+    pretraining: Any = checked(None, neutral=None)  # becomes `start`
+    unlabeled: Any = held()  # examples without the study's target
 
     def __post_init__(self) -> None:
         networks: Any = self.networks
@@ -116,7 +119,13 @@ class StudyDesign(Spec):
                 object.__setattr__(self, name, None)
         for one in parts(self.augmentation):
             _kind("augmentation", one, Augmentation, "ImageAugmentation(shift=2)")
-        _kind("start", self.start, Pretrained, EXAMPLE, optional=True)
+        if self.pretraining is not None:
+            if self.start is not None:
+                raise InputError("start and pretraining are two ways to begin. Give one: start=choice(..., ...).")
+            object.__setattr__(self, "start", as_pretraining(self.pretraining))
+            object.__setattr__(self, "pretraining", None)
+        if not isinstance(self.start, Pretraining):
+            _kind("start", self.start, Pretrained, EXAMPLE, optional=True)
         for one in auxiliary_parts(self.auxiliary):
             _kind("auxiliary", one, Auxiliary, AUXILIARY_EXAMPLE)
         for name in ("seeds", "epochs", "patience", "samples", "test", "memory", "seed", "validation", "score"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import split_number
 from perceptory.studies.keys import member_key
 from perceptory.studies.split import Split
-from perceptory.studies.starts import Beginning, beginning
+from perceptory.studies.starts import Beginning, Turn, from_model
 from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
 from perceptory.training.scaling import Scaling, targets_as
 from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
@@ -46,21 +46,27 @@ class Group:
 
 
 def groups_of(
-    study: StudyDesign, candidates: Sequence[Candidate], split: Split, epochs: int | None = None, padded: bool = False
+    study: StudyDesign,
+    candidates: Sequence[Candidate],
+    split: Split,
+    epochs: int | None = None,
+    padded: bool = False,
+    learned: Mapping[int, Beginning] | None = None,
 ) -> list[Group]:
     """Sort every (candidate, fold, seed) into groups; `epochs` replaces the study's, without early stopping.
 
     padded: numbers of rows and epochs rounded up to a few values, so that data of nearly the same size share a compiled
-    program; what is added has weight 0.
+    program; what is added has weight 0. learned: what the members of candidates begin with that learn something first.
     """
     longest = max(len(a) for a, _ in split.folds)
     same: dict[Any, list[int]] = {}
     begins: dict[int, Beginning] = {}
     for place, candidate in enumerate(candidates):
-        static: Any = partition(candidate)[0]
-        if candidate.start is not None:  # which model it is makes no other program
-            begins[place] = beginning(static.start, candidate, split.encoded)
-            static = static.replace(start=begins[place].plan)
+        static: Any = partition(_in_program(candidate))[0]
+        if candidate.start is not None:
+            lesson = (learned or {}).get(place)
+            begins[place] = from_model(candidate, split.encoded) if lesson is None else lesson
+            static = static.replace(start=begins[place].taken.plan(static.start))
         same.setdefault((static, batch_size(candidate, longest)), []).append(place)
     groups = []
     for (static, batch), places in same.items():
@@ -84,11 +90,16 @@ def _starts(begins: dict[int, Beginning], split: Split, who: list[Who]) -> tuple
     """Each member's scaling, and the arrays [member, ...] that members begin with, if any."""
     scalings, given = [], []
     for c, f, s in who:
-        own, turn = split.scalings[f], s * len(split.folds) + f
+        own, turn = split.scalings[f], Turn(f, len(split.folds), s)
         scalings.append(begins[c].scaling(own, turn) if c in begins else own)
         if c in begins:
             given.append(begins[c].arrays(own, turn))
     return scalings, tuple(np.stack(arrays) for arrays in zip(*given, strict=True))
+
+
+def _in_program(candidate: Candidate) -> Any:
+    """The candidate without what makes no other program: whose layers it begins with."""
+    return candidate if candidate.start is None else candidate.replace(start=candidate.start.alone)
 
 
 def batch_size(candidate: Candidate, rows: int) -> int:
@@ -155,7 +166,7 @@ def _members(
     refit: bool,
 ) -> Member:
     dtype = np.float64 if study.arithmetic == "double" else np.float32
-    numbers = {c: partition(candidates[c])[1] for c, _, _ in who}
+    numbers = {c: partition(_in_program(candidates[c]))[1] for c, _, _ in who}
     fold = np.array([f for _, f, _ in who])
     distinct = {id(s): s for s in scalings}  # few: one a fold, where nothing is begun with
     index = {key: i for i, key in enumerate(distinct)}

@@ -16,14 +16,15 @@ import numpy as np
 from perceptory.kernels import build
 from perceptory.runs.run_folder import RunFolder
 from perceptory.studies.groups import Who
-from perceptory.studies.record import Record
+from perceptory.studies.record import Learned, Place, Record
 from perceptory.training.driver import Running
 from perceptory.training.streamed import Wave
 
 INTERVAL = 5.0  # seconds between two times that states are kept; what a run that ends too soon has to do again
 SHARE = 0.05  # of the time that keeping them may take
 
-Stage = Literal["members", "refit"]
+Stage = Literal["learned", "members", "refit"]
+Whose = Sequence[tuple[int, ...]]  # members of a group, or places of what is learned first
 
 _ARRAYS = ("weights", "train_cost", "validation_cost", "output", "auxiliary")
 _FACTS = tuple(f.name for f in fields(Record) if f.name not in _ARRAYS)
@@ -53,6 +54,21 @@ class Keeping:
                 records[who[0], who[1], who[2]] = Record(**own, **values)
         return records
 
+    def add_learned(self, learned: dict[Place, Learned]) -> None:
+        """Keep what networks have learned before the study's own targets."""
+        arrays = {f"{i}": one.weights for i, one in enumerate(learned.values())}
+        facts = {"places": [list(place) for place in learned], "costs": [one.cost for one in learned.values()]}
+        self._store.keep("learned", arrays, facts | {"kernels": build.told()})
+
+    def learned(self) -> dict[Place, Learned]:
+        """What `add_learned` has kept."""
+        found: dict[Place, Learned] = {}
+        for arrays, facts in self._store.kept("learned"):
+            self.kernels |= facts["kernels"]
+            for i, (place, cost) in enumerate(zip(facts["places"], facts["costs"], strict=True)):
+                found[place[0], place[1], place[2], place[3]] = Learned(arrays[f"{i}"], cost)
+        return found
+
     def add_refitted(self, networks: dict[int, tuple[str, np.ndarray]]) -> None:
         """Keep networks of the refit: (status, weights) by place."""
         arrays = {f"{place}": weights for place, (_, weights) in networks.items()}
@@ -67,7 +83,7 @@ class Keeping:
             networks |= {int(place): (facts["status"][place], arrays[place]) for place in facts["status"]}
         return networks
 
-    def running(self, stage: Stage, who: Sequence[Who]) -> Running | None:
+    def running(self, stage: Stage, who: Whose) -> Running | None:
         """The states that are kept of members of a group, whose members are `who`; None where there are none."""
         kept = self._store.kept_running()
         if kept is None or kept[1]["stage"] != stage:
@@ -84,7 +100,7 @@ class Keeping:
         state = [arrays[f"state.{k}"][here] for k in range(facts["leaves"])]
         return Running(places, state, [costs[i] for i in here])
 
-    def look(self, stage: Stage, who: Sequence[Who]) -> Callable[[Callable[[], Running]], None]:
+    def look(self, stage: Stage, who: Whose) -> Callable[[Callable[[], Running]], None]:
         """What keeps the states of a group's members when the time has come."""
 
         def look(states: Callable[[], Running]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,10 @@ def _one_way(data: Any) -> Any:
     return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
-def fingerprint(study: StudyDesign, split: Split, encoder: ExampleEncoder, sealed: Sealed) -> str:
-    """A digest of what is asked, of the study rows and of the sealed ones, for resuming."""
+def fingerprint(
+    study: StudyDesign, split: Split, encoder: ExampleEncoder, sealed: Sealed, more: Sequence[np.ndarray] = ()
+) -> str:
+    """A digest of what is asked, of the study rows and of the sealed ones, and of more arrays, for resuming."""
     encoded = split.encoded
     data = sealed.study
     names = [list(map(str, some)) for some in (encoder.feature_names, data.target_names, data.classes or ())]
@@ -44,7 +46,8 @@ def fingerprint(study: StudyDesign, split: Split, encoder: ExampleEncoder, seale
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
-    for array in (encoded.inputs, encoded.aims, encoded.weights, *lengths, *rows, *_arrays(sealed.test, encoder)):
+    tested = _arrays(sealed.test, encoder)
+    for array in (encoded.inputs, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -21,6 +21,7 @@ from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.groups import Group
 from perceptory.studies.prepare import Prepared, Start, prepare
+from perceptory.studies.pretexts import check_no_pretexts
 from perceptory.studies.split import Fold, on_all_rows
 from perceptory.training.driver import Outcome
 from perceptory.training.one_member import resumed, state_from, train_single
@@ -108,6 +109,7 @@ def _prepared(
     candidates = study.candidates(DEFAULT_COST[data.task])
     if len(candidates) != 1 or study.seeds != 1:
         raise InputError(f"one network is trained here, and the study asks for {len(candidates)}. Use Study.run.")
+    check_no_pretexts(candidates, "train_further")
     earlier = None
     if start is not None:
         model = start.model if isinstance(start, Trained) else start

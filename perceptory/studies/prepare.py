@@ -26,6 +26,8 @@ from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
+from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
+from perceptory.studies.pretraining import EXAMPLE, Pretraining
 from perceptory.studies.sealing import Sealed, seal_off
 from perceptory.studies.split import Fold, Split, Splitting, folds_of, split_of, validation_plan
 from perceptory.training.scaling import Scaling
@@ -44,6 +46,8 @@ class Prepared:
     score: Score
     groups: list[Group]
     padded: bool = False  # sizes rounded up, so that data of nearly the same size share programs
+    unlabeled: Unlabeled | None = None
+    pretexts: Pretexts | None = None  # what networks learn before
 
     @property
     def data(self) -> Examples:
@@ -77,7 +81,9 @@ class Prepared:
     @cached_property
     def fingerprint(self) -> str:
         """See `keys.fingerprint`."""
-        return fingerprint(self.study, self.split, self.encoder, self.sealed)
+        lessons = () if self.pretexts is None else self.pretexts.lessons
+        more = [array for lesson in lessons for array in (lesson.split.encoded.inputs, lesson.split.encoded.targets)]
+        return fingerprint(self.study, self.split, self.encoder, self.sealed, more)
 
     @cached_property
     def raw(self) -> Any:
@@ -107,12 +113,17 @@ class Prepared:
     def notes(self) -> tuple[Note, ...]:
         """What is to be said of what the members begin with, and of codes that leave nothing out."""
         begun = dict.fromkeys(note for group in self.groups for note in group.notes)
-        return (*begun, *notes_on_codes(self.candidates, self.encoded))
+        learned = () if self.pretexts is None else self.pretexts.notes
+        return (*learned, *begun, *notes_on_codes(self.candidates, self.encoded))
 
-    def group_of(self, candidate: int, split: Split, epochs: int) -> Group:
-        """The group that trains one candidate on another split of the same examples, for so many epochs."""
-        (group,) = groups_of(self.study, [self.candidates[candidate]], split, epochs, self.padded)
-        return group
+    def group_of(self, candidate: int, split: Split, epochs: int) -> tuple[Group, Pretexts | None]:
+        """The group that trains one candidate on another split of the same examples, for so many epochs, and what it
+        learns before."""
+        own = [self.candidates[candidate]]
+        pretexts = pretexts_of(self.study, own, self.data, self.encoded, split.folds, self.unlabeled)
+        learned = None if pretexts is None else pretexts.begins
+        (group,) = groups_of(self.study, own, split, epochs, self.padded, learned)
+        return group, pretexts
 
 
 @dataclass(frozen=True)
@@ -160,16 +171,25 @@ def prepare(
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoded.inputs))
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
+    unlabeled = None
+    if study.unlabeled is not None:
+        if not any(isinstance(c.start, Pretraining) for c in candidates):
+            raise InputError(f"unlabeled rows are for pretraining, and there is none. Leave them out, or add {EXAMPLE}")
+        tested = [] if sealed.test is None else [encoder.transform(sealed.test)]
+        unlabeled = Unlabeled.of(study.unlabeled, encoder, [encoded.inputs, *tested])
     plan, folds = None, [] if splitting is None else splitting(encoded)
     if splitting is None:
         plan = validation_plan(study, known)
         folds = folds_of(plan, known, study.seed)
     split = split_of(encoded, folds) if start is None else _as_before(encoded, folds, start)
     with backend.precision(study.arithmetic):
-        groups = groups_of(study, candidates, split, epochs, padded)
+        pretexts = pretexts_of(study, candidates, known, encoded, folds, unlabeled)
+        groups = groups_of(study, candidates, split, epochs, padded, None if pretexts is None else pretexts.begins)
         check_groups(groups, study.memory)
     validation = None if plan is None else plan_json(plan)
-    return Prepared(study, sealed, encoder, candidates, validation, split, score, groups, padded)
+    return Prepared(
+        study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts
+    )  # fmt: skip
 
 
 def _without(sealed: Sealed, objectives: list[Auxiliary]) -> Sealed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import numpy as np
 from perceptory.errors import InputError
 from perceptory.models.model import Model
 from perceptory.models.model_file import load
-from perceptory.specs import Search, Spec, below_one, checked, count, held, is_on, not_negative, remark, to_json, traced
+from perceptory.specs import Search, Spec, held, remark, to_json
+from perceptory.studies.reuse import Reuse
 
-TUNED, FROZEN = "tuned", "frozen"
 EXAMPLE = 'Pretrained("digits-run", layers=2)'
 
 
@@ -85,30 +84,13 @@ def digest_of(model: Model) -> str:
 
 
 @dataclass(frozen=True)
-class LayerRate(Spec):
-    """factor: what the steps of one layer are multiplied by; `name` is its number, from "1" on, or the path of its
-    arrays or the beginning of one, such as "layers.0"."""
-
-    name: str
-    factor: float = traced(1.0, off=0.0, check=not_negative, log=True)
-
-
-def _layers(name: Any, value: Any) -> None:
-    if value is not None:
-        count(name, value)
-
-
-@dataclass(frozen=True)
-class Pretrained(Spec):
+class Pretrained(Reuse):
     """A candidate's first layers are those of a network that was trained before; its other layers are new.
 
     model: a `Model`, a `Result`, or the path of a run folder or model file. A study keeps its digest, not its weights.
-    layers: how many of them, counted from the inputs; None takes all that fit, up to the output layer of the model, or
-        the encoder of an autoencoder. The output layer of the study's own network is always new.
-    train: "tuned", they are trained like the others; "frozen", they stay as they are; or a factor of the learning rate
-        by layer, {1: 0.1, 2: 0.5} or {"layers.0": 0.1}, others as usual.
-    unfreeze_after: until this share of the epochs is done they rest, whatever `train` says of later; "frozen" layers
-        are tuned then. Patience does not count before. 0 is no such phase.
+    layers, train, unfreeze_after: which of its layers, None for all that fit up to its output layer or, of an
+        autoencoder, all of the encoder; and how they are trained further, see `Reuse`. The output layer of the study's
+        own network is always new.
 
     The first layer is put in terms of each fold's own scaling, so that it gives what it gave; where that is not
     possible (convolutions with padding), the inputs of such a member are scaled as the model's were. Columns of tables
@@ -123,33 +105,13 @@ class Pretrained(Spec):
     """
 
     model: Any
-    layers: int | None = checked(None, check=_layers)
-    train: Any = TUNED
-    unfreeze_after: float = traced(0.0, off=0.0, check=below_one)
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Search):
             object.__setattr__(self, "model", KnownModel.of(self.model))
-        train = self.train
-        if isinstance(train, Mapping):
-            train = tuple(LayerRate(str(name), factor) for name, factor in train.items())
-            object.__setattr__(self, "train", train)
-        rates = isinstance(train, tuple) and train and all(isinstance(one, LayerRate | Search) for one in train)
-        if not rates and not isinstance(train, Search) and train not in (TUNED, FROZEN):
-            raise InputError(
-                f"train needs 'tuned', 'frozen', or a factor of the rate by layer, got {train!r}. Example: train={{1:"
-                " 0.1}"
-            )
         super().__post_init__()
 
     @property
     def label(self) -> str:
         """A few words for the name of a candidate."""
-        if isinstance(self.train, tuple):
-            how = ", ".join(f"{one.name} x {one.factor:.3g}" for one in self.train)
-        else:
-            how = self.train
-        some = "" if self.layers is None else f" {self.layers} layer{'' if self.layers == 1 else 's'}"
-        until = f" until {self.unfreeze_after:.3g}" if is_on(self.unfreeze_after) else ""
-        rest = "frozen" if until and how == TUNED else how
-        return f"from {self.model.label}{some} {rest}{until}"
+        return f"from {self.model.label} {super().label}"

@@ -1,11 +1,20 @@
-"""What is kept of one finished member of a study."""
+"""What is kept of one finished member of a study, and of what it has learned before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+Place = tuple[int, int, int, int]  # of a network that learns first: lesson, candidate of the lesson, fold, seed
+
+
+class Learned(NamedTuple):
+    """What a network has learned before the study's own targets: its weights [weight], and its last training cost."""
+
+    weights: np.ndarray
+    cost: float
 
 
 @dataclass

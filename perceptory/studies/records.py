@@ -14,7 +14,7 @@ from perceptory.selection.metrics import score as score_of
 from perceptory.studies.groups import Who
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.record import Record
+from perceptory.studies.record import Learned, Place, Record
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
 
@@ -27,6 +27,7 @@ class Records:
     members: dict[Who, Record] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)  # a candidate's share of the training time
     keeping: Keeping | None = None  # where there is a run folder
+    learned: dict[Place, Learned] = field(default_factory=dict)  # what networks have learned before
 
     @property
     def kernels(self) -> dict[str, str] | None:
@@ -49,9 +50,20 @@ class Records:
     def add(self, outcomes: Iterable[tuple[Who, Outcome]]) -> None:
         """Judge members that have ended, and keep them in the run folder where there is one."""
         new = {who: judge(self.prepared, who, outcome) for who, outcome in outcomes}
+        pretexts = self.prepared.pretexts
+        for (c, f, s), record in new.items():
+            if pretexts is not None and c in pretexts.of:
+                record.facts["pretraining_cost"] = self.learned[pretexts.place(c, f, s)].cost
         self.members.update(new)
         if self.keeping:
             self.keeping.add(new)
+
+    def add_learned(self, outcomes: dict[Place, Outcome]) -> None:
+        """Keep what networks have learned before, in the run folder too where there is one."""
+        new = {place: Learned(outcome.weights, float(outcome.train_cost[-1])) for place, outcome in outcomes.items()}
+        self.learned.update(new)
+        if self.keeping:
+            self.keeping.add_learned(new)
 
     def state(self, total: int, recalled: int, epochs: int, seconds: float) -> dict[str, Any]:
         """What a progress display shows; `best` is the best mean of a candidate all of whose members are done.

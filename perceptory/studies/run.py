@@ -24,6 +24,7 @@ from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
 from perceptory.studies.prepare import Prepared, prepare
+from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.training.driver import Outcome, train_group
@@ -107,13 +108,15 @@ def _finished(store: RunFolder, prepared: Prepared) -> Result | None:
 def _recalled(prepared: Prepared, store: RunFolder) -> Records:
     """The members that the run folder holds already."""
     keeping = Keeping(store)
-    return Records(prepared, keeping.members(), keeping=keeping)
+    return Records(prepared, keeping.members(), keeping=keeping, learned=keeping.learned())
 
 
 def train(records: Records, progress: Progress | None) -> None:
     """Train and judge every member that is not among the records."""
     prepared = records.prepared
     display = _Display(records, progress)
+    if prepared.pretexts is not None:
+        _learn_first(prepared.pretexts, records, display)
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
         begun = time.perf_counter()
@@ -122,6 +125,16 @@ def train(records: Records, progress: Progress | None) -> None:
         candidates = {c for c, _, _ in group.who}
         took = time.perf_counter() - begun
         records.seconds |= dict.fromkeys(candidates, took / len(candidates))
+
+
+def _learn_first(pretexts: Pretexts, records: Records, display: _Display) -> None:
+    """Train what the waiting members begin with, but for what is known, and hand it over to them."""
+    prepared, keeping = records.prepared, records.keeping
+    every = [who for group in prepared.groups for who in group.who if who[0] in pretexts.of]
+    wanted = {pretexts.place(*who) for who in every if who not in records.members} - records.learned.keys()
+    display.next_group()
+    learn(pretexts, wanted, finished=records.add_learned, progress=display.show, keeping=keeping)
+    hand_over(prepared.groups, pretexts, {place: one.weights for place, one in records.learned.items()})
 
 
 def _train(group: Group, waiting: list[int], records: Records, display: _Display) -> None:

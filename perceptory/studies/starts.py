@@ -5,66 +5,102 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.layers.arrays import Layout
 from perceptory.layers.structure import Part
 from perceptory.models.model import Model
 from perceptory.networks.base import layout
 from perceptory.notes import Note
 from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import EncodedExamples
-from perceptory.studies.matching import InputMap, Match, input_map, match, structure
-from perceptory.studies.pretrained import FROZEN, LayerRate, Pretrained
+from perceptory.studies.matching import InputMap, input_map, match, structure
+from perceptory.studies.reuse import FROZEN, LayerRate, Reuse
 from perceptory.training.given import ArrayRate, GivenStart
 from perceptory.training.scaling import Scaling
 
 Arrays = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """What the members of a candidate begin with.
+class Turn(NamedTuple):
+    """Which member of a candidate it is: its fold of so many, and its seed."""
 
-    plan: its static side. taken: (name in the model, name here) of the arrays that are given, in the order of the
-    candidate's layout. entry: the parts of the candidate's network that take over the inputs' scaling; without any,
-    inputs are scaled as the model's were.
+    fold: int
+    folds: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The arrays that are given. names: of all arrays of the candidate's network, in the order of its layout. source:
+    of those that are given the name in the other network. layer: and the layer that they belong to, from 1."""
+
+    names: tuple[str, ...]
+    source: dict[str, str]
+    layer: dict[str, int]
+
+    def plan(self, reuse: Reuse) -> GivenStart:
+        """The static side; reuse: with placeholders for traced numbers."""
+        rates = _rates(reuse, self.names, self.layer)
+        return GivenStart(tuple(name in self.source for name in self.names), rates, reuse.unfreeze_after)
+
+    def of(self, arrays: Arrays) -> Arrays:
+        """Of the other network's arrays those that are given, by their names here and in the order of the layout."""
+        return {name: arrays[self.source[name]] for name in self.names if name in self.source}
+
+
+class Beginning(Protocol):
+    """What the members of a candidate begin with."""
+
+    taken: Taken
+    notes: tuple[Note, ...]
+
+    def scaling(self, own: Scaling, turn: Turn) -> Scaling:
+        """The scaling of a member whose fold has its `own`."""
+        ...
+
+    def arrays(self, own: Scaling, turn: Turn) -> list[np.ndarray]:
+        """The arrays that are given, in the order of the layout."""
+        ...
+
+
+@dataclass
+class FromModel:
+    """Layers of a trained model.
+
+    entry: the parts of the candidate's network that take over the inputs' scaling; without any, inputs are scaled as
+    the model's were.
     """
 
-    plan: GivenStart
+    taken: Taken
     model: Model
-    taken: tuple[tuple[str, str], ...]
     inputs: InputMap
     entry: tuple[Part, ...]
 
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        return self.inputs.notes
+    def __post_init__(self) -> None:
+        self.notes = self.inputs.notes
 
-    def scaling(self, own: Scaling, turn: int) -> Scaling:
-        """The scaling of a member whose fold has its `own`; turn: which member it is, counted from 0."""
+    def scaling(self, own: Scaling, turn: Turn) -> Scaling:
         if self.entry:
             return own
-        k, place = turn % len(self.model), self.inputs.place
+        k, place = self._network(turn), self.inputs.place
         center = self.model.in_center[k][place] - self.inputs.shift
         return own._replace(in_center=center, in_factor=self.model.in_factor[k][place])
 
-    def arrays(self, own: Scaling, turn: int) -> list[np.ndarray]:
-        """The arrays that are given, float64."""
-        k = turn % len(self.model)
-        there = self._of_model(k)
-        here = {name: there[source] for source, name in self.taken}
+    def arrays(self, own: Scaling, turn: Turn) -> list[np.ndarray]:
+        k, model = self._network(turn), self.model
+        where = layout(model.network, model.encoder.shape, model.outputs)
+        here = self.taken.of(arrays_by_name(where, model.weights[k]))
         for part in self.entry:
             self._rescale(here, part, own, k)
-        return [here[name] for _, name in self.taken]
+        return list(here.values())
 
-    def _of_model(self, k: int) -> Arrays:
-        model = self.model
-        where = layout(model.network, model.encoder.shape, model.outputs)
-        ends = np.cumsum([prod(shape) for shape in where.shapes])[:-1]
-        parts = zip(where.names, where.shapes, np.split(model.weights[k].astype(float), ends), strict=True)
-        return {name: part.reshape(shape) for name, shape, part in parts}
+    def _network(self, turn: Turn) -> int:
+        """Which network of the ensemble: they take turns."""
+        return (turn.seed * turn.folds + turn.fold) % len(self.model)
 
     def _rescale(self, arrays: Arrays, part: Part, own: Scaling, k: int) -> None:
         """Put the first layer in terms of the study's own features and scaling.
@@ -89,40 +125,82 @@ class Beginning:
         arrays[weight] = (new * ratio[:, None]).reshape(shape)
 
 
-def beginning(static: Pretrained, candidate: Candidate, encoded: EncodedExamples) -> Beginning:
-    """What the candidate begins with. static: its start with placeholders for traced numbers.
+@dataclass
+class FromLesson:
+    """Layers that are learned first, within the study; until then their arrays are zeros.
 
-    `InputError` where the network does not begin with the model's layers, or the inputs are others.
+    scalings: of the folds of that lesson, or one for all of them. where: the layout of the network that learns it.
     """
-    model, network = static.model.ready(), candidate.network
+
+    taken: Taken
+    where: Layout
+    scalings: list[Scaling]
+    notes: tuple[Note, ...] = ()
+
+    def scaling(self, own: Scaling, turn: Turn) -> Scaling:
+        first = self.scalings[turn.fold if len(self.scalings) > 1 else 0]
+        return own._replace(in_center=first.in_center, in_factor=first.in_factor)
+
+    def arrays(self, own: Scaling, turn: Turn) -> list[np.ndarray]:
+        return self.of(np.zeros(self.where.size))
+
+    def of(self, weights: np.ndarray) -> list[np.ndarray]:
+        """The arrays from what was learned [weight]."""
+        return list(self.taken.of(arrays_by_name(self.where, weights)).values())
+
+
+def arrays_by_name(where: Layout, weights: np.ndarray) -> Arrays:
+    """The arrays of a weight vector, float64."""
+    ends = np.cumsum([prod(shape) for shape in where.shapes])[:-1]
+    parts = zip(where.names, where.shapes, np.split(weights.astype(float), ends), strict=True)
+    return {name: part.reshape(shape) for name, shape, part in parts}
+
+
+def from_model(candidate: Candidate, encoded: EncodedExamples) -> FromModel:
+    """What a candidate with a `Pretrained` begins with. `InputError` where its network does not begin with the model's
+    layers, or the inputs are others."""
+    start: Any = candidate.start
+    model = start.model.ready()
     inputs = input_map(model.encoder, encoded.encoder)
-    outputs = candidate.cost.shape(encoded.target_shape)
     there = structure(model.network, model.encoder.shape, model.outputs)
-    here = structure(network, encoded.shape, outputs)
-    found = match(there, here, (model.encoder.shape[-1], encoded.shape[-1]))
-    layers = _layers(static, found, model, candidate)
-    where = layout(network, encoded.shape, outputs)
-    by_layer = {name: (source, k + 1) for k in range(layers) for source, name in found.pairs[k]}
-    taken = tuple((by_layer[name][0], name) for name in where.names if name in by_layer)
-    rates = _rates(static, where.names, {name: k for name, (_, k) in by_layer.items()})
-    plan = GivenStart(tuple(name in by_layer for name in where.names), rates, static.unfreeze_after)
-    return Beginning(plan, model, taken, inputs, found.entry)
+    features = model.encoder.shape[-1], encoded.shape[-1]
+    taken, entry = _taken(candidate, encoded, there, features, model.network.label)
+    return FromModel(taken, model, inputs, entry)
 
 
-def _layers(start: Pretrained, found: Match, model: Model, candidate: Candidate) -> int:
-    """How many layers are taken."""
-    wanted = found.layers if start.layers is None else start.layers
-    if 0 < wanted <= found.layers:
-        return wanted
-    some = "no layer" if not found.layers else f"only {found.layers} of its layers"
-    remedy = f", or layers={found.layers}" if found.layers else ""
-    raise InputError(
-        f"{candidate.network.label} begins with {some} of {model.network.label}: {found.difference}. Take a network"
-        f" that begins with the same layers{remedy}."
-    )
+def from_lesson(
+    candidate: Candidate, encoded: EncodedExamples, lesson: tuple[Candidate, EncodedExamples], scalings: list[Scaling]
+) -> FromLesson:
+    """What a candidate begins with that learns something first. lesson: the candidate that learns it, and its rows."""
+    pupil, rows = lesson
+    outputs = pupil.cost.shape(rows.target_shape)
+    there = structure(pupil.network, rows.shape, outputs)
+    features = rows.shape[-1], encoded.shape[-1]
+    taken, _ = _taken(candidate, encoded, there, features, pupil.network.label)
+    return FromLesson(taken, layout(pupil.network, rows.shape, outputs), scalings)
 
 
-def _rates(start: Pretrained, names: Sequence[str], layers: dict[str, int]) -> tuple[ArrayRate, ...]:
+def _taken(
+    candidate: Candidate, encoded: EncodedExamples, there: Sequence[Part], features: tuple[int, int], label: str
+) -> tuple[Taken, tuple[Part, ...]]:
+    """Which arrays are given, and the parts that the inputs come to (`Match.entry`)."""
+    network, start = candidate.network, candidate.start
+    outputs = encoded.cost_of(candidate).shape(encoded.target_shape)
+    found = match(there, structure(network, encoded.shape, outputs), features)
+    wanted = found.layers if start is None or start.layers is None else start.layers
+    if not 0 < wanted <= found.layers:
+        some = "no layer" if not found.layers else f"only {found.layers} of its layers"
+        remedy = f", or layers={found.layers}" if found.layers else ""
+        raise InputError(
+            f"{network.label} begins with {some} of {label}: {found.difference}. Take a network that begins with the"
+            f" same layers{remedy}."
+        )
+    pairs = [(source, name, k + 1) for k in range(wanted) for source, name in found.pairs[k]]
+    source, layer = {name: source for source, name, _ in pairs}, {name: k for _, name, k in pairs}
+    return Taken(layout(network, encoded.shape, outputs).names, source, layer), found.entry
+
+
+def _rates(start: Reuse, names: Sequence[str], layers: dict[str, int]) -> tuple[ArrayRate, ...]:
     """How each array moves. layers: of those that are given, which layer they belong to."""
     if not isinstance(start.train, tuple):
         rests = start.train == FROZEN and start.unfreeze_after == 0

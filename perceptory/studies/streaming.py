@@ -34,6 +34,7 @@ from perceptory.studies.encoded_examples import encode
 from perceptory.studies.groups import groups_of
 from perceptory.studies.portions import Meaning, Parts, Portions, classes_among
 from perceptory.studies.prepare import Prepared
+from perceptory.studies.pretexts import check_no_pretexts
 from perceptory.studies.sealing import Sealed, remarks
 from perceptory.studies.split import Split
 from perceptory.training.scaling import Scaling, scaling_of
@@ -99,6 +100,7 @@ def prepare_streamed(study: StudyDesign, table: StreamedTable) -> PreparedStream
 
 
 def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
+    check_no_pretexts(candidates, "a stream")
     for candidate in candidates:
         if candidate.network.solved or isinstance(candidate.optimizer, SecondOrder):
             what = candidate.network.label if candidate.network.solved else candidate.optimizer.label

@@ -36,6 +36,10 @@ class Study(StudyDesign):
     penalty; None is off.
     start: `Pretrained`, the first layers of a network that was trained before; `choice(None, Pretrained(...))` puts it
     beside starts from random weights, so that the study itself says whether it pays.
+    pretraining: what each network learns first, from its training rows and the `unlabeled` ones and from no other:
+    `Autoencoder(code=32)`, `Masked(code=32)`, `Supervised()`, or one of them with its own epochs and rates
+    (`Pretraining`). Searched like the start, in whose place it stands. unlabeled: rows without the target, as whatever
+    the model could predict: a file, data frame, array, folder of pictures, or examples as they are read.
     auxiliary: `Auxiliary`, one or a list of several: what else the networks learn to predict, on heads beside the
     target's output; weights and all else are searched. keep_heads: whether the model keeps them (`Model.head`).
     """

@@ -336,8 +336,10 @@ def test_the_command_line_writes_starts(source, tmp_path):
     path = tmp_path / "a:2.safetensors"
     source[0].save(path)
     one = starts([f"{path}:1:frozen"])
-    assert one == pt.Pretrained(source[0], 1, "frozen")
-    assert starts(["none", str(path), f"{path}:2"]) == pt.choice(None, pt.Pretrained(path), pt.Pretrained(path, 2))
+    assert one == pt.Pretrained(source[0], layers=1, train="frozen")
+    assert starts(["none", str(path), f"{path}:2"]) == pt.choice(
+        None, pt.Pretrained(path), pt.Pretrained(path, layers=2)
+    )
     for text, message in {":2": "names no run", f"{path}:0": "at least 1", "x:2": "no model file x"}.items():
         with pytest.raises(pt.InputError, match=message):
             starts([text])
