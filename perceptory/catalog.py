@@ -161,6 +161,14 @@ OPTIMIZERS: Registry[Any] = Registry(
     },
     classes=SPECS,
 )
+PRETEXTS: Registry[Any] = Registry(
+    "task of pre-training",
+    {
+        "autoencoder": Entry(".networks.autoencoder:Autoencoder", "gives back the inputs", "CODE"),
+        "masked": Entry(".studies.pretraining:Masked", "fills in hidden parts", "CODE:SHARE:PATCH"),
+    },
+    classes=SPECS,
+)
 SCHEDULES: Registry[Any] = Registry(
     "schedule",
     {
@@ -216,7 +224,7 @@ OTHER_SPECS = _by_name(
         "selection.plans": "Folds Repeated Splitter",
         "studies.design": "Candidate",
         "studies.pretrained": "Pretrained",
-        "studies.pretraining": "Masked Pretraining Supervised",
+        "studies.pretraining": "Pretraining Supervised",
         "studies.study": "Study",
     },
     SPECS,
@@ -276,7 +284,7 @@ INSIGHT_NAMES = _by_name(
 # What `import perceptory as pt` gives as pt.X.
 EXPORTED = (
     NETWORKS, LAYERS, COSTS, PENALTIES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS, VALIDATION_PLANS,
-    OTHER_SPECS, OTHER_NAMES,
+    PRETEXTS, OTHER_SPECS, OTHER_NAMES,
 )  # fmt: skip
 
 # --- words that a study's fields take, with what they mean -------------------------------------------------------

@@ -101,6 +101,9 @@ def fit(
     schedule: Annotated[Text, training("--schedule", "NAME")] = None,
     augment: Annotated[Texts, training("--augment", "NAME")] = [],  # noqa: B006
     start: Annotated[Texts, training("--start", "RUN")] = [],  # noqa: B006
+    pretrain: Annotated[Texts, training("--pretrain", "TASK")] = [],  # noqa: B006
+    unlabeled: Annotated[Text, training("--unlabeled", "FILE")] = None,
+    pretrain_epochs: Annotated[int | None, training("--pretrain-epochs", "N")] = None,
     clip_norm: Annotated[Texts, training("--clip-norm", "LIMIT")] = [],  # noqa: B006
     clip_value: Annotated[Texts, training("--clip-value", "LIMIT")] = [],  # noqa: B006
     average: Annotated[Texts, training("--average", "DECAY")] = [],  # noqa: B006

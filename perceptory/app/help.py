@@ -16,6 +16,7 @@ from perceptory.catalog import (
     OPTIMIZERS,
     PENALTIES,
     PRECISIONS,
+    PRETEXTS,
     RULES,
     SAMPLINGS,
     SCHEDULES,
@@ -130,6 +131,12 @@ FIT_OPTIONS = {
         "Begin with the first layers of the networks of a run: RUN, RUN:LAYERS or RUN:LAYERS:frozen (not trained "
         f"further); none is random weights. Repeatable. {_default('none')}"
     ),
+    "--pretrain": (
+        f"What the networks learn first, from their training rows and --unlabeled: {_written(PRETEXTS)}; none is "
+        f"nothing. Repeatable. {_default('none')}"
+    ),
+    "--unlabeled": "File or folder of rows without the target, for --pretrain.",
+    "--pretrain-epochs": f"Epochs of --pretrain. {_default(defaults.PRETRAINING_EPOCHS)}",
     "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--average": (

@@ -13,7 +13,7 @@ from typing import Any
 from perceptory.app import grammar
 from perceptory.app.door import command_line
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
-from perceptory.app.starts import starts
+from perceptory.app.starts import pretrainings, starts
 from perceptory.catalog import (
     ACTIVATIONS,
     AUGMENTATIONS,
@@ -201,6 +201,7 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
     changes |= _steps(o)
     if o["start"]:
         changes["start"] = _spec("--start", partial(starts, o["start"]))
+    changes |= _pretraining(o)
     if o["cost"] is not None:
         changes["cost"] = _spec("--cost", partial(grammar.spec, o["cost"], COSTS))[0]
     named = any(text.lstrip()[:1].isalpha() for text in o["penalty"])
@@ -300,6 +301,21 @@ def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
     if o["average"]:
         changes["average"] = WeightAverage(_numbers(o, "average", at_most_one))
     return changes
+
+
+def _pretraining(o: Mapping[str, Any]) -> dict[str, Any]:
+    """What networks learn first, and from which rows."""
+    for name in ("unlabeled", "pretrain_epochs"):
+        if o[name] is not None and not o["pretrain"]:
+            raise InputError(f"--{name.replace('_', '-')} goes with --pretrain. Example: --pretrain autoencoder:32")
+    if not o["pretrain"]:
+        return {}
+    if o["pretrain_epochs"] is not None:
+        count("--pretrain-epochs", o["pretrain_epochs"])
+    learned = _spec("--pretrain", partial(pretrainings, o["pretrain"], o["pretrain_epochs"]))
+    if o["unlabeled"] is not None and not Path(o["unlabeled"]).exists():
+        raise InputError(f"there is no file or folder {o['unlabeled']} for --unlabeled.")
+    return {"pretraining": learned} | ({} if o["unlabeled"] is None else {"unlabeled": o["unlabeled"]})
 
 
 def _augmentation(text: str) -> Any:

@@ -1,13 +1,16 @@
-"""`--start`: what candidates begin with, as the command line writes it."""
+"""`--start` and `--pretrain`: what candidates begin with, as the command line writes it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from perceptory.app import grammar
+from perceptory.catalog import PRETEXTS
 from perceptory.errors import InputError
 from perceptory.selection.search import choice
 from perceptory.specs import count
 from perceptory.studies.pretrained import Pretrained
+from perceptory.studies.pretraining import Pretraining
 from perceptory.studies.reuse import FROZEN, TUNED
 
 NONE = ("none", "scratch")
@@ -17,6 +20,19 @@ def starts(texts: list[str]) -> Any:
     """RUN[:layers[:frozen|tuned]] or none, each an alternative. Raises `InputError` as `Pretrained` does."""
     alternatives = list(dict.fromkeys(_start(text) for text in texts))
     return alternatives[0] if len(alternatives) == 1 else choice(*alternatives)
+
+
+def pretrainings(texts: list[str], epochs: int | None) -> Any:
+    """TASK:VALUE:FIELD=VALUE or none, each an alternative. epochs: of each of them, None as `Pretraining` has it."""
+    alternatives = list(dict.fromkeys(_pretraining(text, epochs) for text in texts))
+    return alternatives[0] if len(alternatives) == 1 else choice(*alternatives)
+
+
+def _pretraining(text: str, epochs: int | None) -> Pretraining | None:
+    if text.strip().lower() in NONE:
+        return None
+    task, _ = grammar.spec(text, PRETEXTS, skip=("encoder", "decoder", "cost", "tied"))
+    return Pretraining(task) if epochs is None else Pretraining(task, epochs)
 
 
 def _start(text: str) -> Pretrained | None:

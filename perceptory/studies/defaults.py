@@ -6,3 +6,4 @@ RULE = "best"
 FINAL = "folds"
 MEMORY = 2.0
 SEED = 0
+PRETRAINING_EPOCHS = 30

@@ -76,7 +76,7 @@ class KnownModel(Spec):
 
 def digest_of(model: Model) -> str:
     """Of everything that its layers compute: network, inputs, scaling and weights."""
-    about = [to_json(model.network, strict=False), list(model.encoder.feature_names), list(model.encoder.shape)]
+    about = [to_json(model.network, strict=False), model.encoder.to_json()]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for array in (model.weights, model.in_center, model.in_factor):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())

@@ -7,6 +7,7 @@ import pytest
 
 import perceptory as pt
 from perceptory import backend
+from perceptory.app.starts import pretrainings
 from perceptory.networks.base import layout
 from perceptory.studies.prepare import prepare
 from perceptory.studies.records import Records
@@ -193,3 +194,10 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(pt.InputError, match="train_further trains without pre-training"):
         pt.train_further(STUDY, rows())
     assert layout(NETWORK, (3,), (1,)).size == 21
+
+
+def test_the_command_line_writes_tasks():
+    one = pretrainings(["masked:8:patch=2"], 5)
+    assert one == pt.Pretraining(pt.Masked(8, patch=2), 5)
+    assert pretrainings(["none", "autoencoder:8"], None) == pt.choice(None, pt.Pretraining(pt.Autoencoder(code=8)))
+    assert pretrainings(["masked:share=0.3/0.6"], None) == pt.Pretraining(pt.Masked(share=pt.choice(0.3, 0.6)))
