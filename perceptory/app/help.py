@@ -136,7 +136,7 @@ FIT_OPTIONS = {
         f"nothing. Repeatable. {_default('none')}"
     ),
     "--unlabeled": "File or folder of rows without the target, for --pretrain.",
-    "--pretrain-epochs": f"Epochs of --pretrain. {_default(defaults.PRETRAINING_EPOCHS)}",
+    "--pretrain-epochs": f"Epochs of --pretrain. {_default(30)}",
     "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--average": (

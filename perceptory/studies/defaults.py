@@ -6,4 +6,3 @@ RULE = "best"
 FINAL = "folds"
 MEMORY = 2.0
 SEED = 0
-PRETRAINING_EPOCHS = 30

@@ -13,7 +13,6 @@ from perceptory.objectives.base import Cost
 from perceptory.optimizers.first_order import Adam, FirstOrder
 from perceptory.selection.search import Choice
 from perceptory.specs import Search, Spec, below_one, checked, count, traced
-from perceptory.studies import defaults
 from perceptory.studies.reuse import Reuse
 
 EXAMPLE = "pretraining=Autoencoder(code=32)"
@@ -68,7 +67,7 @@ class Pretraining(Reuse):
     """
 
     task: Any
-    epochs: int = checked(defaults.PRETRAINING_EPOCHS, check=count)
+    epochs: int = checked(30, check=count)
     optimizer: FirstOrder = checked(Adam(1e-3), check=_optimizer)
     batch_size: int | None = checked(None, check=lambda n, v: None if v is None else count(n, v))
     augmentation: Augmentation | tuple[Augmentation, ...] | None = None

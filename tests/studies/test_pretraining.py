@@ -7,6 +7,7 @@ import pytest
 
 import perceptory as pt
 from perceptory import backend
+from perceptory.app.help import FIT_OPTIONS
 from perceptory.app.starts import pretrainings
 from perceptory.networks.base import layout
 from perceptory.studies.prepare import prepare
@@ -201,3 +202,5 @@ def test_the_command_line_writes_tasks():
     assert one == pt.Pretraining(pt.Masked(8, patch=2), 5)
     assert pretrainings(["none", "autoencoder:8"], None) == pt.choice(None, pt.Pretraining(pt.Autoencoder(code=8)))
     assert pretrainings(["masked:share=0.3/0.6"], None) == pt.Pretraining(pt.Masked(share=pt.choice(0.3, 0.6)))
+    assert "(default: 30)" in FIT_OPTIONS["--pretrain-epochs"]
+    assert pt.Pretraining(pt.Masked()).epochs == 30
