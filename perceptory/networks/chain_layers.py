@@ -16,7 +16,7 @@ from perceptory.networks.chain_places import TransposedConvolutionLayer, Upsampl
 from perceptory.networks.chain_units import LayerSpec, ReshapeLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.decoders import common, undone
-from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.networks.recurrent import GRU, LSTM, RESETS, RNN
 from perceptory.ops.pooling import POOLINGS, global_pool
 from perceptory.ops.scans import active_steps, recur
 from perceptory.specs import checked, count
@@ -150,13 +150,14 @@ class RNNLayer(_Recurrent):
 
 @dataclass(frozen=True)
 class GRULayer(_Recurrent):
-    """The recurrent layer of `GRU`."""
+    """The recurrent layer of `GRU`; reset as there."""
 
     width: int = checked(check=count)
+    reset: str = checked("after", check=lambda _, value: RESETS[value])
     activation: ClassVar[str] = "tanh"  # type: ignore[misc]
 
     def _network(self) -> GRU:
-        return GRU((self.width,))
+        return GRU((self.width,), reset=self.reset)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from perceptory.layers.dense import Dense, Dropout
 from perceptory.layers.recurrent import RecurrentLayer, RecurrentNetwork
 from perceptory.networks.base import Network
 from perceptory.ops.activations import ACTIVATIONS
-from perceptory.ops.cells import Cell, GatedCell, MemoryCell, SimpleCell
+from perceptory.ops.cells import Cell, GatedCell, MemoryCell, ResetFirstCell, SimpleCell
 from perceptory.ops.cholesky import orthonormal
 from perceptory.ops.scans import ScanOptions
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, traced
 
 SHARED_GRADIENTS: Registry[bool] = Registry("gradient of shared weights", {"sum": False, "average": True})
+RESETS: Registry[Cell] = Registry("place of the reset gate", {"after": GatedCell(), "before": ResetFirstCell()})
 
 
 def _widths(name: str, value: Any) -> None:
@@ -162,7 +163,11 @@ class RNN(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent units (Cho et al. 2014), then a linear output layer.
 
-    Equations: `GatedCell`, fields: `Recurrent`.
+    reset: the reset gate acts "after" the product of state and weights (PyTorch; Keras's reset_after, ONNX's
+        linear_before_reset) or "before" it, as published.
+
+    Equations: `GatedCell` and `ResetFirstCell`, other fields: `Recurrent`. Weights stand by gates r, u, n, as in
+    PyTorch (Keras and ONNX: u, r, n). PyTorch's two biases of r and u are summed here, that of n with h is `extra`.
     """
 
     hidden: tuple[int, ...] = checked((32,), check=_widths)
@@ -170,7 +175,15 @@ class GRU(Recurrent):
     dropout: float = traced(0.0, off=0.0, check=below_one)
     truncation: int = checked(0, check=_truncation)
     shared_gradient: str = checked("sum", check=_shared)
-    cell: ClassVar[Cell] = GatedCell()
+    reset: str = checked("after", check=lambda _, value: RESETS[value], neutral="after")
+
+    @property
+    def cell(self) -> Cell:
+        return RESETS[self.reset]
+
+    @property
+    def label(self) -> str:
+        return super().label + (" reset before" if self.reset == "before" else "")
 
 
 @dataclass(frozen=True)
@@ -178,7 +191,7 @@ class LSTM(Recurrent):
     """Long short-term memory with input, forget and output gates (Hochreiter & Schmidhuber 1997, Gers et al. 2000),
     then a linear output layer.
 
-    Equations: `MemoryCell`, fields: `Recurrent`.
+    Equations: `MemoryCell`, fields: `Recurrent`. Weights stand by gates i, f, o, g.
     """
 
     hidden: tuple[int, ...] = checked((32,), check=_widths)

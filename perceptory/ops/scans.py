@@ -108,7 +108,7 @@ def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable[..., Any], 
             threads, options.truncation, w.recurrent, state[1], saved, dh, last, steps(x, lengths)
         )
         before = jnp.concatenate([state[0][None], h[:-1]])
-        return (*products(w, x, before, lengths, da, da), first)
+        return (*products(w, x, before, (), lengths, da, da), first)
 
     return (
         _differentiable(value, lambda *arrays: _forward(options, *arrays)[0]),
@@ -157,7 +157,7 @@ def _forward(options: ScanOptions, weights: Weights, x: jax.Array, state: CellSt
     z = x @ _scaled(cell, weights.input) + _scaled(cell, weights.bias)
 
     def step(state: CellState, z: jax.Array) -> tuple[CellState, Any]:
-        state, saved = cell.step(z, state[0] @ U, extra, state)
+        state, saved = cell.advance(z, U, extra, state)
         return state, (state, saved)
 
     last, (states, saved) = lax.scan(step, state, z)
@@ -186,29 +186,34 @@ def _backward(options: ScanOptions, residuals: Any, d: Any) -> tuple[Weights, ja
         dh = dh.at[end, rows].add(jnp.where(some, last[0], 0))
         unused = jnp.where(some, 0, last[0])
         last = (jnp.zeros_like(last[0]), *last[1:])
-    U = weights.recurrent.T
+    back = weights.recurrent.T
 
     def step(d: CellState, at: Any) -> tuple[CellState, Any]:
         dh, stacks, active, uncut = at
         factors = cell.factors(*stacks)
         if active is not None:
             factors = tuple(jnp.where(active, f, idle) for f, idle in zip(factors, cell.idle, strict=True))
-        d, carried = cell.backward((d[0] + dh, *d[1:]), factors)
-        da = cell.sums(d, factors)
-        carried = (carried[0] + da @ U, *carried[1:])
+        carried, da, apart = cell.retreat((d[0] + dh, *d[1:]), factors, back)
         if uncut is not None:
             carried = tuple(jnp.where(uncut, c, 0) for c in carried)
-        return carried, (da, cell.apart(d, factors))
+        return carried, (da, apart)
 
     uncut = _uncut(options, x, lengths) if options.truncation else None
     first, (da, apart) = lax.scan(step, last, (dh, (saved, before, states), active, uncut), reverse=True)
     if lengths is not None:
         first = (first[0] + unused, *first[1:])
-    return (*_products(options, weights, x, before[0], lengths, da, cell.inputs(da, apart)), first)
+    return (*_products(options, weights, x, before[0], saved, lengths, da, cell.inputs(da, apart)), first)
 
 
 def _products(
-    options: ScanOptions, weights: Weights, x: jax.Array, before: jax.Array, lengths: Any, da: jax.Array, dz: jax.Array
+    options: ScanOptions,
+    weights: Weights,
+    x: jax.Array,
+    before: jax.Array,
+    saved: CellState,
+    lengths: Any,
+    da: jax.Array,
+    dz: jax.Array,
 ) -> tuple[Weights, jax.Array]:
     """∂J/∂(weights, x) from those by the products with h before each step (da) and with x (dz)."""
     dx = dz @ weights.input.T
@@ -220,7 +225,9 @@ def _products(
     extra = None
     if weights.extra is not None:
         extra = jnp.sum(da[..., -weights.extra.shape[0] :], axis=(0, 1))
-    return Weights(by_input[:-1], over_steps(before, da), by_input[-1], extra), dx
+    recurrent = [over_steps(*pair) for pair in options.cell.products(before, saved, da)]
+    by_state = recurrent[0] if len(recurrent) == 1 else jnp.concatenate(recurrent, axis=1)
+    return Weights(by_input[:-1], by_state, by_input[-1], extra), dx
 
 
 def over_steps(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -278,7 +285,7 @@ def recur_plain(
     def step(state: CellState, at: Any) -> tuple[CellState, jax.Array]:
         z, active, keep, probe = at
         state = tuple(jnp.where(keep, s, lax.stop_gradient(s)) for s in state)
-        new, _ = cell.step(z, state[0] @ U, weights.extra, state)
+        new, _ = cell.advance(z, U, weights.extra, state)
         new = (new[0] + probe, *new[1:])
         state = tuple(jnp.where(active, n, s) for n, s in zip(new, state, strict=True))
         return state, jnp.where(active, state[0], 0)

@@ -122,6 +122,18 @@ def test_lstm_by_hand():
     np.testing.assert_allclose(net(jnp.array([[[1.0], [2.0]]])), [[2 * 0.478432 + 0.5]], rtol=3e-6)
 
 
+def test_gru_with_the_reset_gate_before_by_hand():
+    """One unit, two steps, inputs 1 and 2, r = u = sigmoid(0) = 1/2 throughout. Before: n = tanh(x + 2 r h), after:
+    n = tanh(x + r (2 h + 3)). Step 1: n = tanh 1 = 0.761594, h = 0.380797; after: n = tanh 2.5, h = 0.493307."""
+    weights = [0.0, 0, 1, 0, 0, 2, 0, 0, 0, 3, 2, 0.5]  # of x, of h, biases (gates r, u, n), extra, readout
+    x = jnp.array([[[1.0], [2.0]]])
+    before, after = (GRU((1,), reset=r).build((2, 1), (1,), key=jax.random.key(0)) for r in ("before", "after"))
+    h = 0.5 * np.tanh(2 + 0.380797) + 0.5 * 0.380797
+    np.testing.assert_allclose(unpack(before, jnp.array(weights[:9] + weights[10:]))(x), [[2 * h + 0.5]], rtol=3e-6)
+    h = 0.5 * np.tanh(2 + 0.493307 + 1.5) + 0.5 * 0.493307
+    np.testing.assert_allclose(unpack(after, jnp.array(weights))(x), [[2 * h + 0.5]], rtol=3e-6)
+
+
 @pytest.mark.parametrize("spec", [RNN((4, 3)), GRU((4,)), LSTM((4, 3))], ids=lambda s: s.label)
 def test_run_in_pieces_equals_the_whole(spec, x64):
     """Also where rows end within a piece: the state stays as it is."""
@@ -252,7 +264,9 @@ def test_state_gradients_of_layers_and_directions(x64):
     assert np.all(np.asarray(norms) > 0)
 
 
-@pytest.mark.parametrize("spec", [RNN((4, 3), "relu", truncation=3), GRU((4,), dropout=0.25), LSTM((2,), True)])
+@pytest.mark.parametrize(
+    "spec", [RNN((4, 3), "relu", truncation=3), GRU((4,), dropout=0.25), LSTM((2,), True), GRU((4,), reset="before")]
+)
 def test_specs(spec):
     assert from_json(to_json(spec)) == spec
     static, numbers = partition(spec)

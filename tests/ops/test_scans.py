@@ -1,6 +1,7 @@
 """The hand-written BPTT: values and gradients against unrolled loops and finite differences, padding, members."""
 
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,12 @@ import pytest
 
 import perceptory as pt
 from perceptory import backend
-from perceptory.ops.cells import GatedCell, MemoryCell, SimpleCell
+from perceptory.ops.cells import GatedCell, MemoryCell, ResetFirstCell, SimpleCell
 from perceptory.ops.scans import ScanOptions, Weights, members_in_turn, recur, recur_plain
 
 pt.backend.prepare()  # a device a core
 CELLS = {"rnn": SimpleCell(), "elu": SimpleCell("elu"), "gru": GatedCell(), "lstm": MemoryCell()}
+OWN_PRODUCTS = {"reset": ResetFirstCell()}  # of these only what differs is tested
 TIME, BATCH, IN, H = 4, 3, 2, 3
 
 
@@ -43,6 +45,10 @@ def by_hand(name, w, x, state):
         (zr, zu, zn), (ar, au, an) = jnp.split(z, 3, axis=-1), jnp.split(a, 3, axis=-1)
         r, u = sigmoid(zr + ar), sigmoid(zu + au)
         return ((1 - u) * jnp.tanh(zn + r * (an + w.extra)) + u * h,)
+    if name == "reset":
+        (zr, zu, zn), (Ur, Uu, Un) = jnp.split(z, 3, axis=-1), jnp.split(w.recurrent, 3, axis=-1)
+        r, u = sigmoid(zr + h @ Ur), sigmoid(zu + h @ Uu)
+        return ((1 - u) * jnp.tanh(zn + (r * h) @ Un) + u * h,)
     s = z + a
     return (jnp.tanh(s) if name == "rnn" else jnp.where(s > 0, s, jnp.exp(s) - 1),)
 
@@ -74,17 +80,19 @@ def close(a, b, rtol=1e-11, atol=1e-13):
         np.testing.assert_allclose(u, v, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("lengths", [None, (4, 2, 0)])
-@pytest.mark.parametrize("cut", [0, 2])
-@pytest.mark.parametrize("name", CELLS)
+UNROLLED = [*product(CELLS, (0, 2), (None, (4, 2, 0))), ("reset", 2, (4, 2, 0))]
+
+
+@pytest.mark.parametrize(("name", "cut", "lengths"), UNROLLED)
 def test_equals_the_unrolled_network(name, cut, lengths):
     """Values, and the gradients of weights, inputs and initial state; truncation is stop_gradient every `cut` steps."""
     lengths = None if lengths is None else np.array(lengths)
     if cut and lengths is not None:
         # In the loop written out, a cut in the padding would take the gradient of the last state with it.
         lengths = np.array([4, 1, 4])
-    arrays = example(CELLS[name])
-    ours = jax.jit(jax.value_and_grad(lambda a: number(recur(ScanOptions(CELLS[name], cut), *a, lengths))))(arrays)
+    cell = (CELLS | OWN_PRODUCTS)[name]
+    arrays = example(cell)
+    ours = jax.jit(jax.value_and_grad(lambda a: number(recur(ScanOptions(cell, cut), *a, lengths))))(arrays)
     loop = jax.jit(jax.value_and_grad(lambda a: number(_loop(name, a, lengths, cut))))(arrays)
     close(ours, loop)
 
@@ -109,13 +117,14 @@ def _row(name, weights, x, state, cut):
     return jnp.stack(out), state
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELLS | OWN_PRODUCTS)
 def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
     """Each row's weights stand in as many copies as the row has real steps; inputs' gradients are not averaged."""
-    weights, x, state = example(CELLS[name])
+    cell = (CELLS | OWN_PRODUCTS)[name]
+    weights, x, state = example(cell)
     lengths = jnp.array([4, 3, 1])
     cost = lambda how, *a: number(recur(how, *a, lengths))  # noqa: E731
-    got = jax.jit(jax.grad(partial(cost, ScanOptions(CELLS[name], 0, True)), (0, 1, 2)))(weights, x, state)
+    got = jax.jit(jax.grad(partial(cost, ScanOptions(cell, 0, True)), (0, 1, 2)))(weights, x, state)
     total = jax.tree.map(jnp.zeros_like, weights)
 
     @jax.jit
@@ -132,7 +141,7 @@ def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
     for row, n in enumerate(lengths):
         total = jax.tree.map(lambda t, *c, n=n: t + sum(c) / n, total, *of_copies(row))
     close(got[0], total)
-    close(got[1:], jax.jit(jax.grad(partial(cost, ScanOptions(CELLS[name])), (1, 2)))(weights, x, state))
+    close(got[1:], jax.jit(jax.grad(partial(cost, ScanOptions(cell)), (1, 2)))(weights, x, state))
 
 
 @pytest.mark.parametrize("name", CELLS)
