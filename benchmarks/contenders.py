@@ -96,7 +96,7 @@ def in_study(study: pt.Study, data: Any) -> Step:
     from perceptory.training.driver import train_group
 
     ready = prepare(study.replace(test=0), data)
-    (group,) = ready.groups
+    group = ready.groups[0]  # beside autoencoders there is PCA
     steps = study.epochs * group.plan.batches * len(group.who)
 
     def run() -> float:

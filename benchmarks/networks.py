@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import perceptory as pt
-from benchmarks import convolutional, rbf, recurrent
+from benchmarks import contenders, convolutional, rbf, recurrent
 from benchmarks.contenders import Step, in_study
 from benchmarks.population import header, interleaved, row
 
@@ -28,7 +28,7 @@ class Case:
 
     network: Callable[[], Any]
     inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[int, ...]  # () of an autoencoder
     batch: int
     torch: Callable[[], list[Step]]
     single: float
@@ -69,6 +69,16 @@ def _kernels() -> Case:
     return Case(network, (8,), (1,), 32, torch, 1 / 20, 1 / 40, batches=18, epochs=200)
 
 
+def _autoencoder() -> Case:
+    def network() -> Any:
+        return pt.Autoencoder(pt.MLP((256,), "tanh"), code=32)
+
+    def torch() -> list[Step]:
+        return [contenders.torch_eager(784, (256, 32, 256), 784, 128, 20)]
+
+    return Case(network, (28, 28, 1), (), 128, torch, 0.7, 0.7, batches=18)
+
+
 CASES: dict[str, Case] = {
     "LeNet-5, batch 32": _convolutional("lenet", 32, 0.6, 0.45),
     "LeNet-5, batch 128": _convolutional("lenet", 128, 0.9, 0.8),
@@ -79,6 +89,7 @@ CASES: dict[str, Case] = {
     "GRU 64, length 100, batch 32": _recurrent("GRU", 64, 100, 32, 0.9, 0.6),
     "RNN 64, length 100, batch 32": _recurrent("RNN", 64, 100, 32, 0.9, 0.6),
     "RBF 50, 8 inputs, batch 32": _kernels(),
+    "autoencoder 784-256-32-256-784, batch 128": _autoencoder(),
 }
 
 
@@ -92,8 +103,10 @@ def case_in_study(case: Case, members: int) -> Step:
     n = rows + -(-rows // 9)
     x = random.normal(size=(n, *case.inputs)).astype(np.float32)
     t = random.normal(size=(n, *case.outputs)).astype(np.float32)
-    if len(case.inputs) == 1:
-        data: Any = pt.read_table(x, target=t, task="regression")
+    if not case.outputs:
+        data: Any = read_arrays(np.uint8(np.clip(64 * x + 96, 0, 255)), task="autoencode", kind="image")
+    elif len(case.inputs) == 1:
+        data = pt.read_table(x, target=t, task="regression")
     else:
         data = read_arrays(x, t, task="regression", kind="series" if len(case.inputs) == 2 else "image")
     folds = pt.Folds(((tuple(range(rows)), tuple(range(rows, n))),))
