@@ -96,6 +96,7 @@ LAYERS: Registry[Any] = Registry(
         "noise": Entry(".networks.chain_units:NoiseLayer", "in training", "STD"),
         "norm": Entry(".networks.chain_units:NormLayer", "", "NORM"),
         "flatten": Entry(".networks.chain_units:Flatten", "all axes as one"),
+        "embedding": Entry(".networks.embedding:EmbeddingLayer", "vectors of categories", "CATEGORIES,WIDTH,COLUMNS"),
         "reshape": Entry(".networks.chain_units:ReshapeLayer", "", "SHAPE"),
         "residual": Entry(".networks.chain:Residual", "x + f(x)"),
         "convolution": Entry(".networks.chain_layers:ConvolutionLayer", "", "CHANNELS,KERNEL"),

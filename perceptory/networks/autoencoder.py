@@ -64,6 +64,8 @@ class Autoencoder(CodedNetwork):
         for name, part in (("encoder", self.encoder), ("decoder", self.decoder)):
             if part is not None and (not isinstance(part, Network) or isinstance(part, CodedNetwork)):
                 raise InputError(f"{name} needs a network such as MLP((64,)), got {part!r}.")
+            if part is not None and part.unscaled:
+                raise InputError(f"{name} needs inputs that are scaled, as it gives them back, got {part.label}.")
         if is_on(self.variational) and self.activation != "linear":
             raise InputError(
                 f"the code of a variational autoencoder is a mean and a deviation, which {self.activation!r} would"

@@ -68,6 +68,12 @@ class Network(Spec):
         return False
 
     @property
+    def unscaled(self) -> tuple[int, ...]:
+        """Columns of the inputs that it takes as they are, such as numbers of categories; all others come to it with
+        mean 0 and deviation 1."""
+        return ()
+
+    @property
     def solved(self) -> bool:
         """Whether `prime` leaves nothing to an optimizer: no step is taken then."""
         return False

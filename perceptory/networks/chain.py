@@ -48,9 +48,18 @@ class _Layers:
     def calibrated(self) -> bool:
         return any(layer.calibrated for layer in self.layers)
 
+    @property
+    def unscaled(self) -> tuple[int, ...]:
+        return self.layers[0].unscaled if self.layers and isinstance(self.layers[0], LayerSpec) else ()
+
     def _build(self, inputs: Shape, key: jax.Array) -> tuple[list[Any], list[Shape]]:
         """The modules, and the shapes before, between and after them."""
         modules, shapes = [], [inputs]
+        for layer in self.layers[1:]:
+            if layer.unscaled:
+                raise InputError(
+                    f"{type(layer).__name__} takes the inputs as they are, so it has to be the first layer."
+                )
         for i, layer in enumerate(self.layers):
             module, shape = layer.build(shapes[-1], key=jax.random.fold_in(key, i))
             modules.append(module)
@@ -91,6 +100,10 @@ class Residual(_Layers, LayerSpec):
     layers: tuple[LayerSpec, ...] = checked(check=_layers, table=LAYERS)
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
+        if self.unscaled:
+            raise InputError(
+                f"{type(self.layers[0]).__name__} has to be the first layer of a Chain, got it in Residual."
+            )
         modules, shapes = self._build(inputs, key)
         if shapes[-1] != inputs:
             raise InputError(

@@ -38,6 +38,11 @@ class LayerSpec(Spec):
         """Whether the module has statistics that `calibrate(x, w)` takes from training rows."""
         return False
 
+    @property
+    def unscaled(self) -> tuple[int, ...]:
+        """Columns of the inputs that it takes as they are, as in `Network`: it then has to be the first layer."""
+        return ()
+
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         """Values an example that the layer keeps for the backward pass; those that come out, unless it says more."""
         return prod(outputs)

@@ -23,7 +23,7 @@ from perceptory.studies.keys import member_key
 from perceptory.studies.split import Split
 from perceptory.studies.starts import Beginning, Turn, from_model
 from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
-from perceptory.training.scaling import Scaling, targets_as
+from perceptory.training.scaling import Scaling, inputs_as_they_are, targets_as
 from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
 
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
@@ -75,7 +75,7 @@ def groups_of(
         first = candidates[places[0]]
         plan, weights = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
         total = _epochs(study, static, epochs)
-        scalings, given = _starts(begins, split, who)
+        scalings, given = _starts(begins, split, who, first.network.unscaled)
         members = _members(study, candidates, split, who, plan, total, scalings, refit=epochs is not None)
         dtype = members.factor.dtype
         members = members._replace(
@@ -86,11 +86,14 @@ def groups_of(
     return groups
 
 
-def _starts(begins: dict[int, Beginning], split: Split, who: list[Who]) -> tuple[list[Scaling], tuple[np.ndarray, ...]]:
+def _starts(
+    begins: dict[int, Beginning], split: Split, who: list[Who], unscaled: tuple[int, ...]
+) -> tuple[list[Scaling], tuple[np.ndarray, ...]]:
     """Each member's scaling, and the arrays [member, ...] that members begin with, if any."""
     scalings, given = [], []
+    by_fold = [inputs_as_they_are(s, unscaled) if unscaled else s for s in split.scalings]
     for c, f, s in who:
-        own, turn = split.scalings[f], Turn(f, len(split.folds), s)
+        own, turn = by_fold[f], Turn(f, len(split.folds), s)
         scalings.append(begins[c].scaling(own, turn) if c in begins else own)
         if c in begins:
             given.append(begins[c].arrays(own, turn))

@@ -53,6 +53,13 @@ def _varying(center: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.nda
     return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
 
 
+def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:
+    """The scaling without these columns of the inputs (`Network.unscaled`)."""
+    left = np.isin(np.arange(len(scaling.in_center)), columns)
+    center, factor = np.where(left, 0.0, scaling.in_center), np.where(left, 1.0, scaling.in_factor)
+    return scaling._replace(in_center=center, in_factor=factor)
+
+
 def targets_as(scaling: Scaling, cost: Cost) -> Scaling:
     """The scaling with targets as a cost wants them (`Cost.scale_targets`)."""
     center, scale = cost.scale_targets(scaling.out_center, scaling.out_scale)
