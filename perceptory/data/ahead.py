@@ -1,12 +1,15 @@
-"""Work done one step ahead, in a thread."""
+"""Work in threads: one step ahead of what it is for, or on all cores. polars and NumPy let other threads run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
+LARGE = 200_000  # rows from which on threads are worth their start
 _END = object()
 
 
@@ -19,3 +22,12 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             coming = thread.submit(next, source, _END)
             yield item  # type: ignore[misc]
             del item
+
+
+def on_all_cores(function: Callable[[T], R], items: Sequence[T], rows: int) -> list[R]:
+    """function(item) of each item, in their order; rows: of the table, few of which need no threads."""
+    workers = min(len(items), os.cpu_count() or 1)
+    if rows < LARGE or workers < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(workers) as threads:
+        return list(threads.map(function, items))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from perceptory import notes
 from perceptory.data import Encoder, read_inputs, read_table
+from perceptory.data import ahead as threads
 from perceptory.errors import InputError
 
 nan = math.nan
@@ -262,3 +263,25 @@ def test_batches_are_the_rows_of_the_whole():
     parts = list(encoder.batches(new, 2))
     assert [part.rows.tolist() for part in parts] == [[0, 1], [2, 3], [4]]
     np.testing.assert_array_equal(np.concatenate([part.inputs for part in parts]), encoder.transform(new))
+
+
+def test_categories_of_many_rows_are_those_of_few(monkeypatch):
+    """Many rows go by their distinct cells, and many more by threads; both give what a look at each row gives."""
+    random = np.random.default_rng(0)
+    words = random.choice(["a", "b ", "b", " NA ", "?", "c d"], 2400)
+    frame = pl.DataFrame({"word": words, "plain": random.choice(["x", "y"], 2400), "y": random.normal(size=2400)})
+    monkeypatch.setattr(threads, "LARGE", 2000)
+    data = read_table(frame, "y")
+    assert [type(c.data.dtype) for c in data.columns] == [pl.Enum, pl.Enum]
+    few = Encoder.fit(read_table(frame.head(900), "y"))
+    encoder = Encoder.fit(data)
+    assert encoder == few
+    assert [plan.categories for plan in encoder.columns] == [("a", "b", "c d"), ("x", "y")]
+    inputs = encoder.transform(data)
+    assert np.array_equal(inputs, encoder.transform(frame))
+    assert np.array_equal(inputs, np.concatenate([encoder.transform(frame[k : k + 600]) for k in range(0, 2400, 600)]))
+    part = data.take(np.arange(0, 2400, 3))
+    assert np.array_equal(encoder.transform(part), inputs[::3])
+    assert part.columns[0].values[:4].tolist() == [
+        None if w.strip() in ("NA", "?") else w.strip() for w in words[:12:3]
+    ]

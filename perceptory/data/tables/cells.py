@@ -107,6 +107,21 @@ class Distinct:
             self.keys.filter(there), values.filter(there), default=None, return_dtype=values.dtype
         )
 
+    def labels(self) -> pl.Series:
+        """[row] the cells as categories: an Enum, so that each row is a small number from here on."""
+        import polars as pl
+
+        if self.keys is None:
+            return self.cells
+        there = self.keys.is_not_null()
+        keys, cells = self.keys.filter(there), self.cells.filter(there)
+        if keys.equals(cells, check_names=False):
+            return self.rows.cast(pl.Enum(keys))
+        names = cells.drop_nulls().unique(maintain_order=True)
+        of_key = cells.cast(pl.Enum(names)).to_physical()
+        places = self.rows.cast(pl.Enum(keys)).to_physical()
+        return names.gather(of_key.gather(places)).cast(pl.Enum(names))
+
 
 def stripped(cells: pl.Series) -> pl.Series:
     """Texts without the spaces around them; null for those that stand for a missing value."""
@@ -185,6 +200,9 @@ def places(labels: pl.Series, order: Sequence[str], other: int = -1) -> np.ndarr
     """[row] int64 place of each label in `order`; `other` where it is null or none of them."""
     import polars as pl
 
+    if isinstance(labels.dtype, pl.Enum):  # its few categories are looked up, not its rows
+        of_label = np.append(places(labels.dtype.categories, order, other), other)
+        return of_label[labels.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()]
     return labels.cast(pl.Enum(order), strict=False).to_physical().cast(pl.Int64).fill_null(other).to_numpy()
 
 

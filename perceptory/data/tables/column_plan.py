@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perceptory import notes
 from perceptory.data.tables.cells import places
 from perceptory.data.tables.column import Column, Kind
-from perceptory.data.tables.inference import MANY, convert
+from perceptory.data.tables.inference import MANY, convert, label_cells
 from perceptory.data.tables.table import RawColumn, label
 from perceptory.notes import Note
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
 MISSES, OTHER = -1, -2  # instead of a category's place
@@ -51,10 +55,14 @@ class ColumnPlan:
     def values(self, raw: RawColumn) -> np.ndarray:
         """[row] what the features are made of: float64 with NaN for missing, or the int64 place of each category in
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""
-        values = convert(raw, self.kind, self.layout, self.categories)
         if self.kind != "categorical":
-            return values
-        return np.where(values.is_null().to_numpy(), MISSES, places(values, self.categories, OTHER))
+            return np.asarray(convert(raw, self.kind, self.layout, self.categories))
+        cells = label_cells(raw)
+        known = places(cells, self.categories, OTHER)
+        if np.count_nonzero(known == OTHER) > cells.null_count():  # other spellings, and what is unseen
+            cells = convert(raw, self.kind, self.layout, self.categories)
+            known = places(cells, self.categories, OTHER)
+        return np.where(cells.is_null().to_numpy(), MISSES, known) if cells.null_count() else known
 
     def write(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a
@@ -70,8 +78,7 @@ class ColumnPlan:
             return
         out[:, 0] = values - self.origin if self.kind == "date" else values
         for k, period in enumerate(self.periods):
-            angle = 2 * math.pi * phase(values, period)
-            out[:, 2 * k + 1], out[:, 2 * k + 2] = np.sin(angle), np.cos(angle)
+            out[:, 2 * k + 1], out[:, 2 * k + 2] = waves(values, period)
 
     @property
     def treatment(self) -> tuple[Note, ...]:
@@ -111,8 +118,7 @@ class ColumnFacts:
 def facts_of(column: Column) -> ColumnFacts:
     """Of a column that is not ignored."""
     if column.kind == "categorical":
-        counts = dict(column.data.drop_nulls().value_counts().iter_rows())
-        return ColumnFacts(len(column), column.data.null_count(), counts=counts)
+        return ColumnFacts(len(column), column.data.null_count(), counts=_counts(column.data))
     values = column.values
     empty = int(np.isnan(values).sum())
     present = values[~np.isnan(values)] if empty else values
@@ -120,6 +126,18 @@ def facts_of(column: Column) -> ColumnFacts:
         return ColumnFacts(len(values), empty)
     whole = column.kind != "date" or not (present != np.floor(present)).any()
     return ColumnFacts(len(values), empty, float(present.min()), float(present.max()), whole)
+
+
+def _counts(labels: pl.Series) -> dict[str, int]:
+    """Rows of each category that has any."""
+    import polars as pl
+
+    present = labels.drop_nulls()
+    if not isinstance(labels.dtype, pl.Enum):
+        return dict(present.value_counts().iter_rows())
+    names = labels.dtype.categories.to_list()
+    counts = np.bincount(present.to_physical().to_numpy(), minlength=len(names)).tolist()
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
 
 
 def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:
@@ -165,6 +183,12 @@ def _constant(kind: Kind, facts: ColumnFacts) -> Note:
         return notes.no_value()
     value = next(iter(facts.counts)) if facts.counts else label(facts.low)
     return notes.constant(None if kind == "date" else value)
+
+
+def waves(days: np.ndarray, period: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sine and cosine [row] of where in a period a moment lies."""
+    angle = 2 * math.pi * phase(days, period)
+    return np.sin(angle), np.cos(angle)
 
 
 def phase(days: np.ndarray, period: str) -> np.ndarray:

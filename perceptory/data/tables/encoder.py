@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.cells import PLAIN, Reading, reading_of
 from perceptory.data.tables.column import Column, Kind
@@ -48,7 +49,8 @@ class Encoder:
     @classmethod
     def fit(cls, dataset: Dataset) -> Encoder:
         """Learn from the study rows. Raises `InputError` where no column carries information."""
-        encoder = cls(tuple(plan_column(c) for c in dataset.columns), dataset.target_names, dataset.reading)
+        plans = tuple(on_all_cores(plan_column, dataset.columns, dataset.rows))
+        encoder = cls(plans, dataset.target_names, dataset.reading)
         if not encoder.feature_names:
             reasons = "; ".join(f"{p.name!r} is {p.describe()['made']}" for p in encoder.columns[:5])
             raise InputError(
@@ -119,7 +121,12 @@ class Encoder:
     def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray, int]]:
         """Of each column that is used: its plan, the values that features are made of, and how many features."""
         table = self._match(source)
-        return [(plan, plan.values(table[plan.name]), len(plan.features)) for plan in self.columns if plan.used]
+        used = [plan for plan in self.columns if plan.used]
+
+        def part(plan: ColumnPlan) -> tuple[ColumnPlan, np.ndarray, int]:
+            return plan, plan.values(table[plan.name]), len(plan.features)
+
+        return on_all_cores(part, used, len(table[used[0].name]))
 
     def examples(self, source: Any) -> ModelInputs:
         """Inputs of whatever `transform` takes, no lengths, and row numbers [row] from 0."""
@@ -210,12 +217,15 @@ class Encoder:
 
 def _write(parts: list[tuple[ColumnPlan, np.ndarray, int]], rows: slice, out: np.ndarray) -> None:
     """Write the features of these rows, a block of them after the other."""
-    for start in range(0, len(out), BLOCK):
+
+    def write(start: int) -> None:
         block, place = out[start : start + BLOCK], 0
         at = slice(rows.start + start, rows.start + start + len(block))
         for plan, values, width in parts:
             plan.write(values[at], block[:, place : place + width])
             place += width
+
+    on_all_cores(write, range(0, len(out), BLOCK), len(out))
 
 
 def _raw(column: Column) -> RawColumn:

@@ -78,7 +78,7 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
         remarks = (notes.ambiguous_dates(first_of(cells)),)
     elif not remarks:
         remarks = _nearly_numbers(raw.name, text, row_numbers)
-    return _categorical(raw.name, text.expand(cells), remarks)
+    return _categorical(raw.name, text.labels(), remarks)
 
 
 def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -> tuple[Note, ...]:
@@ -173,7 +173,7 @@ def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbe
 def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...]) -> Column:
     if cells.null_count() == len(cells):
         return Column(name, "ignored", cells, (notes.no_value(),))
-    distinct = cells.n_unique() - (cells.null_count() > 0)
+    distinct = cells.n_unique() - (cells.null_count() > 0)  # of an Enum as quick as it is to count its rows
     if distinct > MANY and distinct > len(cells) / 2:
         differ = "nearly every value differs" if distinct < len(cells) else "every value differs"
         return Column(name, "ignored", cells, (notes.identifier(differ), *remarks))
@@ -259,8 +259,8 @@ def _is_nan(values: np.ndarray) -> pl.Series:
     return pl.Series(np.isnan(values))
 
 
-def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
-    """[row] String: the known categories where a cell is one of them, in whatever spelling."""
+def label_cells(raw: RawColumn) -> pl.Series:
+    """[row] String or Enum: the cells of a column that is to hold categories, as they are written."""
     import polars as pl
 
     if raw.storage == "other":
@@ -268,8 +268,15 @@ def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
     if raw.storage == "date":
         if not raw.missing.all():
             raise _differs(raw, "categorical", "a date")
-        return raw.data.cast(pl.String)
-    cells = identity(raw) if raw.storage in ("number", "boolean") else raw.text
+        return raw.data.fill_nan(None).cast(pl.String)
+    return identity(raw) if raw.storage in ("number", "boolean") else raw.text
+
+
+def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
+    """[row] String: the known categories where a cell is one of them, in whatever spelling."""
+    import polars as pl
+
+    cells = label_cells(raw).cast(pl.String)
     # A known category may read like a missing value ("None" in a pandas category), so it is looked up first.
     strange = cells.filter(places(cells, known) < 0).drop_nulls().unique()
     if not len(strange):

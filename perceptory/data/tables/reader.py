@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import Reading, identity, in_order, places, reading_of, stripped
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import plan_column
@@ -319,11 +320,13 @@ def same_numbers(first: np.ndarray, second: np.ndarray) -> bool:
 
 def _columns(table: Table, rows: np.ndarray, taken: set[str], ignored: set[str]) -> tuple[Column, ...]:
     """The columns that are not taken, with their meaning; rows: where the table's rows stood in its source."""
-    return tuple(
-        Column(c.name, "ignored", c.data, (ignored_as_asked(),)) if c.name in ignored else infer(c, rows)
-        for c in table.columns
-        if c.name not in taken
-    )
+
+    def meant(column: RawColumn) -> Column:
+        if column.name in ignored:
+            return Column(column.name, "ignored", column.data, (ignored_as_asked(),))
+        return infer(column, rows)
+
+    return tuple(on_all_cores(meant, [c for c in table.columns if c.name not in taken], table.rows))
 
 
 def _about_targets(targets: Sequence[RawColumn]) -> list[Note]:

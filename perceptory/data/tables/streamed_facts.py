@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.data.tables.column import Column
-from perceptory.data.tables.column_plan import PERIODS, ColumnFacts, ColumnPlan, phase
+from perceptory.data.tables.column_plan import PERIODS, ColumnFacts, ColumnPlan, waves
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.table import Table
 from perceptory.errors import InputError, Setting
@@ -151,5 +151,4 @@ def _numbers_of(values: np.ndarray, kind: str) -> list[np.ndarray]:
     """The numbers [row] of which the features are made, but for a shift."""
     if kind != "date":
         return [values]
-    angles = [2 * math.pi * phase(values, period) for period in PERIODS]
-    return [values, *(wave(angle) for angle in angles for wave in (np.sin, np.cos))]
+    return [values, *(wave for period in PERIODS for wave in waves(values, period))]
