@@ -88,6 +88,16 @@ NETWORKS: Registry[Any] = Registry(
     },
     classes=SPECS,
 )
+# (network, inputs) -> the decoder that mirrors it, by its class; they are made of the parts of those.
+MIRRORS: Registry[Any] = Registry(
+    "mirror",
+    {
+        "CNN": Entry(".networks.decoders:mirror_of_stages"),
+        "GRU": Entry(".networks.decoders:mirror_of_recurrence"),
+        "LSTM": Entry(".networks.decoders:mirror_of_recurrence"),
+        "RNN": Entry(".networks.decoders:mirror_of_recurrence"),
+    },
+)
 LAYERS: Registry[Any] = Registry(
     "layer",
     {

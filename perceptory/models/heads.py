@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from perceptory.objectives.parts import HeadCost
 from perceptory.objectives.table import Cost
 from perceptory.registry import did_you_mean
 from perceptory.wording import listed
-
-if TYPE_CHECKING:
-    from perceptory.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Heads:
         """Outputs of all heads."""
         return sum(head.cost.outputs(head.columns) for head in self.each)
 
-    def model(self, model: Model, name: str) -> Model:
+    def model(self, model: Any, name: str) -> Any:
         """A model of the same networks that predicts what the head of this name aims at."""
         names = [head.about for head in self.each]
         if name not in names:
@@ -71,7 +68,7 @@ class Heads:
         )
 
 
-def whole_weights(model: Model, outputs: tuple[int, ...], heads: np.ndarray) -> np.ndarray:
+def whole_weights(model: Any, outputs: tuple[int, ...], heads: np.ndarray) -> np.ndarray:
     """[k, weight] of the networks with their heads, which give `outputs`."""
     inputs = model.encoder.shape
     places = places_without_heads(model.network, inputs, outputs, model.outputs)

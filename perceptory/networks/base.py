@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.catalog import MIRRORS
 from perceptory.errors import InputError
 from perceptory.kernels.dense import Stack
 from perceptory.layers.arrays import Layout, Shape
@@ -52,9 +53,11 @@ class Network(Spec):
 
         Raises `InputError` where there is no such network.
         """
-        raise InputError(
-            f"{type(self).__name__} has no mirror, so the decoder has to be given. Example: decoder=MLP((32,))"
-        )
+        kind = type(self).__name__
+        if kind not in MIRRORS:
+            raise InputError(f"{kind} has no mirror, so the decoder has to be given. Example: decoder=MLP((32,))")
+        mirrored: Network = MIRRORS[kind](self, inputs)
+        return mirrored
 
     @property
     def added_cost(self) -> bool:

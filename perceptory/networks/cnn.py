@@ -146,12 +146,6 @@ class CNN(Network):
         dense.append(Dense(weights[-1], biases[-1], linear.function))
         return ConvolutionalNetwork(tuple(stages), self._head(outputs), self.pooling, Sequential(tuple(dense)))
 
-    def mirror(self, inputs: Shape) -> Network:
-        """Dense layers and stages in the opposite order: `CNNDecoder`."""
-        from perceptory.networks.decoders import mirror_of_stages  # it is made of the parts of this file
-
-        return mirror_of_stages(self, len(inputs) - 1)
-
     def _channels_seen(self, inputs: Shape) -> list[int]:
         """By each output channel of each stage."""
         seen = []

@@ -141,8 +141,9 @@ def gain(spreads: Spreads) -> float:
     return prod(min(s.stride, s.size) for s in spreads) ** 0.5
 
 
-def mirror_of_stages(network: CNN, axes: int) -> CNNDecoder:
+def mirror_of_stages(network: CNN, inputs: Shape) -> CNNDecoder:
     """The decoder that undoes a network's stages one by one, the last one first."""
+    axes = len(inputs) - 1
     stages = [undone(network, i, axes) for i in reversed(range(len(network.channels)))]
     kernel, stride, dilation = (common([common(along) for along in v]) for v in zip(*stages, strict=True))
     return CNNDecoder(
@@ -235,3 +236,8 @@ class RecurrentDecoder(Network):
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return self.network.hidden_units((outputs[0], prod(inputs)), outputs)
+
+
+def mirror_of_recurrence(network: Recurrent, inputs: Shape) -> RecurrentDecoder:
+    """The network's layers in the opposite order, which start at the code and see it at every step."""
+    return RecurrentDecoder(network.replace(hidden=network.hidden[::-1]))

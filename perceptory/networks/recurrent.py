@@ -81,12 +81,6 @@ class Recurrent(Network):
             len(outputs) == 2,
         )
 
-    def mirror(self, inputs: Shape) -> Network:
-        """Layers in the opposite order, which start at the code and see it at every step: `RecurrentDecoder`."""
-        from perceptory.networks.decoders import RecurrentDecoder  # it holds a network of this file
-
-        return RecurrentDecoder(self.replace(hidden=self.hidden[::-1]))
-
     def _layer(self, options: ScanOptions, uniform: jax.Array, fan_in: int, width: int) -> RecurrentLayer:
         """Input weights as their initializer has it for each gate, recurrent weights orthogonal, biases 0; the forget
         gate's bias is 1, so that at the start a memory cell remembers."""
