@@ -305,6 +305,7 @@ RULES: Registry[str] = Registry(
     {
         "best": "the best mean score",
         "one_standard_error": "the fewest weights among those within one standard error of the best mean score",
+        "narrow_code": "of autoencoders, the best of the narrowest code that keeps nine tenths of the variance",
     },
 )
 FINALS: Registry[str] = Registry(

@@ -60,6 +60,7 @@ def _of(panel: str) -> Any:
 
 
 table, sequence, search = _of("Data"), _of("Series and images"), _of("Networks")
+codes = _of("Without a target (--task autoencode)")
 training, judging, output = _of("Training"), _of("Judging"), _of("Output")
 
 
@@ -91,6 +92,11 @@ def fit(
     network: Annotated[Texts, search("--network", "NETWORK")] = [],  # noqa: B006
     activation: Annotated[Texts, search("--activation", "NAME")] = [],  # noqa: B006
     dropout: Annotated[Texts, search("--dropout", "RATE")] = [],  # noqa: B006
+    code: Annotated[Texts, codes("--code", "N,...")] = [],  # noqa: B006
+    variational: Annotated[Texts, codes("--variational", "BETA")] = [],  # noqa: B006
+    sparsity: Annotated[Texts, codes("--sparsity", "STRENGTH")] = [],  # noqa: B006
+    tied: Annotated[bool, codes("--tied")] = False,
+    color: Annotated[Text, codes("--color", "COLUMN")] = None,
     penalty: Annotated[Texts, search("--penalty", "STRENGTH")] = [],  # noqa: B006
     penalty_p: Annotated[float | None, search("--penalty-p", "P")] = None,
     penalty_mix: Annotated[Texts, search("--penalty-mix", "SHARE")] = [],  # noqa: B006

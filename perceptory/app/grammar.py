@@ -3,12 +3,15 @@
 A spec is a name, then parts after colons: first the values of its fields in their order, then FIELD=VALUE. A tuple is
 written with commas, a pair of sizes as 3x5. Where a number or a word stands, alternatives may stand instead, apart by
 `/` (each one makes candidates), or, for a number, a range LOW..HIGH to draw from. The layers of a chain are written
-with commas in the place of colons and joined by +: `chain:dense,64,relu+dropout,0.1`. Nothing needs quotes in a shell.
+with commas in the place of colons and joined by +: `chain:dense,64,relu+dropout,0.1`. A network inside a network is
+written with commas in the place of colons and hyphens in the place of commas: `autoencoder:gru,64:8`, and, since most
+are feedforward, `autoencoder:64-32:8` for `autoencoder:mlp,64-32:8`. Nothing needs quotes in a shell.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -27,17 +30,19 @@ def spec(
     """The spec that a text names, and the names of the fields that it says.
 
     table: name -> what makes the spec with its defaults. skip: fields that an option of their own sets. layer: it is
-    one layer, so that 3x5 is the pair itself and not that of the first layer of several.
+    one layer, so that 3x5 is the pair itself and not that of the first layer of several. Of a network inside it, the
+    fields are named such as encoder.hidden.
     `InputError`, which begins with the text, where it says nothing that the spec can be.
     """
     name, *parts = text.strip().split(":")
     changes: dict[str, Any] = {}
+    written: set[str] = set()
     try:
         example, required = _example(table[name.strip().lower().replace("-", "_")])
         fields = {f.name: f for f in dataclasses.fields(example) if f.name not in skip}
         for place, part in enumerate(parts):
             field, equals, value = part.partition("=")
-            if not equals or not field.strip().replace("-", "_").isidentifier():  # the = is one of a chain's layer
+            if not equals or not field.strip().replace("-", "_").isidentifier():  # the = is one of what stands inside
                 if place >= len(fields):
                     raise InputError(f"{part!r} is one part too many. {_usage(name, fields)}")
                 field, value = list(fields)[place], part
@@ -46,11 +51,8 @@ def spec(
                 raise InputError(f"{name} has no field {field!r}.{did_you_mean(field, fields)} {_usage(name, fields)}")
             if field in changes:
                 raise InputError(f"{field} is given twice. {_usage(name, fields)}")
-            of = fields[field].metadata.get("table")
-            log = fields[field].metadata.get("log", False)
-            changes[field] = (
-                _several(value, of) if of else values(value, getattr(example, field), field, log=log, layer=layer)
-            )
+            changes[field], inner = _value(value, getattr(example, field), fields[field], table, layer)
+            written |= {f"{field}.{name}" for name in inner}
         for field in required:
             if field not in changes:
                 raise InputError(f"{name} needs its {field}. {_usage(name, fields)}")
@@ -58,9 +60,32 @@ def spec(
         for field, value in changes.items():
             for one in ends(value):
                 example.replace(**plain | {field: one})  # its own check, before a search hides the value
-        return example.replace(**changes), frozenset(changes)
+        return example.replace(**changes), frozenset(changes) | written
     except InputError as error:
         raise InputError(f"{text!r}: ", error) from None
+
+
+def _value(
+    text: str, default: Any, field: Any, table: Mapping[str, Callable[..., Any]], layer: bool
+) -> tuple[Any, frozenset[str]]:
+    """A field's value, and, where it is a network, the names of the fields of that which the text says."""
+    of = field.metadata.get("table")
+    if of:
+        return _several(text, of), frozenset()
+    if str(field.type).startswith("Network"):
+        return _inner(text, table)
+    log = field.metadata.get("log", False)
+    return values(text, default, field.name, log=log, layer=layer), frozenset()
+
+
+def _inner(text: str, table: Mapping[str, Callable[..., Any]]) -> tuple[Any, frozenset[str]]:
+    """A network inside a network, or alternatives apart by `/`."""
+    specs = []
+    for part in text.split("/"):
+        named = f"mlp,{part.strip()}" if part.strip()[:1].isdigit() else part.strip()
+        specs.append(spec(re.sub(r"(?<=\d)-(?=\d)", "\0", named).replace(",", ":").replace("\0", ","), table))
+    written = frozenset[str]().union(*(names for _, names in specs))
+    return (specs[0][0] if len(specs) == 1 else choice(*(one for one, _ in specs))), written
 
 
 def _example(make: Callable[..., Any]) -> tuple[Any, list[str]]:

@@ -65,6 +65,10 @@ kind and size of the data; an option replaces that part of the choice only.
 [bold]Images[/bold] are a folder with a subfolder of pictures for each class, or idx files as MNIST comes in.
 An [bold].npz[/bold] file holds arrays x and y. What these call test is sealed for the test.
 
+[bold]--task autoencode[/bold] needs no target: networks learn to give the data back through a code of few numbers,
+beside principal components of the same width. The commands [bold]encode[/bold], [bold]decode[/bold] and
+[bold]sample[/bold] use the code, and [bold]predict[/bold] finds what is unlike the rest.
+
 A network, optimizer, schedule or validation plan is written [bold]NAME:VALUE:FIELD=VALUE[/bold], such as
 [bold]mlp:64,64:relu:dropout=0.1[/bold]. Alternatives, apart by / or given by repeating the option, become candidates,
 and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--learning-rate 1e-4..1e-1[/bold].""")
@@ -73,9 +77,9 @@ DATA = "Table (.csv, .tsv, .txt, .parquet, .arrow, .feather), folder of images, 
 
 FIT_OPTIONS = {
     # Data
-    "--target": "Column to predict; repeat it for several numbers. Every table needs it.",
+    "--target": "Column to predict; repeat it for several numbers. Every table needs it, but for --task autoencode.",
     "--task": (
-        "regression, classification, binary, multiclass, or sequence for series "
+        "regression, classification, binary, multiclass, sequence for series, or autoencode, which needs no target "
         "[dim](default: found from the target)[/dim]"
     ),
     "--ignore": "Column that is no input. Repeatable.",
@@ -110,6 +114,15 @@ FIT_OPTIONS = {
     ),
     "--activation": f"Of the networks that name none: {_list(ACTIVATIONS)}. Repeatable.",
     "--dropout": "Dropout rate of the networks that name none. Repeatable.",
+    # Without a target
+    "--code": (
+        "How many numbers a code has: 8, or 2,4,8 to compare. Of several the narrowest that keeps nine tenths of the "
+        f"variance is chosen, unless --rule says otherwise. {_default('by the number of columns')}"
+    ),
+    "--variational": "β of the evidence bound, such as 1: codes become normally distributed, and sample works.",
+    "--sparsity": "λ of a penalty on the absolute values of codes, such as 0.01. Repeatable, or a range.",
+    "--tied": "The decoder's weights are the encoder's, transposed.",
+    "--color": "Column, such as a known class, that is not learned: the report colors the codes by it.",
     "--penalty": (
         f"Strength λ of the weight penalty, 0 for none, or a penalty: {_written(PENALTIES)}. Repeatable, or a range. "
         f"{_default('none')}"
@@ -156,7 +169,7 @@ FIT_OPTIONS = {
     "--folds": "Number of folds.",
     "--repeats": "Repeat the validation plan with other splits.",
     "--seeds": f"Starts of every network on every fold. {_default()}",
-    "--score": f"{_list(METRICS)} {_default('rmse, or log_loss for classes')}",
+    "--score": f"{_list(METRICS)} {_default('rmse, log_loss for classes, reconstruction_error without a target')}",
     "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",
     "--final": f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}",
     "--test": (

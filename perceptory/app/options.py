@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptory.app import grammar
+from perceptory.app.codes import read_code_options, with_code_options, with_layers
 from perceptory.app.door import command_line
 from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
 from perceptory.app.starts import pretrainings, starts
@@ -64,6 +64,7 @@ class StudyOptions:
     folds: int | None = None
     repeats: int | None = None
     class_weight: Any = None
+    codes: dict[str, Any] = field(default_factory=dict)  # fields of autoencoders that do not say them
     changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
     test: str | None = None  # a file of test rows
 
@@ -71,7 +72,7 @@ class StudyOptions:
         """The study for a dataset."""
         preset = default_study(data, self.effort)
         changes = dict(self.changes)
-        if self.networks or self.layers:
+        if self.networks or self.layers or self.codes:
             given = self.networks or tuple((network, frozenset()) for network in _tuple(preset.networks))
             changes["networks"] = tuple(
                 grammar.over(network, self._layered(written_fields)) for network, written_fields in given
@@ -92,8 +93,8 @@ class StudyOptions:
 
     def _layered(self, written_fields: frozenset[str]) -> Callable[[Any], Any]:
         def change(network: Any) -> Any:
-            known = {f.name for f in dataclasses.fields(network)}
-            return network.replace(**{k: v for k, v in self.layers.items() if k in known and k not in written_fields})
+            layered = with_layers(network, self.layers, written_fields)
+            return with_code_options(layered, self.codes, written_fields)
 
         return change
 
@@ -146,7 +147,7 @@ class StudyOptions:
         if plan is None and self.folds is not None:
             plan = default_validation(data)
             if not hasattr(plan, "folds"):
-                plan = KFold() if data.task == "regression" else StratifiedKFold()
+                plan = KFold() if data.classes is None else StratifiedKFold()
         if self.folds is not None:
             plan = plan.replace(folds=self.folds)
         if self.repeats is not None:
@@ -209,6 +210,7 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
         effort="quick" if o["quick"] else "thorough" if o["thorough"] else "normal",
         networks=tuple(_spec("--network", partial(grammar.spec, t, NETWORKS)) for t in o["network"]),
         layers=_layers(o),
+        codes=read_code_options(o),
         optimizers=tuple(_spec("--optimizer", partial(grammar.spec, t, OPTIMIZERS)) for t in o["optimizer"]),
         rate=_numbers(o, "learning_rate", positive),
         schedule=None if o["schedule"] is None else _spec("--schedule", partial(_schedule, o["schedule"])),

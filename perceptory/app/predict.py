@@ -64,7 +64,9 @@ def columns(
     from perceptory.runs.contents import prediction_columns
 
     names = None if model.classes is None else [label(c) for c in model.classes]
-    targets, outputs = prediction_columns(SimpleNamespace(targets=model.targets, classes=names))  # type: ignore[arg-type]
+    targets, outputs = prediction_columns(
+        SimpleNamespace(task=model.task, targets=model.targets, classes=names)  # type: ignore[arg-type]
+    )
     named_values = [*lines]
     parts = [("", networks.mean(axis=0))]
     if members:

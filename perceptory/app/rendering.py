@@ -14,6 +14,7 @@ from perceptory.app.door import command_line
 from perceptory.data import ArrayDataset, Dataset, Encoder
 from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.notes import Note, cut_from_rows, in_common, joined, standardized
+from perceptory.results.codes import AUTOENCODE
 from perceptory.wording import count_of, printable
 
 NAMES_SHOWN = 6
@@ -78,6 +79,9 @@ def _fate(column: ColumnPlan) -> tuple[Note, ...]:
 
 def _target(data: Dataset | ArrayDataset) -> str:
     names = listed(data.target_names)
+    if data.task == AUTOENCODE:
+        colored = "" if data.labels is None else f", colored by {data.labels.name}"
+        return f"no target: what is learned is to give them back{colored}"
     what = "target" if len(data.target_names) == 1 else "targets"
     if data.classes is None:
         return f"{what} {names}: {data.task}"
@@ -91,11 +95,14 @@ def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
     return ", ".join(names[:most] if more else names) + more
 
 
-def what_next(folder: Path, new: str | None) -> list[tuple[str, str]]:
+def what_next(folder: Path, new: str | None, task: str) -> list[tuple[str, str]]:
     """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
-    return [*steps, ("Predict", f"perceptory predict {where} {new}")] if new else steps
+    if not new:
+        return steps
+    codes = [("Encode", f"perceptory encode {where} {new}")] if task == AUTOENCODE else []
+    return [*steps, ("Predict", f"perceptory predict {where} {new}"), *codes]
 
 
 def again(argv: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from perceptory.data.examples import encoder_for
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
+from perceptory.results.codes import AUTOENCODE
 from perceptory.studies import defaults
 
 WAYS: Registry[str] = Registry(
@@ -34,6 +35,7 @@ OPTIONS = {
     "decimal": ("table", "series"),
     "thousands": ("table", "series"),
     "weights": ("table",),
+    "color": ("table", "series"),
     "groups": ("table", "series"),
     "stream": ("table",),
     "predict": ("series",),
@@ -47,6 +49,13 @@ OPTIONS = {
     "known": ("series",),
     "size": ("images",),
 }
+CUTTING = (
+    "inputs",
+    "time",
+    "series",
+    "window",
+    "stride",
+)  # which say that a table holds series, where nothing else does
 FEW_SERIES = 5  # below it, whole series are too few to be dealt out to folds
 
 
@@ -97,15 +106,16 @@ class Source:
             if target is not None and self._streams(Path(path)):
                 return stream_table(path, target, task=task, ignore=o["ignore"], weights=o["weights"], **cells)
             return read_rows(
-                path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=o["groups"], **cells
-            )
-        if target is None:
+                path, target, task=task, ignore=o["ignore"], weights=o["weights"], groups=o["groups"],
+                color=o["color"], **cells,
+            )  # fmt: skip
+        if target is None and task != AUTOENCODE:
             raise InputError("name the column to predict. Example: --target y")
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
             horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
-            ignore=o["ignore"], together=together, like=like, **cells,
+            ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 
     def _streams(self, path: Path) -> bool:
@@ -138,16 +148,16 @@ def source_of(options: Mapping[str, Any]) -> Source:
     """What DATA is, after a check that the options are for such data."""
     path = Path(options["data"])
     suffix = path.suffix.lower()
-    if suffix == ".npy":
+    if suffix == ".npy" and options["task"] != AUTOENCODE:
         raise InputError(
             f"{path.name} holds inputs without targets. Write both into one file: numpy.savez(path, x=..., y=...)."
         )
     kind = "table"
     if path.is_dir() or (path.is_file() and re.search("idx[1-4]", path.name)):
         kind = "images"
-    elif suffix == ".npz":
+    elif suffix in (".npz", ".npy"):
         kind = "arrays"
-    elif options["predict"] is not None or options["task"] == SEQUENCE:
+    elif options["predict"] is not None or options["task"] == SEQUENCE or _cuts(options):
         kind = "series"
     for name, kinds in OPTIONS.items():
         if kind not in kinds and options[name] not in (None, [], False):
@@ -162,12 +172,17 @@ def source_of(options: Mapping[str, Any]) -> Source:
             )
     if kind == "images" and options["task"] == SEQUENCE:
         raise InputError(f"--task {SEQUENCE} is for series, and {options['data']} holds images. Leave it out.")
-    if kind == "series" and options["predict"] is None:
+    if kind == "series" and options["predict"] is None and options["task"] != AUTOENCODE:
         raise InputError(
             f"--task {SEQUENCE} needs --predict {_or(WAYS)}: a value at every step (a dynamic system), ahead of a "
             "window (a forecast), or one value a series."
         )
     return Source(kind, options)
+
+
+def _cuts(options: Mapping[str, Any]) -> bool:
+    """Whether the options say that a table without a target holds series."""
+    return options["task"] == AUTOENCODE and any(options[name] not in (None, []) for name in CUTTING)
 
 
 def read_way(text: str) -> str:

@@ -5,6 +5,14 @@ pyplot, so nothing is kept alive and no window opens; `figure.savefig("name.pdf"
 """
 
 from perceptory.figures.classification import calibration, confusion_matrix, roc
+from perceptory.figures.codes import (
+    anomaly_scores,
+    code_curve,
+    code_map,
+    errors_by_column,
+    reconstructed,
+    samples,
+)
 from perceptory.figures.distribution import fan
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.examples import few_examples, over_time
@@ -13,16 +21,22 @@ from perceptory.figures.sizes import size_curve
 from perceptory.figures.study import learning_curves, ranking
 
 __all__ = [
+    "anomaly_scores",
     "calibration",
+    "code_curve",
+    "code_map",
     "confusion_matrix",
     "ensemble_error",
+    "errors_by_column",
     "fan",
     "few_examples",
     "learning_curves",
     "over_time",
     "predicted_against_true",
     "ranking",
+    "reconstructed",
     "residuals",
     "roc",
+    "samples",
     "size_curve",
 ]

@@ -36,7 +36,7 @@ BINS = 10  # of the reliability diagram
 
 def _finite(result: ResultData, part: str, plot: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     """Class index [row], probabilities [row, class], names of the classes, what to say of rows left out."""
-    need_task(result, plot, classification=True)
+    need_task(result, plot, "classification")
     truth, output = rows_of(result, part)
     fine = np.isfinite(output).all(axis=1)
     if not fine.any():

@@ -135,7 +135,7 @@ def over_time(result: ResultData, part: str = "test", target: int | str = 0) -> 
 
     part: "validation" or "test". Raises `InputError` where predictions have no order of time.
     """
-    need_task(result, "over_time", classification=False)
+    need_task(result, "over_time", "regression")
     if not runs_over_time(result):
         raise InputError("over_time needs predictions in an order of time, of series. Use predicted_against_true.")
     index = target_index(result, target)

@@ -84,7 +84,7 @@ def predicted_against_true(result: ResultData, part: str = "test", target: int |
     part: "validation" or "test". Predictions farther outside the target's range than half of it are drawn at the
     edge. Raises `InputError` for classification and where the part has no rows.
     """
-    need_task(result, "predicted_against_true", classification=False)
+    need_task(result, "predicted_against_true", "regression")
     truth, output, words, name = _finite(result, part, target)
     low, high = float(truth.min()), float(truth.max())
     span = (high - low) or abs(high) or 1.0
@@ -122,7 +122,7 @@ def residuals(result: ResultData, part: str = "test", target: int | str = 0) -> 
     The histogram's line is the normal density of the same mean and standard deviation. Residuals beyond six robust
     standard deviations are drawn at the edge. Raises `InputError` as `predicted_against_true` does.
     """
-    need_task(result, "residuals", classification=False)
+    need_task(result, "residuals", "regression")
     truth, output, words, name = _finite(result, part, target)
     error = truth - output
     robust = 1.4826 * float(np.median(np.abs(error - np.median(error))))

@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
+from perceptory.results.codes import AUTOENCODE
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
 
@@ -141,12 +142,18 @@ def rows_of(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(result.predictions.target)[chosen], np.asarray(result.predictions.output)[chosen]
 
 
-def need_task(result: ResultData, plot: str, classification: bool) -> None:
-    """Refuse a plot that does not suit the task."""
-    if (result.task != "regression") != classification:
-        expected = "a classification" if classification else "a regression"
-        others = "predicted_against_true or residuals" if classification else "confusion_matrix, roc or calibration"
-        raise InputError(f"{plot} needs {expected} result, got task {result.task!r}. Use {others}.")
+SUIT = {
+    "regression": ("a regression", "predicted_against_true or residuals"),
+    "classification": ("a classification", "confusion_matrix, roc or calibration"),
+    AUTOENCODE: ("an autoencoder's", "code_curve, errors_by_column, code_map or anomaly_scores"),
+}
+
+
+def need_task(result: ResultData, plot: str, kind: str) -> None:
+    """Refuse a plot that does not suit the task. kind: "regression", "classification" or "autoencode"."""
+    here = result.task if result.task in SUIT else "classification"
+    if here != kind:
+        raise InputError(f"{plot} needs {SUIT[kind][0]} result, got task {result.task!r}. Use {SUIT[here][1]}.")
 
 
 def target_index(result: ResultData, target: int | str) -> int:

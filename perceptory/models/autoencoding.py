@@ -21,6 +21,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 
+BLOCK = 256  # rows that `view_of` takes at once
 MOST = 4096  # held-out errors that a model keeps: of more, every so many-th of the sorted ones, rounded upwards
 
 
@@ -143,6 +144,38 @@ def errors_of(model: Any, inputs: np.ndarray, targets: np.ndarray, weights: np.n
     return np.concatenate(parts, axis=1)
 
 
+class View(NamedTuple):
+    """What one network makes of examples. codes: [row, code]; outputs: [row, target] or [row, time, channel], in the
+    targets' units; errors: [row, column]."""
+
+    codes: np.ndarray
+    outputs: np.ndarray
+    errors: np.ndarray
+
+
+def view_of(
+    model: Any, member: int, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray, lengths: Any
+) -> View:
+    """All three of encoded examples by one network, in blocks of one size, so that it is compiled once; targets and
+    weights as in `errors_of`."""
+    from perceptory import backend
+
+    parts = []
+    with backend.precision(model.precision) as dtype:
+        run = _viewing(model.network, model.cost, inputs.shape[1:], _outputs(model, inputs))
+        for start in range(0, len(inputs), BLOCK):
+            places = np.arange(start, start + BLOCK) % len(inputs)  # what is too much is cut off again
+            x = (inputs[places] - model.in_center[member]) * model.in_factor[member]
+            t = (targets[places] - model.out_center[member]) / model.out_scale[member]
+            x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+            steps = None if lengths is None else np.asarray(lengths[places], np.int32)
+            given = model.weights[member].astype(dtype), x, t.astype(dtype), weights[places].astype(dtype), steps
+            parts.append([np.asarray(part, float) for part in run(*given)])
+    codes, outputs, errors = (np.concatenate(part)[: len(inputs)] for part in zip(*parts, strict=True))
+    outputs = np.asarray(model.cost.unscale(outputs, model.out_center[member], model.out_scale[member]))
+    return View(codes, outputs, errors)
+
+
 def anomalies(model: Any, errors: np.ndarray) -> Anomalies:
     """Scores and p-values of examples from the members' errors [member, row, column]."""
     groups = _held_out(model)
@@ -198,6 +231,19 @@ def _decoding(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[i
     import jax
 
     return jax.jit(lambda w, code: cost.inverse_link(_built(network, inputs, outputs, w).decode(code)))
+
+
+@lru_cache(maxsize=64)
+def _viewing(network: Any, cost: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Any:
+    import jax
+
+    def view(weights: Any, x: Any, t: Any, w: Any, lengths: Any) -> Any:
+        net = _built(network, inputs, outputs, weights)
+        code = net.encode(x, lengths)
+        output = net.decode(code, lengths)
+        return code, cost.inverse_link(output), cost.errors(output, t, w)
+
+    return jax.jit(view)
 
 
 @lru_cache(maxsize=64)

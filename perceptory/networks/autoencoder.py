@@ -22,7 +22,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.principal import principal_directions
 from perceptory.ops.ridge import ridge_regression
-from perceptory.specs import checked, count, flag, is_on, not_negative, traced
+from perceptory.specs import Search, checked, count, flag, is_on, not_negative, traced
 
 FLAT = 1e-9  # of PCA's least squares: a direction without any spread stays at 0
 
@@ -62,7 +62,8 @@ class Autoencoder(CodedNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, part in (("encoder", self.encoder), ("decoder", self.decoder)):
-            if part is not None and (not isinstance(part, Network) or isinstance(part, CodedNetwork)):
+            plain = isinstance(part, Network | Search) and not isinstance(part, CodedNetwork)
+            if part is not None and not plain:
                 raise InputError(f"{name} needs a network such as MLP((64,)), got {part!r}.")
             if part is not None and part.unscaled:
                 raise InputError(f"{name} needs inputs that are scaled, as it gives them back, got {part.label}.")
@@ -71,7 +72,7 @@ class Autoencoder(CodedNetwork):
                 f"the code of a variational autoencoder is a mean and a deviation, which {self.activation!r} would"
                 ' bound. Use activation="linear".'
             )
-        if self.tied:
+        if self.tied is True and not isinstance(self.encoder, Search):
             self._check_tied()
 
     def _check_tied(self) -> None:

@@ -23,6 +23,7 @@ def shape_words(result: ResultData) -> str:
             "every step": "a value at every step is predicted",
             "ahead": "what comes after it is predicted",
             "one value": "one value of it is predicted",
+            "itself": "",
             None: "",
         }[shown.predict]
         return f"Each has {steps} of {count_of(shape[1], 'input')} ({named}){'; ' if prediction else ''}{prediction}."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.sizes import SIZES, by_size, size_curve
+from perceptory.results.codes import AUTOENCODE
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
 
@@ -15,7 +16,7 @@ TARGETS = 3  # whose ensembles are drawn
 def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
     """Figures of the report's part on learning; figure(key, words, caption, draw) makes one."""
     figures = []
-    if len(by_size(result)) >= SIZES:
+    if len(by_size(result)) >= SIZES and result.task != AUTOENCODE:  # whose widths of code differ as well
         figures.append(
             figure(
                 "sizes",

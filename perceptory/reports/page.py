@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import UNSET, InputError, Setting
 from perceptory.models.model_file import write_bytes
+from perceptory.reports import codes
 from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
-from perceptory.reports.request import request_lines, spec_words
+from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
+from perceptory.results.codes import AUTOENCODE
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
@@ -41,6 +43,8 @@ def _plain(value: Any) -> str:
 
 def headline(result: ResultData) -> str:
     """What came out, in one sentence: the test error in the target's units against predicting without a network."""
+    if result.task == AUTOENCODE:
+        return codes.headline(result)
     metrics = result.tested if result.tested is not None else result.validation
     if result.task == "regression" and "rmse" in metrics:
         return _regression_headline(result, as_list(metrics["rmse"]))
@@ -98,6 +102,13 @@ def _percent(share: Any) -> str:
 def _tiles(result: ResultData) -> list[tuple[str, str]]:
     """(number, what it is) of the few numbers that are looked for first."""
     part, metrics = ("test", result.tested) if result.tested is not None else ("validation", result.validation)
+    counts = [
+        (str(len(result.candidates)), "candidates" if len(result.candidates) != 1 else "candidate"),
+        (str(len(result.members)), "networks trained" if len(result.members) != 1 else "network trained"),
+        (duration(result.seconds), "in all"),
+    ]
+    if result.task == AUTOENCODE:
+        return [*codes.tiles(result, part, metrics), *counts]
     wanted = ("rmse", "r2", "mae") if result.task == "regression" else ("accuracy", "log_loss", "auc")
     several = len(result.targets) > 1
     tiles = []
@@ -106,9 +117,7 @@ def _tiles(result: ResultData) -> list[tuple[str, str]]:
             values = as_list(metrics[name])
             shown = number(sum(values) / len(values))
             tiles.append((shown, f"{part} {metric_name(name)}" + (", mean of targets" if several else "")))
-    tiles.append((str(len(result.candidates)), "candidates" if len(result.candidates) != 1 else "candidate"))
-    tiles.append((str(len(result.members)), "networks trained" if len(result.members) != 1 else "network trained"))
-    return [*tiles, (duration(result.seconds), "in all")]
+    return [*tiles, *counts]
 
 
 def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> dict[str, str]:
@@ -142,13 +151,19 @@ def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:
             "Each thin line is one network; the dot marks its best epoch, whose weights are kept. Thick lines are "
             "medians, drawn while at least half of the networks were still training. The bar is the gap between them "
             "at the median best epoch.",
-            lambda: plots.learning_curves(result),
+            lambda: plots.learning_curves(result, codes.learner(result) if result.task == AUTOENCODE else None),
         ),
     }
 
 
+def _width_figures(result: ResultData) -> list[dict[str, str]]:
+    return codes.width_figures(result, _figure) if result.task == AUTOENCODE else []
+
+
 def _prediction_figures(result: ResultData) -> list[dict[str, Any]]:
     """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
+    if result.task == AUTOENCODE:
+        return codes.groups_of_figures(result, _figure)
     part = "test" if (result.predictions.part == "test").any() else "validation"
     if result.task != "regression":
         return [{"title": "", "folded": False, "figures": _class_figures(result, part)}]
@@ -280,9 +295,9 @@ def render(result: ResultData) -> str:
         notes=advice(result),
         data_notes=[note.said(in_a_report) for note in result.data.notes],
         result=result,
-        task=result.task if result.task == "regression" else f"{result.task} classification",
+        task=task_words(result),
         chosen=chosen,
-        chosen_spec=spec_words(chosen.spec),
+        chosen_spec=spec_words(codes.own_spec(result, chosen.spec)),
         evidence=evidence_words(result),
         asked=request_lines(result),
         columns=result.data.columns,
@@ -295,19 +310,37 @@ def render(result: ResultData) -> str:
         score=metric_name(result.score["name"]),
         better=better(result.score),
         figures=_study_figures(result),
-        learned=more_figures(result, _figure),
+        learned=[*_width_figures(result), *more_figures(result, _figure)],
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),
+        unlabeled=result.task == AUTOENCODE,
+        lost=codes.lost_rows(result) if result.task == AUTOENCODE else [],
+        shown_rows=codes.shown_rows(result),
+        sampled=codes.sampled_rows(result),
         naive=naive(result) if result.tested is not None else None,
         number=number,
         sealed=sealed_words(result),
         environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],
-        command=f"perceptory predict {shlex.quote(folder)} {new_data(result)[0]}",
+        commands=_commands(result, shlex.quote(folder)),
         new_words=new_data(result)[1],
-        python=f"from perceptory import Model\n\nmodel = Model.load({str(Path(folder, 'model.safetensors'))!r})\n"
-        "model.predict(table)" + ("" if result.task == "regression" else "\nmodel.predict_proba(table)"),
+        python=_python(result, folder),
     )
+
+
+def _commands(result: ResultData, folder: str) -> list[tuple[str, str]]:
+    """(what for, command) of what the model does in a terminal."""
+    new = new_data(result)[0]
+    if result.task == AUTOENCODE:
+        return codes.use_words(result, folder, new)
+    return [("In a terminal", f"perceptory predict {folder} {new}")]
+
+
+def _python(result: ResultData, folder: str) -> str:
+    first = f"from perceptory import Model\n\nmodel = Model.load({str(Path(folder, 'model.safetensors'))!r})\n"
+    if result.task == AUTOENCODE:
+        return f"{first}model.encode(data)\nmodel.reconstruct(data)\nmodel.anomaly_score(data).p_value"
+    return f"{first}model.predict(table)" + ("" if result.task == "regression" else "\nmodel.predict_proba(table)")
 
 
 def write_report(result: ResultData, path: str | os.PathLike[str]) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
+from perceptory.selection.ranking import LOST
 from perceptory.specs import SPECS, to_json
 from perceptory.wording import better, count_of, metric_name, number
 
@@ -118,8 +119,15 @@ def _cost(result: ResultData) -> tuple[str, bool]:
         return spec_words(configured), True
     cost = result.candidate(result.best).spec.get("cost")
     kind = str(cost.get("kind", "")) if isinstance(cost, dict) else ""
-    task = result.task if result.task == "regression" else f"{result.task} classification"
+    task = task_words(result)
     return f"{_spaced(kind) or 'its own'} (by default for {task})", False
+
+
+def task_words(result: ResultData) -> str:
+    """'regression', 'multiclass classification', 'reconstruction'."""
+    if result.task == "autoencode":
+        return "reconstruction"
+    return result.task if result.task == "regression" else f"{result.task} classification"
 
 
 def _spaced(kind: str) -> str:
@@ -150,7 +158,9 @@ def _validation(result: ResultData) -> str:
 def _score(result: ResultData) -> str:
     words = f"{metric_name(result.score['name'])}, {better(result.score)} is better"
     if result.study.get("score") is None:
-        words += f" (by default for {'regression' if result.task == 'regression' else 'classes'})"
+        words += f" (by default for {'classes' if result.classes else task_words(result)})"
+    if result.study.get("rule") == "narrow_code":
+        words += f"; the narrowest code is chosen that keeps {1 - LOST:.0%} of the variance"
     if result.study.get("rule") == "one_standard_error":
         words += "; of those within one standard error of the best, the simplest is chosen"
     return words

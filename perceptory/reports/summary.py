@@ -9,14 +9,18 @@ import numpy as np
 
 from perceptory.errors import Door, python_words
 from perceptory.notes import classes_only_tested
+from perceptory.reports.codes import code_advice, kept_words
+from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, one_line, printable, score_axis
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 TOP = 10  # candidates in the summary
+WORST = 10  # columns in it, of autoencoders
 _LARGE = {"r2": 0.15, "vaf": 15.0, "accuracy": 0.08, "auc": 0.08}  # gaps of scores that have an upper end
 _RATIO = {"mse": 2.0, "rmse": 1.5, "mae": 1.5, "log_loss": 1.6}  # validation / training of costs
 
@@ -56,6 +60,8 @@ def naive(result: ResultData) -> dict[str, Any] | None:
     {"rmse": [out]}, of a forecast also {"last": RMSE of predicting the last known value}, or {"accuracy": number,
     "class": name}; None where either part has no rows.
     """
+    if result.task == AUTOENCODE:
+        return None
     part, target = np.asarray(result.predictions.part), np.asarray(result.predictions.target)
     known, test = target[part == "validation"], target[part == "test"]
     if not len(known) or not len(test):
@@ -115,6 +121,8 @@ def _diverged(result: ResultData, chosen: CandidateResult) -> str:
 
 
 def _useless(result: ResultData) -> str:
+    if result.task == AUTOENCODE:
+        return code_advice(result)
     r2 = result.validation.get("r2")
     if result.task == "regression" and r2 is not None:
         bad = [t for t, v in zip(result.targets, as_list(r2), strict=False) if not v >= 0.05]
@@ -142,7 +150,7 @@ def _gap(result: ResultData, chosen: CandidateResult) -> str:
         wide = train - mean > _LARGE.get(name, math.inf)
     else:
         # A ratio alone would warn of 0.02 against 0.01 in log loss, where both are excellent.
-        floor = 0.05 if name == "log_loss" else 0.0
+        floor = {"log_loss": 0.05, "reconstruction_error": 0.02}.get(name, 0.0)
         wide = mean > _RATIO.get(name, 1.5) * train and mean - train > floor
     if not wide:
         return ""
@@ -154,7 +162,7 @@ def _gap(result: ResultData, chosen: CandidateResult) -> str:
 
 
 def _last_epoch(members: list[MemberResult]) -> str:
-    ended = [m for m in members if m.status == "finished" and m.epochs > 0 and m.best_epoch >= 0.99 * m.epochs]
+    ended = [m for m in members if m.status == "finished" and m.epochs > 1 and m.best_epoch >= 0.99 * m.epochs]
     if not members or len(ended) * 2 < len(members):
         return ""
     most = max(m.epochs for m in ended)
@@ -208,7 +216,7 @@ def _tie(result: ResultData, chosen: CandidateResult) -> str:
 
 def _lopsided(result: ResultData) -> str:
     target = np.asarray(result.predictions.target)
-    if result.task == "regression" or not len(target):
+    if result.classes is None or not len(target):
         return ""
     counts = np.bincount(target.reshape(-1).astype(int))
     share, k = counts.max() / counts.sum(), int(counts.argmax())
@@ -231,7 +239,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     head = Text.assemble(
         ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
     )
-    words = [word for word in (result.rule, evidence_words(result)) if word]
+    words = [word for word in (result.rule, evidence_words(result), _kept(result)) if word]
     parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")
     ranking.add_column("", justify="right")
@@ -247,17 +255,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     parts.append(ranking)
     if len(result.candidates) > TOP:
         parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}\n", style="dim"))
-    several = any(target for _, target, _ in metric_rows(result))
-    of = "" if several else f" for {printable(', '.join(result.targets))}"
-    metrics: Table = _table(Text(f"Metrics{of}"))
-    metrics.add_column("", no_wrap=True)
-    if several:
-        metrics.add_column("target", overflow="fold")
-    for column in ("training", "validation", "test"):
-        metrics.add_column(column, justify="right", no_wrap=True)
-    for metric, target, cells in metric_rows(result):
-        metrics.add_row(metric, *([Text(printable(target))] if several else []), *(cell or "-" for cell in cells))
-    parts.append(metrics)
+    parts.append(_columns_lost(result) if result.task == AUTOENCODE else _metrics(result))
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
     notes = advice(result) + [note.said(door) for note in result.data.notes]
@@ -268,6 +266,48 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
             listed.add_row("-", Text(one_line(note)))
         parts.append(listed)
     return parts
+
+
+def _kept(result: ResultData) -> str:
+    return kept_words(result) if result.task == AUTOENCODE else ""
+
+
+def _metrics(result: ResultData) -> Table:
+    """Every metric of the chosen candidate, a row each, or a row a target."""
+    from rich.text import Text
+
+    several = any(target for _, target, _ in metric_rows(result))
+    of = "" if several else f" for {printable(', '.join(result.targets))}"
+    metrics = _table(Text(f"Metrics{of}"))
+    metrics.add_column("", no_wrap=True)
+    if several:
+        metrics.add_column("target", overflow="fold")
+    for column in ("training", "validation", "test"):
+        metrics.add_column(column, justify="right", no_wrap=True)
+    for metric, target, cells in metric_rows(result):
+        metrics.add_row(metric, *([Text(printable(target))] if several else []), *(cell or "-" for cell in cells))
+    return metrics
+
+
+def _columns_lost(result: ResultData) -> Table:
+    """What is lost of the variance of each column, the worst columns first."""
+    from rich.text import Text
+
+    rows = errors_by_column(result)
+    more = f" (worst {WORST} of {len(rows)})" if len(rows) > WORST else ""
+    table = _table(f"Share of the variance lost{more}")
+    table.add_column("", overflow="fold")
+    for part in ("training", "validation", "test"):
+        table.add_column(part, justify="right", no_wrap=True)
+    for row in rows[:WORST]:
+        cells = ["-" if v is None else number(v) for v in row[1:]]
+        table.add_row(Text(printable(row.name)), *cells)
+    means = [
+        number(v) if math.isfinite(v) else "-" for v in map(lost, (result.train, result.validation, result.tested))
+    ]
+    if len(rows) > 1:
+        table.add_row("mean of all" if more else "mean", *means, style="bold")
+    return table
 
 
 def _table(title: Any) -> Any:

@@ -13,7 +13,8 @@ class Predictions:
     """Target and prediction of every row of a table, in the target's own units, in the order of `row`.
 
     For validation every study row is predicted by the best candidate's members that did not train on it (mean over
-    them); for test by the final model.
+    them); for test by the final model. Of autoencoders `output` [row, column] are the errors of what is given back, and
+    there is no target, [row, 0].
     """
 
     row: np.ndarray  # [row] place in the table that was given, from 0

@@ -11,6 +11,7 @@ from perceptory.errors import InputError
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.predictions import Predictions
+from perceptory.results.reconstructions import Reconstructions
 
 
 @dataclass
@@ -54,9 +55,9 @@ class ResultData:
     """The outcome of a study as data: what reports and figures read, and what a run folder holds."""
 
     study: dict[str, Any]  # what was asked, as JSON data
-    task: str  # "regression" | "binary" | "multiclass"
-    targets: list[str]  # names of the target columns
-    classes: list[str] | None  # names of the classes, None for regression
+    task: str  # "regression" | "binary" | "multiclass" | "autoencode"
+    targets: list[str]  # names of the target columns; of autoencoders, of what errors are told apart by
+    classes: list[str] | None  # names of the classes, None where there are none
     score: dict[str, str]  # {"name": "rmse", "direction": "min" | "max"}
     best: str  # id of the chosen candidate
     rule: str  # why it was chosen, in words
@@ -70,6 +71,7 @@ class ResultData:
     environment: dict[str, Any]
     seconds: float
     ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
+    reconstructions: Reconstructions | None = None  # of autoencoders: what the report shows
     model: Any = None  # the final `Model`; None where the result was read from a run folder
     folder: str | None = None  # where it is written
     fingerprint: str = ""

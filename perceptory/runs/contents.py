@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import files
+from perceptory.models.autoencoding import row_scores
 from perceptory.results.result_data import ResultData
 
 FORMAT = 3  # of study.json and result.json
@@ -80,6 +81,7 @@ def result_json(result: ResultData, contents: Mapping[str, bytes]) -> dict[str, 
         ],
         "data": result.data.to_json(),
         "ensemble": [d.to_json() for d in result.ensemble],
+        "reconstructions": None if result.reconstructions is None else result.reconstructions.to_json(),
         "environment": result.environment,
         "seconds": result.seconds,
         "files": {name: files.digest(content) for name, content in contents.items()},
@@ -118,21 +120,26 @@ def history_bytes(result: ResultData) -> bytes:
 
 
 def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
-    """Names of the target and output columns of predictions.csv."""
+    """Names of the target and output columns of predictions.csv; without targets, the errors of what is given back."""
+    if result.task == "autoencode":
+        return [], [f"error of {t}" for t in result.targets]
     if result.classes is not None:
         return [result.targets[0]], [f"probability {c}" for c in result.classes]
     return list(result.targets), [f"predicted {t}" for t in result.targets]
 
 
 def predictions_bytes(result: ResultData) -> bytes:
-    """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities)."""
+    """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities). Of
+    autoencoders row, part, score and the errors by column, of which the score is the mean."""
     import polars as pl
 
     p = result.predictions
     targets, outputs = prediction_columns(result)
     columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
     columns += [] if p.step is None else [("step", p.step)]
-    if result.classes is not None:
+    if result.task == "autoencode":
+        columns.append(("score", row_scores(p.output)))
+    elif result.classes is not None:
         names = np.asarray(result.classes, dtype=object)
         columns.append((targets[0], names[p.target].tolist()))
         columns.append((f"predicted {targets[0]}", names[p.output.argmax(axis=1)].tolist() if len(p.row) else []))

@@ -14,6 +14,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.predictions import Predictions
+from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
 from perceptory.runs.contents import COSTS, FORMAT, HISTORY, MARK, MODEL, PREDICTIONS, RESULT, opened
 from perceptory.runs.schema import STUDY_FORM, check, check_result
@@ -67,6 +68,9 @@ def _fields(path: Path) -> dict[str, Any]:
         "predictions": predictions_from(contents[PREDICTIONS], data),
         "data": DataFacts.from_json(data["data"]),
         "ensemble": tuple(ErrorDecomposition.from_json(d) for d in data["ensemble"]),
+        "reconstructions": None
+        if data["reconstructions"] is None
+        else Reconstructions.from_json(data["reconstructions"]),
         "folder": str(path),
         "train": _metrics(data["train"]),
         "validation": _metrics(data["validation"]),
@@ -154,6 +158,8 @@ def predictions_from(content: bytes, data: dict[str, Any]) -> Predictions:
     row = frame["row"].cast(pl.Int64).to_numpy()
     part = np.array(frame["part"].to_list(), dtype=str)
     output = numbers(columns[-outputs:])
+    if data["task"] == "autoencode":
+        return Predictions(row, part, np.zeros((len(row), 0)), output)
     by_step = data["classes"] is None and len(columns) == 3 + 2 * outputs
     step = frame[columns[2]].cast(pl.Int64).to_numpy() if by_step else None
     if data["classes"] is not None:

@@ -31,7 +31,8 @@ MEMBER = {
     "candidate": str, "fold": int, "seed": int, "status": str, "epochs": int, "best_epoch": int, "score": NUMBER,
     "train_score": NUMBER, "facts": Each(NUMBER),
 }  # fmt: skip
-PACKED = Or((None, {"shape": [int], "dtype": str, "base64": str}))
+ARRAY = {"shape": [int], "dtype": str, "base64": str}
+PACKED = Or((None, ARRAY))
 EXAMPLES = {
     "kind": str, "shape": [int], "channels": [str], "shortest": Or((int, None)), "predict": Or((str, None)),
     "time": Or((str, None)), "several": bool, "horizon": Or((int, None)), "labels": [str],
@@ -42,11 +43,17 @@ DATA = {
     "notes": [{"kind": str, "facts": dict, "sentence": str}], "examples": Or((None, EXAMPLES)),
 }  # fmt: skip
 ENSEMBLE = {"target": str, "rows": int, "members": [float], "v": float, "c": float, "observed": float}
+RECONSTRUCTIONS = {
+    "row": ARRAY, "score": ARRAY, "columns": [str], "errors": ARRAY, "cells": [[str]], "given_back": [[str]],
+    "inputs": PACKED, "outputs": PACKED, "train_scores": ARRAY, "codes": ARRAY, "spread": [float], "code_row": ARRAY,
+    "colors": Each([Or((float, str, None))]), "color": Or((str, None)), "samples": PACKED, "sampled": [[str]],
+}  # fmt: skip
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),
     "classes": Or(([str], None)), "score": {"name": str, "direction": str}, "best": str, "rule": str,
     "candidates": [CANDIDATE], "train": METRICS, "validation": METRICS, "test": Or((METRICS, None)),
-    "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE], "environment": Each(ANYTHING), "seconds": float,
+    "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE],
+    "reconstructions": Or((RECONSTRUCTIONS, None)), "environment": Each(ANYTHING), "seconds": float,
     "files": Each(str),
 }  # fmt: skip
 STUDY_FORM = {"format": int, "fingerprint": str, "environment": Each(ANYTHING), "study": dict}
@@ -92,9 +99,9 @@ def check_result(data: Any) -> None:
     outputs = len(data["targets"]) if data["classes"] is None else len(data["classes"])
     fits = {
         "format": data["format"] == FORMAT,
-        "task": data["task"] in ("regression", "binary", "multiclass"),
+        "task": data["task"] in ("regression", "binary", "multiclass", "autoencode"),
         "targets": len(data["targets"]) > 0 and len(set(data["targets"])) == len(data["targets"]),
-        "classes": (data["classes"] is None) == (data["task"] == "regression") and outputs > 0,
+        "classes": (data["classes"] is None) == (data["task"] in ("regression", "autoencode")) and outputs > 0,
         "score": data["score"]["direction"] in ("min", "max"),
         "candidates": len(set(ids)) == len(ids),
         "best": data["best"] in ids,

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from perceptory.catalog import RULES
-from perceptory.errors import InputError
-from perceptory.wording import metric_name
+from perceptory.errors import InputError, Setting
+from perceptory.wording import count_of, metric_name
+
+LOST = 0.1  # share of the variance that a code may lose by the rule "narrow_code"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,7 @@ class Ranking:
     members: int  # members of each candidate
     direction: str  # "min" | "max"
     complexity: np.ndarray | None  # [candidate] number of weights
+    codes: np.ndarray | None = None  # [candidate] width of its code, of autoencoders alone
 
     def status(self, candidate: int) -> str:
         """ "ok", "partly diverged" or "diverged"."""
@@ -40,8 +43,9 @@ class Ranking:
 
         "best": the best mean. "one_standard_error": of the candidates whose mean is within one standard error (of the
         best one's mean over folds) of the best, the one with the fewest weights; equals are told apart by their mean.
-        Candidates with diverged members count there only where the best has some itself. `InputError` for an unknown
-        rule, and where all diverged.
+        Candidates with diverged members count there only where the best has some itself. "narrow_code": of those whose
+        mean reconstruction error is at most a tenth, the best of the narrowest code; the best of all where none is.
+        `InputError` for an unknown rule, where all diverged, and where candidates have no code.
         """
         RULES[rule]  # raises for an unknown one
         n = len(self.order)
@@ -59,6 +63,8 @@ class Ranking:
         chosen = best
         if rule == "one_standard_error" and n > 1:
             chosen, reason = self._simplest(best, reason, names)
+        if rule == "narrow_code" and n > 1:
+            chosen, reason = self._narrowest(best, reason, score)
         if self.diverged[chosen]:
             reason += f"; {self.diverged[chosen]} of its {self.members} trainings diverged"
         return Chosen(chosen, reason)
@@ -80,6 +86,19 @@ class Ranking:
             return best, f"{reason}, and the simplest within one standard error"
         return chosen, f"the simplest within one standard error of the best ({names[best]})"
 
+    def _narrowest(self, best: int, reason: str, score: str) -> tuple[int, str]:
+        if self.codes is None or score != "reconstruction_error":
+            raise InputError(
+                Setting("rule", "narrow_code"),
+                " is for autoencoders that are judged by their reconstruction error. Use another rule.",
+            )
+        enough = [int(i) for i in self.order if self.status(i) == self.status(best) and self.mean[i] <= LOST]
+        if not enough:
+            return best, f"{reason}; none keeps {1 - LOST:.0%} of the variance"
+        chosen = min(enough, key=lambda i: (self.codes[i], self.mean[i]))  # type: ignore[index]
+        width = count_of(int(self.codes[chosen]), "number")
+        return chosen, f"the best with {width}, the narrowest code that keeps {1 - LOST:.0%} of the variance"
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -89,12 +108,13 @@ class Chosen:
     reason: str
 
 
-def rank(scores: Any, direction: str, complexity: Any = None) -> Ranking:
+def rank(scores: Any, direction: str, complexity: Any = None, codes: Any = None) -> Ranking:
     """Compare candidates by their validation scores.
 
     scores: [candidate, fold, seed], in the score's own units, not finite where a member diverged. complexity:
-    [candidate], the number of weights. Order: best mean first, then the simpler, then the earlier one; candidates with
-    diverged members come after all others, those with nothing else last.
+    [candidate], the number of weights. codes: [candidate], the widths of the codes of autoencoders. Order: best mean
+    first, then the simpler, then the earlier one; candidates with diverged members come after all others, those with
+    nothing else last.
     """
     s = np.asarray(scores, float)
     if s.ndim != 3 or 0 in s.shape:
@@ -114,7 +134,7 @@ def rank(scores: Any, direction: str, complexity: Any = None) -> Ranking:
     last = np.where(diverged == 0, 0, np.where(diverged < members, 1, 2))
     value = np.nan_to_num(mean if direction == "min" else -mean)  # nan only in those that come last anyway
     order = np.lexsort((np.zeros(len(s)) if weights is None else weights, value, last))
-    return Ranking(order, mean, _deviation(flat), per_fold, error, diverged, members, direction, weights)
+    return Ranking(order, mean, _deviation(flat), per_fold, error, diverged, members, direction, weights, codes)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -18,16 +18,18 @@ from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.auxiliary import auxiliary_parts
 from perceptory.results.data_facts import DataFacts, shown_examples
 from perceptory.results.predictions import Predictions
+from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
 from perceptory.runs.result import Result
 from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
-from perceptory.studies.groups import Group
+from perceptory.studies.groups import Group, Who
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.prepare import Prepared
 from perceptory.studies.pretexts import hand_over, learn
+from perceptory.studies.reconstructions import reconstructions_of
 from perceptory.studies.record import Place, Record
 from perceptory.studies.records import Records
 from perceptory.studies.sealing import SealedRows
@@ -199,6 +201,7 @@ def result_of(
     """The result of a study whose members have all ended. started: when it began, by `time.perf_counter`."""
     prepared, best = records.prepared, records.sound_members(chosen.index).values()
     data, test = prepared.data, prepared.sealed.test
+    predictions = _validation_predictions(records, chosen.index)
     study_rows, test_rows = prepared.row_counts
     objectives = [[one.about for one in auxiliary_parts(c.auxiliary)] for c in prepared.candidates]
     return Result(
@@ -216,7 +219,7 @@ def result_of(
         train=_mean_metrics([r.train for r in best]),
         validation=_mean_metrics([r.validation for r in best]),
         tested=None,
-        predictions=_validation_predictions(records, chosen.index),
+        predictions=predictions,
         data=DataFacts(
             rows=study_rows + test_rows,
             study_rows=study_rows,
@@ -229,9 +232,22 @@ def result_of(
         environment=backend.environment() | {"kernels": kernels.status(records.kernels), "same_bits": PROMISE},
         seconds=time.perf_counter() - started,
         model=model,
+        reconstructions=_reconstructions(records, chosen.index, model, predictions),
         fingerprint=prepared.fingerprint,
         sealed=None if test is None else SealedRows(test),
     )
+
+
+def _reconstructions(records: Records, chosen: int, model: Model, predictions: Predictions) -> Reconstructions | None:
+    """Of an autoencoder what its report shows; None of other tasks."""
+    prepared, sound = records.prepared, records.sound_members(chosen)
+    if prepared.data.task != "autoencode" or not sound:
+        return None
+
+    def model_of_member(who: Who) -> Model:
+        return model_of(prepared, chosen, sound[who].weights[None], [prepared.scaling_of(who)], {})
+
+    return reconstructions_of(prepared, sound, model_of_member, model, predictions)
 
 
 def _candidate_result(records: Records, ranking: Ranking, c: int, ids: list[str]) -> CandidateResult:

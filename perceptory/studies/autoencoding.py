@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 
+import numpy as np
+
 from perceptory.data.examples import ExampleEncoder
 from perceptory.data.own_targets import kinds_and_widths
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting, Written
 from perceptory.networks.autoencoder import PCA, CodedNetwork
 from perceptory.notes import Note, code_not_narrow
 from perceptory.objectives.reconstruction import Reconstruction
@@ -27,8 +29,8 @@ def for_reconstruction(
     for candidate in candidates:
         if not isinstance(candidate.network, CodedNetwork):
             raise InputError(
-                f"the task 'autoencode' needs a network with a code, got {candidate.network.label}. Example:"
-                " networks=[Autoencoder(MLP((64,)), code=8)]"
+                f"the task 'autoencode' needs a network with a code, got {candidate.network.label}. Example: ",
+                Setting("networks", Written("[Autoencoder(MLP((64,)), code=8)]", "autoencoder:64:8")),
             )
         cost = candidate.cost
         if isinstance(cost, Reconstruction):
@@ -42,6 +44,14 @@ def for_reconstruction(
         plain = {"penalty": None, "clip": None, "average": None, "augmentation": None}
         completed.append(first.replace(network=PCA(width), **plain))
     return completed
+
+
+def widths_of_codes(candidates: Sequence[Candidate]) -> np.ndarray | None:
+    """[candidate] how many numbers each code has; None where one has none."""
+    networks = [c.network for c in candidates]
+    if not all(isinstance(network, CodedNetwork) for network in networks):
+        return None
+    return np.array([network.code for network in networks if isinstance(network, CodedNetwork)])
 
 
 def notes_on_codes(candidates: Sequence[Candidate], encoded: EncodedExamples) -> tuple[Note, ...]:

@@ -11,7 +11,7 @@ from perceptory.studies.design import Candidate
 
 def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -> str:
     """Network and optimizer, and of the rest what differs between the candidates."""
-    parts = [candidate.network.label, candidate.optimizer.label]
+    parts = [candidate.network.label, *([] if candidate.network.solved else [candidate.optimizer.label])]
     if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
         penalty = candidate.penalty
         parts.append("no penalty" if penalty is None else penalty.label)

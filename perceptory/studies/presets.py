@@ -17,6 +17,7 @@ from perceptory.optimizers.schedules import Cosine
 from perceptory.registry import Registry
 from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
+from perceptory.studies.presets_codes import RULE, code_networks
 from perceptory.studies.presets_examples import batch_size, default_validation, example_networks, seconds_of
 from perceptory.studies.study import Study
 
@@ -69,7 +70,8 @@ def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Stu
 
 def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     study: dict[str, Any] = {
-        "networks": default_networks(data.rows, effort),
+        **_without_target(data, changes),
+        "networks": code_networks(data, effort) if data.task == "autoencode" else default_networks(data.rows, effort),
         "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
         "seeds": level.seeds,
         "epochs": level.most_epochs,
@@ -101,14 +103,21 @@ def _stream_study(data: Any, level: Effort, effort: str, changes: dict[str, Any]
     return Study(**{**study, "epochs": passes, "patience": max(1, passes // 5), **changes})
 
 
+def _without_target(data: Examples, changes: dict[str, Any]) -> dict[str, Any]:
+    """The rule that chooses among widths of a code; other scores than the usual one have no such rule."""
+    return {"rule": RULE} if data.task == "autoencode" and changes.get("score") is None else {}
+
+
 def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     """As for tables, by seconds: networks of sequences and images differ a thousandfold in what an example costs.
 
     Where five folds would leave too few epochs, one share of the examples is held out; and where that is too much
     as well, a study takes longer than its effort says.
     """
+    unlabeled = data.task == "autoencode"
     study: dict[str, Any] = {
-        "networks": example_networks(data, effort),
+        **_without_target(data, changes),
+        "networks": code_networks(data, effort) if unlabeled else example_networks(data, effort),
         "optimizer": Adam(Cosine(choice(1e-3, 3e-3) if effort == "thorough" else 3e-3)),
         "seeds": level.seeds,
         "epochs": level.most_epochs,
@@ -118,7 +127,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     small = batch_size(rows)
     if small is not None:
         study["batch_size"] = small
-    outputs = (*data.targets.shape[1:-1], data.outputs)
+    outputs = data.shape if unlabeled else (*data.targets.shape[1:-1], data.outputs)
     networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task])]
     once = sum(seconds_of(network, data.shape, outputs) for network in networks) * rows * draft.seeds
     plan = draft.validation or default_validation(data)

@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples, classes_of
 from perceptory.layers.arrays import Shape
+from perceptory.networks.autoencoder import Autoencoder
 from perceptory.networks.base import Network, layout
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
@@ -99,6 +100,8 @@ def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
 
 def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
     """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
+    if isinstance(network, Autoencoder):
+        return 2 * seconds_of(network.encoder, inputs, (network.code,))  # the way back costs what the way there does
     names = layout(network, inputs, outputs)
     size = float(names.size)
     if isinstance(network, Recurrent | NARX):

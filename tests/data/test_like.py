@@ -81,7 +81,8 @@ def test_the_command_lines_file_of_test_rows(tmp_path):
     (tmp_path / "train.csv").write_text("x,y\n" + "".join(f"{k % 7},{'pqr'[k % 3]}\n" for k in range(60)))
     (tmp_path / "test.csv").write_text("x,y\n3,q\n")
     names = ("target", "ignore", "inputs", "missing")
-    unset = ("weights", "groups", "predict", "time", "series", "task", "decimal", "thousands", "stream", "memory")
+    unset = ("weights", "groups", "predict", "time", "series", "task", "color")
+    unset += ("decimal", "thousands", "stream", "memory")
     options = dict.fromkeys(unset)
     options |= {name: [] for name in names} | {"target": ["y"], "data": str(tmp_path / "train.csv")}
     source = Source("table", options)

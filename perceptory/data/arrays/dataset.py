@@ -13,6 +13,7 @@ import numpy as np
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
 from perceptory.data.arrays.files import load_inputs
 from perceptory.data.images.files import load_pictures
+from perceptory.data.labels import Labels
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
@@ -41,6 +42,7 @@ class ArrayDataset:
     None where no two examples are of one series: in no order, and independent.
     row_numbers: [n] int64, the place of each example in what was given, from 0; of an example made of table rows, the
     row that its prediction belongs to.
+    labels: of the task "autoencode", what figures of the examples are colored by.
     """
 
     inputs: np.ndarray
@@ -59,6 +61,7 @@ class ArrayDataset:
     kind: ExampleKind = "array"
     plan: SeriesPlan | None = None  # how the table was cut that the examples are made of
     encoder: Any = None  # an `ArrayEncoder` that is to be used instead of one learned from the study examples
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:
@@ -114,7 +117,10 @@ class ArrayDataset:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
         names = ("inputs", "targets", "weights", "lengths", "groups", "spans", "row_numbers")
         given = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: values[rows] for name, values in given.items() if values is not None})
+        labels = None if self.labels is None else self.labels.take(rows)
+        return replace(
+            self, labels=labels, **{name: values[rows] for name, values in given.items() if values is not None}
+        )
 
     def describe(self) -> list[dict[str, str]]:
         """What was made of each channel: dicts of "name", "kind", "made" and "note"."""

@@ -25,6 +25,16 @@ INPUTS = ("x", "inputs", "images", "data", "features")
 TARGETS = ("y", "targets", "target", "labels", "label")
 
 
+LABELED = (
+    "arrays x and y (or inputs and targets, images and labels)",
+    "Write it with numpy.savez(path, x=..., y=...), or x_train, y_train, x_test, y_test for two parts.",
+)
+UNLABELED = (
+    "an array x (or inputs, or images)",
+    "Write it with numpy.savez(path, x=...), or x_train, x_test for two parts.",
+)
+
+
 def load_numpy(path: Path) -> Any:
     """The array of a `.npy` file, or a dict of the arrays of a `.npz` file. Pickled objects are refused."""
     if path.suffix.lower() not in (".npy", ".npz"):
@@ -46,19 +56,26 @@ def load_numpy(path: Path) -> Any:
         raise InputError(f"{path.name} is not a readable NumPy file ({reason}). Write it with numpy.savez.") from None
 
 
-def arrays_by_use(named: Mapping[str, Any], part: str | None, where: str) -> tuple[dict[str, Any], list[Note]]:
-    """One part's arrays by what they are: "inputs", "targets", and, where present, "lengths", "weights", "groups"."""
+def arrays_by_use(
+    named: Mapping[str, Any], part: str | None, where: str, unlabeled: bool = False
+) -> tuple[dict[str, Any], list[Note]]:
+    """One part's arrays by what they are: "inputs", "targets", and, where present, "lengths", "weights", "groups".
+
+    unlabeled: inputs need no targets beside them.
+    """
     part = None if part is None else PARTS[part]
     find = partial(_named, named)
-    parts = [p for p in ("train", "test") if find(INPUTS, p) is not None and find(TARGETS, p) is not None]
-    plain = find(INPUTS, "") is not None and find(TARGETS, "") is not None
+
+    def whole(part: str) -> bool:
+        return find(INPUTS, part) is not None and (unlabeled or find(TARGETS, part) is not None)
+
+    parts, plain = [p for p in ("train", "test") if whole(p)], whole("")
     chosen = part or ("" if plain else "train")
     if not (plain and chosen == "") and chosen not in parts:
         some = f" of the part {part!r}" if part else ""
+        wanted, remedy = UNLABELED if unlabeled else LABELED
         raise InputError(
-            f"{where} needs arrays x and y (or inputs and targets, images and labels){some}, but holds "
-            f"{listed(sorted(map(str, named))) or 'nothing'}. Write it with numpy.savez(path, x=..., y=...), or "
-            "x_train, y_train, x_test, y_test for two parts."
+            f"{where} needs {wanted}{some}, but holds {listed(sorted(map(str, named))) or 'nothing'}. {remedy}"
         )
     by_use = {"inputs": find(INPUTS, chosen), "targets": find(TARGETS, chosen)}
     by_use |= {name: find((name,), chosen) for name in ("lengths", "weights", "groups")}

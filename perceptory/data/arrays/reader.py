@@ -20,6 +20,8 @@ from perceptory.data.arrays.checks import (
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
 from perceptory.data.arrays.files import arrays_by_use, load_numpy
 from perceptory.data.arrays.targets import group_index, read_targets, read_weights, without_targets
+from perceptory.data.labels import Labels
+from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import as_array
 from perceptory.errors import InputError, Setting
@@ -43,6 +45,7 @@ def read_arrays(
     part: str | None = None,
     kind: str | None = None,
     like: ArrayDataset | None = None,
+    color: Any = None,
 ) -> ArrayDataset:
     """Read examples that stand in arrays.
 
@@ -58,7 +61,9 @@ def read_arrays(
     lengths: [n] steps of each series; what stands in later steps is not read. weights: [n], or [n, time] for a value
     every step, at least 0. groups: [n] values, equal for examples that must stay together.
     channels, target: names of the last axis of inputs and targets. task: as in `read_table`; with "autoencode" there
-    are no targets, and those of a file are not read.
+    are no targets, and a file needs none.
+    color: with "autoencode", values [n], such as classes that are known of the examples: figures of the codes are
+    colored by them. Those of a file, [n] of its targets, are where nothing else is given.
 
     like: the data of a study that these examples are to test: read with its kind, task, classes and names, so that one
     example or one class is enough. Neither `task`, `kind`, `channels` nor `target` goes with it.
@@ -69,11 +74,13 @@ def read_arrays(
         if any(value is not None for value in (task, kind, channels, target)):
             raise InputError(Setting("like"), " says task, kind, channels and target already. Leave them out.")
         task, kind, target = like.task, like.kind, like.target_names or None
-    given = _given(_Arrays(inputs, targets, lengths, weights, groups), part)
+    unlabeled = check_no_target(task, targets)
+    given = _given(_Arrays(inputs, targets, lengths, weights, groups), part, unlabeled)
     x, what = shaped(as_inputs(given.inputs), kind, channels)
     if like is not None and x.shape[-1] == len(like.channels):
         channels = like.channels
-    unlabeled = check_no_target(task, targets)
+    if color is not None and not unlabeled:
+        raise InputError(Setting("color"), " is for ", Setting("task", "autoencode"), ", which has no target.")
     if given.targets is None and not unlabeled:
         raise InputError(
             "the targets are missing: give an array of one value an example, read_arrays(x, y). Without them, ",
@@ -105,6 +112,7 @@ def read_arrays(
         notes=(*given.notes, *notes, *of_target.notes),
         row_numbers=np.flatnonzero(keep).astype(np.int64),
         kind=what,
+        labels=_labels(given.targets if color is None else color, len(x)) if unlabeled else None,
     )
     if like is not None:
         fits(dataset, like)
@@ -122,6 +130,11 @@ def _check_beside(dataset: ArrayDataset, given: _Arrays, keep: np.ndarray) -> No
     check_beside(dataset.inputs, dataset.channels, {"target": targets, "weights": weights, "groups": groups})
 
 
+def _labels(values: Any, rows: int) -> Labels | None:
+    """Values [n] that figures are colored by; None where the targets of a file are none."""
+    return None if values is None or np.ndim(values) != 1 else labels_of("class", values, rows)
+
+
 class _Arrays(NamedTuple):
     """What `read_arrays` was given, before anyone has looked into it."""
 
@@ -133,7 +146,7 @@ class _Arrays(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-def _given(arrays: _Arrays, part: str | None) -> _Arrays:
+def _given(arrays: _Arrays, part: str | None, unlabeled: bool) -> _Arrays:
     """The arrays, those of a file or dict where the inputs are one."""
     inputs, targets = arrays.inputs, arrays.targets
     if isinstance(inputs, (str, Path)) and Path(inputs).suffix.lower() == ".npy":
@@ -152,7 +165,7 @@ def _given(arrays: _Arrays, part: str | None) -> _Arrays:
         )
     named = inputs if isinstance(inputs, Mapping) else load_numpy(Path(inputs))
     where = "the dict" if isinstance(inputs, Mapping) else Path(inputs).name
-    by_use, notes = arrays_by_use(named, part, where)
+    by_use, notes = arrays_by_use(named, part, where, unlabeled)
     beside = {n: by_use.get(n) for n in ("lengths", "weights", "groups") if getattr(arrays, n) is None}
     return arrays._replace(inputs=by_use["inputs"], targets=by_use["targets"], notes=tuple(notes), **beside)
 

@@ -55,7 +55,7 @@ def read_targets(
     names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
     given = own or [from_array(n, y if y.ndim == 1 else y[:, k]) for k, n in enumerate(names)]
     if like is not None:
-        values, keep = targets_like([replace(c, name=n) for c, n in zip(given, names, strict=True)], like)
+        values, keep = targets_like([replace(c, name=n) for c, n in zip(given, names, strict=True)], like, len(x))
         return keep, target_of(like, values[keep]), names, [*notes, *_left_out(keep, names)]
     columns = [typed(replace(c, name=n), task) for c, n in zip(given, names, strict=True)]
     keep = np.logical_and.reduce([has_value(c) for c in columns])

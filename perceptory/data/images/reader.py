@@ -14,6 +14,7 @@ from perceptory.data.arrays.targets import target_of
 from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
 from perceptory.data.tables.like import targets_like
+from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
 from perceptory.data.tables.targets import read_target
 from perceptory.errors import InputError, Setting
@@ -46,6 +47,9 @@ def read_images(
       t10k-..., plain or .gz), or one such file of images, beside which its labels lie;
     - a `.npz` file, as in `read_arrays`.
 
+    task: as in `read_table`. With "autoencode", which has no target, the pictures of a folder may lie in it without
+    subfolders, and idx files of images need no labels; classes that are there color the figures.
+
     part: "train" (what None means where there are two parts) or "test".
     size: (height, width) to which the images of a folder are scaled. Without it they all need to have one size. They
     are gray where all files are; turned as their camera has noted; transparency is left out.
@@ -56,6 +60,8 @@ def read_images(
     if not isinstance(source, (str, Path)):
         raise InputError(f"read_images needs a path, got a {type(source).__name__}. Arrays: read_arrays(x, y).")
     path = Path(source)
+    task = task if like is None else like.task
+    unlabeled = check_no_target(task, None)
     if part is not None:
         part = PARTS[part]
     if size is not None:
@@ -74,7 +80,7 @@ def read_images(
             )
         if part is not None:
             raise InputError(f"{path.name} is one part by itself. Give its folder, or leave out ", Setting("part"), ".")
-        return _read_idx_pair(path, _labels_of(path), (), task, target, like)
+        return _read_idx_pair(path, _labels_of(path, unlabeled), (), task, target, like)
     entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
     idx = [p for p in entries if p.is_file() and re.search("image.*idx[34]", p.name.lower())]
     if idx:
@@ -88,11 +94,16 @@ def read_images(
 
 
 def _read_arrays(
-    given: tuple[Any, ...], part: str | None, task: str | None, target: str, like: ArrayDataset | None
+    given: tuple[Any, ...],
+    part: str | None,
+    task: str | None,
+    target: str | None,
+    like: ArrayDataset | None,
+    color: Any = None,
 ) -> ArrayDataset:
     if like is not None:
-        return read_arrays(*given, part=part, like=like)
-    return read_arrays(*given, part=part, kind="image", task=task, target=target)
+        return read_arrays(*given, part=part, like=like, color=color)
+    return read_arrays(*given, part=part, kind="image", task=task, target=target, color=color)
 
 
 def _read_idx_folder(
@@ -109,14 +120,17 @@ def _read_idx_folder(
     notes: list[Note] = []
     if part is None and by_part["train"] and by_part["test"]:
         notes.append(other_part(path.name, "test", "images"))
-    return _read_idx_pair(candidates[0], _labels_of(candidates[0]), tuple(notes), task, target, like)
+    unlabeled = check_no_target(task, None)
+    return _read_idx_pair(candidates[0], _labels_of(candidates[0], unlabeled), tuple(notes), task, target, like)
 
 
-def _labels_of(images: Path) -> Path:
-    """The file of labels beside a file of images, plain or zipped."""
+def _labels_of(images: Path, unlabeled: bool) -> Path | None:
+    """The file of labels beside a file of images, plain or zipped; None where there is none and none is needed."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
     bare = name.removesuffix(".gz")
     if name == images.name:
+        if unlabeled:
+            return None
         raise InputError(
             f"{images.name!r} is not named as images are. Expected a name such as train-images-idx3-ubyte.gz."
         )
@@ -124,6 +138,8 @@ def _labels_of(images: Path) -> Path:
         path = images.with_name(candidate)
         if path.is_file():
             return path
+    if unlabeled:
+        return None
     raise InputError(
         f"there are no labels beside {images.name}: expected {bare} or {bare}.gz in the same folder. Put them there."
     )
@@ -131,19 +147,25 @@ def _labels_of(images: Path) -> Path:
 
 def _read_idx_pair(
     images: Path,
-    labels: Path,
+    labels: Path | None,
     notes: tuple[Note, ...],
     task: str | None,
     target: str,
     like: ArrayDataset | None,
 ) -> ArrayDataset:
+    if labels is None:
+        dataset = _read_arrays((read_idx(images), None), None, task, None, like)
+        return replace(dataset, notes=(*notes, *dataset.notes))
     x, y = read_idx(images), read_idx(labels)
     if x.ndim not in (3, 4) or y.ndim != 1 or len(x) != len(y):
         raise InputError(
             f"{images.name} and {labels.name} need images [n, height, width] and labels [n] with the same n, got the "
             f"axes {x.shape} and {y.shape}."
         )
-    dataset = _read_arrays((x, y), None, task or "classification", target, like)
+    if check_no_target(task, None):
+        dataset = _read_arrays((x, None), None, task, None, like, color=y)
+    else:
+        dataset = _read_arrays((x, y), None, task or "classification", target, like)
     return replace(dataset, notes=(*notes, *dataset.notes))
 
 
@@ -159,7 +181,49 @@ def _read_folder(
     target: str,
     like: ArrayDataset | None,
 ) -> ArrayDataset:
-    folders = {p.name: p for p in entries if p.is_dir()}
+    path, folders, notes = _part_of(path, {p.name: p for p in entries if p.is_dir()}, part)
+    unlabeled = check_no_target(task, None)
+    if unlabeled and not folders:
+        files, others = pictures_in(path)
+        labels = None
+        notes += [files_left_aside(len(others), path.name)] if others else []
+        if not files:
+            raise InputError(f"the folder {path.name!r} holds no PNG or JPEG files. Put the pictures into it.")
+    else:
+        files, labels, aside = _sorted_pictures(path, folders)
+        notes += aside
+    if not unlabeled and len(folders) < (2 if like is None else 1):
+        raise InputError(
+            f"the folder {path.name!r} needs a subfolder for each of at least two classes, but has "
+            f"{listed(folders) if folders else 'none'}. Sort the pictures into a folder a class, or choose ",
+            Setting("task", "autoencode"),
+            ", which needs no classes.",
+        )
+    if like is None:
+        inputs, more = load_pictures(files, size=size)
+    else:
+        height, width, channels = like.shape
+        inputs, more = load_pictures(files, size=(height, width), channels=channels)
+    if unlabeled:
+        dataset = _read_arrays((inputs, None), None, task, None, like, None if labels is None else objects(labels))
+        return replace(dataset, notes=(*notes, *more, *dataset.notes))
+    column = RawColumn(target, "label", objects(labels or []))
+    if like is None:
+        of_target = read_target([column], task)
+    else:
+        of_target = target_of(like, targets_like([column], like, len(column))[0])
+        target = like.target_names[0]
+    dataset = ArrayDataset(
+        inputs, COLORS[inputs.shape[-1]], (target,), of_target.task, of_target.targets, of_target.classes,
+        of_target.class_values, notes=(*notes, *more, *of_target.notes), kind="image",
+    )  # fmt: skip
+    if like is None:
+        ArrayEncoder.fit(dataset)
+    return dataset
+
+
+def _part_of(path: Path, folders: dict[str, Path], part: str | None) -> tuple[Path, dict[str, Path], list[Note]]:
+    """The folder of the part that is meant, its subfolders, and a note where there is another part."""
     nested = {n: p for n, p in folders.items() if not pictures_in(p)[0]}  # "train" may be a class, beside "bus"
     parts = {p: nested[n] for p, names in FOLDERS.items() for n in nested if n.lower() in names}
     notes: list[Note] = []
@@ -179,8 +243,14 @@ def _read_folder(
             Setting("part"),
             ".",
         )
+    return path, folders, notes
+
+
+def _sorted_pictures(path: Path, folders: dict[str, Path]) -> tuple[list[Path], list[str], list[Note]]:
+    """The pictures of every subfolder, the name of the subfolder of each, and notes on other files."""
     files: list[Path] = []
     labels: list[str] = []
+    notes: list[Note] = []
     for name, folder in folders.items():
         pictures, others = pictures_in(folder)
         if not pictures:
@@ -193,24 +263,4 @@ def _read_folder(
             notes.append(files_left_aside(len(others), name))
         files += pictures
         labels += [name] * len(pictures)
-    if len(folders) < (2 if like is None else 1):
-        raise InputError(
-            f"the folder {path.name!r} needs a subfolder for each of at least two classes, but has "
-            f"{listed(folders) if folders else 'none'}. Sort the pictures into a folder a class."
-        )
-    column = RawColumn(target, "label", objects(labels))
-    if like is None:
-        inputs, more = load_pictures(files, size=size)
-        of_target = read_target([column], task)
-    else:
-        height, width, colors = like.shape
-        inputs, more = load_pictures(files, size=(height, width), channels=colors)
-        of_target = target_of(like, targets_like([column], like)[0])
-        target = like.target_names[0]
-    dataset = ArrayDataset(
-        inputs, COLORS[inputs.shape[-1]], (target,), of_target.task, of_target.targets, of_target.classes,
-        of_target.class_values, notes=(*notes, *more, *of_target.notes), kind="image",
-    )  # fmt: skip
-    if like is None:
-        ArrayEncoder.fit(dataset)
-    return dataset
+    return files, labels, notes

@@ -22,6 +22,9 @@ from perceptory.registry import Registry as Names
 USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
 
 
+ITSELF = "itself"  # what an autoencoder gives back of an example: no use that is asked for by name
+
+
 def target_columns(table: Table, target: Any, task: str | None = None) -> list[RawColumn]:
     names = [target] if isinstance(target, str) else list(target) if isinstance(target, (list, tuple)) else []
     if not names or not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
@@ -120,7 +123,9 @@ def groups_of_series(raw: RawColumn, clock: Clock) -> np.ndarray:
 
 def _target(columns: list[RawColumn], task: str | None, like: Any) -> Target:
     """What these columns without missing values are: found from them, or as in the data of a study."""
-    return read_target(columns, task) if like is None else target_of(like, targets_like(columns, like)[0])
+    return (
+        read_target(columns, task) if like is None else target_of(like, targets_like(columns, like, len(columns[0]))[0])
+    )
 
 
 def every_step(

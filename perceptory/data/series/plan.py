@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.series.clock import UNEVEN, UNITS, Clock, read_clock
-from perceptory.data.series.columns import USES, numbers
+from perceptory.data.series.columns import ITSELF, USES, numbers
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series.windows import cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
@@ -42,8 +42,8 @@ class SeriesPlan:
         """Inputs [n, time, channel] of a table, the lengths [n] of its series or None, and row numbers [n].
 
         "ahead": all windows, so that the last one predicts what comes after the table; its number is that of the last
-        row that is known. "every step": each series as a whole, whatever the window in training; "one value": series,
-        or windows where training had windows; their number is that of their first row. A table without the column
+        row that is known. "every step": each series as a whole, whatever the window in training; else series, or
+        windows where training had windows; their number is that of their first row. A table without the column
         that tells series apart is one series. Raises `InputError` as `read_series` does, and for another time step.
         """
         table = as_table(source, reading=None if self.reading == PLAIN else self.reading)
@@ -89,7 +89,7 @@ class SeriesPlan:
         _keys(data, {f.name for f in dataclasses.fields(cls)}, "the description of the series")
         window, step = data["window"], data["step"]
         fits = (
-            data["predict"] in tuple(USES)
+            data["predict"] in (*USES, ITSELF)
             and (window is None or (type(window) is int and window > 0))
             and (data["predict"] != "ahead" or window is not None)
             and all(data[name] is None or isinstance(data[name], str) for name in ("time", "series"))

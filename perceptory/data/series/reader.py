@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
+from perceptory.data.labels import Labels
 from perceptory.data.series.clock import Clock, read_clock
 from perceptory.data.series.columns import (
+    ITSELF,
     USES,
     ahead,
     every_step,
@@ -24,7 +26,9 @@ from perceptory.data.series.feedback import PREFIX, Known, check_known, known_ou
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import Reading, reading_of
+from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.names import as_written
+from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import Target
@@ -35,13 +39,14 @@ from perceptory.specs import count, flag
 
 def read_series(
     source: Any,
-    target: str | Sequence[str],
+    target: str | Sequence[str] | None = None,
     *,
     predict: str | None = None,
     inputs: Sequence[str] | str | None = None,
     time: str | None = None,
     series: str | None = None,
     groups: str | None = None,
+    color: str | None = None,
     window: int | None = None,
     stride: int | None = None,
     horizon: int | Sequence[int] = 1,
@@ -70,6 +75,9 @@ def read_series(
       Series of different lengths are padded with 0 at their end (`lengths`). With a window, each window is an example
       that has the value of its series.
 
+    task: as in `read_table`. With "autoencode" there is nothing to predict and no target: each window, or each whole
+    series, is itself what is given back.
+
     inputs: names of columns; all that are not used otherwise where it is not given. They hold numbers or true and
     false, without missing values. ignore: columns that are not inputs.
     time: a column of numbers or dates, which has to increase in equal steps (dates may go by whole months); it is not
@@ -84,22 +92,26 @@ def read_series(
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series; together=False parts them, and puts the
     examples in the order of time over all series.
+    color: with "autoencode", a column whose value in the first row of each example colors the figures of the codes.
     missing, decimal, thousands: how cells of text are written, as in `read_table`.
     like: the data of a study that these rows are to test: read with its task, classes, inputs and way of writing cells,
     so that one series or one class is enough. The other arguments are as they were there.
 
     Raises `InputError`, with the place of the first row that is wrong, for everything that cannot be read.
     """
-    use = USES[predict] if predict is not None else _no_use()
+    unlabeled = check_no_target(task if like is None else like.task, target)
+    use = _use(predict, unlabeled)
     reading = reading_of(missing, decimal, thousands)
     if like is not None:
         task, inputs, reading = like.task, _measured(like), getattr(like.plan, "reading", reading)
-    target, inputs, ignore, time, series, groups = (
-        as_written(given, source) for given in (target, inputs, () if ignore is None else ignore, time, series, groups)
+    target, inputs, ignore, time, series, groups, color = (
+        as_written(given, source)
+        for given in (target, inputs, () if ignore is None else ignore, time, series, groups, color)
     )
     table = _table(source, reading, target, series, groups)
-    columns = target_columns(table, target, None if like is None else like.task)
-    roles = {"time": time, "series": series, "groups": groups}
+    columns = [] if unlabeled else target_columns(table, target, None if like is None else like.task)
+    roles = {"time": time, "series": series, "groups": groups, "color": color}
+    _check_color(color, unlabeled)
     names, notes = input_names(table, use, columns, inputs, ignore, roles)
     clock = read_clock(table, time, series)
     horizons = _horizons(horizon) if use == "ahead" else ()
@@ -138,6 +150,7 @@ def read_series(
         row_numbers=clock.order[labels.rows[keep]].astype(np.int64),
         kind="series",
         plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known, reading),
+        labels=_colors(table, color, clock, cut),
     )
     if like is None:
         ArrayEncoder.fit(dataset)
@@ -188,6 +201,8 @@ def _labels(
     if use == "every step":
         target, weights = every_step(columns, clock, cut, task, washout, like)
         return _Labels(target, names, weights, owner, cut.starts, keep)
+    if use == ITSELF:
+        return _Labels(Target("autoencode", np.zeros((len(keep), 0))), (), None, owner, cut.starts, keep)
     if use == "ahead":
         target, names = ahead(columns, clock, cut, horizons, task, like)
         return _Labels(target, names, None, owner, cut.starts + cut.steps - 1 + min(horizons), keep)
@@ -211,6 +226,33 @@ def _group_ids(
 # --- what was asked for -------------------------------------------------------------------------------------------
 
 
+def _use(predict: str | None, unlabeled: bool) -> str:
+    """What is made of an example; with the task that has no target, itself."""
+    if unlabeled:
+        if predict is not None:
+            raise InputError(
+                Setting("task", "autoencode"),
+                " predicts nothing but the example itself. Leave out ",
+                Setting("predict"),
+                ".",
+            )
+        return ITSELF
+    return USES[predict] if predict is not None else _no_use()
+
+
+def _check_color(color: str | None, unlabeled: bool) -> None:
+    if color is not None and not unlabeled:
+        raise InputError(Setting("color"), " is for ", Setting("task", "autoencode"), ", which has no target.")
+
+
+def _colors(table: Table, color: str | None, clock: Clock, cut: Cut) -> Labels | None:
+    """The values in the first rows of examples."""
+    if color is None:
+        return None
+    column = table.column(color, "column to color by").take(clock.order[cut.starts])
+    return labels_of(color, column, len(cut.starts))
+
+
 def _no_use() -> str:
     raise InputError(
         "say what to predict: ",
@@ -219,7 +261,9 @@ def _no_use() -> str:
         Setting("predict", "ahead"),
         " (a forecast) or ",
         Setting("predict", "one value"),
-        " (a number or class a series).",
+        " (a number or class a series). ",
+        Setting("task", "autoencode"),
+        " learns to give the series back, which needs no target.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from perceptory.data.tables.cells import PLAIN, Reading
 from perceptory.data.tables.column import Column
 from perceptory.errors import InputError
 from perceptory.notes import Note
+
+if TYPE_CHECKING:
+    from perceptory.data.labels import Labels
 
 Task = Literal["regression", "binary", "multiclass", "autoencode"]
 
@@ -25,6 +28,7 @@ class Dataset:
     weights: [row] float64, at least 0. groups: [row] int64, equal for rows that must stay together.
     row_numbers: [row] int64, the place of each row in the table that was given, from 0 (rows without a target are
     left out, so there may be gaps).
+    labels: of the task "autoencode", what figures of the rows are colored by.
     """
 
     columns: tuple[Column, ...]
@@ -39,6 +43,7 @@ class Dataset:
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     reading: Reading = PLAIN  # how cells of text were written
     encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:
@@ -91,6 +96,7 @@ class Dataset:
             weights=cut(self.weights),
             groups=cut(self.groups),
             row_numbers=self.row_numbers[rows],
+            labels=None if self.labels is None else self.labels.take(rows),
         )
 
     def describe(self) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
             f"the table lacks the {some} {listed(missing)}, which was learned from. {columns_are(table.names)}"
         )
     raw_targets = [table.column(name, "target") for name in like.target_names]
-    targets, has = targets_like(raw_targets, like)
+    targets, has = targets_like(raw_targets, like, table.rows)
     if not has.any():
         raise InputError(f"no row has a value of the target {listed(like.target_names)}.")
     rows = np.flatnonzero(has)
@@ -62,14 +62,16 @@ def _column(table: Table, plan: Any) -> Column:
     return Column(plan.name, plan.kind, convert(raw, plan.kind, plan.layout, plan.categories), layout=plan.layout)
 
 
-def targets_like(columns: list[RawColumn], like: Any) -> tuple[np.ndarray, np.ndarray]:
+def targets_like(columns: list[RawColumn], like: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Targets of the task and classes of `like`, data of a study: [row, out] numbers or [row] class index; and which
     rows have one [row] bool. `InputError` for columns of another type, and for classes that `like` has not."""
-    return _numbers(columns) if like.classes is None else _classes(columns[0], like.classes)
+    return _numbers(columns, rows) if like.classes is None else _classes(columns[0], like.classes)
 
 
-def _numbers(columns: list[RawColumn]) -> tuple[np.ndarray, np.ndarray]:
-    """Targets [row, out], and which rows have all of them."""
+def _numbers(columns: list[RawColumn], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Targets [row, out], and which rows have all of them; without columns, none of which can be missing."""
+    if not columns:
+        return np.zeros((rows, 0)), np.ones(rows, bool)
     values = np.stack([np.asarray(convert(raw, "numeric"), np.float64) for raw in columns], axis=1)
     return values, np.asarray(~np.isnan(values).any(axis=1))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perceptory.data.ahead import on_all_cores
+from perceptory.data.labels import Labels
 from perceptory.data.tables.cells import Reading, identity, in_order, places, reading_of, stripped
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import plan_column
@@ -17,6 +18,7 @@ from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
+from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.like import read_like
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
@@ -44,6 +46,7 @@ def read_table(
     ignore: Sequence[str] | str | None = (),
     weights: Any = None,
     groups: Any = None,
+    color: str | None = None,
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
@@ -58,6 +61,8 @@ def read_table(
         "autoencode", which has no target: the columns themselves are given back.
     ignore: names of columns that are not inputs.
     weights, groups: the name of a column, or values [row]; weights are at least 0, rows of one group stay together.
+    color: of the task "autoencode" the name of a column, such as a class that is known of the rows: figures of the
+    codes are colored by it, and it is not among what is given back.
     like: the data of a study that these rows are to test: read with its target, task, classes and columns, so that one
     row or one class is enough. Nothing but `weights`, the name of a column, goes with it.
     missing: texts that stand for a missing value, such as ["#REF!", "-999"], beside those named below; a single text is
@@ -72,11 +77,14 @@ def read_table(
     """
     target, weights, groups = (as_written(given, source) for given in (target, weights, groups))
     ignore = () if ignore is None else as_written(ignore, source)
+    color = as_written(color, source)
     if like is not None:
         _check_like(like, target)
         return read_like(source, like, weights)
     reading = reading_of(missing, decimal, thousands)
     table = _table(source, reading, target, weights, groups, task)
+    labels = _color(table, color, task)
+    ignore = [*([ignore] if isinstance(ignore, str) else ignore), *([] if color is None else [color])]
     roles = _roles(table, target, weights, groups, ignore, task, is_file=isinstance(source, (str, Path)))
     has_target, rows_left_out = _rows_with_target(roles.targets, table)
     copies = _copies(table, roles)
@@ -104,10 +112,20 @@ def read_table(
         ),
         row_numbers=rows.astype(np.int64),
         reading=reading,
+        labels=labels,
     )
     if not any(plan_column(c).used for c in columns):
         Encoder.fit(dataset)  # raises, since no column carries information, even over all rows
     return dataset
+
+
+def _color(table: Table, color: str | None, task: str | None) -> Labels | None:
+    """The column that figures are colored by, where one is named."""
+    if color is None:
+        return None
+    if task is None or TASKS[task] != "autoencode":
+        raise InputError(Setting("color"), " is for ", Setting("task", "autoencode"), ", which has no target.")
+    return labels_of(color, table.column(color, "column to color by"), table.rows)
 
 
 def read_inputs(source: Any, names: Sequence[str] | None = None) -> Table:
