@@ -4,6 +4,7 @@ They are drawn to be read without color (line styles, markers, direct labels) an
 pyplot, so nothing is kept alive and no window opens; `figure.savefig("name.pdf")` writes one to a file.
 """
 
+from perceptory.figures.auxiliary import auxiliary_curves
 from perceptory.figures.classification import calibration, confusion_matrix, roc
 from perceptory.figures.codes import (
     anomaly_scores,
@@ -22,6 +23,7 @@ from perceptory.figures.study import learning_curves, ranking
 
 __all__ = [
     "anomaly_scores",
+    "auxiliary_curves",
     "calibration",
     "code_curve",
     "code_map",

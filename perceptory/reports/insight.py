@@ -1,11 +1,14 @@
-"""What the report adds where a result holds it: error over the size of the network, and what the ensemble gains."""
+"""What the report adds where a result holds it: auxiliary objectives, error over the size of the network, and what the
+ensemble gains."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from perceptory.figures.auxiliary import auxiliary_curves
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.sizes import SIZES, by_size, size_curve
+from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
@@ -16,6 +19,16 @@ TARGETS = 3  # whose ensembles are drawn
 def more_figures(result: ResultData, figure: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
     """Figures of the report's part on learning; figure(key, words, caption, draw) makes one."""
     figures = []
+    if any(m.auxiliary for m in result.members if m.candidate == result.best):
+        figures.append(
+            figure(
+                "auxiliary",
+                "Cost by epoch of the target and of each auxiliary objective",
+                f"{auxiliary_words(result)} Medians over the networks; dotted: the best candidate that learned from no"
+                " auxiliary objective. Only the cost of the target chooses epochs and candidates.",
+                lambda: auxiliary_curves(result),
+            )
+        )
     if len(by_size(result)) >= SIZES and result.task != AUTOENCODE:  # whose widths of code differ as well
         figures.append(
             figure(

@@ -16,6 +16,7 @@ from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
 from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
+from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged, thing
@@ -299,6 +300,7 @@ def render(result: ResultData) -> str:
         chosen=chosen,
         chosen_spec=spec_words(codes.own_spec(result, chosen.spec)),
         evidence=evidence_words(result),
+        auxiliary=auxiliary_words(result),
         asked=request_lines(result),
         columns=result.data.columns,
         columns_open=COLUMNS_OPEN,

@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.errors import Door, python_words
 from perceptory.notes import classes_only_tested
 from perceptory.reports.codes import code_advice, kept_words
+from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
@@ -239,7 +240,8 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     head = Text.assemble(
         ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
     )
-    words = [word for word in (result.rule, evidence_words(result), _kept(result)) if word]
+    found = (result.rule, evidence_words(result), auxiliary_words(result), _kept(result))
+    words = [word for word in found if word]
     parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")
     ranking.add_column("", justify="right")
