@@ -278,6 +278,7 @@ OTHER_NAMES = _by_name(
 INSIGHT_NAMES = _by_name(
     "name",
     {
+        "insight.agreement": "AuxiliaryAgreement auxiliary_agreement",
         "insight.approximation": "approximation_study ridge_function",
         "insight.approximation_curves": "ApproximationStudy Slope fitted_slope",
         "insight.backward": "backpropagation",

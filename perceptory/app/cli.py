@@ -110,6 +110,8 @@ def fit(
     pretrain: Annotated[Texts, training("--pretrain", "TASK")] = [],  # noqa: B006
     unlabeled: Annotated[Text, training("--unlabeled", "FILE")] = None,
     pretrain_epochs: Annotated[int | None, training("--pretrain-epochs", "N")] = None,
+    auxiliary: Annotated[Texts, training("--auxiliary", "COLUMN")] = [],  # noqa: B006
+    keep_heads: Annotated[bool, training("--keep-heads")] = False,
     clip_norm: Annotated[Texts, training("--clip-norm", "LIMIT")] = [],  # noqa: B006
     clip_value: Annotated[Texts, training("--clip-value", "LIMIT")] = [],  # noqa: B006
     average: Annotated[Texts, training("--average", "DECAY")] = [],  # noqa: B006

@@ -150,6 +150,13 @@ FIT_OPTIONS = {
     ),
     "--unlabeled": "File or folder of rows without the target, for --pretrain.",
     "--pretrain-epochs": f"Epochs of --pretrain. {_default(30)}",
+    "--auxiliary": (
+        "What the network learns beside the target: COLUMN:WEIGHT:FADE, which is then no input; reconstruction of the"
+        " inputs; or next-step of series; such as depth:0/0.1/1:0.5 (weights to choose from, fading over half of the"
+        " training)."
+        f" Repeat it for several at once. {_default('none')}"
+    ),
+    "--keep-heads": "Keep what predicts these in the model.",
     "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--average": (

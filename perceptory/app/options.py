@@ -27,7 +27,9 @@ from perceptory.catalog import (
 )
 from perceptory.data import ArrayDataset, Dataset
 from perceptory.errors import InputError, Setting
+from perceptory.objectives.auxiliary import Auxiliary, NextStep, fading
 from perceptory.objectives.penalties import WeightPenalty, share
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import DEFAULT_COST, SoftmaxCrossEntropy
 from perceptory.optimizers.averaging import WeightAverage, at_most_one
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
@@ -232,6 +234,8 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
     return study_options
 
 
+NUMBERS = r"[-+.\deE/]*\d[-+.\deE/]*"  # a number, several, or a range
+TARGETS_OF_INPUTS: dict[str, Callable[[], Any]] = {"next-step": NextStep, "reconstruction": Reconstruction}
 PLAIN = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", "final", "precision", "memory",
          "seed")  # fmt: skip
 WORDS = frozenset({"sampling", "rule", "final", "precision"})
@@ -300,6 +304,10 @@ def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
     if o["augment"]:
         augmentations = [_spec("--augment", partial(_augmentation, text)) for text in o["augment"]]
         changes["augmentation"] = augmentations[0] if len(augmentations) == 1 else choice(*augmentations)
+    if o["auxiliary"]:
+        changes["auxiliary"] = tuple(_auxiliary(text) for text in o["auxiliary"])
+    if o["keep_heads"]:
+        changes["keep_heads"] = True
     if o["average"]:
         changes["average"] = WeightAverage(_numbers(o, "average", at_most_one))
     return changes
@@ -318,6 +326,23 @@ def _pretraining(o: Mapping[str, Any]) -> dict[str, Any]:
     if o["unlabeled"] is not None and not Path(o["unlabeled"]).exists():
         raise InputError(f"there is no file or folder {o['unlabeled']} for --unlabeled.")
     return {"pretraining": learned} | ({} if o["unlabeled"] is None else {"unlabeled": o["unlabeled"]})
+
+
+def _auxiliary(text: str) -> Auxiliary:
+    """COLUMN:WEIGHT:FADE, of which the last two are numbers; a colon before them belongs to the column's name."""
+    parts = [part.strip() for part in text.split(":")]
+    numbers: list[str] = []
+    while len(parts) > 1 and len(numbers) < 2 and re.fullmatch(NUMBERS, parts[-1]):
+        numbers.insert(0, parts.pop())
+    name = ":".join(parts)
+    if not name:
+        raise InputError(f"--auxiliary needs the name of a column, got {text!r}. Example: --auxiliary depth:0/0.1:0.5")
+    fields = {
+        field: grammar.numbers([value], "--auxiliary", check, log=field == "weight")
+        for (field, check), value in zip((("weight", not_negative), ("fade", fading)), numbers, strict=False)
+    }
+    target = TARGETS_OF_INPUTS.get(name.lower().replace("_", "-"))
+    return Auxiliary(name if target is None else target(), **fields)
 
 
 def _augmentation(text: str) -> Any:

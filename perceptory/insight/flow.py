@@ -80,7 +80,7 @@ def gradient_flow(
 def _looker(one: Single, rows: int) -> Any:
     """Compiled: weights -> (J, gradients [layer], weights [layer], ‖∂J/∂h_t‖ or None, flat shares by unit)."""
     plan = one.plan
-    groups = _layers(one)
+    groups = layers_of(one)
     sizes = [int(np.prod(s)) for s in layout(plan.network, plan.inputs, plan.outputs).shapes]
 
     def by_layer(vectors: Any) -> jax.Array:
@@ -112,7 +112,7 @@ def _root_mean_square(parts: list[jax.Array]) -> jax.Array:
     return top * jnp.sqrt(jnp.sum(squares) / sum(part.size for part in parts))
 
 
-def _layers(one: Single) -> list[tuple[str, list[int]]]:
+def layers_of(one: Single) -> list[tuple[str, list[int]]]:
     """(name, places of its arrays) of every layer, in order."""
     names = layout(one.plan.network, one.plan.inputs, one.plan.outputs).names
     groups: dict[str, list[int]] = {}
@@ -140,7 +140,7 @@ def _gathered(one: Single, at: list[int], looks: list[Any], diverged: bool) -> G
         label=network.label,
         gated=isinstance(network, Recurrent) and network.cell.gates > 1,
         steps=np.array(at) * batches,
-        layers=tuple(name for name, _ in _layers(one)),
+        layers=tuple(name for name, _ in layers_of(one)),
         norms=np.array([look[1] for look in looks], float),
         weights=np.array([look[2] for look in looks], float),
         costs=np.array([look[0] for look in looks], float),

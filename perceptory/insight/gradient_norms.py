@@ -94,7 +94,7 @@ def _norms(ax: Any, flow: GradientFlow, x: np.ndarray) -> None:
         ax.plot(x, values, label=name, gid=name, lw=1.3, **line_style(k))
     ax.set_xscale("log")
     ax.set_yscale("log")
-    _start_tick(ax, x)
+    start_tick(ax, x)
     _log(ax)
     ax.set_xlabel("steps of training")
     ax.set_ylabel("gradient of a weight (root mean square)")
@@ -109,7 +109,7 @@ def _log(ax: Any) -> None:
     log_ticks(ax.yaxis, low, high)
 
 
-def _start_tick(ax: Any, x: np.ndarray) -> None:
+def start_tick(ax: Any, x: np.ndarray) -> None:
     from matplotlib.ticker import NullLocator
 
     decades = [float(10**k) for k in range(8) if x[1:].size and x[1:].min() <= 10**k <= x[1:].max()]
@@ -124,7 +124,7 @@ def _flat(ax: Any, flow: GradientFlow, x: np.ndarray) -> None:
             label = f"{name}, {units} {activation}"
             ax.plot(x, 100 * flow.flat[:, k], label=label, gid=f"flat {name}", lw=1.3, **line_style(k))
     ax.set_xscale("log")
-    _start_tick(ax, x)
+    start_tick(ax, x)
     ax.set_ylim(-3, 103)
     ax.set_xlabel("steps of training")
     ax.set_ylabel("units that are flat on the rows, %")

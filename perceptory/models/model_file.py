@@ -197,13 +197,17 @@ def _head(data: dict[str, Any]) -> Head:
     about, task, classes, columns = data["about"], data["task"], data["classes"], data["columns"]
     cost = from_json(data["cost"])
     texts = [about, *(classes or [])]
-    number = type(columns) is int and 0 < columns <= MOST_COLUMNS
-    fits = number and (classes is None) == (task == "regression") and task in cost.tasks
-    if (
-        set(data) != {"about", "task", "classes", "cost", "columns"}
-        or not fits
-        or not all(type(t) is str for t in texts)
-    ):
+    given_back = isinstance(cost, Reconstruction)
+    fits = (
+        set(data) == {"about", "task", "classes", "cost", "columns"}
+        and all(type(text) is str for text in texts)
+        and type(columns) is int
+        and 0 < columns <= MOST_COLUMNS
+        and (classes is None) == (task == "regression")
+        and ((given_back and task == "regression") or task in cost.tasks)
+        and (not given_back or not cost.kinds or sum(cost.widths) == columns)
+    )
+    if not fits:
         raise InputError("the description of its heads does not fit together. Take another copy.")
     if classes is not None and columns != (1 if task == "binary" else len(classes)):
         raise InputError("a head has another number of outputs than of classes. Take another copy.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from perceptory.errors import InputError
 from perceptory.objectives.base import Cost
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.specs import Spec, checked, not_negative, traced
 
 EXAMPLE = 'Auxiliary("another column", weight=0.1)'
@@ -34,8 +35,10 @@ class NextStep(AuxiliaryTarget):
 
 
 def _target(name: str, value: Any) -> None:
-    if not isinstance(value, AuxiliaryTarget) and not (isinstance(value, str) and value):
-        raise InputError(name, f" needs the name of a column, or NextStep(), got {value!r}. Example: {EXAMPLE}")
+    if not isinstance(value, AuxiliaryTarget | Reconstruction) and not (isinstance(value, str) and value):
+        raise InputError(
+            name, f" needs the name of a column, NextStep() or Reconstruction(), got {value!r}. Example: {EXAMPLE}"
+        )
 
 
 def _cost(name: str, value: Any) -> None:
@@ -43,7 +46,8 @@ def _cost(name: str, value: Any) -> None:
         raise InputError(name, f" needs a cost, got {value!r}. Example: Auxiliary('depth', cost=Huber())")
 
 
-def _fade(name: str, value: Any) -> None:
+def fading(name: str, value: Any) -> None:
+    """`InputError` unless it is a share of the training, or None."""
     if value is None:
         return
     not_negative(name, value)
@@ -57,9 +61,10 @@ class Auxiliary(Spec):
     network (Caruana 1997, "Multitask learning").
 
     target: the name of a column, which is then no input and need not be there in use, or of one of several targets; or
-        `NextStep()`. Where it is missing in a row, the row costs nothing here.
+        `NextStep()`; or `Reconstruction()`, the inputs themselves with a cost for each column. What is missing in a row
+        costs nothing there.
     cost: on the auxiliary target, scaled as this cost wants it; None takes squared error for numbers, the sigmoid or
-        softmax likelihood for classes.
+        softmax likelihood for classes. `Reconstruction()` brings its own.
     weight: λ, at least 0. With 0 the heads are there and teach nothing: what others are compared with.
     fade: the share of the training, above 0 and at most 1, over which λ falls in a straight line to 0; None: never.
 
@@ -70,12 +75,17 @@ class Auxiliary(Spec):
     target: Any = checked(check=_target)
     cost: Cost | None = checked(None, check=_cost)
     weight: float = traced(0.1, check=not_negative, log=True)
-    fade: float | None = traced(None, check=_fade)
+    fade: float | None = traced(None, check=fading)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.target, Reconstruction) and self.cost is not None:
+            raise InputError(f"Reconstruction is a cost of its own, so {self.cost!r} is one too many. Leave cost out.")
 
     @property
     def about(self) -> str:
         """What it aims at, in a word or two: the name of its column."""
-        return self.target if isinstance(self.target, str) else str(self.target.label)
+        return self.target if isinstance(self.target, str) else str(self.target.label).lower()
 
     @property
     def label(self) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import ArrayDataset, Dataset
-from perceptory.data.examples import Examples
+from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.data.own_targets import kinds_and_widths, own_targets
 from perceptory.data.series.feedback import PREFIX
 from perceptory.data.tables.table import columns_are, label
 from perceptory.data.tables.targets import MOST_CLASSES
@@ -19,9 +20,10 @@ from perceptory.errors import InputError
 from perceptory.notes import auxiliary_target, joined
 from perceptory.objectives.auxiliary import Auxiliary, NextStep, auxiliary_parts
 from perceptory.objectives.parts import Composite, Part
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import DEFAULT_COST, Cost, check_task
 from perceptory.registry import did_you_mean
-from perceptory.training.scaling import Scaling
+from perceptory.training.scaling import Scaling, fit_scaling
 
 EQUAL = 1e-12  # of a correlation from 1: one is the other in other units
 Wanted = tuple[Any, str]  # a target, and as what its cost wants it: "numbers", "classes", or "" for what it is
@@ -32,12 +34,16 @@ class Aim:
     """One auxiliary target of the study's examples.
 
     values: [row, column] or [row, time, column] float64, in its own units or 0 and 1 of classes, NaN where missing.
+    cost: the one that it brings. as_inputs: whether its columns are the inputs' channels, once or for every place, and
+    are scaled as these are.
     """
 
     about: str
     task: str  # "regression" | "binary" | "multiclass"
     values: np.ndarray
     classes: tuple[str, ...] | None = None
+    cost: Cost | None = None
+    as_inputs: bool = False
 
     @property
     def columns(self) -> int:
@@ -65,7 +71,8 @@ class Aims:
 
     def cost_of(self, auxiliary: Auxiliary) -> Cost:
         """The cost that it is trained with."""
-        return auxiliary.cost or DEFAULT_COST[self.aim(auxiliary).task]
+        aim = self.aim(auxiliary)
+        return auxiliary.cost or aim.cost or DEFAULT_COST[aim.task]
 
     def composite(self, cost: Cost, targets: int, auxiliary: Any) -> Composite:
         """The cost of a network with these objectives beside `targets` columns of its main one. Numbers of the specs
@@ -89,10 +96,23 @@ class Aims:
             center[place], scale[place] = part.cost.scale_targets(center[place], scale[place])
         return center, scale
 
-    @property
-    def numbers(self) -> np.ndarray:
-        """[column] whether it holds numbers, which are scaled, rather than classes."""
-        return np.concatenate([np.full(aim.columns, aim.task == "regression") for aim in self.of.values()])
+    def scaling(self, scaling: Scaling, rows: np.ndarray, weights: np.ndarray | None) -> Scaling:
+        """The scaling of a fold with that of the auxiliary targets, fitted on its training rows: mean 0 and deviation 1
+        for numbers, classes as they are. weights: as in `fit_scaling`."""
+        centers, scales = [], []
+        for aim in self.of.values():
+            center, scale = np.zeros(aim.columns), np.ones(aim.columns)
+            if aim.as_inputs:
+                places = aim.columns // len(scaling.in_center)
+                spread = 1 / np.where(scaling.in_factor > 0, scaling.in_factor, 1)
+                center, scale = np.tile(scaling.in_center, places), np.tile(spread, places)
+            elif aim.task == "regression":
+                values = aim.values[rows]
+                fitted = fit_scaling(values, values, scale_targets=True, weights=weights)
+                center, scale = fitted.out_center, fitted.out_scale
+            centers.append(center)
+            scales.append(scale)
+        return scaling._replace(aim_center=np.concatenate(centers), aim_scale=np.concatenate(scales))
 
 
 def wanted(auxiliary: Auxiliary) -> Wanted:
@@ -293,9 +313,17 @@ def _tell_each_other(aim: Aim, target: np.ndarray, task: str) -> bool:
 # --- what the inputs give -----------------------------------------------------------------------------------------
 
 
-def given_by_inputs(objectives: Sequence[Auxiliary], known: Examples, inputs: np.ndarray) -> dict[Wanted, Aim]:
+def given_by_inputs(
+    objectives: Sequence[Auxiliary], known: Examples, encoder: ExampleEncoder, inputs: np.ndarray
+) -> dict[Wanted, Aim]:
     """What objectives aim at that name no column, from the encoded inputs."""
-    return {wanted(one): _next_step(one, known, inputs) for one in objectives if isinstance(one.target, NextStep)}
+    aims = {}
+    for one in objectives:
+        if isinstance(one.target, NextStep):
+            aims[wanted(one)] = _next_step(one, known, inputs)
+        elif isinstance(one.target, Reconstruction):
+            aims[wanted(one)] = _inputs(one, known, encoder, inputs)
+    return aims
 
 
 def _next_step(auxiliary: Auxiliary, known: Examples, inputs: np.ndarray) -> Aim:
@@ -308,7 +336,17 @@ def _next_step(auxiliary: Auxiliary, known: Examples, inputs: np.ndarray) -> Aim
     values[:, :-1] = inputs[:, 1:]
     if known.lengths is not None:
         values[np.arange(inputs.shape[1]) >= known.lengths[:, None] - 1] = np.nan
-    aim = Aim(auxiliary.about, "regression", values)
-    there = values[~np.isnan(values).any(axis=-1)]
-    _check_cost(auxiliary, aim, there)
+    aim = Aim(auxiliary.about, "regression", values, as_inputs=True)
+    _check_cost(auxiliary, aim, values[~np.isnan(values).any(axis=-1)])
     return aim
+
+
+def _inputs(auxiliary: Auxiliary, known: Examples, encoder: ExampleEncoder, inputs: np.ndarray) -> Aim:
+    kinds, widths, channels = kinds_and_widths(encoder)
+    values = np.asarray(own_targets(encoder, known, inputs), float)
+    if known.lengths is not None:  # padding is no data
+        values = np.where((np.arange(values.shape[1]) < known.lengths[:, None])[..., None], values, np.nan)
+    if values.ndim > 2 and np.asarray(known.targets).ndim != 3:
+        values = values.reshape(len(values), -1)
+    cost = auxiliary.target.replace(kinds=kinds, widths=widths, channels=channels)
+    return Aim(auxiliary.about, "regression", values, cost=cost, as_inputs=inputs.ndim > 2)

@@ -168,7 +168,7 @@ def prepare(
     if known.task == "autoencode":
         candidates = for_reconstruction(candidates, encoder, encoded)
     if objectives:
-        encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoded.inputs))
+        encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
     unlabeled = None

@@ -69,12 +69,7 @@ def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
     w = encoded.weights[rows]
     counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing
     scaling = fit_scaling(x, t, scale_targets=encoded.task in ("regression", "autoencode"), weights=counts)
-    if encoded.auxiliary is None:
-        return scaling
-    values, numbers = encoded.auxiliary.values[rows], encoded.auxiliary.numbers
-    of_aims = fit_scaling(values, values, scale_targets=True, weights=counts)
-    center, scale = np.where(numbers, of_aims.out_center, 0), np.where(numbers, of_aims.out_scale, 1)
-    return scaling._replace(aim_center=center, aim_scale=scale)
+    return scaling if encoded.auxiliary is None else encoded.auxiliary.scaling(scaling, rows, counts)
 
 
 def _channels_as_targets(scaling: Scaling, targets: int) -> Scaling:

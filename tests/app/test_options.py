@@ -23,7 +23,9 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.objectives.auxiliary import Auxiliary, NextStep
 from perceptory.objectives.penalties import WeightPenalty
+from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import COSTS, Huber, Quantile, SoftmaxCrossEntropy
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
@@ -197,6 +199,18 @@ def test_penalties(diabetes, text, penalty):
             "--augment series:jitter=1e-2..1e+1:crop=0.1+target:noise=1e-1",
             {"augmentation": (SeriesAugmentation(uniform(0.01, 10.0), crop=0.1), TargetNoise(0.1))},
         ),
+        (
+            "--auxiliary age:0/0.1:0.5 --auxiliary reconstruction:1e-3..1 --auxiliary next_step --auxiliary a:1b:2",
+            {
+                "auxiliary": [
+                    Auxiliary("age", weight=choice(0.0, 0.1), fade=0.5),
+                    Auxiliary(Reconstruction(), weight=log_uniform(1e-3, 1.0)),
+                    Auxiliary(NextStep()),
+                    Auxiliary("a:1b", weight=2.0),
+                ]
+            },
+        ),
+        ("--auxiliary age --keep-heads", {"auxiliary": [Auxiliary("age")], "keep_heads": True}),
     ],
 )
 def test_clipping_averages_and_augmentation(diabetes, text, changes):
