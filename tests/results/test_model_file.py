@@ -67,6 +67,20 @@ def test_other_kinds_of_models(changes, tmp_path):
     assert np.array_equal(loaded.predict(data), model.predict(data))
 
 
+def test_a_file_of_a_model_with_heads_is_read_as_it_was_written(tmp_path):
+    """Written by the first version that knew heads: classes with the sigmoid likelihood, numbers under Huber's cost."""
+    path = Path(__file__).parent / "golden" / "heads.safetensors"
+    model = Model.load(path)
+    new = {"x": [1.0, 5.0, None], "w": [0.5, -0.5, 0.0]}
+    heads = [(head.about, head.task, head.classes) for head in model.heads.each]
+    assert heads == [("z", "binary", ("high", "low")), ("d", "regression", None)]
+    np.testing.assert_allclose(model.predict(new), [6.778556, 6.197397, 6.749836], rtol=1e-5)
+    np.testing.assert_allclose(model.head("z").predict_proba(new)[:, 0], [0.412046, 0.427436, 0.40072], rtol=1e-4)
+    np.testing.assert_allclose(model.head("d").predict(new), [8.397914, 14.44132, 9.667495], rtol=1e-5)
+    model.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize("labels", [[3, 7], [True, False], ["a", "b"]])
 def test_labels_keep_their_type(labels, tmp_path):
     x = np.random.default_rng(0).normal(size=(24, 1))

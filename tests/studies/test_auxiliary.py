@@ -1,5 +1,7 @@
 """Studies with auxiliary objectives: what is trained, recorded, kept and refused, and no leak into the inputs."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 
 from perceptory import (
+    CNN,
     MLP,
     RNN,
     Adam,
@@ -26,6 +29,7 @@ from perceptory import (
     Study,
     TargetNoise,
     choice,
+    insight,
     load_result,
     read_arrays,
     read_series,
@@ -33,13 +37,17 @@ from perceptory import (
     train_further,
 )
 from perceptory.errors import InputError
+from perceptory.figures import auxiliary_curves
 from perceptory.layers.arrays import pack, unpack
 from perceptory.networks.heads import places_without_heads
 from perceptory.networks.narx import NARX
 from perceptory.networks.state_space import StateSpace
+from perceptory.objectives.reconstruction import Reconstruction
+from perceptory.reports.page import render
+from perceptory.results.auxiliary import auxiliary_words
 from perceptory.studies.prepare import prepare
 from perceptory.training.driver import train_group
-from perceptory.training.epoch import start
+from perceptory.training.epoch import epoch, start
 from perceptory.training.run import Run
 
 RANDOM = np.random.default_rng(3)
@@ -61,6 +69,14 @@ def table(**more):
 
 
 TABLE = table()
+
+
+def data_of(names):
+    """Of the training rows, scaled as the study does."""
+    values = TABLE[names].to_numpy()[TRAIN]
+    return (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)
+
+
 BOTH = [Auxiliary("z", weight=choice(0, 0.5, 2), fade=0.8), Auxiliary("kind", weight=0.2)]
 QUICK = {"epochs": 6, "patience": 0, "test": 0, "validation": FOLDS, "optimizer": Adam(3e-2)}
 STUDY = Study(MLP((4,)), auxiliary=BOTH, keep_heads=True, **QUICK)
@@ -117,8 +133,7 @@ def test_weights_are_those_of_gradient_descent_on_the_whole_cost():
     frame = TABLE.drop(columns="kind")
     ready = prepare(study, read_table(frame, "y"))
     (group,), outcomes = ready.groups, {}
-    x, y, z = (frame[c].to_numpy()[TRAIN] for c in (list("abc"), "y", "z"))
-    x, y, z = ((a - np.nanmean(a, axis=0)) / np.nanstd(a, axis=0) for a in (x, y, z))
+    x, y, z = (data_of(names) for names in (list("abc"), "y", "z"))
     there = ~np.isnan(z)
 
     def cost(w, weight):
@@ -166,34 +181,121 @@ def test_a_member_alone_has_the_bits_that_it_has_among_others():
         np.testing.assert_array_equal(getattr(alone[1], name), getattr(together[1], name))
 
 
-def test_what_only_an_auxiliary_column_tells_does_not_reach_the_inputs():
-    """The target is the auxiliary column: a network that saw it would be right."""
-    frame = TABLE.assign(z=RANDOM.normal(size=ROWS))
-    frame["y"] = frame["z"] + 0.5 * np.abs(frame["z"])
-    result = Study(MLP((4,)), auxiliary=Auxiliary("z"), **QUICK).run(read_table(frame, "y"))
-    assert result.validation["r2"] < 0.3
+def test_an_auxiliary_column_is_no_input(result):
     assert {c["name"]: c["made"] for c in result.data.columns}["z"] == "ignored: an auxiliary target"
+    ready = prepare(STUDY.replace(test=0.25, validation=KFold(2)), read_table(TABLE, "y"))
+    assert ready.encoder.feature_names == tuple("abc")
+    rows = ready.sealed.test.row_numbers
+    np.testing.assert_array_equal(ready.encoder.transform(ready.sealed.test), TABLE[list("abc")].to_numpy()[rows])
 
 
-def test_second_order():
+def test_second_order_records_each_objective():
+    """Traced, not compiled: what an iteration computes is checked where curvature and landscapes are."""
     study = Study(MLP((3,)), auxiliary=Auxiliary("z", weight=0.3), **QUICK | {"optimizer": LevenbergMarquardt()})
-    result = study.run(read_table(TABLE, "y"))
-    (m,) = result.members
-    assert m.train_cost[-1] < 0.8 * m.train_cost[0]
-    assert m.auxiliary["z"][0, -1] < m.auxiliary["z"][0, 0]
-    error = result.model.predict(TABLE)[VALIDATION] - TABLE["y"].to_numpy()[VALIDATION]
-    scale = TABLE["y"].to_numpy()[TRAIN].std()
-    assert m.validation_cost[m.best_epoch - 1] == pytest.approx(np.mean((error / scale) ** 2) / 2, rel=1e-6)
+    ready = prepare(study, read_table(TABLE, "y"))
+    (group,) = ready.groups
+    with jax.enable_x64(True):
+        one = jax.tree.map(lambda a: jnp.asarray(a[0]), group.members)
+
+        def first(raw):
+            run = Run.of(one, raw, group.plan)
+            return epoch(run, start(run))[1]
+
+        assert jax.eval_shape(first, ready.raw).shape == (4,)
 
 
 def test_classes_as_the_target_and_costs_of_their_own():
     frame = TABLE.assign(count=RANDOM.poisson(np.exp(1 + TABLE["a"])).astype(float)).dropna(subset="kind")
-    objectives = [Auxiliary("count", cost=PoissonLikelihood()), Auxiliary("y", cost=Huber(), weight=0.3)]
+    objectives = [
+        Auxiliary("count", cost=PoissonLikelihood()), Auxiliary("y", cost=Huber(), weight=0.3),
+        Auxiliary(Reconstruction(), weight=0.1, fade=0.5),
+    ]  # fmt: skip
     study = Study(MLP((4,)), auxiliary=objectives, keep_heads=True, epochs=3, batch_size=64)
     model = train_further(study, read_table(frame, "kind")).model
+    assert model.head("reconstruction").predict(frame).shape == (len(frame), 4)  # z among the inputs here
     assert set(model.predict(frame)) <= {"high", "mid", "low"}
     assert (model.head("count").predict(frame) > 0).all()
     assert model.head("y").predict(frame).shape == (len(frame),)
+
+
+def test_reconstruction_aims_at_the_inputs():
+    data = read_table(TABLE, "y")
+    ready = prepare(STUDY.replace(auxiliary=[Auxiliary("z"), Auxiliary(Reconstruction())]), data)
+    aims, kinds = ready.encoded.aims[:, 2:], TABLE["kind"].to_numpy()
+    np.testing.assert_array_equal(aims[:, :3], TABLE[list("abc")])  # z is no input and is not given back
+    assert np.isnan(aims[[k is None for k in kinds], 3:6]).all()
+    np.testing.assert_array_equal(aims[kinds == "low", 3:6], [[0, 1, 0]] * (kinds == "low").sum())
+    (scaling,) = ready.scalings
+    np.testing.assert_allclose(scaling.aim_center[1:4], TABLE[list("abc")].to_numpy()[TRAIN].mean(axis=0))
+    pixels = RANDOM.integers(0, 255, (12, 4, 4, 2)).astype(np.uint8)
+    images = read_arrays(pixels, np.arange(12) % 2, kind="image")
+    study = Study(CNN((2,)), auxiliary=Auxiliary(Reconstruction()), validation=KFold(2), test=0)
+    ready = prepare(study, images)
+    np.testing.assert_array_equal(ready.encoded.aims[:, 1:], pixels.reshape(12, -1))
+    np.testing.assert_array_equal(ready.scalings[0].aim_center, np.tile(ready.scalings[0].in_center, 16))
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def test_whether_they_helped(result):
+    words = auxiliary_words(result)
+    means = {c.spec["auxiliary"][0]["weight"]: c.mean for c in result.candidates}
+    chosen = result.candidate(result.best).spec["auxiliary"][0]["weight"]
+    assert words.startswith(f"Auxiliary objectives of the chosen candidate: z, weight {chosen:.3g}, fading over 0.8 of")
+    assert "No candidate goes without them: a weight of 0" in words  # kind has a weight in all of them
+    alone = [replace(c, spec=c.spec | {"auxiliary": c.spec["auxiliary"][:1]}) for c in result.candidates]
+    helped = "helped" if min(means[0.5], means[2]) < means[0] else "did not help"
+    assert f"They {helped}: validation RMSE" in auxiliary_words(replace(result, candidates=alone))
+    assert words in " ".join(result.summary().split())
+
+
+def test_figure_of_the_curves_of_each_objective(result):
+    figure = auxiliary_curves(result)
+    lines = {line.get_gid(): line for ax in figure.axes for line in ax.lines}
+    best = member(result, result.best)
+    for name, curve in (("target: y", best.validation_cost), ("auxiliary: z", best.auxiliary["z"][1])):
+        np.testing.assert_array_equal(lines[f"{name} validation"].get_ydata(), curve)
+    assert lines["faded"].get_xdata()[0] == pytest.approx(0.8 * 6)
+    assert "auxiliary objective" in render(result)
+
+
+def test_gradients_of_the_objectives_compared():
+    data = read_table(TABLE[[*"abc", "z", "y"]], "y")
+    study = Study(MLP((4,)), auxiliary=Auxiliary("z", weight=0.5, fade=0.5), **QUICK)
+    agreement = insight.auxiliary_agreement(study, data, epochs=2, records=1)
+    assert agreement.layers == ("layer 1", "all shared layers")
+    assert agreement.cosines.shape == (2, 1, 2)
+    ready = prepare(study, data, epochs=2)
+    (group,) = ready.groups
+    one = jax.tree.map(lambda a: jnp.asarray(a[0]), group.members)
+    x, y, z = (data_of(name) for name in (list("abc"), "y", "z"))
+
+    there = ~np.isnan(z)
+
+    @jax.jit
+    def slopes(raw):
+        def costs(w):
+            hidden = jnp.tanh(x @ w[:12].reshape(3, 4) + w[12:16])
+            out = hidden @ w[16:24].reshape(4, 2) + w[24:]
+            return (
+                jnp.stack(
+                    [jnp.mean((out[:, 0] - y) ** 2), jnp.sum((out[:, 1] - np.nan_to_num(z)) ** 2 * there) / there.sum()]
+                )
+                / 2
+            )
+
+        return jax.jacrev(costs)(start(Run.of(one, raw, group.plan)).weights[0])[:, :16]
+
+    g, h = np.asarray(slopes(ready.raw), float)
+    expected = g @ h / np.linalg.norm(g) / np.linalg.norm(h)
+    np.testing.assert_allclose(agreement.cosines[0, 0], expected, rtol=1e-3)
+    np.testing.assert_allclose(agreement.ratios[0, 0], 0.5 * np.linalg.norm(h) / np.linalg.norm(g), rtol=1e-3)
+    assert agreement.ratios[1, 0, 0] == 0  # faded away
+    assert f"{agreement.cosines[0, 0, 0]:+.2f}" in agreement.summary()
+    assert len(agreement.figure().axes[0].lines) == 3
+    with pytest.raises(InputError, match="has no auxiliary objective"):
+        insight.auxiliary_agreement(study.replace(auxiliary=None), data, epochs=1)
 
 
 # --- series ----------------------------------------------------------------------------------------------------------
