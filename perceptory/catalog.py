@@ -74,7 +74,7 @@ NETWORKS: Registry[Any] = Registry(
     "network",
     {
         "mlp": Entry(".networks.mlp:MLP", "feedforward", "WIDTHS:ACTIVATION:DROPOUT"),
-        "linear": Entry(".networks.mlp:MLP", "without hidden layers", "", {"hidden": ()}),
+        "linear": Entry(".networks.linear:Linear", "solved", "RIDGE"),
         "rbf": Entry(".networks.rbf:RBFNetwork", "radial basis functions", "CENTERS"),
         "rnn": Entry(".networks.recurrent:RNN", "for series", "WIDTHS"),
         "gru": Entry(".networks.recurrent:GRU", "for series", "WIDTHS"),

@@ -23,14 +23,14 @@ def distances(x: jax.Array, c: jax.Array) -> jax.Array:
     return jnp.sum((x.T[:, :, None] - c.T[:, None, :]) ** 2, axis=0)
 
 
-def over_rows(partial: Callable[..., Any], *rows: jax.Array) -> tuple[jax.Array, ...]:
-    """Sums over rows of what `partial(*rows)` sums over a part of them. Rows past the end are 0."""
+def over_rows(partial: Callable[..., Any], *rows: jax.Array, most: int = CHUNK) -> tuple[jax.Array, ...]:
+    """Sums over rows of what `partial(*rows)` sums over at most `most` of them. Rows past the end are 0."""
     count = rows[0].shape[0]
-    if count <= CHUNK:
+    if count <= most:
         return partial(*rows)
-    chunks = -(-count // CHUNK)
+    chunks = -(-count // most)
     parts = tuple(
-        jnp.pad(a, ((0, chunks * CHUNK - count),) + ((0, 0),) * (a.ndim - 1)).reshape(chunks, CHUNK, *a.shape[1:])
+        jnp.pad(a, ((0, chunks * most - count),) + ((0, 0),) * (a.ndim - 1)).reshape(chunks, most, *a.shape[1:])
         for a in rows
     )
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(partial, *(a[0] for a in parts)))

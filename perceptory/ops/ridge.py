@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from perceptory.ops.cholesky import cholesky, cholesky_solve
-from perceptory.ops.k_means import over_rows
+from perceptory.ops.k_means import CHUNK, over_rows
 
+CLOSE, MOST_STEPS = 1e-5, 300  # of conjugate gradients
 REFINEMENTS = (
     4  # the first solves, each further one takes most of the error that rounding in the normal equations has left
 )
@@ -25,15 +28,8 @@ def ridge_regression(
     refined by residuals taken from the rows themselves (Björck 1967), since the normal equations square the condition
     of the problem.
     """
-    total = jnp.sum(w)
-    share = w / jnp.where(total > 0, total, 1)
-    basis_mean, target_mean = over_rows(lambda x, t, s: (s @ basis(x), s @ t), x, t, share)
-
-    def products(x: jax.Array, s: jax.Array) -> tuple[jax.Array]:
-        v = basis(x) - basis_mean
-        return ((v * s[:, None]).T @ v,)
-
-    (gram,) = over_rows(products, x, share)
+    problem = _Problem(basis, x, t, w, ridge)
+    (gram,) = problem.sums(lambda v, t, s: ((v * s[:, None]).T @ v,))
     diagonal = jnp.diagonal(gram) + 2 * ridge
     scale = jnp.where(diagonal > 0, jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
     unit = gram * scale[:, None] * scale
@@ -41,16 +37,84 @@ def ridge_regression(
     factor = _cholesky(unit)
 
     def closer(_: int, weight: jax.Array) -> jax.Array:
-        def slope(x: jax.Array, t: jax.Array, s: jax.Array) -> tuple[jax.Array]:
-            v = basis(x) - basis_mean
-            return ((v * s[:, None]).T @ (t - target_mean - v @ weight),)
-
-        (gradient,) = over_rows(slope, x, t, share)
-        right = scale[:, None] * (gradient - 2 * ridge * weight)
+        right = scale[:, None] * problem.descent(weight)
         return weight + scale[:, None] * cholesky_solve(factor, right)
 
-    weight = jax.lax.fori_loop(0, REFINEMENTS, closer, jnp.zeros((gram.shape[0], t.shape[1]), gram.dtype))
-    return weight, target_mean - basis_mean @ weight
+    weight = jax.lax.fori_loop(0, REFINEMENTS, closer, jnp.zeros((gram.shape[0], problem.outputs), gram.dtype))
+    return weight, problem.bias(weight)
+
+
+def conjugate_gradients(
+    basis: Callable[[jax.Array], jax.Array], x: jax.Array, t: jax.Array, w: jax.Array, ridge: jax.Array | float
+) -> tuple[jax.Array, jax.Array]:
+    """As `ridge_regression`, without a matrix: for each output by itself conjugate gradients on the normal equations,
+    scaled by their diagonal, until its residual is `CLOSE` of the first one or `MOST_STEPS` are taken."""
+    problem = _Problem(basis, x, t, w, ridge)
+    (diagonal,) = problem.sums(lambda v, t, s: (s @ v**2,))
+    diagonal = diagonal + 2 * ridge
+    scale = jnp.where(diagonal > 0, 1 / jnp.where(diagonal > 0, diagonal, 1), 0)[:, None]
+
+    def curved(p: jax.Array) -> jax.Array:
+        (product,) = problem.sums(lambda v, t, s: ((v * s[:, None]).T @ (v @ p),))
+        return product + 2 * ridge * p
+
+    weight = jnp.zeros((len(diagonal), problem.outputs), diagonal.dtype)
+    residual = problem.descent(weight)
+    first = jnp.sum(residual * scale * residual, axis=0)
+
+    def go_on(state: tuple[Any, ...]) -> jax.Array:
+        step, _, _, _, size = state
+        return (step < MOST_STEPS) & jnp.any(size > CLOSE**2 * first)
+
+    def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
+        done, weight, residual, direction, size = state
+        product = curved(direction)
+        bend = jnp.sum(direction * product, axis=0)
+        going = (size > CLOSE**2 * first) & (bend > 0)
+        length = jnp.where(going, size / jnp.where(going, bend, 1), 0)
+        weight, residual = weight + length * direction, residual - length * product
+        smaller = jnp.where(going, jnp.sum(residual * scale * residual, axis=0), 0)
+        share = jnp.where(going, smaller / jnp.where(going, size, 1), 0)
+        return done + 1, weight, residual, scale * residual + share * direction, smaller
+
+    state = (jnp.int32(0), weight, residual, scale * residual, first)
+    weight = jax.lax.while_loop(go_on, step, state)[1]
+    return weight, problem.bias(weight)
+
+
+class _Problem:
+    """mean_w ½‖basis(x) W + b - t‖² + ridge ‖W‖², with b at its minimum for each W. A row may have several places,
+    such as the steps of a series: basis(x) [row, ..., h], t [row, ..., out], w [row] or [row, ...]."""
+
+    def __init__(self, basis: Any, x: jax.Array, t: jax.Array, w: jax.Array, ridge: Any):
+        self._basis, self._ridge = basis, ridge
+        shape = jax.eval_shape(basis, x).shape
+        self._places, self.outputs = shape[1:-1], int(np.prod(t.shape[1 + len(shape[1:-1]) :]))
+        w = jnp.broadcast_to(w.reshape(w.shape + (1,) * (len(shape) - 1 - w.ndim)), shape[:-1])
+        total = jnp.sum(w)
+        self._rows = x, t.reshape(*shape[:-1], self.outputs), w / jnp.where(total > 0, total, 1)
+        self._means: Any = (0.0, 0.0)
+        self._means = self.sums(lambda v, t, s: (s @ v, s @ t))
+
+    def sums(self, partial: Callable[..., Any]) -> tuple[jax.Array, ...]:
+        """Sums over all places of what `partial(v, t, s)` sums over some: basis and targets less their means, and the
+        share of each place."""
+
+        def flat(x: jax.Array, t: jax.Array, s: jax.Array) -> Any:
+            v = self._basis(x)
+            v = v.reshape(-1, v.shape[-1]) if self._places else v
+            t, s = (t.reshape(-1, t.shape[-1]), s.ravel()) if self._places else (t, s)
+            return partial(v - self._means[0], t - self._means[1], s)
+
+        return over_rows(flat, *self._rows, most=max(1, CHUNK // int(np.prod(self._places, dtype=int))))
+
+    def descent(self, weight: jax.Array) -> jax.Array:
+        """[h, out] minus the gradient at W, b at its minimum."""
+        (gradient,) = self.sums(lambda v, t, s: ((v * s[:, None]).T @ (t - v @ weight),))
+        return gradient - 2 * self._ridge * weight
+
+    def bias(self, weight: jax.Array) -> jax.Array:
+        return self._means[1] - self._means[0] @ weight
 
 
 def _cholesky(unit: jax.Array) -> jax.Array:

@@ -10,15 +10,17 @@ from perceptory.augmentation.base import Augmentation, parts
 from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
 from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
+from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
 from perceptory.objectives.auxiliary import Auxiliary, auxiliary_parts
-from perceptory.objectives.penalties import Penalty
-from perceptory.objectives.table import COSTS, Cost
+from perceptory.objectives.penalties import Penalty, WeightPenalty
+from perceptory.objectives.table import COSTS, Cost, SquaredError
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.first_order import OPTIMIZERS, Adam
+from perceptory.optimizers.second_order import LBFGS
 from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.metrics import METRICS
@@ -154,7 +156,25 @@ class StudyDesign(Spec):
         template: Any = Candidate  # a template holds search values where a candidate holds plain ones
         networks = cast(tuple[Searchable[Network], ...], self.networks)
         templates = tuple(template(network, self.cost or cost, **rest) for network in networks)
-        return expand_each(templates, self.samples, self.seed)
+        out: list[Candidate] = []
+        for candidate in map(settled, expand_each(templates, self.samples, self.seed)):
+            if candidate not in out:
+                out.append(candidate)
+        return out
+
+
+def settled(candidate: Candidate) -> Candidate:
+    """The candidate. A `Linear` model goes without what it does not need: it is solved under squared error, else taken
+    down by L-BFGS; only where a line search cannot follow the cost, by the study's own optimizer."""
+    network, cost = candidate.network, candidate.cost
+    if not isinstance(network, Linear) or network.train != "least squares":
+        return candidate
+    if type(cost) is SquaredError:
+        return Candidate(network, cost, Adam())
+    descends = network.replace(train="descent")
+    if cost.heads > 1 or not cost.has_true_gradient:
+        return candidate.replace(network=descends)
+    return Candidate(descends, cost, LBFGS(), WeightPenalty(network.ridge))
 
 
 def _wanted(optimizer: Any) -> set[str]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples
+from perceptory.networks.base import Network
+from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.first_order import Adam
@@ -18,7 +20,13 @@ from perceptory.registry import Registry
 from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
 from perceptory.studies.presets_codes import RULE, code_networks
-from perceptory.studies.presets_examples import batch_size, default_validation, example_networks, seconds_of
+from perceptory.studies.presets_examples import (
+    batch_size,
+    default_validation,
+    example_networks,
+    linear_model,
+    seconds_of,
+)
 from perceptory.studies.study import Study
 
 SMALL = 2000  # study rows up to which small networks are worth a try
@@ -48,15 +56,15 @@ EFFORTS: Registry[Effort] = Registry(
 )
 
 
-def default_networks(rows: int, effort: str) -> list[MLP]:
-    """The networks that a preset compares, simplest first; hidden=() is the linear model, the honest baseline."""
-    either = choice("tanh", "relu")
+def default_networks(rows: int, effort: str, baseline: Network) -> list[Network]:
+    """The networks that a preset compares, simplest first: the linear model, the honest baseline, before the others."""
+    either: Any = choice("tanh", "relu")
     if effort == "quick":
-        return [MLP(()), MLP((32, 32), "relu"), MLP((64, 64), "tanh")]
+        return [baseline, MLP((32, 32), "relu"), MLP((64, 64), "tanh")]
     small = [MLP((16,), "tanh"), MLP((32, 32), "relu")] if rows <= SMALL else []
     large = [MLP((128, 128), "relu")] if rows > SMALL or effort == "thorough" else []
     more = [MLP((64, 64), either, dropout=0.1), MLP((256, 256), "relu")] if effort == "thorough" else []
-    return [MLP(()), *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
+    return [baseline, *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
 
 
 def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Study:
@@ -71,7 +79,9 @@ def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Stu
 def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     study: dict[str, Any] = {
         **_without_target(data, changes),
-        "networks": code_networks(data, effort) if data.task == "autoencode" else default_networks(data.rows, effort),
+        "networks": code_networks(data, effort)
+        if data.task == "autoencode"
+        else default_networks(data.rows, effort, linear_model(data)),
         "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
         "seeds": level.seeds,
         "epochs": level.most_epochs,
@@ -84,7 +94,8 @@ def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, 
     if folds == 1 and "seeds" not in changes:
         study["seeds"] = draft.seeds + 2  # one fold would leave an ensemble of one
         draft = Study(**{**study, **changes})
-    members = len(draft.candidates(DEFAULT_COST[data.task])) * folds * draft.seeds
+    trained = [c for c in draft.candidates(DEFAULT_COST[data.task]) if not isinstance(c.network, Linear)]
+    members = max(1, len(trained)) * folds * draft.seeds
     epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
     study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
     return Study(**{**study, **changes})
@@ -93,7 +104,7 @@ def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, 
 def _stream_study(data: Any, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     """As for tables, on one share that is held out; of a large table a single pass is what an effort allows."""
     study: dict[str, Any] = {
-        "networks": default_networks(data.rows, effort),
+        "networks": default_networks(data.rows, effort, MLP(())),
         "optimizer": Adam(Cosine(choice(*level.rates) if len(level.rates) > 1 else level.rates[0])),
         "seeds": level.seeds,
     }
@@ -128,8 +139,9 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     if small is not None:
         study["batch_size"] = small
     outputs = data.shape if unlabeled else (*data.targets.shape[1:-1], data.outputs)
-    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task])]
+    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task]) if not isinstance(c.network, Linear)]
     once = sum(seconds_of(network, data.shape, outputs) for network in networks) * rows * draft.seeds
+    once = max(once, 1e-6)  # a linear model alone
     plan = draft.validation or default_validation(data)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1

@@ -13,12 +13,15 @@ from perceptory.layers.arrays import Shape
 from perceptory.networks.autoencoder import Autoencoder
 from perceptory.networks.base import Network, layout
 from perceptory.networks.cnn import CNN
+from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
 from perceptory.selection.plans import BlockedKFold, KFold, StratifiedKFold, ValidationPlan, default_plan
+from perceptory.selection.search import choice
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
+RIDGES = 1e-5, 1e-3, 1e-1  # strengths of the linear model's ridge, which cost little
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees
 FOLDS = 5
 # Arithmetic a second of a population on two cores, measured: small matrices in a loop over time are slowest.
@@ -34,7 +37,16 @@ def example_networks(data: ArrayDataset, effort: str) -> list[Network]:
     if data.kind == "series":
         return _for_one_value(data, effort)
     hidden = [MLP((32, 32), "relu"), MLP((64, 64), "tanh")]
-    return [MLP(()), *(hidden if prod(data.shape) <= DENSE else []), *_more(effort, [MLP((128, 128), "relu")])]
+    return [
+        linear_model(data),
+        *(hidden if prod(data.shape) <= DENSE else []),
+        *_more(effort, [MLP((128, 128), "relu")]),
+    ]
+
+
+def linear_model(data: Examples, taps: int = 1) -> Linear:
+    """The baseline: of numbers one of three strengths of the ridge, of classes taken down until validation stops it."""
+    return Linear(choice(*RIDGES) if data.task == "regression" else RIDGES[0], taps)
 
 
 def _more(effort: str, networks: list[Any]) -> list[Any]:
@@ -48,12 +60,12 @@ def _for_images(data: ArrayDataset, effort: str) -> list[Network]:
     small, large = tuple(8 << k for k in range(stages)), tuple(16 << k for k in range(stages))
     dense = [MLP((128,), "relu")] if prod(data.shape) <= DENSE else []
     if not stages:
-        return [MLP(()), *dense]
+        return [linear_model(data), *dense]
     if effort == "quick":
-        return [MLP(()), *dense, CNN(small, hidden=(64,), dropout=0.1)]
+        return [linear_model(data), *dense, CNN(small, hidden=(64,), dropout=0.1)]
     more = [CNN(large, kernel=5, hidden=(128,), dropout=0.2)]
     return [
-        MLP(()),
+        linear_model(data),
         *dense,
         CNN(small, hidden=(64,), dropout=0.1),
         CNN(large, hidden=(64,), dropout=0.1),
@@ -63,13 +75,13 @@ def _for_images(data: ArrayDataset, effort: str) -> list[Network]:
 
 def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     """Every one of these is causal and runs on series of any length."""
-    steps, out = data.shape[0], data.outputs
+    steps = data.shape[0]
     if data.plan is not None and data.plan.known == "all":
         simple: list[Network] = [NARX((), increment=True), NARX((16,), increment=True)]
         lagged = [NARX((16,), input_lags=4, output_lags=4, increment=True), NARX((16, 16), increment=True)]
         return simple if effort == "quick" else [*simple, *lagged, *_more(effort, [NARX((32,), forcing=0.5)])]
     taps = int(min(TAPS, max(1, steps // 2)))
-    linear = CNN((out,), kernel=taps, padding="causal", hidden=(), activation="linear")
+    linear = linear_model(data, taps)
     dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
     temporal = CNN((16,) * len(dilation), dilation=dilation, padding="causal", hidden=())
     if effort == "quick":
@@ -86,7 +98,7 @@ def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
         ]
         head = "global"
     else:
-        first = [MLP(()), *([MLP((32, 32), "relu")] if steps * channels <= DENSE else [])]
+        first = [linear_model(data), *([MLP((32, 32), "relu")] if steps * channels <= DENSE else [])]
         head = "flatten" if steps <= 64 else "global"
     shortest = steps if data.lengths is None else int(data.lengths.min())
     pool = 2 if shortest >= 8 else 1

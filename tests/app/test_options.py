@@ -19,6 +19,7 @@ from perceptory.networks.chain_layers import GRULayer
 from perceptory.networks.chain_places import PoolLayer, TransposedConvolutionLayer
 from perceptory.networks.chain_units import DenseLayer, DropoutLayer, NormLayer, ReshapeLayer
 from perceptory.networks.cnn import CNN
+from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
@@ -58,7 +59,9 @@ def asked(text: str = "") -> StudyOptions:
         ("mlp:64,64:tanh:dropout=0.1", MLP((64, 64), "tanh", 0.1)),
         ("mlp:8:activation=elu:0.2:initializer=he", MLP((8,), "elu", 0.2, "he")),
         ("mlp:none", MLP(())),
-        ("linear", MLP(())),
+        ("linear", Linear()),
+        ("linear:0.01", Linear(0.01)),
+        ("linear:taps=8", Linear(taps=8)),
         ("mlp:16/32,32:tanh/relu", MLP(choice((16,), (32, 32)), choice("tanh", "relu"))),
         ("mlp:8..64,8:relu:0..0.5", MLP((integers(8, 64), 8), "relu", uniform(0.0, 0.5))),
         ("mlp:8,4:tanh,relu:norm=batch", MLP((8, 4), ("tanh", "relu"), norm="batch")),
@@ -131,8 +134,11 @@ def test_networks_replace_the_networks_only(diabetes):
 
 def test_activation_and_dropout_of_the_preset(diabetes):
     study = asked("--activation sigmoid --dropout 0.1 --dropout 0.2").study(diabetes)
-    assert {n.hidden for n in study.networks} == {n.hidden for n in default_study(diabetes).networks}
-    assert {(n.activation, n.dropout) for n in study.networks} == {("sigmoid", choice(0.1, 0.2))}
+    baseline, *networks = study.networks
+    assert (baseline, *(n.hidden for n in networks)) == (
+        default_study(diabetes).networks[0], *(n.hidden for n in default_study(diabetes).networks[1:]),
+    )  # fmt: skip
+    assert {(n.activation, n.dropout) for n in networks} == {("sigmoid", choice(0.1, 0.2))}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
 
-from perceptory import MLP, Cosine, Folds, GradientDescent, Study, read_arrays, read_table
+from perceptory import MLP, Cosine, Folds, GradientDescent, Linear, Study, read_arrays, read_table
 from perceptory.objectives.table import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from perceptory.training.rows import rows_of
 
@@ -50,6 +50,16 @@ def test_quantile_regression_is_that_of_scikit_learn(apart, x):
         # Steps between quantiles are softplus of a line and no lines, so they may even do a little better.
         assert pinball(level, y, found[:, k]) == pytest.approx(pinball(level, y, theirs), rel=0.02)
         assert np.mean(y < found[:, k]) == pytest.approx(level, abs=0.04)
+
+
+def test_a_linear_model_of_classes_is_taken_down_to_the_minimum(apart, x):
+    """From the solution of least squares by L-BFGS, with its ridge as penalty."""
+    labels = (x[:, 0] - 5 + 0.05 * (x[:, 1] + 300) + np.random.default_rng(4).normal(size=120) > 0).astype(int)
+    study = Study(Linear(0.01), epochs=60, patience=0, test=0, precision="double")
+    z = outputs(apart(study, read_table(x, labels), on_all_rows=True))
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    theirs = LogisticRegression(C=1 / (2 * 0.01 * 120), tol=1e-12).fit(scaled, labels).decision_function(scaled)
+    np.testing.assert_allclose(z[:, 0], theirs, atol=1e-4)
 
 
 def test_class_weights_are_repeated_rows(apart, x):
