@@ -298,8 +298,12 @@ class RunFolder:
         with self._explained():
             files.replace_all(self.path, contents | page | last)
         if result.tested is not None or not result.data.test_rows:  # else the sealed rows have still to be read
-            with contextlib.suppress(OSError):
-                self._clear_chunks()
+            self.drop_parts()
+
+    def drop_parts(self) -> None:
+        """Remove what was kept while the run was not complete."""
+        with contextlib.suppress(OSError):
+            self._clear_chunks()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -61,6 +61,7 @@ def run(
         if store.complete_before:
             finished = _finished(store, prepared)
             if finished is not None:
+                store.drop_parts()
                 return finished
         result = _result(_recalled(prepared, store), progress, open_test, started)
         result.write(store)
