@@ -190,12 +190,12 @@ def unique_names(names: Sequence[str], where: str) -> tuple[list[str], list[Note
     that stood more than once."""
     taken, result, renamed, empty = {n for n in names if n}, [], [], []
     assigned: set[str] = set()
+    numbers: dict[str, int] = {}  # the next for each name: many may be alike
     for place, name in enumerate(names, 1):
-        new = name or f"column {place}"
-        number = 2
+        new = plain = name or f"column {place}"
         while new in assigned or (new != name and new in taken):
-            new = f"{name or f'column {place}'}.{number}"
-            number += 1
+            numbers[plain] = numbers.get(plain, 1) + 1
+            new = f"{plain}.{numbers[plain]}"
         if not name:
             empty.append(new)
         elif new != name:

@@ -53,7 +53,8 @@ def read_whole_columns(
         frame, types = file.read(texts), texts
     if frame is None or not _accounts_for(frame, marks, delimiter):
         return None
-    again = [partial(file.texts, k) if kind != pl.String else None for k, kind in enumerate(types)]
+    texts_of = _Texts(file)
+    again = [partial(texts_of.column, k) if kind != pl.String else None for k, kind in enumerate(types)]
     return header, list(zip(frame.get_columns(), again, strict=True))
 
 
@@ -86,14 +87,27 @@ class _File(NamedTuple):
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
             return None
 
-    def texts(self, place: int) -> pl.Series:
-        """The cells of a column as they are written."""
+
+class _Texts:
+    """The cells of a file's columns as they are written, for those columns that were read as numbers. Twice as many are
+    read each time, since all of the file is looked through for however few."""
+
+    def __init__(self, file: _File):
+        self._file, self._most = file, 1
+        self._read: dict[int, pl.Series] = {}
+
+    def column(self, place: int) -> pl.Series:
+        """Its cells as they are written."""
         import polars as pl
 
-        frame = self.read([pl.String] * len(self.names), [place])
-        if frame is None:  # it has been read before
-            raise RuntimeError(f"column {place} could not be read again")
-        return frame.to_series().alias("")
+        if place not in self._read:
+            places = list(range(place, min(place + self._most, len(self._file.names))))
+            frame = self._file.read([pl.String] * len(self._file.names), places)
+            if frame is None:  # it has been read before
+                raise RuntimeError(f"column {place} could not be read again")
+            self._read = dict(zip(places, frame.get_columns(), strict=True))
+            self._most *= 2
+        return self._read[place].alias("")
 
 
 def _without_last_lines(data: bytes, start: int) -> bytes:
