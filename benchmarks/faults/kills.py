@@ -35,16 +35,8 @@ def try_all(folder: Path, count: int = 200, seed: int = 0, studies: list[str] | 
     names = studies or list(STUDIES)
     counts: Counter[str] = Counter()
     lost: list[float] = []
-    for i, name in enumerate(names):
-        whole = Path(f"whole {i}")
-        for _ in range(2):  # the second time without compiling
-            shutil.rmtree(whole, ignore_errors=True)
-            begun = time.monotonic()
-            done = process(fit(name, EPOCHS[name], "--out", str(whole), "--quiet"))
-            _, said = done.communicate()
-            took = time.monotonic() - begun
-            if done.returncode:
-                raise RuntimeError(f"{name}: {said}")
+    wholes = {name: (Path(f"whole {i}"), _whole(name, Path(f"whole {i}"))) for i, name in enumerate(names)}
+    for i, (name, (whole, took)) in enumerate(wholes.items()):
         share = count // len(names) + (i < count % len(names))
         while counts[f"{name}: kills"] < share:
             counts[f"{name}: chains"] += 1
@@ -52,9 +44,23 @@ def try_all(folder: Path, count: int = 200, seed: int = 0, studies: list[str] | 
             if bad:
                 counts["bad"] += 1
                 print(f"{name}: {bad}", flush=True)
+        print(f"{name}: {took:.1f} s alone, {counts[f'{name}: kills']} kills", flush=True)
     if lost:
         counts["most ms of work lost"] = round(1000 * max(lost))
     return counts
+
+
+def _whole(name: str, run: Path) -> float:
+    """Seconds of a run that nobody kills, which has compiled nothing."""
+    for _ in range(2):
+        shutil.rmtree(run, ignore_errors=True)
+        begun = time.monotonic()
+        done = process(fit(name, EPOCHS[name], "--out", str(run), "--quiet"))
+        _, said = done.communicate()
+        took = time.monotonic() - begun
+        if done.returncode:
+            raise RuntimeError(f"{name}: {said}")
+    return took
 
 
 def _chain(

@@ -39,7 +39,7 @@ STUDIES: dict[str, list[str]] = {
         "--predict", "every-step", "--network", "lstm:8", *SEVERAL,
     ],
     "images": ["images.npz", "--network", "cnn:4:hidden=8", *SEVERAL],
-    "autoencoder": ["table.csv", "--task", "autoencode", "--network", "autoencoder:2:hidden=8", *SEVERAL],
+    "autoencoder": ["table.csv", "--task", "autoencode", "--network", "autoencoder:2", *SEVERAL],
 }  # fmt: skip
 EPOCHS = {
     "table": 3000, "refit": 2500, "second order": 400, "series": 500, "images": 300, "autoencoder": 2500,
