@@ -115,7 +115,11 @@ class Autoencoder(CodedNetwork):
             x, w = rows()
             return replace(module, encoder=encoder).encode(x), w
 
-        decoder = (self.decoder or self.encoder).calibrate(module.decoder, codes)
+        decoder = module.decoder
+        if self.decoder is not None:
+            decoder = self.decoder.calibrate(decoder, codes)
+        elif encoder is not module.encoder:  # else its mirror has nothing to calibrate either
+            decoder = self._decoder(rows()[0].shape[1:]).calibrate(decoder, codes)
         same = encoder is module.encoder and decoder is module.decoder
         return module if same else replace(module, encoder=encoder, decoder=decoder)
 

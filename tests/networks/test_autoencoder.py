@@ -11,6 +11,9 @@ from perceptory.errors import InputError
 from perceptory.layers.arrays import pack
 from perceptory.networks.autoencoder import PCA, Autoencoder
 from perceptory.networks.base import layout
+from perceptory.networks.chain import Chain
+from perceptory.networks.chain_layers import ConvolutionLayer
+from perceptory.networks.chain_units import DenseLayer, NormLayer
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 
@@ -93,6 +96,18 @@ def test_pictures_come_back_in_one_row_and_series_step_by_step():
     assert shape_of(Autoencoder(CNN((4,), pool=2), code=2), (5, 7, 3), (105,)) == (2, 105)
     assert shape_of(PCA(2), (5, 7, 3), (105,)) == (2, 105)
     assert shape_of(Autoencoder(MLP((4,)), code=2), (13, 2), (13, 2)) == (2, 13, 2)
+
+
+def test_batch_statistics_of_both_halves_are_taken():
+    """Of a chain of convolutions and its mirror, which is another chain, from the codes of the training rows."""
+    spec = Autoencoder(Chain((ConvolutionLayer(2, pool=2), NormLayer("batch"), DenseLayer(3))), code=2)
+    module = spec.build((4, 4, 1), (16,), key=KEY)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(9, 4, 4, 1)), jnp.float32)
+    done = spec.calibrate(module, lambda: (x, jnp.ones(9)))
+    for half in (done.encoder, done.decoder):
+        (norm,) = [layer for layer in half.layers if hasattr(layer, "variance")]
+        assert np.all(norm.mean != 0)
+        assert np.all(norm.variance != 1)
 
 
 def test_parts_have_to_be_networks_with_a_mirror():
