@@ -270,7 +270,8 @@ OTHER_NAMES = _by_name(
         "selection.search": "choice integers log_uniform uniform",
         "models.model": "Model",
         "runs.result": "Result load_result",
-        "estimators": "NetworkClassifier NetworkClassifierCV NetworkRegressor NetworkRegressorCV SequenceRegressor",
+        "estimators": "NetworkAutoencoder NetworkAutoencoderCV NetworkClassifier NetworkClassifierCV NetworkRegressor"
+        " NetworkRegressorCV SequenceRegressor",
         "studies.one_network": "Trained train_further",
         "studies.presets": "default_study",
     },

@@ -77,6 +77,9 @@ class StudyEstimator(TableEstimator):
 
         sample_weight: a row of weight 2 counts as two rows. groups: [row], equal for rows that stay together.
         """
+        return self._run(X, y, sample_weight, groups)
+
+    def _run(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Any:
         context = self._init_callback_context(max_subtasks=None)
         column, groups = (None, None) if groups is None else values.groups(groups)
         metadata = {n: v for n, v in (("sample_weight", sample_weight), ("groups", groups)) if v is not None}
@@ -104,7 +107,7 @@ class StudyEstimator(TableEstimator):
 
     def _plan(self, X: Any, y: Any, groups: Any, targets: Targets, has_weight: np.ndarray) -> Any:
         """The validation plan, for the rows that have a weight above 0."""
-        classes = None if targets.task == "regression" else targets.values
+        classes = targets.values if targets.task in ("binary", "multiclass") else None
         if groups is not None and (self.cv is None or isinstance(self.cv, int)):
             return (
                 GroupKFold(self.cv)

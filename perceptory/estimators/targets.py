@@ -30,7 +30,9 @@ class Targets:
     labels: bool = False  # multi-label: values are 0 and 1
 
     def class_names(self) -> tuple[str, ...] | None:
-        return None if self.task == "regression" else tuple(str(c) for c in self.classes)  # type: ignore[union-attr]
+        if self.task == "regression" or self.classes is None:
+            return None
+        return tuple(str(c) for c in self.classes)
 
     def class_values(self) -> np.ndarray | None:
         """Labels of a kind that a model file holds."""

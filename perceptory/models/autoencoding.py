@@ -1,19 +1,7 @@
-"""What a model without targets is for: codes, reconstructions, samples, and how unlike the rest an example is.
-
-Anomaly scores are compared with those of rows that a network has not trained on, as prediction intervals are
-(`models.intervals`): a row's p-value is the share of held-out rows that err at least as much, itself counted,
-
-    p(x) = (1 + #{i : e_i >= e_g(i)(x)}) / (n + 1),
-
-where e_i is the error of held-out row i by the members that left its group out, and e_g(x) that of x by the same
-members (cross-conformal p-values: Vovk 2015, Annals of Mathematics and Artificial Intelligence 74; Bates et al. 2023,
-Annals of Statistics 51). If x is like the rows of the study, p <= α happens with probability of at most about α.
-"""
+"""What a model without targets is for: codes, what they stand for, samples, and errors of what is given back."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,44 +10,13 @@ import numpy as np
 from perceptory.errors import InputError
 
 BLOCK = 256  # rows that `view_of` takes at once
-MOST = 4096  # held-out errors that a model keeps: of more, every so many-th of the sorted ones, rounded upwards
-
-
-class Anomalies(NamedTuple):
-    """How unlike the rest each example is.
-
-    score: [row] mean over the columns of the share of their variance that is not reconstructed; the larger, the more
-    unlike. p_value: [row] the share of held-out rows with at least this score; small for what is unlike them.
-    by_column: [row, column] the errors that the score is the mean of, NaN where a value is missing.
-    """
-
-    score: np.ndarray
-    p_value: np.ndarray
-    by_column: np.ndarray
+ROWS_AT_ONCE = 4096
 
 
 def row_scores(errors: np.ndarray) -> np.ndarray:
     """[...] the mean of errors [..., column] over the columns that have a value; 0 where none has."""
     there = ~np.isnan(errors)
     return np.where(there, errors, 0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)
-
-
-def with_held_out_errors(model: Any, groups: Sequence[tuple[Sequence[int], np.ndarray]], best: int) -> None:
-    """Put into the model's facts what `anomaly_score` needs, and which member encodes.
-
-    groups: members that predict for a group of rows, and errors [row, column] of rows that they did not train on.
-    """
-    scores = [np.sort(row_scores(errors)) for _, errors in groups]
-    total = sum(len(s) for s in scores)
-    share = min(1.0, MOST / max(1, total))
-    kept = []
-    for (members, _), values in zip(groups, scores, strict=True):
-        if len(values):
-            keep = max(1, math.ceil(share * len(values)))
-            places = np.ceil(np.arange(1, keep + 1) * len(values) / keep).astype(int) - 1
-            held = [float(f"{v:.6g}") for v in values[places]]
-            kept.append({"members": [int(m) for m in members], "scores": held})
-    model.facts |= {"held_out": kept, "best_member": int(best)}
 
 
 def check_autoencoder(model: Any) -> None:
@@ -81,17 +38,26 @@ def member_of(model: Any, member: int | None) -> int:
 
 def encode(model: Any, data: Any, member: int | None) -> np.ndarray:
     """See `Model.encode`."""
+    place = member_of(model, member)
+    parts = [codes_of(model, x, lengths, place) for x, lengths, _ in model.encoder.batches(data, ROWS_AT_ONCE)]
+    return np.concatenate(parts)
+
+
+def codes_of(model: Any, inputs: np.ndarray, lengths: Any = None, member: int | None = None) -> np.ndarray:
+    """[row, code] of encoded examples."""
     from perceptory import backend
 
     place = member_of(model, member)
     parts = []
     with backend.precision(model.precision) as dtype:
-        for x, lengths, _ in model.encoder.batches(data, 4096):
+        for start in range(0, len(inputs), ROWS_AT_ONCE):
+            x = inputs[start : start + ROWS_AT_ONCE]
+            steps = None if lengths is None else np.asarray(lengths[start : start + ROWS_AT_ONCE], np.int32)
             scaled = (x - model.in_center[place]) * model.in_factor[place]
             scaled = np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
-            steps = None if lengths is None else np.asarray(lengths, np.int32)
             run = _encoding(model.network, x.shape[1:], model.outputs)
-            parts.append(np.asarray(run(model.weights[place].astype(dtype), scaled, steps), float))
+            codes = run(model.weights[place].astype(dtype), *rounded_up(scaled, steps))
+            parts.append(np.asarray(codes, float)[: len(x)])
     return np.concatenate(parts)
 
 
@@ -106,7 +72,8 @@ def decode(model: Any, codes: Any, member: int | None) -> np.ndarray:
         raise InputError(f"codes need finite numbers [row, {width}], got an array of the shape {codes.shape}.")
     with backend.precision(model.precision) as dtype:
         run = _decoding(model.network, model.cost, model.encoder.shape, model.outputs)
-        output = np.asarray(run(model.weights[place].astype(dtype), codes.astype(dtype)), float)
+        output = np.asarray(run(model.weights[place].astype(dtype), *rounded_up(codes.astype(dtype))), float)
+        output = output[: len(codes)]
     return np.asarray(model.cost.unscale(output, model.out_center[place], model.out_scale[place]))
 
 
@@ -138,9 +105,10 @@ def errors_of(model: Any, inputs: np.ndarray, targets: np.ndarray, weights: np.n
             for m in range(len(model)):
                 x = (inputs[cut] - model.in_center[m]) * model.in_factor[m]
                 t = (targets[cut] - model.out_center[m]) / model.out_scale[m]
-                x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
-                each.append(run(model.weights[m].astype(dtype), x, t.astype(dtype), weights[cut].astype(dtype), steps))
-            parts.append(np.asarray(each, float))
+                x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf)
+                given = rounded_up(*(a.astype(dtype) for a in (x, t, weights[cut])), steps)
+                each.append(np.asarray(run(model.weights[m].astype(dtype), *given), float)[: len(x)])
+            parts.append(np.asarray(each))
     return np.concatenate(parts, axis=1)
 
 
@@ -176,35 +144,11 @@ def view_of(
     return View(codes, outputs, errors)
 
 
-def anomalies(model: Any, errors: np.ndarray) -> Anomalies:
-    """Scores and p-values of examples from the members' errors [member, row, column]."""
-    groups = _held_out(model)
-    each = row_scores(errors)  # [member, row]
-    above, total = np.ones(errors.shape[1]), 1
-    for members, held in groups:
-        mine = each[members].mean(axis=0)
-        above += len(held) - np.searchsorted(held, mine, side="left")
-        total += len(held)
-    return Anomalies(each.mean(axis=0), above / total, errors.mean(axis=0))
-
-
-def _held_out(model: Any) -> list[tuple[list[int], np.ndarray]]:
-    records = model.facts.get("held_out")
-    if not records:
-        raise InputError(
-            "the model holds no errors of validation rows, so it knows no p-values. Train by a study with validation."
-        )
-    try:
-        groups = [([int(m) for m in g["members"]], np.asarray(g["scores"], float)) for g in records]
-    except (TypeError, KeyError, ValueError):
-        groups = []
-    fits = groups and all(
-        m and 0 <= min(m) <= max(m) < len(model) and s.ndim == 1 and len(s) and np.all(np.diff(s) >= 0)
-        for m, s in groups
-    )
-    if not fits:
-        raise InputError("the held-out errors do not fit the model: the file was altered. Take another copy.")
-    return groups
+def rounded_up(*parts: np.ndarray | None) -> tuple[np.ndarray | None, ...]:
+    """Arrays [row, ...] with rows of zeros up to a power of two: few shapes, few compilations."""
+    rows = next(len(part) for part in parts if part is not None)
+    more = (1 << max(4, (rows - 1).bit_length())) - rows
+    return tuple(None if p is None else np.pad(p, ((0, more), *[(0, 0)] * (p.ndim - 1))) for p in parts)
 
 
 def _outputs(model: Any, inputs: np.ndarray) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from perceptory.errors import InputError
 from perceptory.models.forward import forward
 
 if TYPE_CHECKING:
-    from perceptory.models.autoencoding import Anomalies
+    from perceptory.models.anomalies import Anomalies
     from perceptory.models.distribution import Quantiles
     from perceptory.models.heads import Heads
 
@@ -229,7 +229,8 @@ class Model:
         no row was held out.
         """
         from perceptory.data.own_targets import own_targets
-        from perceptory.models.autoencoding import anomalies, check_autoencoder, errors_of
+        from perceptory.models.anomalies import anomalies
+        from perceptory.models.autoencoding import check_autoencoder, errors_of
 
         check_autoencoder(self)
         inputs, lengths, _ = self.encoder.examples(data)

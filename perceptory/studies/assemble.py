@@ -10,7 +10,7 @@ import numpy as np
 
 from perceptory import backend, kernels
 from perceptory.errors import InputError, Setting
-from perceptory.models.autoencoding import with_held_out_errors
+from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
@@ -188,9 +188,9 @@ def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:
     for fold in sorted({f for _, f, _ in sound}):
         rows = prepared.folds[fold][1]
         here = [who for who in sound if who[1] == fold]
-        errors = np.mean([sound[who].output for who in here], axis=0)[weights[rows] > 0]
+        errors = np.mean([sound[who].output for who in here], axis=0)
         members = list(range(len(model))) if refit else [places[who] for who in here]
-        groups.append((members, errors))
+        groups.append(HeldOut(members, errors, weights[rows]))
     scores = [record.score for record in sound.values()]
     with_held_out_errors(model, groups, best=0 if refit else int(np.argmin(scores)))
 

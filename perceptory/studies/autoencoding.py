@@ -18,9 +18,11 @@ from perceptory.studies.encoded_examples import EncodedExamples
 
 
 def for_reconstruction(
-    candidates: Sequence[Candidate], encoder: ExampleEncoder, encoded: EncodedExamples
+    candidates: Sequence[Candidate], encoder: ExampleEncoder, encoded: EncodedExamples, *, beside_pca: bool = True
 ) -> list[Candidate]:
     """The candidates with a cost for each column of the data, and PCA of every width of code among them.
+
+    beside_pca: False leaves PCA out, where one network is trained that is compared with none.
 
     `InputError` for a network without a code.
     """
@@ -36,7 +38,7 @@ def for_reconstruction(
         if isinstance(cost, Reconstruction):
             cost = cost.replace(kinds=kinds, widths=widths, channels=channels)
         completed.append(candidate.replace(cost=cost))
-    if encoded.lengths is not None:  # principal components need examples of one length
+    if not beside_pca or encoded.lengths is not None:  # principal components need examples of one length
         return completed
     first = completed[0]
     known = _codes(c for c in completed if isinstance(c.network, PCA))

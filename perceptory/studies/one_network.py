@@ -11,6 +11,7 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import Examples, check_examples
 from perceptory.errors import InputError
+from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.objectives.table import DEFAULT_COST
@@ -95,7 +96,10 @@ def train_further(
     if outcome.status == "diverged" and not np.all(np.isfinite(outcome.weights)):
         raise InputError("training diverged in its first epoch. Use a smaller learning rate.")
     final = model(outcome.weights)
-    _add_intervals(prepared, outcome, final)
+    if prepared.data.task == "autoencode":
+        _add_held_out_errors(prepared, outcome, final)
+    else:
+        _add_intervals(prepared, outcome, final)
     return Trained(
         final, outcome.status, outcome.epochs, outcome.best_epoch, outcome.train_cost, outcome.validation_cost,
         fold[1], group.scalings[0], state,
@@ -133,13 +137,20 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
         with_intervals(model, residuals, np.zeros(len(residuals), int), encoded.weights[rows])
 
 
+def _add_held_out_errors(prepared: Prepared, outcome: Outcome, model: Model) -> None:
+    """Errors of the validation rows, for `Model.anomaly_score`."""
+    rows, (_, weights) = prepared.folds[0][1], prepared.encoded.judged
+    if len(rows):
+        with_held_out_errors(model, [HeldOut([0], outcome.validation_output.astype(float), weights[rows])], best=0)
+
+
 def _split(encoded: EncodedExamples, validation: Any, seed: int) -> Fold:
     """Training and validation rows. validation: a share, or the numbers of the validation rows."""
     count = len(encoded.inputs)
     if isinstance(validation, float):
         weights = encoded.weights if encoded.weights.ndim == 1 else encoded.weights.sum(axis=1)
         flat = [a.reshape(count, -1).astype(float) for a in (encoded.inputs, encoded.targets)]
-        classes = None if encoded.task == "regression" else encoded.truth
+        classes = encoded.truth if encoded.task in ("binary", "multiclass") else None
         chosen = share_alike(np.concatenate(flat, axis=1), validation, seed=seed, weights=weights, classes=classes)
     else:
         chosen = np.zeros(count, bool)

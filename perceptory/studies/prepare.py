@@ -166,7 +166,7 @@ def prepare(
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
     if known.task == "autoencode":
-        candidates = for_reconstruction(candidates, encoder, encoded)
+        candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
     score = score_for(known.task, study.score)
