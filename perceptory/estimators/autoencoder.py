@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples, check_array
 
 from perceptory.augmentation.base import Augmentation
 from perceptory.augmentation.tables import TableAugmentation
+from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.reconstruction import table_of, targets_of_table
 from perceptory.data.tables.table import Table
 from perceptory.errors import InputError
@@ -25,6 +26,7 @@ from perceptory.estimators.targets import Targets
 from perceptory.estimators.translation import network_of, networks_of, searched
 from perceptory.models import anomalies, autoencoding
 from perceptory.networks.autoencoder import Autoencoder, CodedNetwork
+from perceptory.networks.base import Network
 from perceptory.selection.metrics import reconstruction_error
 from perceptory.studies.study import Study
 
@@ -69,7 +71,12 @@ class CodeEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMi
         noise = self.noise
         if noise is None or isinstance(noise, Augmentation):
             return noise
-        return None if isinstance(noise, int | float) and noise == 0 else TableAugmentation(number(noise))
+        solved = isinstance(self.hidden, Network) and self.hidden.solved  # has no batches that noise could be added to
+        return None if solved or (isinstance(noise, int | float) and noise == 0) else TableAugmentation(number(noise))
+
+    def _columns(self) -> Encoder:
+        """What makes inputs of the columns."""
+        return cast(Encoder, self._fitted().encoder)
 
     # --- codes --------------------------------------------------------------------------------------------------
 
@@ -85,7 +92,7 @@ class CodeEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMi
         targets = autoencoding.decode(model, check_array(X, dtype=np.float64), None)
         if set(model.cost.kinds) == {"number"} and targets.shape[1] == self.n_features_in_:
             return targets
-        return frame_of(table_of(model.encoder, targets).to_dict())
+        return frame_of(table_of(self._columns(), targets).to_dict())
 
     @property
     def _n_features_out(self) -> int:
@@ -97,7 +104,7 @@ class CodeEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMi
         """[member, row, column] errors of rows."""
         model, inputs = self._fitted(), self._inputs(X)
         table = isinstance(inputs, Table)
-        targets = targets_of_table(model.encoder, inputs) if table else np.asarray(inputs, np.float64)
+        targets = targets_of_table(self._columns(), inputs) if table else np.asarray(inputs, np.float64)
         return autoencoding.errors_of(model, encoded(model.encoder, inputs), targets, np.ones(len(targets)), None)
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -152,11 +159,12 @@ class CodeEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMi
 class NetworkAutoencoder(CodeEstimator, SingleNetwork):
     """An autoencoder [E32], as scikit-learn's transformers and outlier detectors are: X -> code -> X.
 
-    hidden: widths of the encoder's hidden layers, which the decoder mirrors (() is linear, near principal components),
-    or a network spec: an encoder such as `MLP((64,), norm="layer")`, or the whole, `Autoencoder(...)` or `PCA(8)`.
+    hidden: widths of the encoder's hidden layers, which the decoder mirrors, or a network spec: an encoder such as
+    `MLP((64,), norm="layer")`, or the whole, `Autoencoder(...)` or `PCA(8)`. () is linear, which found outliers best
+    among training rows that hold some of them; (100,) follows what is curved.
     code: width of the code; "auto" is the number of principal components that hold 95 % of the variance, see code_.
     noise: deviation of the noise on the numbers that training reconstructs from (denoising; 1 is the deviation of a
-    column), or an augmentation spec; 0 is none. variational: β of the evidence bound [E33], 0 is a plain autoencoder.
+    column), or an augmentation spec; 0 gives back most. variational: β of the evidence bound [E33], 0 leaves it out.
     sparsity: strength of a penalty on |code|. tied: the decoder's weights are the encoder's, transposed.
     validation_fraction: share of the rows that are held out: they stop training early, as in `NetworkRegressor`, and
     all p-values and thresholds come from them, as training rows are reconstructed too well. level: the p-value at and
@@ -168,11 +176,11 @@ class NetworkAutoencoder(CodeEstimator, SingleNetwork):
     `partial_fit`, which holds out no rows, there are no p-values.
     """
 
-    _fitted_attributes = (*SingleNetwork._fitted_attributes, "code_", "offset_")
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (*SingleNetwork._fitted_attributes, "code_", "offset_")
 
     def __init__(
         self,
-        hidden: Any = (100,),
+        hidden: Any = (),
         code: Any = "auto",
         activation: Any = "tanh",
         *,
@@ -182,7 +190,7 @@ class NetworkAutoencoder(CodeEstimator, SingleNetwork):
         tied: bool = False,
         dropout: Any = 0.0,
         optimizer: Any = "adam",
-        learning_rate: Any = 3e-3,
+        learning_rate: Any = 1e-2,
         penalty: Any = 0.0,
         batch_size: Any = "auto",
         epochs: int = 300,
@@ -245,7 +253,12 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
     best.
     """
 
-    _fitted_attributes = (*StudyEstimator._fitted_attributes, "code_", "offset_", "held_out_scores_")
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
+        *StudyEstimator._fitted_attributes,
+        "code_",
+        "offset_",
+        "held_out_scores_",
+    )
 
     def __init__(
         self,
@@ -259,7 +272,7 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
         tied: bool = False,
         dropout: Any = 0.0,
         optimizer: Any = "adam",
-        learning_rate: Any = 3e-3,
+        learning_rate: Any = 1e-2,
         penalty: Any = 0.0,
         batch_size: Any = "auto",
         epochs: int = 300,

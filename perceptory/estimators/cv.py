@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -46,7 +46,7 @@ class _Given:
 class StudyEstimator(TableEstimator):
     """Base of the estimators that run a study."""
 
-    _fitted_attributes = (
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
         "n_features_in_", "feature_names_in_", "n_outputs_", "classes_", "best_score_", "best_label_", "_flat_target",
         "_labels",
     )  # fmt: skip

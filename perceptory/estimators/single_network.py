@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -28,7 +28,7 @@ LEAST = 8  # rows (by weight) below which none is set aside for validation
 class SingleNetwork(HistoryMixin, TableEstimator):
     """Base of the estimators that train one network."""
 
-    _fitted_attributes = (
+    _fitted_attributes: ClassVar[tuple[str, ...]] = (
         "n_features_in_", "feature_names_in_", "n_iter_", "best_epoch_", "n_outputs_", "classes_", "status_",
         "_flat_target", "_labels", "_costs", "_rows_seen", "_class_rows_seen",
     )  # fmt: skip

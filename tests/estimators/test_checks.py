@@ -11,7 +11,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from perceptory import MLP
 from perceptory.estimators import (
     NetworkAutoencoder,
-    NetworkAutoencoderCV,
     NetworkClassifier,
     NetworkClassifierCV,
     NetworkRegressor,
@@ -48,7 +47,6 @@ def _few_programs():
         NetworkRegressorCV(**STUDY),
         NetworkClassifierCV(**STUDY),
         NetworkAutoencoder(**SMALL, code=2, noise=0.0, precision="double"),
-        NetworkAutoencoderCV(**STUDY, code=2),
         SequenceRegressor(**{**SMALL, "hidden": MLP((8,)), "precision": "double", "validation_fraction": 0.0}),
     ]
 )
