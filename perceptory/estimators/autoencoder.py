@@ -157,14 +157,14 @@ class CodeEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMi
 
 
 class NetworkAutoencoder(CodeEstimator, SingleNetwork):
-    """An autoencoder [E32], as scikit-learn's transformers and outlier detectors are: X -> code -> X.
+    """An autoencoder, as scikit-learn's transformers and outlier detectors are: X -> code -> X.
 
     hidden: widths of the encoder's hidden layers, which the decoder mirrors, or a network spec: an encoder such as
     `MLP((64,), norm="layer")`, or the whole, `Autoencoder(...)` or `PCA(8)`. () is linear, which found outliers best
     among training rows that hold some of them; (100,) follows what is curved.
     code: width of the code; "auto" is the number of principal components that hold 95 % of the variance, see code_.
     noise: deviation of the noise on the numbers that training reconstructs from (denoising; 1 is the deviation of a
-    column), or an augmentation spec; 0 gives back most. variational: β of the evidence bound [E33], 0 leaves it out.
+    column), or an augmentation spec; 0 gives back most. variational: β of the evidence bound, 0 leaves it out.
     sparsity: strength of a penalty on |code|. tied: the decoder's weights are the encoder's, transposed.
     validation_fraction: share of the rows that are held out: they stop training early, as in `NetworkRegressor`, and
     all p-values and thresholds come from them, as training rows are reconstructed too well. level: the p-value at and
@@ -310,5 +310,5 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
         counted = np.arange(_num_samples(X)) if weights is None else np.flatnonzero(weights > 0)
         held = self.result_.predictions
         self.held_out_scores_ = np.full(_num_samples(X), np.nan)
-        self.held_out_scores_[counted[held.row]] = -anomalies.scores(self.model_, held.output[None])
+        self.held_out_scores_[counted[held.row]] = -anomalies.held_out_scores(self.model_, held.output)
         return self

@@ -1,11 +1,11 @@
 """How unlike the rest an example is, by what an autoencoder does not give back of it.
 
-Each column's error e_j is compared with ē_j, its mean over rows that a network has not trained on, and the score is
+Each column's error e_j is compared with ē_j, its mean over the rows that the networks trained on, and the score is
 
     s = mean over the columns of ln(1 + e_j / ē_j),
 
 but for constants minus the log likelihood of residuals with tails as those of Cauchy's distribution: several columns
-that are somewhat off count for more than a single one that is far off. [E35]
+that are somewhat off count for more than a single one that is far off.
 
 Scores are compared with those of the held-out rows, as prediction intervals are (`models.intervals`): a row's p-value
 is the share of them that are at least as large, the row itself counted,
@@ -28,13 +28,13 @@ import numpy as np
 from perceptory.errors import InputError
 
 MOST = 4096  # held-out scores that a model keeps: of more, every so many-th of the sorted ones, rounded upwards
-LEAST = 1e-6  # a column's mean error at least: one that is always given back may be rounded otherwise
+LEAST = 1e-6  # a column's usual error at least: one that is always given back may be rounded otherwise
 
 
 class Anomalies(NamedTuple):
     """How unlike the rest each example is.
 
-    score: [row] mean over the columns that have a value of ln(1 + error / mean error of held-out rows); the larger, the
+    score: [row] mean over the columns that have a value of ln(1 + error / mean error of training rows); the larger, the
     more unlike. p_value: [row] the share of held-out rows with at least this score; small for what is unlike them.
     by_column: [row, column] what the score is the mean of, NaN where a value is missing.
     """
@@ -45,35 +45,32 @@ class Anomalies(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """Rows that some members did not train on: these members, and the rows' errors [row, column] and weights [row].
-    A row of weight 2 counts as two rows, one of weight 0 not at all."""
+    """Rows that some members did not train on.
+
+    members: which. usual: [column] mean errors of the rows that these did train on: they must not know the held-out
+    rows, for which they would be larger than for new ones. errors: [row, column] of the held-out rows; weights: [row],
+    a row of weight 2 counts as two rows, one of weight 0 not at all.
+    """
 
     members: Sequence[int]
+    usual: np.ndarray
     errors: np.ndarray
     weights: np.ndarray
 
 
 def with_held_out_errors(model: Any, groups: Sequence[HeldOut], best: int) -> None:
     """Put into the model's facts what `anomalies` needs, and which member encodes."""
-    usual = _mean_by_column(groups)
     counts = [_row_count(group.weights) for group in groups]
     share = min(1.0, MOST / max(1, sum(counts)))
     kept = []
     for group, count in zip(groups, counts, strict=True):
         if count:
+            usual = [_short(max(error, LEAST)) for error in np.where(np.isnan(group.usual), 1.0, group.usual)]
             scores = row_scores(group.errors, np.asarray(usual))
             held = _thinned(scores, group.weights, max(1, math.ceil(share * count)))
-            kept.append({"members": [int(m) for m in group.members], "scores": [_short(score) for score in held]})
-    model.facts |= {"held_out": kept, "usual_errors": usual, "best_member": int(best)}
-
-
-def _mean_by_column(groups: Sequence[HeldOut]) -> list[float]:
-    """Of each column over all rows of the groups, at least `LEAST`; 1, the error of a mean, where none has a value."""
-    errors = np.concatenate([group.errors for group in groups])
-    weights = np.concatenate([group.weights for group in groups])[:, None] * ~np.isnan(errors)
-    total = weights.sum(axis=0)
-    means = np.where(weights > 0, errors * weights, 0).sum(axis=0) / np.where(total > 0, total, 1)
-    return [_short(max(mean, LEAST)) if there else 1.0 for mean, there in zip(means, total > 0, strict=True)]
+            members = [int(m) for m in group.members]
+            kept.append({"members": members, "usual": usual, "scores": [_short(score) for score in held]})
+    model.facts |= {"held_out": kept, "best_member": int(best)}
 
 
 def _short(number: float) -> float:
@@ -96,25 +93,43 @@ def _thinned(scores: np.ndarray, weights: np.ndarray, keep: int) -> np.ndarray:
 
 
 def row_scores(errors: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """[...] scores of errors [..., column] where `usual` [column] are the means; 0 where no column has a value."""
+    """[...] scores of errors [..., column] beside the usual ones [column]; 0 where no column has a value."""
     terms, there = np.log1p(errors / usual), ~np.isnan(errors)
     return np.asarray(np.where(there, terms, 0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1))
 
 
+class Known(NamedTuple):
+    """What a model knows of some rows that its members did not train on: their sorted scores [row]."""
+
+    members: list[int]
+    usual: np.ndarray
+    scores: np.ndarray
+
+
 def scores(model: Any, errors: np.ndarray) -> np.ndarray:
-    """[row] from the members' errors [member, row, column]; without held-out rows `usual` errors are 1."""
-    return row_scores(errors, _usual_errors(model, errors.shape[2])).mean(axis=0)
+    """[row] from the members' errors [member, row, column]: the mean over the groups of members that left rows out;
+    where none was left out, over the members, with usual errors of 1, which are those of the mean."""
+    if not model.facts.get("held_out"):
+        return row_scores(errors, np.ones(errors.shape[2])).mean(axis=0)
+    groups = known_of(model, errors.shape[2])
+    return np.asarray(np.mean([row_scores(errors[g.members].mean(axis=0), g.usual) for g in groups], axis=0))
 
 
 def anomalies(model: Any, errors: np.ndarray) -> Anomalies:
     """Scores and p-values of examples from the members' errors [member, row, column]."""
-    groups, usual = held_out_scores(model), _usual_errors(model, errors.shape[2])
+    groups = known_of(model, errors.shape[2])
     above, total = np.ones(errors.shape[1]), 1
-    for members, held in groups:
-        mine = row_scores(errors[members].mean(axis=0), usual)
-        above += len(held) - np.searchsorted(held, mine, side="left")
-        total += len(held)
-    return Anomalies(scores(model, errors), above / total, np.log1p(errors / usual).mean(axis=0))
+    for g in groups:
+        mine = row_scores(errors[g.members].mean(axis=0), g.usual)
+        above += len(g.scores) - np.searchsorted(g.scores, mine, side="left")
+        total += len(g.scores)
+    by_column = np.mean([np.log1p(errors[g.members].mean(axis=0) / g.usual) for g in groups], axis=0)
+    return Anomalies(scores(model, errors), above / total, by_column)
+
+
+def held_out_scores(model: Any, errors: np.ndarray) -> np.ndarray:
+    """[row] scores of rows from their errors [row, column] by members that did not train on them."""
+    return row_scores(errors, np.mean([g.usual for g in known_of(model, errors.shape[1])], axis=0))
 
 
 def score_at(model: Any, level: float) -> float:
@@ -124,42 +139,41 @@ def score_at(model: Any, level: float) -> float:
         raise InputError(f"level needs a number above 0 and below 1, got {level!r}. Example: 0.05")
     if not model.facts.get("held_out"):
         return math.inf
-    held = np.sort(np.concatenate([scores for _, scores in held_out_scores(model)]))
+    held = np.sort(np.concatenate([g.scores for g in known_of(model)]))
     above = math.floor(level * (len(held) + 1) * (1 + 1e-12)) - 1
     return float(held[len(held) - 1 - above]) if above >= 0 else math.inf
 
 
-def held_out_scores(model: Any) -> list[tuple[list[int], np.ndarray]]:
-    """Members and the sorted scores [row] of the rows that they did not train on. `InputError` where there are none."""
+def known_of(model: Any, columns: int | None = None) -> list[Known]:
+    """What the model knows of the rows that were held out. `InputError` where there are none.
+
+    columns: how many errors a row has.
+    """
     records = model.facts.get("held_out")
     if not records:
         raise InputError(
             "the model holds no errors of validation rows, so it knows no p-values. Train by a study with validation."
         )
     try:
-        groups = [([int(m) for m in g["members"]], np.asarray(g["scores"], float)) for g in records]
+        groups = [
+            Known([int(m) for m in g["members"]], np.asarray(g["usual"], float), np.asarray(g["scores"], float))
+            for g in records
+        ]
     except (TypeError, KeyError, ValueError):
         groups = []
-    fits = groups and all(
-        m and 0 <= min(m) <= max(m) < len(model) and s.ndim == 1 and len(s) and np.all(np.diff(s) >= 0)
-        for m, s in groups
-    )
-    if not fits:
-        raise _altered()
+    if not groups or not all(_fits(group, len(model), columns) for group in groups):
+        raise InputError("the held-out errors do not fit the model: the file was altered. Take another copy.")
     return groups
 
 
-def _usual_errors(model: Any, columns: int) -> np.ndarray:
-    if not model.facts.get("held_out"):
-        return np.ones(columns)
-    try:
-        usual = np.asarray(model.facts["usual_errors"], float)
-    except (TypeError, KeyError, ValueError):
-        raise _altered() from None
-    if usual.shape != (columns,) or not np.all(usual > 0):
-        raise _altered()
-    return usual
-
-
-def _altered() -> InputError:
-    return InputError("the held-out errors do not fit the model: the file was altered. Take another copy.")
+def _fits(known: Known, members: int, columns: int | None) -> bool:
+    held, usual = known.scores, known.usual
+    return bool(
+        known.members
+        and 0 <= min(known.members) <= max(known.members) < members
+        and held.ndim == usual.ndim == 1
+        and len(held)
+        and np.all(np.diff(held) >= 0)
+        and len(usual) == (len(usual) if columns is None else columns)
+        and np.all(usual > 0)
+    )

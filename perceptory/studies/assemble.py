@@ -190,7 +190,8 @@ def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:
         here = [who for who in sound if who[1] == fold]
         errors = np.mean([sound[who].output for who in here], axis=0)
         members = list(range(len(model))) if refit else [places[who] for who in here]
-        groups.append(HeldOut(members, errors, weights[rows]))
+        usual = np.mean([np.atleast_1d(sound[who].train["reconstruction_error"]) for who in here], axis=0)
+        groups.append(HeldOut(members, usual, errors, weights[rows]))
     scores = [record.score for record in sound.values()]
     with_held_out_errors(model, groups, best=0 if refit else int(np.argmin(scores)))
 

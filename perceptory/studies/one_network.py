@@ -16,6 +16,7 @@ from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.equal_rows import share_alike
+from perceptory.selection.metrics import reconstruction_error
 from perceptory.specs import partition
 from perceptory.studies.assemble import model_of
 from perceptory.studies.design import Candidate, StudyDesign
@@ -139,9 +140,11 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
 
 def _add_held_out_errors(prepared: Prepared, outcome: Outcome, model: Model) -> None:
     """Errors of the validation rows, for `Model.anomaly_score`."""
-    rows, (_, weights) = prepared.folds[0][1], prepared.encoded.judged
-    if len(rows):
-        with_held_out_errors(model, [HeldOut([0], outcome.validation_output.astype(float), weights[rows])], best=0)
+    (trained, held), (_, weights) = prepared.folds[0], prepared.encoded.judged
+    if len(held):
+        usual = reconstruction_error(None, outcome.train_output, weights[trained])
+        errors = outcome.validation_output.astype(float)
+        with_held_out_errors(model, [HeldOut([0], usual, errors, weights[held])], best=0)
 
 
 def _split(encoded: EncodedExamples, validation: Any, seed: int) -> Fold:
