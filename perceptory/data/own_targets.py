@@ -58,8 +58,13 @@ def kinds_and_widths(encoder: ExampleEncoder) -> tuple[tuple[str, ...], tuple[in
     return tuple(c.kind for c in columns), tuple(c.width for c in columns), 1
 
 
-def given_back(encoder: ExampleEncoder, predicted: np.ndarray) -> Any:
-    """Predictions of the targets as what was given: a polars data frame, or an array [n, *shape]."""
+def given_back(encoder: Any, predicted: np.ndarray) -> Any:
+    """Predictions of the targets as what was given: a polars data frame, or an array [n, *shape].
+
+    Numbers of a picture stay between the least and the greatest of the study's: no picture is whiter than white.
+    """
     if isinstance(encoder, Encoder):
         return table_of(encoder, predicted)
+    if getattr(encoder, "kind", "") == "image":
+        predicted = np.clip(predicted, encoder.low, encoder.high)
     return predicted if is_stepwise(encoder) else predicted.reshape(len(predicted), *encoder.shape)
