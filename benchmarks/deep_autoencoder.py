@@ -1,8 +1,8 @@
 """MNIST through thirty numbers: 784-1000-500-250-30 and back, as Hinton & Salakhutdinov (2006, Science 313) had it.
 
-A row of `python -m benchmarks.unsupervised`; by itself: `python -m benchmarks.deep_autoencoder [EPOCHS]`. MNIST is read from
-../shared/data/mnist. The error is the squared difference to the test images, pixels from 0 to 1, summed over an image: published
-3.00 for the network and 13.87 for PCA. Nothing is chosen by the test images.
+A row of `python -m benchmarks.unsupervised`; by itself: `python -m benchmarks.deep_autoencoder [EPOCHS]`. MNIST is read
+from ../shared/data/mnist. The error is the squared difference to the test images, pixels from 0 to 1, summed over an
+image: published 3.00 for the network and 13.87 for PCA. Nothing is chosen by the test images.
 """
 
 from __future__ import annotations
