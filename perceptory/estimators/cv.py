@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
 
 from perceptory.errors import InputError
@@ -98,6 +100,14 @@ class StudyEstimator(TableEstimator):
         self.result_ = result
         self._keep_model(result.model)
         best = result.candidate(result.best)
+        chosen = [m.status for m in result.members if m.candidate == result.best]
+        if "diverged" in chosen:
+            warnings.warn(
+                f"{chosen.count('diverged')} of the {len(chosen)} networks of the chosen candidate diverged. Use a"
+                " smaller learning rate, or scale inputs and targets that are extreme.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         self.best_score_, self.best_label_ = best.mean, best.label
         self.n_outputs_ = int(result.model.outputs[-1])
         context.call_on_fit_task_end(

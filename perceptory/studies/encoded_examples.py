@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,30 @@ class EncodedExamples:
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
         parts = (*x, *t, self.weights.astype(dtype), lengths)
         return Shared(*(None if part is None else pad_first(part, length) for part in parts))
+
+
+LEAST = {"single": 1e-30, "double": 1e-150}  # span of a column below which its numbers, or their squares, lose digits
+MOST = {"single": 1e38, "double": 1e152}
+
+
+def check_spans(values: np.ndarray, names: Sequence[str], arithmetic: str, what: str) -> None:
+    """Raise `InputError` where a column [..., column] spans so much or so little that arithmetic would lose it."""
+    if values.dtype == np.uint8 or not values.size:
+        return
+    flat = values.reshape(-1, values.shape[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        spans = np.fmax.reduce(flat).astype(float) - np.fmin.reduce(flat)
+    bad = np.flatnonzero((spans != 0) & ~np.isnan(spans) & ((spans < LEAST[arithmetic]) | (spans > MOST[arithmetic])))
+    if not len(bad):
+        return
+    span = spans[bad[0]]
+    wider = LEAST["double"] <= span <= MOST["double"]
+    raise InputError(
+        f"the {what} {names[bad[0]]!r} spans {span:.3g}, and {arithmetic} precision takes spans from"
+        f" {LEAST[arithmetic]:g} to {MOST[arithmetic]:g}. Use other units",
+        *((", or choose ", Setting("precision", "double")) if wider else ()),
+        ".",
+    )
 
 
 def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

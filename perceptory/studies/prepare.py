@@ -23,7 +23,7 @@ from perceptory.studies.autoencoding import for_reconstruction, notes_on_codes
 from perceptory.studies.auxiliary import Aims, given_by_inputs, objectives_of, taken_out, without
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
-from perceptory.studies.encoded_examples import EncodedExamples, encode
+from perceptory.studies.encoded_examples import EncodedExamples, check_spans, encode
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
 from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
@@ -165,6 +165,9 @@ def prepare(
         check_data(known)
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
+    check_spans(encoded.inputs, encoder.feature_names, study.arithmetic, "input")
+    if known.task == "regression":
+        check_spans(encoded.aims, known.target_names, study.arithmetic, "target")
     if known.task == "autoencode":
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:

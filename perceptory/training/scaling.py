@@ -9,6 +9,9 @@ import numpy as np
 
 from perceptory.objectives.base import Cost
 
+NARROW = 1e-10  # spread, as a share of the mean, below which both are found anew
+ROUNDING = 8.0  # steps between neighboring float64 numbers that computing a constant may leave
+
 
 class Scaling(NamedTuple):
     """x ↦ (x - center) · factor. A column that is constant in the training rows has factor 0 as an input (what is
@@ -34,23 +37,48 @@ def fit_scaling(
     if weights is not None:
         counts = [np.repeat(weights, int(np.prod(x.shape[1:-1]))) for x in (inputs, targets)]
     inputs, targets = inputs.reshape(-1, inputs.shape[-1]), targets.reshape(-1, targets.shape[-1])
-    outputs = _moments(targets, counts[1]) if scale_targets else targets.shape[1]
-    return scaling_of(_moments(inputs, counts[0]), outputs)
+    outputs = _sure(targets, counts[1]) if scale_targets else targets.shape[1]
+    return _scaling(_sure(inputs, counts[0]), outputs)
 
 
 def scaling_of(inputs: tuple[np.ndarray, np.ndarray], targets: tuple[np.ndarray, np.ndarray] | int) -> Scaling:
-    """The scaling of means and standard deviations [column] of training rows; targets: theirs, or how many there are
-    where they are not scaled. A spread below rounding error counts as 0."""
-    center, spread = _varying(*inputs)
+    """The scaling of means and standard deviations [column] of training rows that are no more at hand; targets: theirs,
+    or how many there are where they are not scaled. A spread that the means' own error may be counts as 0."""
+    return _scaling(_varying(*inputs), targets if isinstance(targets, int) else _varying(*targets))
+
+
+def _scaling(inputs: tuple[np.ndarray, np.ndarray], targets: tuple[np.ndarray, np.ndarray] | int) -> Scaling:
+    center, spread = inputs
     factor = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0.0)
     if isinstance(targets, int):
         return Scaling(center, factor, np.zeros(targets), np.ones(targets))
-    out_center, out_spread = _varying(*targets)
+    out_center, out_spread = targets
     return Scaling(center, factor, out_center, np.where(out_spread > 0, out_spread, 1.0))
 
 
 def _varying(center: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
+
+
+def _sure(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation by column; 0 where values differ by no more than rounding leaves (`ROUNDING`).
+
+    Where a mean is some ten digits larger than the spread, its own error is no longer small: there both are found anew,
+    from what is left when the mean is taken off.
+    """
+    center, spread = _moments(x, weights)
+    for column in np.flatnonzero(spread <= NARROW * np.abs(center)):
+        values = x[:, column].astype(float)
+        there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
+        left = values[there] - center[column]
+        if not left.size or np.ptp(left) <= ROUNDING * np.spacing(abs(center[column])):
+            spread[column] = 0.0
+            continue
+        share = None if weights is None else weights[there]
+        more = np.average(left, weights=share)
+        center[column] += more
+        spread[column] = np.sqrt(np.average((left - more) ** 2, weights=share))
+    return center, spread
 
 
 def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:

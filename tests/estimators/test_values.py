@@ -1,11 +1,13 @@
 """X, y, weights and groups that carry more than numbers, and values beside X that stand in it as well."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold as SklearnGroupKFold
 
 from perceptory import (
@@ -300,3 +302,12 @@ def test_groups_keep_their_rows_together_whatever_cv_is(monkeypatch):
         assert len(pairs) == (folds if isinstance(folds, int) else 5)
         for train, held in pairs:
             assert not set(GROUPS[train]) & set(GROUPS[held])
+
+
+def test_diverged_networks_of_the_chosen_candidate_are_told(monkeypatch):
+    members = [SimpleNamespace(candidate=k, status=s) for k, s in ((0, "finished"), (0, "diverged"), (1, "diverged"))]
+    result = SimpleNamespace(members=members, best=0, model=SimpleNamespace(outputs=(1,)))
+    result.candidate = lambda _: SimpleNamespace(mean=1.0, label="mlp")
+    monkeypatch.setattr(cv, "run", lambda *given, **more: result)
+    with pytest.warns(ConvergenceWarning, match="1 of the 2 networks of the chosen candidate diverged"):
+        study().fit(X, Y)

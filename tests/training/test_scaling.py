@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from perceptory import SGD, Adam, Folds, KFold, Study, WeightPenalty, read_table
+from perceptory import SGD, Adam, Folds, KFold, Study, WeightPenalty, read_arrays, read_table
+from perceptory.errors import InputError
 from perceptory.networks.base import layout
 from perceptory.networks.mlp import MLP
+from perceptory.studies.prepare import prepare
 from perceptory.training.scaling import fit_scaling
 
 # --- the numbers -------------------------------------------------------------------------------------------------
@@ -214,3 +216,56 @@ def test_a_weight_is_a_number_of_copies():
     copied = fit_scaling(x.repeat(w, axis=0), t.repeat(w, axis=0), scale_targets=True)
     for a, b in zip(weighted, copied, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+# --- extreme units ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [None, np.tile([1.0, 2.0, 0.0], 20)])
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, -1e11, 1e12, 1e13, 1e14, -1e15])
+def test_a_spread_is_found_beside_an_offset_of_any_size(offset, weights):
+    """As far as float64 holds the values at all, scaling the shifted ones gives what scaling the others does."""
+    x = np.random.default_rng(0).normal(size=(60, 1))
+    shifted = x + offset
+    held = shifted - offset  # what float64 has kept of them
+    s, t = (fit_scaling(a, a, scale_targets=True, weights=weights) for a in (shifted, held))
+    np.testing.assert_allclose(s.in_factor, t.in_factor, rtol=1e-9)
+    np.testing.assert_allclose(s.out_scale, t.out_scale, rtol=1e-9)
+    assert s.in_center[0] - offset == pytest.approx(t.in_center[0], abs=2 * np.spacing(abs(offset)))
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6 + 0.1, -1e15, 1e-300, 0.0, 3.3e20])
+@pytest.mark.parametrize("noise", [0, 1, -2])
+def test_rounding_is_no_spread(value, noise):
+    """A constant that was computed in several ways differs in its last bit; its mean over many rows in some more."""
+    x = np.full((100_000, 1), value)
+    x[::7] += noise * np.spacing(value) if value else 0
+    assert fit_scaling(x, x, scale_targets=True).in_factor[0] == 0
+
+
+SPANS = {
+    ("single", 1e-45): "precision=", ("single", 1e-38): "precision=", ("single", 1e-300): "Use other units.",
+    ("single", 1e100): "precision=", ("single", 1e300): "Use other units.", ("double", 1e-310): "Use other units.",
+    ("double", 1e-200): "Use other units.", ("double", 1e300): "Use other units.", ("single", 1e-20): "",
+    ("single", 1e20): "", ("single", 1e37): "", ("double", 1e-100): "", ("double", 1e150): "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("precision", "unit"), SPANS)
+@pytest.mark.parametrize("what", ["input", "target"])
+@pytest.mark.parametrize("kind", ["table", "series"])
+def test_units_that_arithmetic_would_lose_are_refused(kind, what, precision, unit):
+    remedy = SPANS[precision, unit]
+    x = np.random.default_rng(0).normal(size=(12, 2) if kind == "table" else (12, 3, 2))
+    y = np.random.default_rng(1).normal(size=12)
+    inputs, targets = (x * unit, y) if what == "input" else (x, y * unit)
+    data = read_table(inputs, targets) if kind == "table" else read_arrays(inputs, targets)
+    study = Study(MLP(()), precision=precision, validation=KFold(2), test=0)
+    if not remedy:
+        prepare(study, data)
+        return
+    with pytest.raises(InputError, match=rf"the {what} '\w+' spans .*, and {precision} precision takes") as caught:
+        prepare(study, data)
+    assert remedy in str(caught.value)
+    if "precision" in remedy:
+        prepare(study.replace(precision="double"), data)
