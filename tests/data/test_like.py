@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perceptory import Study, read_table
-from perceptory.app.source import Source
+from perceptory.app.source import OPTIONS, Source
 from perceptory.data import Encoder
 from perceptory.errors import InputError
 from perceptory.studies.sealing import seal_off
@@ -81,9 +81,7 @@ def test_the_command_lines_file_of_test_rows(tmp_path):
     (tmp_path / "train.csv").write_text("x,y\n" + "".join(f"{k % 7},{'pqr'[k % 3]}\n" for k in range(60)))
     (tmp_path / "test.csv").write_text("x,y\n3,q\n")
     names = ("target", "ignore", "inputs", "missing")
-    unset = ("weights", "groups", "predict", "time", "series", "task", "color")
-    unset += ("decimal", "thousands", "stream", "memory")
-    options = dict.fromkeys(unset)
+    options = dict.fromkeys([*OPTIONS, "task", "memory"])
     options |= {name: [] for name in names} | {"target": ["y"], "data": str(tmp_path / "train.csv")}
     source = Source("table", options)
     data, _ = source.read(str(tmp_path / "train.csv"))

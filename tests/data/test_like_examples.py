@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from perceptory import Study, notes, read_arrays, read_images, read_series
-from perceptory.app.source import source_of
+from perceptory.app.source import OPTIONS, source_of
 from perceptory.data import ArrayEncoder
 from perceptory.errors import InputError
 from perceptory.studies.sealing import seal_off
@@ -159,8 +159,7 @@ def test_the_command_line_reads_test_rows_so(case, tmp_path):
         more = {"target": ["kind"], "predict": "one value", "series": "id", "ignore": ["flag", "size"]}
     if case == "images":
         file, test = pictures(tmp_path / "train", "abc", 4), pictures(tmp_path / "test", "b", 1)
-    unset = "weights groups predict time series task decimal thousands window stride horizon washout known size stream"
-    none = dict.fromkeys([*unset.split(), "memory"])
+    none = dict.fromkeys([*OPTIONS, "task", "memory"])
     options = none | {name: [] for name in ("target", "ignore", "inputs", "missing")} | more | {"data": str(file)}
     source = source_of(options)
     data, own = source.read(str(file))

@@ -8,7 +8,7 @@ import pytest
 
 import perceptory as pt
 from perceptory.app.rendering import data_lines
-from perceptory.app.source import Source
+from perceptory.app.source import OPTIONS, Source
 from perceptory.data.tables import spool, streamed
 from perceptory.data.tables.encoder import Encoder
 from perceptory.studies import keeping, portions, streaming
@@ -215,8 +215,7 @@ def test_a_text_file_is_held_to_its_first_piece_line_by_line(tmp_path):
 
 def test_the_command_line_streams_where_asked_and_where_the_file_is_large(files):
     path = files / "a.parquet"
-    options = {"target": ["y"], "task": None, "ignore": [], "missing": [], "decimal": None, "thousands": None}
-    options |= {"weights": None, "groups": None, "stream": False, "memory": None}
+    options = dict.fromkeys([*OPTIONS, "task", "memory"]) | {"target": ["y"], "ignore": [], "missing": []}
     for change, kind in (({}, "table"), ({"stream": True}, "stream"), ({"memory": 1e-9}, "stream")):
         data, _ = Source("table", options | change).read(str(path))
         assert data.kind == kind
