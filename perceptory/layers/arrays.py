@@ -27,6 +27,10 @@ class Layout(NamedTuple):
     def size(self) -> int:
         return sum(prod(s) for s in self.shapes)
 
+    def parts(self, vector: np.ndarray) -> list[np.ndarray]:
+        """Of a weight vector what belongs to each array, as views."""
+        return np.split(vector, np.cumsum([prod(s) for s in self.shapes])[:-1].tolist()) if self.shapes else []
+
     def vector(self, marks: Sequence[bool]) -> np.ndarray:
         """[weight] bool from one mark an array."""
         sizes = [prod(s) for s in self.shapes]

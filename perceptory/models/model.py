@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -254,6 +255,28 @@ class Model:
         with backend.precision(self.precision) as dtype:
             module = self.network.build(self.encoder.shape, self.outputs, key=jax.random.key(0))
             return [unpack(module, jax.numpy.asarray(one, dtype)) for one in self.weights]
+
+    def arrays(self, member: int = 0) -> dict[str, np.ndarray]:
+        """The weights of one network's layers by name, such as "layers.0.weight", in the order of `weights`.
+
+        Dense layers have weight [in, out] and bias [out]; convolutions weight [*kernel, in / groups, out], transposed
+        ones [*kernel, in, out]. Recurrent layers have weight [in, gates · H], recurrent [H, gates · H] and bias
+        [gates · H], gate by gate: of an LSTM i, f, o, g, of a GRU r, u, n (and extra [H], the bias within the reset
+        gate's product); PyTorch's have the axes exchanged, of an LSTM in the order i, f, g, o.
+        """
+        from perceptory.models.layer_weights import arrays
+
+        return arrays(self, member)
+
+    def with_arrays(self, arrays: Mapping[str, Any], member: int = 0) -> Model:
+        """A model in which some arrays of one network are these, under the names and in the shapes of `arrays`.
+
+        Inputs and targets stay scaled as in `networks`. What was measured of the old weights for `predict_interval` and
+        `anomaly_score` is left out. `InputError` for a name that the network lacks, or an array of another shape.
+        """
+        from perceptory.models.layer_weights import with_arrays
+
+        return with_arrays(self, arrays, member)
 
     def head(self, name: str) -> Model:
         """A model that predicts what an auxiliary objective aimed at, of the same networks: `head("depth").predict`.

@@ -29,6 +29,24 @@ def by_hand(**changes):
     return Model(**(parts | changes))
 
 
+def test_weights_of_layers_are_read_and_set():
+    model = by_hand(facts={"final": "folds", "intervals": []})
+    first = model.arrays()
+    assert {name: a.tolist() for name, a in first.items()} == {"layers.0.weight": [[1], [3]], "layers.0.bias": [0.5]}
+    changed = model.with_arrays({"layers.0.weight": [[2], [0]]}, member=1)
+    np.testing.assert_array_equal(changed.weights, [[1, 3, 0.5], [2, 0, 0]])
+    np.testing.assert_allclose(changed.members({"a": [5.0], "b": [4.0]}), [[[19.0]], [[1000.0]]])
+    assert changed.facts == {"final": "folds"}
+    first["layers.0.bias"][:] = 9  # a copy
+    np.testing.assert_array_equal(model.weights, by_hand().weights)
+    with pytest.raises(InputError, match=r"no array 'layers.0.wieght'\. Did you mean 'layers.0.weight'\?"):
+        model.with_arrays({"layers.0.wieght": [[2], [0]]})
+    with pytest.raises(InputError, match=r"finite numbers of shape \(2, 1\), got an array of shape \(1, 2\)"):
+        model.with_arrays({"layers.0.weight": [[2, 0]]})
+    with pytest.raises(InputError, match="from 0 to 1, got 2"):
+        model.arrays(2)
+
+
 def test_members_and_their_mean_by_hand():
     model = by_hand()
     rows = {"a": [5.0, 1.0], "b": [4.0, 2.0]}
