@@ -82,6 +82,7 @@ def main(rows: int = 1_000_000, only: str = "") -> None:
             "CSV of every kind": csv_of_every_kind,
             "Parquet of every kind": parquet,
             "wide CSV": wide,
+            "long CSV": long,
             "prediction": prediction,
         }
         for name, measure in measures.items():
@@ -117,6 +118,13 @@ def wide(folder: Path, rows: int) -> None:
         numbers(2000, columns).write_csv(path)
         ours, rival = medians(lambda: ready(path), lambda: pl.read_csv(path), 3)
         report(f"CSV 2000 x {columns} numbers", ours, rival, "polars.read_csv")
+
+
+def long(folder: Path, rows: int) -> None:
+    path = folder / "long.csv"
+    numbers(10 * rows, 2).write_csv(path)
+    ours, rival = medians(lambda: ready(path), lambda: pl.read_csv(path), 3)
+    report(f"CSV {10 * rows} x 2 numbers", ours, rival, "polars.read_csv")
 
 
 def prediction(folder: Path, rows: int) -> None:
