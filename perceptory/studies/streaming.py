@@ -22,7 +22,7 @@ from perceptory.data.tables.streamed import StreamedTable
 from perceptory.data.tables.streamed_facts import Moments, StreamedColumn
 from perceptory.data.tables.targets import MOST_CLASSES
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note, streamed
+from perceptory.notes import Note, streamed, without_target
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.selection.metrics import score_for
@@ -92,11 +92,21 @@ def prepare_streamed(study: StudyDesign, table: StreamedTable) -> PreparedStream
     with backend.precision(study.arithmetic):
         groups = groups_of(in_portions, candidates, split)
         check_groups(groups, study.memory)
-    notes = (streamed(look.training, passes, size, known.rows - size, look.tested.count), *remarks(known, test))
+    notes = _notes(table, look, portions, known, test)
     return PreparedStream(
         study, Sealed(known, test, notes), encoder, candidates, plan_json(plan), split, score, groups,
         portions=portions, rows=(look.study, look.sealed),
     )  # fmt: skip
+
+
+def _notes(
+    table: StreamedTable, look: Look, portions: Portions, known: Dataset, test: Dataset | None
+) -> tuple[Note, ...]:
+    """What became of the table's rows."""
+    lost, judged = table.rows - look.study - look.sealed, known.rows - portions.size
+    left_out = [without_target(lost, "row", table.target_names)] if lost else []
+    how = streamed(look.training, portions.each_pass, portions.size, judged, look.tested.count)
+    return (*left_out, how, *remarks(known, test))
 
 
 def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
@@ -105,8 +115,9 @@ def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
         if candidate.network.solved or isinstance(candidate.optimizer, SecondOrder):
             what = candidate.network.label if candidate.network.solved else candidate.optimizer.label
             raise InputError(f"{what} needs all rows at once, which a stream does not give. Use Adam, or fewer rows.")
-        if candidate.start is not None:
-            raise InputError("layers of another model do not go with a stream. Leave the start out, or use fewer rows.")
+        for name, value in (("start", candidate.start), ("auxiliary", candidate.auxiliary)):
+            if value is not None:
+                raise InputError(Setting(name), " does not go with a stream. Leave it out, or use fewer rows.")
         if candidate.auxiliary is not None:
             raise InputError("auxiliary objectives do not go with a stream. Leave auxiliary out, or use fewer rows.")
     if study.final != "folds":

@@ -179,6 +179,7 @@ def test_what_needs_all_rows_is_refused(files, tmp_path):
     for changes, words in (
         ({"optimizer": pt.LevenbergMarquardt()}, "needs all rows at once"),
         ({"validation": pt.KFold(5)}, "validated by a share of its rows"),
+        ({"networks": pt.Linear()}, "needs all rows at once"),
         ({"final": "refit"}, 'final="refit" does not go with a stream'),
     ):
         with pytest.raises(pt.InputError, match=words):
@@ -187,6 +188,12 @@ def test_what_needs_all_rows_is_refused(files, tmp_path):
         pt.stream_table(tmp_path / "none.parquet", "y")
     with pytest.raises(pt.InputError, match="in memory needs no stream"):
         pt.stream_table(numbers(), "y")
+    with pytest.raises(pt.InputError, match="autoencoder"):
+        pt.stream_table(files / "a.parquet", "y", task="autoencode")
+    gaps = pt.stream_table(numbers().with_columns(y=pl.when(pl.int_range(ROWS) % 5 > 0).then("y")).lazy(), "y")
+    prepared = prepare_streamed(study(), gaps)
+    assert sum(prepared.row_counts) == 2400
+    assert str(prepared.sealed.notes[0]).startswith("600 rows without")
     late = numbers().with_columns(x1=pl.when(pl.int_range(ROWS) == 2690).then(np.inf).otherwise("x1"))
     with pytest.raises(pt.InputError, match="rows from 2561 on: column 'x1' holds 1 infinite"):
         study().run(pt.stream_table(late.lazy(), "y"))

@@ -29,7 +29,7 @@ from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked
+from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked, without_target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,8 +81,8 @@ class StreamedTable:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        some = () if self.head.rows == self.rows else (meaning_from_some_rows(HEAD),)
-        return (*self.head.notes, *some)
+        kept = (note for note in self.head.notes if not without_target.describes(note))  # of the head alone
+        return (*kept, *(() if self.rows <= HEAD else (meaning_from_some_rows(HEAD),)))
 
     @property
     def reading(self) -> Reading:
@@ -162,6 +162,8 @@ def stream_table(
     """
     import polars as pl
 
+    if task == "autoencode":
+        raise InputError("an autoencoder is not trained on a stream. Read the table as a whole.")
     reading = reading_of(missing, decimal, thousands)
     scan, held, reading = _scanned(source, reading, [target] if isinstance(target, str) else list(target))
     try:
