@@ -88,10 +88,15 @@ class Auxiliary(Spec):
         return self.target if isinstance(self.target, str) else str(self.target.label).lower()
 
     @property
-    def label(self) -> str:
-        cost = "" if self.cost is None else f" {self.cost.label}"
+    def strength(self) -> str:
+        """Cost, weight and fade in a few words."""
+        cost = "" if self.cost is None else f"{self.cost.label} "
         fade = "" if self.fade is None else f" fading over {self.fade:.3g}"
-        return f"auxiliary {self.about}{cost} {self.weight:.3g}{fade}"
+        return f"{cost}{self.weight:.3g}{fade}"
+
+    @property
+    def label(self) -> str:
+        return auxiliary_label(self)
 
 
 def auxiliary_parts(value: Any) -> tuple[Any, ...]:
@@ -99,3 +104,11 @@ def auxiliary_parts(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return tuple(one for one in value if one is not None) if isinstance(value, tuple) else (value,)
+
+
+def auxiliary_label(value: Any) -> str:
+    """What is aimed at and how strongly, in a few words: those of one strength together."""
+    alike: dict[str, list[str]] = {}
+    for one in auxiliary_parts(value):
+        alike.setdefault(one.strength, []).append(one.about)
+    return "auxiliary " + ", ".join(f"{' '.join(names)} {strength}" for strength, names in alike.items())

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from perceptory.results.result_data import CandidateResult, ResultData
-from perceptory.wording import metric_name, number
+from perceptory.wording import listed, metric_name, number
 
 
 def objectives_of(candidate: CandidateResult) -> list[dict[str, Any]]:
@@ -25,7 +27,10 @@ def auxiliary_words(result: ResultData) -> str:
     if not any(objectives_of(c) for c in result.candidates):
         return ""
     chosen = result.candidate(result.best)
-    own = "; ".join(_words(one) for one in objectives_of(chosen)) or "none"
+    alike: dict[str, list[str]] = {}  # names by what is said of them
+    for one in objectives_of(chosen):
+        alike.setdefault(_strength(one), []).append(_about(one))
+    own = "; ".join(f"{listed(names)}, {words}" for words, names in alike.items()) or "none"
     return f"Auxiliary objectives of the chosen candidate: {own}. {_comparison(result)}"
 
 
@@ -37,20 +42,26 @@ def _comparison(result: ResultData) -> str:
     if without is None:
         return "No candidate goes without them: a weight of 0 beside the others shows whether they help."
     sign = 1 if result.score["direction"] == "min" else -1
-    helped = sign * (without.mean - having.mean) > 0
-    pairs = [(a, b) for a, b in zip(having.per_fold, without.per_fold, strict=True) if math.isfinite(a + b)]
-    better = sum(sign * (b - a) > 0 for a, b in pairs)
+    gains = np.array([sign * (b - a) for a, b in zip(having.per_fold, without.per_fold, strict=True)])
+    gains = gains[np.isfinite(gains)]
+    error = float(np.std(gains, ddof=1)) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    if sign * (without.mean - having.mean) <= 0:
+        verdict = "did not help"
+    else:
+        verdict = "helped" if len(gains) and gains.mean() > error else "helped no more than folds differ by chance"
     return (
-        f"They {'helped' if helped else 'did not help'}: validation {score} {number(having.mean)} with them and"
-        f" {number(without.mean)} without (the best candidate of each), better with them in {better} of {len(pairs)}"
-        " folds."
+        f"They {verdict}: validation {score} {number(having.mean)} with them and {number(without.mean)} without (the"
+        f" best candidate of each), better with them in {int(np.sum(gains > 0))} of {len(gains)} folds."
     )
 
 
-def _words(one: dict[str, Any]) -> str:
-    about = one["target"] if isinstance(one["target"], str) else _spaced(str(one["target"].get("kind", "")))
+def _about(one: dict[str, Any]) -> str:
+    return one["target"] if isinstance(one["target"], str) else _spaced(str(one["target"].get("kind", "")))
+
+
+def _strength(one: dict[str, Any]) -> str:
     fade = "" if one.get("fade") is None else f", fading over {float(one['fade']):.3g} of the training"
-    return f"{about}, weight {float(one['weight']):.3g}{fade}"
+    return f"weight {float(one['weight']):.3g}{fade}"
 
 
 def _spaced(kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perceptory.augmentation.base import augmentation_label
-from perceptory.objectives.auxiliary import auxiliary_parts
+from perceptory.objectives.auxiliary import auxiliary_label
 from perceptory.studies.design import Candidate
 
 
@@ -30,7 +30,7 @@ def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -
     elif any(c.start is not None for c in all_candidates):
         parts.append("from scratch")
     if candidate.auxiliary:
-        parts += [one.label for one in auxiliary_parts(candidate.auxiliary)]
+        parts.append(auxiliary_label(candidate.auxiliary))
     elif any(c.auxiliary for c in all_candidates):
         parts.append("no auxiliary")
     if len({c.batch_size for c in all_candidates}) > 1:
