@@ -35,7 +35,7 @@ def auxiliary_curves(result: ResultData, candidate: str | None = None) -> Figure
             f"candidate {chosen.id!r} has no auxiliary objective. Name one that has, or draw learning_curves."
         )
     panels = 1 + len(names)
-    columns = min(panels, 3)
+    columns = 2 if panels == 4 else min(panels, 3)
     figure = new_figure((3.1 * columns + 0.4, 3.2 * -(-panels // columns) + 0.3))
     axes = list(np.ravel(figure.subplots(-(-panels // columns), columns, squeeze=False)))
     for ax in axes[panels:]:

@@ -34,7 +34,7 @@ class AuxiliaryAgreement:
 
     label: str  # of the network
     objectives: tuple[str, ...]
-    layers: tuple[str, ...]  # those that all objectives share, then "all shared layers"
+    layers: tuple[str, ...]  # those that all objectives share, then, where there are several, "all shared layers"
     steps: np.ndarray  # [record] optimizer steps done
     cosines: np.ndarray  # [record, objective, layer] from -1 to 1; nan where a gradient is 0
     ratios: np.ndarray  # [record, objective, layer] λ ‖g_auxiliary‖ / ‖g_main‖, λ the weight at that time
@@ -122,12 +122,17 @@ def auxiliary_agreement(
     return AuxiliaryAgreement(
         label=one.candidate.network.label,
         objectives=tuple(a.about for a in auxiliary_parts(one.candidate.auxiliary)),
-        layers=(*(name for name, _ in layers_of(one)[:-1]), "all shared layers"),
+        layers=_names(one),
         steps=np.array(at) * batches,
         cosines=np.array([cosines for cosines, _ in looks], float),
         ratios=np.array([ratios for _, ratios in looks], float),
         diverged=diverged,
     )
+
+
+def _names(one: Single) -> tuple[str, ...]:
+    names = tuple(name for name, _ in layers_of(one)[:-1])
+    return (*names, "all shared layers") if len(names) > 1 else names
 
 
 def _looker(one: Single, rows: int) -> Any:
@@ -140,7 +145,7 @@ def _looker(one: Single, rows: int) -> Any:
         """[vector] of each shared layer and of all of them."""
         parts = jnp.split(gradient[0], np.cumsum(sizes)[:-1].tolist()) if plan.flat else gradient
         layers = [jnp.concatenate([parts[i].ravel() for i in places]) for places in groups]
-        return [*layers, jnp.concatenate(layers)] if layers else []
+        return [*layers, jnp.concatenate(layers)] if len(layers) > 1 else layers
 
     def look(weights: Any, progress: Any, run: Run) -> tuple[jax.Array, jax.Array]:
         batch = run.rows.first(rows)
