@@ -478,6 +478,16 @@ def rows_in_no_window(count: int, side: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def few_windows(count: int, stride: int) -> tuple[Piece, ...]:
+    """Windows that do not overlap are few; with this stride they overlap and are more."""
+    return (
+        f"{count_of(count, 'window')} are few",
+        Remedy("; windows that overlap are more: ", Setting("stride", stride)),
+        ".",
+    )
+
+
+@_kind
 def in_order_of_time() -> tuple[Piece, ...]:
     return ("the examples of all series stand in the order of time: the last ones are sealed for the test.",)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perceptory import StateSpace, Study, read_series, read_table
+from perceptory import StateSpace, Study, read_arrays, read_series, read_table
 from perceptory.app import grammar
 from perceptory.app.door import command_line
 from perceptory.catalog import VALIDATION_PLANS
@@ -16,6 +16,8 @@ from perceptory.selection.plans import GroupKFold, HoldOut, KFold, RollingOrigin
 ROWS = 120
 RANDOM = np.random.default_rng(0)
 SERIES = {"u": RANDOM.normal(size=ROWS), "y": RANDOM.normal(size=ROWS)}
+MARKS = [f"{1 + k % 9},{100 + k}" for k in range(ROWS)]
+CELLS = ["#REF!", *SERIES["u"][1:].astype(str)]
 WORDS = SERIES | {"w": ["x", "y"] * (ROWS // 2)}
 
 
@@ -54,6 +56,17 @@ READERS = {
     "words among inputs": (lambda **g: series(WORDS, **g), {"predict": "every step", "window": 12}),
     "known ahead": (series, {"predict": "ahead", "window": 4, "known": 2}),
     "washout ahead": (series, {"predict": "ahead", "window": 4, "washout": 2}),
+    "parted groups": (
+        lambda **g: series(SERIES | {"g": [0] * ROWS}, **g),
+        {"predict": "ahead", "window": 4, "groups": "g", "together": False},
+    ),
+    "a mark for two things": (lambda **g: read_table({"x": MARKS, "y": SERIES["y"]}, "y", **g), {}),
+    "a cell that is no number": (lambda **g: read_table({"x": CELLS, "y": SERIES["y"]}, "y", **g), {}),
+    "a target cell that is no number": (lambda **g: table(CELLS, **g), {}),
+    "numbers with units": (
+        lambda **g: read_table({"x": [f"{k} kg" for k in range(ROWS)], "z": SERIES["u"], "y": SERIES["y"]}, "y", **g),
+        {},
+    ),
     "numbers as classes": (table, {"values": SERIES["y"], "task": "classification"}),
 }
 
@@ -66,6 +79,26 @@ def test_of_readers(name):
     for one in remedies:
         if given.get(one.name) != one.value:
             read(**{**given, one.name: one.value})
+
+
+def test_of_what_has_no_target():
+    for read, x in ((read_table, SERIES), (read_arrays, RANDOM.normal(size=(20, 3)))):
+        (one,) = settings(refused(lambda: read(x)).pieces)  # noqa: B023
+        assert read(x, **{one.name: one.value}).task == one.value
+
+
+def test_of_few_windows():
+    """Told with a stride that makes them more, unless there are many, a stride was asked for, or they are test rows."""
+    given = {"predict": "every step", "window": 40}
+    read = series(**given)
+    remedies = [one for note in read.notes for one in settings(note.pieces)]
+    assert [(one.name, one.value) for one in remedies] == [("stride", 10)]
+    assert "3 windows are few; windows that overlap are more: stride=10." in map(str, read.notes)
+    more = series(**given, stride=10)
+    assert more.rows == 9
+    others = series(predict="every step", window=3), series(predict="ahead", window=110), series(**given, like=read)
+    for data in (more, *others):
+        assert not any(settings(note.pieces) for note in data.notes)
 
 
 def test_of_horizon():

@@ -124,7 +124,9 @@ def test_every_step():
     np.testing.assert_array_equal(data.inputs[..., 0], [[0, 1, 2, 3], [4, 5, 6, 7]])
     np.testing.assert_array_equal(data.targets[..., 0], [[0, 1, 4, 9], [16, 25, 36, 49]])
     np.testing.assert_array_equal(data.weights, [[0, 1, 1, 1]] * 2)
-    assert data.notes == (notes.cut_from_rows(2, 4, 4, 10, 1), notes.rows_in_no_window(2, "after the last"))
+    assert data.notes == (
+        notes.cut_from_rows(2, 4, 4, 10, 1), notes.rows_in_no_window(2, "after the last"), notes.few_windows(2, 1),
+    )  # fmt: skip
     assert str(data.notes[0]) == "2 examples of 4 steps from 10 rows."
     assert read_series(table, "y", predict="every step", window=5).weights is None
 

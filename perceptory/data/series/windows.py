@@ -8,7 +8,7 @@ import numpy as np
 
 from perceptory.data.series.clock import Clock
 from perceptory.errors import InputError
-from perceptory.notes import Note, cut_from_rows, rows_in_no_window
+from perceptory.notes import Note, cut_from_rows, few_windows, rows_in_no_window
 from perceptory.specs import count
 
 
@@ -26,19 +26,24 @@ def windows(array: np.ndarray, length: int, stride: int = 1) -> np.ndarray:
     return np.moveaxis(view, -1, 1)
 
 
+FEW = 30  # windows of a table below which a note names a way to more
+
+
 # --- where examples stand -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
     """Examples in the rows of a `Clock`: starts [n], lengths [n], `steps` (the longest), and `reach`, the rows after
-    them that their targets stand in. unused: rows of a series that fill no window, over all series."""
+    them that their targets stand in. unused: rows of a series that fill no window, over all series. stride: from one
+    window to the next, 0 for whole series."""
 
     starts: np.ndarray
     lengths: np.ndarray
     steps: int
     reach: int
     unused: int
+    stride: int = 0
 
     @property
     def spans(self) -> np.ndarray:
@@ -58,11 +63,15 @@ class Cut:
         gathered[~self.inside] = 0
         return gathered
 
-    def notes(self, clock: Clock, ahead: bool) -> list[Note]:
+    def notes(self, clock: Clock, ahead: bool, to_learn: bool) -> list[Note]:
+        """What was made of the rows; to_learn: not to test on."""
         shortest, series = int(self.lengths.min(initial=self.steps)), len(clock.names)
         notes = [cut_from_rows(len(self.starts), shortest, self.steps, len(clock.order), series)]
         if self.unused:
             notes.append(rows_in_no_window(self.unused, "before the first" if ahead else "after the last"))
+        closer = self.steps // 4
+        if to_learn and closer > 0 and self.stride >= self.steps and 1 < len(self.starts) < FEW:
+            notes.append(few_windows(len(self.starts), closer))
         return notes
 
 
@@ -86,4 +95,4 @@ def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *
     offsets = rest if latest else np.zeros_like(rest)
     first = np.repeat(clock.starts[:-1] + offsets, counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()))
+    return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()), stride)
