@@ -43,7 +43,7 @@ def for_reconstruction(
     first = completed[0]
     known = _codes(c for c in completed if isinstance(c.network, PCA))
     for width in sorted(_codes(completed) - known):
-        plain = {"penalty": None, "clip": None, "average": None, "augmentation": None}
+        plain = {"penalty": None, "clip": None, "average": None, "augmentation": None, "start": None}
         completed.append(first.replace(network=PCA(width), **plain))
     return completed
 

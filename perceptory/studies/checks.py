@@ -20,6 +20,7 @@ from perceptory.data.examples import Examples
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
+from perceptory.networks.autoencoder import CodedNetwork
 from perceptory.networks.base import layout
 from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.auxiliary import NextStep, auxiliary_parts
@@ -137,6 +138,9 @@ def _check_start(candidate: Candidate) -> None:
         raise InputError(f"start needs specs of the kind Pretrained or Pretraining, got {start!r}. Leave that out.")
     if network.solved:
         raise InputError(f"{network.label} is solved in one step, so no start matters. Leave start out here.")
+    if isinstance(start, Pretraining) and (isinstance(network, CodedNetwork) or network.feedback):
+        why = "feeds its outputs back" if network.feedback else "gives back its inputs already"
+        raise InputError(f"{network.label} {why}, so it learns nothing before. Leave pretraining out here.")
     if isinstance(candidate.optimizer, SecondOrder) and (isinstance(start.train, tuple) or start.unfreeze_after > 0):
         raise InputError(
             f"{candidate.optimizer.label} takes steps of all weights together, so none of them has a rate of its own."

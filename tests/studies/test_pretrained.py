@@ -287,6 +287,23 @@ def test_columns_are_found_by_name_and_new_categories_begin_at_zero():
     np.testing.assert_allclose(here[known], expected[known], rtol=1e-3, atol=1e-3)
 
 
+def test_an_autoencoder_gives_its_encoder_and_takes_one():
+    """A study of targets begins with an encoder's hidden layers, and so does another autoencoder; PCA begins anew."""
+    data, coder = data_of((3,)), pt.Autoencoder(SMALL, code=2)
+    rows = pt.read_table({f"x{i}": RANDOM.normal(size=24) for i in range(3)}, task="autoencode")
+    ready = prepare(pt.Study(coder, validation=FOLDS, test=0), rows)
+    group = ready.groups[0]
+    size = layout(coder, (3,), (3,)).size
+    weights = RANDOM.normal(size=(2, size)).astype(np.float32)
+    model = model_of(ready, group.who[0][0], weights, ready.scalings, {})
+    _, begins = begun(model, SMALL, data)
+    assert begins.plan.start.given == (True,) * 4 + (False, False)
+    np.testing.assert_allclose(begins.members.given[2][0], weights[0][20:40].reshape(5, 4))
+    study = pt.Study(coder, validation=FOLDS, test=0, start=pt.Pretrained(model, layers=1))
+    again = prepare(study, rows)
+    assert sorted(c.network.label for c in again.candidates if c.start is None) == ["PCA to 2"]
+
+
 def test_other_columns_are_listed():
     model = untrained(pt.MLP((4,)), table(["p", "q"], 2, {"old": RANDOM.normal(size=24)}), members=2)
     with pytest.raises(pt.InputError, match="the study lacks 'old'; the model does not know 'new'"):

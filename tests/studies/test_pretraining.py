@@ -192,6 +192,9 @@ def test_what_does_not_fit_is_said():
     refused("start and pretraining are two ways", start=LEARN, pretraining=LEARN)
     refused("is solved in one step", networks=pt.RBFNetwork(3), pretraining=LEARN)
     refused("begins with no layer", networks=pt.MLP(()), pretraining=LEARN)
+    coded = STUDY.replace(networks=pt.Autoencoder(NETWORK, code=2))
+    with pytest.raises(pt.InputError, match="gives back its inputs already"):
+        prepare(coded, pt.read_table({f"x{i}": X[:, i] for i in range(3)}, task="autoencode"))
     with pytest.raises(pt.InputError, match="train_further trains without pre-training"):
         pt.train_further(STUDY, rows())
     assert layout(NETWORK, (3,), (1,)).size == 21
