@@ -45,9 +45,11 @@ def root(
         raise typer.Exit(2)
 
 
-def _option(name: str, help: str, metavar: str = " ", panel: str | None = None) -> Any:
+def _option(name: str, help: str, metavar: str = " ", panel: str | None = None, short: str | None = None) -> Any:
     """A flag needs no word for its value."""
-    return typer.Option(name, help=help, metavar=metavar, rich_help_panel=panel, show_default=False)
+    return typer.Option(
+        name, *([] if short is None else [short]), help=help, metavar=metavar, rich_help_panel=panel, show_default=False
+    )
 
 
 def _of(panel: str) -> Any:
@@ -147,13 +149,47 @@ def fit(
 def predict(
     run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
     data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
-    out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE")] = None,
+    out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE", short="-o")] = None,
     proba: Annotated[bool, _option("--proba", h.PROBA)] = False,
     members: Annotated[bool, _option("--members", h.MEMBERS)] = False,
 ) -> None:
     from perceptory.app import predict as use
 
     use.predict(run, data, out, proba, members)
+
+
+@app.command(help=h.ENCODE)
+def encode(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
+    out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE", short="-o")] = None,
+) -> None:
+    from perceptory.app import unlabeled as use
+
+    use.encode(run, data, out)
+
+
+@app.command(help=h.DECODE)
+def decode(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    codes: Annotated[str, typer.Argument(help=h.CODES, metavar="CODES", show_default=False)],
+    out: Annotated[Text, _option("--out", h.EXAMPLES_OUT, "FILE", short="-o")] = None,
+) -> None:
+    from perceptory.app import unlabeled as use
+
+    use.decode(run, codes, out)
+
+
+@app.command(help=h.SAMPLE)
+def sample(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    count: Annotated[int, _option("--count", h.COUNT, "N", short="-n")] = 16,
+    seed: Annotated[int, _option("--seed", h.SAMPLE_SEED, "N")] = 0,
+    out: Annotated[Text, _option("--out", h.EXAMPLES_OUT, "FILE", short="-o")] = None,
+) -> None:
+    from perceptory.app import unlabeled as use
+
+    use.sample(run, count, seed, out)
 
 
 @app.command(help=h.REPORT)

@@ -192,7 +192,22 @@ FIT_OPTIONS = {
 }
 """The options of `perceptory fit`, as they are written, and the help of each."""
 
-PREDICT = "Predict a table, series, images or arrays with the model of a run; writes CSV or Parquet."
+PREDICT = _text("""Predict a table, series, images or arrays with the model of a run; writes CSV or Parquet.
+
+With a model that has no target (--task autoencode), each line says how unlike the rest an example is: its score (the
+share of the variance that is lost, mean over the columns), its p_value (the share of held-out examples with at least
+this score, small for what is unlike them), the error of each column, and what each column of a table is given back as.
+A row's p_value is small by chance as well: of rows like the study's, 5 in 100 lie below 0.05.""")
+ENCODE = "The codes of a table, series, images or arrays, by a model without a target (--task autoencode)."
+DECODE = "The examples that codes stand for, by a model without a target."
+CODES = "Table with the columns code0, code1, ... as encode writes it."
+SAMPLE = "New examples like those of the study, from a model that was trained with --variational."
+COUNT = "How many. [dim](default: 16)[/dim]"
+SAMPLE_SEED = "Of the random numbers. [dim](default: 0)[/dim]"
+EXAMPLES_OUT = (
+    "File to write: .csv or .parquet; of images .png (a grid) or .npz; of arrays .npz. "
+    "[dim](default: standard output, where it is a table)[/dim]"
+)
 RUN = "Run folder or model file."
 NEW = "Table with the input columns of the training, in any order; pictures or their folder; .npz or .npy."
 PREDICT_OUT = "CSV or Parquet file to write. [dim](default: standard output)[/dim]"

@@ -25,7 +25,8 @@ from perceptory.notes import Note, unseen_categories
 
 @dataclass
 class Inputs:
-    """What a model predicts. names: columns (name, values) that say what each line stands for.
+    """What a model predicts. names: columns (name, values) that say what each line stands for. table: what the array
+    was made of, where that is a table of single rows.
 
     lines: None, or (example, step) of each line where each step has a line of its own.
     """
@@ -35,6 +36,12 @@ class Inputs:
     names: list[tuple[str, Any]]
     lines: tuple[np.ndarray, np.ndarray] | None
     notes: list[Note] = field(default_factory=list)
+    table: Any = None
+
+    @property
+    def source(self) -> Any:
+        """What targets of an autoencoder are made of: the table, or else the array."""
+        return self.array if self.table is None else self.table
 
 
 def read_new(model: Any, path: str) -> Iterator[Inputs]:
@@ -44,9 +51,10 @@ def read_new(model: Any, path: str) -> Iterator[Inputs]:
         return
     rows = 0
     for table in tables_of(Path(path), model.encoder.reading, model.encoder.texts):
-        array = model.encoder.transform(read_inputs(table))
+        inputs = read_inputs(table)
+        array = model.encoder.transform(inputs)
         names: list[tuple[str, Any]] = [("row", np.arange(rows, rows + len(array)))]
-        yield Inputs(array, None, names, None, [*model.encoder.notes_for(table)])
+        yield Inputs(array, None, names, None, [*model.encoder.notes_for(table)], inputs)
         rows += len(array)
 
 
@@ -77,7 +85,7 @@ def _examples(model: Any, path: str) -> Inputs:
     examples = encoder.examples(path)
     notes = [*encoder.notes_for(examples.inputs)]
     _any_length(model, examples.inputs.shape[1])
-    by_step = len(model.outputs) == 2
+    by_step = len(model.outputs) == 2 and model.task != "autoencode"
     if not by_step:
         names: list[tuple[str, Any]] = [("row", examples.rows)]
         if not numpy and encoder.plan.predict == "ahead":

@@ -69,6 +69,14 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame]) -> None:
         raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, which is there whole or not at all."""
+    try:
+        files.replace(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
 def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.DataFrame]) -> None:
     """By way of a file for each frame, which polars reads and writes in a stream."""
     import polars as pl

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from perceptory.app.door import command_line
-from perceptory.app.new_data import read_new, together
+from perceptory.app.new_data import read_new
 from perceptory.app.output import write_frames
+from perceptory.app.unlabeled import check_out, frame, say_notes, scores
 from perceptory.data.tables.table import label
 from perceptory.errors import InputError
 from perceptory.notes import Note
-from perceptory.wording import one_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
@@ -28,19 +24,19 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
     from perceptory.data.ahead import ahead
     from perceptory.models.model import Model
 
-    if out is not None:
-        for path in (data, run):
-            if Path(path).exists() and Path(out).exists() and Path(out).samefile(path):
-                raise InputError(f"--out would write over {path}, which is read here. Choose another file.")
-        if Path(out).is_dir():
-            raise InputError(f"--out needs a file, and {out} is a folder. Example: --out {out}/predictions.csv")
+    check_out(out, data, run)
     model = Model.load(run)
     if proba and model.classes is None:
-        raise InputError("--proba needs a model of classes, and this one predicts numbers. Leave it out.")
+        what = "gives back its inputs" if model.task == "autoencode" else "predicts numbers"
+        raise InputError(f"--proba needs a model of classes, and this one {what}. Leave it out.")
     notes: list[Note] = []
 
     def predicted() -> Iterator[Any]:
         for new in ahead(read_new(model, data)):
+            if model.task == "autoencode":
+                notes.extend(new.notes)
+                yield frame(scores(model, new, members))
+                continue
             learned = model.distributions_of(new.array, new.lengths)
             if new.lines is not None:
                 learned = learned[:, *new.lines]
@@ -49,8 +45,7 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
             yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
 
     write_frames(out, predicted())
-    for note in together(notes):
-        sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
+    say_notes(notes)
 
 
 def columns(
@@ -93,18 +88,6 @@ def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
     if isinstance(model.cost, GaussianLikelihood):
         return [(f"deviation of {t}", deviation(model.cost, learned)[:, i]) for i, t in targets]
     return []
-
-
-def frame(columns: list[tuple[str, Any]]) -> pl.DataFrame:
-    """The columns as a frame; a name that stands there already gets a `_` at its end."""
-    import polars as pl
-
-    data: dict[str, Any] = {}
-    for name, values in columns:
-        while name in data:
-            name += "_"
-        data[name] = values
-    return pl.DataFrame(data)
 
 
 def report(run: str, out: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 
 BLOCK = 256  # rows that `view_of` takes at once
 ROWS_AT_ONCE = 4096
@@ -82,8 +82,9 @@ def sample(model: Any, count: int, seed: int, member: int | None) -> np.ndarray:
     check_autoencoder(model)
     if not getattr(model.network, "variational", 0):
         raise InputError(
-            f"{model.network.label} has no distribution of codes to draw from. Train a variational one,"
-            " Autoencoder(..., variational=1.0), or decode codes of your own."
+            f"{model.network.label} has no distribution of codes to draw from. Train a variational one (",
+            Setting("variational", 1.0),
+            "), or decode codes of your own.",
         )
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
         raise InputError(f"the number of samples needs to be a whole number above 0, got {count!r}.")
