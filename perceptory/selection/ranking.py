@@ -5,7 +5,7 @@ A score that is not finite marks a member that diverged (or one whose score is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,15 @@ class Ranking:
         bad = int(self.diverged[candidate])
         return "ok" if bad == 0 else "diverged" if bad == self.members else "partly diverged"
 
-    def choose(self, rule: str = "best", score: str = "score", ids: Sequence[str] | None = None) -> Chosen:
-        """Choose a candidate. `score` and `ids` (default c00, c01, ...) are the names that the reason uses.
+    def choose(
+        self,
+        rule: str = "best",
+        score: str = "score",
+        ids: Sequence[str] | None = None,
+        only_compared: Collection[int] = (),
+    ) -> Chosen:
+        """Choose a candidate. `score` and `ids` (default c00, c01, ...) are the names that the reason uses;
+        `only_compared` are those that cannot be chosen, unless nothing else is left.
 
         "best": the best mean. "one_standard_error": of the candidates whose mean is within one standard error (of the
         best one's mean over folds) of the best, the one with the fewest weights; equals are told apart by their mean.
@@ -52,7 +59,10 @@ class Ranking:
         names = list(ids) if ids is not None else [f"c{i:02d}" for i in range(n)]
         if len(names) != n:
             raise InputError(f"ids need one name for each of {n} candidates, got {len(names)}.")
-        best = int(self.order[0])
+        eligible = [int(i) for i in self.order if int(i) not in only_compared]
+        if not any(np.isfinite(self.mean[i]) for i in eligible):
+            eligible = [int(i) for i in self.order]
+        best, n = eligible[0], len(eligible)
         if not np.isfinite(self.mean[best]):
             raise InputError(
                 f"{'the only candidate' if n == 1 else f'all {n} candidates'} diverged (no finite {metric_name(score)} "
@@ -62,14 +72,14 @@ class Ranking:
         reason = "the only candidate" if n == 1 else f"{word} mean validation {metric_name(score)} of {n} candidates"
         chosen = best
         if rule == "one_standard_error" and n > 1:
-            chosen, reason = self._simplest(best, reason, names)
+            chosen, reason = self._simplest(best, reason, names, eligible)
         if rule == "narrow_code" and n > 1:
-            chosen, reason = self._narrowest(best, reason, score)
+            chosen, reason = self._narrowest(best, reason, score, eligible)
         if self.diverged[chosen]:
             reason += f"; {self.diverged[chosen]} of its {self.members} trainings diverged"
         return Chosen(chosen, reason)
 
-    def _simplest(self, best: int, reason: str, names: list[str]) -> tuple[int, str]:
+    def _simplest(self, best: int, reason: str, names: list[str], eligible: list[int]) -> tuple[int, str]:
         if self.complexity is None:
             raise InputError("the rule 'one_standard_error' needs the number of weights of each candidate, got none.")
         error = self.standard_error[best]
@@ -77,8 +87,8 @@ class Ranking:
             return best, f"{reason} (one fold has no standard error)"
         sign = 1 if self.direction == "min" else -1
         near = [
-            int(i)
-            for i in self.order
+            i
+            for i in eligible
             if self.status(i) == self.status(best) and sign * (self.mean[i] - self.mean[best]) <= error
         ]
         chosen = min(near, key=lambda i: self.complexity[i])  # type: ignore[index]
@@ -86,13 +96,13 @@ class Ranking:
             return best, f"{reason}, and the simplest within one standard error"
         return chosen, f"the simplest within one standard error of the best ({names[best]})"
 
-    def _narrowest(self, best: int, reason: str, score: str) -> tuple[int, str]:
+    def _narrowest(self, best: int, reason: str, score: str, eligible: list[int]) -> tuple[int, str]:
         if self.codes is None or score != "reconstruction_error":
             raise InputError(
                 Setting("rule", "narrow_code"),
                 " is for autoencoders that are judged by their reconstruction error. Use another rule.",
             )
-        enough = [int(i) for i in self.order if self.status(i) == self.status(best) and self.mean[i] <= LOST]
+        enough = [i for i in eligible if self.status(i) == self.status(best) and self.mean[i] <= LOST]
         if not enough:
             return best, f"{reason}; none keeps {1 - LOST:.0%} of the variance"
         chosen = min(enough, key=lambda i: (self.codes[i], self.mean[i]))  # type: ignore[index]

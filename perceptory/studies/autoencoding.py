@@ -10,9 +10,10 @@ import numpy as np
 from perceptory.data.examples import ExampleEncoder
 from perceptory.data.own_targets import kinds_and_widths
 from perceptory.errors import InputError, Setting, Written
-from perceptory.networks.autoencoder import PCA, CodedNetwork
+from perceptory.networks.autoencoder import PCA, Autoencoder, CodedNetwork
 from perceptory.notes import Note, code_not_narrow
 from perceptory.objectives.reconstruction import Reconstruction
+from perceptory.specs import is_on
 from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import EncodedExamples
 
@@ -54,6 +55,21 @@ def widths_of_codes(candidates: Sequence[Candidate]) -> np.ndarray | None:
     if not all(isinstance(network, CodedNetwork) for network in networks):
         return None
     return np.array([network.code for network in networks if isinstance(network, CodedNetwork)])
+
+
+def only_compared(candidates: Sequence[Candidate]) -> frozenset[int]:
+    """Places of candidates that are there for comparison: PCA, where all others are variational, since what is wanted
+    then is a model that can be drawn from."""
+    pca = frozenset(place for place, c in enumerate(candidates) if isinstance(c.network, PCA))
+    others = [c.network for place, c in enumerate(candidates) if place not in pca]
+    variational = [n for n in others if isinstance(n, Autoencoder) and is_on(n.variational)]
+    return pca if others and len(variational) == len(others) else frozenset()
+
+
+def check_rule(rule: str, task: str) -> None:
+    """`InputError` where a rule speaks of codes and there are none."""
+    if rule == "narrow_code" and task != "autoencode":
+        raise InputError(Setting("rule", "narrow_code"), f" is for autoencoders, not for {task}. Use another rule.")
 
 
 def notes_on_codes(candidates: Sequence[Candidate], encoded: EncodedExamples) -> tuple[Note, ...]:

@@ -19,7 +19,7 @@ from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.metrics import Score, score_for
 from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
-from perceptory.studies.autoencoding import for_reconstruction, notes_on_codes
+from perceptory.studies.autoencoding import check_rule, for_reconstruction, notes_on_codes
 from perceptory.studies.auxiliary import Aims, given_by_inputs, objectives_of, taken_out, without
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
@@ -174,6 +174,7 @@ def prepare(
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
+    check_rule(study.rule, known.task)
     unlabeled = None
     if study.unlabeled is not None:
         if not any(isinstance(c.start, Pretraining) for c in candidates):

@@ -15,6 +15,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.recurrent import GRU
 from perceptory.selection.search import choice
 
+DENSE = 2000  # numbers of a series up to which a dense encoder is worth its weights
 RULE = "narrow_code"  # the wider a code, the smaller its error: the best alone would always be the widest
 WIDEST = 32  # numbers of a code, twice as many where the effort is thorough
 WIDTHS = {"quick": 2, "normal": 3, "thorough": 5}  # how many widths are compared, each half of the one before
@@ -48,8 +49,11 @@ def _encoders(data: Any, effort: str) -> list[Network]:
             return [MLP((128,), "relu")]
         return [MLP((256, 64), "relu"), *([] if quick else [convolutional])]
     if data.kind == "series":
-        temporal = CNN((16, 32), hidden=(32,), head="flatten" if data.lengths is None else "global")
+        temporal = CNN((16, 32), hidden=(32,), head="flatten")
         recurrent: list[Network] = [GRU((32,))]
-        return [temporal, *([] if quick else recurrent)] if data.lengths is None and data.shape[0] >= 8 else recurrent
+        if data.lengths is not None:
+            return recurrent
+        dense = [MLP((64,), "tanh")] if prod(data.shape) <= DENSE else []
+        return [*dense, *([temporal] if data.shape[0] >= 8 else []), *([] if quick else recurrent)]
     deep = [MLP((128, 64), "relu")]
     return [MLP((64,), "tanh"), *([] if quick else deep), *([MLP((256, 128, 64), "relu")] if thorough else [])]

@@ -19,7 +19,7 @@ from perceptory.runs.result import Result, load_result
 from perceptory.runs.run_folder import Request, RunFolder
 from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model, result_of
-from perceptory.studies.autoencoding import widths_of_codes
+from perceptory.studies.autoencoding import only_compared, widths_of_codes
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
@@ -76,7 +76,7 @@ def _result(records: Records, progress: Progress | None, open_test: bool, starte
         ids = _ids(len(prepared.candidates))
         codes = widths_of_codes(prepared.candidates)
         ranking = rank(records.scores(), prepared.score.direction, prepared.complexity, codes)
-        chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids)
+        chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, only_compared(prepared.candidates))
         model = final_model(records, chosen.index)
     result = result_of(records, ranking, chosen, ids, model, started)
     if open_test:
