@@ -195,9 +195,9 @@ FIT_OPTIONS = {
 PREDICT = _text("""Predict a table, series, images or arrays with the model of a run; writes CSV or Parquet.
 
 With a model that has no target (--task autoencode), each line says how unlike the rest an example is: its score (the
-share of the variance that is lost, mean over the columns), its p_value (the share of held-out examples with at least
-this score, small for what is unlike them), the error of each column, and what each column of a table is given back as.
-A row's p_value is small by chance as well: of rows like the study's, 5 in 100 lie below 0.05.""")
+mean over the columns of ln(1 + error / usual error)), its p_value (the share of held-out examples with at least this
+score, small for what is unlike them; of examples like the study's, 5 in 100 lie below 0.05), the error of each column
+(1 is that of the column's mean), and what each column of a table is given back as.""")
 ENCODE = "The codes of a table, series, images or arrays, by a model without a target (--task autoencode)."
 DECODE = "The examples that codes stand for, by a model without a target."
 CODES = "Table with the columns code0, code1, ... as encode writes it."

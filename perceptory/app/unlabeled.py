@@ -61,9 +61,9 @@ def scores(model: Any, new: Inputs, members: bool) -> list[tuple[str, Any]]:
     of a table what each column is given back as. members: each network's own score as well."""
     from perceptory.data.own_targets import given_back, own_names, own_targets
     from perceptory.data.tables.encoder import Encoder
-    from perceptory.models.autoencoding import anomalies, errors_of, member_of, row_scores
+    from perceptory.models.anomalies import anomalies, known_of, row_scores
+    from perceptory.models.autoencoding import errors_of, member_of
 
-    table = isinstance(model.encoder, Encoder)
     targets = own_targets(model.encoder, new.source, new.array)
     weights = np.ones(targets.shape[:-1])
     if new.lengths is not None:
@@ -72,11 +72,11 @@ def scores(model: Any, new: Inputs, members: bool) -> list[tuple[str, Any]]:
     found = anomalies(model, errors)
     columns: list[tuple[str, Any]] = [*new.names, ("score", found.score), ("p_value", found.p_value)]
     if members:
-        columns += [(f"score (network {k})", row_scores(one)) for k, one in enumerate(errors, start=1)]
-    names = own_names(model.encoder)
-    if len(names) > 1:
-        columns += [(f"error of {name}", found.by_column[:, k]) for k, name in enumerate(names)]
-    if table:
+        usual = np.mean([group.usual for group in known_of(model, errors.shape[2])], axis=0)
+        columns += [(f"score (network {k})", row_scores(one, usual)) for k, one in enumerate(errors, start=1)]
+    by_column = errors.mean(axis=0)
+    columns += [(f"error of {name}", by_column[:, k]) for k, name in enumerate(own_names(model.encoder))]
+    if isinstance(model.encoder, Encoder):
         back = given_back(model.encoder, model.distributions_of(new.array)[member_of(model, None)])
         columns += [(f"{name} given back", back[name]) for name in back.columns]
     return columns

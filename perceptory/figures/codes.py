@@ -23,7 +23,7 @@ from perceptory.figures.style import (
     new_figure,
     styled,
 )
-from perceptory.models.autoencoding import row_scores
+from perceptory.models.anomalies import row_scores
 from perceptory.registry import did_you_mean
 from perceptory.results.codes import AUTOENCODE, by_width, code_width, is_pca
 from perceptory.results.codes import errors_by_column as column_errors
@@ -122,14 +122,14 @@ def errors_by_column(result: ResultData) -> Figure:
 
 @styled
 def anomaly_scores(result: ResultData) -> Figure:
-    """Distribution of the rows' errors: of rows that a network was trained on, of held-out rows, of test rows.
+    """Distribution of the rows' anomaly scores: of rows that a network was trained on, of held-out rows, of test rows.
 
     A network that was trained on a row gives it back better than one that was not: scores that new rows are compared
     with have to be those of held-out rows. Cumulative, so that no choice of bins decides what is seen.
     """
     need_task(result, "anomaly_scores", AUTOENCODE)
     parts, part = result.predictions, np.asarray(result.predictions.part)
-    scores = row_scores(np.asarray(parts.output, float))
+    scores = row_scores(np.asarray(parts.output, float), _held(result).usual)
     seen = _held(result).train_scores
     lines: list[tuple[str, np.ndarray, str, Any]] = [
         ("trained on", seen, ORANGE, (0, (4, 1.5))),
@@ -160,7 +160,7 @@ def anomaly_scores(result: ResultData) -> Figure:
     log_ticks(ax.xaxis, low, high)
     ax.set_ylim(0, 1.02)
     ax.grid(axis="y")
-    ax.set_xlabel("score: mean over the columns of the share of their variance that is lost")
+    ax.set_xlabel("score: mean over the columns of ln(1 + error / usual error)")
     ax.set_ylabel(f"share of the {thing(result)}s up to this score")
     ax.set_title(f"Scores of {thing(result)}s", loc="left", pad=26)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
@@ -286,7 +286,7 @@ def _pictures_back(result: ResultData, held: Reconstructions, inputs: np.ndarray
     for name, cut in (("best", slice(0, half)), ("worst", slice(half, None))):
         blocks += [inputs[cut], outputs[cut]]
         sides += [f"{name}:\noriginal", "given\nback"]
-        titles += [[number(s) for s in held.score[cut]], []]
+        titles += [[number(s) for s in held.error[cut]], []]
     return _pictures(blocks, sides, titles)
 
 
@@ -327,7 +327,7 @@ def _series_back(result: ResultData, held: Reconstructions, inputs: np.ndarray, 
         row[0].set_ylabel(clean(_channels(result)[k], 16), fontsize=8)
     for i, ax in enumerate(axes[0]):
         which = "best" if i < count // 2 else "worst"
-        ax.set_title(f"{which}: {number(held.score[i])}", fontsize=8, fontweight="normal", loc="left", pad=3)
+        ax.set_title(f"{which}: {number(held.error[i])}", fontsize=8, fontweight="normal", loc="left", pad=3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=2, fontsize=8)
     return figure

@@ -121,7 +121,7 @@ def groups_of_figures(result: ResultData, figure: Callable[..., Figure]) -> list
             "scores",
             f"Distribution of the scores of {one}s that were trained on, held out and tested",
             f"A network gives {one}s that it was trained on back better than others. New {one}s are compared with the "
-            "solid line, of held-out ones: their p-value is the share of these with a larger score.",
+            "solid line, of held-out ones: their p-value is the share of these with at least their score.",
             lambda: plots.anomaly_scores(result),
         ),
     ]
@@ -163,8 +163,8 @@ def _back(result: ResultData, figure: Callable[..., Figure]) -> Figure:
     return figure(
         "back",
         "The best and the worst held-out examples beside what is given back of them",
-        "Each is given back by a network that did not train on it, with its score. The worst are what is most unlike "
-        "the rest.",
+        "Each is given back by a network that did not train on it, with its mean error. The worst are what is most "
+        "unlike the rest.",
         lambda: plots.reconstructed(result),
     )
 
@@ -196,7 +196,7 @@ def shown_rows(result: ResultData) -> list[dict[str, Any]]:
         ]
         rows.append(
             {
-                "title": f"{'Worst' if k >= half else 'Best'}: row {held.row[k]}, score {number(float(held.score[k]))}",
+                "title": f"{'Worst' if k >= half else 'Best'}: row {held.row[k]}, error {number(float(held.error[k]))}",
                 "cells": cells,
                 "more": len(errors) - len(cells),
             }

@@ -10,18 +10,19 @@ import numpy as np
 
 from perceptory.results.data_facts import packed, unpacked
 
-ARRAYS = ("row", "score", "errors", "inputs", "outputs", "train_scores", "codes", "code_row", "samples")
+ARRAYS = ("row", "error", "errors", "inputs", "outputs", "usual", "train_scores", "codes", "code_row", "samples")
 
 
 @dataclass(frozen=True, eq=False)
 class Reconstructions:
     """A part of what a study of autoencoders has seen, small enough for a report.
 
-    row: [shown] places in the data of the held-out rows that are shown, best first. score: [shown] their errors.
+    row: [shown] places in the data of the held-out rows that are shown, best first. error: [shown] the mean of theirs.
     columns: names of those columns of a table that are shown, or of the channels. errors: [shown, column].
     cells, given_back: [shown][column] of a table, in words. inputs, outputs: [shown, *shape] of other examples,
         thinned.
-    train_scores: [some] errors of rows by a network that was trained on them.
+    usual: [column] of all columns, the usual errors that anomaly scores compare with. train_scores: [some] anomaly
+        scores of rows by a network that was trained on them.
     codes: [some, axis] places of rows on the principal axes of the codes, at most two, by the network that validated
         best. spread: the share of the codes' variance along each. code_row: [some] places in the data.
     colors: by name, a value of each of these rows: numbers, or texts; None where there is none. color: the name that
@@ -30,13 +31,14 @@ class Reconstructions:
     """
 
     row: np.ndarray
-    score: np.ndarray
+    error: np.ndarray
     columns: tuple[str, ...]
     errors: np.ndarray
     cells: tuple[tuple[str, ...], ...]
     given_back: tuple[tuple[str, ...], ...]
     inputs: np.ndarray | None
     outputs: np.ndarray | None
+    usual: np.ndarray
     train_scores: np.ndarray
     codes: np.ndarray
     spread: tuple[float, ...]

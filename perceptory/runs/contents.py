@@ -130,7 +130,7 @@ def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
 
 def predictions_bytes(result: ResultData) -> bytes:
     """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities). Of
-    autoencoders row, part, score and the errors by column, of which the score is the mean."""
+    autoencoders row, part, the mean of the errors of the columns, and each of these."""
     import polars as pl
 
     p = result.predictions
@@ -138,7 +138,7 @@ def predictions_bytes(result: ResultData) -> bytes:
     columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
     columns += [] if p.step is None else [("step", p.step)]
     if result.task == "autoencode":
-        columns.append(("score", row_scores(p.output)))
+        columns.append(("error", row_scores(p.output)))
     elif result.classes is not None:
         names = np.asarray(result.classes, dtype=object)
         columns.append((targets[0], names[p.target].tolist()))

@@ -44,9 +44,10 @@ DATA = {
 }  # fmt: skip
 ENSEMBLE = {"target": str, "rows": int, "members": [float], "v": float, "c": float, "observed": float}
 RECONSTRUCTIONS = {
-    "row": ARRAY, "score": ARRAY, "columns": [str], "errors": ARRAY, "cells": [[str]], "given_back": [[str]],
-    "inputs": PACKED, "outputs": PACKED, "train_scores": ARRAY, "codes": ARRAY, "spread": [float], "code_row": ARRAY,
-    "colors": Each([Or((float, str, None))]), "color": Or((str, None)), "samples": PACKED, "sampled": [[str]],
+    "row": ARRAY, "error": ARRAY, "columns": [str], "errors": ARRAY, "cells": [[str]], "given_back": [[str]],
+    "inputs": PACKED, "outputs": PACKED, "usual": ARRAY, "train_scores": ARRAY, "codes": ARRAY, "spread": [float],
+    "code_row": ARRAY, "colors": Each([Or((float, str, None))]), "color": Or((str, None)), "samples": PACKED,
+    "sampled": [[str]],
 }  # fmt: skip
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),

@@ -11,6 +11,7 @@ import polars as pl
 from perceptory.data.own_targets import given_back
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.reconstruction import column_targets
+from perceptory.models import anomalies
 from perceptory.models.autoencoding import View, row_scores, sample, view_of
 from perceptory.models.model import Model
 from perceptory.results.data_facts import CHANNELS, PIXELS, STEPS
@@ -39,8 +40,9 @@ def reconstructions_of(
     encoder: Any = prepared.encoder
     place = {int(row): k for k, row in enumerate(data.row_numbers.tolist())}
     held = np.array([place[int(row)] for row in predictions.row])
-    scores = row_scores(predictions.output)
-    order = np.argsort(scores, kind="stable")
+    errors = row_scores(predictions.output)
+    usual = _usual(model, predictions.output.shape[1])
+    order = np.argsort(errors, kind="stable")
     most = min(SHOWN[data.kind], len(order) // 2)
     chosen = [*order[:most], *order[len(order) - most :]]
     shown = [int(held[k]) for k in chosen]
@@ -56,14 +58,15 @@ def reconstructions_of(
     new = _samples(model, data.kind)
     return Reconstructions(
         row=np.asarray(data.row_numbers[shown], np.int64),
-        score=scores[chosen],
+        error=errors[chosen],
         columns=tuple(names),
         errors=predictions.output[chosen][:, columns],
         cells=_cells(data, encoder, shown, names) if table else (),
         given_back=_words(given, names) if table and given is not None else (),
         inputs=None if table or given is None else _thinned(data.kind, data.inputs[shown]),
         outputs=None if table or given is None else _thinned(data.kind, np.asarray(given)),
-        train_scores=study.train_scores(),
+        usual=usual,
+        train_scores=study.train_scores(usual),
         codes=codes,
         spread=spread,
         code_row=np.asarray(data.row_numbers[code_places], np.int64),
@@ -100,14 +103,21 @@ class _Study:
                 given |= dict(zip(mine, self.view(who, np.array(mine)).outputs, strict=True))
         return np.stack([given[k] for k in places]) if places else np.zeros((0, 0))
 
-    def train_scores(self) -> np.ndarray:
-        """Errors of some rows of each fold by a network that was trained on them."""
+    def train_scores(self, usual: np.ndarray) -> np.ndarray:
+        """Anomaly scores of some rows of each fold by a network that was trained on them."""
         scores = []
         for fold, who in self.by_fold.items():
             rows = np.asarray(self.prepared.folds[fold][0])
             some = np.unique(rows[np.linspace(0, len(rows) - 1, min(TRAINED, len(rows))).round().astype(int)])
-            scores.append(row_scores(self.view(who, some).errors))
+            scores.append(anomalies.row_scores(self.view(who, some).errors, usual))
         return np.concatenate(scores) if scores else np.zeros(0)
+
+
+def _usual(model: Model, columns: int) -> np.ndarray:
+    """[column] mean over the groups of held-out rows; 1, which is that of a column's mean, where none was held out."""
+    if not model.facts.get("held_out"):
+        return np.ones(columns)
+    return np.asarray(np.mean([group.usual for group in anomalies.known_of(model, columns)], axis=0))
 
 
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
