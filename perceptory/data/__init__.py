@@ -2,9 +2,10 @@
 
 The way of a table: a source is read as it is (`delimited`, `sources` -> `Table`), every column gets its meaning
 (`infer`, `targets` -> `Dataset`), test rows are cut off (`partition`), and the study rows teach the encoder which
-features to make (`encoding`). The way of everything else: `arrays`, `series` (by `clock` and `windows`) and `images`
-(by `idx` and `pictures`) read examples of one shape (`examples`). Only NumPy is imported here; polars, narwhals,
-scikit-learn and Pillow come when they are needed.
+features to make (`encoding`); a table larger than memory is a `StreamedTable`, read in pieces (`streamed`). The way of
+everything else: `arrays`, `series` (by `clock` and `windows`) and `images` (by `idx` and `pictures`) read examples of
+one shape (`examples`). Only NumPy is imported here; polars, narwhals, scikit-learn and Pillow come when they are
+needed.
 """
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder

@@ -177,6 +177,9 @@ class _Display:
         self.started, self.recalled = time.perf_counter(), len(records.members)
         self.epochs_before = self.epochs_here = 0  # of earlier groups, of this one
         self.begun = self.started  # of this group
+        groups = records.prepared.groups
+        waiting = [(g, place) for g in groups for place, who in enumerate(g.who) if who not in records.members]
+        self.most_epochs = sum(int(g.members.epochs[place]) for g, place in waiting)
 
     def next_group(self) -> None:
         self.begun = time.perf_counter()
@@ -193,4 +196,5 @@ class _Display:
             if each:
                 training = max(time.perf_counter() - self.begun, 1e-9)
                 state["rows_per_second"] = epochs * each / training
+                state["seconds_left"] = training / epochs * (self.most_epochs - self.epochs_before - epochs)
             self.progress(state)

@@ -153,6 +153,8 @@ def test_a_stream_that_was_cut_off_goes_on_to_the_same_bits(files, tmp_path, mon
         pass
 
     def cut(state):
+        assert state["rows_per_second"] > 0
+        assert state["seconds_left"] >= 0
         if state["epochs"] >= 26:
             raise CutError
 
