@@ -21,7 +21,7 @@ from perceptory.wording import one_line
 if TYPE_CHECKING:
     import polars as pl
 
-GAP = 1  # pixels between the pictures of a grid
+GAP, SIDE = 2, 64  # pixels between the pictures of a grid, and the length of a side up to which they are enlarged
 
 
 def check_out(out: str | None, *read: str) -> None:
@@ -183,6 +183,8 @@ def _picture(images: np.ndarray, low: float, high: float) -> bytes:
     count, height, width, channels = images.shape
     shown = images[..., :3] if channels in (3, 4) else images[..., :1]
     bytes_ = np.clip(255 * (shown - low) / ((high - low) or 1), 0, 255).round().astype(np.uint8)
+    times = max(1, SIDE // max(height, width))
+    bytes_, height, width = bytes_.repeat(times, axis=1).repeat(times, axis=2), height * times, width * times
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     grid = np.full(((height + GAP) * rows - GAP, (width + GAP) * columns - GAP, bytes_.shape[-1]), 255, np.uint8)

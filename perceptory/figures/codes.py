@@ -113,7 +113,7 @@ def errors_by_column(result: ResultData) -> Figure:
     ax.set_yticks(y, [clean(r.name, 26) for r in shown])
     ax.grid(axis="both")
     ax.set_xlabel("share of the variance lost")
-    ax.set_title("What is lost of each column", loc="left", pad=26)
+    ax.set_title(f"What is lost of each {'column' if thing(result) == 'row' else 'channel'}", loc="left", pad=26)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, handletextpad=0.3)
     rest = len(rows) - len(shown)
     footnote(ax, [f"{rest} columns that come back better are not drawn"] if rest else [])
@@ -275,8 +275,9 @@ def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, values: tuple[Any, 
         here = np.array([v == value for v in values])
         words = "missing" if value is None else f"{value:g}" if isinstance(value, float) else clean(value, 18)
         hue = MUTED if value is None else LINES[k % len(LINES)][0]
-        ax.scatter(x[here], y[here], s=size + 4, color=hue, marker=MARKERS[k % len(MARKERS)], alpha=0.75,
-                   linewidths=0, label=words, gid=f"class {words}")  # fmt: skip
+        marker = MARKERS[(k + k // len(LINES)) % len(MARKERS)]
+        ax.scatter(x[here], y[here], s=size + 4, color=hue, marker=marker, alpha=0.75, linewidths=0, label=words,
+                   gid=f"class {words}")  # fmt: skip
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, handletextpad=0.1, borderpad=0, markerscale=1.3)
 
 

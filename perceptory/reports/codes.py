@@ -125,6 +125,7 @@ def groups_of_figures(result: ResultData, figure: Callable[..., Figure]) -> list
             lambda: plots.anomaly_scores(result),
         ),
     ]
+    errors = errors if len(result.targets) > 1 else errors[1:]
     held = result.reconstructions
     maps = [] if held is None else [_map(result, held, name, figure) for name in _map_colors(result, held)]
     pictures = [] if held is None or held.inputs is None else [_back(result, figure)]

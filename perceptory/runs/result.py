@@ -49,8 +49,12 @@ class Result(ResultData):
 
     def write(self, store: RunFolder) -> None:
         """Complete a run folder that is being written; it is this result's folder from then on."""
-        store.complete(self)
-        self.folder = str(store.path)
+        before, self.folder = self.folder, str(store.path)  # the report names the folder
+        try:
+            store.complete(self)
+        except BaseException:
+            self.folder = before
+            raise
 
     def summary(self) -> str:
         """The result in plain text."""

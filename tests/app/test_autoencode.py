@@ -123,7 +123,7 @@ def test_predict_encode_and_decode_a_table(perceptory, runs):
 def test_pictures_are_sampled_into_a_grid_or_an_array(perceptory, runs, tmp_path):
     assert perceptory("sample", runs / "pictures", "-n", "5", "-o", "new.png")[0] == 0
     with Image.open(tmp_path / "new.png") as grid:
-        assert grid.size == (3 * 4 + 2, 2 * 4 + 1)
+        assert grid.size == (3 * 64 + 4, 2 * 64 + 2)
     assert perceptory("sample", runs / "pictures", "-n", "5", "-o", "new.npz")[0] == 0
     with np.load(tmp_path / "new.npz") as drawn:
         assert drawn["x"].shape == (5, 4, 4, 1)
