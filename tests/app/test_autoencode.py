@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 
 import numpy as np
@@ -12,7 +14,6 @@ from PIL import Image
 from perceptory import figures, insight
 from perceptory.app.cli import main
 from perceptory.errors import InputError
-from perceptory.reports.page import render
 from perceptory.runs.result import load_result
 
 TINY = ["--network", "autoencoder:6:2", "--learning-rate", "0.01", "--folds", "2", "--epochs", "3"]
@@ -34,12 +35,23 @@ def runs(tmp_path_factory):
     """A folder with data.csv and its run, and pictures in digits.npz with the run of a variational model."""
     folder = tmp_path_factory.mktemp("autoencode")
     data = plane(folder / "data.csv")
-    options = ["--task", "autoencode", *TINY, "--quiet"]
-    assert main(["fit", str(data), "--color", "kind", *options, "--out", str(folder / "run")]) == 0
+    options = ["--task", "autoencode", *TINY]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main(["fit", str(data), "--color", "kind", *options, "--out", str(folder / "run")]) == 0
+    (folder / "said.txt").write_text(said.getvalue())
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (40, 4, 4)).astype(np.uint8), np.arange(40) % 4
     np.savez(folder / "pictures.npz", x=x, y=y)
-    pictures = [str(folder / "pictures.npz"), *options, "--variational", "0.1", "--out", str(folder / "pictures")]
+    pictures = [
+        str(folder / "pictures.npz"),
+        *options,
+        "--variational",
+        "0.1",
+        "--quiet",
+        "--out",
+        str(folder / "pictures"),
+    ]
     assert main(["fit", *pictures]) == 0
     return folder
 
@@ -56,10 +68,10 @@ def test_a_table_without_a_target_says_what_it_would_do(perceptory, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["data.csv"]
 
 
-def test_fit_says_what_is_kept_and_what_pca_keeps(perceptory, runs):
-    code, out, _ = perceptory("report", runs / "run", "--out", "again.html")
-    assert code == 0
-    assert max(map(len, out.splitlines())) <= 80
+def test_fit_says_what_is_kept_and_what_pca_keeps(runs):
+    out = (runs / "said.txt").read_text()
+    assert out.startswith("48 rows, 4 numeric, 1 categorical, 1 ignored columns, no target: what is learned")
+    assert max(map(len, out[out.index("Chosen") : out.index("Report")].splitlines())) <= 80
     assert "A code of 2 numbers keeps" in out
     assert "PCA to 2" in out
     assert "Share of the variance lost" in out
@@ -81,7 +93,7 @@ def test_what_is_written_is_read_back_and_all_figures_are_drawn(runs):
     for draw in (figures.code_curve, figures.errors_by_column, figures.anomaly_scores, figures.code_map):
         assert draw(result).axes
     assert figures.code_map(result, "a").axes
-    page = render(result)
+    page = (runs / "run" / "report.html").read_text()
     for words in (
         "What is given back",
         "colored by kind",
