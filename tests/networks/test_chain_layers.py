@@ -20,11 +20,14 @@ KEY = jax.random.key(0)
 
 def same_output(chain, network, inputs, outputs, x, **extra):
     """Both with the same weights, in the order of their layers."""
-    theirs = network.build(inputs, outputs, key=KEY)
-    ours = chain.build(inputs, outputs, key=KEY)
-    assert [a.shape for a in arrays_of(ours)] == [a.shape for a in arrays_of(theirs)]
-    ours = with_arrays(ours, arrays_of(theirs))
-    np.testing.assert_allclose(ours(x, **extra), theirs(x, **extra), rtol=1e-5, atol=1e-6)
+
+    def both(x):
+        theirs = network.build(inputs, outputs, key=KEY)
+        ours = chain.build(inputs, outputs, key=KEY)
+        assert [a.shape for a in arrays_of(ours)] == [a.shape for a in arrays_of(theirs)]
+        return with_arrays(ours, arrays_of(theirs))(x, **extra), theirs(x, **extra)
+
+    np.testing.assert_allclose(*jax.jit(both)(x), rtol=1e-5, atol=1e-6)
 
 
 def test_convolutions_equal_a_cnn():
@@ -45,21 +48,31 @@ def test_recurrent_layers_equal_their_networks(layer, network):
 def test_padding_changes_nothing_before_the_lengths():
     x = np.random.default_rng(2).normal(size=(2, 6, 2)).astype(np.float32)
     lengths = jnp.array([4, 6], jnp.int32)
-    net = Chain((LSTMLayer(3), GlobalPool())).build((6, 2), (1,), key=KEY)
     wild = x.copy()
     wild[0, 4:] = 1e3
-    np.testing.assert_allclose(net(jnp.asarray(wild), lengths=lengths), net(jnp.asarray(x), lengths=lengths), rtol=1e-6)
-    np.testing.assert_allclose(net(jnp.asarray(x), lengths=lengths)[0], net(jnp.asarray(x[:1, :4]))[0], rtol=1e-5)
+
+    @jax.jit
+    def run(x, wild):
+        net = Chain((LSTMLayer(3), GlobalPool())).build((6, 2), (1,), key=KEY)
+        return net(x, lengths=lengths), net(wild, lengths=lengths), net(x[:1, :4])
+
+    padded, disturbed, alone = run(x, wild)
+    np.testing.assert_allclose(disturbed, padded, rtol=1e-6)
+    np.testing.assert_allclose(padded[0], alone[0], rtol=1e-5)
 
 
 def test_mixed_chains_are_written_and_read():
     spec = Chain((ConvolutionLayer(3, padding="causal"), GRULayer(4), DenseLayer(5)))
     assert from_json(to_json(spec)) == spec
-    net = spec.build((7, 2), (7, 2), key=KEY)
-    x = jnp.ones((2, 7, 2))
-    assert net(x).shape == (2, 7, 2)
-    assert np.array_equal(unpack(net, pack(net))(x), net(x))
-    assert layout(spec, (7, 2), (7, 2)).size == pack(net).size
+
+    def both(x):
+        net = spec.build((7, 2), (7, 2), key=KEY)
+        return net(x), unpack(net, pack(net))(x), pack(net)
+
+    y, again, weights = jax.jit(both)(jnp.ones((2, 7, 2)))
+    assert y.shape == (2, 7, 2)
+    assert np.array_equal(y, again)
+    assert layout(spec, (7, 2), (7, 2)).size == weights.size
     assert spec.hidden_units((7, 2), (7, 2)) > 7 * (3 + 4 + 5)
 
 

@@ -19,16 +19,17 @@ KEY = jax.random.key(0)
 
 def test_by_hand():
     """Column 1 holds a category of three, with vectors 1 2, 3 4, 5 6; 3 and -1 are none."""
-    module, shape = EmbeddingLayer(3, 2, columns=1).build((3,), key=KEY)
-    module = unpack(module, jnp.arange(1.0, 7))
-    assert shape == (4,)
-    x = jnp.array([[7.0, 2, 8], [7, 0, 8], [7, 3, 8], [7, -1, 8]])
-    expected = [[7, 8, 5, 6], [7, 8, 1, 2], [7, 8, 0, 0], [7, 8, 0, 0]]
-    np.testing.assert_array_equal(module(x), expected)
-    two, shape = EmbeddingLayer(3, 2, columns=(2, 0)).build((5, 3), key=KEY)
-    assert shape == (5, 5)
-    y = unpack(two, jnp.arange(1.0, 7))(jnp.array([[[0.0, 9, 1]] * 5]))
-    np.testing.assert_array_equal(y, [[[9, 3, 4, 1, 2]] * 5])
+
+    def of(x, columns):
+        module, shape = EmbeddingLayer(3, 2, columns=columns).build(x.shape[1:], key=KEY)
+        y = unpack(module, jnp.arange(1.0, 7))(x)
+        assert y.shape[1:] == shape
+        return y
+
+    x, series = jnp.array([[7.0, 2, 8], [7, 0, 8], [7, 3, 8], [7, -1, 8]]), jnp.array([[[0.0, 9, 1]] * 5])
+    one, two = jax.jit(lambda x, series: (of(x, 1), of(series, (2, 0))))(x, series)
+    np.testing.assert_array_equal(one, [[7, 8, 5, 6], [7, 8, 1, 2], [7, 8, 0, 0], [7, 8, 0, 0]])
+    np.testing.assert_array_equal(two, [[[9, 3, 4, 1, 2]] * 5])
 
 
 def test_torch():

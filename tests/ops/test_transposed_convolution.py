@@ -28,18 +28,29 @@ def test_hand_worked():
     cuts one off on each side; two places more than there are stay 0."""
     x, kernel = jnp.array([1.0, 2.0, 3.0]).reshape(1, 3, 1), jnp.array([1.0, 10.0, 100.0]).reshape(3, 1, 1)
 
-    def of(padding, output=None):
-        spreads = spreads_of((3,), 3, 2, padding, 1, output)
-        return transposed_convolve(x, kernel, None, spreads)[0, :, 0].tolist()
+    expected = {
+        ("valid", None): [1, 10, 102, 20, 203, 30, 300],
+        ("same", None): [1, 10, 102, 20, 203, 30],
+        ("causal", None): [1, 10, 102, 20, 203, 30],
+        (1, None): [10, 102, 20, 203, 30],
+        (1, 6): [10, 102, 20, 203, 30, 300],
+        ("valid", 9): [1, 10, 102, 20, 203, 30, 300, 0, 0],
+        ("same", 4): [10, 102, 20, 203],
+    }
 
-    assert of("valid") == [1, 10, 102, 20, 203, 30, 300]
-    assert of("same") == of("causal") == [1, 10, 102, 20, 203, 30]
-    assert of(1) == [10, 102, 20, 203, 30]
-    assert of(1, 6) == [10, 102, 20, 203, 30, 300]
-    assert of("valid", 9) == [1, 10, 102, 20, 203, 30, 300, 0, 0]
-    assert of("same", 4) == [10, 102, 20, 203]
-    bias = transposed_convolve(x, kernel, jnp.array([5.0]), spreads_of((3,), 3, 2, "valid", 1, 8), jnp.negative)
-    assert bias[0, :, 0].tolist() == [-6, -15, -107, -25, -208, -35, -305, -5]
+    @jax.jit
+    def every(x, kernel, bias):
+        found = [
+            transposed_convolve(x, kernel, None, spreads_of((3,), 3, 2, padding, 1, output))
+            for padding, output in expected
+        ]
+        spreads = spreads_of((3,), 3, 2, "valid", 1, 8)
+        return found, transposed_convolve(x, kernel, bias, spreads, jnp.negative)
+
+    found, with_bias = every(x, kernel, jnp.array([5.0]))
+    for (case, values), y in zip(expected.items(), found, strict=True):
+        assert y[0, :, 0].tolist() == values, case
+    assert with_bias[0, :, 0].tolist() == [-6, -15, -107, -25, -208, -35, -305, -5]
 
 
 def by_definition(x, kernel, spreads):
