@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
+import jax
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.layers.arrays import Shape
+from perceptory.layers.arrays import Shape, pack, unpack
+from perceptory.layers.base import call
 from perceptory.networks.base import Network, layout
+from perceptory.specs import has_code, partition
 
 
 def places_without_heads(network: Network, inputs: Shape, outputs: Shape, main: Shape) -> np.ndarray:
@@ -37,6 +40,19 @@ def places_without_heads(network: Network, inputs: Shape, outputs: Shape, main: 
             grid = np.take(grid, chosen.ravel(), axis=axis)
         places.append(grid.ravel())
     return np.concatenate(places)
+
+
+def check_heads(network: Network, inputs: Shape, outputs: Shape, main: Shape) -> None:
+    """`InputError` where `places_without_heads` does not find the weights of the main outputs. What users build
+    themselves is tried out, since shapes alone may mislead."""
+    places = places_without_heads(partition(network)[0], inputs, outputs, main)
+    if not has_code(network):
+        return
+    whole, part = (network.build(inputs, shape, key=jax.random.key(0)) for shape in (outputs, main))
+    x = jax.random.normal(jax.random.key(1), (2, *inputs))
+    expected = call(whole, x, None)[..., : main[-1]]
+    if not np.allclose(call(unpack(part, pack(whole)[places]), x, None), expected, rtol=1e-4, atol=1e-5):
+        raise _unclear(network)
 
 
 def _unclear(network: Network) -> InputError:

@@ -22,7 +22,7 @@ from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.autoencoder import CodedNetwork
 from perceptory.networks.base import layout
-from perceptory.networks.heads import places_without_heads
+from perceptory.networks.heads import check_heads
 from perceptory.objectives.auxiliary import NextStep, auxiliary_parts
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import Cost, check_task
@@ -172,7 +172,7 @@ def _check_auxiliary(candidate: Candidate, encoded: EncodedExamples) -> None:
             raise InputError(f"TargetNoise is for numbers, and the auxiliary target {one.about!r} holds classes.")
     shape = encoded.target_shape
     outputs = encoded.cost_of(candidate).shape(shape)
-    places_without_heads(partition(network)[0], encoded.shape, outputs, candidate.cost.shape(shape))
+    check_heads(network, encoded.shape, outputs, candidate.cost.shape(shape))
     if isinstance(candidate.optimizer, SecondOrder):
         _check_second_auxiliary(candidate, candidate.optimizer, [encoded.auxiliary.cost_of(one) for one in objectives])
 

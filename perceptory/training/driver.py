@@ -58,7 +58,7 @@ def outcome(
         cost[:, 1],
         output[:count].copy(),
         output[plan.rows : plan.rows + validation].copy(),
-        auxiliary=np.ascontiguousarray(np.moveaxis(cost[:, 2:].reshape(len(cost), -1, 2), 0, 2)),
+        auxiliary=np.ascontiguousarray(np.moveaxis(cost[:, 2:].reshape(len(cost), (cost.shape[1] - 2) // 2, 2), 0, 2)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from perceptory import (
     Adam,
     Auxiliary,
     Chain,
+    Custom,
     DenseLayer,
     Folds,
     GradientDescent,
@@ -39,7 +41,7 @@ from perceptory import (
 from perceptory.errors import InputError
 from perceptory.figures import auxiliary_curves
 from perceptory.layers.arrays import pack, unpack
-from perceptory.networks.heads import places_without_heads
+from perceptory.networks.heads import check_heads, places_without_heads
 from perceptory.networks.narx import NARX
 from perceptory.networks.state_space import StateSpace
 from perceptory.objectives.reconstruction import Reconstruction
@@ -363,6 +365,23 @@ def test_a_network_without_its_heads_says_the_same_of_the_target(network, inputs
         return part(x), whole(x)[..., : main[-1]]
 
     np.testing.assert_allclose(*both(RANDOM.normal(size=(3, *inputs))), rtol=1e-5, atol=1e-6)
+
+
+class Blocks(eqx.Module):
+    """A network of one's own whose weights lie output by output, not main ones first."""
+
+    weight: jax.Array
+
+    def __call__(self, x):
+        return jnp.sum(self.weight.reshape(-1, 3) * x, axis=1)
+
+
+def test_networks_of_ones_own_are_tried_out():
+    linear = Custom(lambda inputs, outputs, key: eqx.nn.Linear(inputs, outputs, key=key), name="linear")
+    check_heads(linear, (3,), (3,), (1,))
+    blocks = Custom(lambda inputs, outputs, key: Blocks(jax.random.normal(key, (3 * outputs,))), name="blocks")
+    with pytest.raises(InputError, match="Custom blocks does not end in outputs with weights of their own"):
+        check_heads(blocks, (3,), (3,), (1,))
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
