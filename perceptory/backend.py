@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptory import cache
+from perceptory.errors import InputError
 
 # jaxlib releases whose CPU backend fuses a batched product with a following reduction wrongly (jax-ml/jax#39103):
 # the sum of vmapped matrix-vector products comes out off by a few parts in a million, silently.
@@ -29,11 +30,29 @@ _first = "jax" not in sys.modules
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _prepared = False
+_forked = False  # from a process in which JAX had started
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = _forked or _started()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def prepare() -> None:
-    """Set up JAX once: one CPU device a core, a persistent compilation cache, the guard. Later calls do nothing."""
+    """Set up JAX once: one CPU device a core, a persistent compilation cache, the guard. Later calls do nothing.
+
+    Raises `InputError` in a process that was forked from one in which JAX had started: it would stand still for ever.
+    """
     global _prepared
+    if _forked:
+        raise InputError(
+            "this process was forked from one that has computed already, and its threads are not here to go on."
+            ' Start it anew, by multiprocessing.get_context("spawn") or joblib\'s "loky".'
+        )
     if _prepared:
         return
     _prepared = True

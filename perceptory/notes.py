@@ -527,6 +527,15 @@ def tested_on_constant(target: str) -> tuple[Piece, ...]:
     )
 
 
+@_kind
+def value_far_off(column: str, row: int, value: float) -> tuple[Piece, ...]:
+    """One value of a column of numbers is far away from all others."""
+    return (
+        f"column {column!r} holds {value:.3g} in row {row}, more than a million times as far off as its other values: "
+        "correct it, or leave the row out.",
+    )
+
+
 # --- new data against those of the training ------------------------------------------------------------------------
 
 

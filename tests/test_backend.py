@@ -190,3 +190,16 @@ def test_importing_perceptory_starts_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_is_told_so_and_does_not_stand_still():
+    code = (
+        "import os, numpy as np, perceptory as pt, warnings; warnings.simplefilter('ignore')\n"
+        "pt.least_squares(lambda p: p, np.ones(1))\n"
+        "pid = os.fork()\n"
+        "try:\n    pt.least_squares(lambda p: p, np.ones(1))\n"
+        "except pt.InputError as error:\n    assert 'was forked' in str(error); os._exit(7)\n"
+        "sys_exit = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]); assert sys_exit == 7"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

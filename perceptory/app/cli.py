@@ -152,10 +152,11 @@ def predict(
     out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE", short="-o")] = None,
     proba: Annotated[bool, _option("--proba", h.PROBA)] = False,
     members: Annotated[bool, _option("--members", h.MEMBERS)] = False,
+    formulas: Annotated[bool, _option("--formulas", h.FORMULAS)] = False,
 ) -> None:
     from perceptory.app import predict as use
 
-    use.predict(run, data, out, proba, members)
+    use.predict(run, data, out, proba, members, formulas)
 
 
 @app.command(help=h.ENCODE)

@@ -212,6 +212,10 @@ RUN = "Run folder or model file."
 NEW = "Table with the input columns of the training, in any order; pictures or their folder; .npz or .npy."
 PREDICT_OUT = "CSV or Parquet file to write. [dim](default: standard output)[/dim]"
 PROBA = "Probabilities of the classes as well."
+FORMULAS = (
+    "Write texts that begin with = + - or @ as they are. [dim](default: with ' before them in CSV, since a spreadsheet"
+    " would run them)[/dim]"
+)
 MEMBERS = "The prediction of each network of the ensemble as well."
 REPORT = "Draw the report of a finished run again, and print its summary."
 RUN_FOLDER = "Run folder."

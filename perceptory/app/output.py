@@ -49,9 +49,17 @@ def write_data(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_frames(path: str | None, frames: Iterator[pl.DataFrame]) -> None:
+def writes_parquet(path: str | None) -> bool:
+    """Whether a path says that Parquet is to be written."""
+    return path is not None and Path(path).suffix.lower() in (".parquet", ".pq")
+
+
+def write_frames(path: str | None, frames: Iterator[pl.DataFrame], *, formulas: bool = False) -> None:
     """Write frames of the same columns, one below the other, as they come: as Parquet where the path says so, else as
-    CSV; None is standard output. A file is there whole or not at all."""
+    CSV; None is standard output. A file is there whole or not at all. In CSV a text that a spreadsheet would take for a
+    formula is `guarded`, unless `formulas`."""
+    parquet = path is not None and Path(path).suffix.lower() in (".parquet", ".pq")
+    frames = frames if parquet or formulas else map(_guarded, frames)
     if path is None:
         for number, frame in enumerate(frames):
             write_data(frame.write_csv(include_header=not number))
@@ -59,7 +67,7 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame]) -> None:
     first = next(frames)  # what is refused is refused before anything is written
     try:
         with files.replacing(Path(path)) as file:
-            if Path(path).suffix.lower() in (".parquet", ".pq"):
+            if parquet:
                 _write_parquet(file, first, frames)
             else:
                 first.write_csv(file)
@@ -69,12 +77,19 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame]) -> None:
         raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, which is there whole or not at all."""
-    try:
-        files.replace(path, content)
-    except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+def _guarded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with no text, name or value, that a spreadsheet takes for a formula."""
+    import polars as pl
+
+    from perceptory.runs.spreadsheet import guarded
+
+    columns = []
+    for column in frame.get_columns():
+        if column.dtype == pl.String:
+            new = {text: guarded(text) for text in column.unique().drop_nulls() if guarded(text) != text}
+            column = column.replace(new) if new else column
+        columns.append(column.alias(guarded(column.name)))
+    return pl.DataFrame(columns)
 
 
 def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.DataFrame]) -> None:

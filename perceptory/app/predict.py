@@ -18,9 +18,9 @@ from perceptory.errors import InputError
 from perceptory.notes import Note
 
 
-def predict(run: str, data: str, out: str | None, proba: bool, members: bool) -> None:
+def predict(run: str, data: str, out: str | None, proba: bool, members: bool, formulas: bool = False) -> None:
     """Write predictions to a file, CSV or Parquet, or as CSV to standard output, a large table's piece by piece; notes
-    go to standard error."""
+    go to standard error. formulas: as of `write_frames`."""
     from perceptory.data.ahead import ahead
     from perceptory.models.model import Model
 
@@ -44,7 +44,7 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool) ->
             notes.extend(new.notes)
             yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
 
-    write_frames(out, predicted())
+    write_frames(out, predicted(), formulas=formulas)
     say_notes(notes)
 
 

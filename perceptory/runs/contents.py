@@ -13,6 +13,7 @@ import numpy as np
 from perceptory import files
 from perceptory.models.autoencoding import row_scores
 from perceptory.results.result_data import ResultData
+from perceptory.runs.spreadsheet import guarded
 
 FORMAT = 3  # of study.json and result.json
 MARK, RESULT = "study.json", "result.json"
@@ -130,7 +131,7 @@ def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
 
 def predictions_bytes(result: ResultData) -> bytes:
     """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities). Of
-    autoencoders row, part, the mean of the errors of the columns, and each of these."""
+    autoencoders row, part, the mean of the errors of the columns, and each of these. Texts are `guarded`."""
     import polars as pl
 
     p = result.predictions
@@ -140,7 +141,7 @@ def predictions_bytes(result: ResultData) -> bytes:
     if result.task == "autoencode":
         columns.append(("error", row_scores(p.output)))
     elif result.classes is not None:
-        names = np.asarray(result.classes, dtype=object)
+        names = np.asarray([guarded(c) for c in result.classes], dtype=object)
         columns.append((targets[0], names[p.target].tolist()))
         columns.append((f"predicted {targets[0]}", names[p.output.argmax(axis=1)].tolist() if len(p.row) else []))
     else:
@@ -149,6 +150,7 @@ def predictions_bytes(result: ResultData) -> bytes:
     taken: set[str] = set()
     data = {}
     for name, values in columns:
+        name = guarded(name)
         while name in taken:
             name += "_"
         taken.add(name)

@@ -18,6 +18,7 @@ from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
 from perceptory.runs.contents import COSTS, FORMAT, HISTORY, MARK, MODEL, PREDICTIONS, RESULT, opened
 from perceptory.runs.schema import STUDY_FORM, check, check_result
+from perceptory.runs.spreadsheet import guarded
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -163,6 +164,6 @@ def predictions_from(content: bytes, data: dict[str, Any]) -> Predictions:
     by_step = data["classes"] is None and len(columns) == 3 + 2 * outputs
     step = frame[columns[2]].cast(pl.Int64).to_numpy() if by_step else None
     if data["classes"] is not None:
-        place = {str(c): i for i, c in enumerate(data["classes"])}
+        place = {guarded(str(c)): i for i, c in enumerate(data["classes"])}
         return Predictions(row, part, np.array([place[v or ""] for v in frame[columns[2]].to_list()], int), output)
     return Predictions(row, part, numbers(columns[3 if by_step else 2 : -outputs]), output, step)

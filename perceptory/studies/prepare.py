@@ -24,6 +24,7 @@ from perceptory.studies.auxiliary import Aims, given_by_inputs, objectives_of, t
 from perceptory.studies.checks import check_candidates, check_data, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, check_spans, encode
+from perceptory.studies.extremes import check_weights, hints, values_far_off
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
 from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
@@ -165,9 +166,15 @@ def prepare(
         check_data(known)
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
-    check_spans(encoded.inputs, encoder.feature_names, study.arithmetic, "input")
-    if known.task == "regression":
-        check_spans(encoded.aims, known.target_names, study.arithmetic, "target")
+    check_weights(known, encoded.weights)
+    far_off = values_far_off(known, encoded, encoder)
+    sealed = dataclasses.replace(sealed, notes=(*sealed.notes, *far_off))
+    try:
+        check_spans(encoded.inputs, encoder.feature_names, study.arithmetic, "input")
+        if known.task == "regression":
+            check_spans(encoded.aims, known.target_names, study.arithmetic, "target")
+    except InputError as error:
+        raise InputError(error, *hints(far_off)) from None
     if known.task == "autoencode":
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:

@@ -21,6 +21,7 @@ from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model, result_of
 from perceptory.studies.autoencoding import only_compared, widths_of_codes
 from perceptory.studies.design import StudyDesign
+from perceptory.studies.extremes import hints
 from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
@@ -76,7 +77,11 @@ def _result(records: Records, progress: Progress | None, open_test: bool, starte
         ids = _ids(len(prepared.candidates))
         codes = widths_of_codes(prepared.candidates)
         ranking = rank(records.scores(), prepared.score.direction, prepared.complexity, codes)
-        chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, only_compared(prepared.candidates))
+        compared = only_compared(prepared.candidates)
+        try:
+            chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, compared)
+        except InputError as error:  # where nothing could be learned, a value that is far off may be why
+            raise InputError(error, *hints(prepared.sealed.notes)) from None
         model = final_model(records, chosen.index)
     result = result_of(records, ranking, chosen, ids, model, started)
     if open_test:

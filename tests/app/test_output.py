@@ -7,14 +7,16 @@ import subprocess
 import sys
 import threading
 
+import polars as pl
 import pytest
 
 from perceptory import wording
 from perceptory.app.cli import main
-from perceptory.app.output import open_streams, write_data
+from perceptory.app.output import _guarded, open_streams, write_data
 from perceptory.app.rendering import fitted
 from perceptory.errors import InputError
 from perceptory.models.model_file import write_bytes
+from perceptory.runs.spreadsheet import guarded
 
 CITIES = "Zürich,東京,Łódź,Αθήνα,عمان\n"
 
@@ -63,6 +65,20 @@ def test_a_closed_pipe_is_said(monkeypatch, capsys):
         monkeypatch.setattr(sys, "__stdout__", pipe)
         assert main(["--version"]) == 141
     assert capsys.readouterr().err == "perceptory: stopped, since nobody reads the output any more.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-x", "'-x"),
+        ("\t=1", "'\t=1"), ("'=1", "''=1"), ("-1", "-1"), ("+1.5e-3", "+1.5e-3"), ("-1,234.5", "-1,234.5"),
+        ("-5%", "-5%"), ("a=1", "a=1"), ("", ""), ("'a", "'a"), ("-1+1", "'-1+1"), ("-", "'-"),
+    ],
+)  # fmt: skip
+def test_no_spreadsheet_runs_a_text(text, cell):
+    assert guarded(text) == cell
+    frame = _guarded(pl.DataFrame({text: [text, None, "x"], "n": [-1.0, 2.0, 3.0]}))
+    assert frame.to_dict(as_series=False) == {cell: [cell, None, "x"], "n": [-1.0, 2.0, 3.0]}
 
 
 def test_nothing_to_write_needs_no_output(monkeypatch, tmp_path):

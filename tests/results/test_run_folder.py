@@ -65,6 +65,7 @@ def test_what_is_written_is_read_back(kind, make_result, tmp_path):
 @pytest.mark.parametrize(
     "classes",
     [("1", "2"), ("01", "02"), ("1.0", "2.50"), ("true", "false"), ("True", "False"), ("", "x"), (" a", "a"),
+     ("=1+1", "'=1+1"), ("@x", "+cmd|'/C'!A0"), ("-1", "+1"), ("'=a", "''=a"),
      ('say "x"', "y,z"), ("NaN", "null"), ("2020-01-01", "2021-01-01"), ("1e3", "x")],
 )  # fmt: skip
 def test_names_of_classes_survive_the_csv(classes, make_result):

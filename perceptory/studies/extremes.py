@@ -1,0 +1,68 @@
+"""Weights that cannot be computed with, and single values that are far off all others of their column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.errors import InputError, Piece
+from perceptory.notes import Note, value_far_off
+from perceptory.studies.encoded_examples import EncodedExamples
+
+MOST_WEIGHT, LEAST_WEIGHT = 1e30, 1e-30  # in single precision they may still be summed up and divided
+FAR = 1e6  # deviations of all other values
+
+
+def check_weights(known: Examples, weights: np.ndarray) -> None:
+    """Raise `InputError`, which names the row, for a weight that cannot be computed with."""
+    bad = (weights > MOST_WEIGHT) | ((weights > 0) & (weights < LEAST_WEIGHT))
+    if bad.any():
+        place = np.unravel_index(int(bad.argmax()), bad.shape)
+        row = known.row_numbers[place[0]] + 1
+        raise InputError(
+            f"the weight of row {row} is {weights[place]:.3g}, and weights are computed with from {LEAST_WEIGHT:g} to"
+            f" {MOST_WEIGHT:g}. Divide the weights by their mean."
+        )
+
+
+def hints(remarks: Iterable[Note]) -> tuple[Piece, ...]:
+    """What is added to a refusal that a value which is far off may be behind."""
+    return tuple(p for note in remarks if value_far_off.describes(note) for p in (" ", *note.pieces))[:4]
+
+
+def values_far_off(known: Examples, encoded: EncodedExamples, encoder: ExampleEncoder) -> tuple[Note, ...]:
+    """A note for each column of a table in which one value is more than a million deviations of all others away."""
+    if encoded.inputs.ndim != 2:
+        return ()
+    columns = list(_columns(encoder.feature_names, encoded.inputs))
+    if known.task == "regression":
+        columns += _columns(known.target_names, encoded.targets)
+    found = []
+    for name, column in columns:
+        place = _far_off(column)
+        if place is not None:
+            found.append(value_far_off(name, int(known.row_numbers[place]) + 1, float(column[place])))
+    return tuple(found)
+
+
+def _columns(names: tuple[str, ...], values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    for k, name in enumerate(names):
+        yield name, values[..., k].reshape(-1)
+
+
+def _far_off(column: np.ndarray) -> int | None:
+    """The place of the value, if there is one."""
+    if len(column) < 3:
+        return None
+    size = np.abs(column)
+    most, total = np.fmax.reduce(size), np.nansum(size)
+    # Beside such a value all others together are little, which is soon seen.
+    if not np.isfinite(most) or total - most > 1e-5 * most * len(column):
+        return None
+    place = int(np.nanargmax(size))
+    others = np.delete(column, place)
+    others = others[np.isfinite(others)]
+    spread = float(np.std(others)) if len(others) > 1 else 0.0
+    return place if spread > 0 and abs(column[place] - np.mean(others)) > FAR * spread else None
