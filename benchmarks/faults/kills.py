@@ -81,7 +81,7 @@ def _chain(
                 killed = time.time()
                 one.communicate()
                 counts[f"{name}: kills"] += 1
-                lost += _lost(run, killed)
+                lost += _lost(run, killed)  # of those who had begun
                 continue
         _, said = one.communicate()
         if one.returncode or said:
@@ -92,10 +92,7 @@ def _chain(
 
 
 def _lost(run: Path, killed: float) -> list[float]:
-    """Seconds of training that a kill has cost: since something was kept last, or since training could begin."""
-    if (run / "result.json").exists() or not (run / "study.json").exists():
-        return []
-    kept = [p.stat().st_mtime for p in (run / "chunks").glob("*") if p.suffix != ".tmp"] or [
-        (run / "study.json").stat().st_mtime
-    ]
-    return [max(0.0, killed - max(kept))]
+    """Seconds of training that a kill has cost: since something was kept last. Nothing where nothing was: then programs
+    were being compiled, for the most part."""
+    kept = [p.stat().st_mtime for p in (run / "chunks").glob("*") if p.suffix != ".tmp"]
+    return [max(0.0, killed - max(kept))] if kept and not (run / "result.json").exists() else []

@@ -77,19 +77,26 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame], *, formulas: 
         raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, which is there whole or not at all."""
+    try:
+        files.replace(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+
+
 def _guarded(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with no text, name or value, that a spreadsheet takes for a formula."""
     import polars as pl
 
     from perceptory.runs.spreadsheet import guarded
 
-    columns = []
-    for column in frame.get_columns():
-        if column.dtype == pl.String:
-            new = {text: guarded(text) for text in column.unique().drop_nulls() if guarded(text) != text}
-            column = column.replace(new) if new else column
-        columns.append(column.alias(guarded(column.name)))
-    return pl.DataFrame(columns)
+    changed = []
+    for column in frame.select(pl.col(pl.String)).get_columns():
+        new = {text: guarded(text) for text in column.unique().drop_nulls() if guarded(text) != text}
+        if new:
+            changed.append(column.replace(new))
+    return frame.with_columns(changed).rename({name: guarded(name) for name in frame.columns})
 
 
 def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.DataFrame]) -> None:
