@@ -21,7 +21,7 @@ from perceptory.networks.decoders import common, gain
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.ops.patches import per_axis
-from perceptory.ops.pooling import POOLINGS, pool
+from perceptory.ops.pooling import POOLINGS, pool, pools_of
 from perceptory.ops.transposed_convolution import Spreads, spreads_of, taps_a_place
 from perceptory.specs import checked, count, flag
 
@@ -156,9 +156,10 @@ class PoolLayer(LayerSpec):
     zeros: bool = checked(False, check=flag)
 
     def build(self, inputs: Shape, *, key: jax.Array) -> tuple[Any, Shape]:
-        places_of(self, inputs)
-        module = Pool(self.size, self.stride, self.padding, self.pooling, self.zeros)
-        return module, jax.eval_shape(module, jax.ShapeDtypeStruct((1, *inputs), jnp.float32)).shape[1:]
+        places = places_of(self, inputs)
+        windows = pools_of(places, self.size, self.stride, self.padding)
+        positions = tuple(w.positions(n) for w, n in zip(windows, places, strict=True))
+        return Pool(self.size, self.stride, self.padding, self.pooling, self.zeros), (*positions, inputs[-1])
 
     def mirror(self, inputs: Shape, outputs: Shape, activation: str | None) -> tuple[LayerSpec, ...]:
         return (UpsamplingLayer(output=common(inputs[:-1])),)

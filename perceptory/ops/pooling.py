@@ -33,9 +33,7 @@ def pool(
     """
     POOLINGS[kind]
     space = x.shape[1:-1]
-    windows = windows_of(size, size if stride is None else stride, padding, axes=x.ndim - 2, space=space)
-    check_room(space, windows, "a pool")
-    check_padding(windows)
+    windows = pools_of(space, size, stride, padding)
     around = [(0, 0), *((w.before, w.after) for w in windows), (0, 0)]
     counts = reduce(np.multiply.outer, [_real(n, w) for n, w in zip(space, windows, strict=True)])
     outside = -jnp.inf if kind == "max" else 0
@@ -55,14 +53,18 @@ def _real(length: int, window: Window) -> np.ndarray:
     return np.sum((places >= 0) & (places < length), axis=1)
 
 
-def check_padding(windows: Windows) -> None:
-    """Raise `InputError` where a pool at the edge would see nothing but padding."""
+def pools_of(space: tuple[int, ...], size: Any, stride: Any, padding: Any) -> Windows:
+    """The windows of `pool` over these places. Raises `InputError` where one does not fit, or would see nothing but
+    padding."""
+    windows = windows_of(size, size if stride is None else stride, padding, axes=len(space), space=space)
+    check_room(space, windows, "a pool")
     for window in windows:
         if max(window.before, window.after) >= window.size:
             raise InputError(
                 f"the padding of a pool needs to be smaller than the pool, got {max(window.before, window.after)} for"
                 f" {window.size} places."
             )
+    return windows
 
 
 def global_pool(x: jax.Array, *, kind: str = "average", lengths: jax.Array | None = None) -> jax.Array:
