@@ -23,6 +23,8 @@ from perceptory.figures.style import (
     styled,
 )
 from perceptory.insight.one_member import study_of
+from perceptory.networks.autoencoder import PCA
+from perceptory.results.codes import is_pca
 from perceptory.runs.result import Result
 from perceptory.selection.plans import Folds
 from perceptory.specs import count
@@ -98,10 +100,9 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     """
     design = study_of(study)
     ready = prepare(design, data)
-    if len(ready.candidates) != 1:
-        raise InputError(
-            f"learning_curve needs a study of one candidate, got {len(ready.candidates)}. Choose one first."
-        )
+    asked = [c for c in ready.candidates if not isinstance(c.network, PCA)] or ready.candidates
+    if len(asked) != 1:
+        raise InputError(f"learning_curve needs a study of one candidate, got {len(asked)}. Choose one first.")
     folds = ready.folds
     most = min(len(a) for a, _ in folds)
     if sizes is None:
@@ -118,13 +119,14 @@ def learning_curve(study: Any, data: Any, sizes: Sequence[int] | None = None, *,
     result = design.replace(validation=plan, test=0).run(ready.data, progress=progress)
     shape = (len(wanted), len(folds), design.seeds)
     train, validation = np.full(shape, np.nan), np.full(shape, np.nan)
+    drawn = next((c for c in result.candidates if not is_pca(c)), result.candidates[0])
     for m in result.members:
+        if m.candidate != drawn.id:  # PCA, which a study of autoencoders adds
+            continue
         at = (*divmod(m.fold, len(folds)), m.seed)
         train[at], validation[at] = m.train_score, m.score
     runs = (len(wanted), -1)
-    return LearningCurve(
-        np.array(wanted), train.reshape(runs), validation.reshape(runs), result.score, result.candidates[0].label
-    )
+    return LearningCurve(np.array(wanted), train.reshape(runs), validation.reshape(runs), result.score, drawn.label)
 
 
 def size_curve(source: Study | Result, data: Any = None) -> Figure:

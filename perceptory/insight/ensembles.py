@@ -10,6 +10,7 @@ from perceptory.errors import InputError
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.models.ensemble import ErrorDecomposition, decompositions
 from perceptory.models.model import Model
+from perceptory.results.codes import AUTOENCODE
 from perceptory.runs.result import Result
 from perceptory.studies.encoded_examples import encode
 
@@ -52,6 +53,8 @@ def error_decomposition(source: Model | Result, data: Any = None, *, target: int
                 f"error_decomposition needs a model and a dataset, got {type(source).__name__} and "
                 f"{type(data).__name__}. Example: error_decomposition(result.model, read_table(path, target='y'))"
             )
+        if model.task == AUTOENCODE:
+            raise InputError("an autoencoder's networks are used one by one, so their mean has no error to take apart.")
         if data.task != model.task:
             raise InputError(f"the model is for {model.task}, and the data are for {data.task}. Read them alike.")
         table = encode(data, model.encoder)

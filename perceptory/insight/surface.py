@@ -13,6 +13,7 @@ from perceptory.errors import InputError
 from perceptory.figures.style import INK, MUTED, PAPER, clean, footnote, new_figure, styled
 from perceptory.models.model import Model
 from perceptory.registry import did_you_mean
+from perceptory.results.codes import AUTOENCODE
 from perceptory.wording import number
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def decision_surface(
     used = {plan.name for plan in model.encoder.columns if plan.used}
     numeric = [c.name for c in data.columns if c.name in used and c.kind == "numeric"]
     place = model.targets.index(target) if isinstance(target, str) and target in model.targets else target
+    if model.task == AUTOENCODE:
+        raise InputError("an autoencoder predicts no target that could be drawn. Use figures.code_map.")
     if model.task == "regression" and (not isinstance(place, int) or not 0 <= place < len(model.targets)):
         raise InputError(f"target needs one of {', '.join(model.targets)} or its place, got {target!r}.")
     by_name = {c.name: c for c in data.columns}

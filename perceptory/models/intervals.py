@@ -95,10 +95,14 @@ def interval_of(model: Any, each: np.ndarray, coverage: float = 0.9) -> np.ndarr
     return out[..., 0, :] if shape[-1] == 1 else out
 
 
+NO_REGRESSION = "is a classifier", "predict_proba"
+
+
 def _groups(model: Any) -> list[tuple[list[int], np.ndarray]]:
     """(members, residuals [target, row]) of each group; `InputError` where there are none or they do not fit."""
     if model.task != "regression":
-        raise InputError("intervals are for regression, and this model is a classifier. Use predict_proba.")
+        what, use = ("gives back its inputs", "anomaly_score") if model.task == "autoencode" else NO_REGRESSION
+        raise InputError(f"intervals are for regression, and this model {what}. Use {use}.")
     records = model.facts.get("intervals")
     if not records:
         raise InputError(

@@ -292,7 +292,8 @@ class Model:
     def predict_proba(self, table: Any) -> np.ndarray:
         """Probabilities [row, class], classes in the order of `classes`."""
         if self.classes is None:
-            raise InputError("predict_proba needs a classifier, and this model is a regression. Use predict.")
+            what = "an autoencoder" if self.task == "autoencode" else "a regression"
+            raise InputError(f"predict_proba needs a classifier, and this model is {what}. Use predict.")
         return self.members(table).mean(axis=0)
 
     def save(self, path: str | Path) -> None:

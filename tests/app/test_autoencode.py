@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perceptory import figures, insight
+from perceptory import Model, figures, insight, read_table
 from perceptory.app.cli import main
 from perceptory.errors import InputError
 from perceptory.runs.result import load_result
@@ -111,6 +111,10 @@ def test_figures_and_findings_that_need_a_target_refuse(runs):
                  figures.reconstructed, insight.error_decomposition):  # fmt: skip
         with pytest.raises(InputError):
             draw(result)
+    model, data = Model.load(runs / "run"), read_table(runs / "data.csv", task="autoencode", color="kind")
+    for use in (insight.decision_surface, insight.error_decomposition, Model.predict_interval, Model.predict_proba):
+        with pytest.raises(InputError, match=r"autoencoder|gives back its inputs"):
+            use(model, data)
     with pytest.raises(InputError, match=r"'kinds'.*Did you mean 'kind'"):
         figures.code_map(result, "kinds")
 
