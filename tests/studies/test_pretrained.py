@@ -11,6 +11,7 @@ import pytest
 import perceptory as pt
 from perceptory import backend
 from perceptory.app.starts import starts
+from perceptory.models.model_file import TENSORS
 from perceptory.networks.base import layout
 from perceptory.specs import from_json, to_json
 from perceptory.studies.assemble import model_of
@@ -72,19 +73,19 @@ def test_the_first_layers_give_what_they_gave(name):
     marks = where.vector(group.plan.start.given)
     assert not all(group.plan.start.given[-2:])
     assert any(group.plan.start.given)
-    for place, (_, fold, seed) in enumerate(group.who):
-        source = model.weights[(seed * 2 + fold) % 3]
-        vector = source.astype(float).copy()
-        vector[marks] = np.concatenate([a[place].ravel() for a in group.members.given])
-        scaling = group.scalings[place]
-        changes = {"weights": vector[None].astype(np.float32)}
-        changes |= {"in_center": scaling.in_center[None], "in_factor": scaling.in_factor[None]}
-        same = {n: getattr(model, n)[(seed * 2 + fold) % 3][None] for n in ("out_center", "out_scale")}
-        here = dataclasses.replace(model, **changes, **same).members_of(ready.encoded.inputs)
-        there = model.members_of(ready.encoded.inputs)[(seed * 2 + fold) % 3]
-        np.testing.assert_allclose(here[0], there, rtol=2e-4, atol=2e-5)
-        own = np.array_equal(scaling.in_factor, ready.scalings[fold].in_factor)
-        assert own != (name in ("padded", "normed inputs"))
+    turns = [(seed * 2 + fold) % 3 for _, fold, seed in group.who]
+    there = dataclasses.replace(model, **{name: getattr(model, name)[turns] for name in TENSORS})
+    weights = there.weights.astype(float)
+    weights[:, marks] = np.concatenate([a.reshape(len(turns), -1) for a in group.members.given], axis=1)
+    center, factor = (np.stack([getattr(s, name) for s in group.scalings]) for name in ("in_center", "in_factor"))
+    here = dataclasses.replace(there, weights=weights.astype(np.float32), in_center=center, in_factor=factor)
+    inputs = ready.encoded.inputs
+    np.testing.assert_allclose(here.members_of(inputs), there.members_of(inputs), rtol=2e-4, atol=2e-5)
+    own = [
+        np.array_equal(s.in_factor, ready.scalings[f].in_factor)
+        for s, (_, f, _) in zip(group.scalings, group.who, strict=True)
+    ]
+    assert own == [name not in ("padded", "normed inputs")] * 4
 
 
 def test_parts_have_the_names_of_the_layout():
@@ -130,15 +131,16 @@ def steps(source, epochs, **fields):
 def test_frozen_layers_keep_their_bits_and_tuned_ones_move(source):
     _, first, seen = steps(source, 2, train="frozen")
     assert all(np.array_equal(weights, first) for weights in seen)
-    start, first, seen = steps(source, 2, layers=1)
-    assert start.given == (True, True, False, False, False, False)
-    assert (seen[0] != first).all()
+    plan, _, _ = on_every_row(source, 1, layers=1)
+    assert plan.start.given == (True, True, False, False, False, False)
+    assert plan.start.still == (False,) * 6
 
 
 def test_a_rate_factor_scales_the_first_step_of_its_layer(source):
     """One step of gradient descent on all rows moves a layer by its factor times what it moves alone."""
     descent = pt.GradientDescent(0.1)
     _, first, (whole,) = steps(source, 1, optimizer=descent)
+    assert (whole != first).any()
     _, _, (part,) = steps(source, 1, optimizer=descent, train={1: 0.25, "layers.1.bias": 0.5})
     factor = np.repeat([0.25, 1, 0.5], [20, 20, 4])
     np.testing.assert_allclose(part - first, factor * (whole - first), rtol=1e-2, atol=1e-6)

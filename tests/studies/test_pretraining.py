@@ -11,9 +11,9 @@ from perceptory.app.help import FIT_OPTIONS
 from perceptory.app.starts import pretrainings
 from perceptory.networks.base import layout
 from perceptory.studies.prepare import prepare
+from perceptory.studies.pretexts import hand_over, learn
 from perceptory.studies.records import Records
 from perceptory.studies.run import train
-from perceptory.training.driver import train_group
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(30, 3))
@@ -37,6 +37,15 @@ def run(study, data):
     with backend.precision("single"):
         train(records, None)
     return ready, records
+
+
+def learned_first(ready):
+    """What is learned before the members, handed over to them."""
+    outcomes = {}
+    with backend.precision("single"):
+        learn(ready.pretexts, finished=outcomes.update)
+    hand_over(ready.groups, ready.pretexts, {place: outcome.weights for place, outcome in outcomes.items()})
+    return outcomes
 
 
 @pytest.fixture(scope="module")
@@ -98,23 +107,23 @@ def test_unlabeled_rows_that_are_rows_of_the_study_are_left_out(plain):
     assert np.array_equal(ready.pretexts.lessons[0].raw, records.prepared.pretexts.lessons[0].raw)
 
 
-def test_pretraining_is_searched_beside_none():
-    """Whoever learns nothing first is trained as in a study without pre-training, and what several begin with is
-    learned once."""
-    study = STUDY.replace(start=None, unlabeled=None, optimizer=pt.Adam(pt.choice(1e-2, 1e-3)), validation=pt.KFold(2))
-    both, records = run(study.replace(pretraining=pt.choice(None, pt.Autoencoder(code=2), LEARN)), rows())
-    assert len(both.candidates) == 6
-    assert [len(lesson.candidates) for lesson in both.pretexts.lessons] == [1, 1]
-    assert len(records.learned) == 4
+def test_pretraining_is_searched_beside_none(plain):
+    """Whoever learns nothing first is trained as in a study without pre-training; what several begin with is learned
+    once; and alone or among others, a member has the same bits."""
+    study = STUDY.replace(start=None, unlabeled=None, optimizer=pt.Adam(pt.choice(1e-2, 1e-3)))
+    both, records = run(study.replace(pretraining=pt.choice(None, LEARN), unlabeled=MORE), rows())
+    assert len(both.candidates) == 4
+    (learned,) = records.learned.values()
+    assert np.array_equal(learned.weights, plain[1].learned[0, 0, 0, 0].weights)
     _, alone = run(study, rows())
     scratch = [c for c, candidate in enumerate(both.candidates) if candidate.start is None]
     for (c, f, s), record in alone.members.items():
         assert np.array_equal(record.weights, records.members[scratch[c], f, s].weights)
-    group = both.pretexts.lessons[0].groups[0]
-    outcomes = {}
-    with backend.precision("single"):
-        train_group(group.plan, group.members, both.pretexts.lessons[0].raw, waiting=[1], finished=outcomes.update)
-    assert np.array_equal(outcomes[1].weights, records.learned[0, 0, 1, 0].weights)  # alone as among others
+    same = both.candidates.index(plain[0].candidates[0])
+    assert np.array_equal(records.members[same, 0, 0].weights, plain[1].members[0, 0, 0].weights)
+    other = pt.Pretraining(pt.Autoencoder(code=2), epochs=4)
+    several = prepare(study.replace(pretraining=pt.choice(LEARN, other, pt.Pretraining(pt.Masked(2), 4))), rows())
+    assert [len(lesson.candidates) for lesson in several.pretexts.lessons] == [1, 2]
 
 
 @pytest.mark.parametrize("after", [1, 2])
@@ -142,10 +151,10 @@ def test_an_interrupted_study_goes_on_to_the_same_bits(plain, tmp_path, after):
     assert result.members[0].facts["pretraining_cost"] == plain[1].members[0, 0, 0].facts["pretraining_cost"]
 
 
-def test_a_refit_learns_anew_on_all_rows():
+def test_a_refit_learns_anew_on_all_rows(plain):
     """Its inputs are scaled by all study rows and the unlabeled ones, which is what its layers have learned from."""
-    result = STUDY.replace(final="refit", test=0).run(rows())
-    every = np.concatenate([X, np.stack(list(MORE.values()), axis=1)])
+    result = STUDY.replace(final="refit").run(rows())
+    every = np.concatenate([plain[0].encoded.inputs, np.stack(list(MORE.values()), axis=1)])
     np.testing.assert_allclose(result.model.in_center, every.mean(axis=0)[None], atol=1e-12)
     assert np.all(np.isfinite(result.model.predict(MORE)))
 
@@ -153,25 +162,26 @@ def test_a_refit_learns_anew_on_all_rows():
 def test_other_targets_are_learned_once_for_all_folds():
     other = pt.read_table(MORE | {"kind": np.resize(["a", "b", "c"], 12)}, target="kind")
     study = STUDY.replace(start=None, validation=pt.KFold(2), seeds=2, unlabeled=other)
-    ready, records = run(study.replace(pretraining=pt.Pretraining(pt.Supervised(), epochs=2)), rows())
-    assert sorted(records.learned) == [(0, 0, 0, 0), (0, 0, 0, 1)]
+    ready = prepare(study.replace(pretraining=pt.Pretraining(pt.Supervised(), epochs=2)), rows())
+    learned = learned_first(ready)
+    assert sorted(learned) == [(0, 0, 0, 0), (0, 0, 0, 1)]
     assert ready.pretexts.lessons[0].groups[0].plan.outputs == (3,)
     for place, (_, _, seed) in enumerate(ready.groups[0].who):
         given = np.concatenate([a[place].ravel() for a in ready.groups[0].members.given])
-        assert np.array_equal(given, records.learned[0, 0, 0, seed].weights[:16])
+        assert np.array_equal(given, learned[0, 0, 0, seed].weights[:16])
 
 
 def test_hidden_columns_are_filled_in():
     gap, kind = np.where(X[:, 1] > 1, np.nan, X[:, 1]), np.resize(["p", "q", "r"], 30)
     table = pt.read_table({"a": X[:, 0], "kind": kind, "gap": gap, "y": X[:, 2]}, target="y")
     task = pt.Pretraining(pt.Masked(code=2, share=0.4), epochs=2, augmentation=pt.TableAugmentation(0.1))
-    ready, records = run(STUDY.replace(start=None, unlabeled=None, pretraining=task), table)
+    ready = prepare(STUDY.replace(start=None, unlabeled=None, pretraining=task), table)
     plan = ready.pretexts.lessons[0].groups[0].plan
     assert plan.augmentation[1].only
     assert plan.columns == (0, 1, 1, 1, 2, 2)  # a; a feature for each kind; the gap and whether it is missing
     assert plan.target_columns == (0, 1, 1, 1, 2)
-    (learned,) = records.learned.values()
-    assert 0 < learned.cost < 10
+    (learned,) = learned_first(ready).values()
+    assert 0 < learned.train_cost[-1] < 10
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
