@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 
 from benchmarks.anomaly_sets import OTHERS, Detector, Task, tasks
 from benchmarks.auxiliary_records import auxiliary_objectives
+from benchmarks.linear_autoencoder import linear_against_components
 
 
-def autoencoder(train, test, seed):
+def autoencoder(train: pl.DataFrame, test: pl.DataFrame | None, seed: int) -> np.ndarray:
     """As the detectors of `anomaly_sets`: ours, as it comes."""
     from perceptory import NetworkAutoencoder
 
@@ -52,7 +54,11 @@ def anomaly_detection(seeds: int = 1, only: str = "") -> None:
     print(f"first or second in {sum(place <= 2 for place in places)} of {len(places)}")
 
 
-ROWS: dict[str, Callable[[], None]] = {"anomalies": anomaly_detection, "auxiliary": auxiliary_objectives}
+ROWS: dict[str, Callable[[], None]] = {
+    "anomalies": anomaly_detection,
+    "auxiliary": auxiliary_objectives,
+    "linear": linear_against_components,
+}
 
 
 def main(names: list[str]) -> None:

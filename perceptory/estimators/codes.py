@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-EXPLAINED = 0.95  # share of the variance that principal components of the width "auto" hold
+EXPLAINED = 0.85  # share of the variance that principal components of the width "auto" hold
 ROWS = 4096  # that the rule looks at, at most
 
 
 def code_width(inputs: np.ndarray, weights: np.ndarray | None) -> int:
-    """The number of principal components that hold 95 % of the variance of inputs [row, in], each at deviation 1
+    """The number of principal components that hold 85 % of the variance of inputs [row, in], each at deviation 1
     and at its mean where it is missing (nan)."""
     step = max(1, len(inputs) // ROWS)
     x = np.asarray(inputs[::step], np.float64)

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from perceptory import PCA, InputError, Model, NetworkAutoencoder, NetworkAutoencoderCV, NetworkRegressor
+from perceptory import LBFGS, PCA, InputError, Model, NetworkAutoencoder, NetworkAutoencoderCV, NetworkRegressor
 from perceptory.estimators.codes import code_width, threshold
 
 SMALL = {
@@ -101,7 +101,7 @@ def test_pickles_and_files(fitted, flat, tmp_path):
     assert pickle.loads(pickle.dumps(fitted)).partial_fit(flat).n_iter_ == fitted.n_iter_ + 1
 
 
-def test_frames_with_categories_and_gaps(flat):
+def test_frames_with_categories_and_gaps(flat, tmp_path):
     frame = pl.DataFrame(
         {
             "a": np.where(np.arange(120) % 9 == 0, np.nan, flat[:, 0]),
@@ -116,6 +116,10 @@ def test_frames_with_categories_and_gaps(flat):
     assert np.mean(back["side"].to_numpy() == frame["side"].cast(pl.String).to_numpy()) > 0.9
     assert back["high"].dtype == pl.Boolean
     assert np.isfinite(model.score_samples(frame)).all()
+    model.to_file(tmp_path / "model.safetensors")
+    again = NetworkAutoencoder.from_file(tmp_path / "model.safetensors")
+    assert again.inverse_transform(again.transform(frame)).equals(back)
+    np.testing.assert_array_equal(again.p_values(frame), model.p_values(frame))
     swapped = frame.with_columns(pl.lit("left").cast(pl.Categorical).alias("side"))
     worse = model.score_samples(swapped) < model.score_samples(frame) - 0.05
     assert worse[flat[:, 0] > 6].mean() > 0.9
@@ -147,11 +151,37 @@ def test_pca_is_principal_component_analysis(flat):
     np.testing.assert_allclose(angles, 1, rtol=1e-5)  # cosines between the subspaces
 
 
+def test_a_linear_autoencoder_spans_the_principal_components(flat):
+    linear = NetworkAutoencoder(
+        (), 2, noise=0.0, optimizer=LBFGS(), epochs=80, validation_fraction=0, precision="double", random_state=0
+    )
+    X = StandardScaler().fit_transform(flat)
+    theirs = decomposition.PCA(2).fit(X)
+    best = np.mean((X - theirs.inverse_transform(theirs.transform(X))) ** 2)
+    assert -linear.fit(flat).score(flat) == pytest.approx(best, rel=1e-3)
+    decoder = np.asarray(linear.network_.decoder.layers[0].weight)  # [code, column] spans the subspace
+    angles = np.linalg.svd(theirs.components_ @ np.linalg.qr(decoder.T)[0], compute_uv=False)
+    np.testing.assert_allclose(angles, 1, atol=1e-4)
+
+
+def test_p_values_hold_for_rows_like_those_of_training(fitted):
+    """Over draws of training rows and new rows, p <= 0.2 happens with probability of about 0.2, though early stopping
+    looks at the held-out rows."""
+    random = np.random.default_rng(1)
+    shares = []
+    for _ in range(15):
+        X = random.normal(size=(240, 2)) @ np.array([[1.0, 0, 1, 0.5], [0, 1, -1, 1]]) + 0.1 * random.normal(
+            size=(240, 4)
+        )
+        shares.append(np.mean(clone(fitted).fit(X[:120]).p_values(X[120:]) <= 0.2))
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.06)
+
+
 def test_the_width_of_a_code_is_that_of_principal_components():
     random = np.random.default_rng(0)
     X = random.normal(size=(500, 3)) @ random.normal(size=(3, 8)) + 0.01 * random.normal(size=(500, 8))
     ratios = decomposition.PCA().fit(StandardScaler().fit_transform(X)).explained_variance_ratio_
-    assert code_width(X, None) == int(np.searchsorted(np.cumsum(ratios), 0.95) + 1)
+    assert code_width(X, None) == int(np.searchsorted(np.cumsum(ratios), 0.85) + 1)
     twice = np.concatenate([X, X[:100]])
     weights = np.ones(500)
     weights[:100] = 2
