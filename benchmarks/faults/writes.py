@@ -2,7 +2,7 @@
 
 The command runs in this process. Its n-th operation fails: without room, without permission, in the middle of what it
 writes, or as if the process were killed before or after it, which is an exception that nothing catches and after which
-no operation has any effect.
+no operation has any effect. `tests/results/test_faults.py` is the short form.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def failing(fault: Fault) -> Iterator[None]:
             return real["file"](path, mode, *args, **kwargs)
         hit = fault.before("create", path)
         file = real["file"](path, mode, *args, **kwargs)
+        if hit and fault.kind == "killed after":
+            file.close()
         if hit:
             fault.after()
         return _File(file, path, fault)

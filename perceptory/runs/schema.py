@@ -107,7 +107,15 @@ def check_result(data: Any) -> None:
         "candidates": len(set(ids)) == len(ids),
         "best": data["best"] in ids,
         "members": all(m["candidate"] in ids for m in data["members"]),
+        "metrics": all(
+            len(value) == len(data["targets"])
+            for part in ("train", "validation", "test")
+            for value in (data[part] or {}).values()
+            if isinstance(value, list)
+        ),
     }
+    for candidate in data["candidates"]:
+        check(candidate["spec"].get("auxiliary"), Or((None, [dict])), f"result.candidates.{candidate['id']}.auxiliary")
     for name, sound in fits.items():
         if not sound:
             raise ValueError(f"result.{name} does not fit the rest")
