@@ -105,7 +105,7 @@ def test_bad_input():
         rank(folds([1, 2]), "min", [1, 2])
     with pytest.raises(InputError, match="ids need one name"):
         rank(folds([1, 2]), "min").choose(ids=["a", "b"])
-    assert set(RULES) == {"best", "one_standard_error"}
+    assert set(RULES) == {"best", "one_standard_error", "narrow_code"}
 
 
 @settings(max_examples=40, deadline=None)
