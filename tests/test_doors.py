@@ -13,7 +13,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.estimators import NetworkClassifierCV, NetworkRegressor, NetworkRegressorCV
 
 X = np.random.default_rng(0).normal(size=(40, 2))
-HUGE = np.where(np.arange(40) < 12, 1e300 * X[:, 0], X[:, 0])
+HUGE = np.where(np.arange(40) < 12, 1e60 * X[:, 0], X[:, 0])
 Y = X[:, 0] - X[:, 1]
 
 
@@ -55,7 +55,7 @@ def test_a_remedy_is_a_setting(shell):
     assert python.endswith('or choose precision="double".')
     assert shell("data.csv", "--target", "y", "--precision", "single").endswith("or choose --precision double.")
     x = np.stack([HUGE, X[:, 1]], axis=1)
-    assert refusal(lambda: NetworkRegressor(precision="single").fit(x, Y)) == python
+    assert refusal(lambda: NetworkRegressor(precision="single").fit(x, Y)).endswith(python[python.index(", and") :])
 
 
 def test_too_many_folds(shell, tmp_path):
