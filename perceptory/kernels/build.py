@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import enum
 import hashlib
+import logging
 import os
 import platform
 import re
@@ -75,7 +76,10 @@ class KernelState:
         return f"{self.source.value} {self.detail}"
 
 
+log = logging.getLogger("perceptory")
+
 _lock = Lock()
+_told: list[KernelState] = []  # what has been said of failures: once a process
 _states: dict[tuple[str, str], KernelState] = {}
 _libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
@@ -102,6 +106,12 @@ def loads(kernel: str, dtype: str) -> bool:
                 _states[key] = KernelState(Source.NONE, str(error), error.cause)
             except OSError as error:
                 _states[key] = KernelState(Source.NONE, str(error), Cause.FAILED)
+            if _states[key].cause in (Cause.FAILED, Cause.NO_ROOM) and not _told:
+                _told.append(_states[key])
+                log.warning(
+                    "perceptory: kernels are off (%s), so training is slower and rounds otherwise than with them.",
+                    _states[key].detail,
+                )
     return _states[key].source is not Source.NONE
 
 

@@ -74,8 +74,10 @@ def test_failed_compilation(without, tmp_path):
     broken = compiler(
         tmp_path, '[ "$1" = --version ] && exec echo "broken 1.0"\necho "x.cc:1: error: no luck" >&2; exit 1'
     )
-    status, called, value = result(start(CXX=broken))
-    assert status == f"off: {broken} failed: x.cc:1: error: no luck"
+    why = f"{broken} failed: x.cc:1: error: no luck"
+    told = f"perceptory: kernels are off ({why}), so training is slower and rounds otherwise than with them."
+    status, called, value = result(start(CXX=broken), told)
+    assert status == f"off: {why}"
     assert (called, value) == (False, without)
 
 

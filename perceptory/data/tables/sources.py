@@ -70,7 +70,8 @@ def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool =
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
     if not path.is_file():
-        raise InputError(f"{str(path)!r} is a folder, not a table. Give a CSV, TSV, Parquet or Arrow file.")
+        what = "a folder, not a table" if path.is_dir() else "a pipe or a device, which cannot be read twice"
+        raise InputError(f"{str(path)!r} is {what}. Give a CSV, TSV, Parquet or Arrow file.")
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path.name} is empty. Give a file with a header line and at least one row.")
