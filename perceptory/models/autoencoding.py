@@ -13,7 +13,7 @@ BLOCK = 256  # rows that `view_of` takes at once
 ROWS_AT_ONCE = 4096
 
 
-def row_scores(errors: np.ndarray) -> np.ndarray:
+def row_errors(errors: np.ndarray) -> np.ndarray:
     """[...] the mean of errors [..., column] over the columns that have a value; 0 where none has."""
     there = ~np.isnan(errors)
     return np.where(there, errors, 0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)

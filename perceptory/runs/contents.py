@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import files
-from perceptory.models.autoencoding import row_scores
+from perceptory.models.autoencoding import row_errors
 from perceptory.results.result_data import ResultData
 from perceptory.runs.spreadsheet import guarded
 
@@ -139,7 +139,7 @@ def predictions_bytes(result: ResultData) -> bytes:
     columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
     columns += [] if p.step is None else [("step", p.step)]
     if result.task == "autoencode":
-        columns.append(("error", row_scores(p.output)))
+        columns.append(("error", row_errors(p.output)))
     elif result.classes is not None:
         names = np.asarray([guarded(c) for c in result.classes], dtype=object)
         columns.append((targets[0], names[p.target].tolist()))

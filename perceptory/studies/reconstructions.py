@@ -12,7 +12,7 @@ from perceptory.data.own_targets import given_back
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.reconstruction import column_targets
 from perceptory.models import anomalies
-from perceptory.models.autoencoding import View, row_scores, sample, view_of
+from perceptory.models.autoencoding import View, row_errors, sample, view_of
 from perceptory.models.model import Model
 from perceptory.results.data_facts import CHANNELS, PIXELS, STEPS
 from perceptory.results.predictions import Predictions
@@ -40,7 +40,7 @@ def reconstructions_of(
     encoder: Any = prepared.encoder
     place = {int(row): k for k, row in enumerate(data.row_numbers.tolist())}
     held = np.array([place[int(row)] for row in predictions.row])
-    errors = row_scores(predictions.output)
+    errors = row_errors(predictions.output)
     usual = _usual(model, predictions.output.shape[1])
     order = np.argsort(errors, kind="stable")
     most = min(SHOWN[data.kind], len(order) // 2)
