@@ -34,7 +34,7 @@ def deep_autoencoder(epochs: int = EPOCHS) -> None:
         return
     train, test = (pt.read_images(FOLDER, part=part, task="autoencode") for part in ("train", "test"))
     study = pt.Study(
-        pt.Autoencoder(pt.MLP((1000, 500, 250), "tanh"), code=30), optimizer=pt.Adam(pt.Cosine(1e-3)), epochs=epochs,
+        pt.Autoencoder(pt.MLP((1000, 500, 250), "silu"), code=30), optimizer=pt.Adam(pt.Cosine(2e-3)), epochs=epochs,
         patience=0, batch_size=128, validation=pt.HoldOut(0.05), test=0.0,
     )  # fmt: skip
     start = time.perf_counter()

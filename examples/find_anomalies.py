@@ -15,7 +15,7 @@ benign, malignant = (np.flatnonzero(cells.target == kind) for kind in (1, 0))
 rows = np.concatenate([benign, malignant[:19]])
 table, rare = cells.data.iloc[rows], np.arange(len(rows)) >= len(benign)
 
-network = NetworkAutoencoder(random_state=0).fit(table)
+network = NetworkAutoencoder(hidden=(), noise=2.0, random_state=0).fit(table)
 forest = IsolationForest(random_state=0).fit(table)
 for name, detector in (("autoencoder", network), ("isolation forest", forest)):
     print(f"{name}: area under the ROC curve {roc_auc_score(rare, -detector.score_samples(table)):.3f}")

@@ -160,12 +160,11 @@ class NetworkAutoencoder(CodeEstimator, SingleNetwork):
     """An autoencoder, as scikit-learn's transformers and outlier detectors are: X -> code -> X.
 
     hidden: widths of the encoder's hidden layers, which the decoder mirrors, or a network spec: an encoder such as
-    `MLP((64,), norm="layer")`, or the whole, `Autoencoder(...)` or `PCA(8)`. () is linear, which found outliers best
-    among training rows that hold some of them; (100,) follows what is curved.
+    `MLP((64,), norm="layer")`, or the whole, `Autoencoder(...)` or `PCA(8)`. () is linear.
     code: width of the code; "auto" is the number of principal components that hold 85 % of the variance, see code_.
     noise: deviation of the noise on the numbers that training reconstructs from (denoising; 1 is the deviation of a
-    column), or an augmentation spec. Much noise keeps a network from learning the outliers among its training rows; for
-    codes that give back as much as they can, noise=0. variational: β of the evidence bound, 0 leaves it out.
+    column), or an augmentation spec. Where training rows hold the outliers that are looked for, a linear network with
+    much noise does not learn them: hidden=(), noise=2.0. variational: β of the evidence bound, 0 leaves it out.
     sparsity: strength of a penalty on |code|. tied: the decoder's weights are the encoder's, transposed.
     validation_fraction: share of the rows that are held out: they stop training early, as in `NetworkRegressor`, and
     all p-values and thresholds come from them, as training rows are reconstructed too well. level: the p-value at and
@@ -181,11 +180,11 @@ class NetworkAutoencoder(CodeEstimator, SingleNetwork):
 
     def __init__(
         self,
-        hidden: Any = (),
+        hidden: Any = (100,),
         code: Any = "auto",
         activation: Any = "tanh",
         *,
-        noise: Any = 2.0,
+        noise: Any = 0.5,
         variational: Any = 0.0,
         sparsity: Any = 0.0,
         tied: bool = False,
@@ -267,7 +266,7 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
         code: Any = "auto",
         activation: Any = "tanh",
         *,
-        noise: Any = 2.0,
+        noise: Any = 0.5,
         variational: Any = 0.0,
         sparsity: Any = 0.0,
         tied: bool = False,
