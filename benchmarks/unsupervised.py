@@ -18,7 +18,7 @@ from benchmarks.linear_autoencoder import linear_against_components
 
 
 def autoencoder(train: pl.DataFrame, test: pl.DataFrame | None, seed: int) -> np.ndarray:
-    """As the detectors of `anomaly_sets`: ours, linear and with much noise, so that rare training rows are not learned."""
+    """As the detectors of `anomaly_sets`: ours, linear, with so much noise that it does not learn rare rows."""
     from perceptory import NetworkAutoencoder
 
     model = NetworkAutoencoder(hidden=(), noise=2.0, random_state=seed).fit(train)
