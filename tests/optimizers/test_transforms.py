@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from perceptory import ClipByNorm, WeightPenalty
-from perceptory.optimizers.transforms import clipped, exact_zeros, frozen, penalized
+from perceptory.optimizers.transforms import clipped, exact_zeros, penalized, scaled
 
 W, G = (jnp.array([1.0, -0.5, 0.0, 0.0]),), (jnp.array([3.0, -4.0, 0.2, 2.0]),)
 EVERY = (jnp.ones(4),)
@@ -28,7 +28,7 @@ def test_clipping_counts_only_what_moves():
 
 
 def test_frozen_weights_do_not_move():
-    assert applied(frozen((jnp.array([0.0, 1.0, 1.0, 0.0]),))).tolist() == pytest.approx([0, -4, 0.2, 0])
+    assert applied(scaled((jnp.array([0.0, 1.0, 1.0, 0.0]),))).tolist() == pytest.approx([0, -4, 0.2, 0])
 
 
 def test_a_weight_that_crosses_0_or_rests_there_ends_at_exactly_0():
@@ -39,7 +39,7 @@ def test_a_weight_that_crosses_0_or_rests_there_ends_at_exactly_0():
 
 
 @pytest.mark.parametrize(
-    "absent", [penalized(None, EVERY), clipped(None, None), frozen(None), exact_zeros(None, EVERY, optax.identity())]
+    "absent", [penalized(None, EVERY), clipped(None, None), scaled(None), exact_zeros(None, EVERY, optax.identity())]
 )
 def test_what_is_left_out_changes_nothing(absent):
     np.testing.assert_array_equal(applied(absent), G[0])
