@@ -12,8 +12,10 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
+from benchmarks import few_labels
 from benchmarks.anomaly_sets import OTHERS, Detector, Task, tasks
 from benchmarks.auxiliary_records import auxiliary_objectives
+from benchmarks.deep_autoencoder import deep_autoencoder
 from benchmarks.linear_autoencoder import linear_against_components
 
 
@@ -58,6 +60,8 @@ ROWS: dict[str, Callable[[], None]] = {
     "anomalies": anomaly_detection,
     "auxiliary": auxiliary_objectives,
     "linear": linear_against_components,
+    "deep": deep_autoencoder,
+    **few_labels.ROWS,
 }
 
 
