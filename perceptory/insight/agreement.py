@@ -14,12 +14,11 @@ from perceptory.errors import InputError
 from perceptory.figures.style import INK, clean, footnote, line_style, new_figure, styled
 from perceptory.insight.flow import layers_of
 from perceptory.insight.gradient_norms import start_tick
-from perceptory.insight.one_member import Single, single, study_of
+from perceptory.insight.one_member import Single, epochs_asked, moments, single, study_of
 from perceptory.objectives.auxiliary import auxiliary_parts
 from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.training.rows import output_of
 from perceptory.training.run import Run
-from perceptory.training.state import DIVERGED
 from perceptory.training.weights import layout_of
 
 if TYPE_CHECKING:
@@ -99,23 +98,14 @@ def auxiliary_agreement(
     Raises `InputError` for what a study would refuse, and for a candidate without auxiliary objectives.
     """
     design = study_of(study)
-    total = min(design.epochs, 50) if epochs is None else epochs
-    if total < 1 or records < 1 or rows < 1:
-        raise InputError(f"epochs, records and rows need at least 1, got {epochs}, {records} and {rows}.")
+    total = epochs_asked(design, epochs, records, rows)
     with backend.precision(design.arithmetic):
         one = single(design, data, candidate=candidate, fold=fold, seed=seed, epochs=total)
         if not parts_of(one.plan.cost):
             raise InputError(f"candidate {candidate} has no auxiliary objective. Name one that has: candidate=1")
-        look, state = _looker(one, rows), one.state
-        looks, at = [look(state, 0)], [0]
-        stops = set(np.unique(np.geomspace(1, total, records).round().astype(int)).tolist())
-        diverged = False
-        for done in range(1, total + 1):
-            state, _ = one.advance(state)
-            diverged = bool(state.status == DIVERGED)
-            if diverged:
-                break
-            if done in stops:
+        look, looks, at, diverged = _looker(one, rows), [], [], False
+        for done, state, diverged in moments(one, total, records):
+            if not diverged:
                 looks.append(look(state, done))
                 at.append(done)
     batches = -(-int(one.member.count) // one.plan.batch)

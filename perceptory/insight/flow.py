@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory import backend
-from perceptory.errors import InputError
 from perceptory.insight.findings import findings_of
 from perceptory.insight.gradient_norms import GradientFlow
-from perceptory.insight.one_member import Single, single, study_of
+from perceptory.insight.one_member import Single, epochs_asked, moments, single, study_of
 from perceptory.insight.units import flat_share, hidden_values
 from perceptory.layers.recurrent import RecurrentNetwork, state_gradients
 from perceptory.networks.base import layout
@@ -22,7 +21,6 @@ from perceptory.networks.recurrent import Recurrent
 from perceptory.objectives.table import mean_cost
 from perceptory.training.rows import output_of
 from perceptory.training.run import Run
-from perceptory.training.state import DIVERGED
 
 ALWAYS = 0.95  # share of rows at which a saturated unit is flat; a dead one is so at all of them
 
@@ -55,24 +53,14 @@ def gradient_flow(
     Raises `InputError` for what a study would refuse.
     """
     design = study_of(study)
-    total = min(design.epochs, 50) if epochs is None else epochs
-    if total < 1 or records < 1 or rows < 1:
-        raise InputError(f"epochs, records and rows need at least 1, got {epochs}, {records} and {rows}.")
+    total = epochs_asked(design, epochs, records, rows)
     with backend.precision(design.arithmetic):
         one = single(design, data, candidate=candidate, fold=fold, seed=seed, epochs=total)
-        look = _looker(one, rows)
-        state = one.state
-        looks, at = [look(state.weights)], [0]
-        stops = set(np.unique(np.geomspace(1, total, records).round().astype(int)).tolist())
-        diverged = False
-        for done in range(1, total + 1):
-            state, _ = one.advance(state)
-            diverged = bool(state.status == DIVERGED)
-            if done in stops or diverged:
-                looks.append(look(state.weights))
-                at.append(done)
-            if diverged:
-                break
+        look, looks, at, diverged = _looker(one, rows), [], [], False
+        for done, state, ended in moments(one, total, records):
+            diverged = ended
+            looks.append(look(state.weights))
+            at.append(done)
         flow = _gathered(one, at, looks, diverged)
     return replace(flow, findings=findings_of(flow))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.networks.base import Network
@@ -19,7 +20,7 @@ from perceptory.studies.study import Study
 from perceptory.training.epoch import epoch, start
 from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.run import Run
-from perceptory.training.state import State
+from perceptory.training.state import DIVERGED, State
 
 
 def study_of(source: Any) -> Study:
@@ -44,6 +45,29 @@ class Single:
     candidate: Candidate
     state: State  # the start
     advance: Callable[[State], tuple[State, jax.Array]]  # one epoch: state -> (state, [2] costs)
+
+
+def epochs_asked(design: Study, epochs: int | None, records: int, rows: int) -> int:
+    """How many epochs to look at: as asked, else the study's, at most 50. `InputError` where nothing would be seen."""
+    total = min(design.epochs, 50) if epochs is None else epochs
+    if total < 1 or records < 1 or rows < 1:
+        raise InputError(f"epochs, records and rows need at least 1, got {epochs}, {records} and {rows}.")
+    return total
+
+
+def moments(one: Single, epochs: int, records: int) -> Iterator[tuple[int, State, bool]]:
+    """Train the member: (epochs done, state, whether it has diverged) at the start, at so many moments that lie closer
+    at first, and where it diverges, which is the end."""
+    state = one.state
+    yield 0, state, False
+    stops = set(np.unique(np.geomspace(1, epochs, records).round().astype(int)).tolist())
+    for done in range(1, epochs + 1):
+        state, _ = one.advance(state)
+        diverged = bool(state.status == DIVERGED)
+        if done in stops or diverged:
+            yield done, state, diverged
+        if diverged:
+            return
 
 
 def single(study: Study, data: Any, *, candidate: int = 0, fold: int = 0, seed: int = 0, epochs: int) -> Single:

@@ -53,10 +53,8 @@ def codes_of(model: Any, inputs: np.ndarray, lengths: Any = None, member: int | 
         for start in range(0, len(inputs), ROWS_AT_ONCE):
             x = inputs[start : start + ROWS_AT_ONCE]
             steps = None if lengths is None else np.asarray(lengths[start : start + ROWS_AT_ONCE], np.int32)
-            scaled = (x - model.in_center[place]) * model.in_factor[place]
-            scaled = np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
             run = _encoding(model.network, x.shape[1:], model.outputs)
-            codes = run(model.weights[place].astype(dtype), *rounded_up(scaled, steps))
+            codes = run(model.weights[place].astype(dtype), *rounded_up(_scaled(model, place, x, dtype), steps))
             parts.append(np.asarray(codes, float)[: len(x)])
     return np.concatenate(parts)
 
@@ -104,10 +102,8 @@ def errors_of(model: Any, inputs: np.ndarray, targets: np.ndarray, weights: np.n
             run = _erring(model.network, model.cost, inputs.shape[1:], _outputs(model, inputs))
             each = []
             for m in range(len(model)):
-                x = (inputs[cut] - model.in_center[m]) * model.in_factor[m]
-                t = (targets[cut] - model.out_center[m]) / model.out_scale[m]
-                x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf)
-                given = rounded_up(*(a.astype(dtype) for a in (x, t, weights[cut])), steps)
+                x, t = _scaled(model, m, inputs[cut], dtype), _aims(model, m, targets[cut], dtype)
+                given = rounded_up(x, t, weights[cut].astype(dtype), steps)
                 each.append(np.asarray(run(model.weights[m].astype(dtype), *given), float)[: len(x)])
             parts.append(np.asarray(each))
     return np.concatenate(parts, axis=1)
@@ -134,15 +130,25 @@ def view_of(
         run = _viewing(model.network, model.cost, inputs.shape[1:], _outputs(model, inputs))
         for start in range(0, len(inputs), BLOCK):
             places = np.arange(start, start + BLOCK) % len(inputs)  # what is too much is cut off again
-            x = (inputs[places] - model.in_center[member]) * model.in_factor[member]
-            t = (targets[places] - model.out_center[member]) / model.out_scale[member]
-            x = np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+            x, t = _scaled(model, member, inputs[places], dtype), _aims(model, member, targets[places], dtype)
             steps = None if lengths is None else np.asarray(lengths[places], np.int32)
-            given = model.weights[member].astype(dtype), x, t.astype(dtype), weights[places].astype(dtype), steps
+            given = model.weights[member].astype(dtype), x, t, weights[places].astype(dtype), steps
             parts.append([np.asarray(part, float) for part in run(*given)])
     codes, outputs, errors = (np.concatenate(part)[: len(inputs)] for part in zip(*parts, strict=True))
     outputs = np.asarray(model.cost.unscale(outputs, model.out_center[member], model.out_scale[member]))
     return View(codes, outputs, errors)
+
+
+def _scaled(model: Any, member: int, inputs: np.ndarray, dtype: Any) -> np.ndarray:
+    """Encoded inputs on one network's scale, 0 where missing."""
+    x = (inputs - model.in_center[member]) * model.in_factor[member]
+    return np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf).astype(dtype)
+
+
+def _aims(model: Any, member: int, targets: np.ndarray, dtype: Any) -> np.ndarray:
+    """Targets on one network's scale, NaN where missing."""
+    scaled: np.ndarray = ((targets - model.out_center[member]) / model.out_scale[member]).astype(dtype)
+    return scaled
 
 
 def rounded_up(*parts: np.ndarray | None) -> tuple[np.ndarray | None, ...]:

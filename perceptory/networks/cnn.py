@@ -67,8 +67,22 @@ def a_function_of_one_number(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a function of one number, got 'softmax'. Example: activation='relu'")
 
 
+class Staged(Network):
+    """Base of networks of stages, whose fields hold one value for all stages or a tuple with one each."""
+
+    dropout: float
+
+    def at(self, name: str, stage: int) -> Any:
+        value = getattr(self, name)
+        return value[stage] if isinstance(value, tuple) else value
+
+    @property
+    def stochastic(self) -> bool:
+        return is_on(self.dropout)
+
+
 @dataclass(frozen=True)
-class CNN(Network):
+class CNN(Staged):
     """Convolutional network: stages of convolution, detector σ and pooling, then dense layers and a linear output.
 
     For images, inputs (height, width, channels), the windows slide over two axes; for series, inputs
@@ -190,14 +204,6 @@ class CNN(Network):
             space = tuple(n // p for n, p in zip(space, size, strict=True))
             plan.append((windows, size))
         return plan, space
-
-    def at(self, name: str, stage: int) -> Any:
-        value = getattr(self, name)
-        return value[stage] if isinstance(value, tuple) else value
-
-    @property
-    def stochastic(self) -> bool:
-        return is_on(self.dropout)
 
     @property
     def label(self) -> str:

@@ -23,18 +23,18 @@ from perceptory.layers.dense import Dense, Dropout, Reshape
 from perceptory.layers.recurrent import RecurrentNetwork
 from perceptory.layers.sequential import Sequential
 from perceptory.networks.base import Network
-from perceptory.networks.cnn import CNN, MOST_STEPS, a_function_of_one_number, counts, sizes
+from perceptory.networks.cnn import CNN, MOST_STEPS, Staged, a_function_of_one_number, counts, sizes
 from perceptory.networks.recurrent import GRU, Recurrent
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import INITIALIZERS, initial_weights
 from perceptory.ops.patches import per_axis
 from perceptory.ops.scans import recur
 from perceptory.ops.transposed_convolution import Spreads, spreads_of, taps_a_place
-from perceptory.specs import below_one, checked, is_on, traced
+from perceptory.specs import below_one, checked, traced
 
 
 @dataclass(frozen=True)
-class CNNDecoder(Network):
+class CNNDecoder(Staged):
     """Dense layers, then stages of transposed convolution up to images (height, width, out) or series (time, out).
 
     The last dense layer gives the smallest feature map. Each stage has `stride` times as many places as the one before
@@ -111,14 +111,6 @@ class CNNDecoder(Network):
             plan.insert(0, spreads_of(fewer, kernel, stride, "same", dilation, places))
             places = fewer
         return places, plan
-
-    def at(self, name: str, stage: int) -> Any:
-        value = getattr(self, name)
-        return value[stage] if isinstance(value, tuple) else value
-
-    @property
-    def stochastic(self) -> bool:
-        return is_on(self.dropout)
 
     @property
     def label(self) -> str:

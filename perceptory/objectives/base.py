@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -154,6 +155,18 @@ softplus.defjvps(lambda tangent, _, x: tangent * jax.nn.sigmoid(x))
 def diagonal(values: jax.Array) -> jax.Array:
     """[..., n, n] from [..., n]."""
     return values[..., None] * jnp.eye(values.shape[-1], dtype=values.dtype)
+
+
+def on_diagonal(blocks: Sequence[jax.Array]) -> jax.Array:
+    """[..., n, n] with square blocks [..., m, m] one after the other on its diagonal."""
+    size = sum(block.shape[-1] for block in blocks)
+    out = jnp.zeros((*blocks[0].shape[:-2], size, size), blocks[0].dtype)
+    first = 0
+    for block in blocks:
+        last = first + block.shape[-1]
+        out = out.at[..., first:last, first:last].set(block)
+        first = last
+    return out
 
 
 def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from perceptory.objectives.base import Cost, mean_cost, total_cost
+from perceptory.objectives.base import Cost, mean_cost, on_diagonal, total_cost
 from perceptory.specs import Spec, checked, traced
 
 
@@ -128,7 +127,7 @@ class Composite(Cost):
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
         main = self.main.curvature(self.of_main(output), target[..., : self.targets])
-        return _on_diagonal([main, *(part.weight * part.curvature(output, target) for part in self.parts)])
+        return on_diagonal([main, *(part.weight * part.curvature(output, target) for part in self.parts)])
 
     @property
     def has_true_gradient(self) -> bool:
@@ -136,18 +135,6 @@ class Composite(Cost):
 
     def inverse_link(self, output: jax.Array) -> jax.Array:
         return self.main.inverse_link(self.of_main(output))
-
-
-def _on_diagonal(blocks: Sequence[jax.Array]) -> jax.Array:
-    """[..., n, n] with square blocks [..., m, m] one after the other on its diagonal."""
-    size = sum(block.shape[-1] for block in blocks)
-    out = jnp.zeros((*blocks[0].shape[:-2], size, size), blocks[0].dtype)
-    first = 0
-    for block in blocks:
-        last = first + block.shape[-1]
-        out = out.at[..., first:last, first:last].set(block)
-        first = last
-    return out
 
 
 def parts_of(cost: Cost) -> tuple[Part, ...]:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.objectives.base import Cost
+from perceptory.objectives.base import Cost, diagonal, on_diagonal
+from perceptory.objectives.classification import SoftmaxCrossEntropy
 from perceptory.specs import checked
 
 
@@ -86,18 +87,16 @@ class Reconstruction(Cost):
         return jnp.concatenate(pieces, axis=-1)
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        size = target.shape[-1]
-        middle = jnp.zeros((*target.shape, size), output.dtype)
-        for part in self._parts(size):
-            t, here = target[..., part.places], part.places
+        blocks = []
+        for part in self._parts(target.shape[-1]):
+            z, t = output[..., part.places], target[..., part.places]
+            there = ~jnp.isnan(t)
             if part.kind == "class":
-                y, scale = jax.nn.softmax(output[..., here]), jnp.sum(jnp.where(jnp.isnan(t), 0, t), axis=-1)
-                block = y[..., None] * jnp.eye(t.shape[-1], dtype=y.dtype) - y[..., :, None] * y[..., None, :]
-                middle = middle.at[..., here, here].set(scale[..., None, None] * block)
+                scale = jnp.sum(jnp.where(there, t, 0), axis=-1)
+                blocks.append(scale[..., None, None] * SoftmaxCrossEntropy().curvature(z, t))
             else:
-                known = (~jnp.isnan(t)).astype(output.dtype)
-                middle = middle.at[..., here, here].set(known[..., None] * jnp.eye(t.shape[-1], dtype=output.dtype))
-        return middle
+                blocks.append(diagonal(there.astype(output.dtype)))
+        return on_diagonal(blocks)
 
     def inverse_link(self, output: jax.Array) -> jax.Array:
         parts = [

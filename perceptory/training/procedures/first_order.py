@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -163,10 +162,7 @@ def _penalty_of(specs: Specs) -> tuple[Penalty | None, Mask]:
         return penalty, weight_mask(plan, specs.dtype)
     where = layout_of(plan)
     strengths = penalty.by_array(where.names, where.weights)
-    if plan.flat:
-        pairs = zip(where.shapes, strengths, strict=True)
-        strengths = [jnp.concatenate([jnp.full(prod(shape), strength, specs.dtype) for shape, strength in pairs])]
-    return penalty.replace(strength=1.0, layers=()), tuple(strengths)
+    return penalty.replace(strength=1.0, layers=()), by_weight(strengths, where, plan.flat, specs.dtype)
 
 
 def epoch_order(run: Run, epoch: Any) -> Integer[Array, "step batch"]:
