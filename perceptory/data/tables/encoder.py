@@ -19,6 +19,7 @@ from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
+from perceptory.data.tables.features import Features
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.single_row import Place, encode_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
@@ -27,7 +28,7 @@ from perceptory.errors import InputError
 from perceptory.notes import Note, auxiliary_target, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
-BLOCK = 4096  # rows that are written at once: a column's numbers stand far apart in the inputs
+BLOCK = 4096  # rows of `Encoder.blocks`
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
 _TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tuple[str, ...]": list}
 
@@ -79,10 +80,9 @@ class Encoder:
         single = self._single(source)
         if single is not None:
             return single
-        parts = self.values_of(source)
-        rows = len(parts[0][1])
-        inputs = np.empty((rows, *self.shape))
-        _write(parts, slice(0, rows), inputs)
+        features = Features.of(self.values_of(source))
+        inputs = np.empty((features.rows, features.width))
+        features.write(slice(0, features.rows), inputs)
         return inputs
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
@@ -91,22 +91,21 @@ class Encoder:
         if single is not None:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
-        parts = self.values_of(source)
-        total = len(parts[0][1])
-        for start in range(0, total, rows):
-            stop = min(start + rows, total)
-            inputs = np.empty((stop - start, *self.shape))
-            _write(parts, slice(start, stop), inputs)
+        features = Features.of(self.values_of(source))
+        for start in range(0, features.rows, rows):
+            stop = min(start + rows, features.rows)
+            inputs = np.empty((stop - start, features.width))
+            features.write(slice(start, stop), inputs)
             yield ModelInputs(inputs, None, np.arange(start, stop))
 
     def blocks(self, table: Table) -> Iterator[tuple[slice, np.ndarray]]:
         """As `transform`, a few rows at a time: which they are, and their inputs, in an array that is written anew."""
-        parts = self.values_of(table)
-        inputs = np.empty((BLOCK, *self.shape))
+        features = Features.of(self.values_of(table))
+        inputs = np.empty((BLOCK, features.width))
         for start in range(0, table.rows, BLOCK):
             at = slice(start, min(start + BLOCK, table.rows))
             block = inputs[: at.stop - start]
-            _write(parts, at, block)
+            features.write(at, block)
             yield at, block
 
     def _single(self, source: Any) -> np.ndarray | None:
@@ -118,13 +117,13 @@ class Encoder:
     def _places(self) -> list[Place]:
         return places_of(self.columns)
 
-    def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray, int]]:
-        """Of each column that is used: its plan, the values that features are made of, and how many features."""
+    def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray]]:
+        """Of each column that is used: its plan, and the values that features are made of."""
         table = self._match(source)
         used = [plan for plan in self.columns if plan.used]
 
-        def part(plan: ColumnPlan) -> tuple[ColumnPlan, np.ndarray, int]:
-            return plan, plan.values(table[plan.name]), len(plan.features)
+        def part(plan: ColumnPlan) -> tuple[ColumnPlan, np.ndarray]:
+            return plan, plan.values(table[plan.name])
 
         return on_all_cores(part, used, len(table[used[0].name]))
 
@@ -213,19 +212,6 @@ class Encoder:
         if len(set(names)) != len(names) or not encoder.feature_names:
             raise InputError("the table description has a column twice, or no feature. It was altered.")
         return encoder
-
-
-def _write(parts: list[tuple[ColumnPlan, np.ndarray, int]], rows: slice, out: np.ndarray) -> None:
-    """Write the features of these rows, a block of them after the other."""
-
-    def write(start: int) -> None:
-        block, place = out[start : start + BLOCK], 0
-        at = slice(rows.start + start, rows.start + start + len(block))
-        for plan, values, width in parts:
-            plan.write(values[at], block[:, place : place + width])
-            place += width
-
-    on_all_cores(write, range(0, len(out), BLOCK), len(out))
 
 
 def _raw(column: Column) -> RawColumn:

@@ -87,7 +87,7 @@ def _targets_of(plan: ColumnPlan) -> ColumnTargets:
 def targets_of_table(encoder: Encoder, source: Any) -> np.ndarray:
     """[row, target] of a table that the encoder takes, NaN where a value is missing."""
     columns = column_targets(encoder)
-    values = {plan.name: given for plan, given, _ in encoder.values_of(source)}
+    values = {plan.name: given for plan, given in encoder.values_of(source)}
     rows = len(next(iter(values.values())))
     targets = np.empty((rows, sum(column.width for column in columns)))
     place = 0
