@@ -311,7 +311,12 @@ RULES: Registry[str] = Registry(
     },
 )
 FINALS: Registry[str] = Registry(
-    "final model", {"folds": "ensemble of the chosen candidate's fold members", "refit": "trained on all study rows"}
+    "final model",
+    {
+        "folds": "ensemble of the chosen candidate's fold members",
+        "refit": "trained on all study rows",
+        "weighted": "weighted ensemble of the fold members of several candidates",
+    },
 )
 PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})
 SAMPLINGS: Registry[str] = Registry(

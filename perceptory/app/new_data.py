@@ -126,14 +126,15 @@ def _any_length(model: Any, steps: int) -> None:
     if model.encoder.kind != "series" or steps == trained[0]:
         return
     outputs = (steps, model.outputs[1]) if len(model.outputs) == 2 else model.outputs
-    same = False
-    with contextlib.suppress(InputError):
-        same = layout(model.network, (steps, *trained[1:]), outputs).size == model.weights.shape[1]
-    if not same:
-        raise InputError(
-            f"this {model.network.label} takes series of {trained[0]} steps as in training, and here are {steps}. Cut "
-            "them to that length, or train a network that takes any, such as --network gru."
-        )
+    for part in model.parts:
+        same = False
+        with contextlib.suppress(InputError):
+            same = layout(part.network, (steps, *trained[1:]), outputs).size == part.weights.shape[1]
+        if not same:
+            raise InputError(
+                f"this {part.network.label} takes series of {trained[0]} steps as in training, and here are {steps}."
+                " Cut them to that length, or train a network that takes any, such as --network gru."
+            )
 
 
 def _pictures(encoder: Any, path: Path) -> Inputs:

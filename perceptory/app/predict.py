@@ -56,6 +56,7 @@ def columns(
     lines: (name, values) of what each line stands for, such as its row. networks: [member, row, out] numbers or
     [member, row, class] probabilities.
     """
+    from perceptory.models.averages import mean_of
     from perceptory.runs.contents import prediction_columns
 
     names = None if model.classes is None else [label(c) for c in model.classes]
@@ -63,7 +64,7 @@ def columns(
         SimpleNamespace(task=model.task, targets=model.targets, classes=names)  # type: ignore[arg-type]
     )
     named_values = [*lines]
-    parts = [("", networks.mean(axis=0))]
+    parts = [("", mean_of(model, networks))]
     if members:
         parts += [(f" (network {k})", one) for k, one in enumerate(networks, start=1)]
     for ending, values in parts:
@@ -82,11 +83,11 @@ def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:
 
     targets = list(enumerate(model.targets))
     if isinstance(model.cost, Quantile):
-        by_level = quantiles(model.cost, learned)
+        by_level = quantiles(model.cost, learned, shares=model.shares)
         levels = list(enumerate(by_level.levels))
         return [(f"quantile {level:g} of {t}", by_level.values[:, i, j]) for i, t in targets for j, level in levels]
     if isinstance(model.cost, GaussianLikelihood):
-        return [(f"deviation of {t}", deviation(model.cost, learned)[:, i]) for i, t in targets]
+        return [(f"deviation of {t}", deviation(model.cost, learned, model.shares)[:, i]) for i, t in targets]
     return []
 
 

@@ -99,7 +99,6 @@ class StudyEstimator(TableEstimator):
             result = run(study, dataset, progress=study_progress(self, context, fit_data), padded=True)
         self.result_ = result
         self._keep_model(result.model)
-        best = result.candidate(result.best)
         chosen = [m.status for m in result.members if m.candidate == result.best]
         if "diverged" in chosen:
             warnings.warn(
@@ -108,7 +107,7 @@ class StudyEstimator(TableEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self.best_score_, self.best_label_ = best.mean, best.label
+        self.best_score_, self.best_label_ = result.estimate.mean, result.label
         self.n_outputs_ = int(result.model.outputs[-1])
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: {"model_": self.model_}, **fit_data
@@ -182,7 +181,8 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     are of whole groups. scoring: what
     candidates are ranked by ("rmse", "mae", "r2", or scikit-learn's names); None is rmse. seeds: networks a fold.
     rule: "best", or "one_standard_error" for the simplest within one standard error of it.
-    final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows.
+    final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows,
+    "weighted" by a weighted mean of networks of several candidates.
 
     After `fit`: model_, result_ (the whole `Result`), best_score_, best_label_, best_epoch_, candidates_, history_.
     `predict_interval` is CV+.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def write_estimator(estimator: Any, path: str | Path) -> None:
             name: _plain(getattr(estimator, name)) for name in estimator._fitted_attributes if hasattr(estimator, name)
         },
     }
-    replace(estimator.model_, facts={**estimator.model_.facts, KEY: facts}).save(path)
+    estimator.model_.with_facts({**estimator.model_.facts, KEY: facts}).save(path)
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data import Dataset, Encoder
 from perceptory.errors import InputError
 from perceptory.figures.style import INK, MUTED, PAPER, clean, footnote, new_figure, styled
+from perceptory.models.averages import mean_of
 from perceptory.models.model import Model
 from perceptory.registry import did_you_mean
 from perceptory.results.codes import AUTOENCODE
@@ -56,7 +57,7 @@ def decision_surface(
     a, b = _two(model, data, columns, numeric)
     sides = [np.linspace(np.nanmin(v), np.nanmax(v), resolution) for v in (by_name[a].values, by_name[b].values)]
     grid = dict(zip((a, b), (g.ravel() for g in np.meshgrid(*sides)), strict=True))
-    values = model.members(_with(data, grid)).mean(axis=0).reshape(resolution, resolution, -1)
+    values = mean_of(model, model.members(_with(data, grid))).reshape(resolution, resolution, -1)
     held = [c for c in data.columns if c.name in used and c.name not in grid]
     words = [f"{clean(c.name, 20)} = {_text(_usual(c.kind, c.values))}" for c in held]
     more = f" and {len(words) - HELD} more" if len(words) > HELD else ""
@@ -86,7 +87,8 @@ def _two(model: Model, data: Dataset, columns: Any, numeric: list[str]) -> tuple
         for c in data.columns:
             if c.name in numeric:
                 line = np.nanquantile(c.values, np.linspace(0.05, 0.95, 15))
-                moved.append((float(model.members(_with(data, {c.name: line})).mean(axis=0).std(axis=0).sum()), c.name))
+                means = mean_of(model, model.members(_with(data, {c.name: line})))
+                moved.append((float(means.std(axis=0).sum()), c.name))
         first, second = sorted(moved, key=lambda m: -m[0])[:2]
         return first[1], second[1]
     if not isinstance(columns, tuple | list) or len(columns) != 2 or columns[0] == columns[1]:

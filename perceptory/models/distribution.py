@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.models.averages import weighted_mean
 from perceptory.objectives.distribution import by_head
 from perceptory.objectives.table import Cost, GaussianLikelihood, Quantile
 
@@ -37,22 +38,25 @@ def check_quantiles(cost: Cost, levels: Any) -> tuple[float, ...]:
     return wanted
 
 
-def quantiles(cost: Cost, members: np.ndarray, levels: Any = None) -> Quantiles:
+def quantiles(cost: Cost, members: np.ndarray, levels: Any = None, shares: np.ndarray | None = None) -> Quantiles:
     """Of `members` [member, row, prediction] in the targets' units, under the cost that they were trained by.
 
     Of a quantile model the mean over members, at its own levels or some of them; of a Gaussian one those of the
-    mixture of its members, at any levels. `InputError` as `check_quantiles`.
+    mixture of its members, at any levels; shares: [member] in that mean or mixture. `InputError` as `check_quantiles`.
     """
     wanted = check_quantiles(cost, levels)
     if isinstance(cost, Quantile):
-        values = np.moveaxis(by_head(cost.ensemble(members), cost.heads), -2, -1)
+        values = np.moveaxis(by_head(cost.ensemble(members, shares), cost.heads), -2, -1)
         return Quantiles(wanted, values[..., [cost.levels.index(level) for level in wanted]])
     mean, deviation = np.split(members, 2, axis=-1)
-    return Quantiles(wanted, np.stack([mixture_quantile(mean, deviation, level) for level in wanted], axis=-1))
+    return Quantiles(wanted, np.stack([mixture_quantile(mean, deviation, level, shares) for level in wanted], axis=-1))
 
 
-def mixture_quantile(mean: np.ndarray, deviation: np.ndarray, level: float) -> np.ndarray:
-    """[...] q with (1/k) Σ Φ((q - μ) / σ) = level, over the first axis of mean and deviation [member, ...].
+def mixture_quantile(
+    mean: np.ndarray, deviation: np.ndarray, level: float, shares: np.ndarray | None = None
+) -> np.ndarray:
+    """[...] q with Σ s Φ((q - μ) / σ) = level, over the first axis of mean and deviation [member, ...]; s = 1/k, or the
+    shares [member].
 
     By bisection between the least and the greatest quantile of the members, among which it lies.
     """
@@ -62,7 +66,7 @@ def mixture_quantile(mean: np.ndarray, deviation: np.ndarray, level: float) -> n
     low, high = own.min(axis=0), own.max(axis=0)
     for _ in range(60):
         middle = 0.5 * (low + high)
-        below = ndtr((middle - mean) / deviation).mean(axis=0) < level
+        below = weighted_mean(ndtr((middle - mean) / deviation), shares) < level
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return 0.5 * (low + high)
 
@@ -75,7 +79,8 @@ def check_deviation(cost: Cost) -> None:
         )
 
 
-def deviation(cost: Cost, members: np.ndarray) -> np.ndarray:
-    """[row, target] standard deviation of the mixture of a Gaussian model's `members` [member, row, prediction]."""
+def deviation(cost: Cost, members: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
+    """[row, target] standard deviation of the mixture of a Gaussian model's `members` [member, row, prediction], each
+    with its share [member]."""
     check_deviation(cost)
-    return np.split(cost.ensemble(members), 2, axis=-1)[1]
+    return np.split(cost.ensemble(members, shares), 2, axis=-1)[1]

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.models.averages import mean_of
 
 MOST = 4096  # residuals that a model keeps: of more, every so many-th of the sorted ones, rounded outwards
 ROWS_AT_ONCE = 1024
@@ -81,7 +82,7 @@ def interval_of(model: Any, each: np.ndarray, coverage: float = 0.9) -> np.ndarr
             f"a coverage of {coverage:g} needs at least {least} validation rows, and the model has {n}. Ask for less."
         )
     shape = each.shape[1:]
-    means = [each[members].mean(axis=0).reshape(-1, shape[-1]) for members, _ in groups]
+    means = [mean_of(model, each, members).reshape(-1, shape[-1]) for members, _ in groups]
     out = np.empty((len(means[0]), shape[-1], 2))
     for i in range(0, len(out), ROWS_AT_ONCE):
         cut = slice(i, i + ROWS_AT_ONCE)

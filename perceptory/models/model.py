@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from perceptory.data.ahead import ahead
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
+from perceptory.models.averages import mean_of
 from perceptory.models.forward import forward
 
 if TYPE_CHECKING:
@@ -47,6 +48,20 @@ class Model:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """The models whose networks this one holds, each of one structure: itself, or those of a `WeightedModel`."""
+        return (self,)
+
+    @property
+    def shares(self) -> np.ndarray | None:
+        """[k] the share of each network in the mean; None where all have the same."""
+        return None
+
+    def with_facts(self, facts: dict[str, Any]) -> Model:
+        """The same model with other facts."""
+        return replace(self, facts=facts)
 
     def __repr__(self) -> str:
         label = getattr(self.network, "label", type(self.network).__name__)
@@ -118,7 +133,7 @@ class Model:
 
     def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """[row, target] (or [row, time, target], [row, class]) ensemble mean from encoded inputs."""
-        return self.members_of(inputs, lengths).mean(axis=0)
+        return mean_of(self, self.members_of(inputs, lengths))
 
     def predict(self, table: Any) -> np.ndarray:
         """Numbers [row] (or [row, target] for several targets), or class labels [row]; with a time axis as `members`.
@@ -128,7 +143,7 @@ class Model:
         """
         if self.task == "autoencode":
             return self.reconstruct(table)
-        mean = self.members(table).mean(axis=0)
+        mean = mean_of(self, self.members(table))
         if self.classes is not None:
             return self.classes[mean.argmax(axis=1)]
         return mean[..., 0] if mean.shape[-1] == 1 else mean
@@ -142,7 +157,7 @@ class Model:
         from perceptory.models.distribution import check_quantiles, quantiles
 
         check_quantiles(self.cost, levels)
-        return quantiles(self.cost, self.distributions(table), levels)
+        return quantiles(self.cost, self.distributions(table), levels, self.shares)
 
     def predict_deviation(self, table: Any) -> np.ndarray:
         """Standard deviation of each row's target, shaped as `predict`; of a model trained by `GaussianLikelihood`.
@@ -153,7 +168,7 @@ class Model:
         from perceptory.models.distribution import check_deviation, deviation
 
         check_deviation(self.cost)
-        deviations = deviation(self.cost, self.distributions(table))
+        deviations = deviation(self.cost, self.distributions(table), self.shares)
         return deviations[..., 0] if deviations.shape[-1] == 1 else deviations
 
     def predict_interval(self, table: Any, coverage: float = 0.9) -> np.ndarray:
@@ -294,7 +309,7 @@ class Model:
         if self.classes is None:
             what = "an autoencoder" if self.task == "autoencode" else "a regression"
             raise InputError(f"predict_proba needs a classifier, and this model is {what}. Use predict.")
-        return self.members(table).mean(axis=0)
+        return mean_of(self, self.members(table))
 
     def save(self, path: str | Path) -> None:
         """Write a model file (safetensors with a JSON description; no code)."""

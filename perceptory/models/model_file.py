@@ -22,6 +22,7 @@ from perceptory.errors import InputError
 from perceptory.models.file_limits import check_header, check_network, check_shapes
 from perceptory.models.heads import Head, Heads
 from perceptory.models.model import Model
+from perceptory.models.weighted import WeightedModel
 from perceptory.networks.base import Network, layout
 from perceptory.networks.custom import Custom
 from perceptory.networks.heads import places_without_heads
@@ -38,6 +39,11 @@ TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
 MOST_COLUMNS = 1 << 20  # of the targets of a head
 HEADS = "heads"  # a key that only files of models with heads have, and these tensors with it
 HEAD_TENSORS = {"head_weights": "weights", "head_center": "center", "head_scale": "scale"}  # their names in `Heads`
+# In files of a `WeightedModel` a list of parts stands in the place of `OF_PARTS`: those of each, and its share. The
+# tensors of part 0 are "0.weights", ...
+PARTS = "parts"
+OF_PARTS = ("network", "cost", "outputs")
+MOST_PARTS = 1000
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -66,24 +72,41 @@ def to_bytes(model: Model) -> bytes:
     """The content of a model file."""
     from safetensors.numpy import save as packed
 
-    tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
-    description = {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "task": model.task,
         "targets": list(model.targets),
         "classes": None if model.classes is None else model.classes.tolist(),
         "encoder": model.encoder.to_json(),
-        "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
-        "cost": to_json(model.cost.without_code()),
-        "outputs": list(model.outputs),
         "precision": model.precision,
         "facts": model.facts,
     }
-    if model.heads is not None:
-        tensors |= {name: np.ascontiguousarray(getattr(model.heads, own)) for name, own in HEAD_TENSORS.items()}
-        description[HEADS] = [_head_json(head) for head in model.heads.each]
+    tensors: dict[str, np.ndarray] = {}
+    if isinstance(model, WeightedModel):
+        description[PARTS] = []
+        for k, (part, share) in enumerate(zip(model.parts, model.part_shares.tolist(), strict=True)):
+            own, described = _networks(part)
+            tensors |= {f"{k}.{name}": tensor for name, tensor in own.items()}
+            description[PARTS].append(described | {"share": share})
+    else:
+        tensors, described = _networks(model)
+        description |= described
     description["checksum"] = _checksum(tensors, description)
     return packed(tensors, metadata={"perceptory": json.dumps(description)})
+
+
+def _networks(model: Model) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and description of networks of one structure."""
+    tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
+    described: dict[str, Any] = {
+        "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
+        "cost": to_json(model.cost.without_code()),
+        "outputs": list(model.outputs),
+    }
+    if model.heads is not None:
+        tensors |= {name: np.ascontiguousarray(getattr(model.heads, own)) for name, own in HEAD_TENSORS.items()}
+        described[HEADS] = [_head_json(head) for head in model.heads.each]
+    return tensors, described
 
 
 def _head_json(head: Head) -> dict[str, Any]:
@@ -101,7 +124,8 @@ def load(path: str | Path, network: Network | None = None) -> Model:
     if path.is_dir():
         path = path / "model.safetensors"
     try:
-        return _model(*_parse(_content(path)), network)
+        description, tensors = _parse(_content(path))
+        return _weighted(description, tensors) if PARTS in description else _model(description, tensors, network)
     except FileNotFoundError:
         raise InputError(
             f"there is no model file {path}. Give the path of a run folder or of its model file."
@@ -146,14 +170,39 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise InputError(
             f"the file has format {description['format']} and this version reads up to {FORMAT}. Update perceptory."
         )
-    heads = HEADS in description
-    keys, names = KEYS | ({HEADS} if heads else set()), {*TENSORS, *(HEAD_TENSORS if heads else ())}
-    if set(description) != keys or set(tensors) != names:
+    if PARTS in description:
+        parts = description[PARTS]
+        keys = (KEYS - set(OF_PARTS)) | {PARTS}
+        names = {f"{k}.{name}" for k, part in enumerate(parts[:MOST_PARTS]) for name in _tensor_names(part)}
+        sound = 0 < len(parts) <= MOST_PARTS and all(set(p) - {HEADS} == {*OF_PARTS, "share"} for p in parts)
+    else:
+        keys, names = KEYS | ({HEADS} & description.keys()), _tensor_names(description)
+        sound = True
+    if not sound or set(description) != keys or set(tensors) != names:
         raise InputError("the description has missing or unknown entries. Take another copy.")
     checksum = description.pop("checksum")
     if checksum != _checksum(tensors, description):
         raise InputError("the checksum does not fit: the file was altered or damaged. Take another copy.")
     return description, tensors
+
+
+def _tensor_names(description: Any) -> set[str]:
+    return {*TENSORS, *(HEAD_TENSORS if HEADS in description else ())}
+
+
+def _weighted(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
+    """A model of several structures: each part as a model of its own, with what they have in common."""
+    common = {name: value for name, value in description.items() if name != PARTS} | {"facts": {}}
+    parts = []
+    for k, part in enumerate(description[PARTS]):
+        own = {name: tensors[f"{k}.{name}"] for name in _tensor_names(part)}
+        parts.append(_model(common | {name: part[name] for name in part if name != "share"}, own))
+    shares = [part["share"] for part in description[PARTS]]
+    if not all(type(share) is float for share in shares) or not isinstance(description["facts"], dict):
+        raise InputError("the shares or the facts are not what they should be. Take another copy.")
+    for part in parts:
+        part.encoder = parts[0].encoder
+    return WeightedModel(parts, shares, description["facts"])
 
 
 def _own(description: Any, given: Network | None) -> Network:

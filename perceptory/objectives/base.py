@@ -113,9 +113,9 @@ class Cost(Spec):
         """[..., target] the one number per target that metrics judge."""
         return prediction
 
-    def ensemble(self, members: Any) -> Any:
-        """[row, ...] of [member, row, ...]: their mean."""
-        return members.mean(axis=0)
+    def ensemble(self, members: Any, shares: Any = None) -> Any:
+        """[row, ...] of [member, row, ...]: their mean, where given by shares [member] that sum to 1."""
+        return members.mean(axis=0) if shares is None else np.tensordot(shares, members, axes=1)
 
     def scale_targets(self, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(center, scale) [target] of targets for training, target = center + scale · t, from their mean and standard

@@ -172,7 +172,8 @@ class GaussianLikelihood(Cost):
     def point_prediction(self, prediction: Any) -> Any:
         return prediction[..., : prediction.shape[-1] // 2]
 
-    def ensemble(self, members: Any) -> Any:
+    def ensemble(self, members: Any, shares: Any = None) -> Any:
         mean, deviation = np.split(members, 2, axis=-1)
-        spread = np.sqrt((deviation**2).mean(axis=0) + mean.var(axis=0))
-        return np.concatenate([mean.mean(axis=0), spread], axis=-1)
+        middle = super().ensemble(mean, shares)
+        spread = np.sqrt(super().ensemble(deviation**2, shares) + super().ensemble((mean - middle) ** 2, shares))
+        return np.concatenate([middle, spread], axis=-1)

@@ -190,5 +190,5 @@ class HeadCost(Cost):
     def point_prediction(self, prediction: Any) -> Any:
         return self.inner.point_prediction(prediction)
 
-    def ensemble(self, members: Any) -> Any:
-        return self.inner.ensemble(members)
+    def ensemble(self, members: Any, shares: Any = None) -> Any:
+        return self.inner.ensemble(members, shares)

@@ -14,6 +14,7 @@ from perceptory.models.model_file import write_bytes
 from perceptory.reports import codes
 from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
+from perceptory.reports.procedure import mixture_words
 from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
 from perceptory.results.auxiliary import auxiliary_words
@@ -51,8 +52,12 @@ def headline(result: ResultData) -> str:
         return _regression_headline(result, as_list(metrics["rmse"]))
     if "accuracy" in metrics:
         return _classes_headline(result, float(metrics["accuracy"]))
-    chosen = result.candidate(result.best)
-    return f"{chosen.label} was chosen: {metric_name(result.score['name'])} {number(chosen.mean)} in validation."
+    score = f"{metric_name(result.score['name'])} {number(result.estimate.mean)}"
+    return f"{_capital(result.label)} was chosen: {score} in validation."
+
+
+def _capital(label: str) -> str:
+    return label[:1].upper() + label[1:] if label.startswith("a ") else label
 
 
 def _regression_headline(result: ResultData, errors: list[float]) -> str:
@@ -63,7 +68,7 @@ def _regression_headline(result: ResultData, errors: list[float]) -> str:
         each = ", ".join(f"{t} {number(e)}" for t, e in zip(some, errors, strict=False))
         what = f"{len(errors)} targets"
         size = f"({each} and {count_of(rest, 'more target')} below)" if rest > 0 else f"({each})"
-    label = result.candidate(result.best).label
+    label = _capital(result.label)
     sentence = f"{label} predicts {what} with a typical error (RMSE) {size} {_where(result, 'on')}"
     plain = naive(result) if result.tested is not None else None
     if plain:
@@ -75,7 +80,7 @@ def _regression_headline(result: ResultData, errors: list[float]) -> str:
 
 
 def _classes_headline(result: ResultData, accuracy: float) -> str:
-    label = result.candidate(result.best).label
+    label = _capital(result.label)
     sentence = f"{label} predicts {result.targets[0]} correctly for {_percent(accuracy)} {_where(result, 'of')}"
     plain = naive(result) if result.tested is not None else None
     if plain:
@@ -300,6 +305,7 @@ def render(result: ResultData) -> str:
         chosen=chosen,
         chosen_spec=spec_words(codes.own_spec(result, chosen.spec)),
         evidence=evidence_words(result),
+        mixture=mixture_words(result),
         auxiliary=auxiliary_words(result),
         asked=request_lines(result),
         columns=result.data.columns,

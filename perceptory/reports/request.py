@@ -170,4 +170,8 @@ def _final(result: ResultData) -> str:
     networks = sum(m.candidate == result.best and m.status != "diverged" for m in result.members)
     if result.study.get("final") == "refit":
         return f"trained anew on all study {thing(result)}s, for the mean best epoch"
+    if result.mixture is not None:
+        inside = sum(m.candidate in result.mixture.shares and m.status != "diverged" for m in result.members)
+        of = count_of(len(result.mixture.shares), "candidate")
+        return f"the weighted mean of the {count_of(inside, 'network')} of {of}"
     return f"the mean of the {count_of(networks, 'network')} of the chosen candidate"

@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.errors import Door, python_words
 from perceptory.notes import classes_only_tested
 from perceptory.reports.codes import code_advice, kept_words
+from perceptory.reports.procedure import mixture_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
@@ -102,7 +103,7 @@ def advice(result: ResultData) -> list[str]:
     chosen = result.candidate(result.best)
     members = [m for m in result.members if m.candidate == chosen.id]
     notes = [_diverged(result, chosen), _useless(result), _gap(result, chosen), _last_epoch(members)]
-    notes += [_test_apart(result, chosen), _few_rows(result), _tie(result, chosen), _lopsided(result)]
+    notes += [_test_apart(result), _few_rows(result), _tie(result, chosen), _lopsided(result)]
     return [note for note in notes if note]
 
 
@@ -173,7 +174,8 @@ def _last_epoch(members: list[MemberResult]) -> str:
     )
 
 
-def _test_apart(result: ResultData, chosen: CandidateResult) -> str:
+def _test_apart(result: ResultData) -> str:
+    chosen = result.estimate
     name, word = result.score["name"], f"{thing(result)}s"
     if not result.tested or name not in result.tested or not math.isfinite(chosen.mean):
         return ""
@@ -237,10 +239,10 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     from rich.text import Text
 
     chosen = result.candidate(result.best)
-    head = Text.assemble(
-        ("Chosen  ", "bold"), (chosen.label, "bold green"), f"  ({count_of(chosen.weights, 'weight')})"
-    )
-    found = (result.rule, evidence_words(result), auxiliary_words(result), _kept(result))
+    size = f"  ({count_of(chosen.weights, 'weight')})" if result.label == chosen.label else ""
+    head = Text.assemble(("Chosen  ", "bold"), (result.label, "bold green"), size)
+    rule = result.rule if result.mixture is None else mixture_words(result)
+    found = (rule, evidence_words(result), auxiliary_words(result), _kept(result))
     words = [word for word in found if word]
     parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")

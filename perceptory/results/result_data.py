@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.errors import InputError
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
+from perceptory.results.mixture import MixtureResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 
@@ -72,6 +73,7 @@ class ResultData:
     seconds: float
     ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
     reconstructions: Reconstructions | None = None  # of autoencoders: what the report shows
+    mixture: MixtureResult | None = None  # where the final model weighs several candidates
     model: Any = None  # the final `Model`; None where the result was read from a run folder
     folder: str | None = None  # where it is written
     fingerprint: str = ""
@@ -83,16 +85,28 @@ class ResultData:
                 return c
         raise InputError(f"no candidate {id!r}. Known: {', '.join(c.id for c in self.candidates)}.")
 
+    @property
+    def label(self) -> str:
+        """The final model in a few words: the chosen candidate's label, or how many candidates are weighed."""
+        if self.mixture is None or len(self.mixture.shares) == 1:
+            return self.candidate(next(iter(self.mixture.shares)) if self.mixture else self.best).label
+        return f"a weighted mean of {len(self.mixture.shares)} candidates"
+
+    @property
+    def estimate(self) -> CandidateResult | MixtureResult:
+        """What validation promises of the final model: `mean`, `spread` and `per_fold` of its score."""
+        return self.candidate(self.best) if self.mixture is None else self.mixture
+
     def __repr__(self) -> str:
         best, data = self.candidate(self.best), self.data
         name = self.score["name"]
-        scores = [f"{name} {best.mean:.4g} on validation"]
+        scores = [f"{name} {self.estimate.mean:.4g} on validation"]
         if self.tested is not None and isinstance(self.tested.get(name), int | float):
             scores.append(f"{self.tested[name]:.4g} on test")
         sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""
         return (
             f"{type(self).__name__}: {len(self.candidates)} candidates, {len(self.members)} networks\n"
-            f"  chosen {best.id}: {best.label}\n"
+            f"  chosen {best.id if self.mixture is None else ', '.join(self.mixture.shares)}: {self.label}\n"
             f"  {', '.join(scores)}\n"
             f"  {data.rows} rows: {data.study_rows} for the study{sealed}"
         )

@@ -13,6 +13,7 @@ from perceptory import files
 from perceptory.errors import InputError, Setting
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
+from perceptory.results.mixture import MixtureResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
@@ -72,6 +73,7 @@ def _fields(path: Path) -> dict[str, Any]:
         "reconstructions": None
         if data["reconstructions"] is None
         else Reconstructions.from_json(data["reconstructions"]),
+        "mixture": None if data["mixture"] is None else MixtureResult.from_json(data["mixture"]),
         "folder": str(path),
         "train": _metrics(data["train"]),
         "validation": _metrics(data["validation"]),

@@ -49,13 +49,14 @@ RECONSTRUCTIONS = {
     "code_row": ARRAY, "colors": Each([Or((float, str, None))]), "color": Or((str, None)), "samples": PACKED,
     "sampled": [[str]],
 }  # fmt: skip
+MIXTURE = {"shares": Each(float), "per_fold": [NUMBER], "selected": NUMBER}
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),
     "classes": Or(([str], None)), "score": {"name": str, "direction": str}, "best": str, "rule": str,
     "candidates": [CANDIDATE], "train": METRICS, "validation": METRICS, "test": Or((METRICS, None)),
     "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE],
-    "reconstructions": Or((RECONSTRUCTIONS, None)), "environment": Each(ANYTHING), "seconds": float,
-    "files": Each(str),
+    "reconstructions": Or((RECONSTRUCTIONS, None)), "mixture": Or((MIXTURE, None)), "environment": Each(ANYTHING),
+    "seconds": float, "files": Each(str),
 }  # fmt: skip
 STUDY_FORM = {"format": int, "fingerprint": str, "environment": Each(ANYTHING), "study": dict}
 
@@ -107,6 +108,8 @@ def check_result(data: Any) -> None:
         "candidates": len(set(ids)) == len(ids),
         "best": data["best"] in ids,
         "members": all(m["candidate"] in ids for m in data["members"]),
+        "mixture": data["mixture"] is None
+        or {*data["mixture"]["shares"]} - {*ids} == set() != {*data["mixture"]["shares"]},
         "metrics": all(
             len(value) == len(data["targets"])
             for part in ("train", "validation", "test")

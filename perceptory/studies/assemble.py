@@ -14,19 +14,23 @@ from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
+from perceptory.models.weighted import WeightedModel
 from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.auxiliary import auxiliary_parts
 from perceptory.results.data_facts import DataFacts, shown_examples
-from perceptory.results.predictions import Predictions
+from perceptory.results.mixture import MixtureResult
+from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
 from perceptory.runs.result import Result
+from perceptory.selection.metrics import evaluate
 from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
 from perceptory.studies.groups import Group, Who
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
+from perceptory.studies.mixtures import Mixture
 from perceptory.studies.prepare import Prepared
 from perceptory.studies.pretexts import hand_over, learn
 from perceptory.studies.reconstructions import reconstructions_of
@@ -38,22 +42,34 @@ from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
 
 
-def final_model(records: Records, chosen: int) -> Model:
-    """The mean over the chosen candidate's fold members, or over networks trained anew on all study rows."""
+def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -> Model:
+    """The mean over the chosen candidate's fold members, or over networks trained anew on all study rows; of a mixture
+    the weighted mean over the fold members of its candidates."""
     prepared = records.prepared
-    if prepared.study.final == "folds":
-        members = records.sound_members(chosen)
-        weights = np.stack([record.weights for record in members.values()])
-        scalings = [prepared.scaling_of(who) for who in members]
-    else:
+    common = {"final": prepared.study.final, "score": prepared.score.name}
+    if mixture is None and prepared.study.final == "refit":
         weights, scalings = _refitted(records, chosen)
-    facts = {"final": prepared.study.final, "score": prepared.score.name} | _start_facts(prepared.candidates[chosen])
-    model = model_of(prepared, chosen, weights, scalings, facts)
+        model = model_of(prepared, chosen, weights, scalings, common | _start_facts(prepared.candidates[chosen]))
+    else:
+        inside = (chosen,) if mixture is None else mixture.candidates
+        parts = [_of_folds(records, c, common if len(inside) == 1 else {}) for c in inside]
+        model = parts[0]
+        if mixture is not None and len(parts) > 1:
+            model = WeightedModel(parts, mixture.shares, common)
     if prepared.encoded.task == "autoencode":
         _add_held_out_errors(records, chosen, model)
     else:
-        _add_intervals(records, chosen, model)
+        _add_intervals(records, chosen, model, mixture)
     return model
+
+
+def _of_folds(records: Records, candidate: int, facts: dict[str, Any]) -> Model:
+    """The mean over a candidate's fold members."""
+    prepared, members = records.prepared, records.sound_members(candidate)
+    weights = np.stack([record.weights for record in members.values()])
+    scalings = [prepared.scaling_of(who) for who in members]
+    start = _start_facts(prepared.candidates[candidate])
+    return model_of(prepared, candidate, weights, scalings, facts | start)
 
 
 def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]:
@@ -155,26 +171,38 @@ def _parted(
     return weights[:, places], Heads(tuple(each), weights[:, rest], center, scale)
 
 
-def _add_intervals(records: Records, chosen: int, model: Model) -> None:
-    """Out-of-fold residuals of the chosen candidate, for `Model.predict_interval`."""
+def _add_intervals(records: Records, chosen: int, model: Model, mixture: Mixture | None = None) -> None:
+    """Out-of-fold residuals of the final model's networks, for `Model.predict_interval`."""
     prepared, encoded = records.prepared, records.prepared.encoded
     if encoded.task != "regression":
         return
-    sound = records.sound_members(chosen)
+    inside = (chosen,) if mixture is None else mixture.candidates
+    sound = {who: record for c in inside for who, record in records.sound_members(c).items()}
     places = {who: i for i, who in enumerate(sound)}
     members: list[Any] = []
     residuals, groups, weights = [], [], []
-    for fold in sorted({f for _, f, _ in sound}):
-        here = [who for who in sound if who[1] == fold]
+    for fold, output in out_of_fold(records, chosen, mixture).items():
+        here = [places[who] for who in sound if who[1] == fold]
         rows = prepared.folds[fold][1]
-        output = np.mean([sound[who].output for who in here], axis=0)
         residuals.append(encoded.truth[rows] - output)
         groups.append(np.full(len(rows), len(members)))
         weights.append(encoded.weights[rows])
-        members.append([places[who] for who in here] if prepared.study.final == "folds" else range(len(model)))
+        members.append(range(len(model)) if prepared.study.final == "refit" else here)
     if residuals:
         apart, of, counts = (np.concatenate(a) for a in (residuals, groups, weights))
         with_intervals(model, apart, of, counts, members)
+
+
+def out_of_fold(records: Records, chosen: int, mixture: Mixture | None = None) -> dict[int, np.ndarray]:
+    """By fold what is predicted for its validation rows [row, ...] by networks that did not train on them: the mean
+    over the chosen candidate's, or that of a mixture with shares that were selected without these rows."""
+    if mixture is not None:
+        return mixture.outputs
+    sound = records.sound_members(chosen)
+    return {
+        fold: np.mean([record.output for who, record in sound.items() if who[1] == fold], axis=0)
+        for fold in sorted({f for _, f, _ in sound})
+    }
 
 
 def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:
@@ -197,12 +225,18 @@ def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:
 
 
 def result_of(
-    records: Records, ranking: Ranking, chosen: Chosen, ids: list[str], model: Model, started: float
+    records: Records,
+    ranking: Ranking,
+    chosen: Chosen,
+    ids: list[str],
+    model: Model,
+    started: float,
+    mixture: Mixture | None = None,
 ) -> Result:
     """The result of a study whose members have all ended. started: when it began, by `time.perf_counter`."""
     prepared, best = records.prepared, records.sound_members(chosen.index).values()
     data, test = prepared.data, prepared.sealed.test
-    predictions = _validation_predictions(records, chosen.index)
+    predictions = _validation_predictions(records, chosen.index, mixture)
     study_rows, test_rows = prepared.row_counts
     objectives = [[one.about for one in auxiliary_parts(c.auxiliary)] for c in prepared.candidates]
     return Result(
@@ -217,8 +251,8 @@ def result_of(
         members=[
             _member_result(ids[c], f, s, records.members[c, f, s], objectives[c]) for c, f, s in sorted(records.members)
         ],
-        train=_mean_metrics([r.train for r in best]),
-        validation=_mean_metrics([r.validation for r in best]),
+        train=_mean_metrics([r.train for r in best]) if mixture is None else _train_metrics(records, mixture),
+        validation=_mean_metrics([r.validation for r in best] if mixture is None else _honest(records, mixture)),
         tested=None,
         predictions=predictions,
         data=DataFacts(
@@ -234,9 +268,34 @@ def result_of(
         seconds=time.perf_counter() - started,
         model=model,
         reconstructions=_reconstructions(records, chosen.index, model, predictions),
+        mixture=None if mixture is None else _mixture_result(mixture, ids),
         fingerprint=prepared.fingerprint,
         sealed=None if test is None else SealedRows(test),
     )
+
+
+def _mixture_result(mixture: Mixture, ids: list[str]) -> MixtureResult:
+    shares = {ids[c]: share for c, share in zip(mixture.candidates, mixture.shares, strict=True)}
+    return MixtureResult(shares, mixture.per_fold, mixture.selected)
+
+
+def _honest(records: Records, mixture: Mixture) -> list[dict[str, Any]]:
+    """Metrics of each fold's validation rows, by shares that were selected without them."""
+    prepared, (truth, weights) = records.prepared, records.prepared.encoded.judged
+    each = []
+    for fold, output in mixture.outputs.items():
+        rows = prepared.folds[fold][1]
+        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows])))
+    return each
+
+
+def _train_metrics(records: Records, mixture: Mixture) -> dict[str, Any]:
+    """Of the mixture's networks on their own training rows, each candidate's mean by its share."""
+    means = [_mean_metrics([r.train for r in records.sound_members(c).values()]) for c in mixture.candidates]
+    return {
+        name: np.tensordot(mixture.shares, np.array([m[name] for m in means], float), axes=1).tolist()
+        for name in means[0]
+    }
 
 
 def _reconstructions(records: Records, chosen: int, model: Model, predictions: Predictions) -> Reconstructions | None:
@@ -289,18 +348,23 @@ def _mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def _validation_predictions(records: Records, chosen: int) -> Predictions:
+def _validation_predictions(records: Records, chosen: int, mixture: Mixture | None = None) -> Predictions:
     """Each study row predicted by the mean of the members that did not train on it."""
     data, encoded = records.prepared.data, records.prepared.encoded
     truth, weights = encoded.judged
     names = data.classes or records.prepared.target_names
     outputs = encoded.truth.shape[1:] if data.task == "regression" else (len(names),)
     total, count = np.zeros((data.rows, *outputs)), np.zeros(data.rows)
-    for (c, fold, _), record in records.members.items():
-        if c == chosen and record.sound:
-            rows = records.prepared.folds[fold][1]
-            total[rows] += record.output
-            count[rows] += 1
+    held: list[tuple[int, np.ndarray]] = []
+    if mixture is None:
+        own = ((fold, record) for (c, fold, _), record in records.members.items() if c == chosen and record.sound)
+        held += [(fold, record.output) for fold, record in own]
+    else:
+        held += mixture.outputs.items()
+    for fold, output in held:
+        rows = records.prepared.folds[fold][1]
+        total[rows] += output
+        count[rows] += 1
     judged = np.flatnonzero(count)
     mean = total[judged] / count[judged].reshape(-1, *[1] * len(outputs))
     return Predictions.of("validation", data.row_numbers[judged], truth[judged], mean, weights[judged])

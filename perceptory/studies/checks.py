@@ -22,6 +22,7 @@ from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
 from perceptory.networks.autoencoder import CodedNetwork
 from perceptory.networks.base import layout
+from perceptory.networks.custom import Custom
 from perceptory.networks.heads import check_heads
 from perceptory.objectives.auxiliary import NextStep, auxiliary_parts
 from perceptory.objectives.penalties import WeightPenalty
@@ -68,6 +69,17 @@ def check_candidates(candidates: Sequence[Candidate], known: Examples, encoded: 
         check_second_order(candidate)
         _check_start(candidate)
     _check_score(score, candidates)
+
+
+def check_final(final: str, task: str, candidates: Sequence[Candidate]) -> None:
+    """What cannot be weighed: the networks of autoencoders, which are used one by one, and those that no file holds."""
+    if final != "weighted":
+        return
+    custom = [c.network.label for c in candidates if isinstance(c.network, Custom)]
+    if task == "autoencode" or custom:
+        why = f"a file cannot hold {custom[0]} among others" if custom else "autoencoders are used one by one"
+        said = f" weighs predictions, and {why}. Use "
+        raise InputError(Setting("final", final), said, Setting("final", "folds"), ".")
 
 
 def check_groups(groups: Sequence[Group], memory: float) -> None:

@@ -21,7 +21,7 @@ from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
 from perceptory.studies.autoencoding import check_rule, for_reconstruction, notes_on_codes
 from perceptory.studies.auxiliary import Aims, given_by_inputs, objectives_of, taken_out, without
-from perceptory.studies.checks import check_candidates, check_data, check_groups
+from perceptory.studies.checks import check_candidates, check_data, check_final, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, check_spans, encode
 from perceptory.studies.extremes import check_weights, hints, values_far_off
@@ -182,6 +182,7 @@ def prepare(
     score = score_for(known.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)
+    check_final(study.final, known.task, candidates)
     unlabeled = None
     if study.unlabeled is not None:
         if not any(isinstance(c.start, Pretraining) for c in candidates):

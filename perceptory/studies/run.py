@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from perceptory import backend
 from perceptory.data.tables.streamed import StreamedTable
 from perceptory.errors import InputError
@@ -25,6 +27,7 @@ from perceptory.studies.extremes import hints
 from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
+from perceptory.studies.mixtures import mixture_of
 from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
@@ -82,8 +85,12 @@ def _result(records: Records, progress: Progress | None, open_test: bool, starte
             chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, compared)
         except InputError as error:  # where nothing could be learned, a value that is far off may be why
             raise InputError(error, *hints(prepared.sealed.notes)) from None
-        model = final_model(records, chosen.index)
-    result = result_of(records, ranking, chosen, ids, model, started)
+        mixture = None
+        if prepared.study.final == "weighted":
+            order = [int(c) for c in ranking.order if np.isfinite(ranking.mean[c])]
+            mixture = mixture_of(records, order, chosen.index)
+        model = final_model(records, chosen.index, mixture)
+    result = result_of(records, ranking, chosen, ids, model, started, mixture)
     if open_test:
         result.test()
     return result

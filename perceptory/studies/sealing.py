@@ -12,6 +12,7 @@ from perceptory.data import seal
 from perceptory.data.examples import Examples
 from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
+from perceptory.models.averages import mean_of
 from perceptory.models.ensemble import ensemble_gains
 from perceptory.models.model import Model
 from perceptory.notes import Note, classes_only_tested, shares_sealed_steps, tested_on_constant, tested_on_one_class
@@ -106,12 +107,13 @@ class SealedRows:
         encoded = encode(test, model.encoder)
         if test.task == "autoencode":
             return self._reconstructed(model, encoded)
-        members = model.members_of(encoded.inputs, encoded.lengths)
-        truth, output, weights = encoded.truth, members.mean(axis=0), encoded.weights
+        members, about = model.members_of(encoded.inputs, encoded.lengths), (test.task, model.targets)
+        truth, output, weights = encoded.truth, mean_of(model, members), encoded.weights
         return TestOutcome(
             metrics=evaluate(test.task, *judged_rows(truth, output, weights)),
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
-            ensemble=ensemble_gains(test.task, model.targets, truth, members, weights),
+            # the formula is of networks with equal shares
+            ensemble=() if model.shares is not None else ensemble_gains(*about, truth, members, weights),
         )
 
     def _reconstructed(self, model: Model, encoded: EncodedExamples) -> TestOutcome:

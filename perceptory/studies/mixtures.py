@@ -1,0 +1,114 @@
+"""Final models of several candidates: shares by greedy selection over held-out predictions, and what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceptory.results.predictions import judged_rows
+from perceptory.selection.greedy import cross_fitted, greedy_shares, losses_of
+from perceptory.selection.metrics import OWN_COST, score, score_for
+from perceptory.studies.records import Records
+
+BLOCKS = 10  # of folds, at most, whose shares are selected without them; of one fold's rows half as many
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """candidates: places, the greatest share first. shares: of each, 1 together.
+
+    outputs: [row of the fold's validation rows, ...] by fold, predicted with shares that were selected without the
+    rows of the fold (or, where there is one fold, of the row's block): what an honest estimate is of. per_fold: their
+    scores. selected: the score of the shares on the rows that they were selected on.
+    """
+
+    candidates: tuple[int, ...]
+    shares: tuple[float, ...]
+    outputs: dict[int, np.ndarray]
+    per_fold: tuple[float, ...]
+    selected: float
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.per_fold))
+
+    @property
+    def spread(self) -> float:
+        return float(np.std(self.per_fold, ddof=1)) if len(self.per_fold) > 1 else float("nan")
+
+
+def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
+    """Shares of candidates in the mean, by greedy selection on rows that their members did not train on.
+
+    order: candidates that may be chosen, best first. best: the chosen one; candidates go in whose outputs are of its
+    kind (those of a likelihood only with its own) and none of whose folds lacks a network.
+    """
+    prepared = records.prepared
+    held = {c: _held_out(records, c) for c in order}
+    own = prepared.candidates[best].cost
+    able = [c for c in order if len(held[c]) == len(prepared.folds) and _mixes(prepared.candidates[c].cost, own)]
+    able = able or [best]
+    folds = sorted(held[able[0]])
+    truth, weights = prepared.encoded.judged
+    places = [prepared.folds[f][1] for f in folds]
+    flat = [
+        [judged_rows(truth[rows], held[c][f], weights[rows]) for f, rows in zip(folds, places, strict=True)]
+        for c in able
+    ]
+    outputs = np.stack([np.concatenate([part[1] for part in one]) for one in flat])
+    target, counts = (np.concatenate([part[k] for part in flat[0]]) for k in (0, 2))
+    rows = np.concatenate([_judged_places(p, weights[p]) for p in places])
+    fold = np.repeat(np.arange(len(folds)), [len(part[0]) for part in flat[0]])
+    name, task = prepared.score.name, prepared.encoded.task
+    name = score_for(task, None).name if name == OWN_COST else name
+    shares = greedy_shares(losses_of(name, task, target, outputs, counts), len(able))
+    honest = cross_fitted(name, task, target, outputs, counts, _blocks(fold, rows, prepared.study.seed), rows)
+    per_fold = [score(name, task, target[fold == k], honest[fold == k], counts[fold == k]) for k in range(len(folds))]
+    mixed = np.tensordot(shares, outputs, axes=1)
+    inside = sorted(np.flatnonzero(shares), key=lambda k: -shares[k])
+    return Mixture(
+        tuple(able[k] for k in inside),
+        tuple(float(shares[k]) for k in inside),
+        {f: _as_held(honest[fold == k], held[able[0]][f], weights[places[k]]) for k, f in enumerate(folds)},
+        tuple(per_fold),
+        score(name, task, target, mixed, counts),
+    )
+
+
+def _held_out(records: Records, candidate: int) -> dict[int, np.ndarray]:
+    """By fold the mean, over its sound members, of what they predict for the fold's validation rows."""
+    by_fold: dict[int, list[np.ndarray]] = {}
+    for (_, fold, _), record in records.sound_members(candidate).items():
+        by_fold.setdefault(fold, []).append(record.output)
+    means = {fold: np.mean(outputs, axis=0) for fold, outputs in by_fold.items()}
+    return {fold: mean for fold, mean in means.items() if np.isfinite(mean).all()}
+
+
+def _mixes(cost: object, own: object) -> bool:
+    """Whether networks of both costs can stand in one mean: outputs of one kind."""
+    return cost == own or (getattr(cost, "heads", 1) == 1 and getattr(own, "heads", 1) == 1)
+
+
+def _judged_places(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The row of each item that is judged: of sequences each step that counts is one."""
+    return rows if weights.ndim == 1 else rows[np.nonzero(weights > 0)[0]]
+
+
+def _blocks(fold: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """[item] its block: folds, some together where there are many; of a single fold parts of its rows."""
+    if fold.max() > 0:
+        return fold % BLOCKS
+    distinct, place = np.unique(rows, return_inverse=True)
+    deal = np.random.default_rng(seed).permutation(len(distinct)) % max(2, BLOCKS // 2)
+    return np.asarray(deal[place])
+
+
+def _as_held(items: np.ndarray, like: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Items back in the shape of a fold's outputs, with nothing where a step does not count."""
+    if weights.ndim == 1:
+        return items
+    out = like.copy()
+    out[weights > 0] = items
+    return out
