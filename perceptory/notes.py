@@ -493,10 +493,20 @@ def in_order_of_time() -> tuple[Piece, ...]:
 
 
 @_kind
+def sealed_ends(least: int, most: int, series: int, untested: int) -> tuple[Piece, ...]:
+    """Rows at the end of each series that are what forecasts are tested on; untested: series too short for that."""
+    rows = f"{most}" if least == most else f"{least} to {most}"
+    each = f" of each of {series} series" if series > 1 else ""
+    end = f"last {rows} rows{each} are" if most > 1 else f"last row{each} is"
+    short = f"; {untested} series are too short to be tested" if untested else ""
+    return (f"the {end} sealed for the test{short}.",)
+
+
+@_kind
 def shares_sealed_steps(count: int) -> tuple[Piece, ...]:
-    """Examples left out of the study, since they share steps with sealed ones."""
-    many = "examples that share" if count > 1 else "example that shares"
-    return (f"{count} {many} steps with sealed ones left out of the study.",)
+    """Examples left out of the study, since they have seen what is sealed."""
+    many = "examples that have" if count > 1 else "example that has"
+    return (f"{count} {many} seen sealed steps left out of the study.",)
 
 
 @_kind

@@ -58,7 +58,7 @@ def test_what_judges_shares_no_step_with_what_trains(records, name):
     folds = records.blocks(data, len(train["y"]), *protocol.folds).folds
     assert len(folds) == protocol.folds[1]
     for trains, judges in folds:
-        steps = [set() if not len(part) else set.union(*(set(range(*data.spans[i])) for i in part))
+        steps = [set() if not len(part) else set.union(*(set(range(*data.timeline.seen[i])) for i in part))
                  for part in (trains, judges)]  # fmt: skip
         assert steps[0]
         assert steps[1]

@@ -88,7 +88,9 @@ class Source:
     def _task(self) -> str | None:
         return None if self.options["task"] == SEQUENCE else self.options["task"]
 
-    def _part(self, path: str, part: str | None, task: str | None, like: Any = None, together: bool = True) -> Any:
+    def _part(
+        self, path: str, part: str | None, task: str | None, like: Any = None, together: bool | None = None
+    ) -> Any:
         o = self.options
         target = o["target"][0] if len(o["target"]) == 1 else o["target"] or None
         if self.kind == "images":
@@ -138,7 +140,7 @@ class Source:
                 f"one series is one example, and a study needs several: cut it into windows. Example: --window {window}"
             )
         few = data.groups is not None and len(set(data.groups.tolist())) < FEW_SERIES
-        if self.options["groups"] is None and data.groups is not None and (few or self.options["predict"] == "ahead"):
+        if self.options["groups"] is None and data.groups is not None and few:
             data = self._part(self.options["data"], None, self._task, together=False)
             data = replace(data, notes=(*data.notes, in_order_of_time()))
         return data

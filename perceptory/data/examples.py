@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.data.arrays.dataset import ArrayEncoder
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.feedback import Known
+from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
@@ -25,8 +26,8 @@ class Examples(Protocol):
     kind: what one example is; of a "table" it is a row. rows: how many there are.
     task, targets, target_names, classes, class_values, weights, groups, row_numbers: as in `Dataset`.
     lengths: [n] int64, the steps of each series, later ones being padding; None where every example is whole.
-    spans: [n, 2] int64, the rows of a long table that an example touches (see `ArrayDataset`); None where examples know
-    nothing of one another.
+    timeline: which rows of a long table each example has seen and is scored by; None where examples know nothing of
+    one another.
     known_outputs: how many measured outputs of a dynamic system are among its inputs, or "all"; 0 elsewhere.
     encoder: to be used instead of one learned from the study's examples, or None.
     notes: what reading has to tell.
@@ -53,7 +54,7 @@ class Examples(Protocol):
     @property
     def groups(self) -> np.ndarray | None: ...
     @property
-    def spans(self) -> np.ndarray | None: ...
+    def timeline(self) -> Timeline | None: ...
     @property
     def known_outputs(self) -> Known: ...
     @property

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from perceptory.data.examples import Examples
-from perceptory.errors import InputError
+from perceptory.data.series.timeline import Timeline
+from perceptory.errors import InputError, Remedy, Setting
 
 
 def seal(
@@ -19,8 +20,7 @@ def seal(
     nearest to the share, and classes are not looked at. Raises `InputError` for a share that leaves fewer than two
     rows.
     """
-    if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 <= share < 1:
-        raise InputError(f"the share of test rows needs to be at least 0 and below 1, got {share!r}. Example: 0.2")
+    _check_share(share)
     rows = dataset.rows
     if share == 0:
         test = np.zeros(0, np.int64)
@@ -47,6 +47,32 @@ def seal(
             "least 2. Choose another share, or 0 for no test rows."
         )
     return study.astype(np.int64), test.astype(np.int64)
+
+
+def seal_horizons(timeline: Timeline, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Part forecasts into study and test examples, as `seal` does: the last rows of every series are what is tested.
+
+    Of each series as many whole horizons are sealed as the share allows, at least one, and so few that one example
+    remains to train on and one to validate. Series that are too short for that are not tested. Raises `InputError`,
+    which says how many rows are missing, where all of them are.
+    """
+    _check_share(share)
+    first, last = timeline.ends()
+    horizon, one = timeline.horizon, int(np.ptp(timeline.seen[0]))
+    lengths = last - first
+    spare = lengths - one - horizon
+    rows = np.minimum(np.maximum(share * lengths // horizon, 1), spare // horizon).astype(np.int64) * horizon
+    test = timeline.scored[:, 0] >= (last - np.maximum(rows, 0))[timeline.series]
+    if not test.any():
+        longest, needed = int(lengths.max()), one + 2 * horizon
+        raise InputError(
+            f"forecasts need {needed} rows of a series, for a window with its targets takes {one}, and one horizon of "
+            f"{horizon} each is validated and tested, but the longest has {longest}: {needed - longest} are missing. "
+            "Use a smaller window, a shorter horizon",
+            Remedy(", or no sealed rows (", Setting("test", 0), ")"),
+            ".",
+        )
+    return np.flatnonzero(~test), np.flatnonzero(test)
 
 
 def _every_class(targets: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
@@ -86,3 +112,8 @@ def _no_group_on_both_sides(dataset: Examples, test: np.ndarray) -> None:
             f"the last rows cannot be the test rows, for {both.size} groups have rows on both sides. Sort the rows by "
             "group, or draw whole groups (last=False)."
         )
+
+
+def _check_share(share: float) -> None:
+    if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 <= share < 1:
+        raise InputError(f"the share of test rows needs to be at least 0 and below 1, got {share!r}. Example: 0.2")

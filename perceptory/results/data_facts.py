@@ -163,9 +163,9 @@ def _label(data: ArrayDataset, i: int) -> str:
 def _horizon(data: ArrayDataset) -> int | None:
     """Rows from the last known one to the one that is predicted, where that is one row of one series."""
     alone = data.plan is not None and data.plan.predict == "ahead" and data.plan.series is None
-    if not alone or data.spans is None or len(data.target_names) != 1:
+    if not alone or data.timeline is None or len(data.target_names) != 1:
         return None
-    return int(data.spans[0, 1] - data.spans[0, 0] - data.shape[0])
+    return int(np.ptp(data.timeline.seen[0])) - data.shape[0]
 
 
 def packed(array: np.ndarray) -> dict[str, Any]:

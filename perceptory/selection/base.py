@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from perceptory.data.series.timeline import Timeline
 from perceptory.selection.folds import Fold, Rows, check_folds, check_groups_apart, describe
 from perceptory.specs import Spec, count
 
@@ -34,15 +35,17 @@ class ValidationPlan(Spec):
         groups: Any = None,
         seed: int,
         class_names: Sequence[str] | None = None,
+        timeline: Timeline | None = None,
     ) -> list[Fold]:
         """Training and validation rows of every fold: sorted integer arrays of numbers from 0 to rows - 1.
 
         targets: [row] class index, None for regression. groups: [row] of anything that can be sorted; rows of one group
-        must not stand on both sides. class_names: [class], for messages only. The same seed gives the same folds.
+        must not stand on both sides. class_names: [class], for messages only. timeline: where examples of series stand.
+        The same seed gives the same folds.
         `InputError` where the rows do not suffice for the plan.
         """
         count("seed", seed, least=0, most=2**63 - 1)
-        table = describe(rows, targets, groups, class_names)
+        table = describe(rows, targets, groups, class_names, timeline)
         folds = check_folds(self._folds(table, seed), rows, self.name)
         check_groups_apart(folds, table, self.name)
         return folds

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.series.timeline import Timeline
 from perceptory.errors import InputError, Piece, Remedy, Setting, Written
 from perceptory.specs import count
 
@@ -23,6 +24,7 @@ class Rows:
     groups: np.ndarray | None  # [row] group index from 0
     class_names: Sequence[str] | None
     group_names: np.ndarray | None  # [group] as the user wrote them
+    timeline: Timeline | None = None  # where examples of series stand in time
 
     def at_least(self, least: int, what: str, spare: int = 0) -> None:
         """Raise `InputError` where there are fewer rows than `what` needs: one a fold and `spare` ones."""
@@ -73,7 +75,9 @@ def _fewer(folds: int, join: str = " or ") -> tuple[Piece, ...]:
     return ("fewer folds", Remedy(" (", Setting("folds", folds), ")"), join) if folds >= 2 else ()
 
 
-def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | None) -> Rows:
+def describe(
+    rows: int, targets: Any, groups: Any, class_names: Sequence[str] | None, timeline: Timeline | None = None
+) -> Rows:
     """Check what is known of the rows. `InputError`: wrong lengths, targets no class indices, missing groups."""
     count("the number of rows", rows)
     if targets is not None:
@@ -95,7 +99,9 @@ def describe(rows: int, targets: Any, groups: Any, class_names: Sequence[str] | 
             names, groups = np.unique(groups, return_inverse=True)
         except TypeError:
             raise InputError("groups need values of one kind, got words and numbers mixed.") from None
-    return Rows(rows, targets, groups, class_names, names)
+    if timeline is not None and len(timeline) != rows:
+        raise InputError(f"the timeline needs a place for each of {rows} rows, got {len(timeline)}.")
+    return Rows(rows, targets, groups, class_names, names, timeline)
 
 
 def _missing(values: np.ndarray) -> bool:

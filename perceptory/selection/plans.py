@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.series.timeline import Timeline
 from perceptory.errors import InputError
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.folds import Fold, Rows, check_folds, describe
 from perceptory.selection.row_plans import GroupKFold, HoldOut, KFold, LeaveOneOut, StratifiedKFold, TwoSets
-from perceptory.selection.time_plans import BlockedKFold, RollingOrigin
+from perceptory.selection.time_plans import BlockedKFold, RollingOrigin, forecast_plan
 from perceptory.specs import checked, count, to_json
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ValidationPlan",
     "check_folds",
     "default_plan",
+    "in_time",
     "plan_json",
 ]
 
@@ -135,6 +137,11 @@ def plan_json(plan: ValidationPlan) -> Any:
     if isinstance(plan, Repeated):
         return {"kind": "Repeated", "plan": plan_json(plan.plan), "times": plan.times}
     return to_json(plan)
+
+
+def in_time(timeline: Timeline) -> ValidationPlan:
+    """The plan of examples that were cut from series: forecasts on a rolling origin, others in blocks."""
+    return forecast_plan(timeline) if timeline.ahead else BlockedKFold(min(5, len(timeline)))
 
 
 def default_plan(task: str, rows: int, groups: Any = None, targets: Any = None) -> ValidationPlan:

@@ -145,7 +145,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     plan = draft.validation or default_validation(data)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1
-    if draft.validation is None and data.spans is None and data.groups is None:
+    if draft.validation is None and data.timeline is None and data.groups is None:
         if once * folds * LEAST_EPOCHS > level.seconds:
             plan, folds = HoldOut(), 1
         study["validation"] = plan

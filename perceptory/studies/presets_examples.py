@@ -17,7 +17,7 @@ from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
-from perceptory.selection.plans import BlockedKFold, KFold, StratifiedKFold, ValidationPlan, default_plan
+from perceptory.selection.plans import KFold, StratifiedKFold, ValidationPlan, default_plan, in_time
 from perceptory.selection.search import choice
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
@@ -140,6 +140,6 @@ def default_validation(data: Examples) -> ValidationPlan:
     classes = classes_of(data)
     if data.kind == "table" or data.groups is not None:
         return default_plan(data.task, data.rows, data.groups, classes)
-    if data.spans is not None:
-        return BlockedKFold(min(FOLDS, data.rows))
+    if data.timeline is not None:
+        return in_time(data.timeline)
     return KFold(FOLDS) if classes is None else StratifiedKFold(FOLDS)

@@ -10,17 +10,25 @@ import numpy as np
 
 from perceptory.data import seal
 from perceptory.data.examples import Examples
+from perceptory.data.partition import seal_horizons
+from perceptory.data.series.timeline import Timeline
 from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
 from perceptory.models.averages import mean_of
 from perceptory.models.ensemble import ensemble_gains
 from perceptory.models.model import Model
-from perceptory.notes import Note, classes_only_tested, shares_sealed_steps, tested_on_constant, tested_on_one_class
+from perceptory.notes import (
+    Note,
+    classes_only_tested,
+    sealed_ends,
+    shares_sealed_steps,
+    tested_on_constant,
+    tested_on_one_class,
+)
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.selection.metrics import evaluate
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
-from perceptory.selection.purge import overlaps
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 
@@ -37,33 +45,51 @@ class Sealed:
 def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     """Seal the given test examples, or else the study's share of the data.
 
-    Where validation goes by time, the future is what the model will meet: the last rows are sealed. Study examples that
-    share steps of a series with sealed ones are left out.
+    Where validation goes by time, the future is what the model will meet: the last rows are sealed, of forecasts those
+    of every series. Study examples that have seen sealed targets are left out.
     """
     if test is not None:
         test = _with_classes_of(data, test)
         return Sealed(data, test, remarks(data, test))
     if study.test == 0:
         return Sealed(data, None)
-    by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
-    by_time |= data.spans is not None and data.groups is None
-    study_rows, cut = seal(data, study.test, seed=study.seed, last=by_time)
+    timeline = data.timeline
+    if timeline is not None and timeline.ahead and data.groups is None:
+        study_rows, cut = seal_horizons(timeline, study.test)
+    else:
+        by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
+        by_time |= timeline is not None and data.groups is None
+        study_rows, cut = seal(data, study.test, seed=study.seed, last=by_time)
     if not len(cut):
         return Sealed(data, None)
     notes: tuple[Note, ...] = ()
-    if data.spans is not None:
-        shares = overlaps(data.spans[study_rows], data.spans[cut])
-        study_rows = study_rows[~shares]
-        if shares.any():
-            notes = (shares_sealed_steps(int(shares.sum())),)
+    if timeline is not None:
+        leaks = timeline.leaks(study_rows, cut)
+        study_rows = study_rows[~leaks]
+        if leaks.any():
+            notes = (shares_sealed_steps(int(leaks.sum())),)
+    if timeline is not None and timeline.ahead and data.groups is None:
+        notes = (_sealed_ends(timeline, cut), *notes)
     known, test = data.take(study_rows), data.take(cut)
     return Sealed(known, test, (*notes, *remarks(known, test)))
+
+
+def _sealed_ends(timeline: Timeline, cut: np.ndarray) -> Note:
+    """How many rows at the end of how many series are what is tested."""
+    last = timeline.ends()[1]
+    series = np.unique(timeline.series[cut])
+    first = np.full(len(last), np.iinfo(np.int64).max)
+    np.minimum.at(first, timeline.series[cut], timeline.scored[cut, 0])
+    rows = (last - first)[series]
+    return sealed_ends(int(rows.min()), int(rows.max()), len(series), len(np.unique(timeline.series)) - len(series))
 
 
 def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     """What cannot be computed of the test examples, and what of them could not be learned."""
     if test is None or known.task == "autoencode":
         return ()
+    if test.timeline is not None and test.timeline.ahead and test.rows == 1:
+        return ()  # one forecast is no test of a constant
     if known.classes is None:
         columns = test.targets.reshape(-1, test.targets.shape[-1]).T
         pairs = zip(test.target_names, columns, strict=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceptory.data import ArrayDataset, ArrayEncoder, read_arrays, seal
+from perceptory.data.series.timeline import Timeline
 from perceptory.errors import InputError
 
 RANDOM = np.random.default_rng(0)
@@ -27,13 +28,17 @@ def series(**changes):
 # --- the dataset ---------------------------------------------------------------------------------------------------
 
 
+SPAN = np.stack([np.arange(6), np.arange(6) + 4], axis=1)
+SPANS = Timeline(np.zeros(6, int), SPAN, SPAN)
+
+
 def test_take_cuts_everything():
     data = series(
         targets=np.arange(24.0).reshape(6, 4, 1),
         weights=np.arange(24.0).reshape(6, 4),
         lengths=np.array([1, 2, 3, 4, 4, 4]),
         groups=np.arange(6) % 2,
-        spans=np.stack([np.arange(6), np.arange(6) + 4], axis=1),
+        timeline=SPANS,
     )
     assert (data.rows, data.outputs, data.shape, data.target_shape) == (6, 1, (4, 2), (4, 1))
     for rows in (np.array([4, 1]), np.isin(np.arange(6), [1, 4])):
@@ -44,7 +49,7 @@ def test_take_cuts_everything():
         np.testing.assert_array_equal(cut.weights[:, 0], 4 * order)
         np.testing.assert_array_equal(cut.lengths, data.lengths[order])
         np.testing.assert_array_equal(cut.groups, order % 2)
-        np.testing.assert_array_equal(cut.spans[:, 1], order + 4)
+        np.testing.assert_array_equal(cut.timeline.seen[:, 1], order + 4)
         np.testing.assert_array_equal(cut.row_numbers, order)
     assert data.describe()[1] == {"name": "v", "kind": "series", "made": "1 to 4 steps, standardized", "note": ""}
 
@@ -64,7 +69,7 @@ def test_seal_takes_both_kinds_of_data():
         ({"targets": np.zeros((5, 1))}, "5 examples cannot hold inputs of 6"),
         ({"weights": np.ones((6, 4))}, "one number an example, got"),
         ({"targets": np.zeros((6, 4, 1)), "weights": np.ones((6, 3))}, "an example or step, got"),
-        ({"spans": np.zeros((5, 2), int)}, "cannot hold spans of 5"),
+        ({"timeline": SPANS.take(np.arange(5))}, "cannot hold timeline of 5"),
     ],
 )
 def test_parts_that_do_not_fit(changes, said):

@@ -65,10 +65,10 @@ def test_windows_hold_what_they_say(lengths, predict, window, stride, horizon, s
         table, "y", predict=predict, time="t", series="id", window=window, stride=stride, together=together, **options
     )
     assert data.rows == count
-    if count == len(lengths):  # one example of each series
-        assert data.spans is data.groups is None
+    if count == len(lengths) and predict != "ahead":  # one example of each series
+        assert data.timeline is data.groups is None
         return
-    for k, (first, end) in enumerate(data.spans):
+    for k, (first, end) in enumerate(data.timeline.seen):
         rows = order[first:end]  # of the table
         assert end - first == window + reach
         assert len(set(table["id"][rows])) == 1
@@ -84,19 +84,21 @@ def test_windows_hold_what_they_say(lengths, predict, window, stride, horizon, s
         else:
             assert data.targets[k, 0] == table["y"][rows[0]]
     # Spans overlap exactly where examples share a row, or a row between a window and its target.
-    touched = [set(order[a:b].tolist()) for a, b in data.spans]
+    touched = [set(order[a:b].tolist()) for a, b in data.timeline.seen]
     for i in range(min(data.rows, 12)):
         for j in range(data.rows):
-            overlap = max(data.spans[i, 0], data.spans[j, 0]) < min(data.spans[i, 1], data.spans[j, 1])
+            overlap = max(data.timeline.seen[i, 0], data.timeline.seen[j, 0]) < min(
+                data.timeline.seen[i, 1], data.timeline.seen[j, 1]
+            )
             assert overlap == bool(touched[i] & touched[j])
-    several = len(lengths) > 1 and data.rows > len(lengths)
+    several = len(lengths) > 1 and (data.rows > len(lengths) or predict == "ahead")
     if several and together:
         names = table["id"][data.row_numbers]
         assert len(set(zip(names, data.groups.tolist(), strict=True))) == len(lengths) == len(set(data.groups))
     else:
         assert data.groups is None
     if several and not together:
-        assert (np.diff(table["t"][order[data.spans[:, 0]]]) >= 0).all()
+        assert (np.diff(table["t"][order[data.timeline.seen[:, 0]]]) >= 0).all()
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 5))
@@ -138,7 +140,7 @@ def test_whole_series():
     np.testing.assert_array_equal(data.targets[..., 0], [[0, -1, -2, -3, -4], [-5, -6, -7, 0, 0]])
     np.testing.assert_array_equal(data.weights, [[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]])
     assert data.lengths.tolist() == [5, 3]
-    assert data.spans is None
+    assert data.timeline is None
     assert data.groups is None
     one = read_series({"u": [1.0, 2, 3], "y": [1.0, 2, 4]}, "y", predict="every step")
     assert (one.rows, one.lengths, one.weights) == (1, None, None)
@@ -151,7 +153,7 @@ def test_several_horizons():
     assert data.target_names == ("y(t+1)", "z(t+1)", "y(t+4)", "z(t+4)")
     np.testing.assert_array_equal(data.targets, [[9, -3, 36, -6], [16, -4, 49, -7]])
     np.testing.assert_array_equal(data.inputs[0], np.stack([table["a"], table["y"], table["z"]], axis=1)[:3])
-    assert data.spans.tolist() == [[0, 7], [1, 8]]
+    assert data.timeline.seen.tolist() == [[0, 7], [1, 8]]
     assert data.row_numbers.tolist() == [3, 4]
     np.testing.assert_array_equal(
         read_series(table, "y", predict="ahead", window=3, horizon=range(1, 3), inputs=["y"]).targets[0], [9, 16]
@@ -190,7 +192,7 @@ def test_one_value():
     assert data.lengths.tolist() == [2, 3, 2]
     assert data.groups.tolist() == [0, 1, 0]
     assert data.row_numbers.tolist() == [0, 2, 6]
-    assert data.spans is None
+    assert data.timeline is None
     assert notes.without_target(1, "series") in data.notes
 
 
@@ -198,7 +200,7 @@ def test_rows_of_series_may_be_mixed():
     table = {"id": ["a", "b", "a", "b"], "t": [1, 1, 2, 2], "u": [1.0, 2, 3, 4], "y": [5.0, 6, 7, 8]}
     data = read_series(table, "y", predict="every step", series="id", time="t", window=1)
     assert data.inputs[..., 0].tolist() == [[1], [3], [2], [4]]
-    assert data.spans.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    assert data.timeline.seen.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
     assert data.row_numbers.tolist() == [0, 2, 1, 3]
     assert data.groups.tolist() == [0, 0, 1, 1]
 

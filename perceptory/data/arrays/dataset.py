@@ -17,12 +17,14 @@ from perceptory.data.labels import Labels
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
+from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
 from perceptory.data.tables.table import listed
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, other_channels, other_range
 
+TAKING = ("labels", "timeline")  # parts of a dataset with a `take` of their own
 FAR = 50.0  # times as large or as small as in training: numbers of another unit, such as 0 to 1 for 0 to 255
 
 
@@ -37,9 +39,8 @@ class ArrayDataset:
     weights: [n] or [n, time] float64, 0 for an example or step that is not to be scored.
     lengths: [n] int64, steps of each series; later steps are padding: 0 in inputs and targets, not to be scored.
     groups: [n] int64, equal for examples that must stay together.
-    spans: [n, 2] int64, the first and one past the last row of the long table that an example touches (its rows taken
-    series by series, so that spans of different series never meet): examples whose spans overlap know of one another.
-    None where no two examples are of one series: in no order, and independent.
+    timeline: which rows of a long table each example has seen and is scored by; None where no two examples are of one
+    series: in no order, and independent.
     row_numbers: [n] int64, the place of each example in what was given, from 0; of an example made of table rows, the
     row that its prediction belongs to.
     labels: of the task "autoencode", what figures of the examples are colored by.
@@ -55,7 +56,7 @@ class ArrayDataset:
     weights: np.ndarray | None = None
     lengths: np.ndarray | None = None
     groups: np.ndarray | None = None
-    spans: np.ndarray | None = None
+    timeline: Timeline | None = None
     notes: tuple[Note, ...] = ()
     row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: ExampleKind = "array"
@@ -75,8 +76,13 @@ class ArrayDataset:
         steps = self.targets.ndim == 3
         if self.targets.ndim > 3 or (steps and (len(shape) != 3 or self.targets.shape[1] != shape[1])):
             raise InputError(f"targets of the shape {self.targets.shape} do not fit inputs of the shape {shape}.")
-        parts = {"inputs": self.inputs, "weights": self.weights, "lengths": self.lengths, "groups": self.groups}
-        parts |= {"spans": self.spans, "row_numbers": self.row_numbers}
+        parts: dict[str, Any] = {
+            "inputs": self.inputs,
+            "weights": self.weights,
+            "lengths": self.lengths,
+            "groups": self.groups,
+        }
+        parts |= {"timeline": self.timeline, "row_numbers": self.row_numbers}
         for name, values in parts.items():
             if values is not None and len(values) != rows:
                 raise InputError(f"a dataset of {rows} examples cannot hold {name} of {len(values)} examples.")
@@ -115,12 +121,11 @@ class ArrayDataset:
 
     def take(self, rows: np.ndarray) -> Self:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
-        names = ("inputs", "targets", "weights", "lengths", "groups", "spans", "row_numbers")
+        names = ("inputs", "targets", "weights", "lengths", "groups", "row_numbers")
         given = {name: getattr(self, name) for name in names}
-        labels = None if self.labels is None else self.labels.take(rows)
-        return replace(
-            self, labels=labels, **{name: values[rows] for name, values in given.items() if values is not None}
-        )
+        taken: dict[str, Any] = {name: values[rows] for name, values in given.items() if values is not None}
+        taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}
+        return replace(self, **taken)
 
     def describe(self) -> list[dict[str, str]]:
         """What was made of each channel: dicts of "name", "kind", "made" and "note"."""

@@ -24,6 +24,7 @@ from perceptory.data.series.columns import (
 )
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.plan import SeriesPlan
+from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
@@ -54,7 +55,7 @@ def read_series(
     known: Known = 0,
     task: str | None = None,
     ignore: Sequence[str] | str = (),
-    together: bool = True,
+    together: bool | None = None,
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
@@ -90,8 +91,9 @@ def read_series(
     beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for
     networks that feed outputs back (`NARX`).
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
-    the windows of one series stay together where there are several series; together=False parts them, and puts the
-    examples in the order of time over all series.
+    the windows of one series stay together where there are several series, but forecasts do not: the last ones of every
+    series are tested. together says otherwise; where windows of several series part, the examples are in the order of
+    time over all series.
     color: with "autoencode", a column whose value in the first row of each example colors the figures of the codes.
     missing, decimal, thousands: how cells of text are written, as in `read_table`.
     like: the data of a study that these rows are to test: read with its task, classes, inputs and way of writing cells,
@@ -131,8 +133,9 @@ def read_series(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
         )
         channels += tuple(PREFIX + name for name in labels.names)
-    windows = len(labels.rows) > len(clock.names)
+    windows = len(labels.rows) > len(clock.names) or use == "ahead"
     several = windows and len(clock.names) > 1
+    together = use != "ahead" if together is None else together
     ids = _group_ids(table, groups, clock, labels.owner, stay_together=several and together)
     dataset = ArrayDataset(
         inputs=examples,
@@ -145,7 +148,7 @@ def read_series(
         weights=labels.weights,
         lengths=cut.lengths[keep] if (cut.lengths != cut.steps).any() else None,
         groups=None if ids is None else ids[keep],
-        spans=with_target.spans if windows else None,
+        timeline=_timeline(use, with_target, labels, washout, horizons) if windows else None,
         notes=(
             *table.notes,
             *notes,
@@ -220,6 +223,18 @@ def _labels(
     return _Labels(target, names, None, owner, cut.starts, keep, notes)
 
 
+def _timeline(use: str, cut: Cut, labels: _Labels, washout: int, horizons: tuple[int, ...]) -> Timeline:
+    """Steps of the washout are not scored; a forecast is scored by its horizons alone."""
+    seen = cut.spans
+    scored = seen
+    if use == "ahead":
+        first = cut.starts + cut.steps - 1
+        scored = np.stack([first + min(horizons), first + max(horizons) + 1], axis=1).astype(np.int64)
+    elif washout:
+        scored = np.stack([seen[:, 0] + washout, seen[:, 1]], axis=1)
+    return Timeline(labels.owner[labels.keep].astype(np.int64), seen, scored, ahead=use == "ahead")
+
+
 def _group_ids(
     table: Table, groups: str | None, clock: Clock, owner: np.ndarray, *, stay_together: bool
 ) -> np.ndarray | None:
@@ -273,9 +288,10 @@ def _no_use() -> str:
     )
 
 
-def _check_together(groups: str | None, together: bool) -> None:
-    flag("together", together)
-    if groups is not None and not together:
+def _check_together(groups: str | None, together: bool | None) -> None:
+    if together is not None:
+        flag("together", together)
+    if groups is not None and together is False:
         raise InputError(
             Setting("groups"),
             " keeps examples together, and ",

@@ -64,7 +64,7 @@ class Dataset:
         """Rows have no length."""
 
     @property
-    def spans(self) -> None:
+    def timeline(self) -> None:
         """Rows are independent of one another, but for their groups."""
 
     @property
