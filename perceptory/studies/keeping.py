@@ -21,7 +21,7 @@ from perceptory.training.driver import Running
 from perceptory.training.streamed import Wave
 
 INTERVAL = 5.0  # seconds between two times that states are kept; what a run that ends too soon has to do again
-SHARE = 0.05  # of the time that keeping them may take
+SHARE = 0.1  # of the time that keeping them may take
 
 Stage = Literal["learned", "members", "refit"]
 Whose = Sequence[tuple[int, ...]]  # members of a group, or places of what is learned first

@@ -5,6 +5,7 @@ Where a member stands does not change its bits.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from perceptory.training.pace import Pace
 from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.population import Segment, placements
 from perceptory.training.procedures.table import procedure_of
@@ -91,15 +93,17 @@ def train_group(
     slots = Slots(plan, range(len(members.count)) if waiting is None else waiting)
     chunk = Chunk(plan, members, data, running)
     costs: dict[int, list[np.ndarray]] = defaultdict(list)
-    epochs = 0
+    epochs, pace = 0, Pace(plan)
     while slots.fill():
         if slots.source is not None:
             chunk.place(slots)
             costs |= chunk.go_on(slots)
         before = np.where(slots.fresh, 0, chunk.counters[:, 0])
-        segment = chunk.advance(slots.fresh)
+        begun = time.perf_counter()
+        segment = chunk.advance(slots.fresh, pace.epochs(slots.occupied))
         counters, records = chunk.counters, np.asarray(segment.records)
         trained = counters[:, 0] - before
+        pace.measured(trained, time.perf_counter() - begun)
         for slot in slots.occupied:
             costs[slots.members[slot]].append(records[slot, : trained[slot]])
         epochs += int(np.sum(trained[slots.occupied]))
@@ -164,10 +168,11 @@ class Chunk:
         state = [np.asarray(a)[slots.occupied] for a in jax.tree.leaves(self._state)]
         return Running(places, state, [np.concatenate(costs[int(place)]) for place in places])
 
-    def advance(self, fresh: np.ndarray) -> Segment:
-        """Run a segment; fresh [chunk]: members that begin with it."""
+    def advance(self, fresh: np.ndarray, most: np.ndarray) -> Segment:
+        """Run a segment; fresh [chunk]: members that begin with it; most [chunk]: epochs."""
         run: Any = self._program
-        self._state, segment = run(self._placed, self._state, jax.device_put(fresh, self._spread), self._data)
+        fresh, most = jax.device_put((fresh, most), self._spread)
+        self._state, segment = run(self._placed, self._state, fresh, most, self._data)
         return segment
 
     @property

@@ -17,7 +17,7 @@ import numpy as np
 from perceptory.training.driver import Outcome, outcome
 from perceptory.training.epoch import state_at
 from perceptory.training.plan import Member, ProgramPlan
-from perceptory.training.population import placements
+from perceptory.training.population import OUTPUTS, placements
 from perceptory.training.program_cache import cached_program
 from perceptory.training.run import Specs
 from perceptory.training.state import FINISHED, RUNNING
@@ -39,7 +39,7 @@ def train_single(
     spread, whole = placements(plan)
     data, placed = jax.device_put(data, whole), jax.device_put(member, spread)
     run = cached_program(plan, member, data)
-    fresh = np.array([state is None])
+    fresh, most = np.array([state is None]), np.array([plan.segment], np.int32)
     if state is None:
         state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), run.state)
     first = 0 if fresh[0] else int(state.counters[0, 0])
@@ -47,7 +47,7 @@ def train_single(
     costs: list[np.ndarray] = []
     done = first
     while True:
-        state, segment = run(placed, state, jax.device_put(fresh, spread), data)
+        state, segment = run(placed, state, *jax.device_put((fresh, most), spread), data)
         fresh = np.array([False])
         counters = np.asarray(state.counters)[0]
         new = np.asarray(segment.records)[0, : counters[0] - done].astype(float)
@@ -60,6 +60,7 @@ def train_single(
             ended = np.array(state.counters)
             ended[0, 3] = FINISHED
             state = state._replace(counters=jax.device_put(ended, spread))
+            most = np.array([OUTPUTS], np.int32)
     one = jax.tree.map(lambda a: a[0], member)
     result = outcome(plan, one, counters, _best(state), np.concatenate(costs), np.asarray(segment.output)[0])
     return replace(result, epochs=done - first), jax.tree.map(np.asarray, state)

@@ -25,11 +25,17 @@ class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2 + 2 parts] training and validation cost of each objective; nan where no epoch ran
-    output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan while the whole block runs
+    output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan where no member has ended
 
 
-def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: ProgramPlan) -> tuple[State, Segment]:
-    """Run up to `plan.segment` epochs of a block; members that are done do not change. All have a leading [block]."""
+OUTPUTS = -1  # in place of a number of epochs: no training, and the outputs of all
+
+
+def block_segment(
+    members: Member, state: State, fresh: Any, most: Any, data: Any, plan: ProgramPlan
+) -> tuple[State, Segment]:
+    """Run up to `most` epochs of a block, and up to `plan.segment`; members that are done do not change. All have a
+    leading [block]; most is the same for all members of a block, and may be `OUTPUTS`."""
     runs, axes = _runs(members, data, plan)
 
     def begin() -> State:
@@ -41,9 +47,11 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pr
     def running(state: State) -> jax.Array:
         return state.status == RUNNING
 
+    most, before = most[0], running(state)
+
     def go_on(carry: tuple[Any, ...]) -> jax.Array:
         e, state, _ = carry
-        return (e < plan.segment) & jnp.any(running(state))
+        return (e < most) & (e < plan.segment) & jnp.any(running(state))
 
     def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         e, state, records = carry
@@ -58,7 +66,7 @@ def block_segment(members: Member, state: State, fresh: Any, data: Any, plan: Pr
     outputs = jax.vmap(predictions, in_axes=(axes, 0))
     shape = jax.eval_shape(outputs, runs, state.best)
     output = jax.lax.cond(
-        jnp.any(~running(state)),
+        jnp.any(before & ~running(state)) | (most == OUTPUTS),
         lambda: outputs(runs, state.best),
         lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
     )
@@ -88,19 +96,18 @@ def program(plan: ProgramPlan) -> Any:
 
 
 def traceable(plan: ProgramPlan) -> Any:
-    """The program of a group: (members, state, fresh, data) -> (state, segment), leading axis [chunk]."""
+    """The program of a group: (members, state, fresh, most, data) -> (state, segment), leading axis [chunk]."""
     spread, whole = (placement.spec for placement in placements(plan))
     devices = chunk_devices(plan.blocks)
 
-    def chunk(members: Member, state: State, fresh: Any, data: Any) -> tuple[State, Segment]:
+    def chunk(members: Member, state: State, fresh: Any, most: Any, data: Any) -> tuple[State, Segment]:
         here = plan.blocks // len(devices)
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
         def one(block: tuple[Any, ...]) -> tuple[State, Segment]:
-            members, state, fresh = block
-            return block_segment(members, state, fresh, data, plan)
+            return block_segment(*block, data, plan)
 
-        blocks = (split(members), split(state), split(fresh))
+        blocks = (split(members), split(state), split(fresh), split(most))
         if here == 1:
             return merge(jax.tree.map(lambda a: a[None], one(jax.tree.map(lambda a: a[0], blocks))))
         return merge(jax.lax.map(one, blocks))
@@ -108,7 +115,7 @@ def traceable(plan: ProgramPlan) -> Any:
     return jax.shard_map(
         chunk,
         mesh=placements(plan)[0].mesh,
-        in_specs=(spread, spread, spread, whole),
+        in_specs=(spread, spread, spread, spread, whole),
         out_specs=(spread, spread),
         check_vma=False,
     )

@@ -166,7 +166,7 @@ class _Executable:
     """A program as XLA knows it, with what JAX would know beside: which arguments it takes, where they lie, what the
     results are.
 
-    arguments: the places of those that it takes, in (members, state, fresh, data); XLA has left out the others.
+    arguments: the places of those that it takes, in (members, state, fresh, most, data); XLA has left out the others.
     state: shapes of a chunk's state. segment: shapes of a `Segment`.
     """
 
@@ -181,7 +181,7 @@ class _Executable:
 
     def __call__(self, *arguments: Any) -> Any:
         spread, whole = self._placements
-        placed = jax.tree.leaves((jax.device_put(arguments[:3], spread), jax.device_put(arguments[3:], whole)))
+        placed = jax.tree.leaves((jax.device_put(arguments[:-1], spread), jax.device_put(arguments[-1:], whole)))
         parts = self._run.execute_sharded([placed[i] for i in self._arguments]).disassemble_into_single_device_arrays()
         if len(parts) != len(self._results):
             raise RuntimeError(f"a kept program gave {len(parts)} results instead of {len(self._results)}")

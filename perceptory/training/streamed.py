@@ -18,7 +18,7 @@ import numpy as np
 
 from perceptory.training.driver import Chunk, Outcome
 from perceptory.training.plan import Member, ProgramPlan
-from perceptory.training.population import Segment
+from perceptory.training.population import OUTPUTS, Segment
 from perceptory.training.slots import EMPTY, fill_order
 from perceptory.training.state import FINISHED, RUNNING
 
@@ -160,7 +160,7 @@ class StreamedChunk(Chunk):
         self._data = jax.device_put(rows, self._whole)
         counts = np.full(len(fresh), count, np.int32)
         self._placed = self._placed._replace(count=jax.device_put(counts, self._spread))
-        return self.advance(fresh)
+        return self.advance(fresh, np.ones(len(fresh), np.int32))
 
     def outputs(self) -> np.ndarray:
         """[chunk, row, *outputs] of the rows that stay in memory, at the best weights; nobody is trained."""
@@ -170,7 +170,8 @@ class StreamedChunk(Chunk):
         counters[:, 3] = FINISHED
         state = self._state._replace(counters=jax.device_put(counters, self._spread))
         fresh = jax.device_put(np.zeros(len(counters), bool), self._spread)
-        _, segment = run(self._placed._replace(count=counts), state, fresh, self._kept)
+        most = jax.device_put(np.full(len(counters), OUTPUTS, np.int32), self._spread)
+        _, segment = run(self._placed._replace(count=counts), state, fresh, most, self._kept)
         return np.asarray(segment.output)
 
     @property

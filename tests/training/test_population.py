@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from perceptory import SGD, Adam, KFold, Study, WeightPenalty, choice
 from perceptory.networks.mlp import MLP
-from perceptory.training import driver
+from perceptory.training import driver, pace
 from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
+from perceptory.training.pace import Pace
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
 from perceptory.training.population import program
 from perceptory.training.program_cache import cached_program
@@ -121,6 +122,33 @@ def test_segments_do_not_matter(crowd, short):
     assert told[-1] == sum(o.epochs for o in crowd[1].values())
 
 
+def test_blocks_that_train_in_turn_give_the_same_bits(short, monkeypatch):
+    """Where an epoch of all blocks takes too long for one call, some stand still while others train."""
+    together = short.train()
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    told, apart = [], {}
+    group = short.groups[0]
+    train_group(group.plan, group.members, short.raw, finished=apart.update, progress=told.append)
+    assert max(np.diff(told)) <= 2 * group.plan.block < len(group.who)  # a block on each of two devices
+    for place, outcome in apart.items():
+        same_bits(outcome, together[place])
+
+
+def test_a_segment_takes_about_a_second(short):
+    plan = dataclasses.replace(short.groups[0].plan, segment=1000)
+    everywhere, steady = np.arange(plan.chunk), Pace(plan)
+    given = []
+    for _ in range(5):
+        epochs = steady.epochs(everywhere)
+        given.append(int(epochs[0]))
+        steady.measured(epochs, 0.01 * epochs[0])
+    assert given == [1, 8, 64, 100, 100]
+    steady.measured(np.ones(plan.chunk), 4.0)  # one epoch of everybody in four seconds
+    turns = [steady.epochs(everywhere).reshape(plan.blocks, plan.block) for _ in range(plan.blocks)]
+    assert all(turn.max() == 1 and np.any(turn == 0) for turn in turns)
+    assert np.all(sum(turns) > 0)
+
+
 def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monkeypatch):
     plan = short.groups[0].plan
     seen = []
@@ -130,11 +158,11 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
             self.run = cached_program(*arguments)
             self.state = self.run.state
 
-        def __call__(self, members, state, fresh, data):
+        def __call__(self, members, state, fresh, most, data):
             active = (np.asarray(state.counters)[:, 3] == 0) | np.asarray(fresh)
             by_block = active.reshape(plan.blocks, plan.block).sum(axis=1)
             seen.append(((by_block > 0).sum(), active.sum()))
-            return self.run(members, state, fresh, data)
+            return self.run(members, state, fresh, most, data)
 
     monkeypatch.setattr(driver, "cached_program", Counted)
     short.train()
