@@ -64,6 +64,10 @@ def _end_on_signal(numbers: socket.socket) -> None:
                 return
             number = came[0]
     with contextlib.suppress(Exception):
+        quiet = sys.modules.get("perceptory.quiet")
+        if quiet is not None:
+            quiet.give_back()
+    with contextlib.suppress(Exception):
         shown_again = "\n\x1b[?25h" if sys.stderr.isatty() else ""  # the cursor, which a display may have hidden
         sys.stderr.write(f"{shown_again}perceptory: {_sentence()}\n")
         sys.stderr.flush()

@@ -37,8 +37,8 @@ class Custom(Network):
 
     builder: a function of (inputs, outputs, key) that returns an Equinox module. A shape of one axis comes as its
         number, as `eqx.nn.MLP` wants it, others as tuples: 8 for a table of 8 features, (28, 28, 1) for an image.
-    name: what the network is called, the builder's own name where none is given. It must tell builders apart, since
-        random numbers and run folders go by it: give a changed builder a new name.
+    name: what the network is called, the builder's own name where none is given. Random numbers go by it, so that two
+        builders of one study need two names. A run goes on with `resume` if the network computes what it did.
     batched: False for a module that takes one example, as Equinox modules do: module(x), or module(x, key=key) where
         it names a key. True for one that takes module(x [batch, ...], key), where a key means training.
         For series of different lengths a module that names `lengths` beside x gets them: the example's own number of

@@ -89,8 +89,8 @@ class CustomCost(OwnCost):
     function: of (output [..., out], target [..., target]), JAX arrays, to the cost of each row [...], which JAX can
         differentiate. Targets are scaled (`targets_scaled`), classes 0/1 (one-hot for more than two). What it reads
         from outside is read anew in every study.
-    name: what the cost is called, the function's own name where none is given. It must tell functions apart, since
-        random numbers and run folders go by it: give a changed function a new name.
+    name: what the cost is called, the function's own name where none is given. Random numbers go by it, so that two
+        functions of one study need two names. A run goes on with `resume` if the function computes what it did.
     prediction: how the network's linear outputs become predictions: "identity" or "exp" for numbers, "sigmoid" for two
         classes, "softmax" for more.
     per_target: outputs of the network for each target, with "identity" only; they stand [head, target] in one axis, and

@@ -9,8 +9,10 @@ equal computation shares a compilation: `trace` takes milliseconds and makes arg
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -55,6 +57,9 @@ class Traced(NamedTuple):
 RULES = frozenset({"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "rule"})  # of derivatives and batches
 MOST_COMPILED = 64
 _COMPILED: OrderedDict[Hashable, Any] = OrderedDict()
+_HOME = os.path.dirname(jax.__file__) + os.sep
+_context = jax.make_user_context()  # a part of what JAX keeps traces by
+_number = itertools.count()
 
 
 def unjitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +74,7 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> Any:
 
     function: made anew for each call, since JAX keeps traces by it.
     """
-    traced = jax.jit(function).trace(*arguments)
+    traced = _as_it_is(jax.jit(function).trace, lambda traced: traced.jaxpr, arguments)
     closed: Any = traced.jaxpr
     trees = jax.tree.structure(arguments), jax.tree.structure(traced.out_info)
     key = (trees, _described(closed.jaxpr, RULES), tuple(_value(c, RULES) for c in closed.consts))
@@ -83,9 +88,45 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def trace(function: Callable[..., jax.Array], *arguments: Any) -> Traced:
     """Trace `function` for arguments of these shapes; it must return one array."""
-    computation = jax.make_jaxpr(function)(*arguments)
+    computation = _as_it_is(jax.make_jaxpr(function), lambda closed: closed, arguments)
     outside = tuple(np.asarray(constant) for constant in computation.consts)
     return Traced(computation, _described(computation.jaxpr), outside)
+
+
+def described(function: Callable[..., Any], *arguments: Any) -> str:
+    """What `function` computes of arguments of these shapes, as it is now, in words that are the same in every process
+    for the same computation of the same arrays from outside."""
+    closed = _as_it_is(jax.make_jaxpr(function), lambda closed: closed, arguments)
+    key = _described(closed.jaxpr, RULES), tuple(_value(c, RULES) for c in closed.consts)
+    return _in_words(key)
+
+
+def _in_words(value: Hashable) -> str:
+    if isinstance(value, tuple):
+        return f"({','.join(map(_in_words, value))})"
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    words = str(value)
+    return type(value).__qualname__ if " at 0x" in words or isinstance(value, Identity) else words
+
+
+def _as_it_is(make: Callable[..., Any], closed: Callable[[Any], Any], arguments: tuple[Any, ...]) -> Any:
+    """`make(*arguments)`, a trace; closed: its jaxpr. Where the function calls functions of the user's under `jax.jit`,
+    of which JAX keeps traces, it is traced a second time in a surrounding that JAX has not seen before."""
+    found = make(*arguments)
+    if any(not name.startswith(_HOME) for name in _files_of_jits(closed(found).jaxpr)):
+        with _context(next(_number)):
+            return make(*arguments)
+    return found
+
+
+def _files_of_jits(jaxpr: Any) -> Iterator[str]:
+    """Where the functions stand that a jaxpr calls under `jax.jit`."""
+    for equation in jaxpr.eqns:
+        for inner in core.jaxprs_in_params(equation.params):
+            if equation.primitive.name == "jit":
+                yield inner.debug_info.func_filename or ""
+            yield from _files_of_jits(inner)
 
 
 def evaluate(computation: core.ClosedJaxpr, outside: tuple[Any, ...], *arguments: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from perceptory import files
 from perceptory.errors import InputError, Setting
 from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.quiet import without_panics
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.mixture import MixtureResult
 from perceptory.results.predictions import Predictions
@@ -33,7 +34,8 @@ def read_run(path: Path) -> dict[str, Any]:
             f"the run in {path} is not complete. Ask for it again with ", Setting("resume", True), ", which goes on."
         )
     try:
-        return _fields(path)
+        with without_panics():
+            return _fields(path)
     except InputError:
         raise
     except (

@@ -28,6 +28,7 @@ from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
 from perceptory.studies.mixtures import mixture_of
+from perceptory.studies.own_code import code_of_ones_own
 from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
@@ -60,7 +61,7 @@ def run(
     store = RunFolder(folder)
     store.prepare(resume=resume, overwrite=overwrite)
     prepared = _prepared(study, data, test, padded)
-    request = Request(prepared.asked, prepared.fingerprint, environment())
+    request = Request(prepared.asked, prepared.fingerprint, environment() | code_of_ones_own(prepared))
     with store.writing(request, resume=resume, overwrite=overwrite):
         if store.complete_before:
             finished = _finished(store, prepared)

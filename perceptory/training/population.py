@@ -105,7 +105,8 @@ def traceable(plan: ProgramPlan) -> Any:
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
         def one(block: tuple[Any, ...]) -> tuple[State, Segment]:
-            return block_segment(*block, data, plan)
+            members, state, fresh, most = block
+            return block_segment(members, state, fresh, most, data, plan)
 
         blocks = (split(members), split(state), split(fresh), split(most))
         if here == 1:

@@ -117,6 +117,38 @@ def test_least_squares_through_jit():
     assert least_squares(residuals, 1.0).x == pytest.approx(2)
 
 
+def test_least_squares_with_jit_within():
+    """JAX keeps the traces of inner functions too: their arrays and their numbers would be those of the first call."""
+    factor, offset = np.array(2.0), 6.0
+
+    @jax.jit
+    def inner(x):
+        return factor * x - offset
+
+    def residuals(x):
+        return jax.lax.scan(lambda carry, _: (inner(x), carry), x, None, length=2)[0]
+
+    assert least_squares(residuals, 1.0).x == pytest.approx(3)
+    factor[...] = 3.0
+    assert least_squares(residuals, 1.0).x == pytest.approx(2)
+    offset = 12.0
+    assert least_squares(residuals, 1.0).x == pytest.approx(4)
+
+
+def test_a_run_goes_on_only_if_the_function_computes_what_it_did(data, monkeypatch, tmp_path):
+    def run(a, how="function", **more):
+        monkeypatch.setitem(OUTSIDE, "a", np.array(a))
+        named = pt.CustomCost(lambda o, t: cost(o, t), name="cost") if how == "copy" else CASES[how]["cost"]
+        study = pt.Study(pt.MLP(()), named, epochs=3, validation=pt.HoldOut(0.25), test=0)
+        return study.run(data, folder=tmp_path / "run", **more)
+
+    first = run(1.0)
+    again = run(1.0, "copy", resume=True)  # the same computation, by another object
+    assert again.fingerprint == first.fingerprint
+    with pytest.raises(pt.InputError, match=r"was begun with code of your own [0-9a-f]{20}, and here it is"):
+        run(3.0, resume=True)
+
+
 @pytest.mark.parametrize(
     "spec",
     [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.data.tables.cells import Reading, read_cells
+from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.single_row import is_plain
@@ -91,11 +92,8 @@ def _read_binary(path: Path, kind: str) -> Table:
     import polars as pl
 
     what = {"parquet": "Parquet", "ipc": "Arrow (Feather version 2)"}[kind]
-    try:
+    with damaged(f"{path.name} is not a readable {what} file"):
         frame = pl.read_parquet(path) if kind == "parquet" else pl.read_ipc(path)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"{path.name} is not a readable {what} file ({reason}). Write it anew.") from None
     table = _from_frame(frame)
     if table is None or not table.rows or not table.columns:
         raise InputError(f"{path.name} has no rows.")

@@ -21,6 +21,7 @@ import numpy as np
 from perceptory.data.ahead import ahead
 from perceptory.data.tables.cells import Reading, identity, reading_of
 from perceptory.data.tables.column import Column
+from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dataset import Dataset, Task
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.reader import read_table
@@ -96,13 +97,8 @@ class StreamedTable:
 
     def frame(self, start: int, rows: int) -> pl.DataFrame:
         """These rows of the columns that are used."""
-        import polars as pl
-
-        try:
+        with damaged(f"rows from {start + 1} on cannot be read", "Write the file anew."):
             frame: pl.DataFrame = self.scan.slice(start, rows).select(self.names).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = " ".join(str(error).split())[:100]
-            raise InputError(f"rows from {start + 1} on cannot be read ({reason}). Write the file anew.") from None
         return frame
 
     def table(self, frame: pl.DataFrame) -> Table:
@@ -166,13 +162,10 @@ def stream_table(
         raise InputError("an autoencoder is not trained on a stream. Read the table as a whole.")
     reading = reading_of(missing, decimal, thousands)
     scan, held, reading = _scanned(source, reading, [target] if isinstance(target, str) else list(target))
-    try:
+    with damaged("the table cannot be read"):
         rows = int(scan.select(pl.len()).collect().item())
         parts = [scan] if rows <= HEAD else [scan.slice(k, HEAD // PLACES) for k in _spread(rows)]
         frame = pl.concat(parts).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"the table cannot be read ({reason}). Write it anew.") from None
     try:
         head = read_table(
             frame, target, task=task, ignore=ignore, weights=weights, missing=reading.missing,
@@ -231,15 +224,15 @@ def tables_of(path: Path, reading: Reading, as_text: Collection[str]) -> Iterato
         yield from (table for table, _ in text_tables(path, TEXT[kind], reading))
     else:
         scan, _, _ = _scanned(path, reading, ())
-        try:
+        with damaged(f"{path.name} cannot be read"):
             rows = int(scan.select(pl.len()).collect().item())
-        except (pl.exceptions.PolarsError, OSError):
-            rows = 0  # to be refused
         if rows <= PREDICTED:
             yield as_table(path, reading=reading, as_text=as_text)
             return
         for start in range(0, rows, PREDICTED):
-            yield as_table(scan.slice(start, PREDICTED).collect(), reading=reading)
+            with damaged(f"rows from {start + 1} on cannot be read"):
+                frame = scan.slice(start, PREDICTED).collect()
+            yield as_table(frame, reading=reading)
 
 
 class _Folder:

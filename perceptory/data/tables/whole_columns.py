@@ -9,6 +9,7 @@ are too long, so if the delimiters add up, no row is too short either. Everythin
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from perceptory.data.tables.damaged import damaged
+from perceptory.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,14 +82,13 @@ class _File(NamedTuple):
         """All columns or some, below the header; None where polars refuses."""
         import polars as pl
 
-        try:
+        with contextlib.suppress(InputError), damaged("the file cannot be read"):
             return pl.read_csv(
                 self.data, has_header=False, skip_lines=1, separator=self.delimiter,
                 quote_char='"' if self.quotes else None, schema=dict(zip(self.names, types, strict=True)),
                 columns=columns, glob=False,
             )  # fmt: skip
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
-            return None
+        return None
 
 
 class _Texts:
