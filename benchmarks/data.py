@@ -44,11 +44,12 @@ def mixed(rows: int) -> pl.DataFrame:
 
 
 def ready(source: Any) -> Any:
-    """Read, infer, check, and encode: what a study does before it trains."""
+    """Read, infer, check, and encode, into the array that the program takes: what a study does before it trains."""
     from perceptory.data import Encoder, read_table
+    from perceptory.studies.encoded_examples import encode
 
     data = read_table(source, "y")
-    return Encoder.fit(data).transform(data)
+    return encode(data, Encoder.fit(data)).raw(np.float32)
 
 
 def model_of(frame: pl.DataFrame) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -79,15 +80,21 @@ def augmentation_label(augmentation: Any) -> str:
     return "augment " + " ".join(one.label for one in parts(augmentation))
 
 
-def varying(inputs: np.ndarray) -> tuple[bool, ...]:
-    """For each input (of the last axis) whether it has more than two values: noise has no sense for the others."""
+def varying(columns: Iterable[tuple[int, np.ndarray]], inputs: int) -> tuple[bool, ...]:
+    """For each input (of the last axis) whether it has more than two values: noise has no sense for the others.
+
+    columns: (place, all its numbers) of inputs that may have. inputs: how many there are.
+    """
 
     def several(column: np.ndarray) -> bool:
         if column.dtype.kind == "f":
             column = column[~np.isnan(column)]
         return column.size > 0 and bool(np.any((column != np.min(column)) & (column != np.max(column))))
 
-    return tuple(several(inputs[..., k]) for k in range(inputs.shape[-1]))
+    wide = [False] * inputs
+    for k, column in columns:
+        wide[k] = several(column)
+    return tuple(wide)
 
 
 def augmented(augmentation: Any, batch: Any, about: About, key: jax.Array) -> Any:

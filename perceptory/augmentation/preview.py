@@ -50,7 +50,10 @@ def preview(augmentation: Any, inputs: Any, *, times: int = 1, lengths: Any = No
         import jax.numpy as jnp
 
         scaled = jnp.asarray(np.nan_to_num((x - center) * factor), dtype)
-        about = About(jnp.asarray(varying(x), dtype), jnp.asarray(-center * factor, dtype))
+        about = About(
+            jnp.asarray(varying(enumerate(np.moveaxis(x, -1, 0)), x.shape[-1]), dtype),
+            jnp.asarray(-center * factor, dtype),
+        )
         steps = None if lengths is None else jnp.asarray(lengths, jnp.int32)
         batch = _Batch((scaled, jnp.zeros((len(x), 1), dtype), steps))
         keys = jax.random.split(jax.random.key(seed), times)

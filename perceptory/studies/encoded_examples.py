@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
+from perceptory.data.tables.encoder import Encoder
+from perceptory.data.tables.features import Features
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.objectives.table import Cost
@@ -18,12 +22,14 @@ from perceptory.studies.design import Candidate
 from perceptory.training.rows import Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
+BLOCK = 4096  # rows of a table that are made ready at once
+
 
 @dataclass
 class EncodedExamples:
     """The study's examples as numbers; a row of a table is one. Test examples are not in it."""
 
-    inputs: np.ndarray  # [row, in] float64, NaN is missing; or [n, *inputs] as given
+    given: Any  # `Features` of a table; or the inputs of other examples, [n, *inputs] as given
     targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class; see `own_targets`
     truth: np.ndarray  # what metrics take: as targets, or [row] class index
     weights: np.ndarray  # [row], or [n, time]
@@ -32,10 +38,37 @@ class EncodedExamples:
     encoder: ExampleEncoder | None = None  # what made the inputs
     auxiliary: Aims | None = None  # what auxiliary objectives aim at, in a study that has any
 
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """All of them at once: of a table [row, in] float64, NaN is missing. Little needs them so."""
+        return self.given.dense() if isinstance(self.given, Features) else self.given
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return len(self.truth)
+
     @property
     def shape(self) -> Shape:
         """Of one example's inputs."""
-        return self.inputs.shape[1:]
+        return (self.given.width,) if isinstance(self.given, Features) else self.given.shape[1:]
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """`Features.layout` of a table's rows as the program takes them; () where all inputs are numbers."""
+        return self.given.layout if isinstance(self.given, Features) else ()
+
+    @property
+    def digested(self) -> Iterable[np.ndarray]:
+        """Arrays that tell these inputs from others of the same names."""
+        return self.given.digested if isinstance(self.given, Features) else (self.given,)
+
+    def columns(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(place on the last axis, all numbers there) of inputs that may hold anything but 0 and 1."""
+        if isinstance(self.given, Features):
+            yield from self.given.columns()
+        else:
+            yield from enumerate(np.moveaxis(self.given, -1, 0))
 
     @property
     def target_shape(self) -> Shape:
@@ -47,7 +80,7 @@ class EncodedExamples:
         and one weight a row."""
         if self.task != "autoencode":
             return self.truth, self.weights
-        return np.zeros((len(self.inputs), 0)), self.weights.reshape(len(self.inputs), -1).max(axis=1)
+        return np.zeros((self.count, 0)), self.weights.reshape(self.count, -1).max(axis=1)
 
     @property
     def aims(self) -> np.ndarray:
@@ -64,45 +97,64 @@ class EncodedExamples:
         return self.auxiliary.composite(candidate.cost, self.targets.shape[-1], candidate.auxiliary)
 
     def raw(self, dtype: Any, padded: bool = False) -> Any:
-        """What the program takes. Of a table [row, 2 (in + out) + 1]: inputs and targets in `dtype`, what that rounds
-        off, and the row's weight; of other examples `Shared`.
+        """What the program takes. Of a table [row, 2 (number + target) + code + 1]: inputs that are numbers and targets
+        in `dtype`, what that rounds off, of each categorical column which of its inputs is 1 (-1: none), and the row's
+        weight; of other examples `Shared`.
 
         Rounded to single precision, a date in seconds would lose what tells its rows apart. Two numbers keep it, and
         unlike a change of units they do not depend on any other row. padded: with rows that nobody reads, up to one of
         a few lengths.
         """
-        length = coarse_bucket(len(self.inputs), 2) if padded else len(self.inputs)
-        if self.inputs.ndim == 2:
-            rounded, rest = _two_parts(np.concatenate([self.inputs, self.aims], axis=1), dtype)
-            return pad_first(np.concatenate([rounded, rest, self.weights[:, None].astype(dtype)], axis=1), length)
-        x, t = _lean_parts(self.inputs, dtype), _lean_parts(self.aims, dtype)
+        length = coarse_bucket(self.count, 2) if padded else self.count
+        if len(self.shape) == 1:
+            return self._rows(dtype, length)
+        x, t = _lean_parts(self.given, dtype), _lean_parts(self.aims, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
         parts = (*x, *t, self.weights.astype(dtype), lengths)
         return Shared(*(None if part is None else pad_first(part, length) for part in parts))
+
+    def _rows(self, dtype: Any, length: int) -> np.ndarray:
+        """Of a table; made block by block, for there is much of it."""
+        aims, codes, numbers = self.aims, [], self.given
+        if isinstance(self.given, Features):
+            codes, numbers = self.given.codes, self.given.numbers
+        width = aims.shape[1] + (0 if numbers is None else numbers.width if codes else self.shape[0])
+        out = np.zeros((length, 2 * width + len(codes) + 1), dtype)
+
+        def write(start: int) -> None:
+            at = slice(start, min(start + BLOCK, self.count))
+            inputs = [] if numbers is None else [numbers.dense(at) if isinstance(numbers, Features) else numbers[at]]
+            block = out[at]
+            block[:, :width], block[:, width : 2 * width] = _two_parts(np.concatenate([*inputs, aims[at]], 1), dtype)
+            for k, code in enumerate(codes, 2 * width):
+                block[:, k] = code[at]
+            block[:, -1] = self.weights[at]
+
+        on_all_cores(write, range(0, self.count, BLOCK), self.count)
+        return out
 
 
 LEAST = {"single": 1e-30, "double": 1e-150}  # span of a column below which its numbers, or their squares, lose digits
 MOST = {"single": 1e38, "double": 1e152}
 
 
-def check_spans(values: np.ndarray, names: Sequence[str], arithmetic: str, what: str) -> None:
-    """Raise `InputError` where a column [..., column] spans so much or so little that arithmetic would lose it."""
-    if values.dtype == np.uint8 or not values.size:
-        return
-    flat = values.reshape(-1, values.shape[-1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        spans = np.fmax.reduce(flat).astype(float) - np.fmin.reduce(flat)
-    bad = np.flatnonzero((spans != 0) & ~np.isnan(spans) & ((spans < LEAST[arithmetic]) | (spans > MOST[arithmetic])))
-    if not len(bad):
-        return
-    span = spans[bad[0]]
-    wider = LEAST["double"] <= span <= MOST["double"]
-    raise InputError(
-        f"the {what} {names[bad[0]]!r} spans {span:.3g}, and {arithmetic} precision takes spans from"
-        f" {LEAST[arithmetic]:g} to {MOST[arithmetic]:g}. Use other units",
-        *((", or choose ", Setting("precision", "double")) if wider else ()),
-        ".",
-    )
+def check_spans(columns: Iterable[tuple[int, np.ndarray]], names: Sequence[str], arithmetic: str, what: str) -> None:
+    """Raise `InputError` where a column, (number of its name, values), spans so much or so little that arithmetic would
+    lose it."""
+    for k, column in columns:
+        if column.dtype == np.uint8 or not column.size:
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            span = float(np.fmax.reduce(column, axis=None)) - float(np.fmin.reduce(column, axis=None))
+        if span == 0 or np.isnan(span) or LEAST[arithmetic] <= span <= MOST[arithmetic]:
+            continue
+        wider = LEAST["double"] <= span <= MOST["double"]
+        raise InputError(
+            f"the {what} {names[k]!r} spans {span:.3g}, and {arithmetic} precision takes spans from"
+            f" {LEAST[arithmetic]:g} to {MOST[arithmetic]:g}. Use other units",
+            *((", or choose ", Setting("precision", "double")) if wider else ()),
+            ".",
+        )
 
 
 def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -132,10 +184,11 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
         return rounded, (exact - rounded).astype(dtype)
 
 
-def encode(data: Examples, encoder: ExampleEncoder) -> EncodedExamples:
-    """Encode the inputs and targets of examples."""
+def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> EncodedExamples:
+    """Encode the inputs and targets of examples. dense: whether to make all features of a table at once."""
     targets = np.asarray(data.targets)
-    inputs = encoder.transform(data)
+    lazy = isinstance(encoder, Encoder) and not dense
+    inputs: Any = encoder.features(data) if lazy else encoder.transform(data)  # type: ignore[attr-defined]
     if data.task == "autoencode":
         numbers = targets = own_targets(encoder, data, inputs)
     else:

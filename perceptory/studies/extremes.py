@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 
@@ -34,22 +35,17 @@ def hints(remarks: Iterable[Note]) -> tuple[Piece, ...]:
 
 def values_far_off(known: Examples, encoded: EncodedExamples, encoder: ExampleEncoder) -> tuple[Note, ...]:
     """A note for each column of a table in which one value is more than a million deviations of all others away."""
-    if encoded.inputs.ndim != 2:
+    if len(encoded.shape) != 1:
         return ()
-    columns = list(_columns(encoder.feature_names, encoded.inputs))
+    columns: Iterable[tuple[str, np.ndarray]] = ((encoder.feature_names[k], column) for k, column in encoded.columns())
     if known.task == "regression":
-        columns += _columns(known.target_names, encoded.targets)
+        columns = chain(columns, zip(known.target_names, encoded.targets.T, strict=True))
     found = []
     for name, column in columns:
         place = _far_off(column)
         if place is not None:
             found.append(value_far_off(name, int(known.row_numbers[place]) + 1, float(column[place])))
     return tuple(found)
-
-
-def _columns(names: tuple[str, ...], values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    for k, name in enumerate(names):
-        yield name, values[..., k].reshape(-1)
 
 
 def _far_off(column: np.ndarray) -> int | None:

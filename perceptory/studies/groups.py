@@ -148,11 +148,11 @@ def _plan(
         static.network, cost, static.optimizer, static.penalty, inputs, outputs, rows, most_validation,
         batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
-        augmentation=static.augmentation, start=static.start,
+        augmentation=static.augmentation, start=static.start, layout=encoded.layout,
     )  # fmt: skip
     if static.augmentation is not None:
         plan = replace(
-            plan, varies=varying(encoded.inputs), columns=columns_of_inputs(encoded.encoder),
+            plan, varies=varying(encoded.columns(), encoded.shape[-1]), columns=columns_of_inputs(encoded.encoder),
             target_columns=columns_of_targets(encoded.encoder) if encoded.task == "autoencode" else (),
         )  # fmt: skip
     return plan, layout(first.network, inputs, first.cost.shape(encoded.target_shape)).size

@@ -47,7 +47,7 @@ def fingerprint(
     lengths = () if encoded.lengths is None else (encoded.lengths,)
     rows = (x for fold in split.folds for x in fold)
     tested = _arrays(sealed.test, encoder)
-    for array in (encoded.inputs, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):
+    for array in (*encoded.digested, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

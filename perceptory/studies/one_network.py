@@ -149,7 +149,7 @@ def _add_held_out_errors(prepared: Prepared, outcome: Outcome, model: Model) -> 
 
 def _split(encoded: EncodedExamples, validation: Any, seed: int) -> Fold:
     """Training and validation rows. validation: a share, or the numbers of the validation rows."""
-    count = len(encoded.inputs)
+    count = encoded.count
     if isinstance(validation, float):
         weights = encoded.weights if encoded.weights.ndim == 1 else encoded.weights.sum(axis=1)
         flat = [a.reshape(count, -1).astype(float) for a in (encoded.inputs, encoded.targets)]

@@ -170,9 +170,10 @@ def prepare(
     far_off = values_far_off(known, encoded, encoder)
     sealed = dataclasses.replace(sealed, notes=(*sealed.notes, *far_off))
     try:
-        check_spans(encoded.inputs, encoder.feature_names, study.arithmetic, "input")
+        check_spans(encoded.columns(), encoder.feature_names, study.arithmetic, "input")
         if known.task == "regression":
-            check_spans(encoded.aims, known.target_names, study.arithmetic, "target")
+            columns = enumerate(np.moveaxis(encoded.aims, -1, 0))
+            check_spans(columns, known.target_names, study.arithmetic, "target")
     except InputError as error:
         raise InputError(error, *hints(far_off)) from None
     if known.task == "autoencode":

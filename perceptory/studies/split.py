@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from perceptory.data.examples import Examples, classes_of
+from perceptory.data.tables.features import Features
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.plans import default_plan, in_time
 from perceptory.selection.purge import purge
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples
-from perceptory.training.scaling import Scaling, fit_scaling
+from perceptory.training.scaling import RowsOf, Scaling, fit_scaling
 
 Fold = tuple[np.ndarray, np.ndarray]  # training rows and validation rows
 
@@ -32,7 +34,7 @@ Splitting = Callable[[EncodedExamples], list[Fold]]  # what takes the place of a
 
 def on_all_rows(encoded: EncodedExamples) -> list[Fold]:
     """One fold that trains on every row, without validation rows: for a refit."""
-    rows = np.arange(len(encoded.inputs))
+    rows = np.arange(encoded.count)
     return [(rows, rows[:0])]
 
 
@@ -66,7 +68,8 @@ def folds_of(plan: ValidationPlan, data: Examples, seed: int) -> list[Fold]:
 
 
 def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
-    x, t = encoded.inputs[rows], encoded.targets[rows]
+    t = encoded.targets[rows]
+    x: Any = RowsOf(encoded.given, rows) if isinstance(encoded.given, Features) else encoded.given[rows]
     if encoded.lengths is not None:  # padding is no data
         padding = np.arange(x.shape[1]) >= encoded.lengths[rows, None]
         x = np.where(padding[..., None], np.nan, x)

@@ -81,7 +81,7 @@ def prepare_streamed(study: StudyDesign, table: StreamedTable) -> PreparedStream
     if not encoder.feature_names:
         Encoder.fit(known)  # raises
     check_data(known)
-    encoded = encode(known, encoder)
+    encoded = encode(known, encoder, dense=True)
     score = score_for(table.task, study.score)
     check_candidates(candidates, known, encoded, score.name)
     rows = np.arange(known.rows)

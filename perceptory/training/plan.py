@@ -63,6 +63,7 @@ class ProgramPlan:
     columns: tuple[int, ...] = ()  # with augmentation: `About.columns`
     target_columns: tuple[int, ...] = ()  # with augmentation: `About.target_columns`
     start: GivenStart | None = None  # where members begin with weights that there are
+    layout: tuple[int, ...] = ()  # of a table's rows: `Features.layout`
 
     @property
     def has_code(self) -> bool:

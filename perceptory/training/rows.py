@@ -51,8 +51,8 @@ class Batch(NamedTuple):
 
 
 def rows_of(member: Member, data: Any, plan: ProgramPlan) -> Rows:
-    """data: of a table [row, 2 (in + target) + 1] (see `EncodedExamples.raw`), of a stream [row, in + target + 1] (see
-    `training.streamed`), of other examples `Shared`."""
+    """data: of a table as `EncodedExamples.raw` tells, of a stream [row, in + target + 1] (see `training.streamed`), of
+    other examples `Shared`."""
     return (SharedRows if isinstance(data, Shared) else TableRows).of(member, data, plan)
 
 
@@ -257,16 +257,34 @@ def pad_rows_to(array: Array, length: int) -> Array:
 def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
     """[row, in + target + 1] of raw rows."""
     k = plan.inputs[-1] + plan.targets
-    if raw.shape[1] == k + 1:  # rows of a stream come without their center
+    if not plan.layout and raw.shape[1] == k + 1:  # rows of a stream come without their center
         x = raw[:, :k] * member.factor
     else:
         # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum too.
-        x = ((raw[:, :k] - member.center[0]) + (raw[:, k : 2 * k] - member.center[1])) * member.factor
+        high, low = _two_parts(raw, plan) if plan.layout else (raw[:, :k], raw[:, k : 2 * k])
+        x = ((high - member.center[0]) + (low - member.center[1])) * member.factor
     w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member.balance, plan)
     missing = jnp.isnan(x)
     if plan.cost.masks:  # a missing target stays missing
         missing = missing & (jnp.arange(k) < plan.inputs[-1])
     return jnp.concatenate([jnp.where(missing, 0, x), w[:, None]], axis=1)
+
+
+def _two_parts(raw: Array, plan: ProgramPlan) -> tuple[Array, Array]:
+    """[row, in + target] of raw rows and what was rounded off, a category as one number for each of its inputs."""
+    numbers = sum(run for run in plan.layout if run > 0) + plan.targets
+    codes = iter(range(2 * numbers, raw.shape[1] - 1))
+    high, low, place = [], [], 0
+    for run in (*plan.layout, plan.targets):
+        if run < 0:
+            ones = (raw[:, next(codes), None] == jnp.arange(-run)).astype(raw.dtype)
+            parts = ones, jnp.zeros_like(ones)
+        else:
+            parts = raw[:, place : place + run], raw[:, numbers + place : numbers + place + run]
+            place += run
+        high.append(parts[0])
+        low.append(parts[1])
+    return jnp.concatenate(high, axis=1), jnp.concatenate(low, axis=1)
 
 
 def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: ProgramPlan) -> Array:

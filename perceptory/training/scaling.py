@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from perceptory.data.tables.features import Features
 from perceptory.objectives.base import Cost
 
 NARROW = 1e-10  # spread, as a share of the mean, below which both are found anew
@@ -25,20 +27,47 @@ class Scaling(NamedTuple):
     aim_scale: np.ndarray = np.zeros(0)
 
 
+class RowsOf(NamedTuple):
+    """Some rows of a table, of which no more than a block is made at once."""
+
+    features: Features
+    rows: np.ndarray
+
+    @property
+    def width(self) -> int:
+        return self.features.width
+
+    def column(self, k: int) -> np.ndarray:
+        """[row] of one feature."""
+        return self.features.column(k)[self.rows]
+
+    def sums(self, values: Callable[[np.ndarray, slice], np.ndarray]) -> np.ndarray:
+        """[feature] of values(block [row, feature], which rows), added up row by row, as NumPy adds the rows of an
+        array."""
+        total = None
+        for at, block in self.features.blocks(self.rows):
+            part = values(block, at)
+            if total is not None:
+                part[0] += total
+            total = part.sum(axis=0)
+        return np.asarray(total)
+
+
 def fit_scaling(
-    inputs: np.ndarray, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
+    inputs: np.ndarray | RowsOf, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
 ) -> Scaling:
     """Fit on training rows; inputs [..., in] may hold NaN (missing), which do not count; targets [..., out].
 
     Every axis but the last is a row: steps of a sequence and places of an image share their channel's scaling.
     weights: [row], a row of weight 2 counts as two rows; None counts every row once.
     """
-    counts: list[Any] = [None, None]
-    if weights is not None:
-        counts = [np.repeat(weights, int(np.prod(x.shape[1:-1]))) for x in (inputs, targets)]
-    inputs, targets = inputs.reshape(-1, inputs.shape[-1]), targets.reshape(-1, targets.shape[-1])
-    outputs = _sure(targets, counts[1]) if scale_targets else targets.shape[1]
-    return _scaling(_sure(inputs, counts[0]), outputs)
+    columns = _sure(inputs, weights) if isinstance(inputs, RowsOf) else _of_last_axis(inputs, weights)
+    return _scaling(columns, _of_last_axis(targets, weights) if scale_targets else targets.shape[-1])
+
+
+def _of_last_axis(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    each = None if weights is None else np.repeat(weights, int(np.prod(x.shape[1:-1])))
+    return _sure(x.reshape(-1, x.shape[-1]), each)
 
 
 def scaling_of(inputs: tuple[np.ndarray, np.ndarray], targets: tuple[np.ndarray, np.ndarray] | int) -> Scaling:
@@ -60,7 +89,7 @@ def _varying(center: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.nda
     return center, np.where(spread > 1e-12 * np.abs(center), spread, 0.0)
 
 
-def _sure(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _sure(x: np.ndarray | RowsOf, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation by column; 0 where values differ by no more than rounding leaves (`ROUNDING`).
 
     Where a mean is some ten digits larger than the spread, its own error is no longer small: there both are found anew,
@@ -68,7 +97,7 @@ def _sure(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.nda
     """
     center, spread = _moments(x, weights)
     for column in np.flatnonzero(spread <= NARROW * np.abs(center)):
-        values = x[:, column].astype(float)
+        values = x.column(int(column)) if isinstance(x, RowsOf) else x[:, column].astype(float)
         there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
         left = values[there] - center[column]
         if not left.size or np.ptp(left) <= ROUNDING * np.spacing(abs(center[column])):
@@ -94,8 +123,12 @@ def targets_as(scaling: Scaling, cost: Cost) -> Scaling:
     return scaling._replace(out_center=center, out_scale=scale)
 
 
-def _moments(x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _moments(x: np.ndarray | RowsOf, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation by column."""
+    if isinstance(x, RowsOf):
+        if x.width > 1:  # a single column is not added up row by row
+            return _moments_by_blocks(x, weights)
+        x = x.column(0)[:, None]
     if weights is not None:
         return _weighted_moments(x.astype(float), weights[:, None])
     if x.dtype == np.uint8:  # images: exact from counts, in a fraction of the memory
@@ -112,6 +145,21 @@ def _moments_of_bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, share = np.arange(256.0)[:, None], counts / len(x)
     center = np.sum(share * values, axis=0)
     return center, np.sqrt(np.sum(share * (values - center) ** 2, axis=0))
+
+
+def _moments_by_blocks(x: RowsOf, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """As of all rows at once, to the bit."""
+
+    def weighed(values: np.ndarray, at: slice) -> np.ndarray:
+        return values if weights is None else weights[at, None] * values
+
+    def apart(block: np.ndarray, at: slice) -> np.ndarray:
+        return weighed(np.where(np.isnan(block), 0, block - center) ** 2, at)
+
+    total = x.sums(lambda block, at: weighed((~np.isnan(block)).astype(float), at))
+    total = np.where(total > 0, total, 1)
+    center = x.sums(lambda block, at: weighed(np.where(np.isnan(block), 0, block), at)) / total
+    return center, np.sqrt(x.sums(apart) / total)
 
 
 def _weighted_moments(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -101,8 +101,8 @@ def test_the_same_bits_alone(noisy):
 
 def test_inputs_with_more_than_two_values():
     x = np.array([[0, 1.5, 3, np.nan], [1, 1.5, np.nan, np.nan], [0, 1.5, 4, np.nan], [1, 1.5, 5, np.nan]])
-    assert varying(x) == (False, False, True, False)
-    assert varying(np.array([[[0], [255]], [[7], [0]]], np.uint8)) == (True,)
+    assert varying(enumerate(x.T), 4) == (False, False, True, False)
+    assert varying([(0, np.array([[0, 255], [7, 0]], np.uint8))], 1) == (True,)
 
 
 # --- each kind of data from end to end ---------------------------------------------------------------------------

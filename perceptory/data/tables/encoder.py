@@ -80,10 +80,11 @@ class Encoder:
         single = self._single(source)
         if single is not None:
             return single
-        features = Features.of(self.values_of(source))
-        inputs = np.empty((features.rows, features.width))
-        features.write(slice(0, features.rows), inputs)
-        return inputs
+        return self.features(source).dense()
+
+    def features(self, source: Any) -> Features:
+        """What `transform` gives, made when it is asked for."""
+        return Features(self.values_of(source))
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""
@@ -91,16 +92,14 @@ class Encoder:
         if single is not None:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
-        features = Features.of(self.values_of(source))
+        features = self.features(source)
         for start in range(0, features.rows, rows):
-            stop = min(start + rows, features.rows)
-            inputs = np.empty((stop - start, features.width))
-            features.write(slice(start, stop), inputs)
-            yield ModelInputs(inputs, None, np.arange(start, stop))
+            at = slice(start, min(start + rows, features.rows))
+            yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
 
     def blocks(self, table: Table) -> Iterator[tuple[slice, np.ndarray]]:
         """As `transform`, a few rows at a time: which they are, and their inputs, in an array that is written anew."""
-        features = Features.of(self.values_of(table))
+        features = self.features(table)
         inputs = np.empty((BLOCK, features.width))
         for start in range(0, table.rows, BLOCK):
             at = slice(start, min(start + BLOCK, table.rows))

@@ -1,115 +1,201 @@
-"""Features of many rows, written block by block: a block stays in the cache while all columns are written into it."""
+"""Features of many rows, written block by block: a block stays in the cache while all columns are written into it.
+
+Nothing holds all features of all rows unless somebody asks for it: a category is one small number, not a row of zeros.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from perceptory.data.ahead import on_all_cores
-from perceptory.data.tables.column_plan import MISSES, OTHER, ColumnPlan, waves
+from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
+Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
+At = slice | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the features [row, width] of a table are made of.
+    """The features [row, width] of a table, made when they are asked for. parts: the columns that they are made of."""
 
-    ones: of each categorical column the one feature [row] that is 1, and where it is not to be (None: nowhere).
-    numbers: (feature, its values [row]). missing: (feature, values [row] that it tells NaN of).
-    tables: (features, place [row] in a table, the table): of dates on few days, the phases of each day.
-    phases: (features, days [row], periods) of other dates.
-    """
+    parts: Sequence[Part]
 
-    rows: int
-    width: int
-    ones: list[tuple[np.ndarray, np.ndarray | None]] = field(default_factory=list)
-    numbers: list[tuple[int, np.ndarray]] = field(default_factory=list)
-    missing: list[tuple[int, np.ndarray]] = field(default_factory=list)
-    tables: list[tuple[slice, np.ndarray, np.ndarray]] = field(default_factory=list)
-    phases: list[tuple[int, np.ndarray, tuple[str, ...]]] = field(default_factory=list)
+    @property
+    def rows(self) -> int:
+        return len(self.parts[0][1])
 
-    @classmethod
-    def of(cls, parts: Sequence[tuple[ColumnPlan, np.ndarray]]) -> Features:
-        """parts: the columns that are used, each with its `ColumnPlan.values`."""
-        widths = [len(plan.features) for plan, _ in parts]
-        features = cls(len(parts[0][1]), sum(widths))
-        place = 0
-        for (plan, values), width in zip(parts, widths, strict=True):
+    @cached_property
+    def width(self) -> int:
+        return sum(len(plan.features) for plan, _ in self.parts)
+
+    @cached_property
+    def layout(self) -> tuple[int, ...]:
+        """Runs of features in their order: so many numbers, or, below 0, so many of which at most one is 1, the others
+        0; () where all are numbers."""
+        runs: list[int] = []
+        for plan, _ in self.parts:
+            width = len(plan.features)
             if plan.kind == "categorical":
-                features.ones.append(_ones(plan, values, place))
+                runs.append(-width)
+            elif runs and runs[-1] > 0:
+                runs[-1] += width
             else:
-                features._add(plan, values, place)
-                if plan.missing:
-                    features.missing.append((place + width - 1, values))
-            place += width
-        return features
+                runs.append(width)
+        return tuple(runs) if min(runs) < 0 else ()
 
-    def _add(self, plan: ColumnPlan, values: np.ndarray, place: int) -> None:
-        if not plan.value:
-            return
-        if not plan.periods:
-            self.numbers.append((place, values - plan.origin if plan.kind == "date" else values))
-            return
-        table = _by_day(plan, values)
-        if table is None:
-            self.numbers.append((place, values - plan.origin))
-            self.phases.append((place + 1, values, plan.periods))
-        else:
-            self.tables.append((slice(place, place + table[1].shape[1]), *table))
+    @cached_property
+    def codes(self) -> list[np.ndarray]:
+        """Of each categorical column which of its features [row] int8 is 1, -1 for none."""
+        return [_codes(plan, values) for plan, values in self.parts if plan.kind == "categorical"]
 
-    def write(self, rows: slice, out: np.ndarray) -> None:
+    @cached_property
+    def numbers(self) -> Features | None:
+        """The features that are numbers; None where there are none."""
+        parts = [part for part in self.parts if part[0].kind != "categorical"]
+        return Features(parts) if parts else None
+
+    @property
+    def digested(self) -> Iterator[np.ndarray]:
+        """Arrays that tell these features from others of the same names."""
+        yield from (values for plan, values in self.parts if plan.kind != "categorical")
+        yield from self.codes
+
+    def columns(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of the feature, its values [row]) of all that are not 0 or 1 only."""
+        place = 0
+        for plan, values in self.parts:
+            if plan.kind != "categorical" and plan.value:
+                yield place, values - plan.origin if plan.kind == "date" else values
+                for k, period in enumerate(plan.periods):
+                    yield from enumerate(waves(values, period), place + 1 + 2 * k)
+            place += len(plan.features)
+
+    def column(self, number: int) -> np.ndarray:
+        """[row] of one feature."""
+        for part in self.parts:
+            width = len(part[0].features)
+            if number < width:
+                return Features([part]).dense()[:, number]
+            number -= width
+        raise IndexError(number)
+
+    def dense(self, at: At | None = None) -> np.ndarray:
+        """[row, width] float64, of all rows or of these."""
+        if at is None:
+            at = slice(0, self.rows)
+        count = at.stop - at.start if isinstance(at, slice) else len(at)
+        out = np.empty((count, self.width))
+        self.write(at, out)
+        return out
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some rows at a time: which places of `rows` they are, and their features, written anew each time."""
+        size = max(LEAST, VALUES // self.width)
+        for start in range(0, len(rows), size):
+            yield slice(start, start + size), self.dense(rows[start : start + size])
+
+    def write(self, at: At, out: np.ndarray) -> None:
         """Write the features of these rows into out [row, width], which is contiguous."""
         size = max(LEAST, VALUES // self.width)
 
         def block(start: int) -> None:
             part = out[start : start + size]
-            self._write(slice(rows.start + start, rows.start + start + len(part)), part)
+            if isinstance(at, slice):
+                self._write(slice(at.start + start, at.start + start + len(part)), part)
+            else:
+                self._write(at[start : start + size], part)
 
         on_all_cores(block, range(0, len(out), size), len(out))
 
-    def _write(self, at: slice, out: np.ndarray) -> None:
-        if self.ones:
+    def _write(self, at: At, out: np.ndarray) -> None:
+        if self.codes:
             out[:] = 0
-            flat, first = out.reshape(-1), np.arange(0, out.size, self.width)
-            for feature, there in self.ones:
-                flat[first + feature[at]] = 1 if there is None else there[at]
-        for place, values in self.numbers:
-            out[:, place] = values[at]
-        for features, places, table in self.tables:
-            out[:, features] = table[places[at]]
-        for place, days, periods in self.phases:
-            for k, period in enumerate(periods):
-                out[:, place + 2 * k], out[:, place + 2 * k + 1] = waves(days[at], period)
-        for place, values in self.missing:
-            out[:, place] = np.isnan(values[at])
+        for write in self._writers:
+            write(at, out)
+
+    @cached_property
+    def _writers(self) -> list[Callable[[At, np.ndarray], None]]:
+        """Of each column what writes its features of some rows into out [row, width]."""
+        writers, place, codes = [], 0, iter(self.codes)
+        for plan, values in self.parts:
+            if plan.kind == "categorical":
+                writers.append(_writes_one(next(codes), place))
+            elif plan.value:
+                writers.append(_writes_dates(plan, values, place) if plan.periods else _writes(plan, values, place))
+            place += len(plan.features)
+            if plan.missing and plan.kind != "categorical":
+                writers.append(_writes_missing(values, place - 1))
+        return writers
 
 
-def _ones(plan: ColumnPlan, places: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Which feature [row] of all is 1, and whether [row] it is, where some rows have none."""
-    named = len(plan.categories)
-    feature = np.full(named + 2, start, np.int32)  # by place, from the end what stands instead of one
-    there = np.zeros(named + 2, bool)
-    if plan.value:
-        feature[:named], there[:named] = start + np.arange(named), True
-    if plan.missing:
-        feature[MISSES], there[MISSES] = start + len(plan.features) - 1, True
-    gone = not there[OTHER] and bool((places == OTHER).any())
-    gone |= not there[MISSES] and bool((places == MISSES).any())
-    return feature[places], there[places] if gone or not plan.value else None
+def _writes(plan: ColumnPlan, values: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
+    def write(at: At, out: np.ndarray) -> None:
+        out[:, place] = values[at] - plan.origin if plan.kind == "date" else values[at]
+
+    return write
+
+
+def _writes_missing(values: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
+    def write(at: At, out: np.ndarray) -> None:
+        out[:, place] = np.isnan(values[at])
+
+    return write
+
+
+def _writes_one(codes: np.ndarray, start: int) -> Callable[[At, np.ndarray], None]:
+    none = bool((codes < 0).any())
+
+    def write(at: At, out: np.ndarray) -> None:
+        here, first = codes[at], np.arange(start, out.size, out.shape[1])
+        if none:
+            out.reshape(-1)[first + np.maximum(here, 0)] = here >= 0
+        else:
+            out.reshape(-1)[first + here] = 1
+
+    return write
+
+
+def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
+    """Days and phases: looked up where dates are whole days, of which there are fewer than rows."""
+    width, table = 1 + 2 * len(plan.periods), _by_day(plan, days)
+
+    def write(at: At, out: np.ndarray) -> None:
+        features = out[:, place : place + width]
+        if table is not None:
+            features[:] = table[1][table[0][at]]
+        else:
+            features[:, :] = _of_days(plan, days[at])
+
+    return write
+
+
+def _of_days(plan: ColumnPlan, days: np.ndarray) -> np.ndarray:
+    """[row, feature] of dates."""
+    phases = [wave for period in plan.periods for wave in waves(days, period)]
+    return np.stack([days - plan.origin, *phases], axis=1)
 
 
 def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Place [row] of a date in a table of days, and the features of each day; None where there is time of day, or where
     there are fewer rows than days between the first and the last."""
-    with np.errstate(invalid="ignore"):
-        low, high = np.fmin.reduce(days), np.fmax.reduce(days)
-        if not high - low < len(days) or not (days == np.floor(days))[~np.isnan(days)].all():
-            return None
-        gone = np.isnan(days)
-        places = np.where(gone, high - low + 1, days - low).astype(np.int32)
-    each = np.append(np.arange(low, high + 1), np.nan)
-    columns = [each - plan.origin, *(wave for period in plan.periods for wave in waves(each, period))]
-    return places, np.stack(columns, axis=1)
+    low, high = np.fmin.reduce(days), np.fmax.reduce(days)
+    if not high - low < len(days) or not (days == np.floor(days))[~np.isnan(days)].all():
+        return None
+    places = np.where(np.isnan(days), high - low + 1, days - low).astype(np.int32)
+    return places, _of_days(plan, np.append(np.arange(low, high + 1), np.nan))
+
+
+def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:
+    """[row] which of a column's features is 1, by the places of its categories."""
+    named = len(plan.categories)
+    codes = np.full(named + 2, -1, np.int8)  # by place, from the end what stands instead of one
+    if plan.value:
+        codes[:named] = np.arange(named)
+    if plan.missing:
+        codes[MISSES] = len(plan.features) - 1
+    return codes[places]
