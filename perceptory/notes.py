@@ -493,6 +493,46 @@ def in_order_of_time() -> tuple[Piece, ...]:
 
 
 @_kind
+def leap_days_left_out(column: str) -> tuple[Piece, ...]:
+    """A calendar of 365 days is equal steps; filled in, 29 February is a row like the others."""
+    return (
+        f"the days of {column!r} leave out 29 February, and count as equal steps",
+        Remedy("; ", Setting("fill", "linear"), " puts it in"),
+        ".",
+    )
+
+
+@_kind
+def filled_in(count: int, places: int, where: str, dropped: int, how: str) -> tuple[Piece, ...]:
+    """Rows that were put in where series had gaps, and rows left out whose time stood before."""
+    added = f"{count_of(count, 'missing row')} filled in ({how}) at {count_of(places, 'place')}" if count else ""
+    left = f"{count_of(dropped, 'row')} left out whose time stood before" if dropped else ""
+    return (f"{'; '.join(filter(None, (added, left)))}, the first in {where}.",)
+
+
+@_kind
+def cells_filled(columns: Names, how: str) -> tuple[Piece, ...]:
+    """Missing cells of columns of series that were filled in."""
+    return (f"missing values of {listed(columns)} filled in ({how}).",)
+
+
+@_kind
+def targets_missing(count: int) -> tuple[Piece, ...]:
+    return (f"{count_of(count, 'forecast')} left out whose target is missing.",)
+
+
+@_kind
+def taken_for_time(column: str, others: Names) -> tuple[Piece, ...]:
+    """A column that counts the time; as an input, the number of the year would be what a network goes by."""
+    also = f", and {listed(others)} left out" if others else ""
+    return (
+        f"column {column!r} is taken for the time{also}: it is no input",
+        Remedy(", unless it is named (", Setting("inputs", [column]), ")"),
+        ".",
+    )
+
+
+@_kind
 def sealed_ends(least: int, most: int, series: int, untested: int) -> tuple[Piece, ...]:
     """Rows at the end of each series that are what forecasts are tested on; untested: series too short for that."""
     rows = f"{most}" if least == most else f"{least} to {most}"

@@ -102,6 +102,7 @@ FIT_OPTIONS = {
     "--window": "Rows of an example. [dim](default: whole series)[/dim]",
     "--stride": "Rows from one window to the next. [dim](default: 1 for ahead, else the window)[/dim]",
     "--horizon": "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]",
+    "--fill": "Fill gaps of the time and missing cells: previous, linear, or missing (marked by a further input).",
     "--washout": "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]",
     "--known": "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]",
     "--size": "Scale pictures to height x width, such as 32x32.",

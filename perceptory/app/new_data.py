@@ -15,7 +15,6 @@ import numpy as np
 from perceptory.data import Encoder, read_inputs
 from perceptory.data.images.files import ENDINGS, load_pictures
 from perceptory.data.images.idx import read_idx
-from perceptory.data.series.clock import read_clock
 from perceptory.data.series.plan import NO_TABLES
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.streamed import tables_of
@@ -100,8 +99,7 @@ def _examples(model: Any, path: str) -> Inputs:
         return Inputs(
             examples.inputs, examples.lengths, [("row", examples.rows[places]), ("step", step)], (places, step), notes
         )
-    plan, table = encoder.plan, as_table(path)
-    rows = read_clock(table, plan.time, plan.series if plan.series in table.names else None).order
+    rows = encoder.plan.cut(path, encoder.feature_names).clock.rows
     back = np.argsort(rows, kind="stable")  # lines in the order of the table
     names = [("row", rows[back]), *_series(encoder, path, numpy, rows[back])]
     return Inputs(examples.inputs, examples.lengths, names, (places[back], step[back]), notes)

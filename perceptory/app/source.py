@@ -44,6 +44,7 @@ OPTIONS = {
     "series": ("series",),
     "window": ("series",),
     "stride": ("series",),
+    "fill": ("series",),
     "horizon": ("series",),
     "washout": ("series",),
     "known": ("series",),
@@ -116,7 +117,7 @@ class Source:
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
-            horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, task=task,
+            horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, fill=o["fill"], task=task,
             ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 

@@ -178,7 +178,7 @@ class ArrayEncoder:
         if isinstance(source, ArrayDataset):
             array, steps, rows = self._match(source), source.lengths, source.row_numbers
         elif self.plan is not None and is_table(source):
-            array, steps, rows = self.plan.cut(source, self.feature_names)
+            array, steps, rows = self.plan.cut(source, self.feature_names)[:3]
         else:
             array = self._match(source)
         if lengths is not None:

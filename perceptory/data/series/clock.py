@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from perceptory.data.series.calendar import UNKNOWN, Calendar, amount, calendar_of, reason, shown
 from perceptory.data.tables.cells import identity, places
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import Table
-from perceptory.errors import InputError, Setting
-from perceptory.notes import counts_rows, joined
-
-UNEVEN = 0.1  # of a time step: rounded times are even, a missing row never is
-UNITS = ("", "day", "month")  # of a time step: none for numbers
+from perceptory.errors import InputError, Piece, Remedy, Setting
+from perceptory.notes import Note, counts_rows, joined, leap_days_left_out
 
 
 def is_index(column: Column) -> bool:
@@ -27,14 +24,28 @@ def is_index(column: Column) -> bool:
 class Clock:
     """Series in a table. order: [row] rows of the table, series by series, each in order of time. starts: [series + 1]
     where each begins in that order. names: one for each series. moments: [row] in that order, the time, or the place
-    in its series. step: between two rows, None without a time column; unit: its unit, of UNITS."""
+    in its series. calendar: the step from row to row, unknown without a time column. numbers: [row] in that order,
+    where each row stood in the table as it was given; one that was filled in has that of the row before it."""
 
     order: np.ndarray
     starts: np.ndarray
     names: tuple[str, ...]
     moments: np.ndarray
-    step: float | None = None
-    unit: str = ""
+    calendar: Calendar = UNKNOWN
+    numbers: np.ndarray | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def rows(self) -> np.ndarray:
+        """[row] in that order, where each row stood in the table as it was given."""
+        return self.order if self.numbers is None else self.numbers
+
+    @property
+    def inside(self) -> np.ndarray:
+        """[row - 1] whether the next row is of the same series."""
+        inside = np.ones(max(0, len(self.order) - 1), bool)
+        inside[self.starts[1:-1] - 1] = False
+        return inside
 
     @property
     def lengths(self) -> np.ndarray:
@@ -44,21 +55,28 @@ class Clock:
         """A place in the order, in words: "row 5", or "row 5 (series 'a')", counted in the table from 1."""
         series = int(np.searchsorted(self.starts, place, side="right")) - 1
         name = f" (series {self.names[series]!r})" if len(self.names) > 1 else ""
-        return f"row {self.order[place] + 1}{name}"
+        return f"row {self.rows[place] + 1}{name}"
 
 
-def read_clock(table: Table, time: str | None, series: str | None) -> Clock:
+def read_clock(table: Table, time: str | None, series: str | None, *, found: bool = False) -> Clock:
     """Sort out the series of a table and check their times.
 
     Series are the rows that have the same value in the column `series`, in their order of first appearance; rows of
     one series need not stand together. The column `time` (numbers or dates) must increase from row to row of a series,
-    in equal steps, the same for all series; dates may also go by whole months. Raises `InputError` with the place of
-    the first row that breaks this.
+    in equal steps of one calendar, the same for all series: dates may go by months, by business days, or leave out
+    leap days. found: the column was not named but found to hold times. Raises `InputError` with the place of the first
+    row that breaks this, and what to do.
     """
+    clock, dates = times_of(table, time, series)
+    return clock if time is None else even(clock, time, dates, found)
+
+
+def times_of(table: Table, time: str | None, series: str | None) -> tuple[Clock, bool]:
+    """The series of a table with their times as they stand, and whether these are dates."""
     names, order, starts = _series(table, series)
     if time is None:
         moments = np.arange(table.rows, dtype=np.float64) - np.repeat(starts[:-1], np.diff(starts))
-        return Clock(order, starts, names, moments)
+        return Clock(order, starts, names, moments), False
     raw = table.column(time, "column of time")
     column = infer(raw)
     if column.kind not in ("numeric", "date") and not is_index(column):
@@ -74,7 +92,7 @@ def read_clock(table: Table, time: str | None, series: str | None) -> Clock:
         raise InputError(
             f"the column of time {time!r} has no value in {clock.where(missing[0])}. Fill it in, or leave that row out."
         )
-    return replace(clock, **_even(clock, moments, time, column.kind == "date"))
+    return clock, column.kind == "date"
 
 
 def _series(table: Table, series: str | None) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -95,71 +113,51 @@ def _series(table: Table, series: str | None) -> tuple[tuple[str, ...], np.ndarr
     return names, np.argsort(index, kind="stable"), starts
 
 
-def _even(clock: Clock, moments: np.ndarray, time: str, dates: bool) -> dict[str, Any]:
-    """The time step and its unit, after a check that it is the same all over."""
+def even(clock: Clock, time: str, dates: bool, found: bool = False) -> Clock:
+    """The clock with its calendar, after a check that the times are equal steps in it."""
+    moments, inside = clock.moments, clock.inside
+    if not inside.any():
+        return clock
+    judged = calendar_of(moments, inside, dates)
+    calendar = judged.calendar
     steps = np.diff(moments)
-    inside = np.ones(len(steps), bool)
-    inside[clock.starts[1:-1] - 1] = False
     back = np.flatnonzero(inside & (steps <= 0))
+    why = "" if not back.size else reason(moments[back[0]], moments[back[0] + 1], calendar.step or 0, calendar.unit)
     if back.size:
         first = int(back[0])
-        twice = f"has the time {_shown(moments[first], dates)} twice" if steps[first] == 0 else "goes back"
-        remedy = "Keep one of the two rows" if steps[first] == 0 else "Sort the rows by time"
+        twice = steps[first] == 0
+        what = f"has the time {shown(moments[first], dates)} twice" if twice else "goes back"
+        remedy = "Keep one of the two rows" if twice else "Sort the rows by time"
+        fill: tuple[Piece, ...] = (FILL_IT,) if twice or why else ()
         several = "" if len(clock.names) > 1 else ", or name the column that tells several series apart (series=)"
         raise InputError(
-            f"the column of time {time!r} has to increase from row to row, but {twice} in {clock.where(first + 1)}. "
-            f"{remedy}{several}."
+            f"the column of time {time!r} has to increase from row to row, but {what} in {clock.where(first + 1)}{why}"
+            f"{_more(back)}. {remedy}{several}",
+            *fill,
+            ".",
         )
-    if not inside.any():
-        return {}
-    bad, step = _uneven(steps, inside)
-    unit = "day" if dates else ""
-    exact = not np.ptp(steps[inside])
-    months = _months(moments) if dates and not exact else None  # days would nearly do, but months are what is meant
-    if months is not None:
-        by_month, month = _uneven(np.diff(months), inside)
-        if by_month is None or month >= 1:
-            bad, step, steps, unit = by_month, month, np.diff(months), "month"
-    if bad is None:
-        return {"step": step, "unit": unit}
-    what = "a gap" if steps[bad] > step else "a shorter step"
+    if not judged.wrong.size:
+        notes = (leap_days_left_out(time),) if calendar.unit == "day but leap days" else ()
+        return replace(clock, calendar=calendar, notes=notes)
+    bad, unit, step = int(judged.wrong[0]), calendar.unit, calendar.step or 0
+    wide = np.diff(calendar.positions(moments))
+    gap = wide[bad] > step
+    as_they_come = Setting("ignore", time) if found else Setting("time")
     raise InputError(
-        f"the column of time {time!r} has to go in equal steps, but has {what} of {_amount(steps[bad], unit)} between "
-        f"{_shown(moments[bad], dates)} and {_shown(moments[bad + 1], dates)} in {clock.where(bad + 1)}, where "
-        f"the step is {_amount(step, unit)}. Fill in the missing rows or resample, part the series there by a column "
-        "of series, or take the rows as they come, without ",
-        Setting("time"),
+        f"the column of time {time!r} has to go in equal steps, but has {'a gap' if gap else 'a shorter step'} of "
+        f"{amount(wide[bad], unit)} between {shown(moments[bad], dates)} and {shown(moments[bad + 1], dates)} in "
+        f"{clock.where(bad + 1)}, where the step is {amount(step, unit)}"
+        f"{reason(moments[bad], moments[bad + 1], step, unit)}{_more(judged.wrong)}. Fill in the missing rows",
+        Remedy(" (", Setting("fill", "linear"), ")") if gap else "",
+        " or resample, part the series there by a column of series, or take the rows as they come, ",
+        "with " if found else "without ",
+        as_they_come,
         ".",
     )
 
 
-def _uneven(steps: np.ndarray, inside: np.ndarray) -> tuple[int | None, float]:
-    """The first place whose step differs from the usual one, or None; and the usual step."""
-    usual = np.sort(steps[inside])[(inside.sum() - 1) // 2]
-    step = float(np.mean(steps[inside & (np.abs(steps - usual) <= usual / 4)]))  # closer than one that was rounded
-    wrong = np.flatnonzero(inside & (np.abs(steps - step) > UNEVEN * step))
-    return (int(wrong[0]) if wrong.size else None), step
+FILL_IT = Remedy(", or let the first row of each time stay (", Setting("fill", "previous"), ")")
 
 
-def _months(days: np.ndarray) -> np.ndarray | None:
-    """Months since 1970-01 of dates that all stand on one day of the month, or all on its last day; else None."""
-    whole = np.floor(days)
-    if (whole != days).any():
-        return None
-    dates = whole.astype("datetime64[D]")
-    months = dates.astype("datetime64[M]")
-    day = (dates - months).astype(np.int64)
-    last = ((dates + 1).astype("datetime64[M]") != months).all()
-    return months.astype(np.float64) if last or (day == day[0]).all() else None
-
-
-def _amount(number: float, unit: str) -> str:
-    return f"{number:.6g} {unit}{'' if number == 1 else 's'}" if unit else f"{number:.6g}"
-
-
-def _shown(moment: float, dates: bool) -> str:
-    if not dates:
-        return f"{moment:.10g}"
-    if moment == np.floor(moment):
-        return str(np.datetime64(int(moment), "D"))
-    return str(np.datetime64(round(moment * 86400), "s")).replace("T", " ")
+def _more(wrong: np.ndarray) -> str:
+    return f", and {wrong.size - 1} more such place{'s' * (wrong.size > 2)}" if wrong.size > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from perceptory.data.arrays.targets import check_varies, group_index, target_of
 from perceptory.data.series.clock import Clock, is_index
+from perceptory.data.series.gaps import MISSING, marked
 from perceptory.data.series.windows import Cut
 from perceptory.data.tables.cells import identity
 from perceptory.data.tables.inference import infer
@@ -82,8 +84,9 @@ def _names(given: Any, what: str) -> list[str]:
     return names
 
 
-def numbers(raw: RawColumn, clock: Clock, what: str) -> np.ndarray:
-    """The column [row] float64 in the clock's order; `InputError` where it is no numbers or misses one."""
+def numbers(raw: RawColumn, clock: Clock, what: str, *, may_miss: bool = False) -> np.ndarray:
+    """The column [row] float64 in the clock's order; `InputError` where it is no numbers or misses one. may_miss: NaN
+    stands where one is missing, and only a series without any value is refused."""
     column = infer(raw)
     if column.kind not in ("numeric", "boolean") and not is_index(column):
         held = {"categorical": "texts or categories", "date": "dates"}.get(column.kind, joined(column.notes))
@@ -98,10 +101,15 @@ def numbers(raw: RawColumn, clock: Clock, what: str) -> np.ndarray:
         )
     values = np.asarray(column.values, np.float64)[clock.order]
     missing = np.flatnonzero(np.isnan(values))
+    if may_miss and missing.size:
+        known = np.concatenate([[0], np.cumsum(~np.isnan(values))])[clock.starts]
+        missing = clock.starts[:-1][np.diff(known) == 0]
     if missing.size:
         raise InputError(
             f"the {what} {raw.name!r} of a series needs a value in every row, but misses {missing.size} (the first in "
-            f"{clock.where(int(missing[0]))}). Fill them in, or part the series there by a column of series."
+            f"{clock.where(int(missing[0]))}). Fill them in",
+            Remedy(" (", Setting("fill", "previous"), ")"),
+            ", or part the series there by a column of series.",
         )
     return values
 
@@ -129,8 +137,16 @@ def _target(columns: list[RawColumn], task: str | None, like: Any) -> Target:
 
 
 def every_step(
-    targets: list[RawColumn], clock: Clock, cut: Cut, task: str | None, washout: int, like: Any
+    targets: list[RawColumn],
+    clock: Clock,
+    cut: Cut,
+    task: str | None,
+    washout: int,
+    like: Any,
+    *,
+    may_miss: bool = False,
 ) -> tuple[Target, np.ndarray | None]:
+    """Targets a step, and the weights of steps, 0 in the washout and where a target is missing."""
     if task is not None and TASKS[task] != "regression":
         raise InputError(
             Setting("predict", "every step"),
@@ -140,7 +156,8 @@ def every_step(
             Setting("predict", "one value"),
             ".",
         )
-    y = np.stack([numbers(c, clock, "target") for c in targets], axis=1)
+    y = np.stack([numbers(c, clock, "target", may_miss=may_miss) for c in targets], axis=1)
+    y, gone = marked(y, clock)
     if like is None:
         check_varies(y, [c.name for c in targets])
     if washout >= cut.lengths.min():
@@ -148,33 +165,46 @@ def every_step(
             f"a washout of {washout} steps leaves none of {cut.lengths.min()} steps to be scored. Use a smaller "
             "washout."
         )
-    weights = cut.inside & (np.arange(cut.steps) >= washout)
+    weights = cut.inside & (np.arange(cut.steps) >= washout) & (cut.gather(np.any(gone, axis=1).astype(float)) == 0)
     return Target("regression", cut.gather(y)), None if weights.all() else weights.astype(np.float64)
 
 
 def ahead(
-    targets: list[RawColumn], clock: Clock, cut: Cut, horizons: tuple[int, ...], task: str | None, like: Any
-) -> tuple[Target, tuple[str, ...]]:
+    targets: list[RawColumn],
+    clock: Clock,
+    cut: Cut,
+    horizons: tuple[int, ...],
+    task: str | None,
+    like: Any,
+    *,
+    may_miss: bool = False,
+) -> tuple[Target, tuple[str, ...], np.ndarray]:
+    """Targets of the forecasts that have all of theirs, their names, and a mask [n] of these forecasts."""
     if task is None and all(c.storage == "number" for c in targets):
         task = "regression"  # a series of small whole numbers is counts, not classes
     if len(horizons) > 1 and (TASKS[task] if task else "classes") != "regression":
         raise InputError("several horizons are several numbers, but the target holds classes. Give one horizon.")
-    columns = []
+    columns, keep = [], np.ones(len(cut.starts), bool)
     for h in horizons:
         rows = cut.starts + cut.steps - 1 + h
         for raw in targets:
             if raw.storage != "label":
-                numbers(raw, clock, "target")  # raises where one is missing
+                numbers(raw, clock, "target", may_miss=may_miss)  # raises where one is missing
             here = raw.take(clock.order[rows])
             has = has_value(here)
-            if not has.all():
+            if may_miss:
+                keep &= has
+            elif not has.all():
                 raise InputError(
                     f"the target {raw.name!r} of a series needs a value in every row, but misses one in "
-                    f"{clock.where(int(rows[np.argmin(has)]))}. Fill it in, or part the series there "
-                    "by a column of series."
+                    f"{clock.where(int(rows[np.argmin(has)]))}. Fill it in",
+                    Remedy(" (", Setting("fill", "previous"), ")"),
+                    ", or part the series there by a column of series.",
                 )
             columns.append(here if len(horizons) == 1 else replace(here, name=f"{raw.name}(t+{h})"))
-    return _target(columns, task, like), tuple(c.name for c in columns)
+    if not keep.any():
+        raise InputError("no forecast has all of its targets, since values are missing. Use a shorter horizon.")
+    return _target([c.take(keep) for c in columns], task, like), tuple(c.name for c in columns), keep
 
 
 def one_value(targets: list[RawColumn], clock: Clock, task: str | None, like: Any) -> tuple[Target, np.ndarray]:
@@ -206,3 +236,29 @@ def one_value(targets: list[RawColumn], clock: Clock, task: str | None, like: An
     if not has.any():
         raise InputError(f"no series has a value of every target ({listed(c.name for c in targets)}).")
     return _target([c.take(has) for c in one_a_series], task, like), has
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+def parted(channels: Sequence[str], fill: str | None) -> tuple[list[str], list[str]]:
+    """Names of the columns among the channels, and those that a further channel marks as missing."""
+    if fill != "missing":
+        return list(channels), []
+    marks = [n.removesuffix(MISSING) for n in channels if n.endswith(MISSING)]
+    marks = [n for n in marks if n in channels]
+    return [n for n in channels if n.removesuffix(MISSING) not in marks or n in marks], marks
+
+
+def input_values(table: Table, names: list[str], clock: Clock, fill: str | None, marks: Sequence[str]) -> np.ndarray:
+    """[row, channel] values of columns in the clock's order, then a channel for each marked one that is 1 where it is
+    missing."""
+    may_miss = fill == "missing"
+    values = np.stack([numbers(table.column(n), clock, "input", may_miss=may_miss) for n in names], axis=1)
+    values, gone = marked(values, clock)
+    return np.concatenate([values, gone[:, [names.index(n) for n in marks]]], axis=1) if marks else values
+
+
+def missing_inputs(table: Table, names: Sequence[str], clock: Clock) -> list[str]:
+    """Those columns that miss a value."""
+    return [n for n in names if np.isnan(numbers(table.column(n), clock, "input", may_miss=True)).any()]

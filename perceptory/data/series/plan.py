@@ -7,14 +7,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from perceptory.data.series.clock import UNEVEN, UNITS, Clock, read_clock
-from perceptory.data.series.columns import ITSELF, USES, numbers
+from perceptory.data.series.calendar import UNEVEN, UNITS, UNKNOWN, Calendar
+from perceptory.data.series.clock import Clock
+from perceptory.data.series.columns import ITSELF, USES, input_values, parted
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
-from perceptory.data.series.windows import cut_rows
+from perceptory.data.series.gaps import FILLS, regular
+from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
 from perceptory.data.tables.encoder import _keys, reading_from_json
 from perceptory.data.tables.sources import as_table
@@ -26,81 +28,122 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known: as in `read_series`. step, unit: the time from row to row, if known.
+    """predict, window, time, series, known, fill: as in `read_series`. horizons: rows ahead, of forecasts. calendar:
+    the time from row to row, as far as it is known. found: the column of time was not named, and may be absent later.
     reading: how cells of text are written."""
 
     predict: str
     window: int | None = None
     time: str | None = None
     series: str | None = None
-    step: float | None = None
-    unit: str = ""
+    calendar: Calendar = UNKNOWN
     known: Known = 0
     reading: Reading = PLAIN
+    horizons: tuple[int, ...] = ()
+    fill: str | None = None
+    found: bool = False
 
-    def cut(self, source: Any, channels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Inputs [n, time, channel] of a table, the lengths [n] of its series or None, and row numbers [n].
+    def cut(self, source: Any, channels: tuple[str, ...]) -> Later:
+        """The examples of a table that came later, and where they stand.
 
         "ahead": all windows, so that the last one predicts what comes after the table; its number is that of the last
         row that is known. "every step": each series as a whole, whatever the window in training; else series, or
         windows where training had windows; their number is that of their first row. A table without the column
-        that tells series apart is one series. Raises `InputError` as `read_series` does, and for another time step.
+        that tells series apart is one series. Gaps are filled in as in training. Raises `InputError` as `read_series`
+        does, and for another time step.
         """
         table = as_table(source, reading=None if self.reading == PLAIN else self.reading)
-        outputs = [n.removeprefix(PREFIX) for n in channels] if self.known else []
-        outputs = outputs[sum(not n.startswith(PREFIX) for n in channels) :]
-        channels = channels[: len(channels) - len(outputs)]
-        missing = [n for n in (*channels, *outputs, *([self.time] if self.time else [])) if n not in table.names]
+        columns = channels[: sum(not n.startswith(PREFIX) for n in channels)] if self.known else channels
+        outputs = [n.removeprefix(PREFIX) for n in channels[len(columns) :]]
+        inputs, marks = parted(columns, self.fill)
+        time = None if self.found and self.time not in table.names else self.time
+        missing = [n for n in (*inputs, *outputs, *([time] if time else [])) if n not in table.names]
         if missing:
             raise InputError(f"the table lacks {listed(missing)}, which the model needs. {columns_are(table.names)}")
         if not table.rows:
             raise InputError("the table has no rows to predict.")
-        clock = read_clock(table, self.time, self.series if self.series in table.names else None)
+        series = self.series if self.series in table.names else None
+        table, clock = regular(table, time, series, self.fill, found=self.found)
         self._same_step(clock)
         windowed = self.window if self.predict != "every step" else None
         ahead = self.predict == "ahead"
         cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead)
-        x = np.stack([numbers(table.column(n), clock, "input") for n in channels], axis=1)
+        values = input_values(table, inputs, clock, self.fill, marks)
         rows = cut.starts + (cut.steps - 1 if ahead else 0)
         lengths = None if (cut.lengths == cut.steps).all() else cut.lengths.astype(np.int64)
-        examples = cut.gather(x)
+        examples = cut.gather(values)
         if self.known:
             examples = np.concatenate([examples, known_outputs(table, outputs, clock, cut, self.known)], axis=2)
-        return examples, lengths, clock.order[rows].astype(np.int64)
+        return Later(examples, lengths, clock.rows[rows].astype(np.int64), clock, cut)
 
     def _same_step(self, clock: Clock) -> None:
-        if self.step is None or clock.step is None or self.unit != clock.unit:
+        step, later = self.calendar.step, clock.calendar
+        if step is None or later.step is None or self.calendar.unit != later.unit:
             return
-        if abs(clock.step - self.step) > UNEVEN * self.step:
+        if abs(later.step - step) > UNEVEN * step:
+            unit = f" ({self.calendar.unit}s)" if self.calendar.unit else ""
             raise InputError(
-                f"the time {self.time!r} goes in steps of {clock.step:.6g}, but in training in steps of {self.step:.6g}"
-                f"{f' ({self.unit}s)' if self.unit else ''}. Resample the table to that step."
+                f"the time {self.time!r} goes in steps of {later.step:.6g}, but in training in steps of {step:.6g}"
+                f"{unit}. Resample the table to that step."
             )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; `from_json` reads it back."""
         return dataclasses.asdict(self) | {
-            "reading": dataclasses.asdict(self.reading) | {"missing": list(self.reading.missing)}
+            "reading": dataclasses.asdict(self.reading) | {"missing": list(self.reading.missing)},
+            "horizons": list(self.horizons),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> SeriesPlan:
         """Read `to_json`'s data. Unknown or missing keys and values that do not fit raise `InputError`."""
         _keys(data, {f.name for f in dataclasses.fields(cls)}, "the description of the series")
-        window, step = data["window"], data["step"]
+        window, horizons = data["window"], data["horizons"]
         fits = (
             data["predict"] in (*USES, ITSELF)
             and (window is None or (type(window) is int and window > 0))
             and (data["predict"] != "ahead" or window is not None)
             and all(data[name] is None or isinstance(data[name], str) for name in ("time", "series"))
-            and (step is None or (type(step) in (int, float) and math.isfinite(step) and step > 0))
-            and data["unit"] in UNITS
             and (data["known"] == "all" or (type(data["known"]) is int and data["known"] >= 0))
+            and isinstance(horizons, list)
+            and all(type(h) is int and 0 < h <= MOST_HORIZON for h in horizons)
+            and (data["fill"] is None or data["fill"] in FILLS)
+            and type(data["found"]) is bool
         )
         if not fits:
-            raise InputError("the description of the series does not fit together. It was altered.")
+            raise InputError(ALTERED)
         reading = reading_from_json(data["reading"])
-        return cls(**data | {"step": None if step is None else float(step), "reading": reading})
+        parts = {"calendar": _calendar(data["calendar"]), "reading": reading, "horizons": tuple(horizons)}
+        return cls(**data | parts)
+
+
+class Later(NamedTuple):
+    """Examples of a table that came after the study: inputs [n, time, channel], lengths [n] of series or None, rows [n]
+    their numbers; the clock of the table's rows, and where the examples stand in it."""
+
+    inputs: np.ndarray
+    lengths: np.ndarray | None
+    rows: np.ndarray
+    clock: Clock
+    cut: Cut
+
+
+ALTERED = "the description of the series does not fit together. It was altered."
+MOST_HORIZON = 1 << 24
+
+
+def _calendar(data: Any) -> Calendar:
+    _keys(data, {f.name for f in dataclasses.fields(Calendar)}, "the calendar of the series")
+    step, anchor = data["step"], data["anchor"]
+    fits = (
+        (step is None or (type(step) in (int, float) and math.isfinite(step) and step > 0))
+        and data["unit"] in UNITS
+        and type(anchor) is int
+        and 1 <= anchor <= 31
+    )
+    if not fits:
+        raise InputError(ALTERED)
+    return Calendar(None if step is None else float(step), data["unit"], anchor)
 
 
 def is_table(source: Any) -> bool:

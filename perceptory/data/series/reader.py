@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -18,13 +19,17 @@ from perceptory.data.series.columns import (
     every_step,
     groups_of_series,
     input_names,
-    numbers,
+    input_values,
+    missing_inputs,
     one_value,
+    parted,
     target_columns,
 )
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
+from perceptory.data.series.gaps import MISSING, check_fill, regular
 from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.timeline import Timeline
+from perceptory.data.series.times import find_time
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
@@ -34,7 +39,7 @@ from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import Target
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note, without_target
+from perceptory.notes import Note, taken_for_time, targets_missing, without_target
 from perceptory.specs import count, flag
 
 
@@ -56,6 +61,7 @@ def read_series(
     task: str | None = None,
     ignore: Sequence[str] | str = (),
     together: bool | None = None,
+    fill: str | None = None,
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
@@ -81,9 +87,12 @@ def read_series(
 
     inputs: names of columns; all that are not used otherwise where it is not given. They hold numbers or true and
     false, without missing values. ignore: columns that are not inputs.
-    time: a column of numbers or dates, which has to increase in equal steps (dates may go by whole months); it is not
-    an input. Without it the rows are taken as they come. series: a column that tells several series apart; no example
-    has rows of two.
+    time: a column of numbers or dates, which has to increase in equal steps (dates also by months or business days, or
+    without leap days); it is not an input. Where none is named, a column that goes forward by equal steps is taken for
+    it, so that the number of the year is no input by accident; where there is none, rows are taken as they come.
+    series: a column that tells several series apart; no example has rows of two.
+    fill: what becomes of missing rows and cells: "previous", "linear" or "missing" (see `gaps.regular`); None refuses
+    them, by their place.
     window: steps of an example. stride: rows from one window to the next; by default `window` for "every step" and
     "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
     forecasts end with its last one; rows that fill no window are left out, with a note.
@@ -114,8 +123,16 @@ def read_series(
     columns = [] if unlabeled else target_columns(table, target, None if like is None else like.task)
     roles = {"time": time, "series": series, "groups": groups, "color": color}
     _check_color(color, unlabeled)
-    names, notes = input_names(table, use, columns, inputs, ignore, roles)
-    clock = read_clock(table, time, series)
+    fill = check_fill(fill) if like is None else getattr(like.plan, "fill", None)
+    times = _times(table, use, time, columns, inputs, ignore, roles, like)
+    roles["time"], found = (time, False) if time is not None or not times else (times[0], True)
+    names, notes = input_names(table, use, columns, inputs, [*_several(ignore), *times[1:]], roles)
+    if found and inputs is None:
+        notes = [taken_for_time(times[0], times[1:]), *notes]
+    time = roles["time"]
+    table, clock = regular(table, time, series, fill, found=found)
+    if fill and columns:
+        columns = target_columns(table, target, None if like is None else like.task)
     horizons = _horizons(horizon) if use == "ahead" else ()
     _check_asked(use, window, stride, washout, horizon)
     check_known(known, use, window)
@@ -123,11 +140,14 @@ def read_series(
     cut = cut_rows(
         clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
     )
-    values = np.stack([numbers(table.column(n), clock, "input") for n in names], axis=1)
-    labels = _labels(use, columns, clock, cut, horizons, task, washout, like)
+    names, marks = parted(names, fill) if like is not None else (names, [])
+    if fill == "missing" and like is None:
+        marks = missing_inputs(table, names, clock)
+    values = input_values(table, names, clock, fill, marks)
+    labels = _labels(use, columns, clock, cut, horizons, task, washout, like, may_miss=fill == "missing")
     keep = labels.keep
     with_target = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
-    examples, channels = with_target.gather(values), tuple(names)
+    examples, channels = with_target.gather(values), (*names, *(name + MISSING for name in marks))
     if known:
         examples = np.concatenate(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
@@ -152,13 +172,14 @@ def read_series(
         notes=(
             *table.notes,
             *notes,
+            *clock.notes,
             *cut.notes(clock, ahead=use == "ahead", to_learn=like is None),
             *labels.notes,
             *labels.target.notes,
         ),
-        row_numbers=clock.order[labels.rows[keep]].astype(np.int64),
+        row_numbers=clock.rows[labels.rows[keep]].astype(np.int64),
         kind="series",
-        plan=SeriesPlan(use, window, time, series, clock.step, clock.unit, known, reading),
+        plan=SeriesPlan(use, window, time, series, clock.calendar, known, reading, horizons, fill, found),
         labels=_colors(table, color, clock, cut),
     )
     if like is None:
@@ -173,6 +194,40 @@ def read_series(
 def _measured(like: ArrayDataset) -> list[str]:
     """Names of the columns that are inputs, without the known outputs, which come after them."""
     return [name for name in like.channels if not (like.known_outputs and name.startswith(PREFIX))]
+
+
+def _several(names: Any) -> list[Any]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _times(
+    table: Table,
+    use: str,
+    time: str | None,
+    targets: Sequence[RawColumn],
+    inputs: Any,
+    ignore: Any,
+    roles: dict[str, str | None],
+    like: ArrayDataset | None,
+) -> list[str]:
+    """Columns that hold the time, where none was named."""
+    if time is not None:
+        return []
+    if like is not None:
+        known = None if like.plan is None else like.plan.time
+        return [known] if known in table.names else []
+    given = [] if inputs is None else _several(inputs)
+    ignored = [name for name in _several(ignore) if isinstance(name, str)]
+    used = {*(c.name for c in targets), *given, *ignored, *(n for n in roles.values() if isinstance(n, str))}
+    times = find_time(table, roles["series"], used)
+    if inputs is None and use != "ahead" and used.issuperset(set(table.names) - set(times)):
+        return []  # what is left as an input is one
+    if inputs is None or not times:
+        return times
+    with contextlib.suppress(InputError):  # nobody asked for a time, and its gaps are nobody's fault
+        read_clock(table, times[0], roles["series"])
+        return times[:1]
+    return []
 
 
 def _table(source: Any, reading: Reading, target: Any, series: str | None, groups: str | None) -> Table:
@@ -204,17 +259,20 @@ def _labels(
     task: str | None,
     washout: int,
     like: ArrayDataset | None,
+    *,
+    may_miss: bool,
 ) -> _Labels:
     owner = clock.starts.searchsorted(cut.starts, side="right") - 1
     keep, names = np.ones(len(cut.starts), bool), tuple(c.name for c in columns)
     if use == "every step":
-        target, weights = every_step(columns, clock, cut, task, washout, like)
+        target, weights = every_step(columns, clock, cut, task, washout, like, may_miss=may_miss)
         return _Labels(target, names, weights, owner, cut.starts, keep)
     if use == ITSELF:
         return _Labels(Target("autoencode", np.zeros((len(keep), 0))), (), None, owner, cut.starts, keep)
     if use == "ahead":
-        target, names = ahead(columns, clock, cut, horizons, task, like)
-        return _Labels(target, names, None, owner, cut.starts + cut.steps - 1 + min(horizons), keep)
+        target, names, keep = ahead(columns, clock, cut, horizons, task, like, may_miss=may_miss)
+        notes = () if keep.all() else (targets_missing(int((~keep).sum())),)
+        return _Labels(target, names, None, owner, cut.starts + cut.steps - 1 + min(horizons), keep, notes)
     target, has = one_value(columns, clock, task, like)
     keep = has[owner]
     place = np.cumsum(has) - 1  # of a series among those with a target
