@@ -80,7 +80,7 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     group, pretexts = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
     if pretexts is not None:
         first: dict[Place, Outcome] = {}
-        learn(pretexts, finished=first.update)
+        learn(pretexts, finished=first.update, cluster=records.cluster)
         hand_over([group], pretexts, {place: outcome.weights for place, outcome in first.items()})
     networks = _trained_anew(group, records)
     good = {place: weights for place, (status, weights) in sorted(networks.items()) if status != "diverged"}
@@ -113,7 +113,8 @@ def _trained_anew(group: Group, records: Records) -> dict[int, tuple[str, np.nda
         if keeping:
             keeping.check_kernels()
         look = None if keeping is None else keeping.look("refit", group.who)
-        train_group(
+        train = train_group if records.cluster is None else records.cluster.train_group
+        train(
             group.plan, group.members, records.prepared.raw, waiting=waiting, running=running, finished=finished,
             look=look,
         )  # fmt: skip
@@ -264,7 +265,7 @@ def result_of(
             notes=(*data.notes, *prepared.sealed.notes, *prepared.notes),
             examples=shown_examples(data),
         ),
-        environment=backend.environment() | {"kernels": kernels.status(records.kernels), "same_bits": PROMISE},
+        environment=_environment(records),
         seconds=time.perf_counter() - started,
         model=model,
         reconstructions=_reconstructions(records, chosen.index, model, predictions),
@@ -296,6 +297,14 @@ def _train_metrics(records: Records, mixture: Mixture) -> dict[str, Any]:
         name: np.tensordot(mixture.shares, np.array([m[name] for m in means], float), axes=1).tolist()
         for name in means[0]
     }
+
+
+def _environment(records: Records) -> dict[str, Any]:
+    """What the numbers depend on beside the study and its data."""
+    facts = {"kernels": kernels.status(records.kernels), "same_bits": PROMISE}
+    return (
+        backend.environment() | facts | ({} if records.cluster is None else {"cluster": records.cluster.engine.facts()})
+    )
 
 
 def _reconstructions(records: Records, chosen: int, model: Model, predictions: Predictions) -> Reconstructions | None:

@@ -42,7 +42,7 @@ class Keeping:
         """Keep finished members."""
         arrays = {f"{i}.{name}": getattr(r, name) for i, r in enumerate(records.values()) for name in _ARRAYS}
         members = [[list(who), {name: getattr(r, name) for name in _FACTS}] for who, r in records.items()]
-        self._store.keep("members", arrays, {"members": members, "kernels": build.told()})
+        self._store.keep("members", arrays, {"members": members, "kernels": self.all_kernels()})
 
     def members(self) -> dict[Who, Record]:
         """The finished members that are kept."""

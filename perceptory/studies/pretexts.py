@@ -18,6 +18,7 @@ from perceptory.networks.autoencoder import Autoencoder
 from perceptory.notes import Note, unlabeled_rows
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import DEFAULT_COST
+from perceptory.studies.cluster import Cluster
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 from perceptory.studies.groups import Group, groups_of
@@ -212,11 +213,14 @@ def learn(
     finished: Callable[[dict[Place, Outcome]], None],
     progress: Callable[[int], None] | None = None,
     keeping: Keeping | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Train the networks at these places, or all of them; finished(outcomes by place) is called as in `train_group`.
 
-    keeping: where their states are kept in the middle of training, and found again.
+    keeping: where their states are kept in the middle of training, and found again. cluster: what trains them in place
+    of this process.
     """
+    train = train_group if cluster is None else cluster.train_group
     for number, lesson in enumerate(pretexts.lessons):
         for group in lesson.groups:
             places: list[Place] = [(number, *who) for who in group.who]
@@ -231,7 +235,7 @@ def learn(
             def ended(outcomes: dict[int, Outcome], places: list[Place] = places) -> None:
                 finished({places[k]: outcome for k, outcome in outcomes.items()})
 
-            train_group(
+            train(
                 group.plan, group.members, lesson.raw, waiting=waiting, running=running, finished=ended,
                 progress=progress, look=look,
             )  # fmt: skip

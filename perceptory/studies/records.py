@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.results.predictions import judged_rows
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
+from perceptory.studies.cluster import Cluster
 from perceptory.studies.groups import Who
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.prepare import Prepared
@@ -28,11 +29,14 @@ class Records:
     seconds: dict[int, float] = field(default_factory=dict)  # a candidate's share of the training time
     keeping: Keeping | None = None  # where there is a run folder
     learned: dict[Place, Learned] = field(default_factory=dict)  # what networks have learned before
+    cluster: Cluster | None = None  # what trains in place of this process
 
     @property
     def kernels(self) -> dict[str, str] | None:
         """The kernels that members were trained with, in words; None where all were trained in this process."""
-        return None if self.keeping is None else self.keeping.all_kernels()
+        if self.keeping is None:
+            return None if self.cluster is None else self.cluster.engine.kernels
+        return self.keeping.all_kernels()
 
     def sound_members(self, candidate: int) -> dict[Who, Record]:
         """The candidate's members that did not diverge, in the order of folds and seeds."""
@@ -56,6 +60,8 @@ class Records:
                 record.facts["pretraining_cost"] = self.learned[pretexts.place(c, f, s)].cost
         self.members.update(new)
         if self.keeping:
+            if self.cluster is not None:
+                self.keeping.kernels |= self.cluster.engine.kernels
             self.keeping.add(new)
 
     def add_learned(self, outcomes: dict[Place, Outcome]) -> None:

@@ -22,6 +22,7 @@ from perceptory.runs.run_folder import Request, RunFolder
 from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model, result_of
 from perceptory.studies.autoencoding import only_compared, widths_of_codes
+from perceptory.studies.cluster import Cluster
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.extremes import hints
 from perceptory.studies.groups import Group
@@ -33,6 +34,7 @@ from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
+from perceptory.studies.units import Job
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.streamed import train_streamed
 
@@ -51,13 +53,17 @@ def run(
     overwrite: bool = False,
     open_test: bool = False,
     progress: Progress | None = None,
+    executor: Any = None,
     padded: bool = False,
 ) -> Result:
     """See `Study.run`. padded: sizes rounded up, so that data of nearly the same size share compiled programs."""
     started = time.perf_counter()
+    cluster = None if executor is None else Cluster(executor)
+    if cluster is not None and isinstance(data, StreamedTable):
+        raise InputError("a streamed table is trained on one machine. Leave the cluster out.")
     if folder is None:
         prepared = _prepared(study, data, test, padded)
-        return _result(Records(prepared), progress, open_test, started)
+        return _result(Records(prepared, cluster=cluster), progress, open_test, started)
     store = RunFolder(folder)
     store.prepare(resume=resume, overwrite=overwrite)
     prepared = _prepared(study, data, test, padded)
@@ -68,7 +74,7 @@ def run(
             if finished is not None:
                 store.drop_parts()
                 return finished
-        result = _result(_recalled(prepared, store), progress, open_test, started)
+        result = _result(_recalled(prepared, store, cluster), progress, open_test, started)
         result.write(store)
     return result
 
@@ -121,10 +127,10 @@ def _finished(store: RunFolder, prepared: Prepared) -> Result | None:
     return result
 
 
-def _recalled(prepared: Prepared, store: RunFolder) -> Records:
+def _recalled(prepared: Prepared, store: RunFolder, cluster: Cluster | None) -> Records:
     """The members that the run folder holds already."""
     keeping = Keeping(store)
-    return Records(prepared, keeping.members(), keeping=keeping, learned=keeping.learned())
+    return Records(prepared, keeping.members(), keeping=keeping, learned=keeping.learned(), cluster=cluster)
 
 
 def train(records: Records, progress: Progress | None) -> None:
@@ -133,6 +139,9 @@ def train(records: Records, progress: Progress | None) -> None:
     display = _Display(records, progress)
     if prepared.pretexts is not None:
         _learn_first(prepared.pretexts, records, display)
+    if records.cluster is not None:
+        _train_elsewhere(records.cluster, records, display)
+        return
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
         begun = time.perf_counter()
@@ -149,8 +158,32 @@ def _learn_first(pretexts: Pretexts, records: Records, display: _Display) -> Non
     every = [who for group in prepared.groups for who in group.who if who[0] in pretexts.of]
     wanted = {pretexts.place(*who) for who in every if who not in records.members} - records.learned.keys()
     display.next_group()
-    learn(pretexts, wanted, finished=records.add_learned, progress=display.show, keeping=keeping)
+    learn(
+        pretexts, wanted, finished=records.add_learned, progress=display.show, keeping=keeping, cluster=records.cluster
+    )  # fmt: skip
     hand_over(prepared.groups, pretexts, {place: one.weights for place, one in records.learned.items()})
+
+
+def _train_elsewhere(cluster: Cluster, records: Records, display: _Display) -> None:
+    """Train every group's members on a cluster, all groups at once."""
+    if records.keeping:
+        records.keeping.check_kernels()
+
+    def job(group: Group) -> Job:
+        waiting = [place for place, who in enumerate(group.who) if who not in records.members]
+        candidates = {c for c, _, _ in group.who}
+
+        def finished(outcomes: dict[int, Outcome]) -> None:
+            records.add((group.who[place], outcome) for place, outcome in outcomes.items())
+
+        def took(seconds: float) -> None:
+            for c in candidates:
+                records.seconds[c] = records.seconds.get(c, 0.0) + seconds / len(candidates)
+
+        return Job(group.plan, group.members, records.prepared.raw, waiting, finished, took)
+
+    display.next_group()
+    cluster.train([job(group) for group in records.prepared.groups], display.show)
 
 
 def _train(group: Group, waiting: list[int], records: Records, display: _Display) -> None:
@@ -206,6 +239,8 @@ class _Display:
             total = sum(len(group.who) for group in self.records.prepared.groups)
             seconds = time.perf_counter() - self.started
             state = self.records.state(total, self.recalled, self.epochs_before + epochs, seconds)
+            if self.records.cluster is not None:
+                state["workers"] = self.records.cluster.engine.at_work
             if each:
                 training = max(time.perf_counter() - self.begun, 1e-9)
                 state["rows_per_second"] = epochs * each / training

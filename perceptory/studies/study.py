@@ -55,6 +55,7 @@ class Study(StudyDesign):
         overwrite: bool = False,
         open_test: bool = False,
         progress: Callable[[dict[str, Any]], None] | None = None,
+        executor: Any = None,
     ) -> Result:
         """Train and choose; returns a `Result`. The sealed test rows stay sealed until `Result.test()`.
 
@@ -62,6 +63,10 @@ class Study(StudyDesign):
         folder: where finished members are kept while it runs, so that resume=True goes on after a crash; it is a whole
         run folder at the end. open_test: open the sealed rows when everything has been chosen, as `Result.test` does.
         progress: called with a dict after every segment.
+        executor: what trains the networks in place of this process: Dask's client, or an engine that is like a
+        `concurrent.futures.Executor`. Where its workers are on other machines, this one trains too. The study gives the
+        same bits as here where their processors are alike; where not, `result.environment["cluster"]` says by how much
+        numbers differ. A worker that is lost costs the networks in its hands, which are trained again.
         """
         return run(
             self,
@@ -72,4 +77,5 @@ class Study(StudyDesign):
             overwrite=overwrite,
             open_test=open_test,
             progress=progress,
+            executor=executor,
         )
