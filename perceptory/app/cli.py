@@ -126,6 +126,7 @@ def fit(
     patience: Annotated[int | None, training("--patience", "N")] = None,
     precision: Annotated[Text, training("--precision", "NAME")] = None,
     memory: Annotated[float | None, training("--memory", "GIB")] = None,
+    cluster: Annotated[Text, training("--cluster", "ADDRESS")] = None,
     validation: Annotated[Text, judging("--validation", "PLAN")] = None,
     folds: Annotated[int | None, judging("--folds", "N")] = None,
     repeats: Annotated[int | None, judging("--repeats", "N")] = None,

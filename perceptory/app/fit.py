@@ -83,6 +83,7 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     """Run the study, open the sealed rows, say what came out."""
     from rich.console import Console
 
+    from perceptory.app.cluster import cluster_at
     from perceptory.app.output import write_data
     from perceptory.app.progress import watching
     from perceptory.app.rendering import again, data_lines, fitted
@@ -92,11 +93,17 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
     if talk:
         print(fitted(data_lines(data, test)), flush=True)
     stopped = partial(_stopped, folder, again(argv))
+    quiet = options["quiet"]
     try:
-        with _unlogged(options["quiet"]), watching(Console(stderr=True), options["quiet"]) as progress, saying(stopped):
+        with (
+            cluster_at(options.get("cluster")) as executor,
+            _unlogged(quiet),
+            watching(Console(stderr=True), quiet) as progress,
+            saying(stopped),
+        ):
             result = study.run(
                 data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
-                open_test=True, progress=progress,
+                open_test=True, progress=progress, executor=executor,
             )  # fmt: skip
     except KeyboardInterrupt:
         raise StoppedError(stopped()) from None

@@ -172,6 +172,7 @@ FIT_OPTIONS = {
     "--patience": f"Epochs without a better validation cost before a network stops; 0: never. {_default()}",
     "--precision": f"{_meanings(PRECISIONS)}. {_default('double for second-order optimizers, else single')}",
     "--memory": f"GiB that training may hold. {_default(defaults.MEMORY)}",
+    "--cluster": "Address of a Dask scheduler, whose workers train in place of this process: tcp://HOST:8786.",
     # Judging
     "--validation": f"{_written(VALIDATION_PLANS)}; such as rolling:gap=5. {_default('by the number of rows')}",
     "--folds": "Number of folds.",

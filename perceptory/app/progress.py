@@ -47,13 +47,15 @@ class Display:
 
     def facts(self) -> str:
         """The second line."""
-        from perceptory.wording import metric_name, number
+        from perceptory.wording import count_of, metric_name, number
 
         now = time.monotonic()
         parts = []
         if self.state is not None:
             rows = self.state.get("rows_per_second")
             parts.append(f"{self.state['epochs_per_second']:,.0f} epochs/s" if rows is None else f"{rows:,.0f} rows/s")
+            if self.state.get("workers"):
+                parts[0] += f" on {count_of(self.state['workers'], 'worker')}"
             if math.isfinite(self.state["best"]):
                 parts.append(f"best {metric_name(self.state['score'])} {number(self.state['best'])}")
         parts.append(f"{clock(now - self.started)} so far")
