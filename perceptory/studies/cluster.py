@@ -109,7 +109,7 @@ class _Work:
         """Train the last task in this process, where that takes part or the task has failed elsewhere too often."""
         engine, queue = self._engine, self._queue
         if engine.lost:  # what is in hand there will not come
-            for future in [f for f in self._hands if f is not self._own]:
+            for future in [f for f in self._hands if f is not self._own and not f.done()]:
                 task, _ = self._hands.pop(future)
                 self._put_back(task)
         part = engine.takes_part()
