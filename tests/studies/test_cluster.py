@@ -15,9 +15,9 @@ import pytest
 import perceptory as pt
 from perceptory.data import load_bundled
 from perceptory.errors import InputError
-from perceptory.studies import cluster as clusters
 from perceptory.studies import engine as engines
 from perceptory.studies.engine import check_executor
+from perceptory.studies.units import unit_size
 from perceptory.training import remote
 
 
@@ -215,15 +215,15 @@ def test_no_engines(executor, sentence):
 
 
 def test_forked_processes_are_refused():
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
-        with pytest.raises(InputError, match="spawn"):
-            check_executor(pool)
+    forked = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(1, forked) as pool, pytest.raises(InputError, match="spawn"):
+        check_executor(pool)
 
 
 def test_streams_are_trained_on_one_machine(tmp_path):
-    import polars
+    import polars as pl
 
-    polars.DataFrame({"x": np.arange(500.0), "y": np.arange(500.0)}).write_parquet(tmp_path / "t.parquet")
+    pl.DataFrame({"x": np.arange(500.0), "y": np.arange(500.0)}).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(InputError, match="streamed table is trained on one machine"):
         study().run(pt.stream_table(tmp_path / "t.parquet", target="y"), executor=Engine())
 
@@ -234,7 +234,7 @@ def test_units_are_whole_blocks_and_enough_for_all_workers(data):
     (group, _) = prepare(study(seeds=8, validation=pt.KFold(5)), data).groups
     plan = group.plan
     for workers in (1, 2, 4, 1000):
-        size = clusters.tasks_of.__globals__["unit_size"](plan, 40, workers, 1e6)
+        size = unit_size(plan, 40, workers, 1e6)
         assert size % plan.block == 0
         assert -(-40 // size) >= min(workers, 40 // plan.block)
 
