@@ -36,7 +36,7 @@ class Engine:
         self._units: Counter[tuple[str, int]] = Counter()  # by worker: host and process
         self._differences: dict[str, float] = {}  # largest, by what another processor or its surroundings are
         self._again = 0  # units that were given out once more
-        self._longest = 0.0  # seconds of a unit
+        self._longest = self._seconds = 0.0  # of one unit, of all
         self._greeting: Any = None
         self._takes_part: bool | None = None  # whether this machine trains too; None until a worker has been heard of
         self.lost = False
@@ -59,10 +59,11 @@ class Engine:
         return len(self._units)
 
     def facts(self) -> dict[str, Any]:
-        """For the result: how many workers of each machine trained, in how many units, how many of these were given out
-        once more, and by how much numbers differ between unlike processors."""
+        """For the result: how many workers of each machine trained, in how many units, for how many seconds in all, how
+        many units were given out once more, and by how much numbers differ between unlike processors."""
         machines = Counter(host for host, _ in self._units)
-        facts = {"workers": dict(machines), "units": self._units.total(), "given_out_again": self._again}
+        facts = {"workers": dict(machines), "units": self._units.total(), "seconds": round(self._seconds, 3)}
+        facts["given_out_again"] = self._again
         return facts | ({"differences": self._differences} if self._differences else {})
 
     def submit(self, task: Task) -> Any:
@@ -120,6 +121,7 @@ class Engine:
         """Remember who has trained a unit, and compare once with each unlike processor."""
         self._units[report.worker.host, report.worker.process] += 1
         self._longest = max(self._longest, report.seconds)
+        self._seconds += report.seconds
         self.kernels |= report.worker.kernels
         here, there = greet().environment, report.worker.environment
         unlike = "; ".join(f"{name} {there.get(name)}" for name in UNLIKE if there.get(name) != here.get(name))

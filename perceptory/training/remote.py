@@ -106,6 +106,7 @@ def _environment() -> dict[str, Any]:
 
 
 _held: OrderedDict[str, Shared] = OrderedDict()  # in this process
+received = 0  # how often something shared has come here
 
 
 def held(shared: Shared | bytes | str, name: str) -> Shared | None:
@@ -123,6 +124,8 @@ def held(shared: Shared | bytes | str, name: str) -> Shared | None:
         if name_of(shared) != name:  # the unit brings the digest, so the bytes are as trustworthy as the unit
             return None
         shared = Shared(name, *pickle.loads(shared))
+    global received
+    received += 1
     _held[name] = shared
     while len(_held) > KEPT:
         _held.popitem(last=False)
