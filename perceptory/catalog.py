@@ -125,6 +125,56 @@ LAYERS: Registry[Any] = Registry(
     },
     classes=SPECS,
 )
+# (builder, module, value) -> value: what a module computes as nodes of an ONNX graph, by its class.
+CONVERSIONS: Registry[Any] = Registry(
+    "conversion to ONNX",
+    {
+        "Activate": Entry(".export.units:activation"),
+        "BatchNorm": Entry(".export.units:batch_norm"),
+        "CodeToSeries": Entry(".export.steps:code_to_series"),
+        "Coder": Entry(".export.coder:coder"),
+        "Convolution": Entry(".export.places:convolution"),
+        "ConvolutionalNetwork": Entry(".export.places:convolutional_network"),
+        "Dense": Entry(".export.units:dense"),
+        "Dropout": Entry(".export.units:dropout"),
+        "Embedding": Entry(".export.units:embedding"),
+        "Kernels": Entry(".export.units:kernels"),
+        "LayerNorm": Entry(".export.units:layer_norm"),
+        "NARXNetwork": Entry(".export.steps:narx"),
+        "Nearest": Entry(".export.places:nearest"),
+        "Noise": Entry(".export.units:unchanged"),
+        "PReLU": Entry(".export.units:prelu"),
+        "Past": Entry(".export.units:past"),
+        "Pool": Entry(".export.places:pool_layer"),
+        "Pooled": Entry(".export.places:pooled"),
+        "RealSteps": Entry(".export.places:zeros_in_padding"),
+        "RecurrentNetwork": Entry(".export.steps:recurrent_network"),
+        "Reshape": Entry(".export.units:reshape"),
+        "Sequential": Entry(".export.units:sequential"),
+        "Skip": Entry(".export.units:skip"),
+        "StateSpaceNetwork": Entry(".export.steps:state_space"),
+        "Steps": Entry(".export.steps:every_step"),
+        "TransposedConvolution": Entry(".export.places:transposed_convolution"),
+        "WeightNoise": Entry(".export.units:inner"),
+    },
+)
+# (builder, cost, value) -> value: the inverse link of a cost as nodes, by its class; without one it is the identity.
+LINK_CONVERSIONS: Registry[Any] = Registry(
+    "inverse link as ONNX",
+    {
+        "CustomCost": Entry(".export.links:own"),
+        "GaussianLikelihood": Entry(".export.links:mean_and_deviation"),
+        "HeadCost": Entry(".export.links:head"),
+        "LabelCrossEntropy": Entry(".export.links:labels"),
+        "PoissonLikelihood": Entry(".export.links:counts"),
+        "Quantile": Entry(".export.links:rising_quantiles"),
+        "Reconstruction": Entry(".export.links:given_back"),
+        "SavedCost": Entry(".export.links:own"),
+        "SigmoidCrossEntropy": Entry(".export.links:two_classes"),
+        "SigmoidSquaredError": Entry(".export.links:two_classes"),
+        "SoftmaxCrossEntropy": Entry(".export.links:classes"),
+    },
+)
 COSTS: Registry[Any] = Registry(
     "cost",
     {

@@ -205,6 +205,20 @@ def report(
     use.report(run, out)
 
 
+@app.command(help=h.EXPORT)
+def export(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    onnx: Annotated[Text, _option("--onnx", h.EXPORT_ONNX, "FILE")] = None,
+    data: Annotated[Text, _option("--data", h.EXPORT_DATA, "DATA")] = None,
+    coverage: Annotated[float | None, _option("--coverage", h.EXPORT_COVERAGE, "SHARE")] = None,
+    part: Annotated[str, _option("--part", h.EXPORT_PART, "PART")] = "whole",
+    lengths: Annotated[bool, _option("--lengths", h.EXPORT_LENGTHS)] = False,
+) -> None:
+    from perceptory.app import export as use
+
+    use.export(run, onnx, data, coverage, part, lengths)
+
+
 @app.command(help=h.DEMO)
 def demo(
     context: typer.Context,

@@ -222,5 +222,17 @@ MEMBERS = "The prediction of each network of the ensemble as well."
 REPORT = "Draw the report of a finished run again, and print its summary."
 RUN_FOLDER = "Run folder."
 REPORT_OUT = "HTML file to write. [dim](default: report.html in the run folder)[/dim]"
+EXPORT = _text("""Write the model of a run as a file that runs without perceptory.
+
+[bold]--onnx model.onnx[/bold] holds the whole pipeline: one input for each raw column, missing values, categories,
+scaling, all networks, predictions in the target's units or class names. What is written says how far it is from the
+model.""")
+EXPORT_ONNX = "ONNX file to write."
+EXPORT_DATA = (
+    "Table, pictures or arrays to compare both on. [dim](default: rows made up from what the model knows)[/dim]"
+)
+EXPORT_COVERAGE = "Give prediction intervals as well, which hold the target with this probability, such as 0.9."
+EXPORT_PART = "Of a model without a target: encode or decode alone. [dim](default: whole)[/dim]"
+EXPORT_LENGTHS = "Series come with their numbers of real steps. [dim](default: where the study read whole series)[/dim]"
 DEMO = "The whole job on a table that scikit-learn ships (diabetes)."
 DEMO_OUT = "Run folder. [dim](default: demo-run, written anew each time)[/dim]"

@@ -71,16 +71,9 @@ def interval_of(model: Any, each: np.ndarray, coverage: float = 0.9) -> np.ndarr
     each: the members' predictions [member, row, ..., target]. `InputError` for a classifier, a model without residuals,
     and a coverage beyond what its residuals can tell.
     """
-    if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
-        raise InputError(f"coverage needs a number above 0 and below 1, got {coverage!r}. Example: coverage=0.9")
-    groups = _groups(model)
-    n, alpha = sum(len(r[0]) for _, r in groups), 1 - float(coverage)
-    last = math.ceil((1 - alpha) * (n + 1) - 1e-9)
-    if last > n:
-        least = math.ceil(coverage / alpha - 1e-9)
-        raise InputError(
-            f"a coverage of {coverage:g} needs at least {least} validation rows, and the model has {n}. Ask for less."
-        )
+    groups = check_coverage(model, coverage)
+    n = sum(len(r[0]) for _, r in groups)
+    last = math.ceil(float(coverage) * (n + 1) - 1e-9)
     shape = each.shape[1:]
     means = [mean_of(model, each, members).reshape(-1, shape[-1]) for members, _ in groups]
     out = np.empty((len(means[0]), shape[-1], 2))
@@ -94,6 +87,21 @@ def interval_of(model: Any, each: np.ndarray, coverage: float = 0.9) -> np.ndarr
             out[cut, k, 1] = np.partition(high, last - 1, axis=1)[:, last - 1]
     out = out.reshape(*shape, 2)
     return out[..., 0, :] if shape[-1] == 1 else out
+
+
+def check_coverage(model: Any, coverage: float) -> list[tuple[list[int], np.ndarray]]:
+    """(members, residuals [target, row]) of each group of rows. `InputError` for a model without any, and for a
+    coverage beyond what its residuals can tell."""
+    if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
+        raise InputError(f"coverage needs a number above 0 and below 1, got {coverage!r}. Example: coverage=0.9")
+    groups = _groups(model)
+    n = sum(len(r[0]) for _, r in groups)
+    if math.ceil(float(coverage) * (n + 1) - 1e-9) > n:
+        least = math.ceil(coverage / (1 - float(coverage)) - 1e-9)
+        raise InputError(
+            f"a coverage of {coverage:g} needs at least {least} validation rows, and the model has {n}. Ask for less."
+        )
+    return groups
 
 
 NO_REGRESSION = "is a classifier", "predict_proba"

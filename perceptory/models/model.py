@@ -16,6 +16,7 @@ from perceptory.models.averages import mean_of
 from perceptory.models.forward import forward
 
 if TYPE_CHECKING:
+    from perceptory.export.onnx_file import Exported
     from perceptory.models.anomalies import Anomalies
     from perceptory.models.distribution import Quantiles
     from perceptory.models.heads import Heads
@@ -316,6 +317,40 @@ class Model:
         from perceptory.models.model_file import save
 
         save(self, path)
+
+    def to_onnx(
+        self,
+        path: str | Path,
+        data: Any = None,
+        *,
+        coverage: float | None = None,
+        part: str = "whole",
+        lengths: bool | None = None,
+    ) -> Exported:
+        """Write the whole pipeline as an ONNX graph, from raw columns to predictions: runs without this package.
+
+        One input a column: numbers and truth values double, NaN where missing; categories as texts, "" where missing;
+        dates as int64 microseconds since 1970. Series, images and arrays are one input "x". Outputs: "prediction" as
+        `predict` gives it, "probabilities", "quantiles", "deviation", "interval" where the model has them; of an
+        autoencoder "code" and what is given back.
+
+        data: rows on which the graph is compared with the model, whatever `predict` takes; by default rows made up. The
+            difference is in the file's metadata and in what comes back, which prints.
+        coverage: of an output "interval", as `predict_interval` has it. part: of an autoencoder, "encode" or "decode"
+            alone. lengths: whether series come with an input "lengths" [row], their real steps; by default where the
+            study read whole series of a table.
+
+        `InputError` for a network of your own, and where the package onnx is not installed. Opset 18, IR version 9.
+        """
+        from perceptory.export.onnx_file import to_onnx
+        from perceptory.models.autoencoding import member_of
+        from perceptory.models.intervals import check_coverage
+
+        residuals = None if coverage is None else check_coverage(self, coverage)
+        member = member_of(self, None) if self.task == "autoencode" else 0
+        return to_onnx(
+            self, path, data, residuals=residuals, coverage=coverage, part=part, member=member, lengths=lengths
+        )
 
     @staticmethod
     def load(path: str | Path, network: Any = None) -> Model:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,20 @@ def _with_parameter(name: str, text: str) -> Activation:
     if not 0 <= number <= 100:
         raise InputError(f"the parameter of {name} needs a number from 0 to 100, got {text!r}. Example: {name}(0.5)")
     kernel = plain.kernel and (plain.kernel[0], number)
-    return Activation(plain.of(number), plain.initializer, kernel=kernel)
+    function = plain.of(number)
+    _PARAMETERS[function] = name, number
+    return Activation(function, plain.initializer, kernel=kernel)
+
+
+_PARAMETERS: dict[Callable[..., Any], tuple[str, float]] = {}  # of the functions that `_with_parameter` has made
+
+
+def named(function: Callable[..., Any]) -> tuple[str, float | None]:
+    """The name of an activation's function in the table, and its parameter where it has another than usual; ("", None)
+    for a function that is none of them. A module holds the function alone."""
+    if function in _PARAMETERS:
+        return _PARAMETERS[function]
+    return next((name for name, one in ACTIVATIONS.items() if one.function is function), ""), None
 
 
 def elu(alpha: float) -> Callable[[jax.Array], jax.Array]:

@@ -1,0 +1,299 @@
+"""The whole of a model as one graph: raw columns or arrays in, predictions in the target's units or class names out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.tables.encoder import Encoder
+from perceptory.errors import InputError
+from perceptory.export.columns import check_names, columns_as_inputs, used_columns
+from perceptory.export.convert import convert, stacked_module
+from perceptory.export.graph import Builder, Shape, Value
+from perceptory.export.links import inverse_link, point_places, units
+from perceptory.networks.base import layout
+from perceptory.networks.custom import Custom
+
+OPSET, ML_OPSET, IR = 18, 3, 9  # what onnxruntime reads since 1.16 (2023)
+ARRAY, LENGTHS, CODE = "x", "lengths", "code"  # names of inputs that are no columns
+EVERY_STEP = 1 << 40  # of `lengths`, where none are given
+
+
+@dataclass
+class Whole:
+    """A graph that is being made, with its inputs and outputs. outputs: name -> (tensor, element type, shape)."""
+
+    builder: Builder
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+
+    def take(self, name: str, kind: Any, shape: Sequence[Any]) -> str:
+        """Add an input."""
+        from onnx import helper
+
+        self.inputs.append(helper.make_tensor_value_info(name, _element(kind), list(shape)))
+        return name
+
+    def give(self, name: str, tensor: str, kind: Any, shape: Sequence[Any]) -> None:
+        """Add an output."""
+        from onnx import helper
+
+        taken = {one.name for one in (*self.inputs, *self.outputs)}
+        while name in taken:  # a column may be called like an output
+            name += "_"
+        self.builder.op("Identity", tensor, name=name)
+        self.outputs.append(helper.make_tensor_value_info(name, _element(kind), list(shape)))
+
+    def proto(self, description: str) -> Any:
+        """The model as ONNX has it, checked."""
+        from onnx import checker, helper
+
+        from perceptory import __version__
+
+        graph = helper.make_graph(
+            self.builder.nodes, "perceptory", self.inputs, self.outputs, initializer=self.builder.initializers
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        if len(self.builder.domains) > 1:
+            opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+        proto = helper.make_model(
+            graph, ir_version=IR, opset_imports=opsets, producer_name="perceptory", producer_version=__version__,
+            doc_string=description,
+        )  # fmt: skip
+        checker.check_model(proto)
+        return proto
+
+
+def _element(kind: Any) -> int:
+    from onnx import TensorProto, helper
+
+    return int(TensorProto.STRING if kind is str else helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+
+
+def check_network(network: Any) -> None:
+    """`InputError` for a network of the user's own, which no graph can hold."""
+    if isinstance(network, Custom):
+        raise InputError(
+            f"{network.label} is a network of your own, which has no conversion to ONNX. Build it from the layers of"
+            " Chain, such as Chain((DenseLayer(32), NormLayer())), train that, and export it."
+        )
+
+
+def dtype_of(model: Any) -> Any:
+    return np.float64 if model.precision == "double" else np.float32
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+def any_steps(model: Any) -> bool:
+    """Whether series of another number of steps than in training can be given: no weight is tied to it."""
+    shape, outputs = model.encoder.shape, model.outputs
+    if getattr(model.encoder, "kind", "table") != "series":
+        return False
+
+    def size(steps: int) -> int:
+        return layout(model.network, (steps, shape[1]), (steps, outputs[1]) if len(outputs) == 2 else outputs).size
+
+    with contextlib.suppress(InputError):
+        return size(shape[0]) == size(shape[0] + 1) == size(2 * shape[0] + 1)
+    return False
+
+
+def raw_inputs(whole: Whole, model: Any) -> tuple[Value, list[int]]:
+    """(inputs less what all networks' centers have in common, places that may be NaN); the graph's own inputs."""
+    b, common = whole.builder, model.in_center.mean(axis=0)
+    if isinstance(model.encoder, Encoder):
+        check_names(model.encoder)
+        kinds = {"categorical": str, "date": np.int64}
+        for plan in used_columns(model.encoder):
+            whole.take(plan.name, kinds.get(plan.kind, np.float64), ["rows"])
+        name, may_miss = columns_as_inputs(b, model.encoder, common)
+        return Value(name, model.encoder.shape), may_miss
+    shape: Shape = model.encoder.shape
+    names: list[Any] = ["rows", *shape]
+    if any_steps(model):
+        shape, names[1] = (None, *shape[1:]), "steps"
+    kind = np.float32 if model.encoder.kind == "image" and b.dtype == np.float32 else np.float64
+    whole.take(ARRAY, kind, names)
+    less = b.op("Sub", ARRAY, b.constant(common, kind)) if np.any(common) else ARRAY
+    return Value(less if kind == b.dtype else b.cast(less, b.dtype), shape), []
+
+
+def scaled(b: Builder, model: Any, x: Value, may_miss: list[int]) -> Value:
+    """Each network's own scale, 0 where a value is missing."""
+    shift, factor = model.in_center.mean(axis=0) - model.in_center, model.in_factor
+    if b.several and not np.ptp(shift, axis=0).any() and not np.ptp(factor, axis=0).any():
+        shift, factor, alone = shift[:1], factor[:1], True  # what all have in common is done once
+    else:
+        alone = not b.several
+    own = Builder.per_unit if not alone else _shared
+    before = x.name
+    if np.any(shift):
+        x = b.put(x, b.op("Add", x.name, own(b, shift, x)), members=not alone)
+    if np.any(factor != 1):
+        x = b.put(x, b.op("Mul", x.name, own(b, factor, x)), members=not alone)
+    if may_miss:
+        x = b.put(x, b.where(b.op("IsNaN", before), b.constant(0.0), x.name))
+    return x
+
+
+def _shared(b: Builder, numbers: np.ndarray, x: Value) -> str:
+    return b.constant(numbers[0])
+
+
+def take_lengths(whole: Whole, x: Value) -> None:
+    """An input with the number of real steps of each series; later ones are padding."""
+    whole.builder.lengths = whole.take(LENGTHS, np.int64, ["rows"])
+
+
+def varies_in_length(model: Any) -> bool:
+    """Whether the study read whole series of a table, so that each may have a length of its own."""
+    plan = getattr(model.encoder, "plan", None)
+    return plan is not None and plan.predict != "ahead" and (plan.window is None or plan.predict == "every step")
+
+
+# --- outputs ------------------------------------------------------------------------------------------------------
+
+
+def in_units(b: Builder, model: Any, y: Value) -> Value:
+    """Predictions of each network in the targets' units, or probabilities, in double precision."""
+    name = y.name if b.dtype == np.float64 else b.cast(y.name, np.float64)
+    if model.task in ("regression", "autoencode"):
+        factor, offset = units(model.cost, model.out_center, model.out_scale, y.shape[-1] or 0)
+        if np.any(factor != 1):
+            name = b.op("Mul", name, b.stacked(factor, len(y.shape), np.float64))
+        if np.any(offset):
+            name = b.op("Add", name, b.stacked(offset, len(y.shape), np.float64))
+    return b.put(y, name)
+
+
+def mean_of_members(b: Builder, y: Value) -> Value:
+    if not y.members:
+        return y
+    return b.put(y, b.op("ReduceMean", y.name, b.integers(0), keepdims=0), members=False)
+
+
+def named_shape(shape: Shape) -> list[Any]:
+    return ["rows", *("steps" if n is None else n for n in shape)]
+
+
+def without_single(b: Builder, y: Value) -> Value:
+    """A single target without an axis of its own, as `Model.predict` has it."""
+    if y.shape[-1] != 1:
+        return y
+    return b.put(y, b.op("Squeeze", y.name, b.integers(-1)), y.shape[:-1])
+
+
+def point_of(b: Builder, model: Any, y: Value) -> Value:
+    """Of each network's predictions those that are given as its prediction of the targets."""
+    count = y.shape[-1] or 0
+    places = point_places(model.cost, count)
+    if places == list(range(count)):
+        return y
+    return b.put(y, b.op("Gather", y.name, b.integers(*places), axis=-1), (*y.shape[:-1], len(places)))
+
+
+def give_numbers(whole: Whole, model: Any, y: Value, point: Value) -> None:
+    """The outputs of a regression: the prediction, and what the cost has learned of the target's distribution."""
+    from perceptory.objectives.distribution import GaussianLikelihood, Quantile
+
+    b = whole.builder
+    single = without_single(b, mean_of_members(b, point))
+    whole.give("prediction", single.name, np.float64, named_shape(single.shape))
+    if isinstance(model.cost, Quantile):
+        mean = mean_of_members(b, y)
+        targets, levels = point.shape[-1] or 0, len(model.cost.levels)
+        lead = b.op("Shape", mean.name, start=0, end=len(mean.shape))
+        split = b.op("Reshape", mean.name, b.concat([lead, b.integers(levels, targets)], 0))
+        last = len(mean.shape)
+        turned = b.transpose(split, *range(last), last + 1, last)
+        whole.give("quantiles", turned, np.float64, [*named_shape(mean.shape[:-1]), targets, levels])
+    if isinstance(model.cost, GaussianLikelihood):
+        deviation = without_single(b, mixture_deviation(b, y))
+        whole.give("deviation", deviation.name, np.float64, named_shape(deviation.shape))
+
+
+def give_interval(whole: Whole, point: Value, residuals: Any, coverage: float) -> None:
+    """The ends between which a target lies with this probability, as `models.intervals` has them.
+
+    residuals: (members, residuals [target, row]) of each group of rows that these members did not train on.
+    """
+    b, targets = whole.builder, point.shape[-1] or 0
+    n = sum(r.shape[1] for _, r in residuals)
+    last = math.ceil(coverage * (n + 1) - 1e-9)
+    means = [_mean_of_some(b, point, members) for members, _ in residuals]
+    ends = []
+    for side, greatest in (("Sub", 0), ("Add", 1)):
+        if len(means) == 1:
+            size = b.constant(np.sort(residuals[0][1], axis=1)[:, last - 1], np.float64)
+            ends.append(b.op("Unsqueeze", b.op(side, means[0], size), b.integers(-1)))
+            continue
+        apart = [b.op("Unsqueeze", mean, b.integers(-1)) for mean in means]
+        each = [b.op(side, m, b.constant(r, np.float64)) for m, (_, r) in zip(apart, residuals, strict=True)]
+        outermost = b.ops("TopK", 2, b.concat(each, -1), b.integers(n - last + 1), axis=-1, largest=greatest, sorted=1)
+        ends.append(b.slice(outermost[0], -1, n - last, n - last + 1))
+    both = Value(b.concat(ends, -1), (*point.shape, 2))
+    if targets == 1:
+        both = b.put(both, b.op("Squeeze", both.name, b.integers(-2)), (*point.shape[:-1], 2))
+    whole.give("interval", both.name, np.float64, named_shape(both.shape))
+
+
+def _mean_of_some(b: Builder, y: Value, members: Sequence[int]) -> str:
+    """[row, .., target] the mean over some networks."""
+    if not y.members:
+        return y.name
+    if len(members) == b.members:
+        return mean_of_members(b, y).name
+    return b.op("ReduceMean", b.op("Gather", y.name, b.integers(*members), axis=0), b.integers(0), keepdims=0)
+
+
+def mixture_deviation(b: Builder, y: Value) -> Value:
+    """√(mean of variances + variance of means) of members that give means and deviations."""
+    targets = (y.shape[-1] or 0) // 2
+    mean, deviation = (b.slice(y.name, y.axes - 1, i * targets, (i + 1) * targets) for i in (0, 1))
+    if not y.members:
+        return b.put(y, deviation, (*y.shape[:-1], targets))
+    first = b.integers(0)
+    centered = b.op("Sub", mean, b.op("ReduceMean", mean, first))
+    both = b.op("Add", b.op("Mul", deviation, deviation), b.op("Mul", centered, centered))
+    name = b.op("Sqrt", b.op("ReduceMean", both, first, keepdims=0))
+    return b.put(y, name, (*y.shape[:-1], targets), members=False)
+
+
+def give_classes(whole: Whole, model: Any, y: Value) -> None:
+    """The outputs of a classifier: the class as the user gave it, and all probabilities."""
+    b, mean = whole.builder, mean_of_members(whole.builder, y)
+    best = b.op("ArgMax", mean.name, axis=1, keepdims=0)
+    classes = model.classes
+    kind: Any = str if classes.dtype.kind in "OUS" else classes.dtype
+    names = b.constant(classes.astype(object) if kind is str else classes, None if kind is str else kind)
+    whole.give("prediction", b.op("Gather", names, best), kind, ["rows"])
+    whole.give("probabilities", mean.name, np.float64, named_shape(mean.shape))
+
+
+def predictor(model: Any, residuals: Any = None, coverage: float | None = None, lengths: bool = False) -> Whole:
+    """The graph of a model that predicts a target. residuals, coverage: of its intervals, as `give_interval` has them.
+    lengths: whether it takes the real steps of each series."""
+    check_network(model.network)
+    whole = Whole(Builder(len(model.weights), dtype_of(model)))
+    b = whole.builder
+    x, may_miss = raw_inputs(whole, model)
+    module = stacked_module(model.network, model.encoder.shape, model.outputs, model.weights, model.precision)
+    if lengths:
+        take_lengths(whole, x)
+    y = convert(b, module, scaled(b, model, x, may_miss))
+    y = in_units(b, model, inverse_link(b, model.cost, y))
+    if model.classes is not None:
+        give_classes(whole, model, y)
+        return whole
+    point = point_of(b, model, y)
+    give_numbers(whole, model, y, point)
+    if coverage is not None:
+        give_interval(whole, point, residuals, coverage)
+    return whole
