@@ -20,6 +20,7 @@ from perceptory.export.pipeline import (
     CODE,
     Whole,
     check_network,
+    common_center,
     dtype_of,
     in_units,
     named_shape,
@@ -47,8 +48,8 @@ def autoencoder(model: Any, member: int, part: str | None = None, lengths: bool 
     else:
         x, may_miss = raw_inputs(whole, one)
         if lengths:
-            take_lengths(whole, x)
-        code = encode(b, module, scaled(b, one, x, may_miss))
+            take_lengths(whole)
+        code = encode(b, module, scaled(b, one, x, may_miss, common_center(one)))
         whole.give(CODE, code.name if b.dtype == np.float64 else b.cast(code.name, np.float64), np.float64,
                    named_shape(code.shape))  # fmt: skip
     if part != "encode":

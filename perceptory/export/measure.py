@@ -127,11 +127,12 @@ def made_up(model: Any, rows: int = MADE_UP) -> Any:
     """Rows like those that the model knows, by its scaling and categories, with missing values and texts that it has
     never seen."""
     rng = np.random.default_rng(0)
-    center, factor = model.in_center.mean(axis=0), model.in_factor.mean(axis=0)
+    first = model.parts[0]
+    center, factor = first.in_center.mean(axis=0), first.in_factor.mean(axis=0)
     spread = np.where(factor == 0, 0.0, 1 / np.where(factor == 0, 1, factor))
     if not isinstance(model.encoder, Encoder):
         shape = model.encoder.shape
-        unscaled = list(getattr(model.network, "unscaled", ()))
+        unscaled = list(first.network.unscaled)
         x = center + spread * rng.normal(size=(rows, *shape))
         x[..., unscaled] = np.clip(np.round(np.abs(x[..., unscaled])), model.encoder.low, model.encoder.high)
         return x

@@ -105,11 +105,11 @@ def _rows(model: Any, data: Any, part: str, member: int) -> tuple[Any, str]:
 
 def _about(model: Any, part: str, coverage: float | None, measured: dict[str, Any]) -> dict[str, Any]:
     """The file's metadata: what somebody who has the file alone needs to know."""
-    classes = None if model.classes is None else model.classes.tolist()
+    classes, coded = None if model.classes is None else model.classes.tolist(), model.task == "autoencode"
     columns = describe(model.encoder) if isinstance(model.encoder, Encoder) else []
     return {
         "task": model.task, "targets": list(model.targets), "classes": classes, "columns": columns,
-        "network": model.network.label, "networks": 1 if model.task == "autoencode" else len(model),
+        "network": [part.network.label for part in model.parts], "networks": 1 if coded else len(model),
         "precision": model.precision, "part": part, "coverage": coverage, "difference": measured,
     }  # fmt: skip
 

@@ -97,17 +97,25 @@ def any_steps(model: Any) -> bool:
     if getattr(model.encoder, "kind", "table") != "series":
         return False
 
-    def size(steps: int) -> int:
-        return layout(model.network, (steps, shape[1]), (steps, outputs[1]) if len(outputs) == 2 else outputs).size
+    def size(network: Any, steps: int) -> int:
+        return layout(network, (steps, shape[1]), (steps, outputs[1]) if len(outputs) == 2 else outputs).size
 
-    with contextlib.suppress(InputError):
-        return size(shape[0]) == size(shape[0] + 1) == size(2 * shape[0] + 1)
-    return False
+    def any_of(network: Any) -> bool:
+        with contextlib.suppress(InputError):
+            return size(network, shape[0]) == size(network, shape[0] + 1) == size(network, 2 * shape[0] + 1)
+        return False
+
+    return all(any_of(part.network) for part in model.parts)
+
+
+def common_center(model: Any) -> np.ndarray:
+    """[in] what the centers of all networks have in common: taken off in double precision, it leaves small numbers."""
+    return np.asarray(np.concatenate([part.in_center for part in model.parts]).mean(axis=0))
 
 
 def raw_inputs(whole: Whole, model: Any) -> tuple[Value, list[int]]:
-    """(inputs less what all networks' centers have in common, places that may be NaN); the graph's own inputs."""
-    b, common = whole.builder, model.in_center.mean(axis=0)
+    """(inputs less `common_center`, places that may be NaN); the graph's own inputs."""
+    b, common = whole.builder, common_center(model)
     if isinstance(model.encoder, Encoder):
         check_names(model.encoder)
         kinds = {"categorical": str, "date": np.int64}
@@ -125,9 +133,9 @@ def raw_inputs(whole: Whole, model: Any) -> tuple[Value, list[int]]:
     return Value(less if kind == b.dtype else b.cast(less, b.dtype), shape), []
 
 
-def scaled(b: Builder, model: Any, x: Value, may_miss: list[int]) -> Value:
-    """Each network's own scale, 0 where a value is missing."""
-    shift, factor = model.in_center.mean(axis=0) - model.in_center, model.in_factor
+def scaled(b: Builder, model: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
+    """Inputs less `common` on each network's own scale, 0 where a value is missing."""
+    shift, factor = common - model.in_center, model.in_factor
     if b.several and not np.ptp(shift, axis=0).any() and not np.ptp(factor, axis=0).any():
         shift, factor, alone = shift[:1], factor[:1], True  # what all have in common is done once
     else:
@@ -147,7 +155,7 @@ def _shared(b: Builder, numbers: np.ndarray, x: Value) -> str:
     return b.constant(numbers[0])
 
 
-def take_lengths(whole: Whole, x: Value) -> None:
+def take_lengths(whole: Whole) -> None:
     """An input with the number of real steps of each series; later ones are padding."""
     whole.builder.lengths = whole.take(LENGTHS, np.int64, ["rows"])
 
@@ -173,10 +181,17 @@ def in_units(b: Builder, model: Any, y: Value) -> Value:
     return b.put(y, name)
 
 
-def mean_of_members(b: Builder, y: Value) -> Value:
+def mean_of_members(b: Builder, y: Value, shares: np.ndarray | None, some: Sequence[int] | None = None) -> Value:
+    """The mean over the networks, or by their shares [member]; over some of them alone."""
     if not y.members:
         return y
-    return b.put(y, b.op("ReduceMean", y.name, b.integers(0), keepdims=0), members=False)
+    if some is not None and list(some) != list(range(b.members)):
+        y = b.put(y, b.op("Gather", y.name, b.integers(*some), axis=0))
+        shares = None if shares is None else shares[list(some)]
+    if shares is None:
+        return b.put(y, b.op("ReduceMean", y.name, b.integers(0), keepdims=0), members=False)
+    weights = b.constant((shares / shares.sum()).reshape(-1, *(1,) * (y.axes - 1)), np.float64)
+    return b.put(y, b.op("ReduceSum", b.op("Mul", y.name, weights), b.integers(0), keepdims=0), members=False)
 
 
 def named_shape(shape: Shape) -> list[Any]:
@@ -204,10 +219,10 @@ def give_numbers(whole: Whole, model: Any, y: Value, point: Value) -> None:
     from perceptory.objectives.distribution import GaussianLikelihood, Quantile
 
     b = whole.builder
-    single = without_single(b, mean_of_members(b, point))
+    single = without_single(b, mean_of_members(b, point, model.shares))
     whole.give("prediction", single.name, np.float64, named_shape(single.shape))
     if isinstance(model.cost, Quantile):
-        mean = mean_of_members(b, y)
+        mean = mean_of_members(b, y, model.shares)
         targets, levels = point.shape[-1] or 0, len(model.cost.levels)
         lead = b.op("Shape", mean.name, start=0, end=len(mean.shape))
         split = b.op("Reshape", mean.name, b.concat([lead, b.integers(levels, targets)], 0))
@@ -215,11 +230,11 @@ def give_numbers(whole: Whole, model: Any, y: Value, point: Value) -> None:
         turned = b.transpose(split, *range(last), last + 1, last)
         whole.give("quantiles", turned, np.float64, [*named_shape(mean.shape[:-1]), targets, levels])
     if isinstance(model.cost, GaussianLikelihood):
-        deviation = without_single(b, mixture_deviation(b, y))
+        deviation = without_single(b, mixture_deviation(b, y, model.shares))
         whole.give("deviation", deviation.name, np.float64, named_shape(deviation.shape))
 
 
-def give_interval(whole: Whole, point: Value, residuals: Any, coverage: float) -> None:
+def give_interval(whole: Whole, point: Value, shares: np.ndarray | None, residuals: Any, coverage: float) -> None:
     """The ends between which a target lies with this probability, as `models.intervals` has them.
 
     residuals: (members, residuals [target, row]) of each group of rows that these members did not train on.
@@ -227,7 +242,7 @@ def give_interval(whole: Whole, point: Value, residuals: Any, coverage: float) -
     b, targets = whole.builder, point.shape[-1] or 0
     n = sum(r.shape[1] for _, r in residuals)
     last = math.ceil(coverage * (n + 1) - 1e-9)
-    means = [_mean_of_some(b, point, members) for members, _ in residuals]
+    means = [mean_of_members(b, point, shares, members).name for members, _ in residuals]
     ends = []
     for side, greatest in (("Sub", 0), ("Add", 1)):
         if len(means) == 1:
@@ -244,31 +259,22 @@ def give_interval(whole: Whole, point: Value, residuals: Any, coverage: float) -
     whole.give("interval", both.name, np.float64, named_shape(both.shape))
 
 
-def _mean_of_some(b: Builder, y: Value, members: Sequence[int]) -> str:
-    """[row, .., target] the mean over some networks."""
-    if not y.members:
-        return y.name
-    if len(members) == b.members:
-        return mean_of_members(b, y).name
-    return b.op("ReduceMean", b.op("Gather", y.name, b.integers(*members), axis=0), b.integers(0), keepdims=0)
-
-
-def mixture_deviation(b: Builder, y: Value) -> Value:
+def mixture_deviation(b: Builder, y: Value, shares: np.ndarray | None) -> Value:
     """√(mean of variances + variance of means) of members that give means and deviations."""
     targets = (y.shape[-1] or 0) // 2
     mean, deviation = (b.slice(y.name, y.axes - 1, i * targets, (i + 1) * targets) for i in (0, 1))
+    each = b.put(y, mean, (*y.shape[:-1], targets))
     if not y.members:
-        return b.put(y, deviation, (*y.shape[:-1], targets))
-    first = b.integers(0)
-    centered = b.op("Sub", mean, b.op("ReduceMean", mean, first))
+        return b.put(each, deviation)
+    centered = b.op("Sub", mean, mean_of_members(b, each, shares).name)
     both = b.op("Add", b.op("Mul", deviation, deviation), b.op("Mul", centered, centered))
-    name = b.op("Sqrt", b.op("ReduceMean", both, first, keepdims=0))
-    return b.put(y, name, (*y.shape[:-1], targets), members=False)
+    variance = mean_of_members(b, b.put(each, both), shares)
+    return b.put(variance, b.op("Sqrt", variance.name))
 
 
 def give_classes(whole: Whole, model: Any, y: Value) -> None:
     """The outputs of a classifier: the class as the user gave it, and all probabilities."""
-    b, mean = whole.builder, mean_of_members(whole.builder, y)
+    b, mean = whole.builder, mean_of_members(whole.builder, y, model.shares)
     best = b.op("ArgMax", mean.name, axis=1, keepdims=0)
     classes = model.classes
     kind: Any = str if classes.dtype.kind in "OUS" else classes.dtype
@@ -280,20 +286,35 @@ def give_classes(whole: Whole, model: Any, y: Value) -> None:
 def predictor(model: Any, residuals: Any = None, coverage: float | None = None, lengths: bool = False) -> Whole:
     """The graph of a model that predicts a target. residuals, coverage: of its intervals, as `give_interval` has them.
     lengths: whether it takes the real steps of each series."""
-    check_network(model.network)
-    whole = Whole(Builder(len(model.weights), dtype_of(model)))
+    whole = Whole(Builder(len(model), dtype_of(model)))
     b = whole.builder
     x, may_miss = raw_inputs(whole, model)
-    module = stacked_module(model.network, model.encoder.shape, model.outputs, model.weights, model.precision)
     if lengths:
-        take_lengths(whole, x)
-    y = convert(b, module, scaled(b, model, x, may_miss))
-    y = in_units(b, model, inverse_link(b, model.cost, y))
+        take_lengths(whole)
+    y = _side_by_side(b, [_of_part(b, part, x, may_miss, common_center(model)) for part in model.parts])
+    b.members = len(model)
     if model.classes is not None:
         give_classes(whole, model, y)
         return whole
     point = point_of(b, model, y)
     give_numbers(whole, model, y, point)
     if coverage is not None:
-        give_interval(whole, point, residuals, coverage)
+        give_interval(whole, point, model.shares, residuals, coverage)
     return whole
+
+
+def _of_part(b: Builder, part: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
+    """What the networks of one structure predict, each by itself, in the targets' units."""
+    check_network(part.network)
+    b.members = len(part)
+    module = stacked_module(part.network, part.encoder.shape, part.outputs, part.weights, part.precision)
+    y = convert(b, module, scaled(b, part, x, may_miss, common))
+    return in_units(b, part, inverse_link(b, part.cost, y))
+
+
+def _side_by_side(b: Builder, parts: list[Value]) -> Value:
+    """The networks of all parts of a model along one axis."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [y.name if y.members else b.op("Unsqueeze", y.name, b.integers(0)) for y in parts]
+    return b.put(parts[0], b.concat(names, 0), members=True)
