@@ -115,10 +115,11 @@ class EncodedExamples:
 
     def _rows(self, dtype: Any, length: int) -> np.ndarray:
         """Of a table; made block by block, for there is much of it."""
-        aims, codes, numbers = self.aims, [], self.given
+        aims, codes, numbers, width = self.aims, [], self.given, self.shape[0]
         if isinstance(self.given, Features):
             codes, numbers = self.given.codes, self.given.numbers
-        width = aims.shape[1] + (0 if numbers is None else numbers.width if codes else self.shape[0])
+            width = 0 if numbers is None else numbers.width
+        width += aims.shape[1]
         out = np.zeros((length, 2 * width + len(codes) + 1), dtype)
 
         def write(start: int) -> None:

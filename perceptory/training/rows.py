@@ -271,17 +271,20 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
 
 
 def _two_parts(raw: Array, plan: ProgramPlan) -> tuple[Array, Array]:
-    """[row, in + target] of raw rows and what was rounded off, a category as one number for each of its inputs."""
+    """[row, in + target] of raw rows and what was rounded off, with an input for each category (see `Features`)."""
     numbers = sum(run for run in plan.layout if run > 0) + plan.targets
     codes = iter(range(2 * numbers, raw.shape[1] - 1))
-    high, low, place = [], [], 0
+    high: list[Array] = []
+    low: list[Array] = []
+    place = 0
     for run in (*plan.layout, plan.targets):
-        if run < 0:
-            ones = (raw[:, next(codes), None] == jnp.arange(-run)).astype(raw.dtype)
-            parts = ones, jnp.zeros_like(ones)
-        else:
+        if run > 0:
             parts = raw[:, place : place + run], raw[:, numbers + place : numbers + place + run]
             place += run
+        else:
+            ones = jnp.isnan(high[-1][:, -1:]) if run == 0 else raw[:, next(codes), None] == jnp.arange(-run)
+            ones = ones.astype(raw.dtype)
+            parts = ones, jnp.zeros_like(ones)
         high.append(parts[0])
         low.append(parts[1])
     return jnp.concatenate(high, axis=1), jnp.concatenate(low, axis=1)

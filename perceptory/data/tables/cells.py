@@ -73,23 +73,32 @@ class Distinct:
     """Cells of text of which each distinct one is looked at once.
 
     cells: stripped, null where they stand for a missing value, some twice. counts: how many rows each stands for.
-    keys: what was written in the rows, None where `cells` has a cell for each row.
+    coded: what was written in the rows, an Enum, None where `cells` has a cell for each row. Its categories are the
+    cells as they are written, in the order of `cells`; where rows are null, a null stands behind them.
     """
 
     rows: pl.Series
     cells: pl.Series
     counts: np.ndarray
-    keys: pl.Series | None
+    coded: pl.Series | None
 
     @classmethod
     def of(cls, rows: pl.Series) -> Distinct:
         import polars as pl
 
         head = rows.head(2000)  # do not count the distinct cells where hardly any two are the same
-        if len(rows) < 1000 or head.n_unique() > 0.9 * len(head):
+        keys = head.unique(maintain_order=True)
+        if len(rows) < 1000 or len(keys) > 0.9 * len(head):
             return cls(rows, stripped(rows), np.ones(len(rows), np.int64), None)
-        keys, counts = rows.alias("key").value_counts(name="count")
-        return cls(rows, stripped(keys), counts.cast(pl.Int64).to_numpy(), keys)
+        coded = rows.cast(pl.Enum(keys.drop_nulls()), strict=False)
+        if coded.null_count() > rows.null_count():  # there are more below
+            coded = rows.cast(pl.Enum(rows.unique(maintain_order=True).drop_nulls()))
+        written = coded.dtype.categories  # type: ignore[attr-defined]
+        counts = counts_of(coded)
+        if rows.null_count():
+            written = pl.concat([written, pl.Series([None], dtype=pl.String)])
+            counts = np.append(counts, rows.null_count())
+        return cls(rows, stripped(written), counts, coded)
 
     @property
     def missing(self) -> int:
@@ -98,29 +107,34 @@ class Distinct:
 
     def expand(self, values: pl.Series) -> pl.Series:
         """[row] of one value for each of `cells`."""
-        if self.keys is None:
+        if self.coded is None:
             return values
-        if values.dtype == self.keys.dtype and values.equals(self.keys, check_names=False):
+        if values is self.cells and self._as_written:
             return self.rows
-        there = self.keys.is_not_null()
-        return self.rows.replace_strict(
-            self.keys.filter(there), values.filter(there), default=None, return_dtype=values.dtype
-        )
+        return values.gather(self.coded.to_physical())
 
     def labels(self) -> pl.Series:
         """[row] the cells as categories: an Enum, so that each row is a small number from here on."""
         import polars as pl
 
-        if self.keys is None:
+        if self.coded is None:
             return self.cells
-        there = self.keys.is_not_null()
-        keys, cells = self.keys.filter(there), self.cells.filter(there)
-        if keys.equals(cells, check_names=False):
-            return self.rows.cast(pl.Enum(keys))
-        names = cells.drop_nulls().unique(maintain_order=True)
-        of_key = cells.cast(pl.Enum(names)).to_physical()
-        places = self.rows.cast(pl.Enum(keys)).to_physical()
-        return names.gather(of_key.gather(places)).cast(pl.Enum(names))
+        if self._as_written:
+            return self.coded
+        names = self.cells.drop_nulls().unique(maintain_order=True)
+        return self.cells.cast(pl.Enum(names)).gather(self.coded.to_physical())
+
+    @property
+    def _as_written(self) -> bool:
+        """Whether nothing was stripped, and nothing but null stands for a missing value."""
+        written = self.coded.dtype.categories  # type: ignore[union-attr]
+        return bool(self.cells.head(len(written)).equals(written, check_names=False))
+
+
+def counts_of(labels: pl.Series) -> np.ndarray:
+    """How many rows of an Enum hold each of its categories."""
+    codes = labels.to_physical().drop_nulls().to_numpy()
+    return np.bincount(codes, minlength=len(labels.dtype.categories))  # type: ignore[attr-defined]
 
 
 def stripped(cells: pl.Series) -> pl.Series:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perceptory import notes
-from perceptory.data.tables.cells import places
+from perceptory.data.tables.cells import counts_of, places
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert, label_cells
 from perceptory.data.tables.table import RawColumn, label
@@ -120,24 +120,21 @@ def facts_of(column: Column) -> ColumnFacts:
     if column.kind == "categorical":
         return ColumnFacts(len(column), column.data.null_count(), counts=_counts(column.data))
     values = column.values
-    empty = int(np.isnan(values).sum())
-    present = values[~np.isnan(values)] if empty else values
-    if not present.size:
+    empty = int(np.count_nonzero(np.isnan(values)))
+    if empty == len(values):
         return ColumnFacts(len(values), empty)
-    whole = column.kind != "date" or not (present != np.floor(present)).any()
-    return ColumnFacts(len(values), empty, float(present.min()), float(present.max()), whole)
+    whole = column.kind != "date" or int(np.count_nonzero(values == np.floor(values))) == len(values) - empty
+    return ColumnFacts(len(values), empty, float(np.fmin.reduce(values)), float(np.fmax.reduce(values)), whole)
 
 
 def _counts(labels: pl.Series) -> dict[str, int]:
     """Rows of each category that has any."""
     import polars as pl
 
-    present = labels.drop_nulls()
     if not isinstance(labels.dtype, pl.Enum):
-        return dict(present.value_counts().iter_rows())
-    names = labels.dtype.categories.to_list()
-    counts = np.bincount(present.to_physical().to_numpy(), minlength=len(names)).tolist()
-    return {name: count for name, count in zip(names, counts, strict=True) if count}
+        return dict(labels.drop_nulls().value_counts().iter_rows())
+    pairs = zip(labels.dtype.categories.to_list(), counts_of(labels).tolist(), strict=True)
+    return {name: count for name, count in pairs if count}
 
 
 def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from perceptory.data.tables.table import RawColumn, Table, listed, unique_names
-from perceptory.data.tables.whole_columns import Cells, read_whole_columns
+from perceptory.data.tables.whole_columns import Cells, read_whole_columns, scan
 from perceptory.errors import InputError
 from perceptory.notes import Note, empty_lines, separator
 
@@ -37,7 +37,31 @@ def read_delimited(
     Raises `InputError` for what is not such a file: empty, binary, of another encoding, without a header, with lines of
     different length.
     """
+    with path.open("rb") as file:
+        beginning = file.read(SAMPLE)
+        beginning += file.readline() if b"\n" not in beginning else b""
+        start = beginning.find(b"\n") + 1
+        beginning += file.read(8 * start - len(beginning)) if 8 * start > len(beginning) else b""
+    if (
+        start
+        and beginning.strip()
+        and beginning.isascii()
+        and not beginning.startswith((*MAGIC,))
+        and not {0, 13, 34} & {*beginning}
+    ):
+        sample = beginning.decode()
+        delimiter = delimiter or sniff(sample, cut=len(beginning) < path.stat().st_size)
+        scanned = scan(path, start, delimiter)
+        if scanned:
+            read = read_whole_columns(scanned, sample, delimiter, as_text, numbers, is_number)
+            found = (*read, []) if read else read_exactly(path.read_text(encoding="ascii"), delimiter, path.name)
+            return _table(*found, path.name, delimiter)
     return read_text(path.read_bytes(), path.name, delimiter, as_text=as_text, numbers=numbers)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a plain number with a decimal point."""
+    return NUMBER.fullmatch(cell) is not None
 
 
 def read_text(
@@ -56,8 +80,12 @@ def read_text(
     length = max(SAMPLE, 8 * (data.find(b"\n") + 1))  # the header of a wide table is long
     sample = data[:length].decode(errors="ignore")
     delimiter = delimiter or sniff(sample, cut=length < len(data))
-    read = read_whole_columns(data, sample, delimiter, as_text, numbers, lambda c: NUMBER.fullmatch(c) is not None)
-    header, columns, notes = (*read, []) if read else read_exactly(data.decode(), delimiter, name, before)
+    read = read_whole_columns(data, sample, delimiter, as_text, numbers, is_number)
+    found = (*read, []) if read else read_exactly(data.decode(), delimiter, name, before)
+    return _table(*found, name, delimiter)
+
+
+def _table(header: list[str], columns: list[Cells], notes: list[Note], name: str, delimiter: str) -> tuple[Table, str]:
     if all(NUMBER.fullmatch(cell) for cell in header if cell):
         raise InputError(
             f"the first line of {name} holds numbers only ({listed(header, 4)}), but it has to name the columns. "

@@ -24,6 +24,7 @@ class Features:
     """The features [row, width] of a table, made when they are asked for. parts: the columns that they are made of."""
 
     parts: Sequence[Part]
+    told: bool = True  # whether features tell of missing numbers, which are NaN anyway
 
     @property
     def rows(self) -> int:
@@ -31,22 +32,28 @@ class Features:
 
     @cached_property
     def width(self) -> int:
-        return sum(len(plan.features) for plan, _ in self.parts)
+        return sum(map(self._width, self.parts))
+
+    def _width(self, part: Part) -> int:
+        return len(part[0].features) - (not self.told and _is_told(part[0]))
 
     @cached_property
     def layout(self) -> tuple[int, ...]:
-        """Runs of features in their order: so many numbers, or, below 0, so many of which at most one is 1, the others
-        0; () where all are numbers."""
+        """Runs of features in their order: above 0 so many numbers; below 0 so many of which at most one is 1, the
+        others 0; 0 is one that is 1 where the number before it is missing, else 0. () where all are numbers."""
         runs: list[int] = []
         for plan, _ in self.parts:
             width = len(plan.features)
             if plan.kind == "categorical":
                 runs.append(-width)
-            elif runs and runs[-1] > 0:
-                runs[-1] += width
+                continue
+            told = _is_told(plan)
+            if runs and runs[-1] > 0:
+                runs[-1] += width - told
             else:
-                runs.append(width)
-        return tuple(runs) if min(runs) < 0 else ()
+                runs.append(width - told)
+            runs += [0] * told
+        return tuple(runs) if min(runs) <= 0 else ()
 
     @cached_property
     def codes(self) -> list[np.ndarray]:
@@ -55,9 +62,9 @@ class Features:
 
     @cached_property
     def numbers(self) -> Features | None:
-        """The features that are numbers; None where there are none."""
+        """The features that are numbers, of `layout`; None where there are none."""
         parts = [part for part in self.parts if part[0].kind != "categorical"]
-        return Features(parts) if parts else None
+        return Features(parts, told=not self.layout) if parts else None
 
     @property
     def digested(self) -> Iterator[np.ndarray]:
@@ -78,7 +85,7 @@ class Features:
     def column(self, number: int) -> np.ndarray:
         """[row] of one feature."""
         for part in self.parts:
-            width = len(part[0].features)
+            width = self._width(part)
             if number < width:
                 return Features([part]).dense()[:, number]
             number -= width
@@ -127,10 +134,15 @@ class Features:
                 writers.append(_writes_one(next(codes), place))
             elif plan.value:
                 writers.append(_writes_dates(plan, values, place) if plan.periods else _writes(plan, values, place))
-            place += len(plan.features)
-            if plan.missing and plan.kind != "categorical":
+            place += self._width((plan, values))
+            if plan.missing and plan.kind != "categorical" and (self.told or not plan.value):
                 writers.append(_writes_missing(values, place - 1))
         return writers
+
+
+def _is_told(plan: ColumnPlan) -> bool:
+    """Whether a feature behind numbers tells where they are missing."""
+    return plan.kind != "categorical" and plan.value and plan.missing
 
 
 def _writes(plan: ColumnPlan, values: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:

@@ -48,10 +48,10 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
         raise InputError(*raw.unclear)
     if raw.storage == "text" and raw.cells is None:
         return _text(raw, row_numbers)
-    if raw.missing.all():
+    if np.isnan(raw.numbers[0]) and np.isnan(raw.numbers).all():
         return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     if raw.storage in ("number", "text"):
-        return _numeric(raw.name, floats(raw.data), raw.notes, row_numbers)
+        return _numeric(raw.name, raw.numbers, raw.notes, row_numbers)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
     return Column(raw.name, kind, raw.values, raw.notes)
 

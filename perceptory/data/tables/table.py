@@ -64,6 +64,11 @@ class RawColumn:
         """[row]: float64 with NaN for missing, or objects, str or None, for "text", "label" and "other"."""
         if self.storage in ("text", "label", "other"):
             return objects(self.text.to_list())
+        return self.numbers
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """[row] float64 of `data` that holds numbers or truth values, NaN for missing."""
         return floats(self.data)
 
     @property
@@ -75,7 +80,7 @@ class RawColumn:
     def missing(self) -> np.ndarray:
         """[row] bool: True where there is no value."""
         if self.data.dtype.is_float():
-            return np.isnan(floats(self.data))
+            return np.isnan(self.numbers)
         return self.data.is_null().to_numpy()
 
     def take(self, rows: np.ndarray) -> RawColumn:

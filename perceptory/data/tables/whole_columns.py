@@ -14,6 +14,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,9 +33,16 @@ Cells = tuple[Any, Callable[[], Any] | None]  # a series; where its cells were r
 
 
 def read_whole_columns(
-    data: bytes, sample: str, delimiter: str, as_text: frozenset[str], numbers: bool, numeric: Callable[[str], bool]
+    data: bytes | Scanned,
+    sample: str,
+    delimiter: str,
+    as_text: frozenset[str],
+    numbers: bool,
+    numeric: Callable[[str], bool],
 ) -> tuple[list[str], list[Cells]] | None:
     """Header cells and columns of a file in UTF-8; None where it is not proven that they are what is written there.
+
+    data: its bytes, or what a look through the file has told of it.
 
     sample: the beginning of the text. as_text: names of columns whose texts are wanted. numbers: whether columns of
     numbers may be read as such, where the cells of the sample are `numeric`.
@@ -42,14 +50,19 @@ def read_whole_columns(
     import polars as pl
 
     header, rows = _sampled(sample, delimiter)
-    start = data.find(b"\n") + 1
-    if not header or not start or not rows or any(len(row) != len(header) for row in rows):
+    if not header or not rows or any(len(row) != len(header) for row in rows):
         return None
-    data = _without_last_lines(data, start)
-    marks = _count(data, start, ord(delimiter))
+    names = [f"c{k}" for k in range(len(header))]
+    if isinstance(data, Scanned):
+        marks: _Marks | None = data.marks
+        file = _File(data.path, names, delimiter, quotes=False)
+    else:
+        start = data.find(b"\n") + 1
+        data = _without_last_lines(data, start)
+        marks = _count(data, start, ord(delimiter)) if start else None
+        file = _File(data, names, delimiter, marks is not None and marks.quotes)
     if marks is None:
         return None
-    file = _File(data, [f"c{k}" for k in range(len(header))], delimiter, marks.quotes)
     texts = [pl.String] * len(header)
     types = _types(header, rows, delimiter, as_text, numeric) if numbers else texts
     frame = file.read(types) if types != texts else None
@@ -60,6 +73,31 @@ def read_whole_columns(
     texts_of = _Texts(file)
     again = [partial(texts_of.column, k) if kind != pl.String else None for k, kind in enumerate(types)]
     return header, list(zip(frame.get_columns(), again, strict=True))
+
+
+class Scanned(NamedTuple):
+    """A file that was looked through piece by piece: of plain lines without quotes."""
+
+    path: Path
+    marks: _Marks
+
+
+def scan(path: Path, start: int, delimiter: str) -> Scanned | None:
+    """Look through a file below its header, which ends at `start`, without holding it; None where it has quotes, bytes
+    that are not ASCII, a zero, carriage returns, or lines without a cell at its end."""
+    delimiters, lines, last = 0, 0, b"\n"
+    with path.open("rb") as file:
+        file.seek(start)
+        while piece := file.read(BLOCK):
+            if not piece.isascii() or b'"' in piece or b"\0" in piece or b"\r" in piece:
+                return None
+            block = np.frombuffer(piece, np.uint8)
+            delimiters += int(np.count_nonzero(block == ord(delimiter)))
+            lines += int(np.count_nonzero(block == LINE))
+            last = (last + piece)[-2:]
+    if last == b"\n\n":
+        return None
+    return Scanned(path, _Marks(delimiters, lines + (not last.endswith(b"\n")), quotes=False))
 
 
 class _Marks(NamedTuple):
@@ -73,7 +111,7 @@ class _Marks(NamedTuple):
 class _File(NamedTuple):
     """A file as polars is to read it; names: one a column, whatever the header calls them."""
 
-    data: bytes
+    data: bytes | Path
     names: list[str]
     delimiter: str
     quotes: bool
