@@ -81,6 +81,8 @@ NETWORKS: Registry[Any] = Registry(
         "lstm": Entry(".networks.recurrent:LSTM", "for series", "WIDTHS"),
         "narx": Entry(".networks.narx:NARX", "for dynamic systems", "WIDTHS"),
         "state_space": Entry(".networks.state_space:StateSpace", "for dynamic systems", "STATES"),
+        "windowed": Entry(".networks.windowed:Windowed", "relative to a window's level", "NETWORK:WINDOW:LEVEL:SCALE"),
+        "naive": Entry(".networks.naive:Naive", "the last value or season", "SEASON"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
         "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),

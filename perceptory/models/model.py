@@ -14,6 +14,7 @@ from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
 from perceptory.models.averages import mean_of
 from perceptory.models.forward import forward
+from perceptory.models.units import in_own_units, window_units
 
 if TYPE_CHECKING:
     from perceptory.export.onnx_file import Exported
@@ -115,8 +116,14 @@ class Model:
         from perceptory import backend
 
         with backend.precision(self.precision) as dtype:
+            shift, factor, network = self.in_center, self.in_factor, self.network
+            given = inputs
+            if network.windows is not None:
+                inputs, _ = window_units(network, given)
+                order = network.windows.order(shift.shape[1])
+                shift, factor, network = shift[:, order], factor[:, order], network.network
             # What all networks' centers have in common is taken off in double precision; what is left is small.
-            common = self.in_center.mean(axis=0)
+            common = shift.mean(axis=0)
             with np.errstate(over="ignore"):
                 x = (inputs - common).astype(dtype)
             # Round the number of rows up to a power of two: few shapes, few compilations.
@@ -124,12 +131,13 @@ class Model:
             if rows > len(x):
                 x = np.concatenate([x, np.zeros((rows - len(x), *x.shape[1:]), dtype)])
             steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, rows - len(inputs)))
-            run = forward(self.network, self.cost.without_code(), inputs.shape[1:], outputs)
-            scaling = (common - self.in_center).astype(dtype), self.in_factor.astype(dtype)
+            run = forward(network, self.cost.without_code(), inputs.shape[1:], outputs)
+            scaling = (common - shift).astype(dtype), factor.astype(dtype)
             output = np.asarray(run(self.weights.astype(dtype), *scaling, x, steps))[:, : len(inputs)].astype(float)
         if self.task in ("regression", "autoencode"):
             shape = (len(output), *[1] * (output.ndim - 2), -1)
-            return self.cost.unscale(output, self.out_center.reshape(shape), self.out_scale.reshape(shape))
+            center, scale = self.out_center.reshape(shape), self.out_scale.reshape(shape)
+            return in_own_units(self.network, self.cost, output, (center, scale), given)
         return output
 
     def mean(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
@@ -261,7 +269,8 @@ class Model:
         """The k networks as Equinox modules with their weights: module(x [row, ...]) -> [row, *outputs].
 
         They take inputs scaled by (x - in_center) · in_factor with 0 where missing, and give linear outputs, which
-        `cost.inverse_link` makes predictions on the trained scale: target = out_center + out_scale · prediction.
+        `cost.inverse_link` makes predictions on the trained scale: target = out_center + out_scale · prediction. Those
+        within `Windowed` take and give what it makes of a window.
         """
         import jax
 

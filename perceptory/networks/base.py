@@ -77,6 +77,15 @@ class Network(Spec):
         return ()
 
     @property
+    def windows(self) -> Any:
+        """The `Windowed` that makes of a window what it sees, or None where it sees scaled inputs."""
+        return None
+
+    def for_series(self, facts: Any) -> Network:
+        """The network with what it has to know of the data that it is to forecast (`windowed.SeriesFacts`)."""
+        return self
+
+    @property
     def solved(self) -> bool:
         """Whether `prime` leaves nothing to an optimizer: no step is taken then."""
         return False

@@ -12,9 +12,12 @@ from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
+from perceptory.networks.naive import Naive
+from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
 from perceptory.objectives.auxiliary import Auxiliary, auxiliary_parts
 from perceptory.objectives.penalties import Penalty, WeightPenalty
+from perceptory.objectives.regression import AbsoluteError
 from perceptory.objectives.table import COSTS, Cost, SquaredError
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.base import Optimizer
@@ -167,6 +170,11 @@ def settled(candidate: Candidate) -> Candidate:
     """The candidate. A `Linear` model goes without what it does not need: it is solved under squared error, else taken
     down by L-BFGS; only where a line search cannot follow the cost, by the study's own optimizer."""
     network, cost = candidate.network, candidate.cost
+    if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive):
+        inner = settled(candidate.replace(network=network.network))
+        return inner.replace(network=network.replace(network=inner.network))
+    if isinstance(network, Naive):
+        return Candidate(network, cost if cost.heads == 1 else AbsoluteError(), Adam())
     if not isinstance(network, Linear) or network.train != "least squares":
         return candidate
     if type(cost) is SquaredError:

@@ -10,7 +10,7 @@ import numpy as np
 
 from perceptory.augmentation.base import varying
 from perceptory.data.own_targets import columns_of_inputs, columns_of_targets
-from perceptory.networks.base import layout
+from perceptory.networks.base import Network, layout
 from perceptory.notes import Note
 from perceptory.objectives.parts import Composite
 from perceptory.objectives.table import Cost
@@ -23,7 +23,7 @@ from perceptory.studies.keys import member_key
 from perceptory.studies.split import Split
 from perceptory.studies.starts import Beginning, Turn, from_model
 from perceptory.training.plan import Member, ProgramPlan, chunking, curved_sizes, pad_rows, piece_of, sizes
-from perceptory.training.scaling import Scaling, inputs_as_they_are, targets_as
+from perceptory.training.scaling import Scaling, inputs_as_they_are, relative_scaling, targets_as
 from perceptory.training.size_classes import coarse_bucket, epoch_bucket, padded_rows
 
 SEGMENT_FLOPS = 5e10  # what a chunk computes before the host looks again: below a second
@@ -75,7 +75,7 @@ def groups_of(
         first = candidates[places[0]]
         plan, weights = _plan(study, static, first, split, (rows, batch), len(who), epochs, padded)
         total = _epochs(study, static, epochs)
-        scalings, given = _starts(begins, split, who, first.network.unscaled)
+        scalings, given = _starts(begins, split, who, first.network)
         members = _members(study, candidates, split, who, plan, total, scalings, refit=epochs is not None)
         dtype = members.factor.dtype
         members = members._replace(
@@ -87,17 +87,25 @@ def groups_of(
 
 
 def _starts(
-    begins: dict[int, Beginning], split: Split, who: list[Who], unscaled: tuple[int, ...]
+    begins: dict[int, Beginning], split: Split, who: list[Who], network: Network
 ) -> tuple[list[Scaling], tuple[np.ndarray, ...]]:
     """Each member's scaling, and the arrays [member, ...] that members begin with, if any."""
     scalings, given = [], []
-    by_fold = [inputs_as_they_are(s, unscaled) if unscaled else s for s in split.scalings]
+    by_fold = [_seen_by(network, split, fold) for fold in range(len(split.folds))]
     for c, f, s in who:
         own, turn = by_fold[f], Turn(f, len(split.folds), s)
         scalings.append(begins[c].scaling(own, turn) if c in begins else own)
         if c in begins:
             given.append(begins[c].arrays(own, turn))
     return scalings, tuple(np.stack(arrays) for arrays in zip(*given, strict=True))
+
+
+def _seen_by(network: Network, split: Split, fold: int) -> Scaling:
+    """A fold's scaling for a network that takes some inputs otherwise than scaled."""
+    scaling = split.scalings[fold]
+    if network.windows is not None:
+        return relative_scaling(scaling, network.windows, split.encoded.inputs[split.folds[fold][0]])
+    return inputs_as_they_are(scaling, network.unscaled) if network.unscaled else scaling
 
 
 def _in_program(candidate: Candidate) -> Any:

@@ -14,6 +14,7 @@ from perceptory.errors import InputError
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
+from perceptory.models.units import in_own_units
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.equal_rows import share_alike
 from perceptory.selection.metrics import reconstruction_error
@@ -132,8 +133,13 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
     """Residuals of the validation rows, for `Model.predict_interval`."""
     encoded, cost, rows = prepared.encoded, prepared.candidates[0].cost, prepared.folds[0][1]
     if encoded.task == "regression" and len(rows):
-        scaling = targets_as(prepared.scalings[0], cost)
-        output = cost.unscale(outcome.validation_output.astype(float), scaling.out_center, scaling.out_scale)
+        network = prepared.candidates[0].network
+        own = prepared.scaling_of((0, 0, 0)) if network.windows is not None else prepared.scalings[0]
+        scaling = targets_as(own, cost)
+        output = in_own_units(
+            network, cost, outcome.validation_output.astype(float),
+            (scaling.out_center, scaling.out_scale), encoded.inputs[rows],
+        )  # fmt: skip
         residuals = encoded.truth[rows] - cost.point_prediction(output)
         with_intervals(model, residuals, np.zeros(len(residuals), int), encoded.weights[rows])
 

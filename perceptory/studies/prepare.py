@@ -25,6 +25,7 @@ from perceptory.studies.checks import check_candidates, check_data, check_final,
 from perceptory.studies.design import Candidate, StudyDesign, with_numbers
 from perceptory.studies.encoded_examples import EncodedExamples, check_spans, encode
 from perceptory.studies.extremes import check_weights, hints, values_far_off
+from perceptory.studies.forecasts import for_forecasts
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
 from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
@@ -164,6 +165,7 @@ def prepare(
     known = sealed.study
     if not constant:
         check_data(known)
+    candidates = for_forecasts(candidates, known)
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
     check_weights(known, encoded.weights)

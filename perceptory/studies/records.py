@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.models.units import in_own_units
 from perceptory.results.predictions import judged_rows
 from perceptory.selection.metrics import OWN_COST, evaluate
 from perceptory.selection.metrics import score as score_of
@@ -124,14 +125,18 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     )  # fmt: skip
 
 
-def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, ...]:
     """Of the fold's training and validation rows, in the target's own units."""
     train, validation = outcome.train_output.astype(float), outcome.validation_output.astype(float)
     if prepared.encoded.task != "regression":
         return train, validation
-    cost = prepared.candidates[who[0]].cost
-    scaling = targets_as(prepared.scalings[who[1]], cost)
-    return (
-        cost.point_prediction(cost.unscale(train, scaling.out_center, scaling.out_scale)),
-        cost.point_prediction(cost.unscale(validation, scaling.out_center, scaling.out_scale)),
-    )
+    network, cost = prepared.candidates[who[0]].network, prepared.candidates[who[0]].cost
+    own = prepared.scaling_of(who) if network.windows is not None else prepared.scalings[who[1]]
+    scaling = targets_as(own, cost)
+    units = scaling.out_center, scaling.out_scale
+
+    def predicted(output: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        inputs = prepared.encoded.inputs[rows] if network.windows is not None else rows
+        return np.asarray(cost.point_prediction(in_own_units(network, cost, output, units, inputs)))
+
+    return tuple(predicted(y, rows) for y, rows in zip((train, validation), prepared.folds[who[1]], strict=True))

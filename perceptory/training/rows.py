@@ -222,8 +222,13 @@ class SharedRows(Rows):
     def read(self, entries: Array) -> Batch:
         inputs = self.plan.inputs[-1]
         center, factor = self.center[:, :inputs], self.factor[:inputs]
-        x = _filled(_scaled(_take(self.data.x, entries), _take(self.data.x_rest, entries), center, factor))
-        t = _targets(self.data, entries, self.center, self.factor, self.plan)
+        given, rest = _take(self.data.x, entries), _take(self.data.x_rest, entries)
+        x = _filled(_scaled(given, rest, center, factor))
+        if self.plan.network.windows is None:
+            t = _targets(self.data, entries, self.center, self.factor, self.plan)
+        else:
+            aims = _take(self.data.t, entries), _take(self.data.t_rest, entries)
+            x, t = self.plan.network.windows.seen(given, rest, *aims, x, factor)
         w = _weighed(_take(self.data.w, entries), lambda: t, self.balance, self.plan)
         return Batch(x, t, w, _take(self.data.lengths, entries))
 

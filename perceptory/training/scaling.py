@@ -117,6 +117,18 @@ def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:
     return scaling._replace(in_center=center, in_factor=factor)
 
 
+def relative_scaling(scaling: Scaling, windows: Any, x: np.ndarray) -> Scaling:
+    """The scaling of a network that sees windows relative to their own level (`Windowed`), from training windows x
+    [n, time, channel]: the targets' past and the targets are brought to size 1, without a center."""
+    sizes, channels = windows.sizes(x), np.array(windows.channels)
+    center, factor = scaling.in_center.copy(), scaling.in_factor.copy()
+    center[channels], factor[channels] = 0.0, 1 / sizes
+    outputs = np.tile(sizes, len(windows.horizons))
+    return scaling._replace(
+        in_center=center, in_factor=factor, out_center=np.zeros_like(outputs), out_scale=outputs
+    )
+
+
 def targets_as(scaling: Scaling, cost: Cost) -> Scaling:
     """The scaling with targets as a cost wants them (`Cost.scale_targets`)."""
     center, scale = cost.scale_targets(scaling.out_center, scaling.out_scale)

@@ -43,6 +43,7 @@ class ArrayDataset:
     series: in no order, and independent.
     row_numbers: [n] int64, the place of each example in what was given, from 0; of an example made of table rows, the
     row that its prediction belongs to.
+    units: [n, out] of forecasts, what scaled errors are measured by: the mean change over a season, up to the origin.
     labels: of the task "autoencode", what figures of the examples are colored by.
     """
 
@@ -63,6 +64,7 @@ class ArrayDataset:
     plan: SeriesPlan | None = None  # how the table was cut that the examples are made of
     encoder: Any = None  # an `ArrayEncoder` that is to be used instead of one learned from the study examples
     labels: Labels | None = None
+    units: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:
@@ -82,7 +84,7 @@ class ArrayDataset:
             "lengths": self.lengths,
             "groups": self.groups,
         }
-        parts |= {"timeline": self.timeline, "row_numbers": self.row_numbers}
+        parts |= {"timeline": self.timeline, "row_numbers": self.row_numbers, "units": self.units}
         for name, values in parts.items():
             if values is not None and len(values) != rows:
                 raise InputError(f"a dataset of {rows} examples cannot hold {name} of {len(values)} examples.")
@@ -121,7 +123,7 @@ class ArrayDataset:
 
     def take(self, rows: np.ndarray) -> Self:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
-        names = ("inputs", "targets", "weights", "lengths", "groups", "row_numbers")
+        names = ("inputs", "targets", "weights", "lengths", "groups", "row_numbers", "units")
         given = {name: getattr(self, name) for name in names}
         taken: dict[str, Any] = {name: values[rows] for name, values in given.items() if values is not None}
         taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}

@@ -28,9 +28,10 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known, fill: as in `read_series`. horizons: rows ahead, of forecasts. calendar:
-    the time from row to row, as far as it is known. found: the column of time was not named, and may be absent later.
-    reading: how cells of text are written."""
+    """predict, window, time, series, known, fill: as in `read_series`. horizons: rows ahead, of forecasts, in the order of
+    the outputs; goals: the columns that are forecast; season: its steps, 1 for none. calendar: the time from row to row,
+    as far as it is known. found: the column of time was not named, and may be absent later. reading: how cells of text
+    are written."""
 
     predict: str
     window: int | None = None
@@ -42,6 +43,8 @@ class SeriesPlan:
     horizons: tuple[int, ...] = ()
     fill: str | None = None
     found: bool = False
+    goals: tuple[str, ...] = ()
+    season: int = 1
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> Later:
         """The examples of a table that came later, and where they stand.
@@ -106,7 +109,9 @@ class SeriesPlan:
             and all(data[name] is None or isinstance(data[name], str) for name in ("time", "series"))
             and (data["known"] == "all" or (type(data["known"]) is int and data["known"] >= 0))
             and isinstance(horizons, list)
-            and all(type(h) is int and 0 < h <= MOST_HORIZON for h in horizons)
+            and all(type(h) is int and 0 < h <= MOST_HORIZON for h in (*horizons, data["season"]))
+            and isinstance(data["goals"], list)
+            and all(isinstance(name, str) for name in data["goals"])
             and (data["fill"] is None or data["fill"] in FILLS)
             and type(data["found"]) is bool
         )
@@ -114,6 +119,7 @@ class SeriesPlan:
             raise InputError(ALTERED)
         reading = reading_from_json(data["reading"])
         parts = {"calendar": _calendar(data["calendar"]), "reading": reading, "horizons": tuple(horizons)}
+        parts["goals"] = tuple(data["goals"])
         return cls(**data | parts)
 
 

@@ -28,6 +28,7 @@ from perceptory.data.series.columns import (
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.gaps import MISSING, check_fill, regular
 from perceptory.data.series.plan import SeriesPlan
+from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
 from perceptory.data.series.windows import Cut, cut_rows
@@ -41,6 +42,8 @@ from perceptory.data.tables.targets import Target
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, taken_for_time, targets_missing, without_target
 from perceptory.specs import count, flag
+
+KNOWN = 0.75  # of each series, in which its season is looked for: what is sealed has no part in it
 
 
 def read_series(
@@ -56,6 +59,7 @@ def read_series(
     window: int | None = None,
     stride: int | None = None,
     horizon: int | Sequence[int] = 1,
+    season: int | None = None,
     washout: int = 0,
     known: Known = 0,
     task: str | None = None,
@@ -77,7 +81,8 @@ def read_series(
       `washout` steps, when the network does not know the system's state yet, have weight 0.
     - "ahead": a forecast from the past `window` rows of the inputs and of the target itself; targets [n, out]. The
       target stands `horizon` rows after the last row of the window; several horizons, such as range(1, 13), are
-      several outputs.
+      several outputs. `season`: steps after which the series repeat themselves, 1 for none; without it, it is told by
+      the time step or found in the first three quarters of each series. Scaled errors are measured by it.
     - "one value": a number or class a series, which the target column repeats in all rows of that series; targets [n].
       Series of different lengths are padded with 0 at their end (`lengths`). With a window, each window is an example
       that has the value of its series.
@@ -134,7 +139,7 @@ def read_series(
     if fill and columns:
         columns = target_columns(table, target, None if like is None else like.task)
     horizons = _horizons(horizon) if use == "ahead" else ()
-    _check_asked(use, window, stride, washout, horizon)
+    _check_asked(use, window, stride, washout, horizon, season)
     check_known(known, use, window)
     _check_together(groups, together)
     cut = cut_rows(
@@ -153,6 +158,8 @@ def read_series(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
         )
         channels += tuple(PREFIX + name for name in labels.names)
+    goals = tuple(c.name for c in columns) if use == "ahead" else ()
+    phases, units = _seasonal(columns, clock, with_target, season, labels, like) if goals else (None, None)
     windows = len(labels.rows) > len(clock.names) or use == "ahead"
     several = windows and len(clock.names) > 1
     together = use != "ahead" if together is None else together
@@ -179,7 +186,10 @@ def read_series(
         ),
         row_numbers=clock.rows[labels.rows[keep]].astype(np.int64),
         kind="series",
-        plan=SeriesPlan(use, window, time, series, clock.calendar, known, reading, horizons, fill, found),
+        plan=SeriesPlan(
+            use, window, time, series, clock.calendar, known, reading, horizons, fill, found, goals, phases or 1
+        ),
+        units=units,
         labels=_colors(table, color, clock, cut),
     )
     if like is None:
@@ -293,6 +303,24 @@ def _timeline(use: str, cut: Cut, labels: _Labels, washout: int, horizons: tuple
     return Timeline(labels.owner[labels.keep].astype(np.int64), seen, scored, ahead=use == "ahead")
 
 
+def _seasonal(
+    columns: list[RawColumn], clock: Clock, cut: Cut, season: int | None, labels: _Labels, like: ArrayDataset | None
+) -> tuple[int, np.ndarray | None]:
+    """Steps of a season, and [n, out] the mean change over a season up to each example's origin, of numbers."""
+    if labels.target.task != "regression":
+        return 1, None
+    values = np.stack([numbers(c, clock, "target", may_miss=True) for c in columns], axis=1)
+    if like is not None:
+        phases = like.plan.season if like.plan is not None else 1
+    elif season is not None:
+        phases = int(season)
+    else:
+        ends = zip(clock.starts, clock.starts[:-1] + (KNOWN * clock.lengths).astype(int), strict=False)
+        phases = season_of([part for a, b in ends for part in values[a:b].T], clock.calendar.step, clock.calendar.unit)
+    units = changes(values, clock.starts, cut.starts + cut.steps, phases)
+    return phases, np.tile(units, len(labels.names) // len(columns))
+
+
 def _group_ids(
     table: Table, groups: str | None, clock: Clock, owner: np.ndarray, *, stay_together: bool
 ) -> np.ndarray | None:
@@ -369,7 +397,15 @@ def _horizons(horizon: Any) -> tuple[int, ...]:
     return tuple(int(h) for h in given)
 
 
-def _check_asked(use: str, window: int | None, stride: int | None, washout: int, horizon: Any) -> None:
+def _check_asked(
+    use: str, window: int | None, stride: int | None, washout: int, horizon: Any, season: int | None
+) -> None:
+    if season is not None:
+        count(Setting("season"), season)
+        if use != "ahead":
+            raise InputError(
+                Setting("season"), " is for ", Setting("predict", "ahead"), f", not for {use!r}. Leave it out."
+            )
     if window is not None:
         count(Setting("window"), window)
     elif use == "ahead":

@@ -1,0 +1,206 @@
+"""A network that sees each window of a series relative to the window's own level and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.errors import InputError, Setting
+from perceptory.kernels.dense import Stack
+from perceptory.layers.arrays import Shape
+from perceptory.networks.base import Network
+from perceptory.ops.relative import Relation, relative, relative_targets
+from perceptory.registry import Registry
+from perceptory.specs import Search, checked, count, flag
+
+LEVELS: Registry[str] = Registry(
+    "level",
+    {
+        "none": "values as they are",
+        "last": "less the last value",
+        "mean": "less the mean of the window",
+        "difference": "from step to step",
+        "season": "less the value a season before",
+    },
+)
+SCALES: Registry[str] = Registry(
+    "scale",
+    {
+        "none": "as they are",
+        "level": "divided by the mean size",
+        "spread": "divided by the standard deviation",
+        "season": "divided by the mean change over a season",
+    },
+)
+SAMPLE = 4096  # windows of a fold that tell how large their numbers are
+
+
+class SeriesFacts(NamedTuple):
+    """What networks for forecasts are told of the data. targets: the channel that each target's past stands in.
+    horizons: rows ahead, in the order of the outputs. season: steps, 1 where there is none. positive: whether all past
+    and future values of the targets are above 0."""
+
+    targets: tuple[int, ...]
+    horizons: tuple[int, ...]
+    season: int
+    positive: bool
+
+
+def _some(name: Any, value: Any) -> None:
+    if value is not None:
+        count(name, value)
+
+
+@dataclass(frozen=True)
+class Windowed(Network):
+    """A forecaster: `network`, which sees the last `window` steps relative to their own level and scale, and whose
+    outputs are put back by the same numbers. So one network serves series of any level, and no series drowns others.
+
+    A value of the target's past is x = b + s · u: u is what the network sees and gives. level: b, see `LEVELS`; scale:
+    s, see `SCALES`. Costs are computed from u; what is u = 1 in training windows on average is 1 to the network.
+
+    window: how many of the last steps are looked at; None for all that the data were cut with.
+    season: steps of a season; None takes that of the data.
+    log: logarithms of the target (all above 0) take the place of its values.
+    channels, horizons: where the targets' past stands among the inputs, and how far ahead each output is; found in
+    the data.
+
+    The network gets the targets' channels first and then the others, which are scaled by the fold's training rows.
+    Differences and seasonal differences take one step, or one season, off the window. For forecasts of numbers alone.
+    Source: reversible instance normalization, Kim et al. 2022; windows divided by their level, Smyl 2020.
+    """
+
+    network: Network
+    window: int | None = checked(None, check=_some)
+    level: str = checked("mean", check=lambda _, value: LEVELS[value])
+    scale: str = checked("level", check=lambda _, value: SCALES[value])
+    season: int | None = checked(None, check=_some)
+    log: bool = checked(False, check=flag)
+    channels: tuple[int, ...] = ()
+    horizons: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.network, Network | Search) or isinstance(self.network, Windowed):
+            raise InputError(f"network needs a network such as MLP((64,)), got {self.network!r}.")
+        if isinstance(self.network, Network) and (self.network.unscaled or self.network.feedback):
+            raise InputError(f"{self.network.label} cannot see windows relative to their level. Give it alone.")
+
+    # --- what the data say -------------------------------------------------------------------------------------------
+
+    def for_series(self, facts: SeriesFacts) -> Windowed:
+        season = self.season or facts.season
+        filled = replace(
+            self, network=self.network.for_series(facts), season=season, channels=facts.targets, horizons=facts.horizons
+        )
+        if self.log and not facts.positive:
+            raise InputError("log needs targets above 0, and the data have others. Leave log out.")
+        return filled
+
+    @property
+    def windows(self) -> Windowed:
+        return self
+
+    @property
+    def how(self) -> Relation:
+        return Relation(self.level, self.scale, self.season or 1, self.log, self.horizons)
+
+    def steps(self, inputs: Shape) -> Shape:
+        """Of what the network sees, from the shape of the data's windows."""
+        if not self.horizons:
+            raise InputError(
+                "Windowed is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), "."
+            )
+        window, lost = self.window or inputs[0], self.how.lost
+        season = self.season or 1
+        needed = max(lost + 1, season + 1 if self.scale == "season" or self.level == "season" else 1)
+        if window > inputs[0] or window < needed:
+            what = f"at least {needed}" if window < needed else f"at most {inputs[0]}, the window of the data"
+            raise InputError(f"Windowed needs a window of {what} steps, got {window}. Give another one.")
+        return (window - lost, inputs[1])
+
+    def order(self, channels: int) -> np.ndarray:
+        """Which channel of the data each one is that the network sees."""
+        return np.array([*self.channels, *(c for c in range(channels) if c not in self.channels)])
+
+    def arranged(self, xp: Any, x: Any) -> tuple[Any, Any]:
+        """(targets' past, other channels) [n, window, ·] of windows [n, time, channel]."""
+        x = x[:, x.shape[1] - (self.window or x.shape[1]) :]
+        others = [c for c in range(x.shape[2]) if c not in self.channels]
+        return x[:, :, np.array(self.channels)], x[:, :, np.array(others, int)]
+
+    def joined(self, xp: Any, numbers: Any, others: Any) -> Any:
+        """What the network sees, of both."""
+        return xp.concatenate([numbers, others[:, self.how.lost :]], axis=2) if others.shape[2] else numbers
+
+    def sizes(self, x: np.ndarray) -> np.ndarray:
+        """[target] the mean size of the numbers in training windows x [n, time, channel]."""
+        some = x[:: max(1, len(x) // SAMPLE)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            numbers, _ = relative(np, self.how, self.arranged(np, some.astype(float))[0])
+            size = 1.25 * np.nanmean(np.abs(numbers), axis=(0, 1))
+        return np.where(size > 0, size, 1.0)
+
+    def seen(self, x: Any, rest: Any, t: Any, t_rest: Any, others: Any, factor: Any) -> tuple[Any, Any]:
+        """In the program: what the network sees of windows x [n, time, channel] as given, and the targets t
+        [n, horizon · target] in the same numbers. rest, t_rest: what rounding took from them. others: x as scaled by
+        the training rows. factor: [channel] of the same, which brings numbers to size 1."""
+        how, channels = self.how, np.array(self.channels)
+        own = factor[channels]
+        past = self.arranged(jnp, x)[0].astype(factor.dtype)
+        numbers, units = relative(jnp, how, past, None if rest is None else self.arranged(jnp, rest)[0])
+        several = (t.shape[0], len(self.horizons), len(channels))
+        low = None if t_rest is None else t_rest.reshape(several)
+        aims = relative_targets(jnp, how, t.astype(factor.dtype).reshape(several), units, low) * own
+        return self.joined(jnp, numbers * own, self.arranged(jnp, others)[1]), aims.reshape(t.shape)
+
+    # --- the network within ------------------------------------------------------------------------------------------
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
+        return self.network.build(self.steps(inputs), outputs, key=key)
+
+    @property
+    def label(self) -> str:
+        sight = [] if self.window is None else [f"window {self.window}"]
+        level = "season " + str(self.season or "") if self.level == "season" else self.level
+        sight += [f"{level.strip()}/{self.scale}", *(["log"] if self.log else [])]
+        return f"{self.network.label}, {' '.join(sight)}"
+
+    @property
+    def stochastic(self) -> bool:
+        return self.network.stochastic
+
+    @property
+    def added_cost(self) -> bool:
+        return self.network.added_cost
+
+    @property
+    def solved(self) -> bool:
+        return self.network.solved
+
+    @property
+    def takes_heads(self) -> bool:
+        return False
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self.network.hidden_units(self.steps(inputs), outputs)
+
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        return self.network.prime(module, rows, key=key)
+
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        return self.network.calibrate(module, rows)
+
+    def opening(self, progress: Any) -> Any:
+        return self.network.opening(progress)
+
+    def trains(self, name: str) -> bool:
+        return self.network.trains(name)
+
+    def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
+        return self.network.stack(self.steps(inputs), outputs)

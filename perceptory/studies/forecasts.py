@@ -1,0 +1,53 @@
+"""What a study of forecasts adds to its candidates: what their networks have to know of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from perceptory.data.examples import Examples
+from perceptory.errors import InputError, Setting
+from perceptory.networks.windowed import SeriesFacts, Windowed
+from perceptory.objectives.distribution import GaussianLikelihood
+from perceptory.objectives.regression import PoissonLikelihood
+from perceptory.studies.design import Candidate
+
+
+def series_facts(known: Examples) -> SeriesFacts | None:
+    """What the study examples tell a forecaster; None where they are no forecasts of numbers from their own past."""
+    plan: Any = getattr(known, "plan", None)
+    if plan is None or not plan.horizons or known.task != "regression":
+        return None
+    channels = known.channels  # type: ignore[attr-defined]
+    if not all(name in channels for name in plan.goals):
+        return None
+    places = tuple(channels.index(name) for name in plan.goals)
+    past = known.inputs[..., places]  # type: ignore[attr-defined]
+    positive = bool(np.nanmin(past) > 0 and np.nanmin(known.targets) > 0)
+    return SeriesFacts(places, plan.horizons, plan.season, positive)
+
+
+def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:
+    """The candidates with what the data say of their windows. `InputError` for what does not go together."""
+    facts = series_facts(known)
+    if facts is None:
+        return list(candidates)
+    return [_checked(candidate.replace(network=candidate.network.for_series(facts))) for candidate in candidates]
+
+
+def _checked(candidate: Candidate) -> Candidate:
+    windows, cost = candidate.network.windows, candidate.cost
+    if isinstance(windows, Windowed):
+        if windows.how.bends and (isinstance(cost, GaussianLikelihood) or (cost.heads > 1 and not windows.log)):
+            raise InputError(
+                f"{cost.label} does not go with differences, nor a deviation with logarithms. Use another ",
+                Setting("cost"),
+                ', or level="mean" without log.',
+            )
+        if isinstance(cost, PoissonLikelihood):
+            raise InputError(
+                "the Poisson cost needs counts, and windows relative to their level hold none. Use another cost."
+            )
+    return candidate
