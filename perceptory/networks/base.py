@@ -81,6 +81,11 @@ class Network(Spec):
         """The `Windowed` that makes of a window what it sees, or None where it sees scaled inputs."""
         return None
 
+    @property
+    def speaks(self) -> bool:
+        """Whether its label tells all of a `Windowed` that is around it."""
+        return False
+
     def for_series(self, facts: Any) -> Network:
         """The network with what it has to know of the data that it is to forecast (`windowed.SeriesFacts`)."""
         return self

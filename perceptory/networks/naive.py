@@ -19,7 +19,7 @@ from perceptory.specs import checked, count, flag
 
 
 class Repeat(eqx.Module):
-    """The last `season` steps of x [batch, time, target] again and again, at the horizons, plus a drift [out]."""
+    """The last `season` steps of x [batch, time, target] again and again, at the horizons, plus a drift [out], the same for all windows."""
 
     drift: jax.Array
     season: int = eqx.field(static=True)
@@ -49,13 +49,13 @@ class Naive(Network):
         season = self.season or facts.season
         level = "mean" if self.drift else "last"
         filled = replace(self, season=season, horizons=facts.horizons)
-        return Windowed(
-            filled, max(2, season), level, "level", season, channels=facts.targets, horizons=facts.horizons
-        )
+        return Windowed(filled, max(2, season), level, "level", season, channels=facts.targets, horizons=facts.horizons)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Repeat:
         if not self.horizons or len(inputs) != 2:
-            raise InputError("Naive is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), ".")
+            raise InputError(
+                "Naive is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), "."
+            )
         if inputs[0] < (self.season or 1):
             raise InputError(f"Naive needs windows of at least a season, {self.season} steps, got {inputs[0]}.")
         return Repeat(jnp.zeros(outputs[0]), self.season or 1, self.horizons)
@@ -69,6 +69,10 @@ class Naive(Network):
 
     @property
     def solved(self) -> bool:
+        return True
+
+    @property
+    def speaks(self) -> bool:
         return True
 
     @property

@@ -166,6 +166,8 @@ class Windowed(Network):
 
     @property
     def label(self) -> str:
+        if self.network.speaks:
+            return self.network.label
         sight = [] if self.window is None else [f"window {self.window}"]
         level = "season " + str(self.season or "") if self.level == "season" else self.level
         sight += [f"{level.strip()}/{self.scale}", *(["log"] if self.log else [])]

@@ -124,9 +124,7 @@ def relative_scaling(scaling: Scaling, windows: Any, x: np.ndarray) -> Scaling:
     center, factor = scaling.in_center.copy(), scaling.in_factor.copy()
     center[channels], factor[channels] = 0.0, 1 / sizes
     outputs = np.tile(sizes, len(windows.horizons))
-    return scaling._replace(
-        in_center=center, in_factor=factor, out_center=np.zeros_like(outputs), out_scale=outputs
-    )
+    return scaling._replace(in_center=center, in_factor=factor, out_center=np.zeros_like(outputs), out_scale=outputs)
 
 
 def targets_as(scaling: Scaling, cost: Cost) -> Scaling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -91,14 +92,16 @@ def changes(values: np.ndarray, starts: np.ndarray, origins: np.ndarray, season:
     changes, its unit is that of all series together.
     """
     own = np.zeros(len(values), bool)  # rows that have one a season before
-    for a, b in zip(starts, starts[1:], strict=False):
+    for a, b in pairwise(starts):
         own[a + season : b] = True
     steps = np.zeros_like(values, dtype=float)
     places = np.flatnonzero(own)
     steps[places] = np.abs(values[places] - values[places - season])
     there = own[:, None] & ~np.isnan(steps)
-    sums, counts = (np.concatenate([np.zeros((1, values.shape[1])), a.cumsum(axis=0)]) for a in
-                    (np.where(there, steps, 0), there.astype(float)))
+    sums, counts = (
+        np.concatenate([np.zeros((1, values.shape[1])), a.cumsum(axis=0)])
+        for a in (np.where(there, steps, 0), there.astype(float))
+    )
     first = starts[np.searchsorted(starts, origins, side="left") - 1]
     total, number = sums[origins] - sums[first], counts[origins] - counts[first]
     usual = sums[-1] / np.maximum(counts[-1], 1)

@@ -1,0 +1,135 @@
+"""Windows relative to their own level and scale: exact both ways, the same for series of any size, kept in the file."""
+
+from __future__ import annotations
+
+import hypothesis.extra.numpy as arrays
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import perceptory as pt
+from perceptory.data.series.season import changes, season_of
+from perceptory.models.units import in_own_units, window_units
+from perceptory.networks.windowed import LEVELS, SCALES
+from perceptory.ops.relative import Relation, absolute, relative, relative_targets
+from perceptory.studies.encoded_examples import split_number
+
+LEVEL, SPREAD = np.array([5.0, 4e6, 300.0]), np.array([1.0, 1e3, 20.0])
+
+
+def waves(steps=90, period=6):
+    """[series, step] of one shape, a thousandfold apart in size."""
+    t, noise = np.arange(steps), np.random.default_rng(0).normal(size=(3, steps)) / 5
+    return LEVEL[:, None] + SPREAD[:, None] * (np.sin(2 * np.pi * t / period) + noise)
+
+
+@pytest.fixture(scope="module")
+def data():
+    values = waves()
+    frame = pl.DataFrame({"name": np.repeat(list("abc"), values.shape[1]), "y": values.ravel()})
+    return pt.read_series(
+        frame, "y", predict="ahead", series="name", window=12, horizon=range(1, 5), stride=2, together=False
+    )
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    mlp = pt.Windowed(pt.MLP((4,)), window=8, level="last", scale="spread")
+    networks = [pt.Naive(1), pt.Naive(), pt.Windowed(pt.Linear(1e-3)), mlp]
+    study = pt.Study(networks, validation=pt.BlockedKFold(2), epochs=3, cost=pt.SquaredError())
+    result = study.run(data)
+    result.test()
+    return result
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=10)
+@given(
+    values=arrays.arrays(float, (2, 9, 2), elements=st.floats(0.01, 1e6)),
+    horizons=st.permutations(range(1, 4)).map(tuple),
+)
+def test_numbers_stand_for_the_values_that_they_were_made_of(level, scale, log, values, horizons):
+    how = Relation(level, scale, 3, log, horizons)
+    past, future = values[:, :6], values[:, 6:][:, np.array(horizons) - 1]
+    numbers, units = relative(np, how, past)
+    assert numbers.shape == (2, 6 - how.lost, 2)
+    back = absolute(how, relative_targets(np, how, future, units), units)
+    np.testing.assert_allclose(back, future, rtol=1e-9, atol=1e-9 * values.max())
+
+
+def test_single_precision_keeps_a_small_spread_on_a_large_level():
+    exact = (1e7 + np.random.default_rng(1).normal(size=(1, 20, 1))).astype(float)
+    how = Relation("mean", "spread", 1, False, (1, 2))
+    (x, rest), (t, t_rest) = split_number(exact[:, :18], np.float32), split_number(exact[:, 18:], np.float32)
+    numbers, units = relative(jnp, how, jnp.asarray(x), jnp.asarray(rest))
+    seen = relative_targets(jnp, how, jnp.asarray(t), units, jnp.asarray(t_rest))
+    expected, own = relative(np, how, exact[:, :18])
+    np.testing.assert_allclose(numbers, expected, atol=1e-5)
+    np.testing.assert_allclose(seen, relative_targets(np, how, exact[:, 18:], own), atol=1e-5)
+
+
+def test_naive_networks_repeat_what_was(result, data):
+    labels = [candidate.label for candidate in result.candidates]
+    assert {"naive", "seasonal naive 6"} <= set(labels)
+    assert result.model.network.label == "seasonal naive 6"  # the best of a series that repeats itself
+    np.testing.assert_allclose(result.model.predict(data), data.inputs[:, 6:10, 0], rtol=1e-6)
+
+
+def test_one_network_serves_series_of_any_size(result, data):
+    """A window times 1000 gives a forecast times 1000; a window and a constant, where the level is taken off."""
+    model = pt.Study([pt.Windowed(pt.Linear(1e-3))], validation=pt.HoldOut(), test=0).run(data).model
+    assert isinstance(model.network, pt.Windowed)
+    inputs = np.asarray(data.inputs[:3])
+    np.testing.assert_allclose(model.mean(1000 * inputs), 1000 * model.mean(inputs), rtol=1e-5)
+    shifted = pt.Windowed(pt.Linear(), level="last", scale="spread").replace(channels=(0,), horizons=(1,))
+    numbers, _ = window_units(shifted, inputs + 7.0)
+    np.testing.assert_allclose(numbers, window_units(shifted, inputs)[0], atol=1e-6)
+
+
+def test_the_file_keeps_how_windows_are_seen(result, data, tmp_path):
+    result.model.save(tmp_path / "model.safetensors")
+    loaded = pt.Model.load(tmp_path / "model.safetensors")
+    assert loaded.network == result.model.network
+    np.testing.assert_array_equal(loaded.predict(data), result.model.predict(data))
+
+
+def test_quantiles_of_logarithms_are_quantiles():
+    network = pt.Windowed(pt.MLP((2,)), level="last", scale="none", log=True, channels=(0,), horizons=(1, 2))
+    cost, inputs = pt.Quantile((0.1, 0.5, 0.9)), np.exp(waves(8)[:, :, None] / LEVEL[:, None, None])
+    output = np.sort(np.random.default_rng(0).normal(size=(3, 3, 2)), axis=1).reshape(3, 6)
+    values = in_own_units(network, cost, output, (np.zeros(2), np.ones(2)), inputs)
+    expected = inputs[:, -1:, :] * np.exp(output.reshape(3, 3, 2))
+    np.testing.assert_allclose(values, expected.reshape(3, 6))
+
+
+def test_seasons_are_told_by_the_step_or_found():
+    assert season_of(list(waves(120))) == 6
+    assert season_of([np.random.default_rng(0).normal(size=200)]) == 1
+    yearly = [np.sin(2 * np.pi * np.arange(60) / 12)]
+    assert season_of(yearly, 1.0, "month") == 12
+    assert season_of([np.sin(2 * np.pi * np.arange(400) / 24)], 1 / 24, "day") == 24
+
+
+def test_the_unit_of_scaled_errors_is_the_mean_change_until_the_origin():
+    values = np.array([1.0, 2, 4, 7, 10, 10, 30])[:, None]
+    units = changes(values, np.array([0, 4, 7]), np.array([3, 4, 6]), 1)
+    np.testing.assert_allclose(units[:, 0], [1.5, 2.0, 26 / 5])
+
+
+@pytest.mark.parametrize(
+    ("network", "cost", "said"),
+    [
+        (pt.Windowed(pt.MLP((2,)), window=99), None, "at most 12"),
+        (pt.Windowed(pt.MLP((2,)), window=6, scale="season"), None, "at least 7"),
+        (pt.Windowed(pt.MLP((2,)), level="difference"), pt.GaussianLikelihood(), "does not go with differences"),
+        (pt.Windowed(pt.MLP((2,))), pt.PoissonLikelihood(), "Poisson"),
+    ],
+)
+def test_what_does_not_go_together_is_said(data, network, cost, said):
+    with pytest.raises(pt.InputError, match=said):
+        pt.Study([network], cost=cost, epochs=1).run(data)
