@@ -56,6 +56,8 @@ METRICS: Registry[Any] = Registry(
         "mse": Entry(".selection.metrics:mse", "mean squared error"),  # [E28]
         "rmse": Entry(".selection.metrics:rmse", "root of the mean squared error"),
         "mae": Entry(".selection.metrics:mae", "mean absolute error"),
+        "smape": Entry(".selection.metrics:smape", "symmetric mean absolute error in percent, of forecasts"),
+        "mase": Entry(".selection.metrics:mase", "mean absolute error in changes over a season, of forecasts"),
         "r2": Entry(".selection.metrics:r2", "coefficient of determination"),
         "vaf": Entry(".selection.metrics:vaf", "variance accounted for, in percent"),  # [E29]
         "accuracy": Entry(".selection.metrics:accuracy", "share of rows whose class is predicted"),

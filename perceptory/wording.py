@@ -12,6 +12,8 @@ _NAMES = {
     "mse": "MSE",
     "rmse": "RMSE",
     "mae": "MAE",
+    "smape": "sMAPE %",
+    "mase": "MASE",
     "r2": "R2",
     "vaf": "VAF %",
     "accuracy": "accuracy",

@@ -17,6 +17,7 @@ from perceptory.figures.codes import (
 from perceptory.figures.distribution import fan
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.examples import few_examples, over_time
+from perceptory.figures.horizons import error_by_horizon
 from perceptory.figures.regression import predicted_against_true, residuals
 from perceptory.figures.sizes import size_curve
 from perceptory.figures.study import learning_curves, ranking
@@ -29,6 +30,7 @@ __all__ = [
     "code_map",
     "confusion_matrix",
     "ensemble_error",
+    "error_by_horizon",
     "errors_by_column",
     "fan",
     "few_examples",

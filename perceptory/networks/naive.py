@@ -13,13 +13,13 @@ import jax.numpy as jnp
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
-from perceptory.networks.windowed import SeriesFacts, Windowed
+from perceptory.networks.windowed import SeriesFacts, Windowed, count_or_none
 from perceptory.ops.relative import seasonal_places
-from perceptory.specs import checked, count, flag
+from perceptory.specs import checked, flag
 
 
 class Repeat(eqx.Module):
-    """The last `season` steps of x [batch, time, target] again and again, at the horizons, plus a drift [out], the same for all windows."""
+    """The last `season` steps of x [batch, time, target] again and again, at the horizons, plus a drift [out]."""
 
     drift: jax.Array
     season: int = eqx.field(static=True)
@@ -41,7 +41,7 @@ class Naive(Network):
     horizons: found in the data.
     """
 
-    season: int | None = checked(None, check=lambda name, value: value is None or count(name, value))
+    season: int | None = checked(None, check=count_or_none)
     drift: bool = checked(False, check=flag)
     horizons: tuple[int, ...] = ()
 

@@ -51,7 +51,7 @@ class SeriesFacts(NamedTuple):
     positive: bool
 
 
-def _some(name: Any, value: Any) -> None:
+def count_or_none(name: Any, value: Any) -> None:
     if value is not None:
         count(name, value)
 
@@ -76,10 +76,10 @@ class Windowed(Network):
     """
 
     network: Network
-    window: int | None = checked(None, check=_some)
+    window: int | None = checked(None, check=count_or_none)
     level: str = checked("mean", check=lambda _, value: LEVELS[value])
     scale: str = checked("level", check=lambda _, value: SCALES[value])
-    season: int | None = checked(None, check=_some)
+    season: int | None = checked(None, check=count_or_none)
     log: bool = checked(False, check=flag)
     channels: tuple[int, ...] = ()
     horizons: tuple[int, ...] = ()

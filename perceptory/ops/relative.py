@@ -74,10 +74,8 @@ def seasonal_places(horizons: Sequence[int], season: int) -> np.ndarray:
 
 def relative_targets(xp: Any, how: Relation, t: Any, units: Units, rest: Any = None) -> Any:
     """Numbers [n, horizon, target] of values t that come after the windows."""
-    if how.log:
-        r = xp.log(t / units.last)
-    else:
-        r = (t - units.last) + ((0.0 if rest is None else rest) - units.low)
+    low = units.low if rest is None else units.low - rest
+    r = xp.log(t / units.last) if how.log else (t - units.last) - low
     if how.level == "difference":
         r = xp.concatenate([r[:, :1], r[:, 1:] - r[:, :-1]], axis=1)
     return (r - units.base) / units.scale

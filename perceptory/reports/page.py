@@ -19,6 +19,7 @@ from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE
+from perceptory.results.horizons import by_horizon, horizons_of, over_horizons
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
@@ -61,8 +62,12 @@ def _capital(label: str) -> str:
 
 
 def _regression_headline(result: ResultData, errors: list[float]) -> str:
+    ahead = horizons_of(result.targets)
+    errors = errors if ahead is None else [over_horizons({"rmse": errors})["rmse"]]
     some, rest = result.targets[:TARGETS_OPEN], len(errors) - TARGETS_OPEN
-    if len(errors) == 1:
+    if ahead is not None:
+        what, size = f"{ahead[0]} at {count_of(len(ahead[1]), 'horizon')}", f"of {number(errors[0])}"
+    elif len(errors) == 1:
         what, size = result.targets[0], f"of {number(errors[0])}"
     else:
         each = ", ".join(f"{t} {number(e)}" for t, e in zip(some, errors, strict=False))
@@ -70,7 +75,7 @@ def _regression_headline(result: ResultData, errors: list[float]) -> str:
         size = f"({each} and {count_of(rest, 'more target')} below)" if rest > 0 else f"({each})"
     label = _capital(result.label)
     sentence = f"{label} predicts {what} with a typical error (RMSE) {size} {_where(result, 'on')}"
-    plain = naive(result) if result.tested is not None else None
+    plain = naive(result) if result.tested is not None and ahead is None else None
     if plain:
         means = ", ".join(number(v) for v in plain["rmse"][:TARGETS_OPEN]) + (", …" if rest > 0 else "")
         sentence += f"; always predicting the mean would give {means}"
@@ -117,6 +122,9 @@ def _tiles(result: ResultData) -> list[tuple[str, str]]:
         return [*codes.tiles(result, part, metrics), *counts]
     wanted = ("rmse", "r2", "mae") if result.task == "regression" else ("accuracy", "log_loss", "auc")
     several = len(result.targets) > 1
+    if horizons_of(result.targets) and "mase" in metrics:
+        wanted = ("mase", "smape", "rmse")
+        metrics, several = over_horizons(metrics), False
     tiles = []
     for name in wanted:
         if name in metrics:
@@ -164,6 +172,16 @@ def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:
 
 def _width_figures(result: ResultData) -> list[dict[str, str]]:
     return codes.width_figures(result, _figure) if result.task == AUTOENCODE else []
+
+
+def _horizon_figure(result: ResultData) -> list[dict[str, str]]:
+    from perceptory import figures as plots
+
+    if by_horizon(result) is None:
+        return []
+    name = metric_name(by_horizon(result)[0])  # type: ignore[index]
+    caption = f"{name} of the forecasts by how far ahead they are. Dashed: in validation; solid: on the test."
+    return [_figure("horizons", f"{name} by horizon", caption, lambda: plots.error_by_horizon(result))]
 
 
 def _prediction_figures(result: ResultData) -> list[dict[str, Any]]:
@@ -318,7 +336,7 @@ def render(result: ResultData) -> str:
         score=metric_name(result.score["name"]),
         better=better(result.score),
         figures=_study_figures(result),
-        learned=[*_width_figures(result), *more_figures(result, _figure)],
+        learned=[*_width_figures(result), *_horizon_figure(result), *more_figures(result, _figure)],
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),

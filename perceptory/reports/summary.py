@@ -14,6 +14,7 @@ from perceptory.reports.procedure import mixture_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
+from perceptory.results.horizons import horizon_words, horizons_of, over_horizons
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, one_line, printable, score_axis
 
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 TOP = 10  # candidates in the summary
 WORST = 10  # columns in it, of autoencoders
 _LARGE = {"r2": 0.15, "vaf": 15.0, "accuracy": 0.08, "auc": 0.08}  # gaps of scores that have an upper end
-_RATIO = {"mse": 2.0, "rmse": 1.5, "mae": 1.5, "log_loss": 1.6}  # validation / training of costs
+_RATIO = {
+    "mse": 2.0,
+    "rmse": 1.5,
+    "mae": 1.5,
+    "smape": 1.5,
+    "mase": 1.5,
+    "log_loss": 1.6,
+}  # validation / training of costs
 
 
 def evidence_words(result: ResultData) -> str:
@@ -38,8 +46,11 @@ def evidence_words(result: ResultData) -> str:
 
 
 def metric_rows(result: ResultData) -> list[tuple[str, str, list[str]]]:
-    """(metric, target or '', [train, validation, test]) as printed; for several targets a row each."""
+    """(metric, target or '', [train, validation, test]) as printed; for several targets a row each, of one target at
+    several horizons their mean."""
     parts = [result.train, result.validation, result.tested or {}]
+    if horizons_of(result.targets):
+        parts = [over_horizons(part) for part in parts]
     names = list(dict.fromkeys(name for part in parts for name in part))
     rows = []
     for name in names:
@@ -260,6 +271,8 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     if len(result.candidates) > TOP:
         parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}\n", style="dim"))
     parts.append(_columns_lost(result) if result.task == AUTOENCODE else _metrics(result))
+    if words := horizon_words(result):
+        parts.append(Text(words + "\n"))
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
     notes = advice(result) + [note.said(door) for note in result.data.notes]
@@ -281,7 +294,9 @@ def _metrics(result: ResultData) -> Table:
     from rich.text import Text
 
     several = any(target for _, target, _ in metric_rows(result))
-    of = "" if several else f" for {printable(', '.join(result.targets))}"
+    ahead = horizons_of(result.targets)
+    goal = f"{ahead[0]}, mean over {count_of(len(ahead[1]), 'horizon')}" if ahead else ", ".join(result.targets)
+    of = "" if several else f" for {printable(goal)}"
     metrics = _table(Text(f"Metrics{of}"))
     metrics.add_column("", no_wrap=True)
     if several:

@@ -37,9 +37,11 @@ def greedy_shares(losses: Losses, candidates: int, rounds: int = ROUNDS) -> np.n
     return best / best.sum()
 
 
-def losses_of(name: str, task: str, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray) -> Losses:
+def losses_of(
+    name: str, task: str, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray, units: Any = None
+) -> Losses:
     """The losses of a score, the less the better. truth [row, target] or [row] class index; outputs [candidate, row,
-    target] or [candidate, row, class]; weights [row]."""
+    target] or [candidate, row, class]; weights [row]; units [row, target] of forecasts, as `metrics.mase` has them."""
     if name in ("rmse", "mse"):
         return _squared(truth, outputs, weights, root=name == "rmse")
     if name == "log_loss":
@@ -49,7 +51,7 @@ def losses_of(name: str, task: str, truth: np.ndarray, outputs: np.ndarray, weig
     def losses(counts: np.ndarray) -> np.ndarray:
         total = np.tensordot(counts, outputs, axes=1)
         means = ((total + one) / (counts.sum() + 1) for one in outputs)
-        return np.array([sign * score(name, task, truth, mean, weights) for mean in means])
+        return np.array([sign * score(name, task, truth, mean, weights, units) for mean in means])
 
     return losses
 
@@ -89,6 +91,7 @@ def cross_fitted(
     weights: np.ndarray,
     blocks: np.ndarray,
     rows: np.ndarray,
+    units: Any = None,
 ) -> np.ndarray:
     """[item, ...] predictions of each item by shares selected on the items of other blocks, none of whose rows is
     among the block's. blocks: [item] its block; rows: [item] its row, since a row may be held out more than once.
@@ -98,7 +101,8 @@ def cross_fitted(
         here = blocks == block
         others = ~np.isin(rows, rows[here]) & (weights > 0)
         if others.any():
-            shares = greedy_shares(losses_of(name, task, *_of(others, truth, outputs, weights)), len(outputs))
+            own = None if units is None else units[others]
+            shares = greedy_shares(losses_of(name, task, *_of(others, truth, outputs, weights), own), len(outputs))
         else:
             shares = np.full(len(outputs), 1 / len(outputs))
         mixed[here] = np.tensordot(shares, outputs[:, here], axes=1)

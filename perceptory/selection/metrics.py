@@ -27,7 +27,7 @@ quiet = np.errstate(invalid="ignore", divide="ignore", over="ignore")
 class Metric:
     """A function of (target, prediction, weights) and what is known of its values.
 
-    kind: "regression", "classification" or "reconstruction".
+    kind: "regression", "forecast" (of numbers, which regression's are of too), "classification" or "reconstruction".
     better: "min" where less of it is better, else "max".
     ends: the least and the greatest value that it may have.
     """
@@ -37,8 +37,8 @@ class Metric:
     better: str
     ends: tuple[float, float] = (0.0, np.inf)
 
-    def __call__(self, target: Any, prediction: Any, weights: Any = None) -> Any:
-        return self.function(target, prediction, weights)
+    def __call__(self, target: Any, prediction: Any, weights: Any = None, **more: Any) -> Any:
+        return self.function(target, prediction, weights, **more)
 
 
 def metric(kind: str, better: str, ends: tuple[float, float] = (0.0, np.inf)) -> Callable[[Callable[..., Any]], Metric]:
@@ -95,6 +95,36 @@ def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     error = t - y
     spread = _mean((error - _mean(error, w)) ** 2, w)
     return 100 * (1 - spread / _variance(t, w))
+
+
+# --- forecasts of numbers: f(target [row, out], output [row, out], weights [row] or None, units) -> [out] ------------
+
+
+@metric("forecast", "min", (0.0, 200.0))
+def smape(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.ndarray:
+    """Symmetric mean absolute percentage error: 200 · mean over rows of |t - y| / (|t| + |y|), 0 where both are 0.
+
+    [row, out] twice -> [out], in percent from 0 to 200. units: not looked at. Source: Makridakis & Hibon 2000.
+    """
+    t, y, w = _rows(target, output, weights)
+    size = np.abs(t) + np.abs(y)
+    return 200 * _mean(np.where(size > 0, np.abs(t - y) / np.where(size > 0, size, 1), 0 * t * y), w)
+
+
+@metric("forecast", "min")
+def mase(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.ndarray:
+    """Mean absolute scaled error: mean over rows of |t - y| / u. [row, out] twice -> [out].
+
+    units: [row, out] u, the mean |x(t) - x(t - m)| of the row's series up to the origin, m the steps of a season: 1 is
+    what the seasonal naive forecast errs one season ahead. Source: Hyndman & Koehler 2006.
+    """
+    t, y, w = _rows(target, output, weights)
+    u = np.asarray(units, float)
+    if u.shape != np.shape(target):
+        raise InputError(f"scaled errors need one unit for each target, {np.shape(target)}, got the shape {u.shape}.")
+    if weights is not None:
+        u = u[np.asarray(weights) > 0]
+    return _mean(np.abs(t - y) / u, w)
 
 
 def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
@@ -198,13 +228,18 @@ TASK_KINDS: Registry[str] = Registry(
 )
 
 
-USUAL = {"regression": "rmse", "classification": "log_loss", "reconstruction": "reconstruction_error"}
+USUAL = {
+    "regression": "rmse",
+    "forecast": "mase",
+    "classification": "log_loss",
+    "reconstruction": "reconstruction_error",
+}
 
 
-def metrics_of(task: str) -> dict[str, Metric]:
-    """The metrics of a task by name; `InputError` for an unknown task."""
-    kind = TASK_KINDS[task]
-    return {name: one for name, one in METRICS.items() if one.kind == kind}
+def metrics_of(task: str, ahead: bool = False) -> dict[str, Metric]:
+    """The metrics of a task by name; ahead: with those of forecasts. `InputError` for an unknown task."""
+    kinds = {TASK_KINDS[task], *(["forecast"] if ahead and TASK_KINDS[task] == "regression" else [])}
+    return {name: one for name, one in METRICS.items() if one.kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -215,38 +250,45 @@ class Score:
     direction: str
 
 
-def score_for(task: str, name: str | None = None) -> Score:
-    """The score of that name, or the task's own, of `USUAL`.
+def score_for(task: str, name: str | None = None, ahead: bool = False) -> Score:
+    """The score of that name, or the task's own, of `USUAL`; ahead: of forecasts, which have scores of their own.
 
     `InputError` for an unknown name and for one that does not fit the task.
     """
-    known = metrics_of(task)
+    known = metrics_of(task, ahead)
     if name is None:
-        name = USUAL[TASK_KINDS[task]]
+        name = USUAL["forecast" if ahead and TASK_KINDS[task] == "regression" else TASK_KINDS[task]]
     one = METRICS[name]
     if name not in known and name != OWN_COST:
-        raise InputError(
-            f"the score {name!r} does not fit the task {task}. Use one of: {', '.join(known)}, {OWN_COST}."
-        )
+        what = "forecasts of numbers only" if one.kind == "forecast" else f"another task than {task}"
+        raise InputError(f"the score {name!r} is for {what}. Use one of: {', '.join(known)}, {OWN_COST}.")
     return Score(name, one.better)
 
 
-def evaluate(task: str, target: Any, output: Any, weights: Any = None) -> dict[str, float | list[float]]:
+def evaluate(
+    task: str, target: Any, output: Any, weights: Any = None, units: Any = None
+) -> dict[str, float | list[float]]:
     """Every metric of the task: name -> number, or a list of numbers for several targets, in the order of the tables.
+
+    units: [row, out] of forecasts, what scaled errors are measured by.
 
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
     values: dict[str, float | list[float]] = {}
-    for name, one in metrics_of(task).items():
-        value = np.asarray(one(target, output, weights))
+    for name, one in metrics_of(task, units is not None).items():
+        value = np.asarray(one(target, output, weights, **_more(one, units)))
         values[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
     return values
 
 
-def score(name: str, task: str, target: Any, output: Any, weights: Any = None) -> float:
+def score(name: str, task: str, target: Any, output: Any, weights: Any = None, units: Any = None) -> float:
     """One number for a ranking: the metric, for several targets its mean over them (each in its own units)."""
-    name = score_for(task, name).name
-    return float(np.mean(METRICS[name](target, output, weights)))
+    one = METRICS[score_for(task, name, units is not None).name]
+    return float(np.mean(one(target, output, weights, **_more(one, units))))
+
+
+def _more(one: Metric, units: Any) -> dict[str, Any]:
+    return {"units": units} if one.kind == "forecast" else {}
 
 
 # --- checks ------------------------------------------------------------------------------------------------------

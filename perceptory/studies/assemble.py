@@ -286,7 +286,8 @@ def _honest(records: Records, mixture: Mixture) -> list[dict[str, Any]]:
     each = []
     for fold, output in mixture.outputs.items():
         rows = prepared.folds[fold][1]
-        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows])))
+        units = None if prepared.encoded.units is None else prepared.encoded.units[rows]
+        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]), units))
     return each
 
 

@@ -36,6 +36,7 @@ class EncodedExamples:
     task: str
     lengths: np.ndarray | None = None  # [n]: steps from there on are padding
     encoder: ExampleEncoder | None = None  # what made the inputs
+    units: np.ndarray | None = None  # [n, out] of forecasts, as `ArrayDataset.units`
     auxiliary: Aims | None = None  # what auxiliary objectives aim at, in a study that has any
 
     @cached_property
@@ -201,7 +202,8 @@ def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> Enco
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
-    return EncodedExamples(inputs, numbers, targets, weights, data.task, lengths, encoder)
+    units = getattr(data, "units", None)
+    return EncodedExamples(inputs, numbers, targets, weights, data.task, lengths, encoder, units)
 
 
 def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:

@@ -62,10 +62,16 @@ def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
     rows = np.concatenate([_judged_places(p, weights[p]) for p in places])
     fold = np.repeat(np.arange(len(folds)), [len(part[0]) for part in flat[0]])
     name, task = prepared.score.name, prepared.encoded.task
-    name = score_for(task, None).name if name == OWN_COST else name
-    shares = greedy_shares(losses_of(name, task, target, outputs, counts), len(able))
-    honest = cross_fitted(name, task, target, outputs, counts, _blocks(fold, rows, prepared.study.seed), rows)
-    per_fold = [score(name, task, target[fold == k], honest[fold == k], counts[fold == k]) for k in range(len(folds))]
+    units = None if prepared.encoded.units is None else np.concatenate([prepared.encoded.units[p] for p in places])
+    name = score_for(task, None, units is not None).name if name == OWN_COST else name
+    shares = greedy_shares(losses_of(name, task, target, outputs, counts, units), len(able))
+    honest = cross_fitted(name, task, target, outputs, counts, _blocks(fold, rows, prepared.study.seed), rows, units)
+
+    def scored(here: np.ndarray) -> float:
+        own = None if units is None else units[here]
+        return score(name, task, target[here], honest[here], counts[here], own)
+
+    per_fold = [scored(fold == k) for k in range(len(folds))]
     mixed = np.tensordot(shares, outputs, axes=1)
     inside = sorted(np.flatnonzero(shares), key=lambda k: -shares[k])
     return Mixture(
@@ -73,7 +79,7 @@ def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
         tuple(float(shares[k]) for k in inside),
         {f: _as_held(honest[fold == k], held[able[0]][f], weights[places[k]]) for k, f in enumerate(folds)},
         tuple(per_fold),
-        score(name, task, target, mixed, counts),
+        score(name, task, target, mixed, counts, units),
     )
 
 

@@ -182,7 +182,7 @@ def prepare(
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
-    score = score_for(known.task, study.score)
+    score = score_for(known.task, study.score, encoded.units is not None)
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)
     check_final(study.final, known.task, candidates)

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 import perceptory as pt
 from perceptory.data.series.season import changes, season_of
+from perceptory.figures import error_by_horizon
 from perceptory.models.units import in_own_units, window_units
 from perceptory.networks.windowed import LEVELS, SCALES
 from perceptory.ops.relative import Relation, absolute, relative, relative_targets
+from perceptory.selection.metrics import mase, score_for, smape
 from perceptory.studies.encoded_examples import split_number
 
 LEVEL, SPREAD = np.array([5.0, 4e6, 300.0]), np.array([1.0, 1e3, 20.0])
@@ -133,3 +135,21 @@ def test_the_unit_of_scaled_errors_is_the_mean_change_until_the_origin():
 def test_what_does_not_go_together_is_said(data, network, cost, said):
     with pytest.raises(pt.InputError, match=said):
         pt.Study([network], cost=cost, epochs=1).run(data)
+
+
+def test_scores_of_forecasts_by_hand(result):
+    target, output, units = np.array([[1.0, 4.0], [2.0, 0.0]]), np.array([[3.0, 4.0], [2.0, 0.0]]), np.full((2, 2), 4.0)
+    np.testing.assert_allclose(smape(target, output), [50.0, 0.0])
+    np.testing.assert_allclose(mase(target, output, None, units), [0.25, 0.0])
+    np.testing.assert_allclose(mase(target, output, np.array([0.0, 1.0]), units), [0.0, 0.0])
+    assert result.score["name"] == "mase"
+    with pytest.raises(pt.InputError, match="forecasts"):
+        score_for("regression", "mase")
+
+
+def test_horizons_are_one_number_a_line_and_a_figure(result):
+    text = result.summary()
+    assert "MASE by horizon on the test: " in text
+    assert len([line for line in text.splitlines() if "y(t+" in line]) == 0
+    line = error_by_horizon(result).axes[0].lines[1]
+    np.testing.assert_allclose(line.get_ydata(), result.tested["mase"])
