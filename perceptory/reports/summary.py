@@ -13,8 +13,8 @@ from perceptory.reports.codes import code_advice, kept_words
 from perceptory.reports.procedure import mixture_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
-from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.horizons import horizon_words, horizons_of, over_horizons
+from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
 from perceptory.results.wording import judged, thing
 from perceptory.wording import count_of, metric_name, number, one_line, printable, score_axis
 
@@ -271,8 +271,8 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     if len(result.candidates) > TOP:
         parts.append(Text(f"  and {count_of(len(result.candidates) - TOP, 'more candidate')}\n", style="dim"))
     parts.append(_columns_lost(result) if result.task == AUTOENCODE else _metrics(result))
-    if words := horizon_words(result):
-        parts.append(Text(words + "\n"))
+    if by_step := horizon_words(result):
+        parts.append(Text(by_step + "\n"))
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
     notes = advice(result) + [note.said(door) for note in result.data.notes]

@@ -43,7 +43,9 @@ class Predictions:
         return cls(np.asarray(row), np.full(len(row), part), truth, output, step)
 
 
-def judged_rows(truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+def judged_rows(
+    truth: np.ndarray, output: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What metrics take: of sequences, every step that counts is a row [row, out]."""
     if weights.ndim == 1:
         return truth, output, weights

@@ -287,7 +287,7 @@ def _honest(records: Records, mixture: Mixture) -> list[dict[str, Any]]:
     for fold, output in mixture.outputs.items():
         rows = prepared.folds[fold][1]
         units = None if prepared.encoded.units is None else prepared.encoded.units[rows]
-        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]), units))
+        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]), units=units))
     return each
 
 

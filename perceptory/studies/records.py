@@ -107,11 +107,11 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
         judged = judged_rows(truth[rows], y, weights[rows])
         units = None if encoded.units is None else encoded.units[rows]
-        values = evaluate(encoded.task, *judged, units)
+        values = evaluate(encoded.task, *judged, units=units)
         score = float("nan") if own_cost else values.get(prepared.score.name)
         if isinstance(score, int | float):
             return values, float(score)
-        return values, score_of(prepared.score.name, encoded.task, *judged, units)
+        return values, score_of(prepared.score.name, encoded.task, *judged, units=units)
 
     train, train_score = metrics(train_rows, train_output)
     validation, score = metrics(validation_rows, output)

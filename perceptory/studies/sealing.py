@@ -136,7 +136,7 @@ class SealedRows:
         members, about = model.members_of(encoded.inputs, encoded.lengths), (test.task, model.targets)
         truth, output, weights = encoded.truth, mean_of(model, members), encoded.weights
         return TestOutcome(
-            metrics=evaluate(test.task, *judged_rows(truth, output, weights), encoded.units),
+            metrics=evaluate(test.task, *judged_rows(truth, output, weights), units=encoded.units),
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
             # the formula is of networks with equal shares
             ensemble=() if model.shares is not None else ensemble_gains(*about, truth, members, weights),

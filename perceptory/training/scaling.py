@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from perceptory.data.tables.features import Features
+from perceptory.networks.windowed import Windowed
 from perceptory.objectives.base import Cost
 
 NARROW = 1e-10  # spread, as a share of the mean, below which both are found anew
@@ -117,7 +118,7 @@ def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:
     return scaling._replace(in_center=center, in_factor=factor)
 
 
-def relative_scaling(scaling: Scaling, windows: Any, x: np.ndarray) -> Scaling:
+def relative_scaling(scaling: Scaling, windows: Windowed, x: np.ndarray) -> Scaling:
     """The scaling of a network that sees windows relative to their own level (`Windowed`), from training windows x
     [n, time, channel]: the targets' past and the targets are brought to size 1, without a center."""
     sizes, channels = windows.sizes(x), np.array(windows.channels)

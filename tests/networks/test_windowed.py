@@ -140,8 +140,8 @@ def test_what_does_not_go_together_is_said(data, network, cost, said):
 def test_scores_of_forecasts_by_hand(result):
     target, output, units = np.array([[1.0, 4.0], [2.0, 0.0]]), np.array([[3.0, 4.0], [2.0, 0.0]]), np.full((2, 2), 4.0)
     np.testing.assert_allclose(smape(target, output), [50.0, 0.0])
-    np.testing.assert_allclose(mase(target, output, None, units), [0.25, 0.0])
-    np.testing.assert_allclose(mase(target, output, np.array([0.0, 1.0]), units), [0.0, 0.0])
+    np.testing.assert_allclose(mase(target, output, None, units=units), [0.25, 0.0])
+    np.testing.assert_allclose(mase(target, output, np.array([0.0, 1.0]), units=units), [0.0, 0.0])
     assert result.score["name"] == "mase"
     with pytest.raises(pt.InputError, match="forecasts"):
         score_for("regression", "mase")

@@ -28,10 +28,10 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known, fill: as in `read_series`. horizons: rows ahead, of forecasts, in the order of
-    the outputs; goals: the columns that are forecast; season: its steps, 1 for none. calendar: the time from row to row,
-    as far as it is known. found: the column of time was not named, and may be absent later. reading: how cells of text
-    are written."""
+    """predict, window, time, series, known, fill: as in `read_series`. Of forecasts: horizons, the rows ahead in the
+    order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none. calendar: the time from
+    row to row, as far as it is known. found: the column of time was not named, and may be absent later. reading: how
+    cells of text are written."""
 
     predict: str
     window: int | None = None

@@ -21,6 +21,7 @@ from perceptory.data.series.columns import (
     input_names,
     input_values,
     missing_inputs,
+    numbers,
     one_value,
     parted,
     target_columns,
