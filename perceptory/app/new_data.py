@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import Encoder, read_inputs
-from perceptory.data.images.files import ENDINGS, load_pictures
+from perceptory.data.images.files import ENDINGS, pictures_by_part
 from perceptory.data.images.idx import read_idx
 from perceptory.data.series.plan import NO_TABLES
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.streamed import tables_of
 from perceptory.errors import InputError
-from perceptory.notes import Note, unseen_categories
+from perceptory.notes import Note, transparency_left_out, unseen_categories
 
 
 @dataclass
@@ -46,7 +46,10 @@ class Inputs:
 def read_new(model: Any, path: str) -> Iterator[Inputs]:
     """The inputs for a model, a large table's piece by piece."""
     if not isinstance(model.encoder, Encoder):
-        yield _examples(model, path)
+        if model.encoder.kind == "image" and Path(path).suffix.lower() not in NO_TABLES:
+            yield from _pictures(model.encoder, Path(path))
+        else:
+            yield _examples(model, path)
         return
     rows = 0
     for table in tables_of(Path(path), model.encoder.reading, model.encoder.texts):
@@ -61,6 +64,11 @@ def together(notes: Iterable[Note]) -> list[Note]:
     """The notes on the pieces of a table as notes on the whole."""
     merged: dict[Any, Note] = {}
     for note in notes:
+        if transparency_left_out.describes(note):
+            before = merged.get(note.kind)
+            count = note.facts["pictures"] + (before.facts["pictures"] if before else 0)
+            merged[note.kind] = transparency_left_out(count)
+            continue
         if not unseen_categories.describes(note):
             merged.setdefault(note, note)
             continue
@@ -73,8 +81,6 @@ def together(notes: Iterable[Note]) -> list[Note]:
 
 def _examples(model: Any, path: str) -> Inputs:
     encoder, numpy = model.encoder, Path(path).suffix.lower() in NO_TABLES
-    if encoder.kind == "image" and not numpy:
-        return _pictures(encoder, Path(path))
     if not numpy and encoder.plan is None:
         raise InputError(f"the model needs arrays, so {path} has to be a .npz or .npy file.")
     if not Path(path).exists():
@@ -135,14 +141,14 @@ def _any_length(model: Any, steps: int) -> None:
             )
 
 
-def _pictures(encoder: Any, path: Path) -> Inputs:
-    """A picture, a folder of pictures (its subfolders as well), or an idx file of images."""
-    height, width, channels = encoder.shape
+def _pictures(encoder: Any, path: Path) -> Iterator[Inputs]:
+    """A picture, a folder of pictures (its subfolders as well), some of them at a time, or an idx file of images."""
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.")
     if path.is_file() and re.search("idx[34]", path.name):
         array = encoder.transform(read_idx(path))
-        return Inputs(array, None, [("row", np.arange(len(array)))], None, [*encoder.notes_for(array)])
+        yield Inputs(array, None, [("row", np.arange(len(array)))], None, [*encoder.notes_for(array)])
+        return
     files = [path]
     if path.is_dir():
         files = sorted(
@@ -157,6 +163,7 @@ def _pictures(encoder: Any, path: Path) -> Inputs:
         raise InputError(
             f"{path.name!r} is no picture. Give a PNG or JPEG file, a folder of them, an idx file or .npz."
         )
-    array, notes = load_pictures(files, size=(height, width), channels=channels)
     names = [str(f.relative_to(path)) if path.is_dir() else f.name for f in files]
-    return Inputs(array, None, [("row", np.arange(len(array))), ("file", names)], None, notes)
+    for start, array, notes in pictures_by_part(files, encoder.shape, len(files)):
+        end = start + len(array)
+        yield Inputs(array, None, [("row", np.arange(start, end)), ("file", names[start:end])], None, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,6 +23,26 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             coming = thread.submit(next, source, _END)
             yield item  # type: ignore[misc]
             del item
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """function(item) of each item, in their order, made on all cores: no more than a few before they are used. The
+    first error in that order is raised, and what has not begun then is left."""
+    workers = min(len(items), os.cpu_count() or 1)
+    if workers < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        coming = deque(threads.submit(function, item) for item in items[: 4 * workers])
+        try:
+            for item in items[4 * workers :]:
+                result = coming.popleft().result()
+                coming.append(threads.submit(function, item))
+                yield result
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def on_all_cores(function: Callable[[T], R], items: Sequence[T], rows: int) -> list[R]:

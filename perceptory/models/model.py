@@ -85,7 +85,7 @@ class Model:
         batches = self.encoder.batches(table, 8 * ROWS_AT_ONCE)
         first = next(batches)
         parts = [self.distributions_of(first.inputs, first.lengths)]
-        if len(first.rows) == 8 * ROWS_AT_ONCE:
+        if len(first.rows) > 1:
             parts += [self.distributions_of(x, lengths) for x, lengths, _ in ahead(batches)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 

@@ -74,7 +74,7 @@ def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
         padding = np.arange(x.shape[1]) >= encoded.lengths[rows, None]
         x = np.where(padding[..., None], np.nan, x)
         t = np.where(padding[..., None], np.nan, t) if t.ndim == 3 else t
-    if encoded.task == "autoencode" and x.ndim > 2:
+    if encoded.task == "autoencode" and len(encoded.shape) > 1:
         return _channels_as_targets(fit_scaling(x, np.zeros((1, 1)), scale_targets=False), t.shape[-1])
     w = encoded.weights[rows]
     counts = None if w.ndim > 1 or len(np.unique(w)) < 2 else w  # equal weights change nothing

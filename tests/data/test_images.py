@@ -2,6 +2,10 @@
 
 import gzip
 import io
+import os
+import threading
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptory import notes
+from perceptory.app.new_data import read_new, together
 from perceptory.data import ArrayEncoder, load_pictures, read_images
+from perceptory.data.images import files as picture_files
 from perceptory.data.images.idx import read_idx
 from perceptory.errors import InputError
 
@@ -225,6 +231,47 @@ def test_jpeg_is_turned_as_the_camera_says(tmp_path):
     array = load_pictures(tmp_path / "a.jpg")[0][0, ..., 0]
     assert array.shape == (16, 8)
     assert array[:8].max() < 9 < 246 < array[8:].min()
+
+
+def test_threads_decode_into_one_array(tmp_path, monkeypatch):
+    colors = RANDOM.integers(0, 256, (48, 64, 64, 3), dtype=np.uint8)
+    picture_folder(tmp_path, colors, ["a"] * 48, "jpg")
+    monkeypatch.setattr(picture_files, "TOGETHER", 4)
+    expected = np.concatenate([load_pictures(p)[0] for p in sorted((tmp_path / "a").iterdir())])
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    at_once, opened = threading.Barrier(3), picture_files._opened
+
+    def met(path, use):
+        at_once.wait(timeout=30)  # goes on when three threads are here
+        return opened(path, use)
+
+    monkeypatch.setattr(picture_files, "_opened", met)
+    tracemalloc.start()
+    try:
+        array, _ = load_pictures(tmp_path / "a")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(array, expected)
+    assert peak < 1.5 * array.nbytes
+
+
+def test_a_folder_is_predicted_some_pictures_at_a_time(tmp_path, monkeypatch):
+    folder = picture_folder(tmp_path, GRAY, list("abababab"))
+    Image.fromarray(GRAY[0]).convert("LA").save(folder / "a" / "999.png")
+    encoder = ArrayEncoder.fit(read_images(folder))
+    monkeypatch.setattr(picture_files, "PART_BYTES", 3 * 4 * 6)
+    parts = list(encoder.batches(folder / "b", 1000))
+    assert [len(part.inputs) for part in parts] == [3, 1]
+    np.testing.assert_array_equal(np.concatenate([part.inputs for part in parts]), encoder.transform(folder / "b"))
+    assert np.concatenate([part.rows for part in parts]).tolist() == [0, 1, 2, 3]
+    assert [len(part.inputs) for part in encoder.batches(folder / "b", 2)] == [2, 2]
+    read = list(read_new(SimpleNamespace(encoder=encoder), str(folder)))
+    assert [dict(new.names)["row"].tolist() for new in read] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert [name for new in read for name in dict(new.names)["file"]] == [
+        *(f"a/{k:03d}.png" for k in (0, 2, 4, 6, 999)), *(f"b/{k:03d}.png" for k in (1, 3, 5, 7))
+    ]  # fmt: skip
+    assert [n.facts for n in together(n for new in read for n in new.notes)] == [{"pictures": 1}]
 
 
 @pytest.mark.parametrize(

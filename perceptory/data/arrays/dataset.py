@@ -12,7 +12,7 @@ import numpy as np
 
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
 from perceptory.data.arrays.files import load_inputs
-from perceptory.data.images.files import load_pictures
+from perceptory.data.images.files import load_pictures, pictures_by_part
 from perceptory.data.labels import Labels
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.feedback import Known
@@ -192,7 +192,12 @@ class ArrayEncoder:
         return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
-        """As `examples`, at most `rows` of them at a time."""
+        """As `examples`, at most `rows` of them at a time; of a folder of pictures no more are in memory at once."""
+        if isinstance(source, (str, Path)) and self._are_pictures(source):
+            height, width, channels = self.shape
+            for start, inputs, _ in pictures_by_part(source, (height, width, channels), rows):
+                yield ModelInputs(inputs, None, np.arange(start, start + len(inputs)))
+            return
         examples = self.examples(source)
         for start in range(0, max(1, len(examples.inputs)), rows):
             part = slice(start, start + rows)
@@ -238,10 +243,13 @@ class ArrayEncoder:
         """What a path stands for; anything else as it is."""
         if not isinstance(source, (str, Path)):
             return source
-        if self.kind == "image" and Path(source).suffix.lower() not in (".npy", ".npz"):
+        if self._are_pictures(source):
             height, width, channels = self.shape
             return load_pictures(source, size=(height, width), channels=channels)[0]
         return load_inputs(Path(source))
+
+    def _are_pictures(self, source: str | Path) -> bool:
+        return self.kind == "image" and Path(source).suffix.lower() not in (".npy", ".npz")
 
     # --- JSON ---------------------------------------------------------------------------------------------------
 
