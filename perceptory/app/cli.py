@@ -150,7 +150,10 @@ def fit(
 @app.command(help=h.PREDICT)
 def predict(
     run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
-    data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
+    data: Annotated[Text, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)] = None,
+    ahead: Annotated[bool, _option("--ahead", h.AHEAD)] = False,
+    coverage: Annotated[float | None, _option("--coverage", h.COVERAGE, "SHARE")] = None,
+    origins: Annotated[int | None, _option("--origins", h.ORIGINS, "N")] = None,
     out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE", short="-o")] = None,
     proba: Annotated[bool, _option("--proba", h.PROBA)] = False,
     members: Annotated[bool, _option("--members", h.MEMBERS)] = False,
@@ -158,7 +161,12 @@ def predict(
 ) -> None:
     from perceptory.app import predict as use
 
-    use.predict(run, data, out, proba, members, formulas)
+    if ahead:
+        refused = {"--proba": proba, "--members": members}
+        use.forecast(run, data, out, coverage, origins, refused=refused, formulas=formulas)
+    else:
+        only_ahead = {"--coverage": coverage is not None, "--origins": origins is not None}
+        use.predict(run, use.given(data, only_ahead), out, proba, members, formulas)
 
 
 @app.command(help=h.ENCODE)

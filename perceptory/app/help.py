@@ -218,6 +218,15 @@ FORMULAS = (
     "Write texts that begin with = + - or @ as they are. [dim](default: with ' before them in CSV, since a spreadsheet"
     " would run them)[/dim]"
 )
+AHEAD = (
+    "The future, from the end of the series on: times, values and intervals by step. Without DATA from the end of what "
+    "the run was given."
+)
+COVERAGE = "Probability with which the future lies in an interval of --ahead. [dim](default: 0.9)[/dim]"
+ORIGINS = (
+    "With --ahead and DATA: forecasts from so many moments of the past, a horizon apart, beside what came. "
+    "[dim](default: 1, the end)[/dim]"
+)
 MEMBERS = "The prediction of each network of the ensemble as well."
 REPORT = "Draw the report of a finished run again, and print its summary."
 RUN_FOLDER = "Run folder."

@@ -48,6 +48,45 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool, fo
     say_notes(notes)
 
 
+def given(data: str | None, only_ahead: dict[str, bool]) -> str:
+    """The file of a plain prediction, which needs one."""
+    if data is None:
+        raise InputError("predict needs the data to predict, or --ahead for the future of a run's own series.")
+    for option, asked in only_ahead.items():
+        if asked:
+            raise InputError(f"{option} is for --ahead. Leave it out.")
+    return data
+
+
+def forecast(
+    run: str,
+    data: str | None,
+    out: str | None,
+    coverage: float | None,
+    origins: int | None,
+    *,
+    refused: dict[str, bool],
+    formulas: bool,
+) -> None:
+    """Write the future of series, from the end of DATA on or of what the run was given. refused: options that do not
+    go with it. formulas: as of `write_frames`."""
+    from perceptory.models.model import Model
+
+    for option, asked in refused.items():
+        if asked:
+            raise InputError(f"{option} does not go with --ahead. Leave it out.")
+    if data is not None:
+        if not Path(data).is_file():
+            raise InputError(f"there is no file {data!r}.")
+        check_out(out, data, run)
+    if origins is not None and data is None:
+        raise InputError("--origins needs the series, to tell what came. Name their file after the run.")
+    ahead = Model.load(run).forecast(
+        data, coverage=0.9 if coverage is None else coverage, origins=1 if origins is None else origins
+    )
+    write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
+
+
 def columns(
     model: Any, lines: list[tuple[str, Any]], networks: np.ndarray, proba: bool, members: bool
 ) -> list[tuple[str, Any]]:

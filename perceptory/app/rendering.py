@@ -95,13 +95,20 @@ def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
     return ", ".join(names[:most] if more else names) + more
 
 
-def what_next(folder: Path, new: str | None, task: str) -> list[tuple[str, str]]:
-    """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model."""
+def what_next(folder: Path, new: str | None, task: str, ahead: bool = False) -> list[tuple[str, str]]:
+    """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model;
+    ahead: whether that forecasts."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
     if not new:
         return steps
     codes = [("Encode", f"perceptory encode {where} {new}")] if task == AUTOENCODE else []
+    if ahead:
+        return [
+            *steps,
+            ("Forecast", f"perceptory predict {where} --ahead"),
+            ("Predict", f"perceptory predict {where} {new}"),
+        ]
     return [*steps, ("Predict", f"perceptory predict {where} {new}"), *codes]
 
 

@@ -17,9 +17,11 @@ from perceptory.models.forward import forward
 from perceptory.models.units import in_own_units, window_units
 
 if TYPE_CHECKING:
+    from perceptory.data.series.ends import Ends
     from perceptory.export.onnx_file import Exported
     from perceptory.models.anomalies import Anomalies
     from perceptory.models.distribution import Quantiles
+    from perceptory.models.forecasts import Forecast
     from perceptory.models.heads import Heads
 
 ROWS_AT_ONCE = 8192
@@ -47,6 +49,7 @@ class Model:
     precision: str = "single"
     facts: dict[str, Any] = field(default_factory=dict)  # what the file says of its origin
     heads: Heads | None = None  # of auxiliary objectives, where the study kept them
+    ends: Ends | None = None  # of forecasts, the last window of each series of the study
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -188,6 +191,31 @@ class Model:
         from perceptory.models.intervals import predict_interval
 
         return predict_interval(self, table, coverage)
+
+    def forecast(
+        self,
+        data: Any = None,
+        *,
+        coverage: float = 0.9,
+        series: Any = None,
+        origins: int = 1,
+        every: int | None = None,
+    ) -> Forecast:
+        """The future of series from their ends on: times, values, intervals by horizon (see `Forecast`).
+
+        data: series up to now, a table as in training; by default those of the study itself, up to their last row, of
+        which the model keeps the last windows.
+        coverage: with which probability the target lies in an interval; of a model of quantiles its own levels are
+        given instead.
+        series: names of those to forecast; all by default.
+        origins: from how many moments of each series, the last of which is its end: a backtest of the model as it is,
+        with what came (`Forecast.truth`). every: rows from one origin to the next; by default the longest horizon.
+
+        `InputError` for a model that does not forecast, and for a coverage beyond what its held-out forecasts can tell.
+        """
+        from perceptory.models.forecasts import forecast
+
+        return forecast(self, data, coverage, series, origins, every)
 
     # --- without targets: an autoencoder's uses -----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import numpy as np
 from perceptory import files
 from perceptory.data import ArrayEncoder, Encoder
 from perceptory.data.own_targets import is_stepwise, kinds_and_widths
+from perceptory.data.series.ends import Ends
 from perceptory.errors import InputError
 from perceptory.models.file_limits import check_header, check_network, check_shapes
 from perceptory.models.heads import Head, Heads
@@ -37,6 +38,8 @@ KEYS = {
 }  # fmt: skip
 TENSORS = ("weights", "in_center", "in_factor", "out_center", "out_scale")
 MOST_COLUMNS = 1 << 20  # of the targets of a head
+ENDS = "ends"  # likewise of models of forecasts: the last window of each series
+END_TENSORS = {"end_windows": "windows", "end_moments": "moments"}
 HEADS = "heads"  # a key that only files of models with heads have, and these tensors with it
 HEAD_TENSORS = {"head_weights": "weights", "head_center": "center", "head_scale": "scale"}  # their names in `Heads`
 # In files of a `WeightedModel` a list of parts stands in the place of `OF_PARTS`: those of each, and its share. The
@@ -91,6 +94,9 @@ def to_bytes(model: Model) -> bytes:
     else:
         tensors, described = _networks(model)
         description |= described
+    if model.ends is not None:
+        tensors |= {name: np.ascontiguousarray(getattr(model.ends, own)) for name, own in END_TENSORS.items()}
+        description[ENDS] = list(model.ends.names)
     description["checksum"] = _checksum(tensors, description)
     return packed(tensors, metadata={"perceptory": json.dumps(description)})
 
@@ -125,7 +131,13 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         path = path / "model.safetensors"
     try:
         description, tensors = _parse(_content(path))
-        return _weighted(description, tensors) if PARTS in description else _model(description, tensors, network)
+        names, parts = description.pop(ENDS, None), {n: tensors.pop(n) for n in END_TENSORS if n in tensors}
+        model = _weighted(description, tensors) if PARTS in description else _model(description, tensors, network)
+        if names is not None:
+            ends = Ends(tuple(names), *parts.values())
+            ends.check(model.encoder.shape)
+            model.ends = ends
+        return model
     except FileNotFoundError:
         raise InputError(
             f"there is no model file {path}. Give the path of a run folder or of its model file."
@@ -170,6 +182,7 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise InputError(
             f"the file has format {description['format']} and this version reads up to {FORMAT}. Update perceptory."
         )
+    more = {ENDS} & description.keys()
     if PARTS in description:
         parts = description[PARTS]
         keys = (KEYS - set(OF_PARTS)) | {PARTS}
@@ -178,7 +191,8 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     else:
         keys, names = KEYS | ({HEADS} & description.keys()), _tensor_names(description)
         sound = True
-    if not sound or set(description) != keys or set(tensors) != names:
+    names = names | set(END_TENSORS) if more else names
+    if not sound or set(description) != keys | more or set(tensors) != names:
         raise InputError("the description has missing or unknown entries. Take another copy.")
     checksum = description.pop("checksum")
     if checksum != _checksum(tensors, description):
@@ -297,7 +311,7 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
         precision=description["precision"],
         facts=description["facts"],
         heads=None if heads is None else Heads(heads, *(tensors.pop(name) for name in HEAD_TENSORS)),
-        **tensors,
+        **{name: tensors[name] for name in TENSORS},  # type: ignore[arg-type]
     )
 
 

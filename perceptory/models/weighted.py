@@ -37,6 +37,7 @@ class WeightedModel(Model):
         self.facts = {} if facts is None else facts
         self.precision = first.precision
         self.heads = None
+        self.ends = first.ends
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -88,7 +89,9 @@ class WeightedModel(Model):
     def with_arrays(self, arrays: Any, member: int = 0) -> Model:
         part, place = self._place(member)
         new = part.with_arrays(arrays, place)
-        facts = {name: fact for name, fact in self.facts.items() if name not in ("intervals", "held_out")}
+        facts = {
+            name: fact for name, fact in self.facts.items() if name not in ("intervals", "horizon_scores", "held_out")
+        }
         return WeightedModel([new if p is part else p for p in self._parts], self.part_shares.tolist(), facts)
 
     def head(self, name: str) -> Model:

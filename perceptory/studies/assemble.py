@@ -12,6 +12,7 @@ from perceptory import backend, kernels
 from perceptory.errors import InputError, Setting
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
+from perceptory.models.horizon_intervals import with_horizon_intervals
 from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.models.weighted import WeightedModel
@@ -60,6 +61,8 @@ def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -
         _add_held_out_errors(records, chosen, model)
     else:
         _add_intervals(records, chosen, model, mixture)
+        if prepared.data.kind == "series" and prepared.data.timeline is not None and prepared.data.timeline.ahead:
+            _add_forecasts(records, chosen, model, mixture)
     return model
 
 
@@ -192,6 +195,19 @@ def _add_intervals(records: Records, chosen: int, model: Model, mixture: Mixture
     if residuals:
         apart, of, counts = (np.concatenate(a) for a in (residuals, groups, weights))
         with_intervals(model, apart, of, counts, members)
+
+
+def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture | None) -> None:
+    """Where the series end, and what held-out forecasts erred by horizon, for `Model.forecast`."""
+    encoded = records.prepared.encoded
+    model.ends = getattr(records.prepared.data, "ends", None)
+    if encoded.task != "regression":
+        return
+    held = out_of_fold(records, chosen, mixture)
+    if held:
+        rows = np.concatenate([records.prepared.folds[fold][1] for fold in held])
+        output = np.concatenate(list(held.values()))
+        with_horizon_intervals(model, encoded.inputs[rows], encoded.truth[rows], output, encoded.weights[rows])
 
 
 def out_of_fold(records: Records, chosen: int, mixture: Mixture | None = None) -> dict[int, np.ndarray]:

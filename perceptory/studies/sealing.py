@@ -66,7 +66,7 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     if timeline is not None:
         leaks = timeline.leaks(study_rows, cut)
         study_rows = study_rows[~leaks]
-        if leaks.any():
+        if leaks.any() and not timeline.ahead:  # of forecasts, always the last ones before the sealed rows
             notes = (shares_sealed_steps(int(leaks.sum())),)
     if timeline is not None and timeline.ahead and data.groups is None:
         notes = (_sealed_ends(timeline, cut), *notes)

@@ -15,6 +15,7 @@ from perceptory.data.arrays.files import load_inputs
 from perceptory.data.images.files import load_pictures, pictures_by_part
 from perceptory.data.labels import Labels
 from perceptory.data.model_inputs import ModelInputs
+from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
 from perceptory.data.series.timeline import Timeline
@@ -44,6 +45,7 @@ class ArrayDataset:
     row_numbers: [n] int64, the place of each example in what was given, from 0; of an example made of table rows, the
     row that its prediction belongs to.
     units: [n, out] of forecasts, what scaled errors are measured by: the mean change over a season, up to the origin.
+    ends: of forecasts, the last window of each series, sealed rows included: from where the future is forecast.
     labels: of the task "autoencode", what figures of the examples are colored by.
     """
 
@@ -65,6 +67,7 @@ class ArrayDataset:
     encoder: Any = None  # an `ArrayEncoder` that is to be used instead of one learned from the study examples
     labels: Labels | None = None
     units: np.ndarray | None = None
+    ends: Ends | None = None
 
     def __post_init__(self) -> None:
         if not self.row_numbers.size:

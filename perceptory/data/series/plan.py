@@ -125,13 +125,17 @@ class SeriesPlan:
 
 class Later(NamedTuple):
     """Examples of a table that came after the study: inputs [n, time, channel], lengths [n] of series or None, rows [n]
-    their numbers; the clock of the table's rows, and where the examples stand in it."""
+    their numbers; the clock of the table's rows, and where the examples stand in it. owner: [n] the series of each."""
 
     inputs: np.ndarray
     lengths: np.ndarray | None
     rows: np.ndarray
     clock: Clock
     cut: Cut
+
+    @property
+    def owner(self) -> np.ndarray:
+        return self.clock.starts.searchsorted(self.cut.starts, side="right") - 1
 
 
 ALTERED = "the description of the series does not fit together. It was altered."

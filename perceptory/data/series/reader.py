@@ -26,6 +26,7 @@ from perceptory.data.series.columns import (
     parted,
     target_columns,
 )
+from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.gaps import MISSING, check_fill, regular
 from perceptory.data.series.plan import SeriesPlan
@@ -192,6 +193,7 @@ def read_series(
         ),
         units=units,
         labels=_colors(table, color, clock, cut),
+        ends=Ends.of(clock, values, cut.steps) if use == "ahead" else None,
     )
     if like is None:
         ArrayEncoder.fit(dataset)

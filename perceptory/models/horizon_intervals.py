@@ -1,0 +1,154 @@
+"""Prediction intervals of forecasts, by horizon, from forecasts of origins that networks have not trained on.
+
+Normalized conformal prediction (Papadopoulos, Vovk & Gammerman 2011): with s(x) the spread of the window x that a
+forecast is made from, the scores of the n held-out forecasts at a horizon are z_i = (t_i - m_i) / s(x_i), and the
+interval of coverage 1 - α around a forecast m is
+
+    from m + s z_(⌊(α/2)(n + 1)⌋)  to  m + s z_(⌈(1 - α/2)(n + 1)⌉),
+
+or, where a tail holds fewer than `TAIL` scores, m ± s |z|_(⌈(1 - α)(n + 1)⌉). s is the mean absolute step of the target
+within the window, so that series of any level and scale have intervals of their own width; where all series have nearly
+one spread it only adds noise, and s = 1 is taken where that gives narrower intervals at the held-out forecasts, by the
+mean logarithm of their widths.
+Horizons with too few scores for the coverage share them all, each scaled by its own root mean square.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from perceptory.errors import InputError
+
+KEY = "horizon_scores"  # in the model's facts
+MOST = 400  # scores of a horizon that a model keeps
+MOST_IN_ALL = 16_384
+TAIL = 20
+FLOOR = 1e-4  # of the level, below which no spread is taken: a window may be constant
+USUAL = 0.9
+
+
+def with_horizon_intervals(
+    model: Any, inputs: np.ndarray, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+) -> None:
+    """Put into the model's facts what `ends_of_intervals` needs.
+
+    inputs: [n, time, channel] windows in their own units. truth, prediction: [n, out] of forecasts by networks that did
+    not train on them. weights: [n]; what has weight 0 does not count. Nothing is put there where no forecast is left.
+    """
+    sound = (weights > 0) & np.isfinite(prediction).all(axis=1)
+    inputs, error = inputs[sound], (truth - prediction)[sound]
+    if not len(error):
+        return
+    spread = spreads(model, inputs, error.shape[1])
+    level = max(1, math.ceil(USUAL * (len(error) + 1)) - 1)
+    widths = []
+    for s in (spread, np.ones_like(spread)):
+        score = np.sort(np.abs(error) / s, axis=0)[min(level, len(error) - 1)]
+        widths.append(np.log(np.maximum(score * s, 1e-300)).mean(axis=0))
+    relative = bool(np.mean(widths[0]) <= np.mean(widths[1]))
+    scores = np.sort(error / (spread if relative else 1.0), axis=0)
+    keep = min(len(scores), MOST, max(TAIL, MOST_IN_ALL // scores.shape[1]))
+    kept = _thinned(scores, keep)
+    model.facts[KEY] = {
+        "count": len(scores),
+        "relative": relative,
+        "scores": [[float(f"{z:.6g}") for z in column] for column in kept.T],
+    }
+
+
+def _thinned(scores: np.ndarray, keep: int) -> np.ndarray:
+    """Every so many-th of sorted scores [n, out], the outermost of each share: rounded away from the middle."""
+    n = len(scores)
+    if keep >= n:
+        return scores
+    share = np.arange(1, keep + 1) / (keep + 1)
+    ranks = np.where(share < 0.5, np.floor(share * (n + 1)), np.ceil(share * (n + 1))).astype(int)
+    return scores[np.clip(ranks, 1, n) - 1]
+
+
+def knows_intervals(model: Any) -> bool:
+    return KEY in model.facts
+
+
+def ends_of_intervals(model: Any, inputs: np.ndarray, prediction: np.ndarray, coverage: float) -> np.ndarray:
+    """[n, out, 2] lower and upper ends around forecasts [n, out] from windows [n, time, channel].
+
+    `InputError` where the model has too few held-out forecasts for the coverage, or its facts were altered.
+    """
+    count, relative, scores = _known(model, prediction.shape[1])
+    alpha = 1 - coverage
+    spread = spreads(model, inputs, prediction.shape[1]) if relative else np.ones_like(prediction)
+    if math.ceil(coverage * (count + 1) - 1e-9) > count:  # one horizon has too few: all share theirs
+        size = np.sqrt(np.mean(scores**2, axis=0))
+        shared = (scores / np.where(size > 0, size, 1)).ravel()
+        low, high = _ends(np.sort(shared), len(shared), alpha)
+        low, high = low * size, high * size
+    else:
+        ends = [_ends(column, count, alpha) for column in scores.T]
+        low, high = np.array(ends).T
+    return np.stack([prediction + spread * low, prediction + spread * high], axis=-1)
+
+
+def _ends(scores: np.ndarray, count: int, alpha: float) -> tuple[float, float]:
+    """Lower and upper score of one horizon; scores: sorted, all or every so many-th of `count`."""
+    if alpha / 2 * count >= TAIL:
+        places = np.arange(1, len(scores) + 1) / (len(scores) + 1)
+        exact = len(scores) == count
+        low, high = (_rank(alpha / 2, count, math.floor), _rank(1 - alpha / 2, count, math.ceil))
+        if exact:
+            return float(scores[low - 1]), float(scores[high - 1])
+        low_place = int(np.searchsorted(places, low / (count + 1), side="right")) - 1
+        high_place = int(np.searchsorted(places, high / (count + 1), side="left"))
+        return float(scores[max(0, low_place)]), float(scores[min(len(scores) - 1, high_place)])
+    sizes = np.sort(np.abs(scores))
+    rank = math.ceil((1 - alpha) * (len(sizes) + 1) - 1e-9)
+    if rank > len(sizes):
+        least = math.ceil((1 - alpha) / alpha - 1e-9)
+        raise InputError(
+            f"a coverage of {1 - alpha:g} needs at least {least} held-out forecasts, and the model has {len(sizes)}. "
+            "Ask for less."
+        )
+    return -float(sizes[rank - 1]), float(sizes[rank - 1])
+
+
+def _rank(level: float, count: int, rounded: Any) -> int:
+    return int(min(count, max(1, rounded(level * (count + 1) + (1e-9 if rounded is math.floor else -1e-9)))))
+
+
+def spreads(model: Any, inputs: np.ndarray, outputs: int) -> np.ndarray:
+    """[n, out] mean absolute step of each output's target within its window [n, time, channel]; 1 where the target is
+    no input."""
+    channels, horizons = model.encoder.feature_names, len(model.encoder.plan.horizons)
+    several = outputs // horizons
+    names = [name.rpartition("(t+")[0] if horizons > 1 else name for name in model.targets[:several]]
+    columns = []
+    for name in names:
+        if name not in channels or inputs.shape[1] < 2:
+            columns.append(np.ones(len(inputs)))
+            continue
+        own = inputs[..., channels.index(name)].astype(float)
+        columns.append(np.mean(np.abs(np.diff(own, axis=1)), axis=1) + FLOOR * np.mean(np.abs(own), axis=1) + 1e-12)
+    return np.tile(np.stack(columns, axis=1), (1, horizons))
+
+
+def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray]:
+    facts = model.facts[KEY]
+    try:
+        scores = np.asarray(facts["scores"], float).T
+        count, relative = facts["count"], facts["relative"]
+        fits = (
+            type(count) is int
+            and type(relative) is bool
+            and scores.ndim == 2
+            and scores.shape[1] == outputs
+            and 0 < len(scores) <= count
+            and np.isfinite(scores).all()
+        )
+    except (TypeError, KeyError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError("the held-out scores do not fit the model: the file was altered. Take another copy.")
+    return count, relative, np.sort(scores, axis=0)

@@ -1,0 +1,185 @@
+"""Forecasts from the end of series: their times, values, intervals by horizon, files, and backtests."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import perceptory as pt
+from perceptory.app.cli import main
+from perceptory.data import read_series
+from perceptory.models.horizon_intervals import ends_of_intervals, spreads, with_horizon_intervals
+from perceptory.models.model import Model
+from perceptory.networks.linear import Linear
+
+RANDOM = np.random.default_rng(5)
+MONTHS = [str(m) + "-01" for m in np.arange("2015-01", "2020-01", dtype="datetime64[M]")]
+SERIES = {"small": 1.0, "large": 1000.0}
+
+
+def table(rows=60):
+    """Two series of one shape whose levels differ a thousandfold."""
+    season = 10 + np.sin(np.arange(rows) * np.pi / 6)
+    y = np.concatenate([size * (season + RANDOM.normal(0, 0.05, rows)) for size in SERIES.values()])
+    return {"month": MONTHS[:rows] * 2, "name": np.repeat([*SERIES], rows).tolist(), "sales": y}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    import polars as pl
+
+    folder = tmp_path_factory.mktemp("forecasts")
+    given = table()
+    pl.DataFrame(given).write_csv(folder / "sales.csv")
+    data = read_series(given, "sales", predict="ahead", window=12, horizon=(3, 1), series="name")
+    result = pt.Study(networks=Linear(1e-3)).run(data, folder=folder / "run")
+    return SimpleNamespace(data=data, result=result, model=result.model, folder=folder, table=given)
+
+
+def test_the_future_from_the_end_of_what_the_run_was_given(run):
+    ahead = run.model.forecast()
+    assert ahead.series == ("small", "large")
+    assert ahead.horizons.tolist() == [1, 3]
+    last = run.table["sales"]
+    windows = np.stack([last[48:60], last[108:120]])[..., None]
+    np.testing.assert_allclose(ahead.values[..., 0], run.model.predict(windows)[:, ::-1])
+    frame = ahead.frame()
+    assert frame.columns == ["name", "month", "steps ahead", "predicted sales", "lower sales", "upper sales"]
+    assert frame["month"].to_list() == ["2020-01-01", "2020-03-01"] * 2
+    assert np.all((ahead.lower < ahead.values) & (ahead.values < ahead.upper))
+    again = Model.load(run.folder / "run").forecast()
+    np.testing.assert_array_equal(again.values, ahead.values)
+    np.testing.assert_array_equal(again.upper, ahead.upper)
+    assert repr(again) == "Forecast(sales of 2 series, 1 to 3 steps ahead)"
+
+
+def test_the_width_of_an_interval_is_that_of_its_series(run):
+    ahead = run.model.forecast()
+    width = (ahead.upper - ahead.lower)[..., 0]
+    assert np.all(width[1] > 100 * width[0])
+    assert np.all(np.diff(run.model.forecast(coverage=0.5).upper - ahead.lower, axis=0) > 0)
+    with pytest.raises(pt.InputError, match=r"coverage of 0.999 needs at least 999 held-out forecasts"):
+        run.model.forecast(coverage=0.999)
+    with pytest.raises(pt.InputError, match="coverage needs a number above 0 and below 1"):
+        run.model.forecast(coverage=90)
+
+
+def test_new_series_and_those_that_are_asked_for(run):
+    new = {"month": [f"2021-{m:02d}-01" for m in range(1, 13)], "sales": np.linspace(5, 6, 12)}
+    ahead = run.model.forecast(new)
+    assert ahead.frame()["month"].to_list() == ["2022-01-01", "2022-03-01"]
+    assert ahead.values.shape == (1, 2, 1)
+    only = run.model.forecast(series="large")
+    np.testing.assert_allclose(only.values, run.model.forecast().values[1:], rtol=1e-4)
+    with pytest.raises(pt.InputError, match=r"no series 'huge'. The series are: 'small', 'large'"):
+        run.model.forecast(series=["huge"])
+
+
+def test_a_backtest_says_what_came(run):
+    back = run.model.forecast(run.table, origins=4)
+    assert back.series == ("small",) * 4 + ("large",) * 4
+    assert [str(np.datetime64(int(d), "D")) for d in back.origins[:4]] == [
+        "2019-03-01", "2019-06-01", "2019-09-01", "2019-12-01",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(back.truth[0, :, 0], run.table["sales"][[51, 53]])
+    assert np.isnan(back.truth[3]).all()
+    windows = run.table["sales"][39:51][None, :, None]
+    np.testing.assert_allclose(back.values[0, :, 0], run.model.predict(windows)[0, ::-1], rtol=1e-4)
+    assert run.model.forecast(run.table, origins=2, every=1, series="small").truth[0, 0, 0] == run.table["sales"][59]
+    with pytest.raises(pt.InputError, match="Give the data"):
+        run.model.forecast(origins=2)
+
+
+def test_the_command_line(run, capfd, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    assert main(["predict", "run", "--ahead"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "name,month,steps ahead,predicted sales,lower sales,upper sales"
+    assert lines[1].startswith("small,2020-01-01,1,")
+    assert main(["predict", "run", "sales.csv", "--ahead", "--origins", "2", "--out", "f.csv"]) == 0
+    assert (
+        (run.folder / "f.csv")
+        .read_text()
+        .splitlines()[0]
+        .startswith("name,month,from,steps ahead,predicted sales,sales")
+    )
+    for argv, said in (
+        ([], "predict needs the data to predict, or --ahead"),
+        (["sales.csv", "--coverage", "0.5"], "--coverage is for --ahead"),
+        (["--ahead", "--members"], "--members does not go with --ahead"),
+        (["--ahead", "--origins", "2"], "--origins needs the series"),
+        (["none.csv", "--ahead"], "there is no file 'none.csv'"),
+    ):
+        assert main(["predict", "run", *argv]) == 2
+        assert said in capfd.readouterr().err
+
+
+def test_models_that_forecast_nothing():
+    model = SimpleNamespace(encoder=SimpleNamespace(), ends=None)
+    from perceptory.models.forecasts import forecast
+
+    with pytest.raises(pt.InputError, match='models of predict="ahead"'):
+        forecast(model)
+
+
+def test_damaged_ends_are_refused(run, tmp_path):
+    from perceptory.models import model_file
+
+    model = Model.load(run.folder / "run")
+    model.ends.windows[0, 0, 0] = np.nan
+    model_file.save(model, tmp_path / "m.safetensors")
+    with pytest.raises(pt.InputError, match="last windows of its series do not fit"):
+        Model.load(tmp_path / "m.safetensors")
+    model.facts["horizon_scores"]["scores"] = [[1.0]]
+    with pytest.raises(pt.InputError, match="held-out scores do not fit"):
+        model.forecast()
+
+
+# --- intervals by horizon -------------------------------------------------------------------------------------------
+
+
+def judge(n, new, horizons=3, spread=True, seed=0):
+    """Share of new targets in intervals whose scores come from n forecasts; both drawn alike."""
+    random = np.random.default_rng(seed)
+    plan = SimpleNamespace(horizons=tuple(range(1, horizons + 1)))
+    encoder = SimpleNamespace(plan=plan, feature_names=("y",))
+    model = SimpleNamespace(encoder=encoder, facts={}, targets=tuple(f"y(t+{h})" for h in plan.horizons))
+
+    def draw(k):
+        level = np.exp(random.normal(0, 2 if spread else 0, k))[:, None, None]
+        x = level * (5 + random.normal(0, 1, (k, 8, 1)))
+        error = level[:, 0] * np.arange(1, horizons + 1) * random.standard_t(4, (k, horizons))
+        return x, error
+
+    x, error = draw(n)
+    with_horizon_intervals(model, x, error, np.zeros_like(error), np.ones(n))
+    x, error = draw(new)
+    ends = ends_of_intervals(model, x, np.zeros_like(error), 0.9)
+    return ((ends[..., 0] <= error) & (error <= ends[..., 1])).mean(axis=0), model, ends, x
+
+
+@pytest.mark.parametrize("n", [25, 150, 3000])
+def test_coverage_by_horizon(n):
+    """Exchangeable forecasts: nine in ten at every horizon, whether the scores are few, many, or thinned."""
+    covered = np.mean([judge(n, 400, seed=s)[0] for s in range(30 if n < 1000 else 4)], axis=0)
+    assert np.all((covered > 0.885) & (covered < 0.935))
+
+
+def test_intervals_are_as_wide_as_their_windows_are_wild():
+    _, model, ends, x = judge(500, 20)
+    assert model.facts["horizon_scores"]["relative"]
+    spread = spreads(model, x, 3)
+    assert np.ptp((ends[..., 1] - ends[..., 0]) / spread, axis=0).max() < 1e-9
+    by_hand = np.mean(np.abs(np.diff(x[..., 0], axis=1)), axis=1) + 1e-4 * np.mean(np.abs(x[..., 0]), axis=1)
+    np.testing.assert_allclose(spread[:, 1], by_hand, rtol=1e-9)
+    assert not judge(500, 20, spread=False)[1].facts["horizon_scores"]["relative"]
+
+
+def test_few_scores_are_shared_by_the_horizons():
+    _, model, ends, _ = judge(6, 5, horizons=8, spread=False)
+    scores = np.array(model.facts["horizon_scores"]["scores"])
+    size = np.sqrt((scores**2).mean(axis=1))
+    shared = np.sort(np.abs(scores / size[:, None]).ravel())
+    np.testing.assert_allclose(ends[0, :, 1], shared[int(np.ceil(0.9 * 49)) - 1] * size, rtol=1e-6)
+    with pytest.raises(pt.InputError, match="needs at least 9 held-out forecasts, and the model has 4"):
+        judge(4, 2, horizons=1)
