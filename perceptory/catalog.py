@@ -286,6 +286,7 @@ OTHER_SPECS = _by_name(
         "objectives.auxiliary": "Auxiliary NextStep",
         "optimizers.averaging": "WeightAverage",
         "optimizers.clipping": "ClipByNorm ClipByValue",
+        "selection.nested": "Nested",
         "selection.plans": "Folds Repeated Splitter",
         "studies.design": "Candidate",
         "studies.pretrained": "Pretrained",

@@ -130,6 +130,7 @@ def fit(
     validation: Annotated[Text, judging("--validation", "PLAN")] = None,
     folds: Annotated[int | None, judging("--folds", "N")] = None,
     repeats: Annotated[int | None, judging("--repeats", "N")] = None,
+    nested: Annotated[Text, judging("--nested", "N|PLAN")] = None,
     seeds: Annotated[int | None, judging("--seeds", "N")] = None,
     score: Annotated[Text, judging("--score", "NAME")] = None,
     rule: Annotated[Text, judging("--rule", "NAME")] = None,

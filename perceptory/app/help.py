@@ -177,6 +177,7 @@ FIT_OPTIONS = {
     "--validation": f"{_written(VALIDATION_PLANS)}; such as rolling:gap=5. {_default('by the number of rows')}",
     "--folds": "Number of folds.",
     "--repeats": "Repeat the validation plan with other splits.",
+    "--nested": "Also measure the whole procedure, choice included: on rows that N outer folds, or a plan, hold out.",
     "--seeds": f"Starts of every network on every fold. {_default()}",
     "--score": f"{_list(METRICS)} {_default('rmse, log_loss for classes, reconstruction_error without a target')}",
     "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",

@@ -37,6 +37,7 @@ from perceptory.optimizers.schedules import Schedule
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
 from perceptory.selection.metrics import TASK_KINDS
+from perceptory.selection.nested import Nested
 from perceptory.selection.plans import GroupKFold, KFold, Repeated, StratifiedKFold
 from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
@@ -65,6 +66,7 @@ class StudyOptions:
     plan: Any = None
     folds: int | None = None
     repeats: int | None = None
+    nested: Any = None  # the outer plan of nested validation, or how many folds it has
     class_weight: Any = None
     codes: dict[str, Any] = field(default_factory=dict)  # fields of autoencoders that do not say them
     changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
@@ -154,6 +156,14 @@ class StudyOptions:
             plan = plan.replace(folds=self.folds)
         if self.repeats is not None:
             plan = Repeated(plan if plan is not None else default_validation(data), self.repeats)
+        if self.nested is not None:
+            outer = self.nested
+            if isinstance(outer, int):
+                suiting = default_validation(data)
+                if not hasattr(suiting, "folds"):
+                    suiting = KFold() if data.classes is None else StratifiedKFold()
+                outer = suiting.replace(folds=outer)
+            plan = Nested(outer, plan)
         return plan
 
 
@@ -224,6 +234,7 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
         plan=_plan(o),
         folds=o["folds"],
         repeats=o["repeats"],
+        nested=None if o["nested"] is None else _outer(o),
         class_weight=None if o["class_weight"] is None else _class_weight(o["class_weight"]),
         changes=changes,
         test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
@@ -390,6 +401,18 @@ def _plan(o: Mapping[str, Any]) -> Any:
             raise InputError("the number of folds is given twice. Leave out --folds.")
     if isinstance(plan, GroupKFold) and o["groups"] is None:
         raise InputError("--validation group needs the column of groups. Add --groups COLUMN.")
+    return plan
+
+
+def _outer(o: Mapping[str, Any]) -> Any:
+    """--nested: a number of outer folds, or their plan."""
+    text = o["nested"].strip()
+    if text.isascii() and text.isdigit():
+        count("--nested", int(text), 2)
+        return int(text)
+    plan, _ = _spec("--nested", partial(grammar.spec, text, VALIDATION_PLANS))
+    if isinstance(plan, GroupKFold) and o["groups"] is None:
+        raise InputError("--nested group needs the column of groups. Add --groups COLUMN.")
     return plan
 
 

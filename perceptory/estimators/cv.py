@@ -19,6 +19,7 @@ from perceptory.estimators.progress import study_progress
 from perceptory.estimators.targets import Targets
 from perceptory.estimators.translation import BATCH, networks_of, optimizer_of, penalty_of, searched
 from perceptory.objectives.table import LabelCrossEntropy
+from perceptory.selection.base import ValidationPlan
 from perceptory.selection.plans import GroupKFold, KFold, Splitter, StratifiedKFold, default_plan
 from perceptory.studies.run import run
 from perceptory.studies.study import Study
@@ -116,6 +117,8 @@ class StudyEstimator(TableEstimator):
 
     def _plan(self, X: Any, y: Any, groups: Any, targets: Targets, has_weight: np.ndarray) -> Any:
         """The validation plan, for the rows that have a weight above 0."""
+        if isinstance(self.cv, ValidationPlan):
+            return self.cv
         classes = targets.values if targets.task in ("binary", "multiclass") else None
         if groups is not None and (self.cv is None or isinstance(self.cv, int)):
             return (
@@ -177,9 +180,9 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     hidden, activation, dropout, learning_rate, penalty, batch_size: as in `NetworkRegressor`; a list is a choice to
     search, and so is a search value such as `log_uniform(1e-4, 1e-1)`. hidden may be a list of widths and of network
     specs. n_candidates: how many are drawn; None is all of a grid.
-    cv: folds, a scikit-learn splitter, or pairs of row numbers; None chooses by the number of rows. With groups, folds
-    are of whole groups. scoring: what
-    candidates are ranked by ("rmse", "mae", "r2", or scikit-learn's names); None is rmse. seeds: networks a fold.
+    cv: folds, a scikit-learn splitter, pairs of row numbers, or a validation plan such as `Nested`; None chooses by the
+    number of rows. With groups, folds are of whole groups. scoring: what candidates are ranked by ("rmse", "mae", "r2",
+    or scikit-learn's names); None is rmse. seeds: networks a fold.
     rule: "best", or "one_standard_error" for the simplest within one standard error of it.
     final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows,
     "weighted" by a weighted mean of networks of several candidates.

@@ -14,7 +14,7 @@ from perceptory.models.model_file import write_bytes
 from perceptory.reports import codes
 from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
-from perceptory.reports.procedure import mixture_words
+from perceptory.reports.procedure import mixture_words, nested_words
 from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
 from perceptory.results.auxiliary import auxiliary_words
@@ -131,6 +131,9 @@ def _tiles(result: ResultData) -> list[tuple[str, str]]:
             values = as_list(metrics[name])
             shown = number(sum(values) / len(values))
             tiles.append((shown, f"{part} {metric_name(name)}" + (", mean of targets" if several else "")))
+    if result.nested is not None:
+        nested = result.nested
+        tiles.append((f"{number(nested.mean)} ± {number(nested.spread)}", f"nested {metric_name(nested.score)}"))
     return [*tiles, *counts]
 
 
@@ -324,6 +327,7 @@ def render(result: ResultData) -> str:
         chosen_spec=spec_words(codes.own_spec(result, chosen.spec)),
         evidence=evidence_words(result),
         mixture=mixture_words(result),
+        nested=nested_words(result),
         auxiliary=auxiliary_words(result),
         asked=request_lines(result),
         columns=result.data.columns,

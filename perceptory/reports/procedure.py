@@ -1,10 +1,12 @@
-"""What is said of a final model of several candidates, in words."""
+"""What is said of a study's procedure, in words: of a final model of several candidates, of nested validation."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import thing
-from perceptory.wording import metric_name, number
+from perceptory.wording import count_of, metric_name, number
 
 
 def mixture_words(result: ResultData) -> str:
@@ -19,4 +21,22 @@ def mixture_words(result: ResultData) -> str:
         f"Weighted mean: {shares}. Shares were selected on {thing(result)}s that the networks had not trained on; on "
         f"{thing(result)}s that took no part in the selection either the {score} is {number(mixture.mean)}{apart} "
         f"(on those that did {number(mixture.selected)}, which flatters)."
+    )
+
+
+def nested_words(result: ResultData) -> str:
+    """The error of the whole procedure beside the naive number; "" where validation is not nested."""
+    nested = result.nested
+    if nested is None:
+        return ""
+    folds, name = count_of(len(nested.folds), "outer fold"), metric_name(nested.score)
+    apart = f" ± {number(nested.spread)}" if nested.spread == nested.spread else ""
+    found = Counter(" + ".join(result.candidate(id).label for id in fold.chosen) for fold in nested.folds)
+    chosen = "; ".join(f"{label} ({count} of {len(nested.folds)})" for label, count in found.most_common(3))
+    more = f"; and {len(found) - 3} other choices" if len(found) > 3 else ""
+    naive = f", where the validation of the choice promises {number(result.estimate.mean)}"
+    return (
+        f"Nested validation: the whole procedure, choice included, errs by a {name} of {number(nested.mean)}{apart} "
+        f"(mean and standard deviation of {folds}){naive if nested.score == result.score['name'] else ''}. "
+        f"Chosen there: {chosen}{more}. {count_of(nested.networks, 'network')} trained for it."
     )

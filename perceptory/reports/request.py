@@ -66,6 +66,9 @@ PLANS: dict[str, Callable[[dict[str, Any]], str]] = {
     "LeaveOneOut": lambda p: "leave-one-out",
     "Repeated": lambda p: f"{plan_words(p['plan'])}, {p['times']} times",
     "Splitter": lambda p: str(p["splitter"]),
+    "Nested": lambda p: (
+        f"nested: {plan_words(p['outer'])} around {plan_words(p['inner']) if p['inner'] else 'the usual folds'}"
+    ),
 }
 
 
@@ -147,7 +150,8 @@ def _training(study: dict[str, Any]) -> str:
 
 def _validation(result: ResultData) -> str:
     configured, used = result.study.get("validation"), result.data.validation
-    words = plan_words(configured or used or {})
+    nested = isinstance(configured, dict) and configured.get("kind") == "Nested"  # whose inner plan may follow the rows
+    words = plan_words((used if nested else configured) or used or {})
     if configured is None and used is not None:
         rows = result.data.study_rows
         words += f" (by default for {count_of(rows, thing(result))})"

@@ -11,6 +11,7 @@ from perceptory.errors import InputError
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.mixture import MixtureResult
+from perceptory.results.nested import NestedResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 
@@ -74,6 +75,7 @@ class ResultData:
     ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
     reconstructions: Reconstructions | None = None  # of autoencoders: what the report shows
     mixture: MixtureResult | None = None  # where the final model weighs several candidates
+    nested: NestedResult | None = None  # where validation is nested: what the whole procedure errs
     model: Any = None  # the final `Model`; None where the result was read from a run folder
     folder: str | None = None  # where it is written
     fingerprint: str = ""
@@ -101,6 +103,8 @@ class ResultData:
         best, data = self.candidate(self.best), self.data
         name = self.score["name"]
         scores = [f"{name} {self.estimate.mean:.4g} on validation"]
+        if self.nested is not None:
+            scores.append(f"{self.nested.mean:.4g} ± {self.nested.spread:.2g} nested")
         if self.tested is not None and isinstance(self.tested.get(name), int | float):
             scores.append(f"{self.tested[name]:.4g} on test")
         sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""

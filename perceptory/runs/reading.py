@@ -15,6 +15,7 @@ from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.quiet import without_panics
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.mixture import MixtureResult
+from perceptory.results.nested import NestedResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
@@ -76,6 +77,7 @@ def _fields(path: Path) -> dict[str, Any]:
         if data["reconstructions"] is None
         else Reconstructions.from_json(data["reconstructions"]),
         "mixture": None if data["mixture"] is None else MixtureResult.from_json(data["mixture"]),
+        "nested": None if data["nested"] is None else NestedResult.from_json(data["nested"]),
         "folder": str(path),
         "train": _metrics(data["train"]),
         "validation": _metrics(data["validation"]),

@@ -50,12 +50,15 @@ RECONSTRUCTIONS = {
     "sampled": [[str]],
 }  # fmt: skip
 MIXTURE = {"shares": Each(float), "per_fold": [NUMBER], "selected": NUMBER}
+OUTER = {"rows": int, "chosen": Each(float), "score": NUMBER, "promised": NUMBER}
+NESTED = {"folds": [OUTER], "score": str, "metrics": METRICS, "networks": int}
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),
     "classes": Or(([str], None)), "score": {"name": str, "direction": str}, "best": str, "rule": str,
     "candidates": [CANDIDATE], "train": METRICS, "validation": METRICS, "test": Or((METRICS, None)),
     "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE],
-    "reconstructions": Or((RECONSTRUCTIONS, None)), "mixture": Or((MIXTURE, None)), "environment": Each(ANYTHING),
+    "reconstructions": Or((RECONSTRUCTIONS, None)), "mixture": Or((MIXTURE, None)), "nested": Or((NESTED, None)),
+    "environment": Each(ANYTHING),
     "seconds": float, "files": Each(str),
 }  # fmt: skip
 STUDY_FORM = {"format": int, "fingerprint": str, "environment": Each(ANYTHING), "study": dict}
@@ -108,6 +111,7 @@ def check_result(data: Any) -> None:
         "candidates": len(set(ids)) == len(ids),
         "best": data["best"] in ids,
         "members": all(m["candidate"] in ids for m in data["members"]),
+        "nested": all(set(f["chosen"]) <= set(ids) for f in (data["nested"] or {"folds": []})["folds"]),
         "mixture": data["mixture"] is None
         or {*data["mixture"]["shares"]} - {*ids} == set() != {*data["mixture"]["shares"]},
         "metrics": all(

@@ -9,7 +9,7 @@ from typing import Any
 
 from perceptory.data.series.timeline import Timeline
 from perceptory.selection.folds import Fold, Rows, check_folds, check_groups_apart, describe
-from perceptory.specs import Spec, count
+from perceptory.specs import Spec, count, to_json
 
 two_or_more = partial(count, least=2)
 zero_or_more = partial(count, least=0)
@@ -26,6 +26,10 @@ class ValidationPlan(Spec):
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    def as_json(self) -> Any:
+        """JSON data for a file."""
+        return to_json(self)
 
     def split(
         self,

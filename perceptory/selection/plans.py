@@ -20,7 +20,7 @@ from perceptory.selection.base import ValidationPlan
 from perceptory.selection.folds import Fold, Rows, check_folds, describe
 from perceptory.selection.row_plans import GroupKFold, HoldOut, KFold, LeaveOneOut, StratifiedKFold, TwoSets
 from perceptory.selection.time_plans import BlockedKFold, RollingOrigin, forecast_plan
-from perceptory.specs import checked, count, to_json
+from perceptory.specs import checked, count
 
 __all__ = [
     "BlockedKFold",
@@ -61,6 +61,9 @@ class Repeated(ValidationPlan):
 
     plan: ValidationPlan = field(metadata={"check": _plan})
     times: int = checked(3, check=count)
+
+    def as_json(self) -> Any:
+        return {"kind": "Repeated", "plan": self.plan.as_json(), "times": self.times}
 
     def _folds(self, table: Rows, seed: int) -> list[Fold]:
         seeds = [seed] + [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) for i in range(1, self.times)]
@@ -120,6 +123,9 @@ class Splitter(ValidationPlan):
     def _takes_seed(self) -> bool:
         return getattr(self.splitter, "random_state", 0) is None
 
+    def as_json(self) -> Any:
+        return {"kind": "Splitter", "splitter": self.name}
+
     def _folds(self, table: Rows, seed: int) -> list[Any]:
         splitter = copy.deepcopy(self.splitter)  # one that holds a random state gives the same folds every time
         if self._takes_seed:
@@ -132,11 +138,7 @@ class Splitter(ValidationPlan):
 
 def plan_json(plan: ValidationPlan) -> Any:
     """JSON data of a plan for a file. A `Splitter`'s is its name: enough to compare, not enough to read it back."""
-    if isinstance(plan, Splitter):
-        return {"kind": "Splitter", "splitter": plan.name}
-    if isinstance(plan, Repeated):
-        return {"kind": "Repeated", "plan": plan_json(plan.plan), "times": plan.times}
-    return to_json(plan)
+    return plan.as_json()
 
 
 def in_time(timeline: Timeline) -> ValidationPlan:

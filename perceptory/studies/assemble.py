@@ -38,7 +38,7 @@ from perceptory.studies.reconstructions import reconstructions_of
 from perceptory.studies.record import Place, Record
 from perceptory.studies.records import Records
 from perceptory.studies.sealing import SealedRows
-from perceptory.studies.split import on_all_rows, split_of
+from perceptory.studies.split import split_of
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
 
@@ -79,7 +79,8 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
     """Weights [seed, weight] of networks trained on all study rows for the mean best epoch, each with its scaling."""
     prepared = records.prepared
     best = np.mean([record.best_epoch for record in records.sound_members(chosen).values()])
-    split = split_of(prepared.encoded, on_all_rows(prepared.encoded))
+    rows = prepared.parts[0].rows
+    split = split_of(prepared.encoded, [(rows, rows[:0])])
     group, pretexts = prepared.group_of(chosen, split, epochs=max(1, round(float(best))))
     if pretexts is not None:
         first: dict[Place, Outcome] = {}
@@ -268,8 +269,8 @@ def result_of(
         members=[
             _member_result(ids[c], f, s, records.members[c, f, s], objectives[c]) for c, f, s in sorted(records.members)
         ],
-        train=_mean_metrics([r.train for r in best]) if mixture is None else _train_metrics(records, mixture),
-        validation=_mean_metrics([r.validation for r in best] if mixture is None else _honest(records, mixture)),
+        train=mean_metrics([r.train for r in best]) if mixture is None else _train_metrics(records, mixture),
+        validation=mean_metrics([r.validation for r in best] if mixture is None else _honest(records, mixture)),
         tested=None,
         predictions=predictions,
         data=DataFacts(
@@ -309,7 +310,7 @@ def _honest(records: Records, mixture: Mixture) -> list[dict[str, Any]]:
 
 def _train_metrics(records: Records, mixture: Mixture) -> dict[str, Any]:
     """Of the mixture's networks on their own training rows, each candidate's mean by its share."""
-    means = [_mean_metrics([r.train for r in records.sound_members(c).values()]) for c in mixture.candidates]
+    means = [mean_metrics([r.train for r in records.sound_members(c).values()]) for c in mixture.candidates]
     return {
         name: np.tensordot(mixture.shares, np.array([m[name] for m in means], float), axes=1).tolist()
         for name in means[0]
@@ -362,7 +363,7 @@ def _member_result(id: str, fold: int, seed: int, r: Record, objectives: Sequenc
     )  # fmt: skip
 
 
-def _mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def mean_metrics(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean over members, where defined (AUC is not, where a fold lacks a class)."""
     out: dict[str, Any] = {}
     for name in metrics[0]:

@@ -23,9 +23,10 @@ from perceptory.studies.assemble import model_of
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.groups import Group
+from perceptory.studies.parts import Fold
 from perceptory.studies.prepare import Prepared, Start, prepare
 from perceptory.studies.pretexts import check_no_pretexts
-from perceptory.studies.split import Fold, on_all_rows
+from perceptory.studies.split import on_all_rows
 from perceptory.training.driver import Outcome
 from perceptory.training.one_member import resumed, state_from, train_single
 from perceptory.training.scaling import Scaling, targets_as

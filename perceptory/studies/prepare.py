@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 
 from perceptory import backend
@@ -28,10 +29,11 @@ from perceptory.studies.extremes import check_weights, hints, values_far_off
 from perceptory.studies.forecasts import for_forecasts
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
+from perceptory.studies.parts import Fold, Part, folds_and_parts
 from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
 from perceptory.studies.pretraining import EXAMPLE, Pretraining
 from perceptory.studies.sealing import Sealed, seal_off
-from perceptory.studies.split import Fold, Split, Splitting, folds_of, split_of, validation_plan
+from perceptory.studies.split import Split, Splitting, split_of, validation_plan
 from perceptory.training.scaling import Scaling
 
 
@@ -50,6 +52,7 @@ class Prepared:
     padded: bool = False  # sizes rounded up, so that data of nearly the same size share programs
     unlabeled: Unlabeled | None = None
     pretexts: Pretexts | None = None  # what networks learn before
+    parts: tuple[Part, ...] = ()  # the study's own folds, and those within each outer fold where validation is nested
 
     @property
     def data(self) -> Examples:
@@ -117,6 +120,24 @@ class Prepared:
         begun = dict.fromkeys(note for group in self.groups for note in group.notes)
         learned = () if self.pretexts is None else self.pretexts.notes
         return (*learned, *begun, *notes_on_codes(self.candidates, self.encoded))
+
+    def of_part(self, number: int) -> Prepared:
+        """The study of one part: its folds, numbered from 0, and their members."""
+        part = self.parts[number]
+        groups = []
+        for group in self.groups:
+            here = [i for i, (_, f, _) in enumerate(group.who) if part.begin <= f < part.end]
+            who = [(c, f - part.begin, s) for c, f, s in (group.who[i] for i in here)]
+            members = jax.tree.map(lambda a, here=here: a[here], group.members)
+            scalings = [group.scalings[i] for i in here]
+            groups.append(dataclasses.replace(group, who=who, members=members, scalings=scalings))
+        folds, scalings = self.folds[part.begin : part.end], self.scalings[part.begin : part.end]
+        own = dataclasses.replace(part, begin=0, end=len(folds))
+        # Rows of an outer fold differ by one: rounded up, refits share their programs.
+        return dataclasses.replace(
+            self, split=Split(self.encoded, folds, scalings), groups=groups, parts=(own,),
+            padded=self.padded or number > 0,
+        )  # fmt: skip
 
     def group_of(self, candidate: int, split: Split, epochs: int) -> tuple[Group, Pretexts | None]:
         """The group that trains one candidate on another split of the same examples, for so many epochs, and what it
@@ -193,9 +214,10 @@ def prepare(
         tested = [] if sealed.test is None else [encoder.transform(sealed.test)]
         unlabeled = Unlabeled.of(study.unlabeled, encoder, [encoded.inputs, *tested])
     plan, folds = None, [] if splitting is None else splitting(encoded)
+    parts: tuple[Part, ...] = ()
     if splitting is None:
         plan = validation_plan(study, known)
-        folds = folds_of(plan, known, study.seed)
+        folds, parts = folds_and_parts(plan, known, study.seed)
     split = split_of(encoded, folds) if start is None else _as_before(encoded, folds, start)
     with backend.precision(study.arithmetic):
         pretexts = pretexts_of(study, candidates, known, encoded, folds, unlabeled)
@@ -203,7 +225,7 @@ def prepare(
         check_groups(groups, study.memory)
     validation = None if plan is None else plan_json(plan)
     return Prepared(
-        study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts
+        study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts, parts
     )  # fmt: skip
 
 

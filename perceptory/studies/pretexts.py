@@ -23,9 +23,10 @@ from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 from perceptory.studies.groups import Group, groups_of
 from perceptory.studies.keeping import Keeping
+from perceptory.studies.parts import Fold
 from perceptory.studies.pretraining import Masked, Pretraining, Supervised
 from perceptory.studies.record import Place
-from perceptory.studies.split import Fold, Split, split_of
+from perceptory.studies.split import Split, split_of
 from perceptory.studies.starts import FromLesson, from_lesson
 from perceptory.training.driver import Outcome, train_group
 

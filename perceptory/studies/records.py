@@ -44,6 +44,16 @@ class Records:
         own = {who: self.members[who] for who in sorted(self.members) if who[0] == candidate}
         return {who: record for who, record in own.items() if record.sound}
 
+    def of_part(self, number: int) -> Records:
+        """Those of a part of the study's folds (`Prepared.of_part`)."""
+        prepared = self.prepared
+        if len(prepared.parts) < 2:
+            return self
+        part = prepared.parts[number]
+        inside = {(c, f - part.begin, s): r for (c, f, s), r in self.members.items() if part.begin <= f < part.end}
+        keeping = self.keeping if number == 0 else None  # a refit within an outer fold is made anew
+        return Records(prepared.of_part(number), inside, self.seconds, keeping, self.learned)
+
     def scores(self) -> np.ndarray:
         """[candidate, fold, seed] validation scores; nan where a member diverged."""
         prepared = self.prepared

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from perceptory import backend
 from perceptory.data.tables.streamed import StreamedTable
 from perceptory.errors import InputError
@@ -19,16 +17,14 @@ from perceptory.networks.custom import Custom
 from perceptory.runs.contents import MODEL
 from perceptory.runs.result import Result, load_result
 from perceptory.runs.run_folder import Request, RunFolder
-from perceptory.selection.ranking import rank
-from perceptory.studies.assemble import final_model, result_of
-from perceptory.studies.autoencoding import only_compared, widths_of_codes
+from perceptory.studies.assemble import result_of
 from perceptory.studies.cluster import Cluster
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.extremes import hints
 from perceptory.studies.groups import Group
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
-from perceptory.studies.mixtures import mixture_of
+from perceptory.studies.nesting import choose, judged_outside
 from perceptory.studies.own_code import code_of_ones_own
 from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
@@ -84,20 +80,14 @@ def _result(records: Records, progress: Progress | None, open_test: bool, starte
     prepared = records.prepared
     with backend.precision(prepared.study.arithmetic):
         train(records, progress)
-        ids = _ids(len(prepared.candidates))
-        codes = widths_of_codes(prepared.candidates)
-        ranking = rank(records.scores(), prepared.score.direction, prepared.complexity, codes)
-        compared = only_compared(prepared.candidates)
+        ids, own = _ids(len(prepared.candidates)), records.of_part(0)
         try:
-            chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, compared)
+            choice = choose(own, ids)
         except InputError as error:  # where nothing could be learned, a value that is far off may be why
             raise InputError(error, *hints(prepared.sealed.notes)) from None
-        mixture = None
-        if prepared.study.final == "weighted":
-            order = [int(c) for c in ranking.order if np.isfinite(ranking.mean[c])]
-            mixture = mixture_of(records, order, chosen.index)
-        model = final_model(records, chosen.index, mixture)
-    result = result_of(records, ranking, chosen, ids, model, started, mixture)
+        nested = judged_outside(records, ids)
+    result = result_of(own, choice.ranking, choice.chosen, ids, choice.model, started, choice.mixture)
+    result.nested, result.fingerprint = nested, prepared.fingerprint
     if open_test:
         result.test()
     return result

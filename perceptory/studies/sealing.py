@@ -28,6 +28,7 @@ from perceptory.notes import (
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.selection.metrics import evaluate
+from perceptory.selection.nested import Nested
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
@@ -57,7 +58,10 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     if timeline is not None and timeline.ahead and data.groups is None:
         study_rows, cut = seal_horizons(timeline, study.test)
     else:
-        by_time = isinstance(study.validation, BlockedKFold | RollingOrigin)
+        plans = [study.validation]
+        if isinstance(study.validation, Nested):
+            plans = [study.validation.outer, study.validation.inner]
+        by_time = any(isinstance(plan, BlockedKFold | RollingOrigin) for plan in plans)
         by_time |= timeline is not None and data.groups is None
         study_rows, cut = seal(data, study.test, seed=study.seed, last=by_time)
     if not len(cut):

@@ -11,13 +11,12 @@ import numpy as np
 from perceptory.data.examples import Examples, classes_of
 from perceptory.data.tables.features import Features
 from perceptory.selection.base import ValidationPlan
+from perceptory.selection.nested import Nested
 from perceptory.selection.plans import default_plan, in_time
-from perceptory.selection.purge import purge
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples
+from perceptory.studies.parts import Fold
 from perceptory.training.scaling import RowsOf, Scaling, fit_scaling
-
-Fold = tuple[np.ndarray, np.ndarray]  # training rows and validation rows
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,15 @@ def split_of(encoded: EncodedExamples, folds: list[Fold]) -> Split:
 def validation_plan(study: StudyDesign, data: Examples) -> ValidationPlan:
     """The study's, or what suits the data: examples cut from one series are validated in time."""
     plan: ValidationPlan | None = study.validation
-    if plan is not None:
-        return plan
+    if isinstance(plan, Nested):
+        return plan if plan.inner is not None else plan.replace(inner=_suiting(data))
+    return _suiting(data) if plan is None else plan
+
+
+def _suiting(data: Examples) -> ValidationPlan:
     if data.timeline is not None and data.groups is None:
         return in_time(data.timeline)
     return default_plan(data.task, data.rows, data.groups, classes_of(data))
-
-
-def folds_of(plan: ValidationPlan, data: Examples, seed: int) -> list[Fold]:
-    """Pairs of training and validation rows. Examples cut from one series may share steps: a training example that has
-    seen a target of a validation example of its fold is left out."""
-    folds = plan.split(
-        data.rows,
-        targets=classes_of(data),
-        groups=data.groups,
-        seed=seed,
-        class_names=data.classes,
-        timeline=data.timeline,
-    )
-    return folds if data.timeline is None else purge(folds, data.timeline)
 
 
 def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:

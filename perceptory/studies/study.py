@@ -20,7 +20,8 @@ class Study(StudyDesign):
     networks: specs, their numbers may be search values (`choice`, `uniform`, `log_uniform`, `integers`).
     cost: None takes the task's own. optimizer, penalty: likewise searched. samples: how many candidates are drawn
     where not all search values are choices (20 by default), or out of a grid.
-    validation: None chooses by the number of rows (stratified for classes, by groups where given).
+    validation: None chooses by the number of rows (stratified for classes, by groups where given); `Nested` measures
+    the whole procedure, choice included, on rows that an outer plan holds out.
     seeds: starts per fold. epochs: most epochs. patience: epochs without a better validation cost before a member
     stops (0: never); its best weights count either way.
     batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".

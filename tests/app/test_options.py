@@ -32,6 +32,7 @@ from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import SGD, Adam, AdamW, Momentum
 from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
+from perceptory.selection.nested import Nested
 from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.selection.search import choice, integers, log_uniform, uniform
 from perceptory.studies import defaults
@@ -235,6 +236,12 @@ def test_clipping_averages_and_augmentation(diabetes, text, changes):
 )
 def test_plans(diabetes, text, plan):
     assert asked(text).study(diabetes).validation == plan
+
+
+def test_nested_validation(diabetes):
+    assert asked("--nested 3 --folds 4").study(diabetes).validation == Nested(KFold(3), KFold(4))
+    assert asked("--nested holdout:0.3").study(diabetes).validation == Nested(HoldOut(0.3))
+    assert asked("--nested 3").study(load_bundled("iris")).validation == Nested(StratifiedKFold(3))
 
 
 def test_folds_are_stratified_for_classes():
