@@ -270,6 +270,15 @@ VALIDATION_PLANS: Registry[Any] = Registry(
     classes=SPECS,
 )
 
+DISCARDINGS: Registry[Any] = Registry(
+    "way to discard",
+    {
+        "halving": Entry(".selection.discarding:Halving", "successive halving"),
+        "after": Entry(".selection.discarding:DiscardAfter", "once, after a share of the epochs"),
+    },
+    classes=SPECS,
+)
+
 # --- what has no name on the command line ------------------------------------------------------------------------
 
 
@@ -351,7 +360,7 @@ INSIGHT_NAMES = _by_name(
 
 # What `import perceptory as pt` gives as pt.X.
 EXPORTED = (
-    NETWORKS, LAYERS, COSTS, PENALTIES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS, VALIDATION_PLANS,
+    NETWORKS, LAYERS, COSTS, PENALTIES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS, VALIDATION_PLANS, DISCARDINGS,
     PRETEXTS, OTHER_SPECS, OTHER_NAMES,
 )  # fmt: skip
 

@@ -135,6 +135,7 @@ def fit(
     score: Annotated[Text, judging("--score", "NAME")] = None,
     rule: Annotated[Text, judging("--rule", "NAME")] = None,
     final: Annotated[Text, judging("--final", "NAME")] = None,
+    discard: Annotated[Text, judging("--discard", "NAME")] = None,
     test: Annotated[Text, judging("--test", "SHARE|FILE")] = None,
     seed: Annotated[int | None, judging("--seed", "N")] = None,
     out: Annotated[Text, output("--out", "DIR")] = None,

@@ -8,6 +8,7 @@ from perceptory.catalog import (
     ACTIVATIONS,
     AUGMENTATIONS,
     COSTS,
+    DISCARDINGS,
     FINALS,
     INITIALIZERS,
     LAYERS,
@@ -182,6 +183,7 @@ FIT_OPTIONS = {
     "--score": f"{_list(METRICS)} {_default('rmse, log_loss for classes, reconstruction_error without a target')}",
     "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",
     "--final": f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}",
+    "--discard": f"Give up the worst candidates on the way: {_written(DISCARDINGS)}; such as after:0.2:0.5.",
     "--test": (
         f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default(defaults.TEST)}"
     ),

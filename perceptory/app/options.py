@@ -18,6 +18,7 @@ from perceptory.catalog import (
     ACTIVATIONS,
     AUGMENTATIONS,
     COSTS,
+    DISCARDINGS,
     METRICS,
     NETWORKS,
     OPTIMIZERS,
@@ -212,6 +213,8 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
             count("--batch-size", size)
         changes["batch_size"] = o["batch_size"][0] if len(o["batch_size"]) == 1 else choice(*o["batch_size"])
     changes |= _steps(o)
+    if o["discard"] is not None:
+        changes["discard"] = _spec("--discard", partial(grammar.spec, o["discard"], DISCARDINGS))[0]
     if o["start"]:
         changes["start"] = _spec("--start", partial(starts, o["start"]))
     changes |= _pretraining(o)

@@ -14,7 +14,7 @@ from perceptory.models.model_file import write_bytes
 from perceptory.reports import codes
 from perceptory.reports.examples import new_data, shape_words
 from perceptory.reports.insight import more_figures
-from perceptory.reports.procedure import mixture_words, nested_words
+from perceptory.reports.procedure import discarded_words, mixture_words, nested_words
 from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import advice, as_list, evidence_words, metric_rows, naive, sealed_words
 from perceptory.results.auxiliary import auxiliary_words
@@ -328,6 +328,7 @@ def render(result: ResultData) -> str:
         evidence=evidence_words(result),
         mixture=mixture_words(result),
         nested=nested_words(result),
+        discarded=discarded_words(result),
         auxiliary=auxiliary_words(result),
         asked=request_lines(result),
         columns=result.data.columns,

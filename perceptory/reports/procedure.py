@@ -40,3 +40,20 @@ def nested_words(result: ResultData) -> str:
         f"(mean and standard deviation of {folds}){naive if nested.score == result.score['name'] else ''}. "
         f"Chosen there: {chosen}{more}. {count_of(nested.networks, 'network')} trained for it."
     )
+
+
+def discarded_words(result: ResultData) -> str:
+    """Who was given up on the way, and when; "" where nobody was."""
+    out = {c.id for c in result.candidates if c.status == "discarded"}
+    if not out:
+        return ""
+    after = Counter({id: max(m.epochs for m in result.members if m.candidate == id) for id in out})
+    at = "; ".join(
+        f"{count_of(list(after.values()).count(epochs), 'candidate')} after {count_of(epochs, 'epoch')}"
+        for epochs in sorted(set(after.values()))
+    )
+    all_of_them = count_of(len(result.candidates), "candidate")
+    return (
+        f"Discarded on the way, by the mean over all folds: {len(out)} of {all_of_them} ({at}). Their scores are those "
+        "of that time."
+    )

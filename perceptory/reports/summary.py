@@ -10,7 +10,7 @@ import numpy as np
 from perceptory.errors import Door, python_words
 from perceptory.notes import classes_only_tested
 from perceptory.reports.codes import code_advice, kept_words
-from perceptory.reports.procedure import mixture_words, nested_words
+from perceptory.reports.procedure import discarded_words, mixture_words, nested_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE, errors_by_column, lost
 from perceptory.results.horizons import horizon_words, horizons_of, over_horizons
@@ -253,7 +253,14 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
     size = f"  ({count_of(chosen.weights, 'weight')})" if result.label == chosen.label else ""
     head = Text.assemble(("Chosen  ", "bold"), (result.label, "bold green"), size)
     rule = result.rule if result.mixture is None else mixture_words(result)
-    found = (rule, nested_words(result), evidence_words(result), auxiliary_words(result), _kept(result))
+    found = (
+        rule,
+        discarded_words(result),
+        nested_words(result),
+        evidence_words(result),
+        auxiliary_words(result),
+        _kept(result),
+    )
     words = [word for word in found if word]
     parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     ranking = _table(f"Candidates by validation {score_axis(result.score)}")

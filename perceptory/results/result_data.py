@@ -29,7 +29,7 @@ class CandidateResult:
     per_fold: list[float]  # mean over seeds, in the order of the folds
     train: float  # training score, mean over folds and seeds
     best_epoch: float  # mean over members
-    status: str  # "ok" | "partly diverged" | "diverged"
+    status: str  # "ok" | "partly diverged" | "diverged" | "discarded", whose scores are those of its last epochs
     seconds: float  # its share of the training time
 
 
@@ -40,7 +40,9 @@ class MemberResult:
     candidate: str
     fold: int
     seed: int
-    status: str  # "finished" (all epochs) | "stopped" (patience ran out) | "diverged"
+    status: (
+        str  # "finished" (all epochs) | "stopped" (patience ran out) | "diverged" | "discarded" (with its candidate)
+    )
     epochs: int  # epochs trained
     best_epoch: int  # counted from 1; 0 where no epoch was finite
     score: float  # validation score in the score's own units

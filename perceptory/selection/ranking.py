@@ -32,9 +32,12 @@ class Ranking:
     direction: str  # "min" | "max"
     complexity: np.ndarray | None  # [candidate] number of weights
     codes: np.ndarray | None = None  # [candidate] width of its code, of autoencoders alone
+    discarded: frozenset[int] = frozenset()  # candidates that were given up before their last epoch
 
     def status(self, candidate: int) -> str:
-        """ "ok", "partly diverged" or "diverged"."""
+        """ "ok", "partly diverged", "diverged" or "discarded"."""
+        if candidate in self.discarded:
+            return "discarded"
         bad = int(self.diverged[candidate])
         return "ok" if bad == 0 else "diverged" if bad == self.members else "partly diverged"
 
@@ -59,9 +62,10 @@ class Ranking:
         names = list(ids) if ids is not None else [f"c{i:02d}" for i in range(n)]
         if len(names) != n:
             raise InputError(f"ids need one name for each of {n} candidates, got {len(names)}.")
-        eligible = [int(i) for i in self.order if int(i) not in only_compared]
+        standing = [int(i) for i in self.order if int(i) not in self.discarded]
+        eligible = [i for i in standing if i not in only_compared]
         if not any(np.isfinite(self.mean[i]) for i in eligible):
-            eligible = [int(i) for i in self.order]
+            eligible = standing
         best, n = eligible[0], len(eligible)
         if not np.isfinite(self.mean[best]):
             raise InputError(
@@ -118,13 +122,15 @@ class Chosen:
     reason: str
 
 
-def rank(scores: Any, direction: str, complexity: Any = None, codes: Any = None) -> Ranking:
+def rank(
+    scores: Any, direction: str, complexity: Any = None, codes: Any = None, discarded: Collection[int] = ()
+) -> Ranking:
     """Compare candidates by their validation scores.
 
     scores: [candidate, fold, seed], in the score's own units, not finite where a member diverged. complexity:
-    [candidate], the number of weights. codes: [candidate], the widths of the codes of autoencoders. Order: best mean
-    first, then the simpler, then the earlier one; candidates with diverged members come after all others, those with
-    nothing else last.
+    [candidate], the number of weights. codes: [candidate], the widths of the codes of autoencoders. discarded: places
+    of candidates that were given up. Order: best mean first, then the simpler, then the earlier one; candidates with
+    diverged members come after all others, discarded ones after these, those with nothing but diverged ones last.
     """
     s = np.asarray(scores, float)
     if s.ndim != 3 or 0 in s.shape:
@@ -141,10 +147,24 @@ def rank(scores: Any, direction: str, complexity: Any = None, codes: Any = None)
     mean, diverged = _mean(flat), (~np.isfinite(flat)).sum(axis=1)
     folds = np.isfinite(per_fold).sum(axis=1)
     error = _deviation(per_fold) / np.sqrt(np.maximum(folds, 1))
-    last = np.where(diverged == 0, 0, np.where(diverged < members, 1, 2))
+    last = np.where(diverged == 0, 0, np.where(diverged < members, 1, 3))
+    given_up = sorted(discarded)
+    last[given_up] = np.maximum(last[given_up], 2)
     value = np.nan_to_num(mean if direction == "min" else -mean)  # nan only in those that come last anyway
     order = np.lexsort((np.zeros(len(s)) if weights is None else weights, value, last))
-    return Ranking(order, mean, _deviation(flat), per_fold, error, diverged, members, direction, weights, codes)
+    return Ranking(
+        order,
+        mean,
+        _deviation(flat),
+        per_fold,
+        error,
+        diverged,
+        members,
+        direction,
+        weights,
+        codes,
+        frozenset(discarded),
+    )
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

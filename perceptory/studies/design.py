@@ -26,6 +26,7 @@ from perceptory.optimizers.first_order import OPTIMIZERS, Adam
 from perceptory.optimizers.second_order import LBFGS
 from perceptory.selection import search
 from perceptory.selection.base import ValidationPlan
+from perceptory.selection.discarding import Discarding
 from perceptory.selection.metrics import METRICS
 from perceptory.selection.plans import Splitter
 from perceptory.specs import Name, Search, Searchable, Spec, checked, combine, count, flag, held, partition, positive
@@ -94,6 +95,7 @@ class StudyDesign(Spec):
     augmentation: Searchable[Augmentation] | Sequence[Searchable[Augmentation]] | None = checked(None, neutral=None)
     start: Searchable[Pretrained | Pretraining] | None = checked(None, neutral=None)
     auxiliary: Searchable[Auxiliary] | Sequence[Searchable[Auxiliary]] | None = checked(None, neutral=None)
+    discard: Discarding | None = checked(None, neutral=None)
     keep_heads: bool = checked(False, check=flag, neutral=False)
     pretraining: Any = checked(None, neutral=None)  # becomes `start`
     unlabeled: Any = held()  # examples without the study's target
@@ -116,6 +118,8 @@ class StudyDesign(Spec):
         _kind("cost", self.cost, Cost, "SquaredError()", optional=True)
         _kind("penalty", self.penalty, Penalty, "WeightPenalty(1e-4)", optional=True)
         _kind("clip", self.clip, Clip, "ClipByNorm(1.0)", optional=True)
+        _kind("discard", self.discard, Discarding, "Halving()", optional=True)
+        search.forbid(self.discard, "discard")
         _kind("average", self.average, WeightAverage, "WeightAverage(0.9)", optional=True)
         for name in ("augmentation", "auxiliary"):
             if isinstance(getattr(self, name), list):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -53,6 +53,43 @@ class Keeping:
                 own: dict[str, Any] = {name: arrays[f"{i}.{name}"] for name in _ARRAYS}
                 records[who[0], who[1], who[2]] = Record(**own, **values)
         return records
+
+    def add_at_rung(
+        self, number: int, states: dict[Who, tuple[list[np.ndarray], np.ndarray]], records: dict[Who, Record]
+    ) -> None:
+        """Keep members of a group that stand at a rung: their states and what they are judged to be there."""
+        arrays = {f"{i}.{name}": getattr(r, name) for i, r in enumerate(records.values()) for name in _ARRAYS}
+        leaves = zip(*(states[who][0] for who in records), strict=True)
+        arrays |= {f"state.{k}": np.stack(each) for k, each in enumerate(leaves)}
+        arrays |= {f"{i}.costs": states[who][1] for i, who in enumerate(records)}
+        members = [[list(who), {name: getattr(r, name) for name in _FACTS}] for who, r in records.items()]
+        leaves_each = len(next(iter(states.values()))[0])
+        facts = {"rung": number, "members": members, "leaves": leaves_each, "kernels": build.told()}
+        self._store.keep("rung", arrays, facts)
+
+    def at_rung(
+        self, number: int
+    ) -> Iterator[tuple[dict[Who, tuple[list[np.ndarray], np.ndarray]], dict[Who, Record]]]:
+        """What `add_at_rung` has kept of a rung."""
+        for arrays, facts in self._store.kept("rung"):
+            if facts["rung"] != number:
+                continue
+            self.kernels |= facts["kernels"]
+            states, records = {}, {}
+            for i, (who, values) in enumerate(facts["members"]):
+                own: dict[str, Any] = {name: arrays[f"{i}.{name}"] for name in _ARRAYS}
+                member = who[0], who[1], who[2]
+                records[member] = Record(**own, **values)
+                states[member] = [arrays[f"state.{k}"][i] for k in range(facts["leaves"])], arrays[f"{i}.costs"]
+            yield states, records
+
+    def add_decision(self, standing: dict[str, list[int]]) -> None:
+        """Keep which candidates go on beyond a rung, by part of the study."""
+        self._store.keep("decision", {"none": np.zeros(0)}, {"standing": standing})
+
+    def decisions(self) -> list[dict[str, list[int]]]:
+        """Those that are kept, in the order of the rungs."""
+        return [facts["standing"] for _, facts in self._store.kept("decision")]
 
     def add_learned(self, learned: dict[Place, Learned]) -> None:
         """Keep what networks have learned before the study's own targets."""

@@ -43,12 +43,13 @@ def choose(records: Records, ids: Sequence[str]) -> Choice:
     """The procedure of a study once all its members, or those of a part, are trained: rank, choose, assemble."""
     prepared = records.prepared
     codes = widths_of_codes(prepared.candidates)
-    ranking = rank(records.scores(), prepared.score.direction, prepared.complexity, codes)
+    discarded = records.discarded()
+    ranking = rank(records.scores(), prepared.score.direction, prepared.complexity, codes, discarded)
     compared = only_compared(prepared.candidates)
     chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, compared)
     mixture = None
     if prepared.study.final == "weighted":
-        order = [int(c) for c in ranking.order if np.isfinite(ranking.mean[c])]
+        order = [int(c) for c in ranking.order if np.isfinite(ranking.mean[c]) and int(c) not in discarded]
         mixture = mixture_of(records, order, chosen.index)
     return Choice(ranking, chosen, mixture, final_model(records, chosen.index, mixture))
 

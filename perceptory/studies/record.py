@@ -10,6 +10,9 @@ import numpy as np
 Place = tuple[int, int, int, int]  # of a network that learns first: lesson, candidate of the lesson, fold, seed
 
 
+DISCARDED = "discarded"  # status of a member of a candidate that was given up before its last epoch
+
+
 class Learned(NamedTuple):
     """What a network has learned before the study's own targets: its weights [weight], and its last training cost."""
 

@@ -16,7 +16,7 @@ from perceptory.studies.cluster import Cluster
 from perceptory.studies.groups import Who
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.record import Learned, Place, Record
+from perceptory.studies.record import DISCARDED, Learned, Place, Record
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
 
@@ -52,7 +52,7 @@ class Records:
         part = prepared.parts[number]
         inside = {(c, f - part.begin, s): r for (c, f, s), r in self.members.items() if part.begin <= f < part.end}
         keeping = self.keeping if number == 0 else None  # a refit within an outer fold is made anew
-        return Records(prepared.of_part(number), inside, self.seconds, keeping, self.learned)
+        return Records(prepared.of_part(number), inside, self.seconds, keeping, self.learned, self.cluster)
 
     def scores(self) -> np.ndarray:
         """[candidate, fold, seed] validation scores; nan where a member diverged."""
@@ -62,9 +62,16 @@ class Records:
             scores[who] = record.score
         return scores
 
+    def discarded(self) -> set[int]:
+        """Candidates that were given up before their last epoch."""
+        return {c for (c, _, _), record in self.members.items() if record.status == DISCARDED}
+
     def add(self, outcomes: Iterable[tuple[Who, Outcome]]) -> None:
         """Judge members that have ended, and keep them in the run folder where there is one."""
-        new = {who: judge(self.prepared, who, outcome) for who, outcome in outcomes}
+        self.add_judged({who: judge(self.prepared, who, outcome) for who, outcome in outcomes})
+
+    def add_judged(self, new: dict[Who, Record]) -> None:
+        """Add members that are judged already, and keep them in the run folder where there is one."""
         pretexts = self.prepared.pretexts
         for (c, f, s), record in new.items():
             if pretexts is not None and c in pretexts.of:

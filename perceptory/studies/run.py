@@ -11,7 +11,7 @@ from typing import Any
 
 from perceptory import backend
 from perceptory.data.tables.streamed import StreamedTable
-from perceptory.errors import InputError
+from perceptory.errors import InputError, Setting
 from perceptory.models.model_file import load
 from perceptory.networks.custom import Custom
 from perceptory.runs.contents import MODEL
@@ -29,9 +29,13 @@ from perceptory.studies.own_code import code_of_ones_own
 from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
+from perceptory.studies.rungs import train_in_rungs
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
-from perceptory.studies.units import Job
-from perceptory.training.driver import Outcome, train_group
+    if records.cluster is not None:
+        _train_elsewhere(records.cluster, records, display)
+        return
+    if prepared.study.discard is not None:
+        train_in_rungs(records, partial(_train, records=records, display=display))
 from perceptory.training.streamed import train_streamed
 
 log = logging.getLogger("perceptory")
@@ -57,6 +61,9 @@ def run(
     cluster = None if executor is None else Cluster(executor)
     if cluster is not None and isinstance(data, StreamedTable):
         raise InputError("a streamed table is trained on one machine. Leave the cluster out.")
+    if cluster is not None and study.discard is not None:
+        raise InputError("candidates are discarded on one machine, where all stand at once. Leave ", Setting("discard"),
+                         " or the cluster out.")
     if folder is None:
         prepared = _prepared(study, data, test, padded)
         return _result(Records(prepared, cluster=cluster), progress, open_test, started)
@@ -131,12 +138,14 @@ def train(records: Records, progress: Progress | None) -> None:
         _learn_first(prepared.pretexts, records, display)
     if records.cluster is not None:
         _train_elsewhere(records.cluster, records, display)
+    if prepared.study.discard is not None:
+        train_in_rungs(records, partial(_train, records=records, display=display))
         return
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
         begun = time.perf_counter()
         if waiting:
-            _train(group, waiting, records, display)
+            _train(group, waiting, records=records, display=display)
         candidates = {c for c, _, _ in group.who}
         took = time.perf_counter() - begun
         records.seconds |= dict.fromkeys(candidates, took / len(candidates))
@@ -154,6 +163,7 @@ def _learn_first(pretexts: Pretexts, records: Records, display: _Display) -> Non
     hand_over(prepared.groups, pretexts, {place: one.weights for place, one in records.learned.items()})
 
 
+<<<<<<< HEAD
 def _train_elsewhere(cluster: Cluster, records: Records, display: _Display) -> None:
     """Train every group's members on a cluster, all groups at once."""
     if records.keeping:
@@ -177,8 +187,20 @@ def _train_elsewhere(cluster: Cluster, records: Records, display: _Display) -> N
 
 
 def _train(group: Group, waiting: list[int], records: Records, display: _Display) -> None:
+=======
+def _train(
+    group: Group,
+    waiting: list[int],
+    standing: Running | None = None,
+    pause: Pause | None = None,
+    *,
+    records: Records,
+    display: _Display,
+) -> None:
+    """standing: states of members that go on from a rung; pause: where they are to stand next."""
+>>>>>>> e669434 (Candidates given up on the way: successive halving and discarding after a share of the epochs, by the mean over all folds)
     keeping = records.keeping
-    running = keeping.running("members", group.who) if keeping else None
+    running = further(keeping.running("members", group.who) if keeping else None, standing)
     look = keeping.look("members", group.who) if keeping else None
     if keeping:
         keeping.check_kernels()
@@ -197,7 +219,7 @@ def _train(group: Group, waiting: list[int], records: Records, display: _Display
         return
     train_group(
         group.plan, group.members, prepared.raw, waiting=waiting, running=running, finished=finished,
-        progress=display.show, look=look,
+        progress=display.show, look=look, pause=pause,
     )  # fmt: skip
 
 

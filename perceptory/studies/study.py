@@ -26,6 +26,7 @@ class Study(StudyDesign):
     stops (0: never); its best weights count either way.
     batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".
     test: share of the rows sealed off before the study sees the data.
+    discard: `Halving` or `DiscardAfter`: which candidates are given up on the way, by their mean score over all folds.
     score: what candidates are ranked by; None takes rmse for regression, log_loss for classes; "cost" takes the cost
     itself on the validation rows, on the trained scale: a likelihood, or the pinball cost of quantiles.
     rule: "best" or "one_standard_error". final: "folds", "refit", or "weighted": an ensemble of several candidates,

@@ -17,7 +17,7 @@ import numpy as np
 
 from perceptory.training.pace import Pace
 from perceptory.training.plan import Member, ProgramPlan
-from perceptory.training.population import Segment, placements
+from perceptory.training.population import OUTPUTS, Segment, placements
 from perceptory.training.procedures.table import procedure_of
 from perceptory.training.program_cache import Program, cached_program
 from perceptory.training.slots import EMPTY, Slots, Standing
@@ -73,6 +73,34 @@ class Running:
     costs: list[np.ndarray]  # of each member [epoch, 2], so far
 
 
+def further(one: Running | None, other: Running | None) -> Running | None:
+    """Of members that both hold, the states after more epochs; and all others of both."""
+    if one is None or other is None:
+        return other if one is None else one
+    states = {int(p): (one, i) for i, p in enumerate(one.places)}
+    for i, place in enumerate(other.places):
+        mine = states.get(int(place))
+        if mine is None or len(mine[0].costs[mine[1]]) < len(other.costs[i]):
+            states[int(place)] = (other, i)
+    leaves = [np.stack([of.state[k][i] for of, i in states.values()]) for k in range(len(one.state))]
+    return Running(np.array(list(states)), leaves, [of.costs[i] for of, i in states.values()])
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Members are taken out of training after so many epochs, and handed over: their states, and outcomes by place as if
+    they had ended."""
+
+    epochs: int
+    paused: Callable[[Running, dict[int, Outcome]], None]
+
+    def at_most(self, most: np.ndarray, before: np.ndarray, slots: Slots, plan: ProgramPlan) -> np.ndarray:
+        """[chunk] epochs of a segment that takes no member beyond the pause; before: [chunk] epochs that each has."""
+        left = np.where(slots.members == EMPTY, self.epochs, self.epochs - before)
+        of_block = left.reshape(-1, plan.block).min(axis=1)
+        return np.minimum(most, np.repeat(of_block, plan.block)).astype(np.int32)
+
+
 def train_group(
     plan: ProgramPlan,
     members: Member,
@@ -83,12 +111,14 @@ def train_group(
     finished: Callable[[dict[int, Outcome]], None],
     progress: Callable[[int], None] | None = None,
     look: Callable[[Callable[[], Running]], None] | None = None,
+    pause: Pause | None = None,
 ) -> None:
     """Train a group's members; arrays of `members` are NumPy with a leading axis [member].
 
     waiting: places of the members to train, all by default. running: states that some of them go on from.
     finished(outcomes by place) is called after each segment in which members ended; progress(epochs trained by all
-    members together) after every segment; look(how to get the states of the members in hand) as well.
+    members together) after every segment; look(how to get the states of the members in hand) as well. pause: where
+    members are to stand still, to go on later as `running`.
     """
     slots = Slots(plan, range(len(members.count)) if waiting is None else waiting)
     chunk = Chunk(plan, members, data, running)
@@ -100,7 +130,8 @@ def train_group(
             costs |= chunk.go_on(slots)
         before = np.where(slots.fresh, 0, chunk.counters[:, 0])
         begun = time.perf_counter()
-        segment = chunk.advance(slots.fresh, pace.epochs(slots.occupied))
+        most = pace.epochs(slots.occupied)
+        segment = chunk.advance(slots.fresh, most if pause is None else pause.at_most(most, before, slots, plan))
         counters, records = chunk.counters, np.asarray(segment.records)
         trained = counters[:, 0] - before
         pace.measured(trained, time.perf_counter() - begun)
@@ -113,10 +144,26 @@ def train_group(
             outcomes = chunk.outcomes(slots, costs_by_slot, np.asarray(segment.output))
             slots.release(ended)
             finished(outcomes)
+        if pause is not None:
+            _take_out(pause, chunk, slots, costs)
         if look:
             look(partial(chunk.running, slots, costs))
         if progress:
             progress(epochs)
+
+
+def _take_out(pause: Pause, chunk: Chunk, slots: Slots, costs: Any) -> None:
+    """Hand over the members that have come to the pause, and free their slots."""
+    here = np.flatnonzero((slots.members != EMPTY) & (chunk.counters[:, 0] >= pause.epochs))
+    if not len(here):
+        return
+    running = chunk.running(slots, costs, here)
+    by_slot = {int(slot): cost for slot, cost in zip(here, running.costs, strict=True)}
+    outcomes = chunk.outcomes(slots, by_slot, chunk.outputs())
+    for place in running.places:
+        costs.pop(int(place))
+    slots.release(here)
+    pause.paused(running, outcomes)
 
 
 class Chunk:
@@ -162,10 +209,11 @@ class Chunk:
         self._state = jax.device_put(jax.tree.unflatten(jax.tree.structure(self._state), leaves), self._spread)
         return costs
 
-    def running(self, slots: Slots, costs: Mapping[int, list[np.ndarray]]) -> Running:
-        """The members in hand as they stand; costs [epoch, 2] by place, in pieces."""
-        places = slots.members[slots.occupied]
-        state = [np.asarray(a)[slots.occupied] for a in jax.tree.leaves(self._state)]
+    def running(self, slots: Slots, costs: Mapping[Any, list[np.ndarray]], here: np.ndarray | None = None) -> Running:
+        """The members in hand, or those of the slots `here`, as they stand; costs [epoch, 2] by place, in pieces."""
+        here = slots.occupied if here is None else here
+        places = slots.members[here]
+        state = [np.asarray(a)[here] for a in jax.tree.leaves(self._state)]
         return Running(places, state, [np.concatenate(costs[int(place)]) for place in places])
 
     def advance(self, fresh: np.ndarray, most: np.ndarray) -> Segment:
@@ -174,6 +222,11 @@ class Chunk:
         fresh, most = jax.device_put((fresh, most), self._spread)
         self._state, segment = run(self._placed, self._state, fresh, most, self._data)
         return segment
+
+    def outputs(self) -> np.ndarray:
+        """[chunk, rows + validation_rows, ...] of all members at their best weights, as they stand."""
+        chunk = len(self.counters)
+        return np.asarray(self.advance(np.zeros(chunk, bool), np.full(chunk, OUTPUTS, np.int32)).output)
 
     @property
     def counters(self) -> np.ndarray:
