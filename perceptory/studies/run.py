@@ -31,11 +31,8 @@ from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
 from perceptory.studies.rungs import train_in_rungs
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
-    if records.cluster is not None:
-        _train_elsewhere(records.cluster, records, display)
-        return
-    if prepared.study.discard is not None:
-        train_in_rungs(records, partial(_train, records=records, display=display))
+from perceptory.studies.units import Job
+from perceptory.training.driver import Outcome, Pause, Running, further, train_group
 from perceptory.training.streamed import train_streamed
 
 log = logging.getLogger("perceptory")
@@ -62,8 +59,11 @@ def run(
     if cluster is not None and isinstance(data, StreamedTable):
         raise InputError("a streamed table is trained on one machine. Leave the cluster out.")
     if cluster is not None and study.discard is not None:
-        raise InputError("candidates are discarded on one machine, where all stand at once. Leave ", Setting("discard"),
-                         " or the cluster out.")
+        raise InputError(
+            "candidates are discarded on one machine, where all stand at once. Leave ",
+            Setting("discard"),
+            " or the cluster out.",
+        )
     if folder is None:
         prepared = _prepared(study, data, test, padded)
         return _result(Records(prepared, cluster=cluster), progress, open_test, started)
@@ -138,6 +138,7 @@ def train(records: Records, progress: Progress | None) -> None:
         _learn_first(prepared.pretexts, records, display)
     if records.cluster is not None:
         _train_elsewhere(records.cluster, records, display)
+        return
     if prepared.study.discard is not None:
         train_in_rungs(records, partial(_train, records=records, display=display))
         return
@@ -163,7 +164,6 @@ def _learn_first(pretexts: Pretexts, records: Records, display: _Display) -> Non
     hand_over(prepared.groups, pretexts, {place: one.weights for place, one in records.learned.items()})
 
 
-<<<<<<< HEAD
 def _train_elsewhere(cluster: Cluster, records: Records, display: _Display) -> None:
     """Train every group's members on a cluster, all groups at once."""
     if records.keeping:
@@ -186,8 +186,6 @@ def _train_elsewhere(cluster: Cluster, records: Records, display: _Display) -> N
     cluster.train([job(group) for group in records.prepared.groups], display.show)
 
 
-def _train(group: Group, waiting: list[int], records: Records, display: _Display) -> None:
-=======
 def _train(
     group: Group,
     waiting: list[int],
@@ -198,7 +196,6 @@ def _train(
     display: _Display,
 ) -> None:
     """standing: states of members that go on from a rung; pause: where they are to stand next."""
->>>>>>> e669434 (Candidates given up on the way: successive halving and discarding after a share of the epochs, by the mean over all folds)
     keeping = records.keeping
     running = further(keeping.running("members", group.who) if keeping else None, standing)
     look = keeping.look("members", group.who) if keeping else None

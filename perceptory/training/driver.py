@@ -88,8 +88,8 @@ def further(one: Running | None, other: Running | None) -> Running | None:
 
 @dataclass(frozen=True)
 class Pause:
-    """Members are taken out of training after so many epochs, and handed over: their states, and outcomes by place as if
-    they had ended."""
+    """Members are taken out of training after so many epochs, and handed over: their states, and outcomes by place as
+    if they had ended."""
 
     epochs: int
     paused: Callable[[Running, dict[int, Outcome]], None]
