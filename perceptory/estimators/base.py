@@ -258,13 +258,28 @@ class IntervalMixin:
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """[row, 2] lower and upper ends between which the target of a new row lies with probability `coverage`.
 
-        Of several targets [row, target, 2]. From the residuals of rows that were not trained on: split conformal
-        prediction for one network, CV+ for a study's fold members (see `perceptory.models.intervals`).
+        Of several targets [row, target, 2]. As wide as the residuals of rows like this one that were not trained on:
+        conformal prediction by the validation rows, or by the held-out rows of a study (`perceptory.models.intervals`).
         """
         from perceptory.models.intervals import interval_of
 
         model = self._fitted()  # type: ignore[attr-defined]
-        return interval_of(model, model.members_of(*self._encoded(X)), coverage)  # type: ignore[attr-defined]
+        inputs, lengths = self._encoded(X)  # type: ignore[attr-defined]
+        return interval_of(model, inputs, model.members_of(inputs, lengths), coverage)
+
+    def predict_deviation(self, X: Any) -> np.ndarray:
+        """Standard deviation of each row's target, shaped as `predict`: from the same residuals, or what a Gaussian
+        cost learned (see `Model.predict_deviation`)."""
+        from perceptory.models.distribution import deviation, knows_deviation
+        from perceptory.models.intervals import deviation_of
+
+        model = self._fitted()  # type: ignore[attr-defined]
+        inputs, lengths = self._encoded(X)  # type: ignore[attr-defined]
+        if knows_deviation(model.cost):
+            deviations = deviation(model.cost, model.distributions_of(inputs, lengths), model.shares)
+        else:
+            deviations = deviation_of(model, inputs, model.members_of(inputs, lengths))
+        return deviations[..., 0] if self._flat_target else deviations  # type: ignore[attr-defined]
 
 
 class ClassMixin:

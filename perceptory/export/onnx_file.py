@@ -81,7 +81,7 @@ def to_onnx(
     if coded:
         whole = autoencoder(model, member, None if part == "whole" else part, padded and part != "decode")
     else:
-        whole = predictor(model, residuals, coverage, padded)
+        whole = predictor(model, residuals, padded)
     proto = whole.proto(f"{model!r}, exported by perceptory")
     source, of = _rows(model, data, part, member)
     measured = {"of": of, **difference(model, proto, source, coverage)}

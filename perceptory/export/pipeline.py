@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from perceptory.errors import InputError
 from perceptory.export.columns import check_names, columns_as_inputs, used_columns
 from perceptory.export.convert import convert, stacked_module
 from perceptory.export.graph import Builder, Shape, Value
+from perceptory.export.intervals import interval
 from perceptory.export.links import inverse_link, point_places, units
 from perceptory.networks.base import layout
 from perceptory.networks.custom import Custom
@@ -234,28 +234,13 @@ def give_numbers(whole: Whole, model: Any, y: Value, point: Value) -> None:
         whole.give("deviation", deviation.name, np.float64, named_shape(deviation.shape))
 
 
-def give_interval(whole: Whole, point: Value, shares: np.ndarray | None, residuals: Any, coverage: float) -> None:
-    """The ends between which a target lies with this probability, as `models.intervals` has them.
-
-    residuals: (members, residuals [target, row]) of each group of rows that these members did not train on.
-    """
-    b, targets = whole.builder, point.shape[-1] or 0
-    n = sum(r.shape[1] for _, r in residuals)
-    last = math.ceil(coverage * (n + 1) - 1e-9)
-    means = [mean_of_members(b, point, shares, members).name for members, _ in residuals]
-    ends = []
-    for side, greatest in (("Sub", 0), ("Add", 1)):
-        if len(means) == 1:
-            size = b.constant(np.sort(residuals[0][1], axis=1)[:, last - 1], np.float64)
-            ends.append(b.op("Unsqueeze", b.op(side, means[0], size), b.integers(-1)))
-            continue
-        apart = [b.op("Unsqueeze", mean, b.integers(-1)) for mean in means]
-        each = [b.op(side, m, b.constant(r, np.float64)) for m, (_, r) in zip(apart, residuals, strict=True)]
-        outermost = b.ops("TopK", 2, b.concat(each, -1), b.integers(n - last + 1), axis=-1, largest=greatest, sorted=1)
-        ends.append(b.slice(outermost[0], -1, n - last, n - last + 1))
-    both = Value(b.concat(ends, -1), (*point.shape, 2))
-    if targets == 1:
-        both = b.put(both, b.op("Squeeze", both.name, b.integers(-2)), (*point.shape[:-1], 2))
+def give_interval(whole: Whole, model: Any, inputs: Value, point: Value, residuals: Any) -> None:
+    """The ends between which a target lies; residuals: as of `models.intervals.check_coverage`."""
+    b = whole.builder
+    mean = mean_of_members(b, point, model.shares)
+    both = interval(b, inputs, common_center(model), mean, *residuals)
+    if mean.shape[-1] == 1:
+        both = b.put(both, b.op("Squeeze", both.name, b.integers(-2)), (*mean.shape[:-1], 2))
     whole.give("interval", both.name, np.float64, named_shape(both.shape))
 
 
@@ -283,8 +268,8 @@ def give_classes(whole: Whole, model: Any, y: Value) -> None:
     whole.give("probabilities", mean.name, np.float64, named_shape(mean.shape))
 
 
-def predictor(model: Any, residuals: Any = None, coverage: float | None = None, lengths: bool = False) -> Whole:
-    """The graph of a model that predicts a target. residuals, coverage: of its intervals, as `give_interval` has them.
+def predictor(model: Any, residuals: Any = None, lengths: bool = False) -> Whole:
+    """The graph of a model that predicts a target. residuals: of its intervals, as `give_interval` has them.
     lengths: whether it takes the real steps of each series."""
     whole = Whole(Builder(len(model), dtype_of(model)))
     b = whole.builder
@@ -298,8 +283,8 @@ def predictor(model: Any, residuals: Any = None, coverage: float | None = None, 
         return whole
     point = point_of(b, model, y)
     give_numbers(whole, model, y, point)
-    if coverage is not None:
-        give_interval(whole, point, model.shares, residuals, coverage)
+    if residuals is not None:
+        give_interval(whole, model, x, point, residuals)
     return whole
 
 

@@ -71,9 +71,14 @@ def mixture_quantile(
     return 0.5 * (low + high)
 
 
+def knows_deviation(cost: Cost) -> bool:
+    """Whether models trained by this cost learn a deviation of their own."""
+    return isinstance(cost, GaussianLikelihood)
+
+
 def check_deviation(cost: Cost) -> None:
-    """`InputError` where models trained by this cost know no deviation."""
-    if not isinstance(cost, GaussianLikelihood):
+    """`InputError` where models trained by this cost have learned no deviation."""
+    if not knows_deviation(cost):
         raise InputError(
             f"a model trained by {cost.label} has learned no deviation. Train one with cost=GaussianLikelihood()."
         )

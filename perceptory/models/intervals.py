@@ -1,131 +1,250 @@
-"""Prediction intervals from residuals of rows that a network has not trained on.
+"""Prediction intervals and densities from residuals of rows that a network has not trained on.
 
-With one network and its validation rows this is split conformal prediction (Papadopoulos et al. 2002; Vovk et al.
-2005), with the members of k folds CV+, of which leave-one-out folds make jackknife+ (Barber, Candès, Ramdas &
-Tibshirani 2021, Annals of Statistics 49). All are one formula: with m_g(x) the prediction of the members that left
-group g of rows out, and R_i = |t_i - m_g(i)(x_i)| the n residuals, the interval of coverage 1 - α is
+Normalized conformal prediction (Papadopoulos, Gammerman & Vovk 2008): with s(x) the scale of residuals at a row
+(`models.residual_scale`) and s_i that of row i, learned without the rows that it was held out with, the scores are
 
-    from the ⌊α (n + 1)⌋-th smallest of  m_g(i)(x) - R_i  to the ⌈(1 - α) (n + 1)⌉-th smallest of  m_g(i)(x) + R_i.
+    z_i = (t_i - m_i) / s_i,    m_i the prediction of row i by networks that did not train on it,
 
-If rows are exchangeable, a new row's target lies within with probability of at least 1 - α for one group, and of at
-least 1 - 2α for several (mostly close to 1 - α). Early stopping looks at the same rows, which makes residuals a little
-small.
+and the interval of coverage 1 - α around the final model's prediction m(x) is m(x) ± g s(x) q, with q the
+⌈(1 - α) (n + 1)⌉-th smallest of the n |z_i|; of weighted rows the score that so great a share of the weights reaches.
+Where each tail of the scores holds `TAIL` rows, its ends are the scores' own quantiles to either side, so that an
+interval follows a skewed residual. For one network and its validation rows, g = 1 and this is split conformal
+prediction: if rows are exchangeable, a new target lies within with probability of at least 1 - α, but for what s was
+learned from, and what early stopping saw, the same rows.
+
+The mean over networks of k folds errs less than the networks of one fold, whose residuals these are. If all folds'
+networks err by E[(t - m_f)²] = V and differ by E[(m_f - m_h)²] = D on rows that neither knows, their mean errs by
+V - D (k - 1) / (2k). D is measured between held-out predictions and those of networks that know the row. Early stopping
+and the choice among candidates saw the validation rows and make residuals too small; measured, that takes back half:
+
+    g = ½ (1 + √(1 - D (k - 1) / (2 k V))).
+
+The density is that of m(x) + g s(x) τ T with T of a Student distribution, whose freedom ν and scale τ have the greatest
+likelihood on the scores (a normal distribution where ν is infinite).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from perceptory.data.ahead import ahead
 from perceptory.errors import InputError
 from perceptory.models.averages import mean_of
+from perceptory.models.residual_law import LEAST_SCORES, MOST_IN_ALL, MOST_SCORES, Law, law_of
+from perceptory.models.residual_scale import MOST_ROWS, Inputs, Scale, learn
 
-MOST = 4096  # residuals that a model keeps: of more, every so many-th of the sorted ones, rounded outwards
-ROWS_AT_ONCE = 1024
+MOST_TARGETS = 8  # whose scales are learned from inputs, and from many rows
+FEW_ROWS = 1000  # that scales of more targets are learned from
+ROWS_AT_ONCE = 65_536
 
 
-def with_intervals(
-    model: Any,
-    residuals: Any,
-    groups: np.ndarray,
-    weights: np.ndarray | None = None,
-    members: Sequence[Sequence[int]] | None = None,
-) -> None:
-    """Put into the model's facts what `predict_interval` needs.
+@dataclass(frozen=True)
+class HeldOut:
+    """What networks say of rows that they did not train on.
 
-    residuals: [row, ..., target] of rows that the group's members did not train on, in the target's units. groups:
-    [row] index of the group. weights: [row] or [row, time]; what has weight 0 does not count. members: of each group
-    the members that predict for it; by default all.
+    inputs: [row, in] encoded, or examples of another shape, which scales do not look at. truth, prediction: [row, ...,
+    target] in the target's units. weights: [row], or [row, time]; what has weight 0 does not count. groups: [row] index
+    of what was held out together. gain: g of this file's formulas.
     """
-    size = np.abs(np.asarray(residuals, float))
-    if not np.all(np.isfinite(size)) or not len(size):
+
+    inputs: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+    gain: float = 1.0
+
+    def flat(self, most: int) -> HeldOut:
+        """As rows [row, target] with a weight above 0, at most so many, spread over all; steps of time are rows."""
+        shape = self.truth.shape[:-1]
+        ones = (1,) * (len(shape) - 1)
+        weights = self.weights if self.weights.shape == shape else self.weights.reshape(-1, *ones)
+        weights = np.broadcast_to(weights, shape).astype(float)
+        groups = np.broadcast_to(self.groups.reshape(-1, *ones), shape)
+        places = np.flatnonzero(weights.ravel() > 0)
+        places = places[np.linspace(0, len(places) - 1, min(len(places), most)).astype(int)] if len(places) else places
+        truth, prediction = (a.reshape(-1, a.shape[-1])[places] for a in (self.truth, self.prediction))
+        inputs = self.inputs[places] if self.inputs.ndim == 2 and len(shape) == 1 else np.zeros((len(places), 0))
+        return HeldOut(inputs, truth, prediction, weights.ravel()[places], groups.ravel()[places], self.gain)
+
+
+def gain_of(squares: float, difference: float, folds: int) -> float:
+    """g from V = squares, D = difference and k = folds; 1 for one fold, and where nothing was measured."""
+    if folds < 2 or not squares > 0 or not np.isfinite(difference):
+        return 1.0
+    return 0.5 * (1 + math.sqrt(max(0.0, 1 - difference * (folds - 1) / (2 * folds * squares))))
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What a model knows of one target's residuals. center, spread: of the target, to scale predictions."""
+
+    center: float
+    spread: float
+    scale: Scale
+    law: Law
+
+
+class Known(NamedTuple):
+    """What a model knows of its residuals. inputs: ([in] center, [in] factor) of what scales look at, None where they
+    look at no input; gain: g of this file's formulas."""
+
+    gain: float
+    inputs: tuple[np.ndarray, np.ndarray] | None
+    targets: list[Residuals]
+
+
+def with_intervals(model: Any, held: HeldOut) -> None:
+    """Put into the model's facts what `predict_interval` and `predict_deviation` need; nothing where no row counts, or
+    a prediction is not finite."""
+    targets = held.truth.shape[-1]
+    rows = held.flat(MOST_ROWS if targets <= MOST_TARGETS else FEW_ROWS)
+    if not len(rows.truth) or not np.isfinite(rows.prediction).all():
         return
-    counts = np.ones(size.shape[:-1], bool) if weights is None else np.broadcast_to(weights, size.shape[:-1]) > 0
-    of = np.broadcast_to(groups.reshape(-1, *[1] * (size.ndim - 2)), size.shape[:-1])[counts]
-    size = size[counts]
-    share = min(1.0, MOST / (len(size) * size.shape[1]))
-    intervals = []
-    for g in np.unique(of):
-        here = np.sort(size[of == g], axis=0)
-        keep = max(1, math.ceil(share * len(here)))
-        places = np.ceil(np.arange(1, keep + 1) * len(here) / keep).astype(int) - 1
-        thinned = [[float(f"{r:.6g}") for r in column] for column in here[places].T]
-        who = range(len(model)) if members is None else members[int(g)]
-        intervals.append({"members": [int(m) for m in who], "residuals": thinned})
-    model.facts["intervals"] = intervals
+    scaling = _scaling(rows.inputs, rows.weights) if rows.inputs.shape[1] and targets <= MOST_TARGETS else None
+    inputs = None if scaling is None else _scaled(rows.inputs, *scaling)
+    most = min(MOST_SCORES, max(LEAST_SCORES, MOST_IN_ALL // targets))
+    known = []
+    for t, m in zip(rows.truth.T, rows.prediction.T, strict=True):
+        center = float(np.average(t, weights=rows.weights))
+        spread = float(np.sqrt(np.average((t - center) ** 2, weights=rows.weights))) or 1.0
+        scale, own = learn(Inputs(inputs, (m - center) / spread), np.abs(t - m), rows.weights, rows.groups)
+        known.append(Residuals(center, spread, scale, law_of((t - m) / own, rows.weights, most)))
+    facts: dict[str, Any] = {
+        "gain": float(f"{held.gain:.6g}"),
+        "targets": [asdict(one) | {"law": one.law.to_json()} for one in known],
+    }
+    if scaling is not None and any(one.scale.level > 1 for one in known):
+        facts["inputs"] = [[float(f"{value:.9g}") for value in part] for part in scaling]
+    model.facts["intervals"] = facts
+
+
+def _scaling(inputs: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """([in] center, [in] factor) of inputs by mean and deviation of the values that are there."""
+    there = ~np.isnan(inputs) * weights[:, None]
+    count = np.maximum(there.sum(axis=0), 1e-300)
+    center = (np.nan_to_num(inputs) * there).sum(axis=0) / count
+    spread = np.sqrt((np.nan_to_num(inputs - center) ** 2 * there).sum(axis=0) / count)
+    least = 1e-12 * np.maximum(np.abs(center), 1e-300)
+    return center, np.where(spread > least, 1 / np.maximum(spread, least), 0.0)
+
+
+def _scaled(inputs: np.ndarray, center: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    return np.nan_to_num((inputs - center) * factor)
+
+
+# --- use ----------------------------------------------------------------------------------------------------------
 
 
 def predict_interval(model: Any, table: Any, coverage: float = 0.9) -> np.ndarray:
     """`interval_of` the rows of a table, whatever `Model.predict` takes."""
-    _groups(model)
-    return interval_of(model, model.members(table), coverage)
+    check_coverage(model, coverage)
+    return _by_parts(model, table, lambda inputs, each: interval_of(model, inputs, each, coverage))
 
 
-def interval_of(model: Any, each: np.ndarray, coverage: float = 0.9) -> np.ndarray:
+def predict_deviation(model: Any, table: Any) -> np.ndarray:
+    """`deviation_of` the rows of a table, whatever `Model.predict` takes."""
+    return _by_parts(model, table, lambda inputs, each: deviation_of(model, inputs, each))
+
+
+def _by_parts(model: Any, table: Any, f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    _read(model)
+    parts = [
+        f(b.inputs, model.members_of(b.inputs, b.lengths)) for b in ahead(model.encoder.batches(table, ROWS_AT_ONCE))
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def interval_of(model: Any, inputs: np.ndarray, each: np.ndarray, coverage: float = 0.9) -> np.ndarray:
     """[row, 2] lower and upper end of the interval that holds the target with probability `coverage`.
 
     Of several targets [row, target, 2], each with a coverage of its own; of a target a step [row, time, 2].
-    each: the members' predictions [member, row, ..., target]. `InputError` for a classifier, a model without residuals,
-    and a coverage beyond what its residuals can tell.
+    inputs: [row, ...] encoded. each: the members' predictions [member, row, ..., target]. `InputError` for a
+    classifier, a model without residuals, and a coverage beyond what its residuals can tell.
     """
-    groups = check_coverage(model, coverage)
-    n = sum(len(r[0]) for _, r in groups)
-    last = math.ceil(float(coverage) * (n + 1) - 1e-9)
-    shape = each.shape[1:]
-    means = [mean_of(model, each, members).reshape(-1, shape[-1]) for members, _ in groups]
-    out = np.empty((len(means[0]), shape[-1], 2))
-    for i in range(0, len(out), ROWS_AT_ONCE):
-        cut = slice(i, i + ROWS_AT_ONCE)
-        for k in range(shape[-1]):
-            pairs = [(mean[cut, k, None], sizes[k]) for mean, (_, sizes) in zip(means, groups, strict=True)]
-            low = np.concatenate([mean - r for mean, r in pairs], axis=1)
-            high = np.concatenate([mean + r for mean, r in pairs], axis=1)
-            out[cut, k, 0] = np.partition(low, n - last, axis=1)[:, n - last]
-            out[cut, k, 1] = np.partition(high, last - 1, axis=1)[:, last - 1]
-    out = out.reshape(*shape, 2)
-    return out[..., 0, :] if shape[-1] == 1 else out
+    known, ends = check_coverage(model, coverage)
+    mean, scales = _scales(known, mean_of(model, each), inputs)
+    out = mean[..., None] + scales[..., None] * ends
+    return out[..., 0, :] if out.shape[-2] == 1 else out
 
 
-def check_coverage(model: Any, coverage: float) -> list[tuple[list[int], np.ndarray]]:
-    """(members, residuals [target, row]) of each group of rows. `InputError` for a model without any, and for a
-    coverage beyond what its residuals can tell."""
+def deviation_of(model: Any, inputs: np.ndarray, each: np.ndarray) -> np.ndarray:
+    """[row, ..., target] standard deviation of each row's target; arguments and errors as `interval_of`."""
+    known = _read(model)
+    _, scales = _scales(known, mean_of(model, each), inputs)
+    return scales * np.array([one.law.deviation for one in known.targets])
+
+
+def density_cost(model: Any, inputs: np.ndarray, each: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """[row, ..., target] -ln of the density that the model gives the truth; arguments and errors as `interval_of`.
+
+    -ln s + ln of the density of `Law` at (t - m) / s. The unit is that of ln of the target's unit.
+    """
+    known = _read(model)
+    mean, scales = _scales(known, mean_of(model, each), inputs)
+    z = (truth - mean) / scales
+    return np.stack([one.law.cost(z[..., k]) for k, one in enumerate(known.targets)], axis=-1) + np.log(scales)
+
+
+def _scales(known: Known, mean: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """([row, ..., target] prediction as it is, [row, ..., target] g s)."""
+    flat = mean.reshape(-1, mean.shape[-1])
+    scaled = None if known.inputs is None else _scaled(inputs, *known.inputs)
+    columns = [
+        one.scale.of(Inputs(scaled, (m - one.center) / one.spread))
+        for m, one in zip(flat.T, known.targets, strict=True)
+    ]
+    return mean, known.gain * np.stack(columns, axis=1).reshape(mean.shape)
+
+
+def check_coverage(model: Any, coverage: float) -> tuple[Known, np.ndarray]:
+    """(what is known of residuals, [target, 2] ends in scales of a row). `InputError` for a model that knows none, and
+    for a coverage beyond what its residuals can tell."""
     if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
         raise InputError(f"coverage needs a number above 0 and below 1, got {coverage!r}. Example: coverage=0.9")
-    groups = _groups(model)
-    n = sum(len(r[0]) for _, r in groups)
-    if math.ceil(float(coverage) * (n + 1) - 1e-9) > n:
-        least = math.ceil(coverage / (1 - float(coverage)) - 1e-9)
-        raise InputError(
-            f"a coverage of {coverage:g} needs at least {least} validation rows, and the model has {n}. Ask for less."
-        )
-    return groups
+    known = _read(model)
+    return known, np.array([one.law.ends(float(coverage)) for one in known.targets])
 
 
 NO_REGRESSION = "is a classifier", "predict_proba"
 
 
-def _groups(model: Any) -> list[tuple[list[int], np.ndarray]]:
-    """(members, residuals [target, row]) of each group; `InputError` where there are none or they do not fit."""
+def _read(model: Any) -> Known:
+    """What the model knows of its residuals; `InputError` where that is nothing, or does not fit."""
     if model.task != "regression":
         what, use = ("gives back its inputs", "anomaly_score") if model.task == "autoencode" else NO_REGRESSION
         raise InputError(f"intervals are for regression, and this model {what}. Use {use}.")
-    records = model.facts.get("intervals")
-    if not records:
+    facts = model.facts.get("intervals")
+    if not facts:
         raise InputError(
             "the model holds no residuals of validation rows, so it knows no intervals. Train with a share of"
             " validation rows, or by a study."
         )
     try:
-        groups = [([int(m) for m in g["members"]], np.asarray(g["residuals"], float)) for g in records]
-    except (TypeError, KeyError, ValueError):
-        groups = []
-    fits = groups and all(
-        m and 0 <= min(m) <= max(m) < len(model) and r.ndim == 2 and len(r) == len(model.targets) and r.shape[1]
-        for m, r in groups
-    )
-    if not fits or not all(np.all(r >= 0) for _, r in groups):
-        raise InputError("the residuals do not fit the model: the file was altered. Take another copy.")
-    return groups
+        return _facts(facts, len(model.targets))
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise InputError("the residuals do not fit the model: the file was altered. Take another copy.") from None
+
+
+def _facts(facts: Any, targets: int) -> Known:
+    """As `_read`; raises whatever comes of facts that are not sound."""
+    known = []
+    for one in facts["targets"]:
+        scale = Scale(**{**one["scale"], "coefficients": tuple(map(float, one["scale"]["coefficients"]))})
+        known.append(Residuals(float(one["center"]), float(one["spread"]), scale, Law.from_json(one["law"])))
+    gain, scaling, width = float(facts["gain"]), None, 0
+    if "inputs" in facts:
+        center, factor = (np.asarray(part, float) for part in facts["inputs"])
+        width = len(center)
+        if center.shape != factor.shape or not np.isfinite(center).all() or not np.isfinite(factor).all():
+            raise ValueError("scaling")
+        scaling = center, factor
+    sound = all(one.scale.fits(width) and one.spread > 0 and np.isfinite(one.center) for one in known)
+    if not sound or len(known) != targets or not 0 < gain <= 1:
+        raise ValueError("targets")
+    return Known(gain, scaling, known)

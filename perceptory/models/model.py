@@ -172,21 +172,27 @@ class Model:
         return quantiles(self.cost, self.distributions(table), levels, self.shares)
 
     def predict_deviation(self, table: Any) -> np.ndarray:
-        """Standard deviation of each row's target, shaped as `predict`; of a model trained by `GaussianLikelihood`.
+        """Standard deviation of each row's target, shaped as `predict`: what a regression knows of its own error.
 
-        Over the members it is the mixture's: variance = mean of variances + variance of means. `InputError` for a model
-        of another cost.
+        Of a model trained by `GaussianLikelihood` what that learned, over the members the mixture's: variance = mean of
+        variances + variance of means. Of any other what residuals of rows that were not trained on say of rows like
+        this one (`models.intervals`). `InputError` for other tasks, and where no row was held out.
         """
-        from perceptory.models.distribution import check_deviation, deviation
+        from perceptory.models.distribution import deviation, knows_deviation
+        from perceptory.models.intervals import predict_deviation
 
-        check_deviation(self.cost)
-        deviations = deviation(self.cost, self.distributions(table), self.shares)
+        if knows_deviation(self.cost):
+            deviations = deviation(self.cost, self.distributions(table), self.shares)
+        else:
+            deviations = predict_deviation(self, table)
         return deviations[..., 0] if deviations.shape[-1] == 1 else deviations
 
     def predict_interval(self, table: Any, coverage: float = 0.9) -> np.ndarray:
         """[row, 2] lower and upper ends between which the target lies with probability `coverage`, in its own units.
 
-        From residuals of rows that were not trained on (`results.intervals`). Several targets: [row, target, 2].
+        As wide as residuals of rows like this one, which were not trained on (`models.intervals`). Several targets:
+        [row, target, 2], each with a coverage of its own. `InputError` as `predict_deviation`, and for a coverage that
+        so few residuals cannot tell.
         """
         from perceptory.models.intervals import predict_interval
 

@@ -13,7 +13,6 @@ from perceptory.errors import InputError, Setting
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
 from perceptory.models.horizon_intervals import with_horizon_intervals
-from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.models.weighted import WeightedModel
 from perceptory.networks.heads import places_without_heads
@@ -29,6 +28,7 @@ from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
 from perceptory.studies.groups import Group, Who
+from perceptory.studies.held_out import add_intervals, out_of_fold
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.mixtures import Mixture
@@ -60,7 +60,7 @@ def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -
     if prepared.encoded.task == "autoencode":
         _add_held_out_errors(records, chosen, model)
     else:
-        _add_intervals(records, chosen, model, mixture)
+        add_intervals(records, chosen, model, mixture)
         if prepared.data.kind == "series" and prepared.data.timeline is not None and prepared.data.timeline.ahead:
             _add_forecasts(records, chosen, model, mixture)
     return model
@@ -176,28 +176,6 @@ def _parted(
     return weights[:, places], Heads(tuple(each), weights[:, rest], center, scale)
 
 
-def _add_intervals(records: Records, chosen: int, model: Model, mixture: Mixture | None = None) -> None:
-    """Out-of-fold residuals of the final model's networks, for `Model.predict_interval`."""
-    prepared, encoded = records.prepared, records.prepared.encoded
-    if encoded.task != "regression":
-        return
-    inside = (chosen,) if mixture is None else mixture.candidates
-    sound = {who: record for c in inside for who, record in records.sound_members(c).items()}
-    places = {who: i for i, who in enumerate(sound)}
-    members: list[Any] = []
-    residuals, groups, weights = [], [], []
-    for fold, output in out_of_fold(records, chosen, mixture).items():
-        here = [places[who] for who in sound if who[1] == fold]
-        rows = prepared.folds[fold][1]
-        residuals.append(encoded.truth[rows] - output)
-        groups.append(np.full(len(rows), len(members)))
-        weights.append(encoded.weights[rows])
-        members.append(range(len(model)) if prepared.study.final == "refit" else here)
-    if residuals:
-        apart, of, counts = (np.concatenate(a) for a in (residuals, groups, weights))
-        with_intervals(model, apart, of, counts, members)
-
-
 def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture | None) -> None:
     """Where the series end, and what held-out forecasts erred by horizon, for `Model.forecast`."""
     encoded = records.prepared.encoded
@@ -208,19 +186,7 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
     if held:
         rows = np.concatenate([records.prepared.folds[fold][1] for fold in held])
         output = np.concatenate(list(held.values()))
-        with_horizon_intervals(model, encoded.inputs[rows], encoded.truth[rows], output, encoded.weights[rows])
-
-
-def out_of_fold(records: Records, chosen: int, mixture: Mixture | None = None) -> dict[int, np.ndarray]:
-    """By fold what is predicted for its validation rows [row, ...] by networks that did not train on them: the mean
-    over the chosen candidate's, or that of a mixture with shares that were selected without these rows."""
-    if mixture is not None:
-        return mixture.outputs
-    sound = records.sound_members(chosen)
-    return {
-        fold: np.mean([record.output for who, record in sound.items() if who[1] == fold], axis=0)
-        for fold in sorted({f for _, f, _ in sound})
-    }
+        with_horizon_intervals(model, encoded.inputs_at(rows), encoded.truth[rows], output, encoded.weights[rows])
 
 
 def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:

@@ -44,6 +44,10 @@ class EncodedExamples:
         """All of them at once: of a table [row, in] float64, NaN is missing. Little needs them so."""
         return self.given.dense() if isinstance(self.given, Features) else self.given
 
+    def inputs_at(self, rows: np.ndarray) -> np.ndarray:
+        """`inputs` of these rows."""
+        return self.given.dense(rows) if isinstance(self.given, Features) else self.given[rows]
+
     @property
     def count(self) -> int:
         """How many examples there are."""

@@ -26,7 +26,7 @@ SHARE = 0.1  # of the time that keeping them may take
 Stage = Literal["learned", "members", "refit"]
 Whose = Sequence[tuple[int, ...]]  # members of a group, or places of what is learned first
 
-_ARRAYS = ("weights", "train_cost", "validation_cost", "output", "auxiliary")
+_ARRAYS = ("weights", "train_cost", "validation_cost", "output", "auxiliary", "sampled")
 _FACTS = tuple(f.name for f in fields(Record) if f.name not in _ARRAYS)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import Examples, check_examples
 from perceptory.errors import InputError
+from perceptory.models import intervals
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
-from perceptory.models.intervals import with_intervals
 from perceptory.models.model import Model
 from perceptory.models.units import in_own_units
 from perceptory.objectives.table import DEFAULT_COST
@@ -139,10 +139,13 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
         scaling = targets_as(own, cost)
         output = in_own_units(
             network, cost, outcome.validation_output.astype(float),
-            (scaling.out_center, scaling.out_scale), encoded.inputs[rows],
+            (scaling.out_center, scaling.out_scale), encoded.inputs_at(rows),
         )  # fmt: skip
-        residuals = encoded.truth[rows] - cost.point_prediction(output)
-        with_intervals(model, residuals, np.zeros(len(residuals), int), encoded.weights[rows])
+        held = intervals.HeldOut(
+            encoded.inputs_at(rows), encoded.truth[rows], cost.point_prediction(output), encoded.weights[rows],
+            np.zeros(len(rows), int),
+        )  # fmt: skip
+        intervals.with_intervals(model, held)
 
 
 def _add_held_out_errors(prepared: Prepared, outcome: Outcome, model: Model) -> None:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+MOST_SAMPLED = 1024
+
 Place = tuple[int, int, int, int]  # of a network that learns first: lesson, candidate of the lesson, fold, seed
 
 
@@ -18,6 +20,12 @@ class Learned(NamedTuple):
 
     weights: np.ndarray
     cost: float
+
+
+def sampled_rows(rows: int) -> np.ndarray:
+    """Places of study rows, spread over all, of which every member's predictions are kept: members are compared on
+    them, so that it is known what their mean gains."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, MOST_SAMPLED)).astype(int))
 
 
 @dataclass
@@ -37,6 +45,8 @@ class Record:
     train_score: float
     facts: dict[str, float] = field(default_factory=dict)
     auxiliary: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0)))  # as in `Outcome`
+    # [row of `sampled_rows`, ..., out]: what it says of some study rows, known to it or not; NaN of rows of no part
+    sampled: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float32))
 
     @property
     def sound(self) -> bool:

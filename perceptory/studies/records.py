@@ -16,7 +16,7 @@ from perceptory.studies.cluster import Cluster
 from perceptory.studies.groups import Who
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.prepare import Prepared
-from perceptory.studies.record import DISCARDED, Learned, Place, Record
+from perceptory.studies.record import DISCARDED, Learned, Place, Record, sampled_rows
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
 
@@ -120,6 +120,7 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     truth, weights = encoded.judged
     train_rows, validation_rows = prepared.folds[who[1]]
     train_output, output = _predictions(prepared, who, outcome)
+    sampled = _sampled(prepared, train_rows, train_output, validation_rows, output)
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
         judged = judged_rows(truth[rows], y, weights[rows])
@@ -139,8 +140,25 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
         outcome.status, outcome.epochs, outcome.best_epoch, outcome.weights, outcome.train_cost,
         outcome.validation_cost, output, train, validation,
         float("nan") if diverged else score, float("nan") if diverged else train_score, outcome.facts,
-        outcome.auxiliary,
+        outcome.auxiliary, sampled,
     )  # fmt: skip
+
+
+def _sampled(
+    prepared: Prepared, train_rows: np.ndarray, train: np.ndarray, validation_rows: np.ndarray, validation: np.ndarray
+) -> np.ndarray:
+    """`Record.sampled`; none of tasks whose members' mean is not looked at, and of one fold."""
+    if prepared.encoded.task == "autoencode" or len(prepared.folds) < 2:
+        return np.zeros((0, 1), np.float32)
+    count = prepared.encoded.count
+    place = np.full(count, -1)
+    rows = sampled_rows(count)
+    place[rows] = np.arange(len(rows))
+    sampled = np.full((len(rows), *validation.shape[1:]), np.nan, np.float32)
+    for own, output in ((train_rows, train), (validation_rows, validation)):
+        here = place[own] >= 0
+        sampled[place[own][here]] = output[here]
+    return sampled
 
 
 def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, ...]:

@@ -136,7 +136,7 @@ def train_group(
         trained = counters[:, 0] - before
         pace.measured(trained, time.perf_counter() - begun)
         for slot in slots.occupied:
-            costs[slots.members[slot]].append(records[slot, : trained[slot]])
+            costs[int(slots.members[slot])].append(records[slot, : trained[slot]])
         epochs += int(np.sum(trained[slots.occupied]))
         ended = np.flatnonzero((slots.members != EMPTY) & (counters[:, 3] != RUNNING))
         if len(ended):

@@ -1,0 +1,98 @@
+"""What the networks of folds say of rows that they did not train on, and what a model learns of its own error there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from perceptory.models.averages import weighted_mean
+from perceptory.models.intervals import HeldOut, gain_of, with_intervals
+from perceptory.models.model import Model
+from perceptory.studies.mixtures import Mixture
+from perceptory.studies.record import sampled_rows
+from perceptory.studies.records import Records
+
+MOST_HELD_OUT = 20_000  # rows whose residuals are looked at
+
+
+def out_of_fold(records: Records, chosen: int, mixture: Mixture | None = None) -> dict[int, np.ndarray]:
+    """By fold what is predicted for its validation rows [row, ...] by networks that did not train on them: the mean
+    over the chosen candidate's, or that of a mixture with shares that were selected without these rows."""
+    if mixture is not None:
+        return mixture.outputs
+    sound = records.sound_members(chosen)
+    return {
+        fold: np.mean([record.output for who, record in sound.items() if who[1] == fold], axis=0)
+        for fold in sorted({f for _, f, _ in sound})
+    }
+
+
+def add_intervals(records: Records, chosen: int, model: Model, mixture: Mixture | None = None) -> None:
+    """Learn from the residuals of held-out rows how far a regression may err, for `Model.predict_interval`."""
+    held = held_out(records, chosen, mixture)
+    if held is not None:
+        with_intervals(model, held)
+
+
+def held_out(records: Records, chosen: int, mixture: Mixture | None = None) -> HeldOut | None:
+    """Each fold's validation rows as the final model's networks of that fold predict them; None without any."""
+    prepared, encoded = records.prepared, records.prepared.encoded
+    outputs = out_of_fold(records, chosen, mixture)
+    if encoded.task != "regression" or not outputs:
+        return None
+    rows = np.concatenate([prepared.folds[fold][1] for fold in outputs])
+    groups = np.concatenate([np.full(len(output), fold) for fold, output in outputs.items()])
+    prediction = np.concatenate(list(outputs.values()))
+    some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD_OUT)).astype(int)
+    rows, groups, prediction = rows[some], groups[some], prediction[some]
+    gain = 1.0 if prepared.study.final == "refit" else _gain(records, chosen, mixture)
+    return HeldOut(encoded.inputs_at(rows), encoded.truth[rows], prediction, encoded.weights[rows], groups, gain)
+
+
+def _gain(records: Records, chosen: int, mixture: Mixture | None) -> float:
+    """What the mean over all folds' networks gains over those of one fold (`intervals.gain_of`)."""
+    prepared, encoded = records.prepared, records.prepared.encoded
+    inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
+    by_fold = _sampled(records, inside, shares)
+    if len(by_fold) < 2:
+        return 1.0
+    rows = sampled_rows(encoded.count)
+    truth, weights = encoded.truth[rows], encoded.weights[rows]
+    weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (truth.ndim - weights.ndim)), truth.shape)
+    squares, differences, axes = [], [], tuple(range(truth.ndim - 1))
+    for fold, held in by_fold.items():
+        own = np.isin(rows, prepared.folds[fold][1]) & np.isfinite(held).all(axis=(*axes[1:], -1))
+        if not own.any():
+            continue
+        squares.append(((truth[own] - held[own]) ** 2, weights[own]))
+        for other, known in by_fold.items():
+            trained = own & np.isin(rows, prepared.folds[other][0])
+            if other != fold and trained.any():
+                differences.append(((held[trained] - known[trained]) ** 2, weights[trained]))
+    ratio = _mean(differences) / np.maximum(_mean(squares), 1e-300) if differences else np.array(np.nan)
+    return gain_of(1.0, float(np.mean(ratio)), len(by_fold))
+
+
+def _mean(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """[target] weighted mean over the rows of (values, weights) [row, ..., target]; nan where nothing has a weight."""
+    values, weights = (np.concatenate([p.reshape(-1, p.shape[-1]) for p in each]) for each in zip(*parts, strict=True))
+    sums = weights.sum(axis=0)
+    return np.where(sums > 0, (values * weights).sum(axis=0) / np.maximum(sums, 1e-300), np.nan)
+
+
+def _sampled(records: Records, inside: Sequence[int], shares: Any) -> dict[int, np.ndarray]:
+    """By fold what its networks together say of the sampled rows [row, ...]; NaN of rows that they neither trained on
+    nor held out. Folds that lack a candidate are left out."""
+    by_fold: dict[int, list[np.ndarray]] = {}
+    for candidate in inside:
+        sound = records.sound_members(candidate)
+        for fold in {f for _, f, _ in sound}:
+            own = [record.sampled.astype(float) for who, record in sound.items() if who[1] == fold]
+            by_fold.setdefault(fold, []).append(np.mean(own, axis=0))
+    return {
+        fold: weighted_mean(np.stack(each), None if shares is None else np.asarray(shares))
+        for fold, each in sorted(by_fold.items())
+        if len(each) == len(inside) and each[0].size
+    }
