@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +117,7 @@ def with_intervals(model: Any, held: HeldOut) -> None:
         known.append(Residuals(center, spread, scale, law_of((t - m) / own, rows.weights, most)))
     facts: dict[str, Any] = {
         "gain": float(f"{held.gain:.6g}"),
-        "targets": [asdict(one) | {"law": one.law.to_json()} for one in known],
+        "targets": [vars(one) | {"scale": one.scale.to_json(), "law": one.law.to_json()} for one in known],
     }
     if scaling is not None and any(one.scale.level > 1 for one in known):
         facts["inputs"] = [[float(f"{value:.9g}") for value in part] for part in scaling]

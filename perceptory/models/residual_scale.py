@@ -82,6 +82,9 @@ class Scale:
             log = log + rows.features(self.level) @ np.asarray(self.coefficients)
         return np.exp(self.offset + np.clip(log, self.low, self.high))
 
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"coefficients": list(self.coefficients)}
+
     def parts(self, width: int) -> dict[str, np.ndarray]:
         """What the coefficients multiply, of rows with so many inputs: "prediction" [4], and where the level has them
         "inputs" [in], "ramps" and "waves" [unit], with the units' "ramp weights" and "wave weights" [in + 1, unit] and
