@@ -34,6 +34,7 @@ ACTIVATIONS: WithParameters[Any] = WithParameters(
         "silu": Entry(".ops.activations:SILU", "z / (1 + e^(-z))"),
         "softplus": Entry(".ops.activations:SOFTPLUS", "ln(1 + e^z)"),
         "selu": Entry(".ops.activations:SELU", "λ z for z > 0, else λ α (e^z - 1): λ = 1.0507, α = 1.6733"),
+        "mish": Entry(".ops.activations:MISH", "z tanh(ln(1 + e^z))"),
         "softsign": Entry(".ops.activations:SOFTSIGN", "z / (1 + |z|)"),
         "hard_sigmoid": Entry(".ops.activations:HARD_SIGMOID", "slope · z + 1/2 from 0 to 1, slope = 1/6"),
         "softmax": Entry(".ops.activations:SOFTMAX", "e^z / Σ e^z over the units of a layer"),
@@ -86,6 +87,9 @@ NETWORKS: Registry[Any] = Registry(
         "windowed": Entry(".networks.windowed:Windowed", "relative to a window's level", "NETWORK:WINDOW:LEVEL:SCALE"),
         "naive": Entry(".networks.naive:Naive", "the last value or season", "SEASON"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
+        "tabular": Entry(
+            ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
+        ),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
         "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),
         "chain": Entry(".networks.chain:Chain", "layer by layer", "LAYER,VALUE+LAYER,VALUE"),
@@ -238,6 +242,8 @@ SCHEDULES: Registry[Any] = Registry(
     "schedule",
     {
         "cosine": Entry(".optimizers.schedules:Cosine", "down half a cosine"),
+        "cosine_cycles": Entry(".optimizers.schedules:CosineCycles", "up and down, each time twice as long"),
+        "flat_cosine": Entry(".optimizers.schedules:FlatCosine", "constant, then down half a cosine"),
         "exponential": Entry(".optimizers.schedules:Exponential", "by an equal factor each step"),
         "step": Entry(".optimizers.schedules:StepDecay", "by a factor after each of some pieces"),
         "warmup": Entry(".optimizers.schedules:WarmUp", "from 0 over the first share"),

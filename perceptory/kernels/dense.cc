@@ -1,11 +1,17 @@
 // A stack of layers of neurons, v = s(v W + b), forwards and backwards, for each member's own weights; called through
 // XLA's foreign function interface (FFI), in C: its C++ header alone takes seconds to compile.
 //
-// widths n[0..L]; w [weights]: W [n[l-1], n[l]] and b [n[l]], layer after layer; x [batch, n[0]]; y, dy [batch, n[L]].
-// Any array may have member axes in front, of size 1 where all members share it. The last layer is linear.
+// widths n[0..L]; w [weights]: W [n[l-1], n[l]], b [n[l]] and, of hidden units that are parametric, a [n[l]], layer after
+// layer; x [batch, n[0]]; y, dy [batch, n[L]]. Any array may have member axes in front, of size 1 where all members share
+// it. The last layer is linear.
 //
 // Forwards:  z = v W + b, v = s(z); kept are the hidden layers' v, layer after layer, rows filled up to whole LANES.
 // Backwards: d = dy; dW = v' d, db = sum of d over rows, and for the layer before d = (d W') s'(z), with s' from v.
+//            Where it is asked for, also dx = d W' of the first layer.
+//
+// Units in full keep z too, behind v: s'(z) cannot be had from v of silu and mish, nor where units are
+// parametric, v = z + a (s(z) - z), or dropped, v = 0 by chance, else v / keep. What is dropped follows from a hash of
+// the two numbers in `noise` and the place of the unit, so it is not kept; noise[2] is keep 2^32, no noise drops nothing.
 //
 // A member is done by one thread and its numbers do not depend on the other members.
 
@@ -20,7 +26,7 @@ constexpr I LANES = 16;          // a row's end is filled up to a multiple, whic
 constexpr I NARROW = 3;          // outputs up to which vectors run along the last layer's inputs
 constexpr I ROWS_AT_ONCE = 256;  // rows of one pass through all layers, which stay in a cache
 constexpr I WIDE = W<T>;         // numbers of a vector
-enum Kind { LINEAR, TANH, SIGMOID, STEEP_SIGMOID, RELU, LEAKY_RELU, ELU };
+enum Kind { LINEAR, TANH, SIGMOID, STEEP_SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SILU, MISH };
 
 typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywhere, this one where vectors lie
 #define EACH _Pragma("GCC unroll 8")                     // a loop over registers
@@ -112,6 +118,107 @@ void slope(int kind, T parameter, T* d, const T* v, I count) {
   }
 }
 
+// s(z) and s'(z).
+template <int KIND>
+INLINE void value_and_slope(V<T> z, T parameter, V<T>& s, V<T>& slope) {
+  const T half = 0.5, alpha = 1.6732632423543772, scale = 1.0507009873554805;
+  if (KIND == LINEAR) s = z, slope = all(1);
+  if (KIND == TANH) s = tanh_of(z), slope = 1 - s * s;
+  if (KIND == SIGMOID) s = tanh_of(z * half) * half + half, slope = s * (1 - s);
+  if (KIND == STEEP_SIGMOID) s = tanh_of(z) * half + half, slope = s * (1 - s) * 2;
+  if (KIND == RELU) s = z < 0 ? V<T>{} : z, slope = z > 0 ? all(1) : V<T>{};
+  if (KIND == LEAKY_RELU) s = z > 0 ? z : z * parameter, slope = z > 0 ? all(1) : all(parameter);
+  if (KIND == ELU || KIND == SELU) {
+    const T a = KIND == ELU ? parameter : alpha * scale, up = KIND == ELU ? 1 : scale;
+    V<T> t = tanh_of((z > 0 ? V<T>{} : z) * half), below = t * (2 * a) / (1 - t);  // a (e^z - 1)
+    s = z > 0 ? z * up : below, slope = z > 0 ? all(up) : below + a;
+  }
+  if (KIND == SILU) {
+    V<T> share = tanh_of(z * half) * half + half;
+    s = z * share, slope = share + s * (1 - share);
+  }
+  if (KIND == MISH) {  // z tanh(ln(1 + e^z)), the tanh being u / (u + 2) with u = e^z (e^z + 2)
+    V<T> e = exp_of(z > 20 ? all(20) : z), u = e * (e + 2), q = 1 / (u + 2), t = u * q;
+    s = z * t, slope = t + z * (e * 4) * (e + 1) * q * q;
+  }
+}
+
+// Whether a unit stays, and what it is then multiplied by: one layer's noise.
+#ifdef DOUBLE
+typedef uint64_t Word;
+#else
+typedef uint32_t Word;
+#endif
+typedef Word Words __attribute__((vector_size(BYTES), may_alias));
+alignas(BYTES) const Word lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+struct Noise {
+  Word first, second, threshold;
+  T more;  // 1 / keep; 0 where nothing is dropped
+  INLINE V<T> apply(V<T> v, I place) const {
+    const Words low = Words{} + 0xffffffffu;  // in words of 64 bits the same numbers
+    Words h = *(const Words*)lanes + (Word)place;
+    h = ((((h + first) & low) * 0x9e3779b1u) & low) ^ second;
+    h ^= h >> 16;
+    h = (h * 0x85ebca6bu) & low;
+    h ^= h >> 13;
+    h = (h * 0xc2b2ae35u) & low;
+    h ^= h >> 16;
+    return h < threshold ? v * more : V<T>{};
+  }
+};
+
+// v [rows, wide] from z, each the layer's; a: of parametric units, or null.
+template <int KIND>
+void units(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+  for (I r = 0; r < rows; r++)
+    for (I i = 0; i < wide; i += WIDE, z += WIDE, v += WIDE) {
+      V<T> s, slope, own = at(z);
+      value_and_slope<KIND>(own, parameter, s, slope);
+      if (a) s = own + (s - own) * at(a + i);
+      at(v) = noise.more ? noise.apply(s, (from + r) * wide + i) : s;
+    }
+}
+
+// d, by v, to d by z, in place; da [wide] += what is due to a.
+template <int KIND>
+void units_back(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* d, T* da) {
+  for (I r = 0; r < rows; r++)
+    for (I i = 0; i < wide; i += WIDE, z += WIDE, d += WIDE) {
+      V<T> s, slope, own = at(z), g = at(d);
+      if (noise.more) g = noise.apply(g, (from + r) * wide + i);
+      value_and_slope<KIND>(own, parameter, s, slope);
+      if (a) {
+        at(da + i) += g * (s - own);
+        slope = (slope - 1) * at(a + i) + 1;
+      }
+      at(d) = g * slope;
+    }
+}
+
+#define OF_KIND(call)                             \
+  switch (kind) {                                 \
+    case LINEAR: return call<LINEAR> ARGUMENTS;   \
+    case TANH: return call<TANH> ARGUMENTS;       \
+    case SIGMOID: return call<SIGMOID> ARGUMENTS; \
+    case STEEP_SIGMOID: return call<STEEP_SIGMOID> ARGUMENTS; \
+    case RELU: return call<RELU> ARGUMENTS;       \
+    case LEAKY_RELU: return call<LEAKY_RELU> ARGUMENTS; \
+    case ELU: return call<ELU> ARGUMENTS;         \
+    case SELU: return call<SELU> ARGUMENTS;       \
+    case SILU: return call<SILU> ARGUMENTS;       \
+    case MISH: return call<MISH> ARGUMENTS;       \
+  }
+#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, v)
+void units_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+  OF_KIND(units)
+}
+#undef ARGUMENTS
+#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, d, da)
+void units_back_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* d, T* da) {
+  OF_KIND(units_back)
+}
+#undef ARGUMENTS
+
 INLINE T total(V<T> v) {
   T part[WIDE];
   memcpy(part, &v, sizeof v);
@@ -149,34 +256,55 @@ struct Stack {
   const I* n;
   const int32_t* kind;
   const double* parameter;
+  bool full, parametric, inputs;  // inputs: whether their gradient is asked for
+  const int32_t* noise;           // [3], or null
 
-  // Of all layers but the input.
   I widest() const {
-    I most = 0;
+    I most = inputs ? filled(n[0]) : 0;
     for (I l = 1; l <= layers; l++) most = greater(most, filled(n[l]));
     return most;
   }
   I packed() const {
     I most = n[0] * filled(n[1]);
-    for (I l = 2; l <= layers; l++) most = greater(most, greater(n[l - 1] * filled(n[l]), n[l] * filled(n[l - 1])));
+    for (I l = 2 - inputs; l <= layers; l++)
+      most = greater(most, greater(n[l - 1] * filled(n[l]), n[l] * filled(n[l - 1])));
     return most;
   }
-  I scratch() const { return (2 * ROWS_AT_ONCE + 1) * widest() + filled(packed()); }
+  I scratch() const { return (2 * ROWS_AT_ONCE + 3) * widest() + filled(packed()); }
+  I weights(I l) const { return (n[l - 1] + 1 + (parametric && l < layers)) * n[l]; }
+  I kept(I l) const { return batch * filled(n[l]) * (1 + full); }
+  Noise noise_of(I l) const {
+    if (!noise) return {0, 0, 0, 0};
+    const uint32_t threshold = noise[2];
+    return {(uint32_t)noise[0], (uint32_t)noise[1] ^ (uint32_t)l * 0x7f4a7c15u, threshold,
+            threshold ? (T)4294967296.0 / threshold : (T)1};
+  }
+  // a [filled], from where it stands behind b.
+  const T* strengths(I l, const T* w, T* room) const {
+    if (!parametric) return nullptr;
+    const T* a = w + (n[l - 1] + 1) * n[l];
+    if (filled(n[l]) == n[l]) return a;
+    widen(room, a, 1, n[l]);
+    return room;
+  }
 
   // Rows from `from` to `to`.
   void forward(I from, I to, const T* w, const T* x, T* y, T* kept, T* scratch) const {
     const I rows = to - from;
-    T *first = scratch, *pack = first + widest();
+    T *first = scratch, *strength = first + widest(), *pack = strength + widest();
     const T* v = x + from * n[0];
     I row = n[0];
     for (I l = 1; l < layers; l++) {
       const I in = n[l - 1], out = n[l], wide = filled(out);
       const T *b = w, *bias = w + in * out;
       if (wide != out) widen(pack, w, in, out), widen(first, bias, 1, out), b = pack, bias = first;
-      T* z = kept + from * wide;
+      T *own = kept + from * wide, *z = full ? own + batch * wide : own;
       product<false>(rows, wide, in, v, row, b, wide, bias, 0, z, wide);
-      activate(kind[l - 1], parameter[l - 1], z, rows * wide);
-      v = z, row = wide, kept += batch * wide, w += (in + 1) * out;
+      if (full)
+        units_of(kind[l - 1], parameter[l - 1], strengths(l, w, strength), noise_of(l), from, rows, wide, z, own);
+      else
+        activate(kind[l - 1], parameter[l - 1], z, rows * wide);
+      v = own, row = wide, kept += this->kept(l), w += weights(l);
     }
     const I in = n[layers - 1], out = n[layers], wide = filled(out);
     const T* bias = w + in * out;
@@ -199,15 +327,16 @@ struct Stack {
   }
 
   // Rows from `from` to `to`; w, kept and dw are behind their ends. What earlier rows gave is added to.
-  void backward(I from, I to, const T* w, const T* x, const T* kept, const T* dy, T* dw, T* scratch) const {
+  void backward(I from, I to, const T* w, const T* x, const T* kept, const T* dy, T* dw, T* dx, T* scratch) const {
     const I most = widest(), rows = to - from;
     const bool more = from > 0;
-    T *d = scratch, *other = d + ROWS_AT_ONCE * most, *pack = other + ROWS_AT_ONCE * most;
+    T *d = scratch, *other = d + ROWS_AT_ONCE * most, *strength = other + ROWS_AT_ONCE * most;
+    T *sum = strength + most, *pack = sum + most;
     dy += from * n[layers];
     for (I l = layers; l > 0; l--) {
       const I in = n[l - 1], out = n[l], wide = filled(out), high = filled(in), row = l > 1 ? high : in;
-      w -= (in + 1) * out, dw -= (in + 1) * out;
-      if (l > 1) kept -= batch * high;
+      w -= weights(l), dw -= weights(l);
+      if (l > 1) kept -= this->kept(l - 1);
       const T *v = (l > 1 ? kept : x) + from * row, *own = d;
       T* db = dw + in * out;
       I own_row = wide;
@@ -235,13 +364,27 @@ struct Stack {
           narrow(dw, pack, in, out, more);
         }
       }
-      if (l == 1) return;
+      if (l == 1 && !inputs) return;
       transpose(pack, w, in, out);
       product<false>(rows, high, out, own, own_row, pack, high, nullptr, 0, other, high);
-      slope(kind[l - 2], parameter[l - 2], other, v, rows * high);
+      if (l == 1) return narrow(dx + from * in, other, rows, in, false);
+      if (full)
+        back_through(l - 1, from, rows, w, v + batch * high, other, dw, strength, sum);
+      else
+        slope(kind[l - 2], parameter[l - 2], other, v, rows * high);
       T* swap = d;
       d = other, other = swap;
     }
+  }
+
+  // d of units of the hidden layer l, in place, and what is due to their a; w, dw: where the next layer's begin.
+  void back_through(I l, I from, I rows, const T* w, const T* z, T* d, T* dw, T* strength, T* sum) const {
+    const I out = n[l], wide = filled(out);
+    const T* a = strengths(l, w - weights(l), strength);
+    T* da = dw - out;
+    for (I i = 0; i < wide; i++) sum[i] = from > 0 && a && i < out ? da[i] : 0;
+    units_back_of(kind[l - 1], parameter[l - 1], a, noise_of(l), from, rows, wide, z, d, sum);
+    if (a) memcpy(da, sum, out * sizeof(T));
   }
 };
 
@@ -269,35 +412,44 @@ void pass(const Call& call) {
   const Span<I> widths = call.list<I>("widths");
   const Span<int32_t> kinds = call.list<int32_t>("kinds");
   const Span<double> parameters = call.list<double>("parameters");
+  const bool full = call.scalar<int32_t>("full"), parametric = call.scalar<int32_t>("parametric");
   Array<T> w = call.argument(0, 1), x = call.argument(1, 2), first = call.result(0, BACK ? 1 : 2);
-  Array<T> kept = BACK ? call.argument(2, 1) : call.result(1, 1), y = BACK ? call.argument(3, 2) : first;
+  Array<int32_t> noise = call.argument<int32_t>(2, 1);
+  Array<T> kept = BACK ? call.argument(3, 1) : call.result(1, 1), y = BACK ? call.argument(4, 2) : first;
+  Array<T> dx = BACK ? call.result(1, 1) : kept;
+  const bool inputs = BACK && dx.dimensions().back(1) > 0, noisy = noise.dimensions().back(1) > 0;
   const Dimensions all = first.dimensions();
   const Members members{all, BACK ? 1u : 2u};
-  Stack stack{(I)widths.size() - 1, x.dimensions().back(2), widths.begin(), kinds.begin(), parameters.begin()};
+  Stack stack{(I)widths.size() - 1, x.dimensions().back(2), widths.begin(), kinds.begin(), parameters.begin(),
+              full, parametric, inputs, nullptr};
+  require(full || !(parametric || noisy), "units that are parametric or dropped keep what they need");
   require(stack.layers > 0 && (I)kinds.size() == stack.layers - 1 && (I)parameters.size() == stack.layers - 1,
           "the description of its layers is not whole");
   I weights = 0, hidden = 0;
   for (I l = 0; l <= stack.layers; l++) {
     const I n = stack.n[l];
     require(n > 0 && n < I(1) << 31, "a layer has no possible width");
-    if (l) weights = sized({1, weights + sized({stack.n[l - 1] + 1, n})});
-    if (l && l < stack.layers) {
-      hidden = sized({1, hidden + sized({stack.batch, filled(n)})});
-      require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= ELU, "an activation is unknown");
+    const bool own = l && l < stack.layers;
+    if (l) weights = sized({1, weights + sized({stack.n[l - 1] + 1 + (own && parametric), n})});
+    if (own) {
+      hidden = sized({1, hidden + sized({stack.batch, filled(n), 1 + full})});
+      require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= (full ? MISH : ELU), "an activation is unknown");
     }
   }
   members.check(w, {weights}), members.check(x, {stack.batch, stack.n[0]});
   members.check(kept, {hidden}), members.check(y, {stack.batch, stack.n[stack.layers]});
-  if (BACK) members.check(first, {weights});
+  members.check(noise, {noisy ? 3 : 0});
+  if (BACK) members.check(first, {weights}), members.check(dx, {inputs ? sized({stack.batch, stack.n[0]}) : 0});
   T* scratch = memory.of(sized({1, stack.scratch()}));
   const I axes = BACK ? 1 : 2;
   for (I m = 0, count = members.count(); m < count; m++) {
     const T *own = part(w, 1, all, m), *rows = part(x, 2, all, m);
+    if (noisy) stack.noise = part(noise, 1, all, m);
     for (I from = 0; from < stack.batch; from += ROWS_AT_ONCE) {
       const I to = from + ROWS_AT_ONCE < stack.batch ? from + ROWS_AT_ONCE : stack.batch;
       if (BACK)
         stack.backward(from, to, own + weights, rows, part(kept, 1, all, m) + hidden, part(y, 2, all, m),
-                       part(first, 1, all, m) + weights, scratch);
+                       part(first, 1, all, m) + weights, inputs ? part(dx, 1, all, m) : nullptr, scratch);
       else
         stack.forward(from, to, own, rows, part(first, axes, all, m), part(kept, 1, all, m), scratch);
     }

@@ -1,8 +1,8 @@
 """The kernel of a stack of layers of neurons as a function of JAX arrays; `dense.cc` has the formulas. Members that
 `vmap` maps go into one call.
 
-Shapes: weights [weight], of each layer W [in, out] and then b [out]; x [batch, in]. All are of one type, float32 or
-float64.
+Shapes: weights [weight], of each layer W [in, out] and then b [out], and of hidden units that are parametric a [out];
+x [batch, in]. All are of one type, float32 or float64.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from perceptory.kernels import build
 
 LANES = 16  # as in dense.cc
-KINDS = {"linear": 0, "tanh": 1, "sigmoid": 2, "steep_sigmoid": 3, "relu": 4, "leaky_relu": 5, "elu": 6}
+KINDS = {
+    "linear": 0,
+    "tanh": 1,
+    "sigmoid": 2,
+    "steep_sigmoid": 3,
+    "relu": 4,
+    "leaky_relu": 5,
+    "elu": 6,
+    "selu": 7,
+    "silu": 8,
+}
+KINDS |= {"mish": 9}
+PLAIN = 7  # kinds below give their slope from their value
 
 
 class Stack(NamedTuple):
@@ -26,15 +39,23 @@ class Stack(NamedTuple):
 
     widths: tuple[int, ...]  # of the input, of every layer
     activations: tuple[tuple[str, float], ...]  # of the hidden layers: one of `KINDS`, its parameter (0 for none)
+    parametric: bool = False  # hidden units are z + a (σ(z) - z) with a learned a
+    dropout: bool = False  # hidden units are dropped by chance in training
 
     @property
     def weights(self) -> int:
-        return sum((i + 1) * o for i, o in pairwise(self.widths))
+        own = sum(self.widths[1:-1]) if self.parametric else 0
+        return own + sum((i + 1) * o for i, o in pairwise(self.widths))
+
+    @property
+    def full(self) -> bool:
+        """Whether z is kept beside v."""
+        return self.parametric or self.dropout or any(KINDS[name] >= PLAIN for name, _ in self.activations)
 
     @property
     def kept(self) -> int:
         """Numbers that one example's way forwards keeps, each layer's filled up to whole `LANES`."""
-        return sum(-(-n // LANES) * LANES for n in self.widths[1:-1])
+        return (2 if self.full else 1) * sum(-(-n // LANES) * LANES for n in self.widths[1:-1])
 
 
 def accepts(dtype: Any) -> bool:
@@ -42,34 +63,44 @@ def accepts(dtype: Any) -> bool:
     return build.loads("dense", np.dtype(dtype).name)
 
 
+def noise_of(key: jax.Array, rate: jax.Array) -> jax.Array:
+    """[3] int32 of a random key and the probability that a unit is dropped: what `outputs` of a stack with dropout
+    takes."""
+    words = jax.lax.bitcast_convert_type(jax.random.key_data(key).ravel()[-2:], jnp.int32)
+    keep = jnp.clip((1 - rate).astype(jnp.float32) * 2.0**32, 1.0, 2.0**32 - 256).astype(jnp.uint32)
+    return jnp.append(words, jax.lax.bitcast_convert_type(keep, jnp.int32))
+
+
 @lru_cache(maxsize=256)
-def outputs(stack: Stack) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """(weights, x) -> y [batch, out]. Its gradient, in reverse and once, is by the weights alone."""
+def outputs(stack: Stack) -> Callable[..., jax.Array]:
+    """(weights, x) -> y [batch, out], of a stack with dropout (weights, x, noise): `noise_of`, whose kept units are
+    divided by the share of those that are kept. Its gradient, in reverse and once, is by the weights and by x."""
 
     @jax.custom_vjp
-    def run(weights: jax.Array, x: jax.Array) -> jax.Array:
-        return forward(weights, x)[0]
+    def run(weights: jax.Array, x: jax.Array, noise: jax.Array) -> jax.Array:
+        return forward(weights, x, noise)[0]
 
-    def forward(weights: jax.Array, x: jax.Array) -> tuple[jax.Array, ...]:
-        batch = x.shape[0]
-        return _call("forward", stack, ((batch, stack.widths[-1]), (batch * stack.kept,)), weights, x)
+    def forward(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+        batch = arrays[1].shape[0]
+        return _call("forward", stack, ((batch, stack.widths[-1]), (batch * stack.kept,)), *arrays)
 
-    def there(weights: Any, x: Any) -> tuple[jax.Array, Any]:
-        if x.perturbed:
-            raise NotImplementedError("the kernel of layers of neurons has no gradient by its inputs")
-        y, values = forward(weights.value, x.value)
-        return y, (weights.value, x.value, values)
+    def there(weights: Any, x: Any, noise: Any) -> tuple[jax.Array, Any]:
+        arrays = weights.value, x.value, noise.value
+        y, values = forward(*arrays)
+        return y, (*arrays, values, jnp.zeros(0 if x.perturbed else 1, bool))
 
     def back(stored: Any, dy: jax.Array) -> Any:
-        weights, x, values = stored
-        return _call("backward", stack, (weights.shape,), weights, x, values, dy)[0], None
+        weights, x, noise, values, by_weights_alone = stored
+        shapes = weights.shape, (0 if by_weights_alone.size else x.size,)
+        dw, dx = _call("backward", stack, shapes, weights, x, noise, values, dy)
+        return dw, None if by_weights_alone.size else dx.reshape(x.shape), None
 
     run.defvjp(there, back, symbolic_zeros=True)
-    return run
+    return run if stack.dropout else lambda weights, x: run(weights, x, jnp.zeros(0, jnp.int32))
 
 
 def _call(name: str, stack: Stack, shapes: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:
-    (dtype,) = {np.dtype(array.dtype) for array in arrays}
+    dtype = np.dtype(arrays[0].dtype)
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)
     call = jax.ffi.ffi_call(f"perceptory_dense_{name}_{dtype.name}", out, vmap_method="expand_dims")
     return tuple(
@@ -78,5 +109,7 @@ def _call(name: str, stack: Stack, shapes: tuple[Any, ...], *arrays: Any) -> tup
             widths=np.array(stack.widths, np.int64),
             kinds=np.array([KINDS[name] for name, _ in stack.activations], np.int32),
             parameters=np.array([parameter for _, parameter in stack.activations], np.float64),
+            full=np.int32(stack.full),
+            parametric=np.int32(stack.parametric),
         )
     )

@@ -103,3 +103,44 @@ INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1 
   V<double> power = (V<double>)bits, E = p * power + (power - 1), t = E / (E + 2);
   return x < 0 ? -t : t;
 }
+
+// e^x for x up to 88: powers of two by the exponent's bits, the rest by a polynomial.
+INLINE V<float> exp_of(V<float> x) {
+  typedef uint32_t I __attribute__((vector_size(BYTES), may_alias));
+  const V<float> least = V<float>{} - 87, magic = V<float>{} + 0x1.8p23f;
+  x = x < least ? least : x;
+  V<float> k = x * 1.44269504088896341f + magic, n = k - magic;
+  V<float> r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  V<float> p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1;
+  I bits = ((I)k << 23) + ((I{} + 127) << 23);
+  return p * (V<float>)bits;
+}
+
+INLINE V<double> exp_of(V<double> x) {
+  typedef uint64_t I __attribute__((vector_size(BYTES), may_alias));
+  const V<double> least = V<double>{} - 700, magic = V<double>{} + 0x1.8p52;
+  x = x < least ? least : x;
+  V<double> k = x * 1.4426950408889634 + magic, n = k - magic;
+  V<double> r = x - n * 0.693147180369123816490;
+  r = r - n * 1.90821492927058770002e-10;
+  V<double> p = r * (1 / 6227020800.0) + 1 / 479001600.0;
+  p = p * r + 1 / 39916800.0;
+  p = p * r + 1 / 3628800.0;
+  p = p * r + 1 / 362880.0;
+  p = p * r + 1 / 40320.0;
+  p = p * r + 1 / 5040.0;
+  p = p * r + 1 / 720.0;
+  p = p * r + 1 / 120.0;
+  p = p * r + 1 / 24.0;
+  p = p * r + 1 / 6.0;
+  p = p * r + 0.5;
+  p = p * r * r + r + 1;
+  I bits = ((I)k << 52) + ((I{} + 1023) << 52);
+  return p * (V<double>)bits;
+}

@@ -126,6 +126,16 @@ class Network(Spec):
         """Whether the optimizer moves this array of the module, a path such as "layers.0.weight"."""
         return True
 
+    def paces(self, where: Layout) -> list[tuple[Any, Any]] | None:
+        """For each array of the layout what its steps are multiplied by, and its weight decay as a multiple of the
+        optimizer's; None where all steps are as the optimizer has them, and the decay is that of weights alone."""
+        return None
+
+    def for_columns(self, kinds: tuple[int, ...]) -> Network:
+        """The network for a table with such inputs: of each 0 for a number, -1 for a column of 0 and 1, n for one value
+        of the n-th column of categories."""
+        return self
+
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
         """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
         nothing but such layers."""

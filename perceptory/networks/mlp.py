@@ -22,7 +22,7 @@ from perceptory.ops.initializers import INITIALIZERS, initial_weights, starting_
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, traced
 
 
-def _widths(name: str, value: Any) -> None:
+def widths(name: str, value: Any) -> None:
     if not isinstance(value, tuple):
         raise InputError(f"{name} needs a tuple of widths, got {value!r}. Example: hidden=(32, 16)")
     for width in value:
@@ -56,7 +56,7 @@ class MLP(Network):
     Inputs of several axes, such as images, are flattened, and outputs of several axes are reshaped.
     """
 
-    hidden: tuple[int, ...] = checked((32, 32), check=_widths)
+    hidden: tuple[int, ...] = checked((32, 32), check=widths)
     activation: str | tuple[str, ...] = checked("tanh", check=_activations)
     dropout: float = traced(0.0, off=0.0, check=below_one)
     initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])

@@ -15,7 +15,7 @@ from perceptory.layers.arrays import Shape
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import Dense
 from perceptory.networks.base import Network
-from perceptory.networks.mlp import _widths
+from perceptory.networks.mlp import widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.registry import Registry
@@ -109,7 +109,7 @@ class NARX(Network):
     model in closed loop whose spec has loop="closed", open_share=0.0.
     """
 
-    hidden: tuple[int, ...] = checked((16,), check=_widths)
+    hidden: tuple[int, ...] = checked((16,), check=widths)
     activation: str = checked("tanh", check=lambda _, value: ACTIVATIONS[value])
     input_lags: int = checked(2, check=lambda name, value: count(name, value))
     output_lags: int = checked(2, check=lambda name, value: count(name, value))

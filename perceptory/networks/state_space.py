@@ -14,7 +14,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.layers.dense import Dense
 from perceptory.networks.base import Network
-from perceptory.networks.mlp import _widths
+from perceptory.networks.mlp import widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.specs import checked, count
@@ -70,8 +70,8 @@ class StateSpace(Network):
     """
 
     states: int = checked(4, check=count)
-    hidden: tuple[int, ...] = checked((16,), check=_widths)
-    readout: tuple[int, ...] = checked((), check=_widths)
+    hidden: tuple[int, ...] = checked((16,), check=widths)
+    readout: tuple[int, ...] = checked((), check=widths)
     lead: int = checked(5, check=count)
     activation: str = checked("tanh", check=lambda _, value: ACTIVATIONS[value])
 

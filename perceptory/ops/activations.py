@@ -88,6 +88,13 @@ def selu(z: jax.Array) -> jax.Array:
     return SELU_SCALE * elu(SELU_ALPHA)(z)
 
 
+def mish(z: jax.Array) -> jax.Array:
+    """z tanh(ln(1 + e^z)) (Misra 2020), the tanh as u / (u + 2) with u = e^z (e^z + 2)."""
+    e = jnp.exp(jnp.minimum(z, 20.0))  # beyond, the tanh is 1 in any precision
+    u = e * (e + 2)
+    return z * (u / (u + 2))
+
+
 def hard_sigmoid(slope: float) -> Callable[[jax.Array], jax.Array]:
     """slope · z + 1/2, held between 0 and 1. PyTorch, Keras 3: slope 1/6; ONNX and Keras 2: 0.2."""
     return lambda z: jnp.clip(slope * z + 0.5, 0, 1)
@@ -108,9 +115,10 @@ THRESHOLD = Activation(lambda z: (z >= 0).astype(z.dtype), "glorot")
 PIECEWISE_LINEAR = Activation(lambda z: jnp.clip(z + 0.5, 0, 1), "glorot")
 LEAKY_RELU = Activation(leaky_relu(0.01), "he", leaky_relu, kernel=("leaky_relu", 0.01))
 GELU = Activation(jax.nn.gelu, "he")
-SILU = Activation(jax.nn.silu, "he")
+SILU = Activation(jax.nn.silu, "he", kernel=("silu", 0.0))
+MISH = Activation(mish, "he", kernel=("mish", 0.0))
 SOFTPLUS = Activation(jax.nn.softplus, "he")
 SOFTMAX = Activation(softmax, "glorot")
-SELU = Activation(selu, "lecun")
+SELU = Activation(selu, "lecun", kernel=("selu", 0.0))
 SOFTSIGN = Activation(lambda z: z / (1 + jnp.abs(z)), "glorot")
 HARD_SIGMOID = Activation(hard_sigmoid(1 / 6), "glorot", hard_sigmoid)

@@ -18,7 +18,7 @@ import optax
 from perceptory import catalog
 from perceptory.errors import InputError
 from perceptory.optimizers.base import Optimizer
-from perceptory.optimizers.schedules import check_rate
+from perceptory.optimizers.schedules import FlatCosine, check_rate
 from perceptory.optimizers.transforms import stateless
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, traced
@@ -34,8 +34,9 @@ class FirstOrder(Optimizer):
         biases, else 1. Weights come as a tuple of arrays."""
         raise NotImplementedError
 
-    def precompute(self, step: Any) -> tuple[Any, ...]:
-        """What an update needs of the number of its step alone, for all steps [step] of an epoch at once."""
+    def precompute(self, step: Any, progress: Any) -> tuple[Any, ...]:
+        """What an update needs of the number of its step and of the share of the training that is done alone, for all
+        steps [step] of an epoch at once."""
         return ()
 
 
@@ -45,8 +46,13 @@ def by_rate() -> optax.GradientTransformationExtraArgs:
 
 
 def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
-    """u ← u + λ w for weights; biases are left out."""
-    return stateless(lambda u, w, extra: jax.tree.map(lambda u, w, m: u + decay * m * w, u, w, extra["weight_mask"]))
+    """u ← u + λ w for weights; biases are left out. None: λ is the last of what is precomputed."""
+
+    def update(u: Any, w: Any, extra: dict[str, Any]) -> Any:
+        strength = extra["precomputed"][-1] if decay is None else decay
+        return jax.tree.map(lambda u, w, m: u + strength * m * w, u, w, extra["weight_mask"])
+
+    return stateless(update)
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ class Adam(FirstOrder):
                 " gradient is zero. Example: eps=1e-8"
             )
 
-    def precompute(self, step: Any) -> tuple[Any, ...]:
+    def precompute(self, step: Any, progress: Any) -> tuple[Any, ...]:
         """1 / (1 - β₁ᵗ) and 1 / (1 - β₂ᵗ) of the step t."""
         return 1 / (1 - self.beta1**step), 1 / (1 - self.beta2**step)
 
@@ -195,14 +201,20 @@ class AdamW(Adam):
 
     learning_rate, beta1, beta2, eps, eps_root: as `Adam`'s.
     weight_decay: λ, at least 0.
+    decay_falls: λ goes down to 0 along half a cosine over the second half of training.
     """
 
     weight_decay: float = traced(1e-2, check=not_negative, log=True)
+    decay_falls: bool = checked(False, check=flag, neutral=False)
+
+    def precompute(self, step: Any, progress: Any) -> tuple[Any, ...]:
+        """And λ, where it changes."""
+        falling = (FlatCosine(self.weight_decay).at(progress),) if self.decay_falls else ()
+        return *super().precompute(step, progress), *falling
 
     def transformation(self) -> optax.GradientTransformation:
-        return optax.chain(
-            scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), decayed(self.weight_decay), by_rate()
-        )
+        decay = None if self.decay_falls else self.weight_decay
+        return optax.chain(scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), decayed(decay), by_rate())
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,29 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True)
+class CosineCycles(Schedule):
+    """`top` · (1 - cos(2π log2(1 + (2ᶜ - 1) p))) / 2: c times up from 0 and down again over the progress p, each time
+    twice as long as before (Holzmüller et al. 2024: "coslog")."""
+
+    rate: ClassVar[str] = "top"
+    top: float = traced(1e-2, check=positive, log=True)
+    cycles: float = traced(4.0, check=at_least_one)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        return self.top * 0.5 * (1 - jnp.cos(2 * jnp.pi * jnp.log2(1 + (2**self.cycles - 1) * progress)))
+
+
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """`start` over the first half of training, then down to 0 along half a cosine."""
+
+    start: float = traced(1e-2, check=positive, log=True)
+
+    def at(self, progress: jax.Array) -> jax.Array:
+        return self.start * 0.5 * (1 + jnp.cos(jnp.pi * (jnp.maximum(1.0, 2 * progress) - 1)))
+
+
+@dataclass(frozen=True)
 class Exponential(Schedule):
     """From `start` to `start · end`, by an equal factor each step."""
 

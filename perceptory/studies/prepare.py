@@ -13,6 +13,7 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
 from perceptory.data.own_targets import own_names
+from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
 from perceptory.notes import Note
 from perceptory.objectives.auxiliary import Auxiliary
@@ -203,6 +204,9 @@ def prepare(
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
+    if isinstance(encoder, Encoder):
+        kinds = encoder.kinds
+        candidates = [c.replace(network=c.network.for_columns(kinds)) for c in candidates]
     score = score_for(known.task, study.score, encoded.units is not None)
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)

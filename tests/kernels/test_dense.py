@@ -186,10 +186,67 @@ def test_rows_without_a_share_of_the_cost_change_no_gradient():
     np.testing.assert_array_equal(slope(case.x), slope(case.x.at[4:].set(0)))
 
 
-def test_has_no_gradient_by_inputs():
-    case = Case(3, 7, 1)
-    with pytest.raises(NotImplementedError, match="no gradient by its inputs"):
-        jax.grad(lambda x: jnp.sum(case.kernel(case.w, x)))(case.x)
+def by_jax(stack, w, x):
+    """The stack by its formulas: z = v W + b, v = z + a (s(z) - z), the last layer linear."""
+    layers = list(pairwise(stack.widths))
+    for place, (rows, columns) in enumerate(layers):
+        hidden = place + 1 < len(layers)
+        own = stack.parametric and hidden
+        part, w = w[: (rows + 1 + own) * columns].reshape(-1, columns), w[(rows + 1 + own) * columns :]
+        x = x @ part[:rows] + part[rows]
+        if hidden:
+            s = ACTIVATIONS[stack.activations[place][0]].function(x)
+            x = x + part[-1] * (s - x) if own else s
+    return x
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-13), (np.float32, 1e-5)])
+def test_parametric_units_and_gradient_by_inputs(dtype, tolerance):
+    """Every activation, with and without a learned strength; rows that pass at once and more."""
+    random = np.random.default_rng(1)
+    kinds = ("mish", "selu", "silu", "tanh", "relu", "linear", "sigmoid")
+    stacks = [dense.Stack((5, 18, 32, 2), ((kind, 0.0),) * 2, True) for kind in kinds]
+    stacks += [dense.Stack((17, 7, 1), (("mish", 0.0),)), dense.Stack((3, 16, 4), (("relu", 0.0),))]
+    arrays = [
+        (
+            jnp.asarray(0.5 * random.normal(size=s.weights), dtype),
+            jnp.asarray(random.normal(size=(300, s.widths[0])), dtype),
+        )
+        for s in stacks
+    ]
+
+    @partial(jax.jit, static_argnums=0)
+    def gradients(kernel, arrays):
+        def cost(stack, w, x):
+            return jnp.sum(jnp.sin(dense.outputs(stack)(w, x) if kernel else by_jax(stack, w, x)))
+
+        return [jax.grad(partial(cost, stack), (0, 1))(*pair) for stack, pair in zip(stacks, arrays, strict=True)]
+
+    close(gradients(True, arrays), gradients(False, arrays), tolerance)
+
+
+def test_dropped_units():
+    """A share of the units is 0 and the others are divided by what is left; another key drops others, the same key the
+    same ones in both precisions; the gradient is that of what was computed."""
+    one = dense.Stack((1, 64, 64), (("linear", 0.0),), False, True)
+    w = jnp.concatenate([jnp.zeros(64), jnp.ones(64), jnp.eye(64).ravel(), jnp.zeros(64)])
+    keys = jax.random.split(jax.random.key(0))
+    run = jax.jit(jax.vmap(lambda noise: dense.outputs(one)(w, jnp.zeros((500, 1)), noise)))
+    first, second = run(jax.vmap(lambda key: dense.noise_of(key, jnp.asarray(0.2)))(keys))
+    np.testing.assert_allclose(np.unique(first), [0, 1.25])
+    assert np.mean(np.asarray(first) > 0) == pytest.approx(0.8, abs=0.01)
+    assert np.mean((first > 0) == (second > 0)) == pytest.approx(0.68, abs=0.01)  # 0.8² + 0.2², so independent
+    single = dense.outputs(one)(
+        w.astype(np.float32), jnp.zeros((500, 1), np.float32), dense.noise_of(keys[0], jnp.asarray(0.2))
+    )
+    np.testing.assert_array_equal(single > 0, first > 0)
+    two = dense.Stack((4, 20, 30, 1), (("mish", 0.0),) * 2, True, True)
+    random = np.random.default_rng(2)
+    w, x = jnp.asarray(0.5 * random.normal(size=two.weights)), jnp.asarray(random.normal(size=(300, 4)))
+    noise, along = dense.noise_of(keys[0], jnp.asarray(0.3)), jnp.cos(jnp.arange(two.weights))
+    cost = jax.jit(lambda w: jnp.sum(jnp.sin(dense.outputs(two)(w, x, noise))))
+    slope = (cost(w + 1e-6 * along) - cost(w - 1e-6 * along)) / 2e-6
+    assert float(jax.grad(cost)(w) @ along) == pytest.approx(float(slope), rel=1e-6)
 
 
 def test_which_networks_are_such_stacks():
@@ -198,7 +255,14 @@ def test_which_networks_are_such_stacks():
 
     assert found(pt.MLP((4, 5), ("relu", "elu(0.5)"))) == dense.Stack((3, 4, 5, 2), (("relu", 0.0), ("elu", 0.5)))
     assert found(pt.MLP((4,)), (2, 3)).widths == (6, 4, 2)
-    others = [pt.MLP(()), pt.MLP((4,), "gelu"), pt.MLP((3,), residual=True), pt.MLP((4,), norm="layer"), pt.CNN((2,))]
+    others = [
+        pt.MLP(()),
+        pt.MLP((4,), "gelu"),
+        pt.TabularMLP((4,)),
+        pt.MLP((3,), residual=True),
+        pt.MLP((4,), norm="layer"),
+        pt.CNN((2,)),
+    ]
     others += [pt.MLP((4,), **{name: 0.1}) for name in ("dropout", "input_noise", "weight_noise", "output_noise")]
     assert [found(spec, (8, 8, 1) if isinstance(spec, pt.CNN) else (3,)) for spec in others] == [None] * len(others)
 

@@ -109,7 +109,10 @@ def test_a_mix_ends_at_the_elastic_net_with_exact_zeros(optimizer):
         def step(carry, t):
             w, state = carry
             slope = penalty.slope(H @ w - b, w, mask)
-            extra = {"rate": optimizer.learning_rate * (1 - t / steps) ** 2, "precomputed": optimizer.precompute(t + 1)}
+            extra = {
+                "rate": optimizer.learning_rate * (1 - t / steps) ** 2,
+                "precomputed": optimizer.precompute(t + 1, 0),
+            }
             update, state = transformation.update((slope,), state, (w,), weight_mask=(mask,), **extra)
             shrink = (1 - t / steps) ** 2 if isinstance(optimizer, Optax) else 1
             return (settled(penalty, w, w + shrink * update[0], slope, mask), state), None

@@ -45,7 +45,7 @@ def path(optimizer, rate=None, steps=STEPS, dtype=np.float64):
             w, state = carry
             extra = {
                 "rate": alpha(count),
-                "precomputed": spec.precompute(count + 1),
+                "precomputed": spec.precompute(count + 1, 0),
                 "weight_mask": jnp.asarray(MASK, dtype),
             }
             update, state = transformation.update(
@@ -163,7 +163,7 @@ def moved_by(optimizer, gradients):
     def step(carry, at):
         (w, state), (count, gradient) = carry, at
         update, state = transformation.update(
-            gradient[None], state, w, rate=1e-2, precomputed=optimizer.precompute(count + 1), weight_mask=jnp.ones(1)
+            gradient[None], state, w, rate=1e-2, precomputed=optimizer.precompute(count + 1, 0), weight_mask=jnp.ones(1)
         )
         return (w + update, state), (w + update)[0]
 
@@ -260,7 +260,7 @@ def test_zero_gradients_are_no_division_by_zero():
     for name in FIRST_ORDER:
         spec = OPTIMIZERS[name]()
         t = optax.with_extra_args_support(spec.transformation())
-        extra = {"rate": 0.1, "precomputed": spec.precompute(1), "weight_mask": jnp.ones(2)}
+        extra = {"rate": 0.1, "precomputed": spec.precompute(1, 0), "weight_mask": jnp.ones(2)}
         update, _ = t.update(jnp.zeros(2), t.init(jnp.zeros(2)), jnp.zeros(2), **extra)
         assert np.array_equal(update, jnp.zeros(2)), name
 

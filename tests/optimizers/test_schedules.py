@@ -7,12 +7,23 @@ import pytest
 
 from perceptory.errors import InputError
 from perceptory.optimizers.first_order import Adam
-from perceptory.optimizers.schedules import Cosine, Exponential, StepDecay, WarmUp, rate_at, rate_label
+from perceptory.optimizers.schedules import (
+    Cosine,
+    CosineCycles,
+    Exponential,
+    FlatCosine,
+    StepDecay,
+    WarmUp,
+    rate_at,
+    rate_label,
+)
 
 CASES = [
     (0.3, {0: 0.3, 0.5: 0.3, 1: 0.3}),
     (Cosine(0.2), {0: 0.2, 0.5: 0.1, 1: 0.0, 1 / 3: 0.15}),
     (Cosine(0.2, end=0.1), {0: 0.2, 0.5: 0.11, 1: 0.02}),
+    (CosineCycles(0.4, cycles=2), {0: 0.0, (2**0.5 - 1) / 3: 0.4, 1 / 3: 0.0, (8**0.5 - 1) / 3: 0.4, 1: 0.0}),
+    (FlatCosine(0.4), {0: 0.4, 0.5: 0.4, 0.75: 0.2, 1: 0.0}),
     (Exponential(0.1, end=0.01), {0: 0.1, 0.5: 0.01, 1: 0.001}),
     (Exponential(0.1, end=1.0), {0: 0.1, 0.5: 0.1, 1: 0.1}),
     (Exponential(0.1, end=4.0), {0: 0.1, 0.5: 0.2, 1: 0.4}),

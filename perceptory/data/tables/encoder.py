@@ -66,6 +66,18 @@ class Encoder:
         return tuple(name for plan in self.columns for name in plan.features)
 
     @property
+    def kinds(self) -> tuple[int, ...]:
+        """Of each feature 0 for a number, -1 for 0 or 1, n for one value of the n-th column of categories."""
+        kinds: list[int] = []
+        groups = 0
+        for plan in self.columns:
+            values = len(plan.features) - plan.missing
+            grouped = plan.kind == "categorical" and values > 0
+            groups += grouped
+            kinds += [groups if grouped else -1 if plan.kind == "boolean" else 0] * values + [-1] * plan.missing
+        return tuple(kinds)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one row's features: (in,)."""
         return (len(self.feature_names),)

@@ -60,7 +60,7 @@ class GradientSteps:
             update_rule(run, optimizer, run.progress(state.epoch)), batch_cost(run, state), augmentation_of(run),
             noise_keys(run, state),
         )  # fmt: skip
-        mask, batches = weight_mask(run.plan, run.dtype), run.batches
+        mask, batches = decay_mask(run), run.batches
 
         def step(carry: tuple[Weights, Any], at: StepInput) -> tuple[tuple[Weights, Any], Array]:
             weights, moments = carry
@@ -99,8 +99,9 @@ class GradientSteps:
         number = jnp.arange(plan.batches, dtype=jnp.int32)
         done = (epoch * batches + number).astype(dtype)
         last = jnp.maximum(run.epochs * batches - 1, 1).astype(dtype)
-        rate = jnp.broadcast_to(rate_at(optimizer.learning_rate, jnp.minimum(done / last, 1)), done.shape)
-        return StepInput(places, share, number, rate.astype(dtype), optimizer.precompute(done + 1)), total
+        progress = jnp.minimum(done / last, 1)
+        rate = jnp.broadcast_to(rate_at(optimizer.learning_rate, progress), done.shape)
+        return StepInput(places, share, number, rate.astype(dtype), optimizer.precompute(done + 1, progress)), total
 
     def diagnostics(self, optimizer: Any) -> dict[str, Any]:
         return self.optimizer.diagnostics(optimizer)
@@ -138,14 +139,33 @@ def update_rule(specs: Specs, optimizer: FirstOrder, progress: Any = 0) -> optax
     penalty, strength = _penalty_of(specs)
     return optax.chain(
         penalized(penalty, strength),
-        clipped(specs.clip, _both(moved, None if rates is None else jax.tree.map(jnp.sign, rates))),
+        clipped(
+            specs.clip, _both(moved, None if specs.start is None or rates is None else jax.tree.map(jnp.sign, rates))
+        ),
         exact_zeros(penalty, strength, optax.chain(optimizer.transformation(), scaled(_both(moved, rates)))),
     )
 
 
 def _rates(specs: Specs, progress: Any) -> Mask | None:
-    """What the steps of weights that were given are multiplied by, in the structure of the weights."""
+    """What the steps of weights are multiplied by, in the structure of the weights: of those that were given, and as
+    the network wants it."""
     factors = None if specs.start is None else specs.start.factors(progress)
+    return _both(_by_weight(specs, factors), _paces(specs, lambda pace, decay: pace))
+
+
+def decay_mask(specs: Specs) -> Mask:
+    """By how much each weight decays: 1 for weights, 0 for biases, or as the network wants it, before its steps are
+    multiplied by its own factor."""
+    own = _paces(specs, lambda pace, decay: decay / pace)
+    return weight_mask(specs.plan, specs.dtype) if own is None else own
+
+
+def _paces(specs: Specs, take: Callable[[Any, Any], Any]) -> Mask | None:
+    pairs = specs.network.paces(layout_of(specs.plan))
+    return _by_weight(specs, None if pairs is None else [take(*pair) for pair in pairs])
+
+
+def _by_weight(specs: Specs, factors: list[Any] | None) -> Mask | None:
     return None if factors is None else by_weight(factors, layout_of(specs.plan), specs.plan.flat, specs.dtype)
 
 

@@ -1,0 +1,206 @@
+"""Layers for the columns of a table: scaling by quantiles, embeddings of numbers and of categories, and dense layers
+whose units have a learned activation.
+
+What is learned from the training rows once, before training, lives in the weight vector under the names in `STORED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.kernels import dense
+from perceptory.layers.base import Fixed
+from perceptory.layers.dense import matmul
+
+STORED = ("center", "factor", "edges")  # arrays that no optimizer moves
+
+
+def smooth_clip(x: jax.Array, most: Any) -> jax.Array:
+    """x / √(1 + (x / most)²): nearly x around 0, and between -most and most everywhere."""
+    return x * jax.lax.rsqrt(1 + (x / most) ** 2)
+
+
+def shares(x: jax.Array, edges: jax.Array) -> jax.Array:
+    """[..., column, bin] how much of each bin of x [..., column] lies below x, 0 to 1; edges: [column, bins + 1],
+    ascending. A bin without a width is passed at once (Gorishniy et al. 2022, the piecewise linear encoding)."""
+    low, width = edges[:, :-1], jnp.diff(edges, axis=1)
+    inside = (x[..., None] - low) / jnp.where(width > 0, width, 1)
+    return jnp.where(width > 0, jnp.clip(inside, 0, 1), (x[..., None] >= low).astype(x.dtype))
+
+
+def quantiles(x: jax.Array, w: jax.Array, at: np.ndarray) -> jax.Array:
+    """[column, level] quantiles of x [row, column] at levels from 0 to 1, of the rows with a weight above 0, linear
+    between neighbors."""
+    real = w > 0
+    last = jnp.maximum(jnp.sum(real) - 1, 0).astype(x.dtype)
+    ordered = jnp.sort(jnp.where(real[:, None], x, jnp.inf), axis=0)
+    place = jnp.asarray(at, x.dtype) * last
+    low = jnp.floor(place)
+    share = (place - low)[:, None]
+    below = ordered[low.astype(jnp.int32)]
+    above = ordered[jnp.minimum(low + 1, last).astype(jnp.int32)]
+    return (below + share * (above - below)).T
+
+
+class Periodic(eqx.Module):
+    """Each number x to v [width], linear in cos(2π f x + φ) with learned f and φ, before it x itself (Gorishniy et al.
+    2022; with phases and x itself Holzmüller et al. 2024). frequency, phase: [column, f]; weight [column, f, width]."""
+
+    frequency: jax.Array
+    phase: jax.Array
+    weight: jax.Array
+    bias: jax.Array
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        waves = jnp.cos(2 * jnp.pi * x[..., None] * self.frequency + self.phase)
+        return _embedded(waves, self.weight) + self.bias.reshape(-1)
+
+
+class Piecewise(eqx.Module):
+    """Each number to v [width], linear in the shares of its bins, whose edges are quantiles of the training rows.
+    edges: [column, bins + 1], stored; weight: [column, bins, width]."""
+
+    edges: jax.Array
+    weight: jax.Array
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return _embedded(shares(x, self.edges) - 0.5, self.weight)
+
+
+def _embedded(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """[row, column · width] of values [row, column, n] and weight [column, n, width]."""
+    out = jnp.einsum("rcn,cnw->rcw", values, weight)
+    return out.reshape(len(values), -1)
+
+
+class ColumnScaling(eqx.Module):
+    """(x - center) · factor by column, then where `edges` are given the place among the quantiles instead, and a smooth
+    clip. center, factor: [column]; edges: [column, bins + 1] or None; all stored."""
+
+    center: jax.Array
+    factor: jax.Array
+    edges: Any
+    clip: Fixed | None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = (x - self.center) * self.factor
+        if self.edges is not None:
+            x = (jnp.mean(shares(x, self.edges), axis=-1) - 0.5) * 12**0.5  # deviation 1
+        return x if self.clip is None else smooth_clip(x, self.clip.value.astype(x.dtype))
+
+
+class TabularDense(eqx.Module):
+    """x W + b, a hidden layer's part of `TabularStack`. strength: [out] by how much each unit's activation bends, or
+    None."""
+
+    weight: jax.Array
+    bias: jax.Array
+    strength: Any
+
+
+class TabularStack(eqx.Module):
+    """Hidden layers v = z + a (σ(z) - z) with z = v W + b and a learned a for each unit, where there is one, else σ(z);
+    in training units are dropped and the others divided by the share that is kept. The last layer is linear."""
+
+    layers: tuple[TabularDense, ...]
+    rate: Fixed | None  # probability that a unit is dropped
+    falls: bool = eqx.field(static=True)  # whether it goes down to 0
+    activation: Callable[..., Any] = eqx.field(static=True)
+    kernel: tuple[str, float] | None = eqx.field(static=True)
+    takes: ClassVar[tuple[str, ...]] = ("progress",)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, progress: Any = None) -> jax.Array:
+        rate = None if key is None or self.rate is None else self._rate(progress)
+        if key is not None and self.kernel is not None and dense.accepts(x.dtype):
+            return self._by_kernel(x, key, rate)
+        for place, layer in enumerate(self.layers):
+            z = matmul(x, layer.weight) + layer.bias
+            if place + 1 == len(self.layers):
+                break
+            x = self.hidden(z, layer)
+            if rate is not None and key is not None:
+                keep = jax.random.uniform(jax.random.fold_in(key, place), x.shape) >= rate
+                x = jnp.where(keep, x / (1 - rate), 0)
+        return z
+
+    def hidden(self, z: jax.Array, layer: TabularDense) -> jax.Array:
+        """The values of a hidden layer."""
+        return self.activation(z) if layer.strength is None else z + layer.strength * (self.activation(z) - z)
+
+    def _rate(self, progress: Any) -> jax.Array:
+        rate = self.rate.value  # type: ignore[union-attr]
+        return rate if progress is None or not self.falls else rate * flat_cosine(progress)
+
+    def _by_kernel(self, x: jax.Array, key: jax.Array, rate: Any) -> jax.Array:
+        widths = (x.shape[1], *(layer.weight.shape[1] for layer in self.layers))
+        parametric = self.layers[0].strength is not None
+        kind = self.kernel
+        stack = dense.Stack(widths, (kind,) * (len(widths) - 2), parametric, rate is not None)  # type: ignore[arg-type]
+        parts = [jnp.ravel(a) for layer in self.layers for a in jax.tree.leaves(layer)]
+        weights = jnp.concatenate(parts)
+        more = () if rate is None else (dense.noise_of(key, rate),)
+        return dense.outputs(stack)(weights, x, *more)
+
+
+def flat_cosine(progress: Any) -> jax.Array:
+    """1 over the first half of training, then down to 0 along half a cosine."""
+    return 0.5 * (1 + jnp.cos(jnp.pi * (jnp.maximum(1.0, 2 * progress) - 1)))
+
+
+class Tabular(eqx.Module):
+    """Inputs [row, in] of a table to outputs [row, out]: numbers and flags scaled by column, embeddings beside
+    them, all times a learned scale for each feature, then a stack of dense layers.
+
+    numbers, flags: places of the columns that are numbers, and that are 0 or 1. categories: of each category column
+    the places of its columns of 0 and 1, and its embedding [category, width]; a category that the training rows lack
+    has the vector 0.
+    """
+
+    scaling: ColumnScaling | None
+    flags: ColumnScaling | None
+    embedding: Any  # of numbers, or None
+    categories: tuple[jax.Array, ...]
+    seen: Any  # `ColumnScaling` of the columns of all embedded categories, or None
+    scale: Any  # [feature], or None
+    stack: TabularStack
+    places: tuple[tuple[int, ...], ...] = eqx.field(static=True)  # of numbers, flags, then of each category column
+    outputs: tuple[int, ...] = eqx.field(static=True)
+    takes: ClassVar[tuple[str, ...]] = ("progress",)
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """[row, feature] what the scale and then the stack see."""
+        parts = []
+        if self.scaling is not None:
+            numbers = self.scaling(_columns(x, self.places[0]))
+            parts.append(numbers)
+            if self.embedding is not None:
+                parts.append(self.embedding(numbers))
+        if self.flags is not None:
+            parts.append(self.flags(_columns(x, self.places[1])))
+        if self.seen is not None:
+            known = self.seen(_columns(x, tuple(p for places in self.places[2:] for p in places)))
+            ends = np.cumsum([len(places) for places in self.places[2:]])[:-1].tolist()
+            one_hot = jnp.split(known, ends, axis=1)
+            parts += [part @ vectors for part, vectors in zip(one_hot, self.categories, strict=True)]
+        return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, progress: Any = None) -> jax.Array:
+        v = self.features(x)
+        out = self.stack(v if self.scale is None else v * self.scale, key, progress)
+        return out.reshape(len(x), *self.outputs)
+
+
+def _columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
+    """The columns of x at ascending places, by slices of those that stand side by side."""
+    if len(places) == x.shape[1]:
+        return x
+    cuts = [0, *(i for i in range(1, len(places)) if places[i] != places[i - 1] + 1), len(places)]
+    parts = [x[:, places[a] : places[b - 1] + 1] for a, b in pairwise(cuts)]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)

@@ -1,0 +1,289 @@
+"""The network for tables of numbers and categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from operator import attrgetter
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.errors import InputError
+from perceptory.layers.arrays import Layout, Shape
+from perceptory.layers.base import fixed_number
+from perceptory.layers.tabular import (
+    STORED,
+    ColumnScaling,
+    Periodic,
+    Piecewise,
+    Tabular,
+    TabularDense,
+    TabularStack,
+    quantiles,
+)
+from perceptory.networks.base import Network
+from perceptory.networks.mlp import widths
+from perceptory.ops.activations import ACTIVATIONS
+from perceptory.registry import Registry
+from perceptory.specs import below_one, checked, count, flag, is_on, not_negative, positive, traced
+
+INPUTS: Registry[str] = Registry(
+    "scaling of columns",
+    {
+        "robust": "median 0, middle half of the rows 1 wide",
+        "quantiles": "the place among the training rows",
+        "standard": "mean 0, deviation 1",
+    },
+)
+NUMBERS: Registry[str] = Registry(
+    "embedding of numbers",
+    {
+        "periodic": "linear in cosines with learned frequencies",
+        "piecewise": "linear in the shares of bins between quantiles",
+        "none": "the number alone",
+    },
+)
+STARTS: Registry[str] = Registry(
+    "start", {"data": "units of deviation 1 that bend where rows are", "random": "weights alone, biases 0"}
+)
+EDGES = 32  # bins of inputs by quantiles
+WIDE = 256.0  # inputs of a layer whose weights move by the learning rate itself
+START_ROWS = 1024  # rows that a start from the data looks at
+SIMPLEX = 5  # rows whose mean, weighted at random, a unit bends at
+
+
+def _activation(name: Any, value: Any) -> None:
+    if not isinstance(value, str):
+        raise InputError(name, f" needs the name of an activation, got {value!r}. Example: activation='mish'")
+    ACTIVATIONS[value]
+
+
+@dataclass(frozen=True)
+class TabularMLP(Network):
+    """Feedforward network for a table's columns, with what numbers and categories need before the first layer.
+
+    Columns of numbers are scaled by quantiles, clipped smoothly and embedded; categories are embedded or stand as
+    columns of 0 and 1; every feature has a learned scale; then come hidden layers v = z + a (σ(z) - z) with z = v W + b
+    and a learned a for each unit, and a linear output layer. After RealMLP (Holzmüller et al. 2024) and Gorishniy et
+    al. 2022.
+
+    hidden: widths of the hidden layers. activation: name of σ.
+    dropout: probability that a hidden unit is dropped in training; 0 leaves dropout out of the program.
+    dropout_falls: it goes down to 0 over the second half of training.
+    parametric: learned a; otherwise v = σ(z).
+    inputs: how columns of numbers are scaled, by the training rows: "robust", "quantiles" or "standard".
+    clip: x / √(1 + (x / clip)²) after it; 0 for none.
+    numbers: what stands beside each number x: "periodic", w - 1 numbers linear in cos(2π f x + φ); "piecewise", w - 1
+        numbers linear in the shares of bins between quantiles; or "none".
+    width: w. frequencies: how many f; sigma: the deviation that f starts with. bins: how many bins.
+    categories: width of the vectors of categories, for columns of more than `one_hot` of them; 0 for none. A rare,
+        unseen or missing category has the vector 0.
+    feature_scale: how much faster than other numbers the scale of each feature is learned; 0 for no scale.
+    scaled: steps of a layer of n inputs are multiplied by √(256 / n), as if its weights were W / √n and moved alike
+        (Jacot et al. 2018); other arrays move as they do beside a layer of 256 inputs.
+    start: "data": units start with deviation 1 over training rows and with a bias that puts their bend among them
+        (Steinwart 2019); "random": the usual start.
+    columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories; a study
+        fills it in from the table. Without it all inputs are numbers.
+
+    Values of NaN come as 0, the mean. Second-order optimizers train it too, without dropout.
+    """
+
+    hidden: tuple[int, ...] = checked((256, 256, 256), check=widths)
+    activation: str = checked("mish", check=_activation)
+    dropout: float = traced(0.15, off=0.0, check=below_one)
+    dropout_falls: bool = checked(True, check=flag)
+    parametric: bool = checked(True, check=flag)
+    inputs: str = checked("robust", check=lambda _, value: INPUTS[value])
+    clip: float = traced(3.0, off=0.0, check=not_negative)
+    numbers: str = checked("periodic", check=lambda _, value: NUMBERS[value])
+    width: int = checked(4, check=lambda name, value: count(name, value, 2))
+    frequencies: int = checked(16, check=count)
+    sigma: float = traced(0.1, check=positive, log=True)
+    bins: int = checked(16, check=count)
+    categories: int = checked(8, check=lambda name, value: count(name, value, 0))
+    one_hot: int = checked(9, check=lambda name, value: count(name, value, 0))
+    feature_scale: float = traced(6.0, off=0.0, check=not_negative)
+    scaled: bool = checked(True, check=flag)
+    start: str = checked("data", check=lambda _, value: STARTS[value])
+    columns: tuple[int, ...] = ()
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
+        places = self._places(prod(inputs))
+        keys = jax.random.split(key, 5)
+        numbers, flags, *groups = places
+        embedding, width = self._embedding(len(numbers), keys[0])
+        vectors = tuple(
+            jax.random.normal(jax.random.fold_in(keys[1], i), (len(group), self.categories))
+            for i, group in enumerate(groups)
+        )
+        features = len(numbers) * width + len(flags) + self.categories * len(groups)
+        fans = list(pairwise((features, *self.hidden, prod(outputs))))
+        layers = []
+        for i, (fan_in, fan_out) in enumerate(fans):
+            weight = jax.random.normal(jax.random.fold_in(keys[2], i), (fan_in, fan_out)) / fan_in**0.5
+            bends = self.parametric and i + 1 < len(fans)
+            layers.append(TabularDense(weight, jnp.zeros(fan_out), jnp.ones(fan_out) if bends else None))
+        sigma = ACTIVATIONS[self.activation]
+        rate = fixed_number(self.dropout) if is_on(self.dropout) else None
+        edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
+        return Tabular(
+            self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
+            _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
+            TabularStack(tuple(layers), rate, self.dropout_falls, sigma.function, sigma.kernel), places, outputs,
+        )  # fmt: skip
+
+    def _scaling(self, columns: int, edges: Any = None) -> ColumnScaling | None:
+        return _unit(columns, edges, fixed_number(self.clip) if is_on(self.clip) else None)
+
+    def _embedding(self, columns: int, key: jax.Array) -> tuple[Any, int]:
+        """The embedding of numbers, and how many features a number becomes."""
+        if self.numbers == "none" or not columns:
+            return None, 1
+        one, two, three, four = jax.random.split(key, 4)
+        count = self.frequencies if self.numbers == "periodic" else self.bins
+        more = self.width - 1
+        weight = jax.random.uniform(one, (columns, count, more), minval=-1, maxval=1) / count**0.5
+        if self.numbers == "piecewise":
+            return Piecewise(jnp.tile(jnp.linspace(-1, 1, count + 1), (columns, 1)), weight), self.width
+        frequency = self.sigma * jax.random.normal(two, (columns, count))
+        phase = jax.random.uniform(three, (columns, count), minval=-jnp.pi, maxval=jnp.pi)
+        bias = jax.random.uniform(four, (columns, more), minval=-1, maxval=1) / count**0.5
+        return Periodic(frequency, phase, weight, bias), self.width
+
+    def _places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
+        """Places of the numbers, of the columns of 0 and 1, and of each column of categories that is embedded."""
+        kinds = self.columns or (0,) * inputs
+        if len(kinds) != inputs:
+            raise InputError(
+                f"TabularMLP.columns says of {len(kinds)} inputs what they are, and there are {inputs}. Leave it out."
+            )
+        own = [tuple(i for i, kind in enumerate(kinds) if kind == n) for n in range(1, max(kinds) + 1)]
+        embedded = [group for group in own if self.categories and len(group) > self.one_hot]
+        apart = {i for group in embedded for i in group}
+        flags = tuple(i for i, kind in enumerate(kinds) if kind and i not in apart)
+        return (tuple(i for i, kind in enumerate(kinds) if not kind), flags, *embedded)
+
+    def for_columns(self, kinds: tuple[int, ...]) -> TabularMLP:
+        """The spec with what each input is."""
+        return self.replace(columns=kinds) if not self.columns else self
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        """Scaling, edges of bins and, where asked for, weights and biases from the training rows."""
+        x, _, w = rows()
+        numbers, flags, *groups = module.places
+        if numbers:
+            module = self._with_numbers(module, x[:, jnp.array(numbers)], w)
+        for name, places in (("flags", flags), ("seen", tuple(p for group in groups for p in group))):
+            if places:
+                own = _flag_scaling(getattr(module, name), x[:, jnp.array(places)], w, centered=name == "flags")
+                module = eqx.tree_at(attrgetter(name), module, own)
+        if self.start == "random":
+            return module
+        one, two = jax.random.split(key)
+        real = jnp.sum(w > 0)
+        chosen = jax.random.uniform(one, (min(START_ROWS, len(x)),)) * real.astype(x.dtype)
+        v = module.features(x[jnp.minimum(chosen.astype(jnp.int32), jnp.maximum(real - 1, 0))])
+        return eqx.tree_at(lambda m: m.stack, module, _started(module.stack, v, two))
+
+    def _with_numbers(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
+        scaling = module.scaling
+        if self.inputs == "robust":
+            low, first, middle, third, high = quantiles(x, w, np.array([0, 0.25, 0.5, 0.75, 1])).T
+            spread = jnp.where(third > first, third - first, 0.5 * (high - low))
+            factor = jnp.where(spread > 0, 1 / jnp.where(spread > 0, spread, 1), 0)
+            scaling = eqx.tree_at(lambda s: (s.center, s.factor), scaling, (middle, factor))
+        if self.inputs == "quantiles":
+            scaling = eqx.tree_at(lambda s: s.edges, scaling, quantiles(x, w, np.linspace(0, 1, EDGES + 1)))
+        module = eqx.tree_at(lambda m: m.scaling, module, scaling)
+        if isinstance(module.embedding, Piecewise):
+            edges = quantiles(scaling(x), w, np.linspace(0, 1, self.bins + 1))
+            module = eqx.tree_at(lambda m: m.embedding.edges, module, edges)
+        return module
+
+    def trains(self, name: str) -> bool:
+        """Whether the optimizer moves the array of this path."""
+        return name.rpartition(".")[2] not in STORED
+
+    def paces(self, where: Layout) -> list[tuple[Any, Any]]:
+        """For each array what its steps are multiplied by, and its weight decay, in terms of the usual ones."""
+        slow, fast = (0.1 * WIDE**0.5, WIDE**0.5) if self.scaled else (1.0, 1.0)
+        out: list[tuple[Any, Any]] = []
+        for name, shape in zip(where.names, where.shapes, strict=True):
+            last = name.rpartition(".")[2]
+            if name.startswith("stack") and last == "weight":
+                out.append(((WIDE / shape[0]) ** 0.5 if self.scaled else 1.0, 1.0))
+            elif name.startswith("stack"):
+                out.append((slow, 0.1 if last == "strength" else 0.0))
+            elif name == "scale":
+                out.append((self.feature_scale * fast, self.feature_scale))
+            elif name.startswith("embedding"):
+                out.append((slow, 0.1))
+            else:
+                out.append((fast, 1.0))
+        return out
+
+    @property
+    def unscaled(self) -> tuple[int, ...]:
+        """Columns of 0 and 1, whose deviation says how rare they are and not how much they matter."""
+        return tuple(i for i, kind in enumerate(self.columns) if kind)
+
+    @property
+    def stochastic(self) -> bool:
+        """Always, since by the key it tells training from use."""
+        return True
+
+    @property
+    def label(self) -> str:
+        parts = [
+            *(["linear units"] if self.activation == "linear" else []),
+            *([] if self.numbers == "periodic" else [f"numbers {self.numbers}"]),
+            *([] if self.inputs == "robust" else [f"inputs {self.inputs}"]),
+            *([f"dropout {self.dropout:.3g}"] if is_on(self.dropout) else []),
+        ]
+        return " ".join(["tabular", "-".join(map(str, self.hidden)), self.activation, *parts])
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        embedded = {"periodic": self.frequencies, "piecewise": self.bins, "none": 0}[self.numbers]
+        return 2 * sum(self.hidden) + prod(inputs) * (embedded + self.width)
+
+
+def _unit(columns: int, edges: Any, clip: Any) -> ColumnScaling | None:
+    return ColumnScaling(jnp.zeros(columns), jnp.ones(columns), edges, clip) if columns else None
+
+
+def _flag_scaling(scaling: ColumnScaling, x: jax.Array, w: jax.Array, centered: bool) -> ColumnScaling:
+    """Of columns of 0 and 1 [row, column]: the robust scaling, or, not centered, 1 for those that rows have."""
+    real = (w > 0).astype(x.dtype)
+    share = real @ x / jnp.maximum(jnp.sum(real), 1)
+    there = (share > 0) & ((share < 1) | (not centered))
+    middle = (share >= 0.25) & (share <= 0.75)
+    center = (share > 0.5).astype(x.dtype) if centered else jnp.zeros_like(share)
+    factor = jnp.where(there, jnp.where(middle | (not centered), 1.0, 2.0), 0.0).astype(x.dtype)
+    return eqx.tree_at(lambda s: (s.center, s.factor), scaling, (center, factor))
+
+
+def _started(stack: TabularStack, v: jax.Array, key: jax.Array) -> TabularStack:
+    """Weights divided by the deviation of their sums over rows v [row, feature], biases that are minus a mean of some
+    rows' sums, so that every unit bends among the rows."""
+    layers = []
+    for i, layer in enumerate(stack.layers):
+        z = v @ layer.weight
+        spread = jnp.std(z, axis=0)
+        weight = layer.weight / jnp.where(spread > 1e-6, spread, 1)
+        z = v @ weight
+        one, two = jax.random.split(jax.random.fold_in(key, i))
+        rows = jax.random.randint(one, (SIMPLEX, z.shape[1]), 0, len(z))
+        part = jax.random.exponential(two, rows.shape, z.dtype)
+        bias = -jnp.sum(jnp.take_along_axis(z, rows, axis=0) * part / jnp.sum(part, axis=0), axis=0)
+        layers.append(TabularDense(weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype), layer.strength))
+        v = stack.hidden(z + bias, layers[-1]) if i + 1 < len(stack.layers) else z
+    return eqx.tree_at(lambda s: s.layers, stack, tuple(layers))
