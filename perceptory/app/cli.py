@@ -205,6 +205,21 @@ def sample(
     use.sample(run, count, seed, out)
 
 
+@app.command(help=h.SERVE)
+def serve(
+    runs: Annotated[Texts, typer.Argument(help=h.RUNS, metavar="RUN...", show_default=False)],
+    port: Annotated[int, _option("--port", h.PORT, "N")] = 8080,
+    host: Annotated[str, _option("--host", h.HOST, "ADDRESS")] = "127.0.0.1",
+    token: Annotated[Text, _option("--token", h.TOKEN, "TOKEN")] = None,
+    max_mib: Annotated[float, _option("--max-mib", h.MAX_MIB, "N")] = 64,
+    max_seconds: Annotated[float, _option("--max-seconds", h.MAX_SECONDS, "N")] = 30,
+    max_rows: Annotated[int, _option("--max-rows", h.MAX_ROWS, "N")] = 200_000,
+) -> None:
+    from perceptory.app import serve as use
+
+    use.serve(runs, host, port, token, {"mib": max_mib, "seconds": max_seconds, "rows": max_rows})
+
+
 @app.command(help=h.REPORT)
 def report(
     run: Annotated[str, typer.Argument(help=h.RUN_FOLDER, metavar="DIR", show_default=False)],

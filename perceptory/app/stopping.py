@@ -22,6 +22,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 INTERRUPTED = 128 + signal.SIGINT
 
 _sentence: Callable[[], str] = lambda: "stopped."  # noqa: E731
+_left_alone = False  # whether somebody else answers signals
 
 
 @contextlib.contextmanager
@@ -33,6 +34,17 @@ def saying(sentence: Callable[[], str]) -> Iterator[None]:
         yield
     finally:
         _sentence = before
+
+
+@contextlib.contextmanager
+def gracefully() -> Iterator[None]:
+    """Signals in this block are left to a server, which answers what it has in hand before it ends."""
+    global _left_alone
+    _left_alone = True
+    try:
+        yield
+    finally:
+        _left_alone = False
 
 
 @contextlib.contextmanager
@@ -63,6 +75,8 @@ def _end_on_signal(numbers: socket.socket) -> None:
             if not came:  # nothing is watched any more
                 return
             number = came[0]
+            if _left_alone:
+                number = 0
     with contextlib.suppress(Exception):
         quiet = sys.modules.get("perceptory.quiet")
         if quiet is not None:
