@@ -13,7 +13,7 @@ from perceptory.data.ahead import ahead
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
 from perceptory.models.averages import mean_of
-from perceptory.models.forward import forward
+from perceptory.models.forward import Placed, forward
 from perceptory.models.units import in_own_units, window_units
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Model:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "placed"}  # arrays of this process
 
     @property
     def parts(self) -> tuple[Model, ...]:
@@ -119,24 +122,21 @@ class Model:
         from perceptory import backend
 
         with backend.precision(self.precision) as dtype:
-            shift, factor, network = self.in_center, self.in_factor, self.network
-            given = inputs
+            given, network, placed = inputs, self.network, Placed.of_model(self, dtype)
             if network.windows is not None:
                 inputs, _ = window_units(network, given)
-                order = network.windows.order(shift.shape[1])
-                shift, factor, network = shift[:, order], factor[:, order], network.network
+                network = network.network
             # What all networks' centers have in common is taken off in double precision; what is left is small.
-            common = shift.mean(axis=0)
             with np.errstate(over="ignore"):
-                x = (inputs - common).astype(dtype)
+                x = (inputs - placed.common).astype(dtype)
             # Round the number of rows up to a power of two: few shapes, few compilations.
             rows = len(x) if len(x) == 1 else 1 << max(4, (len(x) - 1).bit_length())
             if rows > len(x):
                 x = np.concatenate([x, np.zeros((rows - len(x), *x.shape[1:]), dtype)])
             steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, rows - len(inputs)))
-            run = forward(network, self.cost.without_code(), inputs.shape[1:], outputs)
-            scaling = (common - shift).astype(dtype), factor.astype(dtype)
-            output = np.asarray(run(self.weights.astype(dtype), *scaling, x, steps))[:, : len(inputs)].astype(float)
+            run = forward(network, self.cost.without_code(), inputs.shape[1:], outputs, placed.own_code)
+            found = run(placed.weights, placed.shift, placed.factor, x, steps)
+            output = np.asarray(found)[:, : len(inputs)].astype(float)
         if self.task in ("regression", "autoencode"):
             shape = (len(output), *[1] * (output.ndim - 2), -1)
             center, scale = self.out_center.reshape(shape), self.out_scale.reshape(shape)

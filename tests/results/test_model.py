@@ -1,5 +1,7 @@
 """The model: an ensemble's predictions from its weights, in the target's units."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -180,3 +182,14 @@ def test_predictions_equal_those_that_training_made():
     for f, (_, validation) in enumerate(KFold(3).split(36, seed=0)):
         rows = np.searchsorted(result.predictions.row, validation)
         np.testing.assert_allclose(result.predictions.output[rows], members[f][validation], rtol=1e-6)
+
+
+def test_a_model_follows_its_arrays_and_leaves_its_process_without_them():
+    model = by_hand()
+    table = {"a": [1.0, 2.0], "b": [0.5, 0.0]}
+    first = model.predict(table)
+    assert "placed" not in pickle.loads(pickle.dumps(model)).__dict__
+    model.weights = 2 * model.weights
+    assert not np.array_equal(model.predict(table), first)
+    with pytest.raises(ValueError, match="read-only"):  # instead of answers of the weights as they were
+        model.weights[0, 0] = 1.0
