@@ -1,6 +1,11 @@
 """Tables larger than memory: what is drawn, how it is scaled, trained portion by portion, cut off and gone on with."""
 
 import datetime as dt
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +16,7 @@ from perceptory.app.rendering import data_lines
 from perceptory.app.source import OPTIONS, Source
 from perceptory.data.tables import spool, streamed
 from perceptory.data.tables.encoder import Encoder
+from perceptory.runs.run_folder import RUNNING
 from perceptory.studies import keeping, portions, streaming
 from perceptory.studies.encoded_examples import encode
 from perceptory.studies.presets import default_study
@@ -20,17 +26,21 @@ from perceptory.training.scaling import fit_scaling
 ROWS = 3000
 
 
+def make_small(setattr_):
+    """Everything that has a size is small: 3000 rows are several pieces, and a pass is several portions."""
+    setattr_(streamed, "SPAN", 512)
+    setattr_(streamed, "HEAD", 1600)
+    setattr_(spool, "BYTES", 20_000)
+    setattr_(portions, "PIECE", 128)
+    setattr_(portions, "MIXED", 2)
+    setattr_(streaming, "PORTION_BYTES", 400 * 6 * 4)
+    setattr_(streaming, "JUDGED", 300)
+    setattr_(streaming, "TESTED", 200)
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Everything that has a size is small: 3000 rows are several pieces, and a pass is several portions."""
-    monkeypatch.setattr(streamed, "SPAN", 512)
-    monkeypatch.setattr(streamed, "HEAD", 1600)
-    monkeypatch.setattr(spool, "BYTES", 20_000)
-    monkeypatch.setattr(portions, "PIECE", 128)
-    monkeypatch.setattr(portions, "MIXED", 2)
-    monkeypatch.setattr(streaming, "PORTION_BYTES", 400 * 6 * 4)
-    monkeypatch.setattr(streaming, "JUDGED", 300)
-    monkeypatch.setattr(streaming, "TESTED", 200)
+    make_small(monkeypatch.setattr)
 
 
 def numbers(rows=ROWS):
@@ -142,11 +152,42 @@ def test_row_groups_and_formats_change_nothing(files):
         assert other.fingerprint == first.fingerprint
 
 
+def keep_always(setattr_):
+    setattr_(keeping, "INTERVAL", 0)
+    setattr_(keeping, "SHARE", 1e9)
+
+
+def asked_of_streams():
+    return study(patience=1, optimizer=pt.Adam(pt.choice(1e-2, 10.0)))
+
+
+def train_slowly(path, folder):
+    """In a process that is to be killed."""
+    make_small(setattr)
+    keep_always(setattr)
+    slowly = {"progress": lambda state: time.sleep(0.2)}
+    asked_of_streams().run(pt.stream_table(path, "y"), folder=folder, **slowly)
+
+
+def killed(path, folder):
+    """A run folder whose process was killed in the middle of its training."""
+    code = f"from tests.studies.test_streams import train_slowly; train_slowly({str(path)!r}, {str(folder)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 120
+    while not (folder / "chunks" / RUNNING).exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "result.json").exists()
+    return folder
+
+
 def test_a_stream_that_was_cut_off_goes_on_to_the_same_bits(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(keeping, "INTERVAL", 0)
-    monkeypatch.setattr(keeping, "SHARE", 1e9)
+    keep_always(monkeypatch.setattr)
     table = pt.stream_table(files / "a.parquet", "y")
-    asked = study(patience=1, optimizer=pt.Adam(pt.choice(1e-2, 10.0)))
+    asked = asked_of_streams()
     whole = asked.run(table)
 
     class CutError(Exception):
@@ -164,10 +205,12 @@ def test_a_stream_that_was_cut_off_goes_on_to_the_same_bits(files, tmp_path, mon
     again = asked.run(table, folder=tmp_path / "run", resume=True, progress=lambda state: seen.append(state["epochs"]))
     assert seen[0] <= 4
     assert seen[-1] < sum(m.epochs for m in whole.members) - 20
-    assert np.array_equal(weights_of(whole), weights_of(again))
-    for one, other in zip(whole.members, again.members, strict=True):
-        assert (one.status, one.epochs, one.best_epoch) == (other.status, other.epochs, other.best_epoch)
-        assert np.array_equal(one.validation_cost, other.validation_cost)
+    after_a_kill = asked.run(table, folder=killed(files / "a.parquet", tmp_path / "killed"), resume=True)
+    for resumed in (again, after_a_kill):
+        assert np.array_equal(weights_of(whole), weights_of(resumed))
+        for one, other in zip(whole.members, resumed.members, strict=True):
+            assert (one.status, one.epochs, one.best_epoch) == (other.status, other.epochs, other.best_epoch)
+            assert np.array_equal(one.validation_cost, other.validation_cost)
 
 
 def test_members_do_not_depend_on_where_they_stand(files):
