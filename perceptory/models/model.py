@@ -121,6 +121,7 @@ class Model:
     def _part(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> np.ndarray:
         from perceptory import backend
 
+        inputs = np.asarray(inputs)
         with backend.precision(self.precision) as dtype:
             given, network, placed = inputs, self.network, Placed.of_model(self, dtype)
             if network.windows is not None:

@@ -138,9 +138,9 @@ class Windowed(Network):
         """What the network sees, of both."""
         return xp.concatenate([numbers, others[:, self.how.lost :]], axis=2) if others.shape[2] else numbers
 
-    def sizes(self, x: np.ndarray) -> np.ndarray:
+    def sizes(self, x: Any) -> np.ndarray:
         """[target] the mean size of the numbers in training windows x [n, time, channel]."""
-        some = x[:: max(1, len(x) // SAMPLE)]
+        some = np.asarray(x[:: max(1, len(x) // SAMPLE)])
         with np.errstate(invalid="ignore", divide="ignore"):
             numbers, _ = relative(np, self.how, self.arranged(np, some.astype(float))[0])
             size = 1.25 * np.nanmean(np.abs(numbers), axis=(0, 1))

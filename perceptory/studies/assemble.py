@@ -42,6 +42,8 @@ from perceptory.studies.split import split_of
 from perceptory.training.driver import Outcome, train_group
 from perceptory.training.scaling import Scaling, targets_as
 
+MOST_HELD = 50_000  # held-out forecasts that intervals are found from
+
 
 def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -> Model:
     """The mean over the chosen candidate's fold members, or over networks trained anew on all study rows; of a mixture
@@ -186,6 +188,8 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
     if held:
         rows = np.concatenate([records.prepared.folds[fold][1] for fold in held])
         output = np.concatenate(list(held.values()))
+        some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD)).round().astype(int)
+        rows, output = rows[some], output[some]
         with_horizon_intervals(model, encoded.inputs_at(rows), encoded.truth[rows], output, encoded.weights[rows])
 
 

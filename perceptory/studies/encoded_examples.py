@@ -12,6 +12,7 @@ import numpy as np
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
+from perceptory.data.series.rolled import Rolled, values_of
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.features import Features
 from perceptory.errors import InputError, Setting
@@ -19,7 +20,7 @@ from perceptory.layers.arrays import Shape
 from perceptory.objectives.table import Cost
 from perceptory.studies.auxiliary import Aims
 from perceptory.studies.design import Candidate
-from perceptory.training.rows import Shared
+from perceptory.training.rows import RolledRows, Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
 BLOCK = 4096  # rows of a table that are made ready at once
@@ -42,11 +43,11 @@ class EncodedExamples:
     @cached_property
     def inputs(self) -> np.ndarray:
         """All of them at once: of a table [row, in] float64, NaN is missing. Little needs them so."""
-        return self.given.dense() if isinstance(self.given, Features) else self.given
+        return self.given.dense() if isinstance(self.given, Features) else np.asarray(self.given)
 
     def inputs_at(self, rows: np.ndarray) -> np.ndarray:
         """`inputs` of these rows."""
-        return self.given.dense(rows) if isinstance(self.given, Features) else self.given[rows]
+        return self.given.dense(rows) if isinstance(self.given, Features) else np.asarray(self.given[rows])
 
     @property
     def count(self) -> int:
@@ -66,14 +67,14 @@ class EncodedExamples:
     @property
     def digested(self) -> Iterable[np.ndarray]:
         """Arrays that tell these inputs from others of the same names."""
-        return self.given.digested if isinstance(self.given, Features) else (self.given,)
+        return self.given.digested if isinstance(self.given, Features | Rolled) else (self.given,)
 
     def columns(self) -> Iterator[tuple[int, np.ndarray]]:
         """(place on the last axis, all numbers there) of inputs that may hold anything but 0 and 1."""
         if isinstance(self.given, Features):
             yield from self.given.columns()
         else:
-            yield from enumerate(np.moveaxis(self.given, -1, 0))
+            yield from enumerate(np.moveaxis(values_of(self.given), -1, 0))
 
     @property
     def target_shape(self) -> Shape:
@@ -113,10 +114,10 @@ class EncodedExamples:
         length = coarse_bucket(self.count, 2) if padded else self.count
         if len(self.shape) == 1:
             return self._rows(dtype, length)
-        x, t = _lean_parts(self.given, dtype), _lean_parts(self.aims, dtype)
+        x, t = _input_parts(self.given, dtype), _lean_parts(self.aims, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
         parts = (*x, *t, self.weights.astype(dtype), lengths)
-        return Shared(*(None if part is None else pad_first(part, length) for part in parts))
+        return Shared(*(None if part is None else _padded(part, length) for part in parts))
 
     def _rows(self, dtype: Any, length: int) -> np.ndarray:
         """Of a table; made block by block, for there is much of it."""
@@ -181,6 +182,21 @@ def _lean_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray |
         return exact, None
     rounded, rest = _two_parts(exact, dtype)
     return rounded, rest if np.any(rest[~np.isnan(rest)]) else None
+
+
+def _input_parts(given: Any, dtype: Any) -> tuple[Any, Any]:
+    """As `_lean_parts`; of windows the rows that they are cut from."""
+    if not isinstance(given, Rolled):
+        return _lean_parts(given, dtype)
+    starts = given.starts.astype(np.int32)
+    parts = _lean_parts(given.values, dtype)
+    return tuple(None if part is None else RolledRows(part, starts, given.steps) for part in parts)  # type: ignore[return-value]
+
+
+def _padded(part: Any, length: int) -> Any:
+    if isinstance(part, RolledRows):
+        return RolledRows(part.values, pad_first(part.starts, length), part.steps)
+    return pad_first(part, length)
 
 
 def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

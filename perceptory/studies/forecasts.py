@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import Examples
+from perceptory.data.series.rolled import values_of
 from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
 from perceptory.objectives.distribution import GaussianLikelihood
@@ -24,7 +25,7 @@ def series_facts(known: Examples) -> SeriesFacts | None:
     if not all(name in channels for name in plan.goals):
         return None
     places = tuple(channels.index(name) for name in plan.goals)
-    past = known.inputs[..., places]  # type: ignore[attr-defined]
+    past = values_of(known.inputs)[..., places]  # type: ignore[attr-defined]
     positive = bool(np.nanmin(past) > 0 and np.nanmin(known.targets) > 0)
     return SeriesFacts(places, plan.horizons, plan.season, positive)
 

@@ -104,7 +104,7 @@ def _seen_by(network: Network, split: Split, fold: int) -> Scaling:
     """A fold's scaling for a network that takes some inputs otherwise than scaled."""
     scaling = split.scalings[fold]
     if network.windows is not None:
-        return relative_scaling(scaling, network.windows, split.encoded.inputs[split.folds[fold][0]])
+        return relative_scaling(scaling, network.windows, split.encoded.given[split.folds[fold][0]])
     return inputs_as_they_are(scaling, network.unscaled) if network.unscaled else scaling
 
 

@@ -20,6 +20,8 @@ from perceptory.studies.record import DISCARDED, Learned, Place, Record, sampled
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
 
+PIECE = 1 << 16  # windows that are cut at once, to put forecasts back into their units
+
 
 @dataclass
 class Records:
@@ -172,7 +174,10 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
     units = scaling.out_center, scaling.out_scale
 
     def predicted(output: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        inputs = prepared.encoded.inputs[rows] if network.windows is not None else rows
-        return np.asarray(cost.point_prediction(in_own_units(network, cost, output, units, inputs)))
+        if network.windows is None:
+            return np.asarray(cost.point_prediction(in_own_units(network, cost, output, units, rows)))
+        parts = [slice(k, k + PIECE) for k in range(0, max(1, len(rows)), PIECE)]
+        some = [in_own_units(network, cost, output[p], units, prepared.encoded.inputs_at(rows[p])) for p in parts]
+        return np.concatenate([np.asarray(cost.point_prediction(one)) for one in some])
 
     return tuple(predicted(y, rows) for y, rows in zip((train, validation), prepared.folds[who[1]], strict=True))

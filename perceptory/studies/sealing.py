@@ -137,7 +137,10 @@ class SealedRows:
         encoded = encode(test, model.encoder)
         if test.task == "autoencode":
             return self._reconstructed(model, encoded)
-        members, about = model.members_of(encoded.inputs, encoded.lengths), (test.task, model.targets)
+        members, about = (
+            model.members_of(encoded.given if test.kind == "series" else encoded.inputs, encoded.lengths),
+            (test.task, model.targets),
+        )
         truth, output, weights = encoded.truth, mean_of(model, members), encoded.weights
         return TestOutcome(
             metrics=evaluate(test.task, *judged_rows(truth, output, weights), units=encoded.units),

@@ -27,13 +27,31 @@ from perceptory.training.plan import Member, ProgramPlan
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
 
 
+class RolledRows(eqx.Module):
+    """Examples that are windows of rows, cut in the program: values [row, channel], starts [n] int32 the first row of
+    each, steps: of each."""
+
+    values: Any
+    starts: Any
+    steps: int = eqx.field(static=True)
+
+    def cut(self, places: Array) -> Array:
+        """[place, steps, channel]"""
+        first, width = self.starts.at[places].get(mode="promise_in_bounds"), self.values.shape[1]
+
+        def window(start: Array) -> Array:
+            return jax.lax.dynamic_slice(self.values, (start, jnp.zeros_like(start)), (self.steps, width))
+
+        return jax.vmap(window)(first)
+
+
 class Shared(NamedTuple):
     """A study's examples of any shape, on the device once for all members.
 
     What a rest adds is what rounding to the study's precision took away.
     """
 
-    x: Any  # [n, *inputs], of the given type (bytes stay bytes)
+    x: Any  # [n, *inputs], of the given type (bytes stay bytes); or `RolledRows`
     x_rest: Any  # the same shape, or None where nothing was lost
     t: Any  # [n, target] or [n, time, target]
     t_rest: Any
@@ -318,6 +336,8 @@ def _filled(x: Array) -> Array:
 
 
 def _take(a: Any, places: Any) -> Any:
+    if isinstance(a, RolledRows):
+        return a.cut(places)
     return None if a is None else a.at[places].get(mode="promise_in_bounds")
 
 

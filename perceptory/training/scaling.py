@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from perceptory.data.series.rolled import Rolled, counts_of
 from perceptory.data.tables.features import Features
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.base import Cost
@@ -55,14 +56,17 @@ class RowsOf(NamedTuple):
 
 
 def fit_scaling(
-    inputs: np.ndarray | RowsOf, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
+    inputs: np.ndarray | RowsOf | Rolled, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
 ) -> Scaling:
     """Fit on training rows; inputs [..., in] may hold NaN (missing), which do not count; targets [..., out].
 
     Every axis but the last is a row: steps of a sequence and places of an image share their channel's scaling.
     weights: [row], a row of weight 2 counts as two rows; None counts every row once.
     """
-    columns = _sure(inputs, weights) if isinstance(inputs, RowsOf) else _of_last_axis(inputs, weights)
+    if isinstance(inputs, Rolled):  # each row as often as it stands in a window
+        columns = _sure(inputs.values, counts_of(inputs, weights))
+    else:
+        columns = _sure(inputs, weights) if isinstance(inputs, RowsOf) else _of_last_axis(inputs, weights)
     return _scaling(columns, _of_last_axis(targets, weights) if scale_targets else targets.shape[-1])
 
 
@@ -118,7 +122,7 @@ def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:
     return scaling._replace(in_center=center, in_factor=factor)
 
 
-def relative_scaling(scaling: Scaling, windows: Windowed, x: np.ndarray) -> Scaling:
+def relative_scaling(scaling: Scaling, windows: Windowed, x: np.ndarray | Rolled) -> Scaling:
     """The scaling of a network that sees windows relative to their own level (`Windowed`), from training windows x
     [n, time, channel]: the targets' past and the targets are brought to size 1, without a center."""
     sizes, channels = windows.sizes(x), np.array(windows.channels)

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from perceptory.data.series.rolled import values_of
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.reader import same_numbers
 from perceptory.data.tables.sources import as_array, is_missing
@@ -76,9 +77,9 @@ def check_finite(inputs: np.ndarray, kind: ExampleKind, channels: tuple[str, ...
     """Raise `InputError`, with the place of the first, where there are missing or infinite inputs. what: their name."""
     if inputs.dtype.kind != "f":
         return
-    good = np.isfinite(inputs)
-    if good.all():
+    if np.isfinite(values_of(inputs)).all():
         return
+    good = np.isfinite(inputs)
     place = np.unravel_index(int(np.argmin(good)), inputs.shape)
     first = "missing" if np.isnan(inputs[place]) else "infinite"
     axes = {"series": ("step",), "image": ("row", "column")}.get(kind, ("place",) * (inputs.ndim - 2))

@@ -18,6 +18,7 @@ from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
+from perceptory.data.series.rolled import values_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
@@ -33,7 +34,8 @@ FAR = 50.0  # times as large or as small as in training: numbers of another unit
 class ArrayDataset:
     """Examples of one shape with their targets; every array is in the same order of examples.
 
-    inputs: [n, *shape] of uint8, float32 or float64, kept as given. Series: [n, time, channel]; images: [n, height,
+    inputs: [n, *shape] of uint8, float32 or float64, kept as given; of forecasts `Rolled`. Series:
+    [n, time, channel]; images: [n, height,
     width, channel], with one channel where they are gray. channels: names of the last axis.
     targets: regression [n, out], or [n, time, out] for a value every step, float64 in the target's units;
     classification [n] int64 index into `classes`. classes, class_values: as in `Dataset`.
@@ -157,7 +159,8 @@ class ArrayEncoder:
     def fit(cls, dataset: ArrayDataset) -> ArrayEncoder:
         """Learn from the study examples. Raises `InputError` for missing or infinite inputs, and where none varies."""
         check_finite(dataset.inputs, dataset.kind, dataset.channels)
-        low, high = float(dataset.inputs.min()), float(dataset.inputs.max())
+        values = values_of(dataset.inputs)
+        low, high = float(values.min()), float(values.max())
         if low == high:
             raise InputError(
                 f"all inputs are {low:g}, so there is nothing to learn from. Give inputs that vary",
@@ -209,7 +212,7 @@ class ArrayEncoder:
 
     def notes_for(self, source: Any) -> tuple[Note, ...]:
         """What is strange about inputs that `transform` takes: other channel names, numbers in other units."""
-        array = self.transform(source)
+        array = values_of(self.transform(source))
         notes: list[Note] = []
         if isinstance(source, ArrayDataset) and source.channels != self.feature_names:
             notes.append(other_channels(source.channels, self.feature_names))

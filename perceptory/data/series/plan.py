@@ -95,6 +95,7 @@ class SeriesPlan:
         return dataclasses.asdict(self) | {
             "reading": dataclasses.asdict(self.reading) | {"missing": list(self.reading.missing)},
             "horizons": list(self.horizons),
+            "goals": list(self.goals),
         }
 
     @classmethod

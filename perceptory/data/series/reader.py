@@ -30,6 +30,7 @@ from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
 from perceptory.data.series.gaps import MISSING, check_fill, regular
 from perceptory.data.series.plan import SeriesPlan
+from perceptory.data.series.rolled import Rolled
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
@@ -154,7 +155,8 @@ def read_series(
     labels = _labels(use, columns, clock, cut, horizons, task, washout, like, may_miss=fill == "missing")
     keep = labels.keep
     with_target = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
-    examples, channels = with_target.gather(values), (*names, *(name + MISSING for name in marks))
+    examples: Any = with_target.gather(values) if use != "ahead" else Rolled(values, with_target.origins, cut.steps)
+    channels = (*names, *(name + MISSING for name in marks))
     if known:
         examples = np.concatenate(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
@@ -303,7 +305,7 @@ def _timeline(use: str, cut: Cut, labels: _Labels, washout: int, horizons: tuple
         scored = np.stack([first + min(horizons), first + max(horizons) + 1], axis=1).astype(np.int64)
     elif washout:
         scored = np.stack([seen[:, 0] + washout, seen[:, 1]], axis=1)
-    return Timeline(labels.owner[labels.keep].astype(np.int64), seen, scored, ahead=use == "ahead")
+    return Timeline.small(labels.owner[labels.keep], seen, scored, use == "ahead")
 
 
 def _seasonal(

@@ -14,8 +14,8 @@ from perceptory.errors import InputError
 class Timeline:
     """Rows of a long table, taken series by series, that examples touch; spans of different series never meet.
 
-    series: [n] int64, the series that each example is of.
-    seen: [n, 2] int64, the first and one past the last row of its inputs and targets.
+    series: [n] whole numbers, the series that each example is of.
+    seen: [n, 2] the first and one past the last row of its inputs and targets.
     scored: [n, 2] int64, those of its targets alone, which lie within `seen`.
     ahead: whether the targets lie after the inputs, so that each example is a forecast from its own origin.
     """
@@ -34,6 +34,12 @@ class Timeline:
                     f"{name} needs a first row and a later end for each of {n} examples, [example, 2] whole numbers, "
                     f"got {spans.dtype} of the shape {spans.shape}."
                 )
+
+    @classmethod
+    def small(cls, series: np.ndarray, seen: np.ndarray, scored: np.ndarray, ahead: bool) -> Self:
+        """A timeline in half the memory, where rows are few enough for it."""
+        kind = np.int32 if seen.max(initial=0) < np.iinfo(np.int32).max else np.int64
+        return cls(series.astype(kind), seen.astype(kind), scored.astype(kind), ahead)
 
     def __len__(self) -> int:
         return len(self.series)

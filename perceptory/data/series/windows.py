@@ -50,6 +50,11 @@ class Cut:
         return np.stack([self.starts, self.starts + self.lengths + self.reach], axis=1).astype(np.int64)
 
     @property
+    def origins(self) -> np.ndarray:
+        """[n] the first row of each example, in as few bytes as that takes."""
+        return self.starts.astype(np.int32 if self.starts.max(initial=0) < np.iinfo(np.int32).max else np.int64)
+
+    @property
     def inside(self) -> np.ndarray:
         """[n, steps] bool: steps that are not padding."""
         return np.arange(self.steps) < self.lengths[:, None]
