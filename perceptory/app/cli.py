@@ -234,6 +234,7 @@ def report(
 def export(
     run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
     onnx: Annotated[Text, _option("--onnx", h.EXPORT_ONNX, "FILE")] = None,
+    code: Annotated[Text, _option("--code", h.EXPORT_CODE, "FILE")] = None,
     data: Annotated[Text, _option("--data", h.EXPORT_DATA, "DATA")] = None,
     coverage: Annotated[float | None, _option("--coverage", h.EXPORT_COVERAGE, "SHARE")] = None,
     part: Annotated[str, _option("--part", h.EXPORT_PART, "PART")] = "whole",
@@ -241,7 +242,7 @@ def export(
 ) -> None:
     from perceptory.app import export as use
 
-    use.export(run, onnx, data, coverage, part, lengths)
+    use.export(run, onnx, code, data, coverage, part, lengths)
 
 
 @app.command(help=h.DEMO)

@@ -6,12 +6,26 @@ from perceptory.app.unlabeled import check_out
 from perceptory.errors import InputError
 
 
-def export(run: str, onnx: str | None, data: str | None, coverage: float | None, part: str, lengths: bool) -> None:
+def export(
+    run: str,
+    onnx: str | None,
+    code: str | None,
+    data: str | None,
+    coverage: float | None,
+    part: str,
+    lengths: bool,
+) -> None:
     """Write what was asked for, and print what it is and how far it is from the model."""
     from perceptory.models.model import Model
 
-    if onnx is None:
-        raise InputError("say what to write. Example: --onnx model.onnx")
-    check_out(onnx, run, *([] if data is None else [data]))
+    if onnx is None and code is None:
+        raise InputError("say what to write. Example: --onnx model.onnx, or --code model.c")
+    for out in (onnx, code):
+        check_out(out, run, *([] if data is None else [data]))
+    if onnx is None and (data, coverage, part, lengths) != (None, None, "whole", False):
+        raise InputError("--data, --coverage, --part and --lengths are of --onnx. Leave them out, or add it.")
     model = Model.load(run)
-    print(model.to_onnx(onnx, data, coverage=coverage, part=part, lengths=lengths or None))
+    if onnx is not None:
+        print(model.to_onnx(onnx, data, coverage=coverage, part=part, lengths=lengths or None))
+    if code is not None:
+        print(model.to_code(code))

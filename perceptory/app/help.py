@@ -246,8 +246,12 @@ EXPORT = _text("""Write the model of a run as a file that runs without perceptor
 
 [bold]--onnx model.onnx[/bold] holds the whole pipeline: one input for each raw column, missing values, categories,
 scaling, all networks, predictions in the target's units or class names. What is written says how far it is from the
-model.""")
+model.
+
+[bold]--code model.c[/bold] or [bold]model.py[/bold] holds networks of dense layers as source code, weights
+included.""")
 EXPORT_ONNX = "ONNX file to write."
+EXPORT_CODE = "Source file to write, .py (NumPy alone) or .c (C99), of networks of dense layers."
 EXPORT_DATA = (
     "Table, pictures or arrays to compare both on. [dim](default: rows made up from what the model knows)[/dim]"
 )

@@ -5,7 +5,6 @@ One network makes codes that it alone understands: that which validated best, as
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,15 @@ from perceptory.export.links import inverse_link
 from perceptory.export.pipeline import (
     CODE,
     Whole,
+    alone,
     check_network,
     common_center,
     dtype_of,
     in_units,
     named_shape,
     raw_inputs,
-    scaled,
     take_lengths,
+    unscaled,
 )
 
 MILLISECONDS = 86_400_000.0  # of a day
@@ -49,19 +49,13 @@ def autoencoder(model: Any, member: int, part: str | None = None, lengths: bool 
         x, may_miss = raw_inputs(whole, one)
         if lengths:
             take_lengths(whole)
-        code = encode(b, module, scaled(b, one, x, may_miss, common_center(one)))
+        code = encode(b, module, unscaled(one, x, may_miss, common_center(one)))
         whole.give(CODE, code.name if b.dtype == np.float64 else b.cast(code.name, np.float64), np.float64,
                    named_shape(code.shape))  # fmt: skip
     if part != "encode":
         y = in_units(b, one, inverse_link(b, one.cost, decode(b, module, code)))
         give_examples(whole, one.encoder, y, "{}" if part == "decode" else GIVEN_BACK)
     return whole
-
-
-def alone(model: Any, member: int) -> Any:
-    """The model with one of its networks."""
-    names = ("weights", "in_center", "in_factor", "out_center", "out_scale")
-    return replace(model, heads=None, **{name: getattr(model, name)[[member]] for name in names})
 
 
 def give_examples(whole: Whole, encoder: Any, y: Value, name: str) -> None:

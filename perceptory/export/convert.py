@@ -10,12 +10,14 @@ from perceptory.catalog import CONVERSIONS
 from perceptory.errors import InputError
 from perceptory.export.graph import Builder, Value
 
+TAKES_UNSCALED = ("Dense", "Noise", "Sequential", "WeightNoise")  # modules that leave scaling to a first product
 OWN = "perceptory."  # modules of this package; any other needs an entry of its own in the table
 
 
 def convert(b: Builder, module: Any, x: Value) -> Value:
     """Add what a module computes to the graph. Its arrays have a leading axis of the networks."""
-    return conversion_of(module)(b, module, x)
+    conversion = conversion_of(module)
+    return conversion(b, module, x if type(module).__name__ in TAKES_UNSCALED else b.scaled(x))
 
 
 def conversion_of(module: Any) -> Any:

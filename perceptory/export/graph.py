@@ -18,15 +18,29 @@ import numpy as np
 Shape = tuple[int | None, ...]  # None: any number of time steps
 
 
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """What is still to be done to inputs: (x + shift) · factor, and 0 where x is missing.
+
+    shift, factor: [member, in]. may_miss: places that may be NaN. Left to the first product where there is one, it
+    costs nothing but a column for each of these places.
+    """
+
+    shift: np.ndarray
+    factor: np.ndarray
+    may_miss: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Value:
     """A tensor by name. shape: of one example, channels last in any case. members: whether it has an axis of networks.
-    first: whether channels stand before places."""
+    first: whether channels stand before places. scaling: of inputs [row, in] that are not scaled yet."""
 
     name: str
     shape: Shape
     members: bool = False
     first: bool = False
+    scaling: Scaling | None = None
 
     @property
     def axes(self) -> int:
@@ -44,6 +58,7 @@ class Builder:
         self.initializers: list[Any] = []
         self._constants: dict[tuple[Any, ...], str] = {}
         self._count = 0
+        self._made: dict[tuple[Any, ...], str] = {}
         self.lengths: str | None = None  # [row] int64 real steps of each series, where the graph is given them
         self.domains: set[str] = {""}
 
@@ -55,8 +70,12 @@ class Builder:
         return f"/{stem}_{self._count}"
 
     def op(self, kind: str, *inputs: str, domain: str = "", name: str | None = None, **attributes: Any) -> str:
-        """Add a node with one output; its name."""
-        return self.ops(kind, 1, *inputs, domain=domain, names=None if name is None else [name], **attributes)[0]
+        """Add a node with one output, unless the same one is there; its name."""
+        key = (kind, inputs, domain, repr(sorted(attributes.items())))
+        if name is not None or key not in self._made:
+            names = None if name is None else [name]
+            self._made[key] = self.ops(kind, 1, *inputs, domain=domain, names=names, **attributes)[0]
+        return self._made[key]
 
     def ops(
         self, kind: str, outputs: int, *inputs: str, domain: str = "", names: list[str] | None = None, **attributes: Any
@@ -204,6 +223,40 @@ class Builder:
         one = self.op("Unsqueeze", x.name, self.integers(0))
         shape = self.constant(np.array([self.members] + [1] * (x.axes)), np.int64)
         return self.put(x, self.op("Expand", one, shape), members=True)
+
+    def scaled(self, x: Value) -> Value:
+        """x, its scaling done."""
+        if x.scaling is None:
+            return x
+        scaling, before, members = x.scaling, x.name, self.several
+        x = replace(x, scaling=None)
+        shift, factor = scaling.shift, scaling.factor
+        if members and not np.ptp(shift, axis=0).any() and not np.ptp(factor, axis=0).any():
+            members = False  # what all have in common is done once
+        for node, numbers, neutral in (("Add", shift, 0.0), ("Mul", factor, 1.0)):
+            if np.any(numbers != neutral):
+                own = self.per_unit(numbers, x) if members else self.constant(numbers[0])
+                x = self.put(x, self.op(node, x.name, own), members=members)
+        if scaling.may_miss:
+            x = self.put(x, self.where(self.op("IsNaN", before), self.constant(0.0), x.name))
+        return x
+
+    def scaled_product(self, x: Value, scaling: Scaling, weights: Any, bias: Any) -> Value:
+        """(scaled x) W + b of inputs [row, in] that are not scaled yet, from other weights: with x₀ = x, 0 where it is
+        missing, and m = 1 there, (x₀ + s - m s) f W + b = x₀ (f W) - m (s f W) + (b + s f W)."""
+        shift, factor, missing = scaling.shift, scaling.factor, list(scaling.may_miss)
+        turned = factor[..., None] * np.asarray(weights, float)
+        moved = shift[..., None] * turned
+        name = x.name
+        if missing:
+            gone = self.op("IsNaN", name)
+            name = self.where(gone, self.constant(0.0), name)
+            if np.any(moved[:, missing]):
+                some = gone if len(missing) == x.shape[-1] else self.op("Gather", gone, self.integers(*missing), axis=1)
+                name = self.concat([name, self.cast(some, self.dtype)], 1)
+                turned = np.concatenate([turned, -moved[:, missing]], axis=1)
+        ready = Value(name, (turned.shape[1],))
+        return self.plus(self.product(ready, turned), np.asarray(bias, float) + moved.sum(axis=1))
 
     def product(self, x: Value, weights: Any) -> Value:
         """x [..., in] times each network's weights [member, in, out], at every place alike: one node."""

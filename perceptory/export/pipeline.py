@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
 from perceptory.export.columns import check_names, columns_as_inputs, used_columns
 from perceptory.export.convert import convert, stacked_module
-from perceptory.export.graph import Builder, Shape, Value
+from perceptory.export.graph import Builder, Scaling, Shape, Value
 from perceptory.export.intervals import interval
 from perceptory.export.links import inverse_link, point_places, units
 from perceptory.networks.base import layout
@@ -133,26 +133,10 @@ def raw_inputs(whole: Whole, model: Any) -> tuple[Value, list[int]]:
     return Value(less if kind == b.dtype else b.cast(less, b.dtype), shape), []
 
 
-def scaled(b: Builder, model: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
-    """Inputs less `common` on each network's own scale, 0 where a value is missing."""
-    shift, factor = common - model.in_center, model.in_factor
-    if b.several and not np.ptp(shift, axis=0).any() and not np.ptp(factor, axis=0).any():
-        shift, factor, alone = shift[:1], factor[:1], True  # what all have in common is done once
-    else:
-        alone = not b.several
-    own = Builder.per_unit if not alone else _shared
-    before = x.name
-    if np.any(shift):
-        x = b.put(x, b.op("Add", x.name, own(b, shift, x)), members=not alone)
-    if np.any(factor != 1):
-        x = b.put(x, b.op("Mul", x.name, own(b, factor, x)), members=not alone)
-    if may_miss:
-        x = b.put(x, b.where(b.op("IsNaN", before), b.constant(0.0), x.name))
-    return x
-
-
-def _shared(b: Builder, numbers: np.ndarray, x: Value) -> str:
-    return b.constant(numbers[0])
+def unscaled(model: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
+    """Inputs less `common`, to be put on each network's own scale."""
+    scaling = Scaling(common - model.in_center, np.asarray(model.in_factor, float), tuple(may_miss))
+    return replace(x, scaling=scaling)
 
 
 def take_lengths(whole: Whole) -> None:
@@ -276,7 +260,8 @@ def predictor(model: Any, residuals: Any = None, lengths: bool = False) -> Whole
     x, may_miss = raw_inputs(whole, model)
     if lengths:
         take_lengths(whole)
-    y = _side_by_side(b, [_of_part(b, part, x, may_miss, common_center(model)) for part in model.parts])
+    parts = [_of_part(b, part, x, may_miss, common_center(model)) for part in model.parts]
+    y = _side_by_side(b, [one for part in parts for one in part])
     b.members = len(model)
     if model.classes is not None:
         give_classes(whole, model, y)
@@ -288,12 +273,29 @@ def predictor(model: Any, residuals: Any = None, lengths: bool = False) -> Whole
     return whole
 
 
-def _of_part(b: Builder, part: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
-    """What the networks of one structure predict, each by itself, in the targets' units."""
+def _of_part(b: Builder, part: Any, x: Value, may_miss: list[int], common: np.ndarray) -> list[Value]:
+    """What the networks of one structure predict, each by itself, in the targets' units.
+
+    Of rows of a table each network is a chain of Gemm nodes of its own, into which onnxruntime takes bias and
+    activation, and whose values stay in cache: a third less time than with an axis of networks. Of all other examples
+    equal layers are one node for all networks.
+    """
     check_network(part.network)
+    apart = len(part.encoder.shape) == 1
+    each = [alone(part, k) for k in range(len(part))] if apart else [part]
+    return [_of_networks(b, one, x, may_miss, common) for one in each]
+
+
+def alone(model: Any, member: int) -> Any:
+    """The model with one of its networks."""
+    names = ("weights", "in_center", "in_factor", "out_center", "out_scale")
+    return replace(model, heads=None, **{name: getattr(model, name)[[member]] for name in names})
+
+
+def _of_networks(b: Builder, part: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
     b.members = len(part)
     module = stacked_module(part.network, part.encoder.shape, part.outputs, part.weights, part.precision)
-    y = convert(b, module, scaled(b, part, x, may_miss, common))
+    y = b.scaled(convert(b, module, unscaled(part, x, may_miss, common)))
     return in_units(b, part, inverse_link(b, part.cost, y))
 
 

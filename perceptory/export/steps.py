@@ -33,7 +33,7 @@ def scan(b: Builder, step: Step, states: Sequence[str], each: Sequence[str], out
     before = [inner.name("state") for _ in states]
     now = [inner.name("now") for _ in each]
     after, given = step(inner, list(before), list(now))
-    ends = [inner.op("Identity", name) for name in [*after, *given]]  # an output has a name of its own
+    ends = [inner.op("Identity", name, name=inner.name("end")) for name in [*after, *given]]
     body = helper.make_graph(
         inner.nodes,
         b.name("body"),

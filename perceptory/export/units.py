@@ -13,7 +13,11 @@ from perceptory.layers.norm import EPSILON
 
 
 def dense(b: Builder, module: Any, x: Value) -> Value:
-    return activate(b, module.activation, b.plus(b.product(x, module.weight), module.bias))
+    if x.scaling is not None and len(x.shape) == 1:
+        z = b.scaled_product(x, x.scaling, module.weight, module.bias)
+    else:
+        z = b.plus(b.product(b.scaled(x), module.weight), module.bias)
+    return activate(b, module.activation, z)
 
 
 def activation(b: Builder, module: Any, x: Value) -> Value:

@@ -396,6 +396,18 @@ class Model:
             self, path, data, residuals=residuals, coverage=coverage, part=part, member=member, lengths=lengths
         )
 
+    def to_code(self, path: str | Path) -> Path:
+        """Write the networks as one source file, weights included: `path` ends in .py (NumPy alone) or .c (C99, no
+        allocation, no library but math.h).
+
+        The Python file has `predict(columns)`, a dict of raw columns; the C file `void predict(const double x[INPUTS],
+        double y[OUTPUTS])`, whose inputs are the encoder's features, listed in it, NAN where missing. `InputError` for
+        networks that are more than dense layers: these have `to_onnx`.
+        """
+        from perceptory.export.code_file import to_code
+
+        return to_code(self, path)
+
     @staticmethod
     def load(path: str | Path, network: Any = None) -> Model:
         """Read a model file, or the one in a run folder; network: the spec, where it is one of your own (`Custom`)."""
