@@ -88,6 +88,7 @@ FORMULAS: dict[str, tuple[Formula, float]] = {
     "piecewise_linear": (_from_0_to_1, 1.0),
     "leaky_relu": (_leaky_relu, 0.01),
     "gelu": (_gelu, 0.0),
+    "mish": (lambda b, z, _: b.op("Mul", z, b.op("Tanh", softplus(b, z))), 0.0),
     "silu": (lambda b, z, _: b.op("Mul", z, b.op("Sigmoid", z)), 0.0),
     "softplus": (softplus, 0.0),
     "selu": (lambda b, z, _: times(b, _elu(b, z, SELU_ALPHA), SELU_SCALE), 0.0),

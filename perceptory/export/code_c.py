@@ -22,6 +22,7 @@ SIGMAS = {  # of z, in C; A is the parameter
     "piecewise_linear": "z < (real)-0.5 ? 0 : z > (real)0.5 ? 1 : z + (real)0.5",
     "leaky_relu": "z > 0 ? z : A * z",
     "gelu": "z * (1 + F(tanh)((real)0.7978845608028654 * (z + (real)0.044715 * z * z * z))) / 2",
+    "mish": "z * F(tanh)((z > 0 ? z : 0) + F(log1p)(F(exp)(-F(fabs)(z))))",
     "silu": "z / (1 + F(exp)(-z))",
     "softplus": "(z > 0 ? z : 0) + F(log1p)(F(exp)(-F(fabs)(z)))",
     "selu": "(real)1.0507009873554805 * (z > 0 ? z : (real)1.6732632423543772 * F(expm1)(z))",

@@ -26,6 +26,7 @@ SIGMAS = {  # of z; A is the parameter
     "piecewise_linear": "np.clip(z + 0.5, 0, 1)",
     "leaky_relu": "np.where(z > 0, z, A * z)",
     "gelu": "0.5 * z * (1 + np.tanh(0.7978845608028654 * (z + 0.044715 * z * z * z)))",
+    "mish": "z * np.tanh(softplus(z))",
     "silu": "z * (0.5 * np.tanh(0.5 * z) + 0.5)",
     "softplus": "softplus(z)",
     "selu": "1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))",

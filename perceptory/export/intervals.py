@@ -11,20 +11,24 @@ from perceptory.export.graph import Builder, Value
 CLIP = 4.0  # of scaled inputs and predictions, as `models.residual_scale` has it
 
 
-def interval(b: Builder, inputs: Value, common: np.ndarray, mean: Value, known: Any, ends: np.ndarray) -> Value:
-    """[row, ..., target, 2] ends as `models.intervals.interval_of` has them.
+def scales(b: Builder, inputs: Value, common: np.ndarray, mean: Value, known: Any) -> str:
+    """[row, ..., target] how large residuals are, as `models.intervals` has it.
 
-    inputs: less `common`, NaN where missing. mean: the model's prediction. known, ends: as of `check_coverage`.
+    inputs: less `common`, NaN where missing. mean: the model's prediction. known: as of `check_coverage`.
     """
     x = None if known.inputs is None else _scaled(b, inputs, common, *known.inputs)
     width = 0 if known.inputs is None else len(known.inputs[0])
-    scales = []
+    each = []
     for k, one in enumerate(known.targets):
         m = b.slice(mean.name, -1, k, k + 1)
         less = b.op("Sub", m, b.constant(one.center, np.float64))
         scaled = _clipped(b, b.op("Mul", less, b.constant(1 / one.spread, np.float64)), -CLIP, CLIP)
-        scales.append(_scale(b, one.scale, x, scaled, width))
-    scale = b.op("Mul", b.concat(scales, -1), b.constant(known.gain, np.float64))
+        each.append(_scale(b, one.scale, x, scaled, width))
+    return b.op("Mul", b.concat(each, -1), b.constant(known.gain, np.float64))
+
+
+def interval(b: Builder, mean: Value, scale: str, ends: np.ndarray) -> Value:
+    """[row, ..., target, 2] mean + scale · ends, ends: [target, 2]."""
     lower_upper = [b.op("Add", mean.name, b.op("Mul", scale, b.constant(ends[:, side], np.float64))) for side in (0, 1)]
     apart = [b.op("Unsqueeze", end, b.integers(-1)) for end in lower_upper]
     return Value(b.concat(apart, -1), (*mean.shape, 2))
@@ -49,9 +53,10 @@ def _scale(b: Builder, scale: Any, x: str | None, m: str, width: int) -> str:
         log = b.op("Add", log, _product(b, str(x), parts["inputs"]))
     if "ramps" in parts:
         z = b.concat([str(x), m], -1)
-        for name, kind in (("ramp", "Relu"), ("wave", "Cos")):
+        # The cosine as a sine, since older runtimes have no cosine in double precision.
+        for name, kind, moved in (("ramp", "Relu", 0.0), ("wave", "Sin", np.pi / 2)):
             units = b.op("MatMul", z, b.constant(parts[f"{name} weights"], np.float64))
-            units = b.op(kind, b.op("Add", units, b.constant(parts[f"{name} offsets"], np.float64)))
+            units = b.op(kind, b.op("Add", units, b.constant(parts[f"{name} offsets"] + moved, np.float64)))
             log = b.op("Add", log, _product(b, units, parts[f"{name}s"]))
     log = _clipped(b, b.op("Add", log, b.constant(scale.intercept, np.float64)), scale.low, scale.high)
     return b.op("Exp", b.op("Add", log, b.constant(scale.offset, np.float64)))

@@ -14,8 +14,9 @@ from perceptory.errors import InputError
 from perceptory.export.columns import check_names, columns_as_inputs, used_columns
 from perceptory.export.convert import convert, stacked_module
 from perceptory.export.graph import Builder, Scaling, Shape, Value
-from perceptory.export.intervals import interval
+from perceptory.export.intervals import interval, scales
 from perceptory.export.links import inverse_link, point_places, units
+from perceptory.export.windows import in_own_units, seen
 from perceptory.networks.base import layout
 from perceptory.networks.custom import Custom
 
@@ -219,10 +220,16 @@ def give_numbers(whole: Whole, model: Any, y: Value, point: Value) -> None:
 
 
 def give_interval(whole: Whole, model: Any, inputs: Value, point: Value, residuals: Any) -> None:
-    """The ends between which a target lies; residuals: as of `models.intervals.check_coverage`."""
-    b = whole.builder
+    """The ends between which a target lies, and its deviation where the cost has not learned one; residuals: as of
+    `models.intervals.check_coverage`."""
+    b, (known, ends) = whole.builder, residuals
     mean = mean_of_members(b, point, model.shares)
-    both = interval(b, inputs, common_center(model), mean, *residuals)
+    scale = scales(b, inputs, common_center(model), mean, known)
+    if "deviation" not in {one.name for one in whole.outputs}:
+        sizes = b.constant(np.array([one.law.deviation for one in known.targets]), np.float64)
+        deviation = without_single(b, b.put(mean, b.op("Mul", scale, sizes)))
+        whole.give("deviation", deviation.name, np.float64, named_shape(deviation.shape))
+    both = interval(b, mean, scale, ends)
     if mean.shape[-1] == 1:
         both = b.put(both, b.op("Squeeze", both.name, b.integers(-2)), (*mean.shape[:-1], 2))
     whole.give("interval", both.name, np.float64, named_shape(both.shape))
@@ -294,9 +301,20 @@ def alone(model: Any, member: int) -> Any:
 
 def _of_networks(b: Builder, part: Any, x: Value, may_miss: list[int], common: np.ndarray) -> Value:
     b.members = len(part)
-    module = stacked_module(part.network, part.encoder.shape, part.outputs, part.weights, part.precision)
-    y = b.scaled(convert(b, module, unscaled(part, x, may_miss, common)))
-    return in_units(b, part, inverse_link(b, part.cost, y))
+    network, shape, own = part.network, part.encoder.shape, None
+    center, factor = part.in_center, np.asarray(part.in_factor, float)
+    if network.windows is not None:
+        windows = network.windows
+        order = windows.order(shape[-1])
+        center, factor, common = center[:, order], factor[:, order], center[:, order].mean(axis=0)
+        numbers, own = seen(b, windows, Value(ARRAY, x.shape))
+        less = b.op("Sub", numbers.name, b.constant(common, np.float64)) if np.any(common) else numbers.name
+        x = b.put(numbers, less if b.dtype == np.float64 else b.cast(less, b.dtype))
+        network, shape = network.network, windows.steps(shape)
+    module = stacked_module(network, shape, part.outputs, part.weights, part.precision)
+    scaling = Scaling(common - center, factor, tuple(may_miss))
+    y = in_units(b, part, inverse_link(b, part.cost, b.scaled(convert(b, module, replace(x, scaling=scaling)))))
+    return y if own is None else in_own_units(b, part, y, own)
 
 
 def _side_by_side(b: Builder, parts: list[Value]) -> Value:

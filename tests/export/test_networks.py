@@ -69,6 +69,16 @@ CASES = {
             (2,),
         ),
     ],
+    "windowed": [
+        (pt.Windowed(pt.MLP((4,)), 6, "mean", "spread", 2, channels=(1,), horizons=(1, 2)), (8, 2), (2,)),
+        (pt.Windowed(pt.GRU((3,)), None, "difference", "season", 2, False, (0, 1), (1, 3)), (8, 2), (4,)),
+        (pt.Windowed(pt.MLP((4,)), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
+    ],
+    "naive": [(pt.Windowed(pt.Naive(2, True, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)), (8, 2), (2,))],
+    "tabular": [
+        (pt.TabularMLP((5, 4), columns=(0, -1, 1, 1, 1, 0), one_hot=2, categories=2), (6,), (2,)),
+        (pt.TabularMLP((5,), inputs="quantiles", numbers="piecewise", parametric=False, clip=0.0), (4,), (1,)),
+    ],
     "autoencoder": [],  # in test_onnx.py
     "pca": [],
 }  # fmt: skip
@@ -78,7 +88,7 @@ EVERY = [(name, k, case) for name, cases in CASES.items() for k, case in enumera
 def inputs(network, shape):
     x = np.random.default_rng(1).normal(size=(5, *shape))
     x[..., list(network.unscaled)] = np.round(3 * x[..., list(network.unscaled)])
-    return x
+    return np.exp(x) if network.windows is not None and network.windows.log else x
 
 
 def agree(model, feeds, want, evaluate=True, lengths=False):

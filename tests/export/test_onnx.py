@@ -16,7 +16,7 @@ from perceptory.errors import InputError
 from perceptory.export.columns import NO_DATE, feeds, spellings
 from perceptory.export.measure import run_graph
 from perceptory.export.onnx_file import KEY
-from perceptory.models.intervals import with_intervals
+from perceptory.models.intervals import HeldOut, with_intervals
 from perceptory.models.weighted import WeightedModel
 from perceptory.networks.base import Network
 from perceptory.objectives.base import Cost
@@ -135,25 +135,28 @@ def test_the_file_says_what_it_is(model, tmp_path):
     assert f"{exported.difference['relative']:.1e} relative" in str(exported)
 
 
-def test_intervals_are_those_of_the_model(model, tmp_path):
-    made = model(targets=("y", "z"), members=4)
-    groups = RNG.integers(0, 3, 80)
-    with_intervals(made, RNG.normal(size=(80, 2)), groups, members=[[0], [1, 2], [0, 1, 2, 3]])
-    assert made.to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.8).difference["relative"] < 1e-5
-    with_intervals(made, RNG.normal(size=(80, 2)), np.zeros(80, int))
-    exported = made.to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.9)
-    assert exported.difference["relative"] < 1e-5
-    assert "interval double [rows, 2, 2]" in exported.outputs
-    with pytest.raises(InputError, match="needs at least"):
-        made.to_onnx(tmp_path / "m.onnx", coverage=0.99)
+def learned_from(model, encoder, rows=1200):
+    """The model with residuals that are larger where `size` is, and skewed."""
+    x = np.tile(encoder.transform(TABLE), (rows // ROWS, 1))
+    truth = RNG.normal(size=(rows, len(model.targets)))
+    miss = RNG.exponential(size=truth.shape) * (1 + np.abs(np.nan_to_num(x[:, :1] - 1e6)))
+    with_intervals(model, HeldOut(x, truth, truth - miss, np.ones(rows), np.arange(rows) % 5, 0.9))
+    return model
 
 
-def test_networks_of_several_candidates(model, tmp_path):
+def test_intervals_are_those_of_the_model(model, encoder, tmp_path):
+    made = learned_from(model(targets=("y", "z"), precision="double"), encoder)
+    exported = made.to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.8)
+    assert exported.difference["relative"] < 1e-10
+    assert exported.outputs[-2:] == ("deviation double [rows, 2]", "interval double [rows, 2, 2]")
+    with pytest.raises(InputError, match="coverage"):
+        made.to_onnx(tmp_path / "m.onnx", coverage=1.2)
+
+
+def test_networks_of_several_candidates(model, encoder, tmp_path):
     """Each with its share."""
-    parts = [model(), model(network=pt.Linear(), members=1)]
-    weighted = WeightedModel(parts, [0.7, 0.3])
-    with_intervals(weighted, RNG.normal(size=(40, 1)), np.arange(40) % 2, members=[[0, 2], [1]])
-    exported = weighted.to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.8)
+    weighted = WeightedModel([model(), model(network=pt.Linear(), members=1)], [0.7, 0.3])
+    exported = learned_from(weighted, encoder, 120).to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.8)
     assert exported.difference["relative"] < 1e-5
 
 

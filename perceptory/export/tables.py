@@ -1,0 +1,122 @@
+"""Conversions of the network for tables: scaling by column, embeddings of numbers and categories, learned bends."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from perceptory.export.activations import activate, times
+from perceptory.export.graph import Builder, Value
+
+
+def tabular(b: Builder, module: Any, x: Value) -> Value:
+    """Features, times their scales, then a stack of dense layers."""
+    v = features(b, module, b.last(x))
+    if module.scale is not None:
+        v = _times(b, v, module.scale)
+    return b.shaped(stack(b, module.stack, v), module.outputs)
+
+
+def features(b: Builder, module: Any, x: Value) -> Value:
+    """[row, feature] numbers and what they are embedded as, flags, vectors of categories."""
+    parts: list[Value] = []
+    if module.scaling is not None:
+        parts.append(column_scaling(b, module.scaling, _some(b, x, module.places[0])))
+        if module.embedding is not None:
+            parts.append(EMBEDDINGS[type(module.embedding).__name__](b, module.embedding, parts[0]))
+    if module.flags is not None:
+        parts.append(column_scaling(b, module.flags, _some(b, x, module.places[1])))
+    if module.seen is not None:
+        groups = module.places[2:]
+        known = column_scaling(b, module.seen, _some(b, x, tuple(p for group in groups for p in group)))
+        first = 0
+        for group, vectors in zip(groups, module.categories, strict=True):
+            one_hot = b.put(known, b.slice(known.name, -1, first, first + len(group)), (len(group),))
+            parts.append(b.product(one_hot, vectors))
+            first += len(group)
+    parts = [b.spread(part) for part in parts]
+    return b.put(parts[0], b.concat([p.name for p in parts], -1), (sum(p.shape[-1] or 0 for p in parts),))
+
+
+def _some(b: Builder, x: Value, places: tuple[int, ...]) -> Value:
+    """Some columns of x."""
+    if len(places) == x.shape[-1]:
+        return x
+    return b.put(x, b.op("Gather", x.name, b.integers(*places), axis=-1), (len(places),))
+
+
+def _times(b: Builder, x: Value, factors: Any) -> Value:
+    if np.all(np.asarray(factors) == 1):
+        return x
+    return b.put(x, b.op("Mul", x.name, b.per_unit(factors, x)), members=x.members or b.several)
+
+
+def column_scaling(b: Builder, module: Any, x: Value) -> Value:
+    """(x - center) · factor, maybe the place among the quantiles, and a smooth clip."""
+    x = _times(b, b.plus(x, -np.asarray(module.center)), module.factor)
+    if module.edges is not None:
+        share = shares(b, x, np.asarray(module.edges))
+        middle = b.op("Sub", b.op("ReduceMean", share.name, b.integers(-1), keepdims=0), b.constant(0.5))
+        x = b.put(share, times(b, middle, 12**0.5), x.shape)
+    if module.clip is None:
+        return x
+    ratio = times(b, x.name, 1 / float(module.clip.value))
+    size = b.op("Sqrt", b.op("Add", b.op("Mul", ratio, ratio), b.constant(1.0)))
+    return b.put(x, b.op("Div", x.name, size))
+
+
+def shares(b: Builder, x: Value, edges: np.ndarray) -> Value:
+    """[row, column, bin] how much of each bin lies below x; edges: [member, column, bins + 1]."""
+    low, width = edges[..., :-1], np.diff(edges, axis=-1)
+    own = b.op("Unsqueeze", x.name, b.integers(-1))
+    above = b.op("Sub", own, b.stacked(low, 1))
+    inside = b.op("Div", above, b.stacked(np.where(width > 0, width, 1), 1))
+    share = b.op("Clip", inside, b.constant(0.0), b.constant(1.0))
+    if np.any(width <= 0):
+        passed = b.cast(b.op("GreaterOrEqual", above, b.constant(0.0)), b.dtype)
+        wide = b.stacked(width > 0, 1)
+        share = b.where(b.cast(wide, bool), share, passed)
+    return b.put(x, share, (x.shape[-1], width.shape[-1]), x.members or b.several)
+
+
+def periodic(b: Builder, module: Any, x: Value) -> Value:
+    """Linear in cos(2π f x + φ), the cosine as a sine where older runtimes have none."""
+    own = b.op("Unsqueeze", x.name, b.integers(-1))
+    turns = b.op("Mul", own, b.stacked(2 * pi * np.asarray(module.frequency), 1))
+    double = b.dtype == np.float64
+    phase = np.asarray(module.phase) + (pi / 2 if double else 0.0)
+    waves = b.op("Sin" if double else "Cos", b.op("Add", turns, b.stacked(phase, 1)))
+    frequencies = module.frequency.shape[-1]
+    v = _embedded(b, b.put(x, waves, (x.shape[-1], frequencies), x.members or b.several), module.weight)
+    return b.plus(v, module.bias.reshape(len(module.bias), -1))
+
+
+def piecewise(b: Builder, module: Any, x: Value) -> Value:
+    share = shares(b, x, np.asarray(module.edges))
+    return _embedded(b, b.put(share, b.op("Sub", share.name, b.constant(0.5))), module.weight)
+
+
+EMBEDDINGS = {"Periodic": periodic, "Piecewise": piecewise}
+
+
+def _embedded(b: Builder, values: Value, weight: Any) -> Value:
+    """[row, column · width] of values [row, column, n] and weight [member, column, n, width]: a product a column."""
+    columns, out = weight.shape[-3], weight.shape[-1]
+    order = (0, 2, 1, 3) if values.members else (1, 0, 2)
+    product = b.op("MatMul", b.transpose(values.name, *order), b.stacked(weight))
+    return b.flat(b.put(values, b.transpose(product, *order), (columns, out)))
+
+
+def stack(b: Builder, module: Any, x: Value) -> Value:
+    """Dense layers whose hidden units bend by what they have learned: z + a (σ(z) - z)."""
+    for place, layer in enumerate(module.layers):
+        z = b.plus(b.product(x, layer.weight), layer.bias)
+        if place + 1 == len(module.layers):
+            return z
+        x = activate(b, module.activation, z)
+        if layer.strength is not None:
+            bend = _times(b, b.put(x, b.op("Sub", x.name, z.name)), layer.strength)
+            x = b.put(x, b.op("Add", z.name, bend.name))
+    return x

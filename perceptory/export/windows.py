@@ -1,0 +1,126 @@
+"""Forecasts from windows relative to their own level and scale: what a network sees of a window, and the way back.
+
+All of it in double precision, as the model does it; see `ops.relative`, whose formulas these are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perceptory.export.graph import Builder, Value
+from perceptory.export.links import units
+from perceptory.ops.relative import LEAST, seasonal_places
+
+
+@dataclass(frozen=True)
+class WindowUnits:
+    """What the numbers of a window stand for: tensors [row, 1 or horizon, target], as `ops.relative.Units` has them."""
+
+    last: str
+    base: str
+    scale: str
+
+
+def _double(b: Builder, value: Any) -> str:
+    return b.constant(value, np.float64)
+
+
+def seen(b: Builder, windows: Any, x: Value) -> tuple[Value, WindowUnits]:
+    """(numbers [row, step, channel] in double precision, their units) of windows x [row, time, channel]."""
+    channels = x.shape[-1] or 0
+    window = x.name if windows.window is None else b.slice(x.name, 1, -windows.window, None)
+    steps = x.shape[0] if windows.window is None else windows.window
+    others = [c for c in range(channels) if c not in windows.channels]
+    numbers, own = _relative(b, windows.how, b.op("Gather", window, b.integers(*windows.channels), axis=2))
+    lost = windows.how.lost
+    if others:
+        rest = b.op("Gather", window, b.integers(*others), axis=2)
+        numbers = b.concat([numbers, b.slice(rest, 1, lost, None) if lost else rest], 2)
+    return Value(numbers, (None if steps is None else steps - lost, channels)), own
+
+
+def _relative(b: Builder, how: Any, x: str) -> tuple[str, WindowUnits]:
+    last = b.slice(x, 1, -1, None)
+    if how.log:
+        r, size = b.op("Log", b.op("Div", x, last)), _constant_like(b, last, 1.0)
+    else:
+        r, size = b.op("Sub", x, last), _mean(b, b.op("Abs", x))
+    scale = _scale(b, how, r, size)
+    if how.level == "difference":
+        change = b.op("Sub", b.slice(r, 1, 1, None), b.slice(r, 1, 0, -1))
+        return b.op("Div", change, scale), WindowUnits(last, _constant_like(b, last, 0.0), scale)
+    if how.level == "season":
+        back = b.op("Sub", b.slice(r, 1, how.season, None), b.slice(r, 1, 0, -how.season))
+        places = seasonal_places(how.horizons, how.season).tolist()
+        return b.op("Div", back, scale), WindowUnits(last, b.op("Gather", r, b.integers(*places), axis=1), scale)
+    if how.level == "mean":
+        base = _mean(b, r)
+    else:
+        base = b.op("Neg", last) if how.level == "none" and not how.log else _constant_like(b, last, 0.0)
+    return b.op("Div", b.op("Sub", r, base), scale), WindowUnits(last, base, scale)
+
+
+def _mean(b: Builder, x: str) -> str:
+    """Over the steps of a window."""
+    return b.op("ReduceMean", x, b.integers(1))
+
+
+def _constant_like(b: Builder, x: str, value: float) -> str:
+    return b.op("Expand", _double(b, value), b.op("Shape", x))
+
+
+def _scale(b: Builder, how: Any, r: str, size: str) -> str:
+    if how.scale == "none":
+        return _constant_like(b, size, 1.0)
+    spread = size
+    if how.scale == "spread":
+        centered = b.op("Sub", r, _mean(b, r))
+        spread = b.op("Sqrt", _mean(b, b.op("Mul", centered, centered)))
+    elif how.scale == "season":
+        change = b.op("Sub", b.slice(r, 1, how.season, None), b.slice(r, 1, 0, -how.season))
+        spread = _mean(b, b.op("Abs", change))
+    spread = b.op("Max", spread, b.op("Mul", size, _double(b, LEAST)))
+    return b.where(b.op("Greater", spread, _double(b, 0.0)), spread, _double(b, 1.0))
+
+
+def in_own_units(b: Builder, model: Any, y: Value, own: WindowUnits) -> Value:
+    """Predictions [.., row, heads · horizon · target] of each network in the targets' units.
+
+    y: in units of the numbers of windows, in double precision.
+    """
+    how, last = model.network.windows.how, y.axes - 1
+    several = (model.cost.heads, len(how.horizons), len(model.network.windows.channels))
+    lead = (0, 0) if y.members else (0,)
+    each = b.reshape(y.name, *lead, *several)
+    base, scale, level = (b.op("Unsqueeze", t, b.integers(1)) for t in (own.base, own.scale, own.last))
+    if how.level == "difference":
+        each = b.op("CumSum", each, b.constant(np.int64(last + 1), np.int64))
+    added = b.op("Add", base, b.op("Mul", scale, each))
+    if how.log:
+        value = b.op("Mul", level, b.op("Exp", added))
+    elif how.bends:
+        value = b.op("Add", level, added)
+    else:  # a deviation has no level
+        has = _has_level(model).reshape(several)
+        levels = b.op("Mul", b.op("Add", level, base), _double(b, has))
+        value = b.op("Add", levels, b.op("Mul", scale, each))
+    return b.put(y, b.reshape(value, *lead, y.shape[-1] or 0))
+
+
+def _has_level(model: Any) -> np.ndarray:
+    """[prediction] 1 where a prediction moves with the targets' center, 0 where it does not."""
+    center = np.ones((1, model.out_center.shape[1]))
+    return units(model.cost, center, center, model.outputs[-1])[1][0]
+
+
+def repeat(b: Builder, module: Any, x: Value) -> Value:
+    """The last season again, at the horizons, plus a drift."""
+    x = b.last(x)
+    places = seasonal_places(module.horizons, module.season).tolist()
+    targets = module.drift.shape[-1] // len(module.horizons)
+    steps = b.op("Gather", x.name, b.integers(*places), axis=x.axes - 2)
+    some = b.put(x, b.slice(steps, -1, 0, targets), (len(module.horizons), targets))
+    return b.plus(b.flat(some), module.drift)
