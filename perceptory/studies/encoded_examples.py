@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.ahead import on_all_cores
+from perceptory.data.aligned import aligned_empty
 from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
 from perceptory.data.series.rolled import Rolled, values_of
@@ -126,7 +127,8 @@ class EncodedExamples:
             codes, numbers = self.given.codes, self.given.numbers
             width = 0 if numbers is None else numbers.width
         width += aims.shape[1]
-        out = np.zeros((length, 2 * width + len(codes) + 1), dtype)
+        out = aligned_empty((length, 2 * width + len(codes) + 1), dtype)
+        out[self.count :] = 0
 
         def write(start: int) -> None:
             at = slice(start, min(start + BLOCK, self.count))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.data.ahead import ahead
+from perceptory.data.aligned import aligned_empty
 from perceptory.data.tables.cells import in_order, places
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset
@@ -182,7 +183,7 @@ class Portions:
         sizes = [min(self.size, last - k) for k in range(first, last, self.size)]
         to = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
         np.random.default_rng([self.parts.seed, in_pass, mix + 1]).shuffle(to)
-        portions = [np.empty((self.size + len(tail), tail.shape[1]), self.dtype) for _ in sizes]
+        portions = [aligned_empty((self.size + len(tail), tail.shape[1]), self.dtype) for _ in sizes]
         filled = [0] * len(sizes)
         from_, until = (int(np.searchsorted(ends, row, "right")) for row in (first, last - 1))
         for piece in order[from_ : until + 1].tolist():

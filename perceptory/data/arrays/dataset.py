@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from perceptory.data.aligned import aligned_take
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
 from perceptory.data.arrays.files import load_inputs
 from perceptory.data.images.files import load_pictures, pictures_by_part
@@ -128,9 +129,10 @@ class ArrayDataset:
 
     def take(self, rows: np.ndarray) -> Self:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
-        names = ("inputs", "targets", "weights", "lengths", "groups", "row_numbers", "units")
+        names = ("targets", "weights", "lengths", "groups", "row_numbers", "units")
         given = {name: getattr(self, name) for name in names}
         taken: dict[str, Any] = {name: values[rows] for name, values in given.items() if values is not None}
+        taken["inputs"] = aligned_take(self.inputs, rows)
         taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}
         return replace(self, **taken)
 

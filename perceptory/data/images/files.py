@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from perceptory.data.ahead import in_threads
+from perceptory.data.aligned import aligned_empty
 from perceptory.data.tables.delimited import counted
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, transparency_left_out
@@ -83,7 +84,7 @@ def _decoded(
     paths: Sequence[Path], size: tuple[int, int] | None, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, int]:
     """Pictures [n, *shape], scaled where a size is given, and how many of them were transparent."""
-    inputs = np.empty((len(paths), *shape), np.uint8)
+    inputs = aligned_empty((len(paths), *shape), np.uint8)
     wrong: dict[int, tuple[int, int]] = {}
 
     def decode(places: Sequence[int]) -> int:
