@@ -17,6 +17,7 @@ from perceptory.figures.codes import (
 from perceptory.figures.distribution import fan
 from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.examples import few_examples, over_time
+from perceptory.figures.forecasts import last_forecasts
 from perceptory.figures.horizons import error_by_horizon
 from perceptory.figures.regression import predicted_against_true, residuals
 from perceptory.figures.sizes import size_curve
@@ -34,6 +35,7 @@ __all__ = [
     "errors_by_column",
     "fan",
     "few_examples",
+    "last_forecasts",
     "learning_curves",
     "over_time",
     "predicted_against_true",

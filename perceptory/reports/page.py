@@ -177,6 +177,18 @@ def _width_figures(result: ResultData) -> list[dict[str, str]]:
     return codes.width_figures(result, _figure) if result.task == AUTOENCODE else []
 
 
+def _forecast_figure(result: ResultData) -> list[dict[str, str]]:
+    from perceptory import figures as plots
+
+    if result.forecasts is None:
+        return []
+    caption = (
+        "The last windows of some series, the forecast from each with its "
+        f"{100 * result.forecasts.coverage:g} % interval, and what came."
+    )
+    return [_figure("forecasts", "Forecasts beside what came", caption, lambda: plots.last_forecasts(result))]
+
+
 def _horizon_figure(result: ResultData) -> list[dict[str, str]]:
     from perceptory import figures as plots
 
@@ -341,7 +353,12 @@ def render(result: ResultData) -> str:
         score=metric_name(result.score["name"]),
         better=better(result.score),
         figures=_study_figures(result),
-        learned=[*_width_figures(result), *_horizon_figure(result), *more_figures(result, _figure)],
+        learned=[
+            *_width_figures(result),
+            *_forecast_figure(result),
+            *_horizon_figure(result),
+            *more_figures(result, _figure),
+        ],
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),

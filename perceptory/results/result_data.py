@@ -14,6 +14,7 @@ from perceptory.results.mixture import MixtureResult
 from perceptory.results.nested import NestedResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
+from perceptory.results.shown_forecasts import ShownForecasts
 
 
 @dataclass
@@ -76,6 +77,7 @@ class ResultData:
     seconds: float
     ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
     reconstructions: Reconstructions | None = None  # of autoencoders: what the report shows
+    forecasts: ShownForecasts | None = None  # of forecasts: what the report shows
     mixture: MixtureResult | None = None  # where the final model weighs several candidates
     nested: NestedResult | None = None  # where validation is nested: what the whole procedure errs
     model: Any = None  # the final `Model`; None where the result was read from a run folder

@@ -8,16 +8,18 @@ from typing import Any, Protocol
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.models.model import Model
 from perceptory.results.predictions import Predictions
+from perceptory.results.shown_forecasts import ShownForecasts
 
 
 @dataclass(frozen=True)
 class TestOutcome:
     """metrics: name -> number, or a list for several targets. ensemble: what the mean of the networks gains, one a
-    target; () for one network."""
+    target; () for one network. forecasts: what the report shows of them."""
 
     metrics: dict[str, Any]
     predictions: Predictions
     ensemble: tuple[ErrorDecomposition, ...] = ()
+    forecasts: ShownForecasts | None = None
 
 
 class SealedTest(Protocol):

@@ -19,6 +19,7 @@ from perceptory.results.nested import NestedResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
+from perceptory.results.shown_forecasts import ShownForecasts
 from perceptory.runs.contents import COSTS, FORMAT, HISTORY, MARK, MODEL, PREDICTIONS, RESULT, opened
 from perceptory.runs.schema import STUDY_FORM, check, check_result
 from perceptory.runs.spreadsheet import guarded
@@ -76,6 +77,7 @@ def _fields(path: Path) -> dict[str, Any]:
         "reconstructions": None
         if data["reconstructions"] is None
         else Reconstructions.from_json(data["reconstructions"]),
+        "forecasts": None if data["forecasts"] is None else ShownForecasts.from_json(data["forecasts"]),
         "mixture": None if data["mixture"] is None else MixtureResult.from_json(data["mixture"]),
         "nested": None if data["nested"] is None else NestedResult.from_json(data["nested"]),
         "folder": str(path),

@@ -34,6 +34,7 @@ class Result(ResultData):
         if self.tested is None and self.sealed is not None and self.model is not None:
             opened, self.sealed = self.sealed.open(self.model), None
             self.tested, self.ensemble = opened.metrics, opened.ensemble
+            self.forecasts = opened.forecasts or self.forecasts
             self.predictions = self.predictions + opened.predictions
             if self.folder is not None:
                 RunFolder(self.folder).rewrite(self)

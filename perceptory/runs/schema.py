@@ -52,12 +52,17 @@ RECONSTRUCTIONS = {
 MIXTURE = {"shares": Each(float), "per_fold": [NUMBER], "selected": NUMBER}
 OUTER = {"rows": int, "chosen": Each(float), "score": NUMBER, "promised": NUMBER}
 NESTED = {"folds": [OUTER], "score": str, "metrics": METRICS, "networks": int}
+FORECASTS = {
+    "part": str, "target": str, "series": [str], "history": ARRAY, "horizons": ARRAY, "predicted": ARRAY,
+    "truth": ARRAY, "lower": ARRAY, "upper": ARRAY, "coverage": float,
+}  # fmt: skip
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),
     "classes": Or(([str], None)), "score": {"name": str, "direction": str}, "best": str, "rule": str,
     "candidates": [CANDIDATE], "train": METRICS, "validation": METRICS, "test": Or((METRICS, None)),
     "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE],
-    "reconstructions": Or((RECONSTRUCTIONS, None)), "mixture": Or((MIXTURE, None)), "nested": Or((NESTED, None)),
+    "reconstructions": Or((RECONSTRUCTIONS, None)), "forecasts": Or((FORECASTS, None)),
+    "mixture": Or((MIXTURE, None)), "nested": Or((NESTED, None)),
     "environment": Each(ANYTHING),
     "seconds": float, "files": Each(str),
 }  # fmt: skip

@@ -22,6 +22,7 @@ from perceptory.results.mixture import MixtureResult
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.result_data import CandidateResult, MemberResult
+from perceptory.results.shown_forecasts import ShownForecasts, shown_forecasts
 from perceptory.runs.result import Result
 from perceptory.selection.metrics import evaluate
 from perceptory.selection.ranking import Chosen, Ranking
@@ -256,10 +257,20 @@ def result_of(
         seconds=time.perf_counter() - started,
         model=model,
         reconstructions=_reconstructions(records, chosen.index, model, predictions),
+        forecasts=_shown(records, chosen.index, model, mixture),
         mixture=None if mixture is None else _mixture_result(mixture, ids),
         fingerprint=prepared.fingerprint,
         sealed=None if test is None else SealedRows(test),
     )
+
+
+def _shown(records: Records, chosen: int, model: Model, mixture: Mixture | None) -> ShownForecasts | None:
+    """Of forecasts, those of the last fold."""
+    held = out_of_fold(records, chosen, mixture)
+    if not held:
+        return None
+    fold = max(held)
+    return shown_forecasts("validation", records.prepared.data, records.prepared.folds[fold][1], held[fold], model)
 
 
 def _mixture_result(mixture: Mixture, ids: list[str]) -> MixtureResult:

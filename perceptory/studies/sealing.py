@@ -27,6 +27,7 @@ from perceptory.notes import (
 )
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
+from perceptory.results.shown_forecasts import shown_forecasts
 from perceptory.selection.metrics import evaluate
 from perceptory.selection.nested import Nested
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
@@ -147,6 +148,7 @@ class SealedRows:
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
             # the formula is of networks with equal shares
             ensemble=() if model.shares is not None else ensemble_gains(*about, truth, members, weights),
+            forecasts=shown_forecasts("test", test, np.arange(test.rows), output, model),
         )
 
     def _reconstructed(self, model: Model, encoded: EncodedExamples) -> TestOutcome:

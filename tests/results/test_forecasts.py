@@ -114,6 +114,29 @@ def test_the_command_line(run, capfd, monkeypatch):
         assert said in capfd.readouterr().err
 
 
+def test_the_report_shows_the_last_windows(run):
+    """Of each series the last sealed forecast, with its interval and what came; read back from the run folder."""
+    from perceptory.figures import last_forecasts
+    from perceptory.runs.result import load_result
+
+    before = run.result.forecasts
+    assert before.part == "validation"
+    again = pt.Study(networks=Linear(1e-3)).run(run.data, folder=run.folder / "tested", open_test=True)
+    shown = load_result(run.folder / "tested").forecasts
+    assert (shown.part, shown.target, shown.series) == ("test", "sales", ("small", "large"))
+    np.testing.assert_array_equal(shown.truth[1], run.table["sales"][[117, 119]])
+    np.testing.assert_array_equal(shown.history[1], run.table["sales"][105:117])
+    np.testing.assert_allclose(
+        shown.predicted[0], again.model.predict(run.table["sales"][45:57][None, :, None])[0, ::-1], rtol=1e-3
+    )
+    assert np.all((shown.lower < shown.predicted) & (shown.predicted < shown.upper))
+    axes = last_forecasts(again).axes
+    assert [ax.get_title(loc="left") for ax in axes] == ["small", "large"]
+    came = next(line for line in axes[1].lines if line.get_label() == "what came")
+    np.testing.assert_array_equal(came.get_xydata(), np.stack([shown.horizons, shown.truth[1]], axis=1))
+    assert "and what came" in (run.folder / "tested" / "report.html").read_text()
+
+
 def test_models_that_forecast_nothing():
     model = SimpleNamespace(encoder=SimpleNamespace(), ends=None)
     from perceptory.models.forecasts import forecast
