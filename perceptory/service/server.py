@@ -72,6 +72,7 @@ def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(limits.seconds) + 1, server_header=False,
     )  # fmt: skip
+    listening.listen(BACKLOG)  # who asks from now on waits for the first answer
     if ready is not None:
         ready(shelf, f"http://{f'[{host}]' if ':' in host else host}:{number}")
     with running():

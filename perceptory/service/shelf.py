@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.table import label
@@ -81,7 +82,7 @@ class Served:
 
     def encoded(self, rows: Any) -> np.ndarray:
         """Inputs [row, in] of a table's rows. Raises `InputError` for what the model cannot take."""
-        inputs: np.ndarray = self.model.encoder.transform(_single(rows))
+        inputs: np.ndarray = self.model.encoder.transform(_together(rows))
         return inputs
 
     def answers(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -126,12 +127,30 @@ class Served:
             self.answers(np.broadcast_to(self.model.in_center[0], (rows, width)).copy())
 
 
-def _single(rows: Any) -> Any:
-    """One row as plain values, which the encoder takes by a short way."""
-    if isinstance(rows, dict) and all(len(values) == 1 for values in rows.values()):
+def _together(rows: Any) -> Any:
+    """Columns as the encoder takes them quickest: one row as plain values, many as a frame of typed columns."""
+    if not isinstance(rows, dict):
+        return rows
+    if all(len(values) == 1 for values in rows.values()):
         values = {name: values[0] for name, values in rows.items()}
         return {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
-    return rows
+    columns = {name: _typed(values) for name, values in rows.items()}
+    return rows if any(column is None for column in columns.values()) else pl.DataFrame(columns)
+
+
+def _typed(values: Any) -> pl.Series | None:
+    """A column of one type; None where the values are of several, which are told apart cell by cell."""
+    if isinstance(values, np.ndarray):
+        return pl.Series(values=values) if values.dtype.kind in "biuf" else None
+    types = set(map(type, values)) - {type(None)}
+    for kind, dtype in ((str, pl.String), (bool, pl.Boolean), (float, pl.Float64), (int, pl.Int64)):
+        if types == {kind}:
+            try:
+                return pl.Series(values=values, dtype=dtype)
+            except OverflowError:
+                return None
+    exact = types == {int, float} and all(abs(v) <= 2**53 for v in values if type(v) is int)
+    return pl.Series(values=values, dtype=pl.Float64, strict=False) if exact else None
 
 
 class Shelf:

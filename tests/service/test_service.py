@@ -22,6 +22,7 @@ from perceptory.service.shelf import Shelf
 from perceptory.service.tensors import asked_by, tensor_of
 
 JSON = {"Content-Type": "application/json"}
+GOOD = {"size": 1.0, "color": "red", "old": True}
 
 
 def table(n=60, seed=0):
@@ -38,6 +39,14 @@ def trained(path, target, seed=0):
     study = pt.Study(pt.MLP((4,)), epochs=2, validation=pt.KFold(2), seed=seed)
     study.run(pt.read_table(frame, target="y"), folder=path, overwrite=True)
     return path
+
+
+def answered(function, *arguments):
+    """What it gives, or the sentence that it refuses with."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        return str(error)
 
 
 def number(frame):
@@ -92,6 +101,21 @@ def test_every_door_gives_the_model_s_predictions(client, runs, rows):
     (output,) = answer["outputs"]
     assert (output["name"], output["datatype"], output["shape"]) == ("y", "FP64", [rows])
     np.testing.assert_allclose(output["data"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[1, 2.5, None], [1, 2, 3], [None, None, 1.5], ["1.5", "2", None], [True, 2.5, 1], [2**60, 1.5, 0], [1, "2", None]],
+)
+def test_values_of_json_mean_what_they_mean_to_the_model(client, runs, sizes):
+    rows = [GOOD | {"size": value} for value in sizes]
+    columns = {name: [row[name] for row in rows] for name in GOOD}
+    answer = client.post("/models/number/invocations", json={"inputs": columns})
+    expected = answered(pt.Model.load(runs[0]).predict, columns)
+    if isinstance(expected, str):
+        assert answer.json() == {"error": expected}
+    else:
+        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=1e-6)
 
 
 def test_classes_come_with_probabilities(client, runs):
@@ -152,8 +176,6 @@ def test_no_number_stands_as_null():
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
-
-GOOD = {"size": 1.0, "color": "red", "old": True}
 
 REFUSED = [
     ("/models/number/invocations", {"dataframe_records": [{"size": 1.0}]}, 422, "lacks the columns 'color', 'old'"),
