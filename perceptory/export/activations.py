@@ -62,6 +62,13 @@ def _gelu(b: Builder, z: str, _: float) -> str:
     return b.op("Mul", z, share)
 
 
+def _silu(b: Builder, z: str, _: float) -> str:
+    if b.dtype == np.float32:
+        return b.op("Mul", z, b.op("Sigmoid", z))
+    # onnxruntime 1.20 makes of a product with a sigmoid a node that it does not have in double precision.
+    return b.op("Div", z, b.op("Add", b.op("Exp", b.op("Neg", z)), b.constant(1.0)))
+
+
 def _threshold(b: Builder, z: str, _: float) -> str:
     return b.cast(b.op("GreaterOrEqual", z, b.constant(0.0)), b.dtype)
 
@@ -89,7 +96,7 @@ FORMULAS: dict[str, tuple[Formula, float]] = {
     "leaky_relu": (_leaky_relu, 0.01),
     "gelu": (_gelu, 0.0),
     "mish": (lambda b, z, _: b.op("Mul", z, b.op("Tanh", softplus(b, z))), 0.0),
-    "silu": (lambda b, z, _: b.op("Mul", z, b.op("Sigmoid", z)), 0.0),
+    "silu": (_silu, 0.0),
     "softplus": (softplus, 0.0),
     "selu": (lambda b, z, _: times(b, _elu(b, z, SELU_ALPHA), SELU_SCALE), 0.0),
     "softsign": (lambda b, z, _: b.op("Div", z, b.op("Add", b.op("Abs", z), b.constant(1.0))), 0.0),

@@ -103,7 +103,11 @@ EMBEDDINGS = {"Periodic": periodic, "Piecewise": piecewise}
 
 def _embedded(b: Builder, values: Value, weight: Any) -> Value:
     """[row, column · width] of values [row, column, n] and weight [member, column, n, width]: a product a column."""
-    columns, out = weight.shape[-3], weight.shape[-1]
+    columns, each, out = weight.shape[-3:]
+    if b.dtype == np.float64:  # one product of all, as onnxruntime 1.20 cannot turn doubles around before it
+        whole = np.zeros((len(weight), columns, each, columns, out))
+        whole[:, np.arange(columns), :, np.arange(columns)] = np.moveaxis(np.asarray(weight, float), 1, 0)
+        return b.product(b.flat(values), whole.reshape(len(weight), columns * each, -1))
     order = (0, 2, 1, 3) if values.members else (1, 0, 2)
     product = b.op("MatMul", b.transpose(values.name, *order), b.stacked(weight))
     return b.flat(b.put(values, b.transpose(product, *order), (columns, out)))
