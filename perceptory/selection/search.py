@@ -160,7 +160,7 @@ def _plain(value: Any) -> Any:
 # --- walking -----------------------------------------------------------------------------------------------------
 
 
-def _children(value: Any) -> list[tuple[str, Any]]:
+def children(value: Any) -> list[tuple[str, Any]]:
     """The parts that a value is made of, with what their paths add; [] for a leaf."""
     if isinstance(value, Spec):
         return [(f".{name}", getattr(value, name)) for name in _names(value)]
@@ -176,7 +176,7 @@ def _names(spec: Spec) -> list[str]:
     return [f.name for f in dataclasses.fields(spec) if f.init and f.compare]
 
 
-def _rebuild(value: Any, parts: list[Any]) -> Any:
+def rebuild(value: Any, parts: list[Any]) -> Any:
     """The same kind of value with other parts. A spec runs its checks again."""
     if isinstance(value, Spec):
         return dataclasses.replace(value, **dict(zip(_names(value), parts, strict=True)))
@@ -197,7 +197,7 @@ def find(template: Any) -> list[tuple[str, Search]]:
     def walk(path: str, value: Any) -> None:
         if isinstance(value, Search):
             searches.append((path.lstrip("."), value))
-        for step, part in _children(value):
+        for step, part in children(value):
             walk(path + step, part)
 
     walk("", template)
@@ -222,7 +222,7 @@ def _size(value: Any) -> int:
     """Number of grid points, with repetitions."""
     if isinstance(value, Choice):
         return sum(_size(v) for v in value.values)
-    return math.prod(_size(part) for _, part in _children(value))
+    return math.prod(_size(part) for _, part in children(value))
 
 
 def _point(value: Any, index: int) -> Any:
@@ -235,10 +235,10 @@ def _point(value: Any, index: int) -> Any:
     if not find(value):
         return value  # untouched, so that what a user passed in stays the very same object
     parts: list[Any] = []
-    for _, part in reversed(_children(value)):
+    for _, part in reversed(children(value)):
         index, at = divmod(index, _size(part))
         parts.append(_point(part, at))
-    return _rebuild(value, parts[::-1])
+    return rebuild(value, parts[::-1])
 
 
 def _draw(value: Any, random: np.random.Generator) -> Any:
@@ -248,13 +248,13 @@ def _draw(value: Any, random: np.random.Generator) -> Any:
         return value.draw(random)
     if not find(value):
         return value
-    return _rebuild(value, [_draw(part, random) for _, part in _children(value)])
+    return rebuild(value, [_draw(part, random) for _, part in children(value)])
 
 
 def _same(value: Any) -> Any:
     """What two equal candidates have in common. True and 1 are equal in Python and differ here; 1 and 1.0 do not."""
     if isinstance(value, (Spec, tuple, list, dict)):
-        return (type(value), tuple((step, _same(part)) for step, part in _children(value)))
+        return (type(value), tuple((step, _same(part)) for step, part in children(value)))
     return (bool, value) if isinstance(value, bool) else value
 
 

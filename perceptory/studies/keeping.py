@@ -83,6 +83,14 @@ class Keeping:
                 states[member] = [arrays[f"state.{k}"][i] for k in range(facts["leaves"])], arrays[f"{i}.costs"]
             yield states, records
 
+    def add_round(self, asked: list[Any]) -> None:
+        """Keep which candidates a round asks for, as JSON data."""
+        self._store.keep("round", {"none": np.zeros(0)}, {"asked": asked})
+
+    def rounds(self) -> list[list[Any]]:
+        """Those that are kept, in their order."""
+        return [facts["asked"] for _, facts in self._store.kept("round")]
+
     def add_decision(self, standing: dict[str, list[int]]) -> None:
         """Keep which candidates go on beyond a rung, by part of the study."""
         self._store.keep("decision", {"none": np.zeros(0)}, {"standing": standing})

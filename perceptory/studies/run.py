@@ -83,10 +83,16 @@ def run(
 
 
 def _result(records: Records, progress: Progress | None, open_test: bool, started: float) -> Result:
-    """Train what is not trained, choose, assemble, and open the sealed rows if asked."""
+    """Train what is not trained, and conclude."""
+    with backend.precision(records.prepared.study.arithmetic):
+        train(records, progress)
+    return concluded(records, open_test, started)
+
+
+def concluded(records: Records, open_test: bool, started: float) -> Result:
+    """Choose, assemble, and open the sealed rows if asked."""
     prepared = records.prepared
     with backend.precision(prepared.study.arithmetic):
-        train(records, progress)
         ids, own = _ids(len(prepared.candidates)), records.of_part(0)
         try:
             choice = choose(own, ids)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perceptory.data.examples import Examples
 from perceptory.runs.result import Result
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.run import run
+
+if TYPE_CHECKING:
+    from perceptory.studies.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -81,3 +85,32 @@ class Study(StudyDesign):
             progress=progress,
             executor=executor,
         )
+
+    def rounds(
+        self, data: Any, *, test: Examples | None = None, progress: Callable[[dict[str, Any]], None] | None = None
+    ) -> Rounds:
+        """The study round by round, for an outer optimizer that says which candidates come next (`Rounds`).
+
+        Arguments as of `run`. With a run folder: `rounds_in`.
+        """
+        from perceptory.studies.rounds import Rounds
+
+        return Rounds(self, data, test, progress=progress)
+
+    def rounds_in(
+        self,
+        folder: str | Path,
+        data: Any,
+        *,
+        test: Examples | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> AbstractContextManager[Rounds]:
+        """`rounds` in a run folder, for a `with` block: what is trained is kept, and the folder is whole at its end.
+
+        resume: what was evaluated before is not trained again, where the rounds ask for the same candidates.
+        """
+        from perceptory.studies.rounds import in_folder
+
+        return in_folder(self, data, folder, test=test, resume=resume, overwrite=overwrite, progress=progress)
