@@ -1,12 +1,10 @@
 """Final models of several candidates: through every door, and honest."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from perceptory import PCA, Adam, HoldOut, KFold, Linear, Model, Study, load_result, read_table
+from perceptory.app.predict import predict
 from perceptory.errors import InputError
 from perceptory.estimators import NetworkRegressorCV
 from perceptory.models.weighted import WeightedModel
@@ -80,21 +78,19 @@ def test_file_folder_and_command_line_give_it_back(ran, tmp_path):
     table_file = tmp_path / "new.csv"
     rows = {name: [float(v) for v in np.linspace(-1, 1, 4)] for name in "ab"}
     table_file.write_text("a,b\n" + "".join(f"{a!r},{b!r}\n" for a, b in zip(*rows.values(), strict=True)))
-    run = [sys.executable, "-m", "perceptory", "predict", str(folder), str(table_file)]
-    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+    predict(str(folder), str(table_file), str(tmp_path / "out.csv"), proba=False, members=True)
+    printed = [line.rsplit(",", 6)[0] for line in (tmp_path / "out.csv").read_text().splitlines()]  # 6 networks
     np.testing.assert_allclose([float(line.split(",")[-1]) for line in printed[1:]], loaded.predict(rows), rtol=1e-5)
     again = STUDY.run(data, folder=folder, resume=True)
     assert again.mixture == result.mixture
 
 
 def test_one_share_of_rows_and_the_estimator():
-    data = table()
     linear = [Linear(ridge=ridge) for ridge in (0.0, 0.3, 3.0)]
-    result = STUDY.replace(validation=HoldOut(0.4), networks=tuple(linear)).run(data)
-    assert len(result.mixture.per_fold) == 1
     x, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60.0)
-    estimator = NetworkRegressorCV(linear, penalty=0.0, cv=3, final="weighted").fit(x, y + x[:, 0])
+    estimator = NetworkRegressorCV(linear, penalty=0.0, cv=HoldOut(0.4), final="weighted").fit(x, y + x[:, 0])
     assert estimator.predict(x).shape == (60,)
+    assert len(estimator.result_.mixture.per_fold) == 1
     assert estimator.best_score_ == estimator.result_.estimate.mean
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from perceptory import AdamW, DiscardAfter, GradientDescent, Halving, KFold, Nested, Study, choice, read_table
 from perceptory.networks.mlp import MLP
+from perceptory.reports import page
 from perceptory.studies import keeping
 from perceptory.studies.run import run
 
@@ -28,8 +29,13 @@ def statuses(result):
     return {c.id: c.status for c in result.candidates}
 
 
-def test_the_worst_are_given_up_and_the_rest_are_as_they_were():
-    whole, halved = RATES.run(table()), RATES.replace(discard=Halving(2, least=0.2)).run(table())
+@pytest.fixture(scope="module")
+def halved():
+    return RATES.replace(discard=Halving(2, least=0.2)).run(table())
+
+
+def test_the_worst_are_given_up_and_the_rest_are_as_they_were(halved):
+    whole = RATES.run(table())
     assert halved.study["discard"] == {"kind": "Halving", "factor": 2, "least": 0.2}
     assert statuses(halved) == dict.fromkeys(("c5", "c4"), "ok") | dict.fromkeys(("c3", "c2", "c1"), "discarded")
     assert [c.id for c in halved.candidates[:3]] == ["c5", "c4", "c3"]  # discarded ones come after the others
@@ -59,11 +65,11 @@ def test_one_that_is_best_late_is_lost_to_an_early_rung_and_kept_by_a_late_one()
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_run_that_is_stopped_decides_the_same(stop, tmp_path, monkeypatch):
+def test_a_run_that_is_stopped_decides_the_same(stop, halved, tmp_path, monkeypatch):
     monkeypatch.setattr(keeping, "INTERVAL", 0.0)
     monkeypatch.setattr(keeping, "SHARE", 1e9)
-    study = RATES.replace(discard=Halving(2, least=0.2))
-    whole = study.run(table(), folder=tmp_path / "whole")
+    monkeypatch.setattr(page, "render", lambda result: "")
+    study, whole = RATES.replace(discard=Halving(2, least=0.2)), halved
     told = []
 
     def stopping(state):
