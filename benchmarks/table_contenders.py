@@ -34,7 +34,8 @@ def ours(one: TableSet, train: Any, test: Any) -> Found:
         import perceptory as pt
 
         data = pt.read_table(paths[0], one.target, task=one.task)
-        result = pt.default_study(data, test=0.0).run(data)
+        new = pt.read_table(paths[1], like=data)
+        result = pt.default_study(data, test=0.0).run(data, test=new)
         model = result.model
         if one.task == "classification":
             found: Found = {"proba": model.predict_proba(paths[1])}
@@ -44,6 +45,7 @@ def ours(one: TableSet, train: Any, test: Any) -> Found:
         if one.task == "regression":
             found["interval"] = model.predict_interval(paths[1], COVERAGE)
             found["one_width"] = _one_width(result.predictions)
+            found["nll"] = (result.test() or {})["nll"]
     return found
 
 

@@ -18,6 +18,9 @@ _NAMES = {
     "vaf": "VAF %",
     "accuracy": "accuracy",
     "log_loss": "log loss",
+    "ece": "expected calibration error",
+    "nll": "negative log-likelihood",
+    "coverage_90": "coverage of 90 % intervals",
     "auc": "AUC",
 }
 

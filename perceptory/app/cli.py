@@ -167,8 +167,7 @@ def predict(
         refused = {"--proba": proba, "--members": members}
         use.forecast(run, data, out, coverage, origins, refused=refused, formulas=formulas)
     else:
-        only_ahead = {"--coverage": coverage is not None, "--origins": origins is not None}
-        use.predict(run, use.given(data, only_ahead), out, proba, members, formulas)
+        use.predict(run, use.given(data, {"--origins": origins is not None}), out, proba, members, coverage, formulas)
 
 
 @app.command(help=h.ENCODE)

@@ -225,7 +225,10 @@ AHEAD = (
     "The future, from the end of the series on: times, values and intervals by step. Without DATA from the end of what "
     "the run was given."
 )
-COVERAGE = "Probability with which the future lies in an interval of --ahead. [dim](default: 0.9)[/dim]"
+COVERAGE = (
+    "Give intervals that hold the target with this probability, such as 0.9, and its standard deviation. Of --ahead "
+    "intervals are given anyway. [dim](default: 0.9)[/dim]"
+)
 ORIGINS = (
     "With --ahead and DATA: forecasts from so many moments of the past, a horizon apart, beside what came. "
     "[dim](default: 1, the end)[/dim]"

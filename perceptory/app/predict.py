@@ -18,10 +18,19 @@ from perceptory.errors import InputError
 from perceptory.notes import Note
 
 
-def predict(run: str, data: str, out: str | None, proba: bool, members: bool, formulas: bool = False) -> None:
+def predict(
+    run: str,
+    data: str,
+    out: str | None,
+    proba: bool,
+    members: bool,
+    coverage: float | None = None,
+    formulas: bool = False,
+) -> None:
     """Write predictions to a file, CSV or Parquet, or as CSV to standard output, a large table's piece by piece; notes
-    go to standard error. formulas: as of `write_frames`."""
+    go to standard error. coverage: of intervals, None for none. formulas: as of `write_frames`."""
     from perceptory.data.ahead import ahead
+    from perceptory.models.intervals import check_coverage
     from perceptory.models.model import Model
 
     check_out(out, data, run)
@@ -29,6 +38,8 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool, fo
     if proba and model.classes is None:
         what = "gives back its inputs" if model.task == "autoencode" else "predicts numbers"
         raise InputError(f"--proba needs a model of classes, and this one {what}. Leave it out.")
+    if coverage is not None:
+        check_coverage(model, coverage)
     notes: list[Note] = []
 
     def predicted() -> Iterator[Any]:
@@ -38,11 +49,12 @@ def predict(run: str, data: str, out: str | None, proba: bool, members: bool, fo
                 yield frame(scores(model, new, members))
                 continue
             learned = model.distributions_of(new.array, new.lengths)
+            more = [] if coverage is None else ends(model, new, learned, coverage)
             if new.lines is not None:
                 learned = learned[:, *new.lines]
             networks = model.cost.point_prediction(learned)
             notes.extend(new.notes)
-            yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned)])
+            yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned), *more])
 
     write_frames(out, predicted(), formulas=formulas)
     say_notes(notes)
@@ -113,6 +125,24 @@ def columns(
         if names is None or proba:
             named_values += [(f"{name}{ending}", values[:, i]) for i, name in enumerate(outputs)]
     return named_values
+
+
+def ends(model: Any, new: Any, learned: np.ndarray, coverage: float) -> list[tuple[str, Any]]:
+    """(name, values) of both ends of each target's interval, and of its deviation where `beside` does not give it."""
+    from perceptory.models.distribution import knows_deviation
+    from perceptory.models.intervals import deviation_of, interval_of
+
+    each = model.cost.point_prediction(learned)
+    interval = interval_of(model, new.array, each, coverage).reshape(*each.shape[1:], 2)
+    deviation = deviation_of(model, new.array, each)
+    if new.lines is not None:
+        interval, deviation = interval[*new.lines], deviation[*new.lines]
+    found = []
+    for k, target in enumerate(model.targets):
+        found += [(f"lower end of {target}", interval[:, k, 0]), (f"upper end of {target}", interval[:, k, 1])]
+        if not knows_deviation(model.cost):
+            found.append((f"deviation of {target}", deviation[:, k]))
+    return found
 
 
 def beside(model: Any, learned: np.ndarray) -> list[tuple[str, Any]]:

@@ -251,6 +251,9 @@ def mixture_deviation(b: Builder, y: Value, shares: np.ndarray | None) -> Value:
 def give_classes(whole: Whole, model: Any, y: Value) -> None:
     """The outputs of a classifier: the class as the user gave it, and all probabilities."""
     b, mean = whole.builder, mean_of_members(whole.builder, y, model.shares)
+    if "temperature" in model.facts:
+        power = b.op("Pow", mean.name, b.constant(1 / float(model.facts["temperature"]), np.float64))
+        mean = b.put(mean, b.op("Div", power, b.op("ReduceSum", power, b.integers(-1), keepdims=1)))
     best = b.op("ArgMax", mean.name, axis=1, keepdims=0)
     classes = model.classes
     kind: Any = str if classes.dtype.kind in "OUS" else classes.dtype

@@ -22,6 +22,7 @@ from perceptory.figures.style import (
     rows_of,
     styled,
 )
+from perceptory.models.temperature import BINS, reliability_bins
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged
 from perceptory.wording import count_of, number
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILL, ON_FILL = "#0b62a4", "#fefefe"  # the same by day and by night, so that the numbers on it stay readable
-BINS = 10  # of the reliability diagram
 
 
 def _finite(result: ResultData, part: str, plot: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
@@ -189,9 +189,10 @@ def reliability(probability: np.ndarray, correct: np.ndarray) -> dict[str, np.nd
     """Bins of equal width over probability: count, mean probability, share that came true, its 95 % interval (Wilson).
 
     probability: [row]; correct: [row] bool, whether it came true. `error` is the mean distance of the two, weighted by
-    rows.
+    rows: the expected calibration error. `by_chance` is what it would be, by the normal approximation, if every
+    probability were right: √(2/π Σ p (1 - p)) a bin, summed, over all rows.
     """
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    bins = reliability_bins(probability)
     count = np.bincount(bins, minlength=BINS)
     used = count > 0
     n = count[used]
@@ -201,7 +202,10 @@ def reliability(probability: np.ndarray, correct: np.ndarray) -> dict[str, np.nd
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     error = float(np.sum(n * np.abs(mean - share)) / n.sum())
-    return {"count": count, "mean": mean, "share": share, "low": middle - half, "high": middle + half, "error": error}
+    varies = np.bincount(bins, weights=probability * (1 - probability), minlength=BINS)
+    by_chance = float(np.sqrt(2 / np.pi * varies).sum() / n.sum())
+    return {"count": count, "mean": mean, "share": share, "low": middle - half, "high": middle + half, "error": error,
+            "by_chance": by_chance}  # fmt: skip
 
 
 @styled
@@ -221,7 +225,8 @@ def calibration(result: ResultData, part: str = "test") -> Figure:
     _along(ax, 0.7, "perfect calibration")
     ax.vlines(bins["mean"], bins["low"], bins["high"], color=BLUE, lw=1.2)
     ax.plot(bins["mean"], bins["share"], color=BLUE, lw=0.8, marker="o", ms=5.5, mec=PAPER, mew=0.6, gid="bins")
-    ax.text(0.03, 0.97, f"mean gap {number(bins['error'])}", transform=ax.transAxes, va="top")
+    error = f"expected calibration error {bins['error']:.3f}\n({bins['by_chance']:.3f} by chance alone)"
+    ax.text(0.03, 0.97, error, transform=ax.transAxes, va="top")
     _unit_square(ax)
     ax.set_ylabel(f"share that was {names[1]}" if binary else "share that was correct")
     ax.set_title(f"Calibration, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")

@@ -41,6 +41,7 @@ from perceptory.models.residual_scale import MOST_ROWS, Inputs, Scale, learn
 MOST_TARGETS = 8  # whose scales are learned from inputs, and from many rows
 FEW_ROWS = 1000  # that scales of more targets are learned from
 ROWS_AT_ONCE = 65_536
+LEAST_FOR_90 = 9  # held-out rows that a coverage of 0.9 needs
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ def gain_of(squares: float, difference: float, folds: int) -> float:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What a model knows of one target's residuals. center, spread: of the target, to scale predictions."""
+    """What a model knows of one target's residuals. center, spread: of the target, to scale predictions; nll: mean
+    `density_cost` of the held-out rows, by scales that were learned without them."""
 
     center: float
     spread: float
     scale: Scale
     law: Law
+    nll: float
 
 
 class Known(NamedTuple):
@@ -114,7 +117,9 @@ def with_intervals(model: Any, held: HeldOut) -> None:
         center = float(np.average(t, weights=rows.weights))
         spread = float(np.sqrt(np.average((t - center) ** 2, weights=rows.weights))) or 1.0
         scale, own = learn(Inputs(inputs, (m - center) / spread), np.abs(t - m), rows.weights, rows.groups)
-        known.append(Residuals(center, spread, scale, law_of((t - m) / own, rows.weights, most)))
+        law = law_of((t - m) / own, rows.weights, most)
+        nll = np.average(law.cost((t - m) / own) + np.log(own), weights=rows.weights)
+        known.append(Residuals(center, spread, scale, law, float(f"{nll:.9g}") if np.isfinite(nll) else 0.0))
     facts: dict[str, Any] = {
         "gain": float(f"{held.gain:.6g}"),
         "targets": [vars(one) | {"scale": one.scale.to_json(), "law": one.law.to_json()} for one in known],
@@ -191,6 +196,39 @@ def density_cost(model: Any, inputs: np.ndarray, each: np.ndarray, truth: np.nda
     return np.stack([one.law.cost(z[..., k]) for k, one in enumerate(known.targets)], axis=-1) + np.log(scales)
 
 
+def density_metrics(model: Any, inputs: np.ndarray, each: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> Any:
+    """{"nll": mean of `density_cost`, "coverage_90": share of targets within intervals of 0.9} of rows with weights
+    [row] or [row, time]; numbers, or lists for several targets. {} where the model knows no residuals, and without the
+    coverage where they are too few."""
+    if model.task != "regression" or not model.facts.get("intervals"):
+        return {}
+    shape = truth.shape[:-1]
+    w = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+    counts = w > 0
+    if not counts.any():
+        return {}
+    found = {"nll": density_cost(model, inputs, each, truth)}
+    known = _read(model)
+    if all(one.law.rows >= LEAST_FOR_90 for one in known.targets):
+        low, high = np.moveaxis(interval_of(model, inputs, each).reshape(*truth.shape, 2), -1, 0)
+        found["coverage_90"] = ((low <= truth) & (truth <= high)).astype(float)
+    metrics = {name: np.average(values[counts], axis=0, weights=w[counts]) for name, values in found.items()}
+    return {name: _metric(value) for name, value in metrics.items()}
+
+
+def held_out_metrics(model: Any) -> Any:
+    """{"nll": ...} of the held-out rows that the model's residuals are of; {} where it knows none."""
+    if model.task != "regression" or not model.facts.get("intervals"):
+        return {}
+    targets = _read(model).targets
+    return {"nll": _metric(np.array([one.nll if one.law.scale > 0 else np.nan for one in targets]))}
+
+
+def _metric(values: np.ndarray) -> Any:
+    values = np.where(np.isfinite(values), values, np.nan)
+    return values.tolist() if values.size > 1 else float(values.reshape(()))
+
+
 def _scales(known: Known, mean: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """([row, ..., target] prediction as it is, [row, ..., target] g s)."""
     flat = mean.reshape(-1, mean.shape[-1])
@@ -236,14 +274,15 @@ def _facts(facts: Any, targets: int) -> Known:
     known = []
     for one in facts["targets"]:
         scale = Scale(**{**one["scale"], "coefficients": tuple(map(float, one["scale"]["coefficients"]))})
-        known.append(Residuals(float(one["center"]), float(one["spread"]), scale, Law.from_json(one["law"])))
+        center, spread, nll = (float(one[name]) for name in ("center", "spread", "nll"))
+        known.append(Residuals(center, spread, scale, Law.from_json(one["law"]), nll))
     gain, scaling, width = float(facts["gain"]), None, 0
     if "inputs" in facts:
-        center, factor = (np.asarray(part, float) for part in facts["inputs"])
-        width = len(center)
-        if center.shape != factor.shape or not np.isfinite(center).all() or not np.isfinite(factor).all():
+        centers, factors = (np.asarray(part, float) for part in facts["inputs"])
+        width = len(centers)
+        if centers.shape != factors.shape or not np.isfinite(centers).all() or not np.isfinite(factors).all():
             raise ValueError("scaling")
-        scaling = center, factor
+        scaling = centers, factors
     sound = all(one.scale.fits(width) and one.spread > 0 and np.isfinite(one.center) for one in known)
     if not sound or len(known) != targets or not 0 < gain <= 1:
         raise ValueError("targets")

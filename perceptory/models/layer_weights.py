@@ -45,4 +45,5 @@ def _layout(model: Any, member: int) -> Layout:
     return layout(model.network, model.encoder.shape, model.outputs)
 
 
-MEASURED = ("intervals", "horizon_scores", "held_out")  # facts of the residuals of the networks as they were
+# facts of what the networks, as they were, said of held-out rows
+MEASURED = ("intervals", "horizon_scores", "held_out", "temperature")

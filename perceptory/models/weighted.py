@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.models.layer_weights import MEASURED
 from perceptory.models.model import Model
 
 STRUCTURE = ("network", "weights", "in_center", "in_factor", "out_center", "out_scale")
@@ -89,9 +90,7 @@ class WeightedModel(Model):
     def with_arrays(self, arrays: Any, member: int = 0) -> Model:
         part, place = self._place(member)
         new = part.with_arrays(arrays, place)
-        facts = {
-            name: fact for name, fact in self.facts.items() if name not in ("intervals", "horizon_scores", "held_out")
-        }
+        facts = {name: fact for name, fact in self.facts.items() if name not in MEASURED}
         return WeightedModel([new if p is part else p for p in self._parts], self.part_shares.tolist(), facts)
 
     def head(self, name: str) -> Model:

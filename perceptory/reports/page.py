@@ -240,7 +240,8 @@ def _class_figures(result: ResultData, part: str) -> list[dict[str, str]]:
             "calibration",
             f"Reliability diagram of the {some}",
             f"Whether a probability can be taken at its word: on the diagonal, 80 % of the {one}s that were given "
-            f"80 % came true. Bars are 95 % intervals; below, how many {one}s were given each probability.",
+            f"80 % came true. Bars are 95 % intervals; below, how many {one}s were given each probability. The "
+            f"expected calibration error is the mean distance from the diagonal; chance alone shows some of it.",
             lambda: plots.calibration(result, part),
         ),
     ]

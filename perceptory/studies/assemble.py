@@ -13,7 +13,9 @@ from perceptory.errors import InputError, Setting
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
 from perceptory.models.horizon_intervals import with_horizon_intervals
+from perceptory.models.intervals import held_out_metrics
 from perceptory.models.model import Model
+from perceptory.models.temperature import calibration_error
 from perceptory.models.weighted import WeightedModel
 from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.auxiliary import auxiliary_parts
@@ -29,7 +31,7 @@ from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
 from perceptory.studies.groups import Group, Who
-from perceptory.studies.held_out import add_intervals, out_of_fold
+from perceptory.studies.held_out import add_intervals, add_temperature, out_of_fold
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.mixtures import Mixture
@@ -64,6 +66,7 @@ def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -
         _add_held_out_errors(records, chosen, model)
     else:
         add_intervals(records, chosen, model, mixture)
+        add_temperature(records, chosen, model, mixture)
         if prepared.data.kind == "series" and prepared.data.timeline is not None and prepared.data.timeline.ahead:
             _add_forecasts(records, chosen, model, mixture)
     return model
@@ -241,7 +244,9 @@ def result_of(
             _member_result(ids[c], f, s, records.members[c, f, s], objectives[c]) for c, f, s in sorted(records.members)
         ],
         train=mean_metrics([r.train for r in best]) if mixture is None else _train_metrics(records, mixture),
-        validation=mean_metrics([r.validation for r in best] if mixture is None else _honest(records, mixture)),
+        validation=mean_metrics([r.validation for r in best] if mixture is None else _honest(records, mixture))
+        | held_out_metrics(model)
+        | _calibration(prepared, predictions),
         tested=None,
         predictions=predictions,
         data=DataFacts(
@@ -271,6 +276,16 @@ def _shown(records: Records, chosen: int, model: Model, mixture: Mixture | None)
         return None
     fold = max(held)
     return shown_forecasts("validation", records.prepared.data, records.prepared.folds[fold][1], held[fold], model)
+
+
+def _calibration(prepared: Prepared, predictions: Predictions) -> dict[str, Any]:
+    """{"ece": ...} of a classifier's held-out rows; {} of other tasks."""
+    if prepared.data.task not in ("binary", "multiclass") or not len(predictions.row):
+        return {}
+    _, weights = prepared.encoded.judged
+    place = {row: i for i, row in enumerate(prepared.data.row_numbers.tolist())}
+    own = weights[[place[row] for row in predictions.row.tolist()]]
+    return {"ece": calibration_error(predictions.target, predictions.output, own)}
 
 
 def _mixture_result(mixture: Mixture, ids: list[str]) -> MixtureResult:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from perceptory.models.averages import weighted_mean
 from perceptory.models.intervals import HeldOut, gain_of, with_intervals
 from perceptory.models.model import Model
+from perceptory.models.temperature import logits, noise_between, with_temperature
 from perceptory.studies.mixtures import Mixture
 from perceptory.studies.record import sampled_rows
 from perceptory.studies.records import Records
@@ -53,33 +54,69 @@ def held_out(records: Records, chosen: int, mixture: Mixture | None = None) -> H
 
 def _gain(records: Records, chosen: int, mixture: Mixture | None) -> float:
     """What the mean over all folds' networks gains over those of one fold (`intervals.gain_of`)."""
+    compared = _compared(records, chosen, mixture)
+    if not compared.differences:
+        return 1.0
+    errors = [(truth - held, weights) for truth, held, weights in compared.held]
+    ratio = _mean_square(compared.differences) / np.maximum(_mean_square(errors), 1e-300)
+    return gain_of(1.0, float(np.mean(ratio)), compared.folds)
+
+
+def add_temperature(records: Records, chosen: int, model: Model, mixture: Mixture | None = None) -> None:
+    """Calibrate the probabilities of a classifier on held-out rows (`models.temperature`)."""
+    prepared, encoded = records.prepared, records.prepared.encoded
+    outputs = out_of_fold(records, chosen, mixture)
+    if encoded.task not in ("binary", "multiclass") or not outputs:
+        return
+    noise, folds = 0.0, 1
+    if prepared.study.final != "refit":
+        compared = _compared(records, chosen, mixture, logits)
+        folds = max(1, compared.folds)
+        noise = noise_between(np.concatenate([np.zeros(0), *(d.ravel() for d, _ in compared.differences)]))
+    rows = np.concatenate([prepared.folds[fold][1] for fold in outputs])
+    probability = np.concatenate(list(outputs.values()))
+    with_temperature(model, probability, encoded.truth[rows], encoded.weights[rows], noise, folds)
+
+
+class Compared(NamedTuple):
+    """Networks of folds on the sampled rows. folds: how many there are. held: (truth, prediction, weights) [row, ...,
+    out] of rows that a fold held out. differences: (difference, weights) [row, ..., out] between these predictions and
+    those of another fold's networks that trained on the rows."""
+
+    folds: int
+    held: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    differences: list[tuple[np.ndarray, np.ndarray]]
+
+
+def _compared(records: Records, chosen: int, mixture: Mixture | None, of: Any = np.asarray) -> Compared:
+    """of: what is compared of predictions."""
     prepared, encoded = records.prepared, records.prepared.encoded
     inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
     by_fold = _sampled(records, inside, shares)
+    compared = Compared(len(by_fold), [], [])
     if len(by_fold) < 2:
-        return 1.0
+        return compared
     rows = sampled_rows(encoded.count)
     truth, weights = encoded.truth[rows], encoded.weights[rows]
-    weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (truth.ndim - weights.ndim)), truth.shape)
-    squares, differences, axes = [], [], tuple(range(truth.ndim - 1))
     for fold, held in by_fold.items():
-        own = np.isin(rows, prepared.folds[fold][1]) & np.isfinite(held).all(axis=(*axes[1:], -1))
+        own = np.isin(rows, prepared.folds[fold][1]) & np.isfinite(held).reshape(len(rows), -1).all(axis=1)
         if not own.any():
             continue
-        squares.append(((truth[own] - held[own]) ** 2, weights[own]))
+        each = weights.reshape(weights.shape + (1,) * (held.ndim - weights.ndim))
+        each = np.broadcast_to(each, held.shape)
+        compared.held.append((truth[own], held[own], each[own]))
         for other, known in by_fold.items():
             trained = own & np.isin(rows, prepared.folds[other][0])
             if other != fold and trained.any():
-                differences.append(((held[trained] - known[trained]) ** 2, weights[trained]))
-    ratio = _mean(differences) / np.maximum(_mean(squares), 1e-300) if differences else np.array(np.nan)
-    return gain_of(1.0, float(np.mean(ratio)), len(by_fold))
+                compared.differences.append((of(held[trained]) - of(known[trained]), each[trained]))
+    return compared
 
 
-def _mean(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """[target] weighted mean over the rows of (values, weights) [row, ..., target]; nan where nothing has a weight."""
+def _mean_square(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """[out] weighted mean over the rows of the squares of (values, weights) [row, ..., out]; nan without a weight."""
     values, weights = (np.concatenate([p.reshape(-1, p.shape[-1]) for p in each]) for each in zip(*parts, strict=True))
     sums = weights.sum(axis=0)
-    return np.where(sums > 0, (values * weights).sum(axis=0) / np.maximum(sums, 1e-300), np.nan)
+    return np.where(sums > 0, (values**2 * weights).sum(axis=0) / np.maximum(sums, 1e-300), np.nan)
 
 
 def _sampled(records: Records, inside: Sequence[int], shares: Any) -> dict[int, np.ndarray]:

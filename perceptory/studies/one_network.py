@@ -14,6 +14,7 @@ from perceptory.errors import InputError
 from perceptory.models import intervals
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.model import Model
+from perceptory.models.temperature import with_temperature
 from perceptory.models.units import in_own_units
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.equal_rows import share_alike
@@ -131,7 +132,7 @@ def _prepared(
 
 
 def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
-    """Residuals of the validation rows, for `Model.predict_interval`."""
+    """Residuals of the validation rows, for `Model.predict_interval`; of classes a temperature."""
     encoded, cost, rows = prepared.encoded, prepared.candidates[0].cost, prepared.folds[0][1]
     if encoded.task == "regression" and len(rows):
         network = prepared.candidates[0].network
@@ -146,6 +147,8 @@ def _add_intervals(prepared: Prepared, outcome: Outcome, model: Model) -> None:
             np.zeros(len(rows), int),
         )  # fmt: skip
         intervals.with_intervals(model, held)
+    elif encoded.task in ("binary", "multiclass") and len(rows):
+        with_temperature(model, outcome.validation_output.astype(float), encoded.truth[rows], encoded.weights[rows])
 
 
 def _add_held_out_errors(prepared: Prepared, outcome: Outcome, model: Model) -> None:

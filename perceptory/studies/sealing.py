@@ -16,7 +16,9 @@ from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
 from perceptory.models.averages import mean_of
 from perceptory.models.ensemble import ensemble_gains
+from perceptory.models.intervals import density_metrics
 from perceptory.models.model import Model
+from perceptory.models.temperature import calibration_error
 from perceptory.notes import (
     Note,
     classes_only_tested,
@@ -143,8 +145,13 @@ class SealedRows:
             (test.task, model.targets),
         )
         truth, output, weights = encoded.truth, mean_of(model, members), encoded.weights
+        metrics = evaluate(test.task, *judged_rows(truth, output, weights), units=encoded.units)
+        if model.classes is not None:
+            more = {"ece": calibration_error(truth, output, weights)}
+        else:
+            more = density_metrics(model, encoded.inputs, members, truth, weights)
         return TestOutcome(
-            metrics=evaluate(test.task, *judged_rows(truth, output, weights), units=encoded.units),
+            metrics=metrics | more,
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
             # the formula is of networks with equal shares
             ensemble=() if model.shares is not None else ensemble_gains(*about, truth, members, weights),

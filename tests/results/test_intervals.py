@@ -3,10 +3,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
 import perceptory as pt
+from perceptory.app.predict import predict
 from perceptory.errors import InputError
 from perceptory.models.intervals import HeldOut, density_cost, deviation_of, gain_of, interval_of, with_intervals
 from perceptory.models.residual_law import FREEDOMS, Law, law_of, student_cost
@@ -191,13 +193,14 @@ def test_bad_facts():
 
 
 def test_study_with_weights_two_targets_and_a_file(tmp_path):
-    """Through the doors: a study of weighted rows and two targets, and its model file."""
+    """Through the doors: a study of weighted rows and two targets, its metrics, its model file, the command line."""
     random = np.random.default_rng(5)
     x = random.uniform(-1, 1, size=(400, 2))
     t = x + (0.05 + 0.3 * (x > 0)) * random.normal(size=(400, 2))
     data = pt.read_table(x, t, weights=random.integers(1, 3, size=400))
     study = pt.Study([pt.MLP((4,))], epochs=20, validation=pt.KFold(3), test=0.0)
-    result = study.run(data)
+    new = pt.read_table(x[:200], t[:200])
+    result = study.run(data, test=new)
     interval = result.model.predict_interval(x)
     assert interval.shape == (400, 2, 2)
     assert 0.8 < np.mean((interval[..., 0] <= t) & (t <= interval[..., 1])) < 0.97
@@ -207,4 +210,17 @@ def test_study_with_weights_two_targets_and_a_file(tmp_path):
     result.model.save(tmp_path / "model.safetensors")
     loaded = pt.Model.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.predict_interval(x), interval)
-    np.testing.assert_array_equal(loaded.predict_deviation(x), result.model.predict_deviation(x))
+    deviation = loaded.predict_deviation(x)
+    np.testing.assert_array_equal(deviation, result.model.predict_deviation(x))
+    tested, members = result.test(), loaded.members(x[:200])
+    inside = (interval[:200, :, 0] <= t[:200]) & (t[:200] <= interval[:200, :, 1])
+    np.testing.assert_allclose(tested["coverage_90"], inside.mean(axis=0))
+    np.testing.assert_allclose(tested["nll"], density_cost(loaded, x[:200], members, t[:200]).mean(axis=0), rtol=1e-5)
+    assert np.all(np.abs(np.array(result.validation["nll"]) - tested["nll"]) < 0.5)
+    pl.DataFrame(x, schema=["x0", "x1"]).write_csv(tmp_path / "new.csv")
+    predict(
+        str(tmp_path / "model.safetensors"), str(tmp_path / "new.csv"), str(tmp_path / "out.csv"), False, False, 0.9
+    )
+    written = pl.read_csv(tmp_path / "out.csv")
+    np.testing.assert_allclose(written["lower end of y0"], interval[:, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(written["deviation of y1"], deviation[:, 1], rtol=1e-6)

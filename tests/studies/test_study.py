@@ -151,7 +151,7 @@ def test_scores_and_metrics_are_in_the_targets_units(regression):
     best = [m for m in result.members if m.candidate == result.best]
     assert result.validation["rmse"] == pytest.approx(np.mean([m.score for m in best]))
     assert result.train["rmse"] == pytest.approx(np.mean([m.train_score for m in best]))
-    assert set(result.validation) == {"mse", "rmse", "mae", "r2", "vaf"}
+    assert set(result.validation) == {"mse", "rmse", "mae", "r2", "vaf", "nll"}
     assert result.validation["mse"] > 0
 
 
@@ -223,7 +223,7 @@ def test_classes(classes):
     assert result.task == ("binary" if len(classes) == 2 else "multiclass")
     assert result.classes == list(classes)
     assert result.score == {"name": "log_loss", "direction": "min"}
-    assert set(result.validation) == {"accuracy", "log_loss", "auc"}
+    assert set(result.validation) == {"accuracy", "log_loss", "auc", "ece"}
     p = result.model.predict_proba(data)
     assert p.shape == (36, len(classes))
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
