@@ -1,12 +1,15 @@
 """How fast tables are read, made ready for training, and predicted: `python -m benchmarks.data [ROWS] [ONLY]`.
 
-Each measure has a rival, what it would take without perceptory, and both are timed in turns; given are medians. The
-files are generated, in a temporary folder. ONLY is a part of the names of the measures to be taken.
+Each measure has a rival, what it would take without perceptory, and both are timed in turns; given are medians of
+seconds and, with their ratio, of processor time, which other processes disturb less. Memory is the peak of a process
+of its own that reads a table and trains one network. The files are generated, in a temporary folder. ONLY is a part of
+the names of the measures to be taken.
 """
 
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -60,20 +63,27 @@ def model_of(frame: pl.DataFrame) -> Any:
     return study.run(pt.read_table(frame.head(2000), "y")).model
 
 
-def medians(ours: Callable[[], Any], rival: Callable[[], Any], turns: int = TURNS) -> tuple[float, float]:
-    """Seconds of both, timed in turns after one call of each."""
+Times = tuple[float, float]  # seconds, and those of the processor
+
+
+def medians(ours: Callable[[], Any], rival: Callable[[], Any], turns: int = TURNS) -> tuple[Times, Times]:
+    """Times of both, taken in turns after one call of each."""
     ours(), rival()
-    times: tuple[list[float], list[float]] = ([], [])
+    times: tuple[list[Times], list[Times]] = ([], [])
     for _ in range(turns):
         for call, taken in zip((ours, rival), times, strict=True):
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             call()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+            taken.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    seconds, processor = ([statistics.median(t[k] for t in each) for each in times] for k in (0, 1))
+    return (seconds[0], processor[0]), (seconds[1], processor[1])
 
 
-def report(name: str, ours: float, rival: float, against: str) -> None:
-    print(f"{name:<44} {ours * 1e3:>10.2f} ms {rival * 1e3:>10.2f} ms {ours / rival:>7.2f} x  {against}", flush=True)
+def report(name: str, ours: Times, rival: Times, against: str) -> None:
+    wall, cpu = (
+        f"{a * 1e3:>10.2f} ms {b * 1e3:>10.2f} ms {a / b if b else 0:>7.2f} x" for a, b in zip(ours, rival, strict=True)
+    )
+    print(f"{name:<44} {wall}   processor {cpu}  {against}", flush=True)
 
 
 def main(rows: int = 1_000_000, only: str = "") -> None:
@@ -85,6 +95,7 @@ def main(rows: int = 1_000_000, only: str = "") -> None:
             "wide CSV": wide,
             "long CSV": long,
             "prediction": prediction,
+            "memory": memory,
         }
         for name, measure in measures.items():
             if only in name:
@@ -150,6 +161,31 @@ def prediction(folder: Path, rows: int) -> None:
             report(f"one row, {what}, encoding", *medians(lambda g=given: encoder.transform(g), dict, 200), "nothing")
         except ValueError as error:
             print(f"one row, {what}: {error}")
+
+
+TRAINED = """
+import resource, sys
+import perceptory as pt
+study = pt.Study(pt.MLP((16,)), epochs=1, patience=0, memory=float(sys.argv[2]))
+study.replace(validation=pt.HoldOut(0.2)).run(pt.read_table(sys.argv[1], "y"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory(folder: Path, rows: int) -> None:
+    for made, name in ((numbers(rows, 20), "numbers"), (mixed(rows), "mixed"), (numbers(rows // 50, 2000), "wide")):
+        path = folder / f"{name}.parquet"
+        made.write_parquet(path)
+        made.write_csv(path.with_suffix(".csv"))
+        for kind, budget in ((".csv", "2"), (".parquet", "2"), (".parquet", "0.25")):
+            command = [sys.executable, "-c", TRAINED, str(path.with_suffix(kind)), budget]
+            peak = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            cells = made.estimated_size() / 2**20
+            print(
+                f"memory, {made.height} x {made.width} {name}{kind}, budget {budget} GiB: {peak:,.0f} MiB at most",
+                end="",
+            )
+            print(f", {cells:,.0f} as a frame of polars")
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
         x = raw[:, :k] * member.factor
     else:
         # Each number comes in two parts. Their differences from the center's parts are nearly exact, so their sum too.
-        high, low = _two_parts(raw, plan) if plan.layout else (raw[:, :k], raw[:, k : 2 * k])
+        high, low = _two_parts(raw, plan.layout, plan.targets) if plan.layout else (raw[:, :k], raw[:, k : 2 * k])
         x = ((high - member.center[0]) + (low - member.center[1])) * member.factor
     w = _weighed(raw[:, -1], lambda: x[:, plan.inputs[-1] :], member.balance, plan)
     missing = jnp.isnan(x)
@@ -293,14 +293,14 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
     return jnp.concatenate([jnp.where(missing, 0, x), w[:, None]], axis=1)
 
 
-def _two_parts(raw: Array, plan: ProgramPlan) -> tuple[Array, Array]:
+def _two_parts(raw: Array, layout: tuple[int, ...], targets: int) -> tuple[Array, Array]:
     """[row, in + target] of raw rows and what was rounded off, with an input for each category (see `Features`)."""
-    numbers = sum(run for run in plan.layout if run > 0) + plan.targets
+    numbers = sum(run for run in layout if run > 0) + targets
     codes = iter(range(2 * numbers, raw.shape[1] - 1))
     high: list[Array] = []
     low: list[Array] = []
     place = 0
-    for run in (*plan.layout, plan.targets):
+    for run in (*layout, targets):
         if run > 0:
             parts = raw[:, place : place + run], raw[:, numbers + place : numbers + place + run]
             place += run

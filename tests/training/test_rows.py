@@ -1,13 +1,18 @@
 """Examples of any shape in the program: gathered, scaled and weighted as rows of a table are."""
 
+import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
 from perceptory import MLP, SGD, Adam, Folds, Study, WeightPenalty
-from perceptory.data import read_arrays, read_series, read_table
+from perceptory.data import Encoder, read_arrays, read_series, read_table
 from perceptory.networks.base import Network
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import RNN
+from perceptory.studies.encoded_examples import encode
+from perceptory.training.rows import _two_parts
+from perceptory.training.scaling import RowsOf, fit_scaling
 
 TINY = 1e-30  # a learning rate that leaves the weights as they are
 FOLDS = Folds(((tuple(range(20)), tuple(range(20, 27))), (tuple(range(7, 27)), tuple(range(7)))))
@@ -145,3 +150,43 @@ def test_rows_of_many_inputs_are_gathered_apart_and_train_alike(apart, monkeypat
     taken = apart(study.replace(epochs=4), data)  # another program
     narrow = taken.train(members=taken.groups[0].members._replace(epochs=np.full(2, 3, np.int32)))[0]
     np.testing.assert_allclose(wide.train_cost, narrow.train_cost[:3], rtol=1e-9)
+
+
+def test_a_table_reaches_the_program_without_what_follows_from_the_rest():
+    random = np.random.default_rng(0)
+    rows = 700
+    there = random.random((3, rows)) > 0.1
+    frame = pl.DataFrame(
+        {
+            "c": random.choice(["a", "b", "c"], rows),
+            "n": random.normal(1e9, 1, rows),
+            "d": pl.Series(random.integers(0, 900, rows), dtype=pl.Int32).cast(pl.Date),
+            "whole": random.normal(size=rows),
+            "many": [f"k{k}" for k in random.integers(0, 60, rows)],  # more than have an input
+            "y": random.normal(size=rows),
+        }
+    )
+    frame = frame.with_columns(
+        pl.when(pl.Series(has)).then(pl.col(name)).alias(name) for name, has in zip("cnd", there, strict=True)
+    )
+    data = read_table(frame, "y")
+    encoded = encode(data, Encoder.fit(data))
+    raw = encoded.raw(np.float32)
+    numbers = 1 + 3 + 1 + 1  # n, days with two phases of the year and of the week, whole, y
+    assert raw.shape == (rows, 2 * (numbers + 2) + 2 + 1)
+    assert encoded.layout == (-4, 1, 0, 5, 0, 1, -50)
+    high, low = _two_parts(jnp.asarray(raw), encoded.layout, 1)
+    exact = np.concatenate([encoded.inputs, data.targets], axis=1)
+    rounded = exact.astype(np.float32)
+    np.testing.assert_array_equal(high, rounded)
+    left = np.where(np.isnan(exact), 0, exact - rounded).astype(np.float32)
+    np.testing.assert_array_equal(np.nan_to_num(low), left)
+
+    rows_of_fold = np.flatnonzero(random.random(rows) < 0.8)
+    for weights in (None, random.integers(0, 3, len(rows_of_fold)).astype(float)):
+        at_once, by_blocks = (
+            fit_scaling(inputs, data.targets[rows_of_fold], scale_targets=True, weights=weights)
+            for inputs in (encoded.inputs[rows_of_fold], RowsOf(encoded.given, rows_of_fold))
+        )
+        for one, other in zip(at_once, by_blocks, strict=True):
+            np.testing.assert_array_equal(one, other)
