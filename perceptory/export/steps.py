@@ -279,7 +279,11 @@ def narx(b: Builder, module: Any, x: Value) -> Value:
     """A feedforward network whose outputs come back; the measured ones in its first steps, in all of an open loop."""
     out = module.layers[-1].weight.shape[-1]
     x = b.spread(x)
-    u, y = split(b, x, out)
+    if module.at_rest:
+        none = np.zeros((*module.layers[0].weight.shape[:-2], x.shape[-1] or 0, out))
+        u, y = x, b.put(x, b.product(x, none).name, (x.shape[0], out))
+    else:
+        u, y = split(b, x, out)
     first, reach = module.layers[0], module.input_lags * (u.shape[-1] or 0)
     driven = b.plus(b.product(delayed(b, u, module.input_lags), first.weight[:, :reach]), first.bias)
     back, wide = first.weight[:, reach:], out * module.output_lags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -18,8 +19,11 @@ from perceptory.networks.base import Network
 from perceptory.networks.mlp import widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
+from perceptory.ops.ridge import ridge_regression
 from perceptory.registry import Registry
 from perceptory.specs import checked, count, flag, is_on, is_plain, traced
+
+RIDGE = 1e-7  # of least squares, on scaled inputs and outputs: what keeps lags that say the same apart
 
 LOOPS: Registry[str] = Registry("loop", {"closed": "its own outputs come back", "open": "measured outputs come back"})
 
@@ -29,8 +33,18 @@ def _share(name: str, value: Any) -> None:
         raise InputError(f"{name} needs a share from 0 to 1, got {value!r}. Example: {name}=0.5")
 
 
+WAYS: Registry[str] = Registry(
+    "way to train",
+    {
+        "descent": "by the optimizer, through the loop as it is",
+        "least squares": "solved one step ahead from the training rows; no optimizer: the linear ARX model",
+    },
+)
+
+
 class NARXNetwork(eqx.Module):
-    """x [batch, time, u and measured y] -> y [batch, time, out]; the last `out` channels are the measured outputs."""
+    """x [batch, time, u and measured y] -> y [batch, time, out]; the last `out` channels are the measured outputs, but
+    of a system at rest all are u."""
 
     takes: ClassVar[tuple[str, ...]] = ("lengths", "progress")
     layers: tuple[Dense, ...]
@@ -40,18 +54,21 @@ class NARXNetwork(eqx.Module):
     output_lags: int = eqx.field(static=True)
     closed: bool = eqx.field(static=True)
     increment: bool = eqx.field(static=True)
+    at_rest: bool = eqx.field(static=True, default=False)
 
     @property
     def start(self) -> int:
         """Steps from the beginning whose measured outputs are used in any case; inputs before it stand still."""
-        return self.output_lags
+        return 0 if self.at_rest else self.output_lags
 
     def __call__(
         self, x: jax.Array, key: jax.Array | None = None, lengths: Any = None, progress: Any = None
     ) -> jax.Array:
         out = self.layers[-1].weight.shape[1]
-        u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
         batch, time = x.shape[:2]
+        u, y = x[..., : x.shape[-1] - out], x[..., x.shape[-1] - out :]
+        if self.at_rest:
+            u, y = x, jnp.zeros((batch, time, out), x.dtype)
         measured = jnp.broadcast_to(jnp.arange(time) < self.start, (batch, time))
         if not self.closed:
             measured = jnp.ones_like(measured)
@@ -99,6 +116,9 @@ class NARX(Network):
     forcing: of a closed loop, the share of training examples whose measured outputs are fed back instead: 1 trains in
         open loop and judges in closed loop, 0 trains in closed loop by back-propagation through time.
     increment: f gives the change y(t) - y(t - 1).
+    train: "descent" or "least squares", the linear ARX model (hidden=()): the change or value one step ahead, solved
+        from the training rows with `RIDGE` as ridge regression, and then simulated.
+    at_rest: no output is measured (known=0): before the record they were at their mean.
     open_share: of a closed loop, the share of the epochs, at the beginning, that train it in open loop (all examples);
         the rest refines it in closed loop. Validation runs freely in both, and the best weights may come from either;
         patience counts, and a free run that is not finite is a failure, once the loop is closed. Like a schedule's, the
@@ -117,9 +137,21 @@ class NARX(Network):
     forcing: float = traced(0.0, off=0.0, check=_share)
     increment: bool = checked(False, check=flag)
     open_share: float = traced(0.0, off=0.0, check=_share, neutral=0.0)
+    train: str = checked("descent", check=lambda _, value: WAYS[value], neutral="descent")
+    at_rest: bool = checked(False, check=flag, neutral=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.solved and (self.hidden or is_on(self.forcing) or self._opens):
+            raise InputError(
+                'train="least squares" is for a linear model: NARX((), train="least squares"), without forcing and'
+                " open_share."
+            )
+        if self.at_rest and self.loop == "open":
+            raise InputError("an open loop needs measured outputs, and at_rest has none. Leave one of them out.")
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> NARXNetwork:
-        if len(inputs) != 2 or len(outputs) != 2 or inputs[1] <= outputs[1]:
+        if len(inputs) != 2 or len(outputs) != 2 or (inputs[1] <= outputs[1] and not self.at_rest):
             raise InputError(
                 f"NARX needs series of inputs and measured outputs and a target every step, got examples of shape "
                 f"{inputs} and outputs of shape {outputs}. Read them with ",
@@ -129,7 +161,8 @@ class NARX(Network):
                 ".",
             )
         out = outputs[1]
-        fan_in = self.input_lags * (inputs[1] - out) + self.output_lags * out
+        measured = 0 if self.at_rest else out
+        fan_in = self.input_lags * (inputs[1] - measured) + self.output_lags * out
         activations = [ACTIVATIONS[self.activation]] * len(self.hidden) + [ACTIVATIONS["linear"]]
         fans = list(pairwise((fan_in, *self.hidden, out)))
         layers = [
@@ -142,8 +175,43 @@ class NARX(Network):
         forcing = Fixed(jnp.asarray(self.forcing, dtype))
         open_share = Fixed(jnp.asarray(self.open_share, dtype)) if self._opens else None
         return NARXNetwork(
-            tuple(layers), forcing, open_share, self.input_lags, self.output_lags, self.loop == "closed", self.increment
+            tuple(layers),
+            forcing,
+            open_share,
+            self.input_lags,
+            self.output_lags,
+            self.loop == "closed",
+            self.increment,
+            self.at_rest,
         )
+
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        """A linear model one step ahead by least squares; the first steps, whose past is not known, do not count."""
+        if not self.solved:
+            return module
+        x, t, w = rows()
+        (dense,) = module.layers
+        out = dense.weight.shape[1]
+        if t.shape[-1] != out:  # a cost of several outputs a target
+            return module
+        driven = x if self.at_rest else x[..., : x.shape[-1] - out]
+        begin = jnp.zeros_like(t[:, :1]) if self.at_rest else t[:, :1]
+        past = jnp.concatenate([begin, t[:, :-1]], axis=1)
+        lead, time = max(self.input_lags, self.output_lags), t.shape[1]
+        counts = jnp.broadcast_to(w.reshape(w.shape + (1,) * (2 - w.ndim)), t.shape[:2])
+        counts = counts * (jnp.arange(time) >= (lead if time > 2 * lead else 0))
+
+        def lagged(z: jax.Array) -> jax.Array:
+            u, y = z[..., : driven.shape[-1]], z[..., driven.shape[-1] :]
+            return jnp.concatenate([delayed(u, self.input_lags), delayed(y, self.output_lags)], axis=-1)
+
+        target = t - past if self.increment else t
+        weight, bias = ridge_regression(lagged, jnp.concatenate([driven, past], axis=-1), target, counts, RIDGE)
+        return eqx.tree_at(lambda m: m.layers, module, (Dense(weight, bias, dense.activation),))
+
+    @property
+    def solved(self) -> bool:
+        return self.train == "least squares"
 
     @property
     def stochastic(self) -> bool:
@@ -159,6 +227,8 @@ class NARX(Network):
 
     @property
     def label(self) -> str:
+        if self.solved:
+            return f"ARX {self.input_lags}+{self.output_lags}{' increment' if self.increment else ''}"
         widths = "-".join(map(str, self.hidden)) or "linear"
         forced = f" forcing {self.forcing:.3g}" if self.stochastic else ""
         change = " increment" if self.increment else ""
@@ -167,7 +237,7 @@ class NARX(Network):
 
     @property
     def feedback(self) -> bool:
-        return True
+        return not self.at_rest
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return inputs[0] * (2 * sum(self.hidden) + (self.output_lags + 2) * outputs[-1])

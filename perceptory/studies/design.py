@@ -13,6 +13,7 @@ from perceptory.networks.base import Network
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
+from perceptory.networks.narx import NARX
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
 from perceptory.objectives.auxiliary import Auxiliary, auxiliary_parts
@@ -177,6 +178,8 @@ def settled(candidate: Candidate) -> Candidate:
     if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive):
         inner = settled(candidate.replace(network=network.network))
         return inner.replace(network=network.replace(network=inner.network))
+    if isinstance(network, NARX) and network.solved:
+        return Candidate(network, cost, Adam())
     if isinstance(network, Naive):
         return Candidate(network, cost if cost.heads == 1 else AbsoluteError(), Adam())
     if not isinstance(network, Linear) or network.train != "least squares":

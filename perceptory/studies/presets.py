@@ -11,7 +11,6 @@ import numpy as np
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples
 from perceptory.networks.base import Network
-from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.first_order import Adam
@@ -94,7 +93,7 @@ def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, 
     if folds == 1 and "seeds" not in changes:
         study["seeds"] = draft.seeds + 2  # one fold would leave an ensemble of one
         draft = Study(**{**study, **changes})
-    trained = [c for c in draft.candidates(DEFAULT_COST[data.task]) if not isinstance(c.network, Linear)]
+    trained = [c for c in draft.candidates(DEFAULT_COST[data.task]) if not c.network.solved]
     members = max(1, len(trained)) * folds * draft.seeds
     epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
     study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
@@ -139,7 +138,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     if small is not None:
         study["batch_size"] = small
     outputs = data.shape if unlabeled else (*data.targets.shape[1:-1], data.outputs)
-    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task]) if not isinstance(c.network, Linear)]
+    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task]) if not c.network.solved]
     once = sum(seconds_of(network, data.shape, outputs) for network in networks) * rows * draft.seeds
     once = max(once, 1e-6)  # a linear model alone
     plan = draft.validation or default_validation(data)

@@ -22,6 +22,7 @@ from perceptory.selection.search import choice
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 RIDGES = 1e-5, 1e-3, 1e-1  # strengths of the linear model's ridge, which cost little
+ORDERS = 2, 8  # past inputs and outputs of ARX models, the baselines of dynamic systems
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees
 FOLDS = 5
 # Arithmetic a second of a population on two cores, measured: small matrices in a loop over time are slowest.
@@ -76,8 +77,14 @@ def _for_images(data: ArrayDataset, effort: str) -> list[Network]:
 def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     """Every one of these is causal and runs on series of any length."""
     steps = data.shape[0]
-    if data.plan is not None and data.plan.known == "all":
-        simple: list[Network] = [NARX((), increment=True), NARX((16,), increment=True)]
+    known = 0 if data.plan is None else data.plan.known
+    arx: list[Network] = [
+        NARX((), input_lags=lags, output_lags=lags, train="least squares", at_rest=known != "all")
+        for lags in ORDERS
+        if 4 * lags <= steps
+    ]
+    if known == "all":
+        simple: list[Network] = [*arx, NARX((), increment=True), NARX((16,), increment=True)]
         lagged = [NARX((16,), input_lags=4, output_lags=4, increment=True), NARX((16, 16), increment=True)]
         return simple if effort == "quick" else [*simple, *lagged, *_more(effort, [NARX((32,), forcing=0.5)])]
     taps = int(min(TAPS, max(1, steps // 2)))
@@ -85,9 +92,9 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
     temporal = CNN((16,) * len(dilation), dilation=dilation, padding="causal", hidden=())
     if effort == "quick":
-        return [linear, temporal, GRU((16,))]
+        return [*arx, linear, temporal, GRU((16,))]
     more: list[Network] = [LSTM((64,)), GRU((32, 32))]
-    return [linear, temporal, GRU((16,)), GRU((32,)), LSTM((32,)), *_more(effort, more)]
+    return [*arx, linear, temporal, GRU((16,)), GRU((32,)), LSTM((32,)), *_more(effort, more)]
 
 
 def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:

@@ -29,6 +29,7 @@ CASES = {
     "lstm": [(pt.LSTM((3,), bidirectional=True), (8, 2), (2,))],
     "narx": [
         (pt.NARX((4,), input_lags=3, output_lags=2), (8, 3), (8, 1)),
+        (pt.NARX((), at_rest=True), (8, 1), (8, 2)),
         (pt.NARX((4,), input_lags=1, output_lags=1, increment=True, loop="open"), (8, 3), (8, 1)),
     ],
     "state_space": [(pt.StateSpace(3, (4, 4), (5,), lead=3), (8, 3), (8, 1))],

@@ -201,3 +201,32 @@ def test_written_read_and_labelled():
 def test_a_share_is_from_0_to_1(share):
     with pytest.raises(InputError, match=r"NARX\.open_share needs a share from 0 to 1"):
         NARX(open_share=share)
+
+
+# --- the linear ARX model -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [0, "all"])
+def test_a_planted_arx_system_is_found(known):
+    """Without noise its coefficients come back, and it is simulated as it was."""
+    u = np.repeat(np.random.default_rng(0).normal(size=60), 5)
+    y = np.zeros(300)
+    for t in range(1, 300):
+        y[t] = 1.5 * y[t - 1] - 0.6 * y[max(t - 2, 0)] + 0.5 * u[t] + 0.2 * u[t - 1] + 1
+    data = read_series({"u": u, "y": y}, "y", predict="every step", window=60, known=known)
+    spec = NARX((), train="least squares", at_rest=known == 0)
+    result = Study(networks=spec, test=0.0, epochs=1, validation=FOLDS_OF_WINDOWS).run(data)
+    model = result.model
+    assert result.candidates[0].label.startswith("ARX 2+2")
+    weight = model.weights[0][:4] * model.in_factor[0, 0] ** np.array([1, 1, 0, 0])
+    weight *= model.out_scale[0, 0] ** np.array([1, 1, 0, 0])
+    np.testing.assert_allclose(weight, [0.5, 0.2, 1.5, -0.6], rtol=5e-3)
+    if known == "all":
+        assert result.validation["rmse"] < 2e-2 * y.std()
+    with pytest.raises(InputError, match=r'train="least squares" is for a linear model'):
+        NARX((3,), train="least squares")
+    with pytest.raises(InputError, match="an open loop needs measured outputs"):
+        NARX((), loop="open", at_rest=True)
+
+
+FOLDS_OF_WINDOWS = Folds((((0, 1, 2), (3, 4)),))

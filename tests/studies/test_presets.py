@@ -113,7 +113,7 @@ def test_a_mean_is_all_that_the_baseline_sees_of_series_of_any_length():
 
 def test_measured_outputs_go_to_narx_alone():
     assert all(isinstance(n, NARX) for effort in EFFORTS for n in example_networks(system(known="all"), effort))
-    assert not any(isinstance(n, NARX) for n in example_networks(system(known=3), "thorough"))
+    assert not any(n.feedback for n in example_networks(system(known=3), "thorough"))
 
 
 def test_plans():
