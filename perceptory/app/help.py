@@ -48,6 +48,9 @@ def _meanings(table: Registry[str]) -> str:
     return "; ".join(f"{name}: {meaning}" for name, meaning in table.items())
 
 
+FINAL = f"{defaults.FINAL}, of tables weighted unless --network names other networks"
+
+
 def _default(value: object = "by the size of the data") -> str:
     return f"[dim](default: {value})[/dim]"
 
@@ -182,7 +185,7 @@ FIT_OPTIONS = {
     "--seeds": f"Starts of every network on every fold. {_default()}",
     "--score": f"{_list(METRICS)} {_default('rmse, log_loss for classes, reconstruction_error without a target')}",
     "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",
-    "--final": f"What the model is. {_meanings(FINALS)}. {_default(defaults.FINAL)}",
+    "--final": f"What the model is. {_meanings(FINALS)}. {_default(FINAL)}",
     "--discard": f"Give up the worst candidates on the way: {_written(DISCARDINGS)}; such as after:0.2:0.5.",
     "--test": (
         f"Share of rows to seal for the test, 0 for none, or a file or folder of test data. {_default(defaults.TEST)}"

@@ -82,6 +82,7 @@ class StudyOptions:
             changes["networks"] = tuple(
                 grammar.over(network, self._layered(written_fields)) for network, written_fields in given
             )
+            preset = default_study(data, self.effort, networks=changes["networks"])
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
         if self.penalties:

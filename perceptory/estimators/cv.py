@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,10 +18,14 @@ from perceptory.estimators.base import ClassMixin, IntervalMixin, TableEstimator
 from perceptory.estimators.history import frame_of
 from perceptory.estimators.progress import study_progress
 from perceptory.estimators.targets import Targets
-from perceptory.estimators.translation import BATCH, networks_of, optimizer_of, penalty_of, searched
+from perceptory.estimators.translation import BATCH, activation_of, networks_of, optimizer_of, penalty_of, searched
+from perceptory.networks.tabular import TabularMLP
+from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import LabelCrossEntropy
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.plans import GroupKFold, KFold, Splitter, StratifiedKFold, default_plan
+from perceptory.selection.search import choice
+from perceptory.studies.presets import default_study
 from perceptory.studies.run import run
 from perceptory.studies.study import Study
 
@@ -30,6 +35,15 @@ SCORES = {
     "neg_mean_absolute_error": "mae",
     "neg_log_loss": "log_loss",
     "roc_auc": "auc",
+}
+
+
+# What stands where `hidden` is given and the rest is not.
+PLAIN: dict[str, Any] = {
+    "penalty": WeightPenalty(choice(1e-3, 1e-2, 1e-1)),
+    "epochs": 300,
+    "patience": 30,
+    "batch_size": BATCH,
 }
 
 
@@ -54,25 +68,50 @@ class StudyEstimator(TableEstimator):
         "_labels",
     )  # fmt: skip
 
-    def _study(self, precision: str | None, labels: bool, plan: Any) -> Study:
-        return Study(
-            networks_of(self.hidden, self.activation, self.dropout),
-            cost=LabelCrossEntropy() if labels and self.cost is None else self.cost,
-            optimizer=optimizer_of(self.optimizer, searched(self.learning_rate)),
-            penalty=penalty_of(searched(self.penalty)),
-            validation=plan,
-            seeds=self.seeds,
-            epochs=self.epochs,
-            patience=0 if self.patience is None else self.patience,
-            batch_size=BATCH if self.batch_size == "auto" else searched(self.batch_size),
-            samples=self.n_candidates,
-            test=0.0,
-            score=SCORES.get(self.scoring, self.scoring),
-            rule=self.rule,
-            final=self.final,
-            precision=precision,
-            seed=self._seed(),
-        )
+    def _study(self, precision: str | None, labels: bool, plan: Any, dataset: Any) -> Study:
+        asked: dict[str, Any] = {
+            "cost": LabelCrossEntropy() if labels and self.cost is None else self.cost,
+            "validation": plan,
+            "samples": self.n_candidates,
+            "test": 0.0,
+            "score": SCORES.get(self.scoring, self.scoring),
+            "rule": self.rule,
+            "precision": precision,
+            "seed": self._seed(),
+        }
+        asked |= {"seeds": self.seeds} if self.seeds is not None else {}
+        asked |= {"final": self.final} if self.final is not None else {}
+        own = dict(self._own_settings())
+        if self.hidden is not None:
+            return Study(**{**PLAIN, **asked, **own})
+        return default_study(dataset, **asked, **own)
+
+    def _own_settings(self) -> Iterator[tuple[str, Any]]:
+        """What is said of networks and their training; of what is left out the study's own defaults, or, without
+        `hidden`, those of the preset."""
+        rate, preset = searched(self.learning_rate), self.hidden is None
+        if not preset:
+            activation = "relu" if self.activation is None else self.activation
+            yield "networks", networks_of(self.hidden, activation, 0.0 if self.dropout is None else self.dropout)
+        elif self.activation is not None or self.dropout is not None:
+            yield "networks", [TabularMLP(**dict(self._unit_settings()))]
+        if not preset or self.optimizer is not None or rate is not None:
+            named = "adam" if self.optimizer is None else self.optimizer
+            yield "optimizer", optimizer_of(named, 3e-3 if rate is None else rate)
+        if self.penalty != "auto":
+            yield "penalty", penalty_of(searched(self.penalty))
+        if self.epochs is not None:
+            yield "epochs", self.epochs
+        if self.patience != "auto":
+            yield "patience", 0 if self.patience is None else self.patience
+        if self.batch_size != "auto":
+            yield "batch_size", searched(self.batch_size)
+
+    def _unit_settings(self) -> Iterator[tuple[str, Any]]:
+        if self.activation is not None:
+            yield "activation", searched(activation_of(self.activation))
+        if self.dropout is not None:
+            yield "dropout", searched(self.dropout)
 
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Any:
@@ -92,7 +131,7 @@ class StudyEstimator(TableEstimator):
         plan = self._plan(X, y, groups, targets, has_weight)
         dataset = self._dataset(inputs, targets, weights, None if groups is None else groups[has_weight])
         with self._in_own_words():
-            study = self._study(self._precision(inputs), targets.labels, plan)
+            study = self._study(self._precision(inputs), targets.labels, plan, dataset)
         self._flat_target, self._labels = targets.flat, targets.labels
         if targets.classes is not None:
             self.classes_ = targets.classes
@@ -177,9 +216,12 @@ class StudyEstimator(TableEstimator):
 class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     """A study of networks for regression inside `fit`: candidates trained on every fold, the best one kept.
 
-    hidden, activation, dropout, learning_rate, penalty, batch_size: as in `NetworkRegressor`; a list is a choice to
-    search, and so is a search value such as `log_uniform(1e-4, 1e-1)`. hidden may be a list of widths and of network
-    specs. n_candidates: how many are drawn; None is all of a grid.
+    hidden: None, what `perceptory fit` does without options (`default_study`): networks for tables, their training and
+    ensemble by the number of rows. Else widths, a list of widths and of network specs, as in `NetworkRegressor`.
+    activation, dropout, learning_rate, penalty, batch_size: as there; a list is a choice to search, and so is a search
+    value such as `log_uniform(1e-4, 1e-1)`. Of what is left out the preset decides, or with `hidden` given it is relu,
+    no dropout, Adam at 3e-3, penalties of 1e-3, 1e-2 and 1e-1, 300 epochs and a patience of 30.
+    n_candidates: how many are drawn; None is all of a grid.
     cv: folds, a scikit-learn splitter, pairs of row numbers, or a validation plan such as `Nested`; None chooses by the
     number of rows. With groups, folds are of whole groups. scoring: what candidates are ranked by ("rmse", "mae", "r2",
     or scikit-learn's names); None is rmse. seeds: networks a fold.
@@ -193,23 +235,23 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
 
     def __init__(
         self,
-        hidden: Any = ((32,), (64, 64)),
-        activation: Any = "relu",
+        hidden: Any = None,
+        activation: Any = None,
         *,
-        dropout: Any = 0.0,
-        optimizer: Any = "adam",
-        learning_rate: Any = 3e-3,
-        penalty: Any = (1e-3, 1e-2, 1e-1),
+        dropout: Any = None,
+        optimizer: Any = None,
+        learning_rate: Any = None,
+        penalty: Any = "auto",
         cost: Any = None,
         batch_size: Any = "auto",
-        epochs: int = 300,
-        patience: int = 30,
+        epochs: int | None = None,
+        patience: Any = "auto",
         cv: Any = None,
         scoring: Any = None,
         n_candidates: Any = None,
-        seeds: int = 1,
+        seeds: int | None = None,
         rule: str = "best",
-        final: str = "folds",
+        final: str | None = None,
         precision: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -226,24 +268,24 @@ class NetworkClassifierCV(ClassMixin, ClassifierMixin, StudyEstimator):
 
     def __init__(
         self,
-        hidden: Any = ((32,), (64, 64)),
-        activation: Any = "relu",
+        hidden: Any = None,
+        activation: Any = None,
         *,
-        dropout: Any = 0.0,
-        optimizer: Any = "adam",
-        learning_rate: Any = 3e-3,
-        penalty: Any = (1e-3, 1e-2, 1e-1),
+        dropout: Any = None,
+        optimizer: Any = None,
+        learning_rate: Any = None,
+        penalty: Any = "auto",
         cost: Any = None,
         class_weight: Any = None,
         batch_size: Any = "auto",
-        epochs: int = 300,
-        patience: int = 30,
+        epochs: int | None = None,
+        patience: Any = "auto",
         cv: Any = None,
         scoring: Any = None,
         n_candidates: Any = None,
-        seeds: int = 1,
+        seeds: int | None = None,
         rule: str = "best",
-        final: str = "folds",
+        final: str | None = None,
         precision: str = "auto",
         random_state: Any = None,
         verbose: int = 0,

@@ -57,9 +57,11 @@ def column_scaling(b: Builder, module: Any, x: Value) -> Value:
     """(x - center) · factor, maybe the place among the quantiles, and a smooth clip."""
     x = _times(b, b.plus(x, -np.asarray(module.center)), module.factor)
     if module.edges is not None:
+        wide = np.diff(np.asarray(module.edges), axis=-1) > 0
         share = shares(b, x, np.asarray(module.edges))
-        middle = b.op("Sub", b.op("ReduceMean", share.name, b.integers(-1), keepdims=0), b.constant(0.5))
-        x = b.put(share, times(b, middle, 12**0.5), x.shape)
+        place = b.put(share, b.op("ReduceMean", share.name, b.integers(-1), keepdims=0), x.shape)
+        place = _times(b, place, wide.shape[-1] / np.maximum(np.sum(wide, axis=-1), 1))
+        x = b.put(place, times(b, b.op("Sub", place.name, b.constant(0.5)), 12**0.5))
     if module.clip is None:
         return x
     ratio = times(b, x.name, 1 / float(module.clip.value))
@@ -68,16 +70,12 @@ def column_scaling(b: Builder, module: Any, x: Value) -> Value:
 
 
 def shares(b: Builder, x: Value, edges: np.ndarray) -> Value:
-    """[row, column, bin] how much of each bin lies below x; edges: [member, column, bins + 1]."""
+    """[row, column, bin] how much of each bin with a width lies below x; edges: [member, column, bins + 1]."""
     low, width = edges[..., :-1], np.diff(edges, axis=-1)
     own = b.op("Unsqueeze", x.name, b.integers(-1))
-    above = b.op("Sub", own, b.stacked(low, 1))
-    inside = b.op("Div", above, b.stacked(np.where(width > 0, width, 1), 1))
+    slope = np.where(width > 0, 1 / np.where(width > 0, width, 1), 0)
+    inside = b.op("Mul", b.op("Sub", own, b.stacked(low, 1)), b.stacked(slope, 1))
     share = b.op("Clip", inside, b.constant(0.0), b.constant(1.0))
-    if np.any(width <= 0):
-        passed = b.cast(b.op("GreaterOrEqual", above, b.constant(0.0)), b.dtype)
-        wide = b.stacked(width > 0, 1)
-        share = b.where(b.cast(wide, bool), share, passed)
     return b.put(x, share, (x.shape[-1], width.shape[-1]), x.members or b.several)
 
 

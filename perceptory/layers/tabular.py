@@ -29,10 +29,26 @@ def smooth_clip(x: jax.Array, most: Any) -> jax.Array:
 
 def shares(x: jax.Array, edges: jax.Array) -> jax.Array:
     """[..., column, bin] how much of each bin of x [..., column] lies below x, 0 to 1; edges: [column, bins + 1],
-    ascending. A bin without a width is passed at once (Gorishniy et al. 2022, the piecewise linear encoding)."""
+    ascending (Gorishniy et al. 2022, the piecewise linear encoding). A bin without a width has 0: at its edge the last
+    digit of a number would decide, and the bins beside it tell what is below and what above."""
     low, width = edges[:, :-1], jnp.diff(edges, axis=1)
-    inside = (x[..., None] - low) / jnp.where(width > 0, width, 1)
-    return jnp.where(width > 0, jnp.clip(inside, 0, 1), (x[..., None] >= low).astype(x.dtype))
+    inside = (x[..., None] - low) * jnp.where(width > 0, 1 / jnp.where(width > 0, width, 1), 0)
+    return jnp.clip(inside, 0, 1)
+
+
+def edges_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
+    """[column, bins + 1] edges between which lie equal shares of the rows x [row, column] with a weight above 0 and of
+    their distinct values, both counting half: of a column that is mostly 0 the other values matter too."""
+    real = w > 0
+    last = jnp.maximum(jnp.sum(real) - 1, 0)
+    ordered = jnp.sort(jnp.where(real[:, None], x, jnp.inf), axis=0)
+    there = (jnp.arange(len(x)) <= last)[:, None]
+    new = jnp.concatenate([jnp.ones((1, x.shape[1]), bool), ordered[1:] != ordered[:-1]]) & there
+    counted = jnp.cumsum(jnp.stack([jnp.broadcast_to(there, new.shape), new]).astype(x.dtype), axis=1)
+    share = jnp.mean(counted / counted[:, -1:], axis=0)
+    levels = jnp.linspace(0, 1, bins + 1, dtype=x.dtype)
+    place = jax.vmap(lambda column: jnp.searchsorted(column, levels), in_axes=1)(share)
+    return jnp.take_along_axis(ordered.T, jnp.minimum(place, last), axis=1)
 
 
 def quantiles(x: jax.Array, w: jax.Array, at: np.ndarray) -> jax.Array:
@@ -92,7 +108,9 @@ class ColumnScaling(eqx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = (x - self.center) * self.factor
         if self.edges is not None:
-            x = (jnp.mean(shares(x, self.edges), axis=-1) - 0.5) * 12**0.5  # deviation 1
+            bins = jnp.sum(jnp.diff(self.edges, axis=1) > 0, axis=1)
+            place = jnp.sum(shares(x, self.edges), axis=-1) / jnp.maximum(bins, 1)
+            x = (place - 0.5) * 12**0.5  # deviation 1
         return x if self.clip is None else smooth_clip(x, self.clip.value.astype(x.dtype))
 
 

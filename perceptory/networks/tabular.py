@@ -25,6 +25,7 @@ from perceptory.layers.tabular import (
     Tabular,
     TabularDense,
     TabularStack,
+    edges_of,
     quantiles,
 )
 from perceptory.networks.base import Network
@@ -80,7 +81,7 @@ class TabularMLP(Network):
     inputs: how columns of numbers are scaled, by the training rows: "robust", "quantiles" or "standard".
     clip: x / √(1 + (x / clip)²) after it; 0 for none.
     numbers: what stands beside each number x: "periodic", w - 1 numbers linear in cos(2π f x + φ); "piecewise", w - 1
-        numbers linear in the shares of bins between quantiles; or "none".
+        numbers linear in the shares of bins, between quantiles of the rows and of the distinct values; or "none".
     width: w. frequencies: how many f; sigma: the deviation that f starts with. bins: how many bins.
     categories: width of the vectors of categories, for columns of more than `one_hot` of them; 0 for none. A rare,
         unseen or missing category has the vector 0.
@@ -95,18 +96,18 @@ class TabularMLP(Network):
     Values of NaN come as 0, the mean. Second-order optimizers train it too, without dropout.
     """
 
-    hidden: tuple[int, ...] = checked((256, 256, 256), check=widths)
+    hidden: tuple[int, ...] = checked((128, 128, 128), check=widths)
     activation: str = checked("mish", check=_activation)
     dropout: float = traced(0.15, off=0.0, check=below_one)
     dropout_falls: bool = checked(True, check=flag)
     parametric: bool = checked(True, check=flag)
     inputs: str = checked("robust", check=lambda _, value: INPUTS[value])
     clip: float = traced(3.0, off=0.0, check=not_negative)
-    numbers: str = checked("periodic", check=lambda _, value: NUMBERS[value])
-    width: int = checked(4, check=lambda name, value: count(name, value, 2))
+    numbers: str = checked("piecewise", check=lambda _, value: NUMBERS[value])
+    width: int = checked(9, check=lambda name, value: count(name, value, 2))
     frequencies: int = checked(16, check=count)
     sigma: float = traced(0.1, check=positive, log=True)
-    bins: int = checked(16, check=count)
+    bins: int = checked(32, check=count)
     categories: int = checked(8, check=lambda name, value: count(name, value, 0))
     one_hot: int = checked(9, check=lambda name, value: count(name, value, 0))
     feature_scale: float = traced(6.0, off=0.0, check=not_negative)
@@ -202,10 +203,10 @@ class TabularMLP(Network):
             factor = jnp.where(spread > 0, 1 / jnp.where(spread > 0, spread, 1), 0)
             scaling = eqx.tree_at(lambda s: (s.center, s.factor), scaling, (middle, factor))
         if self.inputs == "quantiles":
-            scaling = eqx.tree_at(lambda s: s.edges, scaling, quantiles(x, w, np.linspace(0, 1, EDGES + 1)))
+            scaling = eqx.tree_at(lambda s: s.edges, scaling, edges_of(x, w, EDGES))
         module = eqx.tree_at(lambda m: m.scaling, module, scaling)
         if isinstance(module.embedding, Piecewise):
-            edges = quantiles(scaling(x), w, np.linspace(0, 1, self.bins + 1))
+            edges = edges_of(scaling(x), w, self.bins)
             module = eqx.tree_at(lambda m: m.embedding.edges, module, edges)
         return module
 
@@ -245,7 +246,7 @@ class TabularMLP(Network):
     def label(self) -> str:
         parts = [
             *(["linear units"] if self.activation == "linear" else []),
-            *([] if self.numbers == "periodic" else [f"numbers {self.numbers}"]),
+            *([] if self.numbers == "piecewise" else [f"numbers {self.numbers}"]),
             *([] if self.inputs == "robust" else [f"inputs {self.inputs}"]),
             *([f"dropout {self.dropout:.3g}"] if is_on(self.dropout) else []),
         ]

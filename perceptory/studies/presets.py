@@ -15,6 +15,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
+from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
 from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
@@ -26,6 +27,8 @@ from perceptory.studies.presets_examples import (
     linear_model,
     seconds_of,
 )
+from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
+from perceptory.studies.presets_tables import for_tables, table_networks, table_optimizer, table_training
 from perceptory.studies.study import Study
 
 SMALL = 2000  # study rows up to which small networks are worth a try
@@ -76,6 +79,10 @@ def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Stu
 
 
 def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
+    """With networks for tables, unless others are asked for."""
+    networks = changes.get("networks")
+    if data.task != "autoencode" and (for_tables(networks) if networks is not None else not _small_ones(changes)):
+        return _tabular_study(data, effort, changes)
     study: dict[str, Any] = {
         **_without_target(data, changes),
         "networks": code_networks(data, effort)
@@ -85,19 +92,43 @@ def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, 
         "seeds": level.seeds,
         "epochs": level.most_epochs,
     }
+    study, members, rows = _counted(data, study, changes)
+    epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
+    study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
+    return Study(**{**study, **changes})
+
+
+def _small_ones(changes: dict[str, Any]) -> bool:
+    """Whether a study asks for what networks for tables are not made for: layers that were trained before, and matrices
+    of weights by weights."""
+    optimizers = getattr(changes.get("optimizer"), "values", (changes.get("optimizer"),))
+    before = (changes.get(name) is not None for name in ("start", "pretraining"))
+    return any(before) or any(isinstance(one, SecondOrder) for one in optimizers)
+
+
+def _tabular_study(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
+    study: dict[str, Any] = {
+        "networks": table_networks(data.task, data.rows, effort, linear_model(data)),
+        "optimizer": table_optimizer(data.task),
+        "final": "weighted",
+        "seeds": TABLE_EFFORTS[effort].seeds,
+    }
+    study, members, rows = _counted(data, study, changes)
+    return Study(**{**study, **table_training(effort, rows, members), **changes})
+
+
+def _counted(data: Examples, study: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
+    """The fields of a study on a table, how many networks it trains, and its rows without sealed ones."""
     draft = Study(**{**study, **changes})
     rows = round(data.rows * (1 - draft.test))
     plan = draft.validation or default_validation(data)
     folds = getattr(plan, "folds", None)
     folds = folds if isinstance(folds, int) else 1
     if folds == 1 and "seeds" not in changes:
-        study["seeds"] = draft.seeds + 2  # one fold would leave an ensemble of one
+        study = {**study, "seeds": draft.seeds + 2}  # one fold would leave an ensemble of one
         draft = Study(**{**study, **changes})
     trained = [c for c in draft.candidates(DEFAULT_COST[data.task]) if not c.network.solved]
-    members = max(1, len(trained)) * folds * draft.seeds
-    epochs = int(np.clip(level.row_epochs / (members * rows), 20, level.most_epochs))
-    study |= {"epochs": epochs, "patience": max(10, epochs // 5)}
-    return Study(**{**study, **changes})
+    return study, max(1, len(trained)) * folds * draft.seeds, rows
 
 
 def _stream_study(data: Any, level: Effort, effort: str, changes: dict[str, Any]) -> Study:

@@ -31,7 +31,7 @@ from perceptory.objectives.table import COSTS, Huber, Quantile, SoftmaxCrossEntr
 from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import ClipByNorm, ClipByValue
 from perceptory.optimizers.first_order import SGD, Adam, AdamW, Momentum
-from perceptory.optimizers.schedules import Cosine, Exponential, WarmUp
+from perceptory.optimizers.schedules import Cosine, CosineCycles, Exponential, WarmUp
 from perceptory.selection.nested import Nested
 from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.selection.search import choice, integers, log_uniform, uniform
@@ -130,7 +130,8 @@ def test_nothing_said_is_the_preset(diabetes):
 def test_networks_replace_the_networks_only(diabetes):
     study = asked("--network mlp:8 --network mlp:16:relu --activation elu").study(diabetes)
     assert study.networks == (MLP((8,), "elu"), MLP((16,), "relu"))
-    assert study.optimizer == default_study(diabetes).optimizer
+    assert study.optimizer == Adam(Cosine(choice(3e-3, 1e-2)))
+    assert asked("--network tabular:8").study(diabetes).optimizer == default_study(diabetes).optimizer
 
 
 def test_activation_and_dropout_of_the_preset(diabetes):
@@ -159,13 +160,18 @@ def test_activation_and_dropout_of_the_preset(diabetes):
     ],
 )
 def test_optimizers(diabetes, text, optimizer):
-    assert asked(text).study(diabetes).optimizer == optimizer
+    assert asked("--network mlp:8 " + text).study(diabetes).optimizer == optimizer
 
 
 def test_the_presets_optimizer_keeps_its_rates(diabetes):
     preset = default_study(diabetes).optimizer
-    assert asked("--optimizer adam").study(diabetes).optimizer == preset
-    assert asked("--schedule constant").study(diabetes).optimizer == Adam(preset.learning_rate.start)
+    assert asked("--schedule constant").study(diabetes).optimizer == preset.replace(
+        learning_rate=preset.learning_rate.top
+    )
+    assert asked("--learning-rate 0.1").study(diabetes).optimizer.learning_rate == CosineCycles(0.1)
+    rates = choice(3e-3, 1e-2)
+    assert asked("--network mlp:8 --optimizer adam").study(diabetes).optimizer == Adam(Cosine(rates))
+    assert asked("--network mlp:8 --schedule constant").study(diabetes).optimizer == Adam(rates)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +279,8 @@ def test_costs(diabetes):
 def test_the_defaults_that_help_tells_are_those_of_every_preset(diabetes, effort):
     study = default_study(diabetes, effort)
     told = {name: value for name, value in vars(defaults).items() if name.isupper()}
-    assert {name: getattr(study, name.lower()) for name in told} == told
+    assert {name: getattr(study, name.lower()) for name in told} == told | {"FINAL": "weighted"}
+    assert default_study(diabetes, effort, networks=[MLP((3,))]).final == told["FINAL"]
 
 
 def test_ends_show_whether_a_value_fits():

@@ -10,13 +10,13 @@ import pytest
 import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.layers.base import call
-from perceptory.layers.tabular import quantiles, shares
+from perceptory.layers.tabular import edges_of, quantiles, shares
 from perceptory.networks.base import layout
 from perceptory.training.plan import ProgramPlan
 from perceptory.training.procedures.first_order import decay_mask, update_rule
 from perceptory.training.run import Specs
 
-SMALL = pt.TabularMLP((8, 6), frequencies=3, one_hot=2, categories=3, dropout=0.0)
+SMALL = pt.TabularMLP((8, 6), numbers="periodic", width=4, frequencies=3, one_hot=2, categories=3, dropout=0.0)
 KINDS = (0, 0, 1, 1, 1, -1)  # two numbers, a column of three categories, a flag
 
 
@@ -71,11 +71,13 @@ def test_embeddings_of_numbers():
     np.testing.assert_allclose(v[:, 5:8], waves @ np.asarray(e.weight)[1] + np.asarray(e.bias)[1], atol=1e-5)
     edges = jnp.array([[0.0, 1.0, 3.0, 3.0]])  # the last bin has no width
     np.testing.assert_allclose(
-        shares(jnp.array([[2.0], [3.0], [-1.0]]), edges)[:, 0], [[1, 0.5, 0], [1, 1, 1], [0, 0, 0]]
+        shares(jnp.array([[2.0], [3.0], [-1.0]]), edges)[:, 0], [[1, 0.5, 0], [1, 1, 0], [0, 0, 0]]
     )
     module, x, _ = primed(SMALL.replace(numbers="piecewise", bins=4))
     v = np.asarray(module.features(x[:40]), float)
-    np.testing.assert_allclose(module.embedding.edges[0], np.quantile(v[:, 0], np.linspace(0, 1, 5)), atol=1e-5)
+    np.testing.assert_allclose(module.embedding.edges[0], np.sort(v[:, 0])[[0, 9, 19, 29, 39]], atol=1e-5)
+    mostly = jnp.concatenate([jnp.zeros(96), jnp.arange(1.0, 5.0)])[:, None]
+    np.testing.assert_array_equal(edges_of(mostly, jnp.ones(100), 5)[0], [0, 0, 0, 1, 3, 4])
 
 
 def test_units_start_among_the_rows():
@@ -158,7 +160,7 @@ def test_a_table_with_everything_to_a_model_file(tmp_path):
         }
     ).with_columns(y=pl.col("number") ** 2 + (pl.col("kind") == "a"))
     data = pt.read_table(table, target="y")
-    spec = pt.TabularMLP((16,), frequencies=4)
+    spec = pt.TabularMLP((16,), bins=8)
     study = pt.Study(
         [spec], optimizer=pt.AdamW(0.02, decay_falls=True), validation=pt.HoldOut(), epochs=60, batch_size=32
     )
