@@ -292,8 +292,8 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
     ):
         self._store(locals(), familiar)
 
-    def _study(self, precision: str | None, labels: bool, plan: Any) -> Study:
-        study = super()._study(precision, labels, plan)
+    def _study(self, precision: str | None, labels: bool, plan: Any, dataset: Any) -> Study:
+        study = super()._study(precision, labels, plan, dataset)
         encoders = networks_of(self.hidden, self.activation, self.dropout)
         networks = [self._autoencoder(encoder, searched) for encoder in encoders]
         return study.replace(networks=networks, augmentation=self._augmentation(searched))
