@@ -9,7 +9,7 @@ import perceptory
 
 ROOT = Path(perceptory.__file__).parent
 # A class whose method calls a function that takes and gives such objects: the two are one thing in two files.
-REFERS_TO_ITSELF = {frozenset({"models.model", "models.model_file"})}
+REFERS_TO_ITSELF = {frozenset({"models.model", "models.model_file", "models.weighted"})}
 
 
 def imports() -> dict[str, set[str]]:

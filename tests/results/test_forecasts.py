@@ -105,7 +105,7 @@ def test_the_command_line(run, capfd, monkeypatch):
     )
     for argv, said in (
         ([], "predict needs the data to predict, or --ahead"),
-        (["sales.csv", "--coverage", "0.5"], "--coverage is for --ahead"),
+        (["sales.csv", "--origins", "2"], "--origins is for --ahead"),
         (["--ahead", "--members"], "--members does not go with --ahead"),
         (["--ahead", "--origins", "2"], "--origins needs the series"),
         (["none.csv", "--ahead"], "there is no file 'none.csv'"),
