@@ -19,6 +19,7 @@ says `error.said(door)`. An error is itself a piece, so a place is put before a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -120,8 +121,11 @@ def say(pieces: tuple[Piece, ...], door: Door) -> str:
             if all(door(inner) is not None for inner in piece.pieces if isinstance(inner, Setting)):
                 parts.append(say(piece.pieces, door))
         else:
-            parts.append(piece)
+            parts.append(_LONG.sub(lambda found: f"{found[0][:80]}...{found[0][-20:]}", piece))
     return "".join(parts)
+
+
+_LONG = re.compile(r"[^\s/]{200,}|'[^'\n]{300,}'")  # what nobody reads: a cell, a name of a column; no path
 
 
 def python_words(setting: Setting) -> str:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from perceptory.errors import InputError
+
+
+def path_of(value: Any) -> Path:
+    """A path, where it is one that the system can look for; there may be nothing at it. Raises `InputError`."""
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise InputError(f"a path is a text or a pathlib.Path, got a {type(value).__name__}.")
+    path = Path(value)
+    try:
+        os.lstat(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            why = getattr(error, "strerror", None) or "it holds a character that no path may hold"
+            raise InputError(f"there can be no file {str(path)!r}: {why[:1].lower()}{why[1:]}.") from None
+    return path
+
 
 TEMPORARY = ".perceptory-*.tmp"  # what a process that was killed may leave
 _DIGEST = 32

@@ -54,3 +54,12 @@ def test_errors_go_through_pickle(error):
     assert again.pieces == error.pieces
     assert str(again) == str(error)
     assert again.said(shell) == error.said(shell)
+
+
+def test_what_nobody_reads_is_cut():
+    cell, path = "0" * 3000, "/".join(["folder"] * 60)
+    said = str(InputError(f"column '{cell}' in {path} holds '{'w ' * 400}'."))
+    assert len(said) < 800
+    assert path in said
+    assert said.startswith("column '000")
+    assert said.endswith("w w '.")

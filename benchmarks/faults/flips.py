@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.studies import differences, fit, write_data
+from benchmarks.faults.studies import differences, fit, without_pictures, write_data
 from benchmarks.faults.writes import called
 
 
@@ -23,6 +23,7 @@ def try_all(folder: Path, count: int = 500, seed: int = 0) -> Counter[str]:
 
     logging.getLogger("perceptory").setLevel(logging.CRITICAL)
     write_data(folder)
+    without_pictures()
     os.chdir(folder)
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
@@ -86,9 +87,21 @@ def _flipped(
     target.write_bytes(bytes(content))
 
 
+RESUMED = 25  # every so manieth altered part is tried by a run that goes on with it, the others by reading them
+
+
 def _resumed(count: int, rng: random.Random, counts: Counter[str]) -> None:
-    """Runs that are not complete, with a bit of a part flipped, gone on with."""
+    """Runs that are not complete, with a bit of a part flipped, read and gone on with."""
+    import json
+
+    from perceptory.runs.run_folder import Request, RunFolder
     from perceptory.studies import groups, keeping
+
+    def store(path: str) -> RunFolder:
+        folder = RunFolder(path)
+        mark = json.loads(Path("half/study.json").read_bytes())
+        folder._key = Request({}, mark["fingerprint"], mark["environment"]).key
+        return folder
 
     interval, flops = keeping.INTERVAL, groups.SEGMENT_FLOPS
     keeping.INTERVAL, keeping.SHARE, groups.SEGMENT_FLOPS = 0.0, 1e9, 1e5
@@ -96,13 +109,22 @@ def _resumed(count: int, rng: random.Random, counts: Counter[str]) -> None:
         _stopped_early()
         for kind in ("members", "refit", "running"):
             parts = [p for p in Path("half/chunks").iterdir() if p.suffix == f".{kind}" or p.name == kind]
-            for _ in range(count if parts else 0):
-                shutil.rmtree("run", ignore_errors=True)
-                shutil.copytree("half", "run")
-                path = Path("run/chunks") / rng.choice(parts).name
-                content = bytearray(path.read_bytes())
+            assert parts, kind
+            assert all(store("half")._part(part) is not None for part in parts), kind
+            for number in range(count):
+                part = rng.choice(parts)
+                content = bytearray(part.read_bytes())
                 content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-                path.write_bytes(bytes(content))
+                shutil.rmtree("run", ignore_errors=True)
+                if number % RESUMED:
+                    path = Path("run/chunks") / part.name
+                    path.parent.mkdir(parents=True)
+                    path.write_bytes(bytes(content))
+                    bad = "" if store("run")._part(path) is None else "an altered part was read"
+                    counts[f"part of {kind}: {'bad' if bad else 'sound'}"] += 1
+                    continue
+                shutil.copytree("half", "run")
+                (Path("run/chunks") / part.name).write_bytes(bytes(content))
                 code, said = called(fit("refit", 3, "--out", "run", "--quiet", "--resume"))
                 left = differences(Path("run"), Path("whole"))
                 bad = f"ended with {code}: {said}" if code else f"{left} differ" if left else ""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.faults.processes import Command
 from benchmarks.faults.studies import differences, fit, write_data
 
 WAYS = ([], ["--overwrite"], ["--resume"])
@@ -24,9 +23,9 @@ def try_all(folder: Path, count: int = 40, seed: int = 0) -> Counter[str]:
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
     for number in range(4):
-        done = subprocess.run(_command(number, f"whole {number}"), capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
+        code, said = Command(_command(number, f"whole {number}")).wait()
+        if code:
+            raise RuntimeError(said)
     for _ in range(count):
         shutil.rmtree("run", ignore_errors=True)
         way = rng.choice(WAYS)
@@ -34,33 +33,30 @@ def try_all(folder: Path, count: int = 40, seed: int = 0) -> Counter[str]:
             shutil.copytree("whole 0", "run")
         processes = []
         for number in range(rng.choice([2, 2, 3, 4])):
-            processes.append(subprocess.Popen(
-                _command(number, "run", *way), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            ))  # fmt: skip
+            processes.append(Command(_command(number, "run", *way)))
             time.sleep(rng.choice([0.0, 0.0, 0.02, 0.3]))
-        ended = [(process.communicate()[1], process.returncode) for process in processes]
+        ended = [process.wait() for process in processes]
         bad = _judged(ended)
         counts["bad" if bad else f"{' '.join(way) or 'plain'}: sound"] += 1
-        counts["refused"] += sum(code == 2 for _, code in ended)
+        counts["refused"] += sum(code == 2 for code, _ in ended)
         if bad:
             print(f"{way}: {bad}", flush=True)
     return counts
 
 
 def _command(number: int, out: str, *more: str) -> list[str]:
-    argv = fit("table", 5, "--out", out, "--quiet", "--seed", str(number), *more)
-    return [sys.executable, "-m", "perceptory", *argv]
+    return fit("table", 5, "--out", out, "--quiet", "--seed", str(number), *more)
 
 
-def _judged(ended: list[tuple[str, int]]) -> str:
-    for said, code in ended:
+def _judged(ended: list[tuple[int, str]]) -> str:
+    for code, said in ended:
         if code not in (0, 2) or (code == 2 and not any(s in said for s in SENTENCES)) or "Traceback" in said:
             return f"ended with {code}: {said}"
-    if not any(code == 0 for _, code in ended):
+    if not any(code == 0 for code, _ in ended):
         return "nobody had the folder"
     owners = [number for number in range(4) if not differences(Path("run"), Path(f"whole {number}"))]
     if len(owners) != 1:
         return f"the folder is that of {owners}"
     if [p.name for p in Path("run").iterdir() if p.name.startswith(".")]:
         return "something is left"
-    return "" if owners[0] < len(ended) and ended[owners[0]][1] == 0 else "the folder is that of one who was refused"
+    return "" if owners[0] < len(ended) and ended[owners[0]][0] == 0 else "the folder is that of one who was refused"

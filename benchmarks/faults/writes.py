@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.studies import differences, fit, write_data
+from benchmarks.faults.studies import differences, fit, without_pictures, write_data
 
 FAULTS = ("no space", "no permission", "short write", "killed before", "killed after")
 
@@ -148,6 +148,7 @@ def called(argv: list[str], fault: Fault | None = None) -> tuple[int | None, str
 def try_all(folder: Path, commands: list[str] | None = None, step: int = 1) -> Counter[str]:
     """Every fault at every operation (or every `step`-th) of these commands; counts of what came of them."""
     write_data(folder)
+    without_pictures()
     os.chdir(folder)
     counts: Counter[str] = Counter()
     epochs = 3

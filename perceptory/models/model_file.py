@@ -126,7 +126,7 @@ def load(path: str | Path, network: Network | None = None) -> Model:
 
     network: the spec of a network of your own, where the model has one; a file holds no code.
     """
-    path = Path(path)
+    path = files.path_of(path)
     if path.is_dir():
         path = path / "model.safetensors"
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perceptory import files
 from perceptory.reports.summary import summary
 from perceptory.results.result_data import ResultData
 from perceptory.results.sealed_test import SealedTest
@@ -64,4 +65,4 @@ class Result(ResultData):
 
 def load_result(folder: str | Path) -> Result:
     """Read a complete run folder back into a `Result` (its sealed rows stay with the run that sealed them)."""
-    return Result(**read_run(Path(folder)))
+    return Result(**read_run(files.path_of(folder)))

@@ -69,7 +69,7 @@ class RunFolder:
     """A run folder that this process writes."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = files.path_of(path)
         self._chunks = self.path / CHUNKS
         self._key = ""  # of the request that is being written
         self._next = 0  # number of the next part

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from perceptory import files
 from perceptory.data.aligned import aligned_take
 from perceptory.data.arrays.checks import DTYPES, KINDS, ExampleKind, as_inputs, check_finite, check_lengths, padded
 from perceptory.data.arrays.files import load_inputs
@@ -254,7 +255,7 @@ class ArrayEncoder:
         if self._are_pictures(source):
             height, width, channels = self.shape
             return load_pictures(source, size=(height, width), channels=channels)[0]
-        return load_inputs(Path(source))
+        return load_inputs(files.path_of(source))
 
     def _are_pictures(self, source: str | Path) -> bool:
         return self.kind == "image" and Path(source).suffix.lower() not in (".npy", ".npz")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perceptory import files
 from perceptory.data.arrays.checks import (
     KINDS,
     ExampleKind,
@@ -150,9 +151,9 @@ def _given(arrays: _Arrays, part: str | None, unlabeled: bool) -> _Arrays:
     """The arrays, those of a file or dict where the inputs are one."""
     inputs, targets = arrays.inputs, arrays.targets
     if isinstance(inputs, (str, Path)) and Path(inputs).suffix.lower() == ".npy":
-        inputs = load_numpy(Path(inputs))
+        inputs = load_numpy(files.path_of(inputs))
     if isinstance(targets, (str, Path)):
-        targets = load_numpy(Path(targets))
+        targets = load_numpy(files.path_of(targets))
     if not isinstance(inputs, (str, Path, Mapping)):
         if part is not None:
             raise InputError(
@@ -163,7 +164,7 @@ def _given(arrays: _Arrays, part: str | None, unlabeled: bool) -> _Arrays:
         raise InputError(
             Setting("targets"), " is for arrays; a file or dict that holds the inputs holds the targets as well."
         )
-    named = inputs if isinstance(inputs, Mapping) else load_numpy(Path(inputs))
+    named = inputs if isinstance(inputs, Mapping) else load_numpy(files.path_of(inputs))
     where = "the dict" if isinstance(inputs, Mapping) else Path(inputs).name
     by_use, notes = arrays_by_use(named, part, where, unlabeled)
     beside = {n: by_use.get(n) for n in ("lengths", "weights", "groups") if getattr(arrays, n) is None}

@@ -15,6 +15,7 @@ from perceptory.data.ahead import in_threads
 from perceptory.data.aligned import aligned_empty
 from perceptory.data.tables.delimited import counted
 from perceptory.errors import InputError, Setting
+from perceptory.files import path_of
 from perceptory.notes import Note, transparency_left_out
 from perceptory.specs import count
 
@@ -64,7 +65,7 @@ def pictures_by_part(
 
 def _paths(files: Any) -> list[Path]:
     if isinstance(files, (str, Path)):
-        folder = Path(files)
+        folder = path_of(files)
         paths = pictures_in(folder)[0] if folder.is_dir() else [folder]
     elif isinstance(files, Sequence) and all(isinstance(f, (str, Path)) for f in files):
         paths = [Path(f) for f in files]

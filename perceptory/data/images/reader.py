@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from perceptory import files
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder
 from perceptory.data.arrays.files import PARTS
 from perceptory.data.arrays.reader import COLORS, read_arrays
@@ -59,14 +60,14 @@ def read_images(
     """
     if not isinstance(source, (str, Path)):
         raise InputError(f"read_images needs a path, got a {type(source).__name__}. Arrays: read_arrays(x, y).")
-    path = Path(source)
+    path = files.path_of(source)
     task = task if like is None else like.task
     unlabeled = check_no_target(task, None)
     if part is not None:
         part = PARTS[part]
     if size is not None:
         size = check_size(size)
-    if not path.exists():
+    if not (path.is_dir() or path.is_file()):
         raise InputError(f"there is no file or folder {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
     if path.is_file():
         if size is not None:

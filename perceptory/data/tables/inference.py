@@ -145,8 +145,8 @@ def bad_cells(
     wrong = wrong.fill_null(False)
     texts = cells.filter(wrong).unique(maintain_order=True).to_list()
     others = f" and {int(wrong.sum()) - 1} more" if int(wrong.sum()) > 1 else ""
-    simple = [text for text in texts if "," not in text][:5]
-    remedy = Remedy(", or say that it stands for a missing value: ", Setting("missing", ",".join(simple)))
+    remedy = Remedy(", or say that it stands for a missing value: ", Setting("missing", ",".join(texts)))
+    simple = len(texts) <= 12 and all("," not in text and len(text) <= 40 for text in texts)
     return InputError(
         f"{what} {name!r} holds {held}, but {shown_value(texts[0])} in row {_row(wrong, row_numbers)}{others}. Correct "
         "the cell",

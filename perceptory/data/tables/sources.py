@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory import files
 from perceptory.data.tables.cells import Reading, read_cells
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
@@ -49,7 +50,7 @@ def as_table(
     delimiter = None
     reading = reading or Reading()
     if isinstance(source, (str, Path)):
-        table, delimiter = read_file(Path(source), frozenset(as_text), numbers=reading.decimal != ",")
+        table, delimiter = read_file(files.path_of(source), frozenset(as_text), numbers=reading.decimal != ",")
     elif isinstance(source, Mapping):
         row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
         table = _from_columns([(str(k), [v] if row else v) for k, v in source.items()])

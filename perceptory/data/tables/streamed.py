@@ -30,6 +30,7 @@ from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
+from perceptory.files import path_of
 from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked, without_target
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.
             f"a stream is read from a file or from a lazy frame of polars, got a {type(source).__name__}. "
             "What is in memory needs no stream."
         )
-    path, kind = Path(source), Path(source).suffix.lower()
+    path, kind = path_of(source), Path(source).suffix.lower()
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}.")
     if kind in BINARY:
