@@ -185,6 +185,9 @@ def _last_epoch(members: list[MemberResult]) -> str:
     )
 
 
+FEW_TESTED = 10  # rows whose score promises nothing
+
+
 def _test_apart(result: ResultData) -> str:
     chosen = result.estimate
     name, word = result.score["name"], f"{thing(result)}s"
@@ -196,7 +199,10 @@ def _test_apart(result: ResultData) -> str:
     sign = 1 if result.score["direction"] == "min" else -1
     worse = sign * (test - chosen.mean)
     spread = chosen.spread if math.isfinite(chosen.spread) else 0.0
-    if not worse > max(3 * spread, 0.2 * abs(chosen.mean)):
+    # The score of few rows scatters more than that of a fold: by the root of how many fewer they are.
+    fold = result.data.study_rows / max(1, len({m.fold for m in result.members}))
+    spread *= math.sqrt(max(1.0, fold / max(1, result.data.test_rows)))
+    if result.data.test_rows < FEW_TESTED or not worse > max(3 * spread, 0.2 * abs(chosen.mean)):
         return ""
     return (
         f"The test {word} are predicted worse than validation promised ({metric_name(name)} {number(test)} against "

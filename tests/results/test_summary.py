@@ -1,6 +1,7 @@
 """Numbers as printed, the summary for the terminal, advice."""
 
 import copy
+import dataclasses
 import io
 
 import numpy as np
@@ -151,6 +152,17 @@ def test_advice_on_useless_network_few_rows_tie_and_test_apart(make_result):
     result.candidates[1].mean = result.candidates[0].mean * 1.0001
     for words in ("hardly predicts strength", "only 20 test rows", "1 other candidate came", "worse than validation"):
         assert _said(result, words), words
+
+
+@pytest.mark.parametrize(("rows", "said"), [(9, False), (10, False), (100, True)])
+def test_a_test_on_few_rows_is_no_broken_promise(make_result, rows, said):
+    """Four standard deviations of the folds' scores, which few rows miss by chance."""
+    result = make_result(last_diverges=False)
+    result.data = dataclasses.replace(result.data, study_rows=300, test_rows=rows)
+    candidate = result.candidates[0]
+    candidate.mean, candidate.spread = 1.0, 0.1
+    result.tested["rmse"] = 1.4
+    assert bool(_said(result, "worse than validation")) is said
 
 
 def test_advice_on_lopsided_classes(make_result):
