@@ -17,7 +17,7 @@ from perceptory.kernels import build
 from perceptory.runs.run_folder import RunFolder
 from perceptory.studies.groups import Who
 from perceptory.studies.record import Learned, Place, Record
-from perceptory.training.driver import Running
+from perceptory.training.driver import Outcome, Running
 from perceptory.training.streamed import Wave
 
 INTERVAL = 5.0  # seconds between two times that states are kept; what a run that ends too soon has to do again
@@ -28,6 +28,8 @@ Whose = Sequence[tuple[int, ...]]  # members of a group, or places of what is le
 
 _ARRAYS = ("weights", "train_cost", "validation_cost", "output", "auxiliary", "sampled")
 _FACTS = tuple(f.name for f in fields(Record) if f.name not in _ARRAYS)
+_OF_OUTCOMES = ("weights", "train_cost", "validation_cost", "train_output", "validation_output", "auxiliary")
+_FACTS_OF_OUTCOMES = tuple(f.name for f in fields(Outcome) if f.name not in _OF_OUTCOMES)
 
 
 class Keeping:
@@ -55,33 +57,33 @@ class Keeping:
         return records
 
     def add_at_rung(
-        self, number: int, states: dict[Who, tuple[list[np.ndarray], np.ndarray]], records: dict[Who, Record]
+        self, number: int, states: dict[Who, tuple[list[np.ndarray], np.ndarray]], outcomes: dict[Who, Outcome]
     ) -> None:
-        """Keep members of a group that stand at a rung: their states and what they are judged to be there."""
-        arrays = {f"{i}.{name}": getattr(r, name) for i, r in enumerate(records.values()) for name in _ARRAYS}
-        leaves = zip(*(states[who][0] for who in records), strict=True)
+        """Keep members of a group that stand at a rung: their states, and outcomes as if they had ended."""
+        arrays = {f"{i}.{name}": getattr(o, name) for i, o in enumerate(outcomes.values()) for name in _OF_OUTCOMES}
+        leaves = zip(*(states[who][0] for who in outcomes), strict=True)
         arrays |= {f"state.{k}": np.stack(each) for k, each in enumerate(leaves)}
-        arrays |= {f"{i}.costs": states[who][1] for i, who in enumerate(records)}
-        members = [[list(who), {name: getattr(r, name) for name in _FACTS}] for who, r in records.items()]
+        arrays |= {f"{i}.costs": states[who][1] for i, who in enumerate(outcomes)}
+        members = [[list(who), {name: getattr(o, name) for name in _FACTS_OF_OUTCOMES}] for who, o in outcomes.items()]
         leaves_each = len(next(iter(states.values()))[0])
         facts = {"rung": number, "members": members, "leaves": leaves_each, "kernels": build.told()}
         self._store.keep("rung", arrays, facts)
 
     def at_rung(
         self, number: int
-    ) -> Iterator[tuple[dict[Who, tuple[list[np.ndarray], np.ndarray]], dict[Who, Record]]]:
+    ) -> Iterator[tuple[dict[Who, tuple[list[np.ndarray], np.ndarray]], dict[Who, Outcome]]]:
         """What `add_at_rung` has kept of a rung."""
         for arrays, facts in self._store.kept("rung"):
             if facts["rung"] != number:
                 continue
             self.kernels |= facts["kernels"]
-            states, records = {}, {}
+            states, outcomes = {}, {}
             for i, (who, values) in enumerate(facts["members"]):
-                own: dict[str, Any] = {name: arrays[f"{i}.{name}"] for name in _ARRAYS}
+                own: dict[str, Any] = {name: arrays[f"{i}.{name}"] for name in _OF_OUTCOMES}
                 member = who[0], who[1], who[2]
-                records[member] = Record(**own, **values)
+                outcomes[member] = Outcome(**own, **values)
                 states[member] = [arrays[f"state.{k}"][i] for k in range(facts["leaves"])], arrays[f"{i}.costs"]
-            yield states, records
+            yield states, outcomes
 
     def add_round(self, asked: list[Any]) -> None:
         """Keep which candidates a round asks for, as JSON data."""

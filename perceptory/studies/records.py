@@ -163,6 +163,17 @@ def _sampled(
     return sampled
 
 
+def validation_score(prepared: Prepared, who: Who, outcome: Outcome) -> float:
+    """`Record.score` of a member as it stands, without all the rest that `judge` computes."""
+    if outcome.best_epoch == 0:
+        return float("nan")
+    if prepared.score.name == OWN_COST:
+        return float(outcome.validation_cost[outcome.best_epoch - 1])
+    truth, weights = prepared.encoded.judged
+    rows, output = prepared.folds[who[1]][1], _predictions(prepared, who, outcome)[1]
+    return score_of(prepared.score.name, prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]))
+
+
 def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, ...]:
     """Of the fold's training and validation rows, in the target's own units."""
     train, validation = outcome.train_output.astype(float), outcome.validation_output.astype(float)

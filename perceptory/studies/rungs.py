@@ -20,7 +20,7 @@ from perceptory.selection.discarding import Rung, going_on
 from perceptory.studies.groups import Group, Who
 from perceptory.studies.parts import Part
 from perceptory.studies.record import DISCARDED, Record
-from perceptory.studies.records import Records, judge
+from perceptory.studies.records import Records, judge, validation_score
 from perceptory.training.driver import Outcome, Pause, Running
 
 Standing = dict[int, set[int]]  # by part the candidates that have not been discarded
@@ -29,10 +29,10 @@ Train = Callable[[Group, list[int], Running | None, Pause | None], None]
 
 @dataclass
 class AtRung:
-    """Members that stand at a rung: by who, its state's leaves, its costs so far and its record, as if it had ended."""
+    """Members that stand at a rung: by who, leaves of its state and costs so far, and its outcome, as if it had ended."""
 
     states: dict[Who, tuple[list[np.ndarray], np.ndarray]] = field(default_factory=dict)
-    records: dict[Who, Record] = field(default_factory=dict)
+    outcomes: dict[Who, Outcome] = field(default_factory=dict)
 
     def running(self, group: Group) -> Running | None:
         """Those of a group, to go on."""
@@ -80,7 +80,7 @@ def _of_rung(records: Records, number: int) -> AtRung:
     kept = AtRung()
     for states, own in records.keeping.at_rung(number) if records.keeping else ():
         kept.states |= states
-        kept.records |= own
+        kept.outcomes |= own
     return kept
 
 
@@ -95,7 +95,7 @@ def _advance(
 ) -> None:
     """Train the members of a group that stand, up to a rung or to the end."""
     part_of = {f: k for k, part in enumerate(_parts(records)) for f in range(part.begin, part.end)}
-    done: Mapping[Who, Any] = records.members if here is None else records.members | here.records
+    done: Mapping[Who, Any] = records.members if here is None else records.members | here.outcomes
     places = [p for p, who in enumerate(group.who) if who[0] in standing[part_of[who[1]]] and who not in done]
     if not places:
         return
@@ -105,10 +105,10 @@ def _advance(
 
         def paused(running: Running, outcomes: dict[int, Outcome]) -> None:
             who = [group.who[int(place)] for place in running.places]
-            new = {w: judge(records.prepared, w, outcomes[int(p)]) for w, p in zip(who, running.places, strict=True)}
+            new = {w: outcomes[int(p)] for w, p in zip(who, running.places, strict=True)}
             states = {w: ([leaf[i] for leaf in running.state], running.costs[i]) for i, w in enumerate(who)}
             here.states.update(states)
-            here.records.update(new)
+            here.outcomes.update(new)
             if records.keeping:
                 records.keeping.add_at_rung(rung[0], states, new)
 
@@ -123,20 +123,21 @@ def _advance(
 def _decide(records: Records, standing: Standing, here: AtRung, rung: Rung) -> Standing:
     """Who goes on; the members of the others that stand at the rung are added to the records as discarded."""
     prepared = records.prepared
-    judged = records.members | here.records
+    scores_of = {who: record.score for who, record in records.members.items()}
+    scores_of |= {who: validation_score(prepared, who, outcome) for who, outcome in here.outcomes.items()}
     after: Standing = {}
     given_up: dict[Who, Record] = {}
     for k, part in enumerate(_parts(records)):
         scores = np.full((len(prepared.candidates), part.end - part.begin, prepared.study.seeds), np.nan)
-        for (c, f, s), record in judged.items():
+        for (c, f, s), score in scores_of.items():
             if part.begin <= f < part.end:
-                scores[c, f - part.begin, s] = record.score
+                scores[c, f - part.begin, s] = score
         best = going_on(scores, prepared.score.direction, prepared.complexity, standing[k], rung.keep)
-        unfinished = {c for c, f, _ in here.records if part.begin <= f < part.end}
+        unfinished = {c for c, f, _ in here.outcomes if part.begin <= f < part.end}
         after[k] = {c for c in standing[k] if c in best or c not in unfinished}
         given_up |= {
-            who: dataclasses.replace(record, status=DISCARDED)
-            for who, record in here.records.items()
+            who: dataclasses.replace(judge(prepared, who, outcome), status=DISCARDED)
+            for who, outcome in here.outcomes.items()
             if part.begin <= who[1] < part.end and who[0] not in after[k]
         }
     records.add_judged(given_up)
