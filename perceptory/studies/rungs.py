@@ -29,7 +29,7 @@ Train = Callable[[Group, list[int], Running | None, Pause | None], None]
 
 @dataclass
 class AtRung:
-    """Members that stand at a rung: by who, leaves of its state and costs so far, and its outcome, as if it had ended."""
+    """Members that stand at a rung: by who, leaves of its state and costs so far; its outcome, as if it had ended."""
 
     states: dict[Who, tuple[list[np.ndarray], np.ndarray]] = field(default_factory=dict)
     outcomes: dict[Who, Outcome] = field(default_factory=dict)
