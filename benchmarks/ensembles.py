@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.table_sets import FOLDER, TABLES, parts_of
-from perceptory import KFold, StratifiedKFold, default_study, read_table
+from perceptory import MLP, KFold, StratifiedKFold, TabularMLP, default_study, read_table
 from perceptory.selection.metrics import score
 from perceptory.selection.ranking import rank
 from perceptory.studies.assemble import final_model
@@ -24,12 +24,17 @@ from perceptory.studies.prepare import prepare
 from perceptory.studies.records import Records
 from perceptory.studies.run import train
 
+TABULAR = [
+    TabularMLP((64,)), TabularMLP((128, 128)), TabularMLP((64, 64), numbers="piecewise"), MLP((64, 64), "tanh"),
+]  # fmt: skip
 
-def compared(data, epochs: int, folds: int, seed: int) -> dict[str, float]:
+
+def compared(data, epochs: int, folds: int, seed: int, tabular: bool) -> dict[str, float]:
     """Errors on sealed rows of both final models, and their estimates."""
     plan = KFold(folds) if data.classes is None else StratifiedKFold(folds)
     study = default_study(data, "normal", validation=plan, test=0.3, seed=seed)
     study = study.replace(epochs=epochs, patience=max(10, epochs // 5))
+    study = study.replace(networks=tuple(TABULAR)) if tabular else study
     prepared = prepare(study, data)
     records = Records(prepared)
     train(records, None)
@@ -56,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", default=list(TABLES))
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the tables")
+    parser.add_argument("--tabular", action="store_true", help="networks for tables in place of the preset's")
     parser.add_argument("--rows", type=int, default=1500)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--folds", type=int, default=5)
@@ -68,7 +74,7 @@ def main() -> None:
             begun = time.process_time()
             rows = np.sort(np.random.default_rng(seed).permutation(len(frame))[: options.rows])
             data = read_table(frame.iloc[rows].reset_index(drop=True), one.target, task=one.task)
-            found = compared(data, options.epochs, options.folds, seed)
+            found = compared(data, options.epochs, options.folds, seed, options.tabular)
             ratios.append(found["weighted"] / found["best"])
             words = ", ".join(f"{key} {value:.4g}" for key, value in found.items())
             print(f"{name} {seed}: ratio {ratios[-1]:.3f}, {words}, {time.process_time() - begun:.0f} s", flush=True)
