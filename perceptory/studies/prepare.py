@@ -204,9 +204,7 @@ def prepare(
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
-    if isinstance(encoder, Encoder):
-        kinds = encoder.kinds
-        candidates = [c.replace(network=c.network.for_columns(kinds)) for c in candidates]
+    candidates = for_columns(candidates, encoder)
     score = score_for(known.task, study.score, encoded.units is not None)
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)
@@ -231,6 +229,14 @@ def prepare(
     return Prepared(
         study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts, parts
     )  # fmt: skip
+
+
+def for_columns(candidates: list[Candidate], encoder: ExampleEncoder) -> list[Candidate]:
+    """The candidates, their networks told what the columns of a table are."""
+    if not isinstance(encoder, Encoder):
+        return candidates
+    kinds = encoder.kinds
+    return [c.replace(network=c.network.for_columns(kinds)) for c in candidates]
 
 
 def _without(sealed: Sealed, objectives: list[Auxiliary]) -> Sealed:

@@ -21,11 +21,12 @@ from perceptory.selection.search import Choice
 from perceptory.specs import Search, to_json
 from perceptory.studies.checks import check_candidates, check_final, check_groups
 from perceptory.studies.design import Candidate, StudyDesign, settled, with_numbers
+from perceptory.studies.forecasts import for_forecasts
 from perceptory.studies.groups import groups_of
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
 from perceptory.studies.own_code import code_of_ones_own
-from perceptory.studies.prepare import prepare
+from perceptory.studies.prepare import for_columns, prepare
 from perceptory.studies.records import Records
 from perceptory.studies.run import Progress, concluded, train
 
@@ -62,6 +63,10 @@ class Rounds:
             )  # fmt: skip
         self._started, self._progress = time.perf_counter(), progress
         first = prepare(study.replace(samples=1), data, test=test)
+        if first.encoded.task == "autoencode":
+            raise InputError(
+                "autoencoders are compared with PCA, so rounds do not know them. Run the study as a whole."
+            )
         self._study = first.study.replace(samples=study.samples)
         prepared = dataclasses.replace(first, study=self._study, candidates=[], groups=[])
         self._template = _template(self._study, first.candidates[0].cost)
@@ -109,6 +114,8 @@ class Rounds:
         wanted = [one if isinstance(one, Candidate) else self.candidate(one) for one in candidates]
         if not wanted:
             return []
+        prepared = self.records.prepared
+        wanted = for_columns(for_forecasts(wanted, prepared.data), prepared.encoder)
         self._remember(wanted)
         known = self.candidates
         new = [c for i, c in enumerate(wanted) if c not in known and c not in wanted[:i]]

@@ -9,6 +9,7 @@ from perceptory import (
     Linear,
     Nested,
     Study,
+    TabularMLP,
     choice,
     integers,
     load_result,
@@ -146,6 +147,15 @@ def one_round(folder, ridge, stop=False, **more):
         rounds.evaluate([{"network.ridge": ridge}])
         if stop:
             raise KeyboardInterrupt
+
+
+def test_networks_are_told_what_columns_are(monkeypatch):
+    """As in a study: a network for tables knows which inputs are numbers and which are categories."""
+    data = read_table({"a": [float(i) for i in range(20)], "b": list("xyzw" * 5), "y": [i % 7 for i in range(20)]}, "y")
+    monkeypatch.setattr("perceptory.studies.rounds.train", lambda records, progress: None)
+    rounds = Study(TabularMLP((4,)), validation=KFold(2), test=0).rounds(data)
+    rounds.evaluate([{}])
+    assert len(rounds.candidates[0].network.columns) > 1
 
 
 def test_what_needs_all_candidates_is_refused():
