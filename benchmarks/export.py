@@ -62,7 +62,7 @@ def compare(ways: dict[str, Callable[[], Any]]) -> dict[str, Way]:
 def measure(networks: Any, folds: int, rows: int) -> None:
     """Prints the time of each way for one model."""
     import polars as pl
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
     from perceptory.export.columns import feeds
 
@@ -72,7 +72,9 @@ def measure(networks: Any, folds: int, rows: int) -> None:
                           for name, values in columns.items()})  # fmt: skip
     with TemporaryDirectory() as folder:
         exported = model.to_onnx(f"{folder}/model.onnx", frame.head(4096))
-        session = InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+        options = SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads take no processor
+        session = InferenceSession(exported.path, options, providers=["CPUExecutionProvider"])
     arrays = feeds(model.encoder, frame)
 
     def in_portions() -> np.ndarray:

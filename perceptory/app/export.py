@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perceptory.app.unlabeled import check_out
+from pathlib import Path
+
 from perceptory.errors import InputError
 
 
@@ -20,8 +21,18 @@ def export(
 
     if onnx is None and code is None:
         raise InputError("say what to write. Example: --onnx model.onnx, or --code model.c")
-    for out in (onnx, code):
-        check_out(out, run, *([] if data is None else [data]))
+    for option, out in (("--onnx", onnx), ("--code", code)):
+        if out is not None and Path(out).is_dir():
+            raise InputError(f"{option} needs a file, and {out} is a folder. Example: {option} {out}/model.onnx")
+        for read in (run, data):
+            if (
+                out is not None
+                and read is not None
+                and Path(out).exists()
+                and Path(read).exists()
+                and Path(out).samefile(read)
+            ):
+                raise InputError(f"{option} would write over {read}, which is read here. Choose another file.")
     if onnx is None and (data, coverage, part, lengths) != (None, None, "whole", False):
         raise InputError("--data, --coverage, --part and --lengths are of --onnx. Leave them out, or add it.")
     model = Model.load(run)

@@ -115,7 +115,8 @@ def difference(
         if values.dtype.kind != "f":
             unequal += int(np.sum(mine.astype(values.dtype) != values))
             continue
-        apart = np.abs(mine - values)
+        with np.errstate(invalid="ignore"):  # what both hold to be infinite is the same
+            apart = np.where(mine == values, 0.0, np.abs(mine - values))
         size = np.maximum(np.abs(values), max(float(np.std(values)), (floors or {}).get(name, 0.0), 1e-300))
         absolute, relative = max(absolute, float(apart.max())), max(relative, float(np.max(apart / size)))
     rows = len(next(iter(arrays.values())))

@@ -111,7 +111,7 @@ def test_every_activation_is_written():
 
 
 def test_what_is_more_than_dense_layers_is_refused(make_model, tmp_path, capsys):
-    for network, shape, outputs in ((pt.GRU((3,)), (6, 2), (1,)), (pt.Chain((pt.DenseLayer(3),)), (6, 2), (1,))):
+    for network, shape, outputs in ((pt.Linear(taps=2), (6, 2), (6, 1)), (pt.Chain((pt.DenseLayer(3),)), (6, 2), (1,))):
         with pytest.raises(InputError, match="ONNX instead"):
             make_model(network, shape, outputs).to_code(tmp_path / "model.c")
     with pytest.raises(InputError, match=re.escape("in .py, .c files, got 'model.java'")):

@@ -19,13 +19,12 @@ SIGMAS = [*ANY, "elu(0.5)", "leaky_relu(0.2)", "leaky_relu(2)", "hard_sigmoid(0.
 CASES = {
     "mlp": [
         (pt.MLP((4,) * len(SIGMAS), tuple(SIGMAS), residual=True), (4,), (2,)),
-        (pt.MLP((4, 4), norm="layer", dropout=0.2, input_noise=0.1, weight_noise=0.1), (4,), (2,)),
         (pt.MLP((4, 4), norm="batch", output_noise=0.1), (8, 2), (8, 2)),
     ],
     "linear": [(pt.Linear(), (4,), (2,)), (pt.Linear(taps=3), (8, 2), (8, 2))],
     "rbf": [(pt.RBFNetwork(5), (4,), (2,))],
     "rnn": [(pt.RNN((3,), activation="softsign", dropout=0.1), (8, 2), (1,))],
-    "gru": [(pt.GRU((3,), bidirectional=True), (8, 2), (8, 2)), (pt.GRU((3,), reset="before"), (8, 2), (1,))],
+    "gru": [(pt.GRU((3,), bidirectional=True), (8, 2), (8, 2))],
     "lstm": [(pt.LSTM((3,), bidirectional=True), (8, 2), (2,))],
     "narx": [
         (pt.NARX((4,), input_lags=3, output_lags=2), (8, 3), (8, 1)),
@@ -49,9 +48,10 @@ CASES = {
                 (
                     pt.EmbeddingLayer(4, 3, columns=(0, 2)), pt.DenseLayer(8, "relu"), pt.NormLayer(),
                     pt.Residual((pt.DenseLayer(8), pt.DropoutLayer(0.2))), pt.ReshapeLayer((4, 2)), pt.PReLULayer(),
-                    pt.RNNLayer(3), pt.GRULayer(2), pt.NormLayer("batch"), pt.LSTMLayer(2), pt.NoiseLayer(0.1),
-                    pt.Flatten(), pt.PReLULayer(shared=True),
-                )
+                    pt.RNNLayer(3), pt.GRULayer(2, "before"), pt.NormLayer("batch"), pt.LSTMLayer(2),
+                    pt.NoiseLayer(0.1), pt.Flatten(), pt.PReLULayer(shared=True),
+                ),
+                0.1,
             ),
             (4,),
             (2,),
@@ -71,9 +71,9 @@ CASES = {
         ),
     ],
     "windowed": [
-        (pt.Windowed(pt.MLP((4,)), 6, "mean", "spread", 2, channels=(1,), horizons=(1, 2)), (8, 2), (2,)),
-        (pt.Windowed(pt.GRU((3,)), None, "difference", "season", 2, False, (0, 1), (1, 3)), (8, 2), (4,)),
-        (pt.Windowed(pt.MLP((4,)), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
+        (pt.Windowed(pt.Linear(), 6, "mean", "spread", 2, channels=(1,), horizons=(1, 2)), (8, 2), (2,)),
+        (pt.Windowed(pt.Linear(), None, "difference", "season", 2, False, (0, 1), (1, 3)), (8, 2), (4,)),
+        (pt.Windowed(pt.Linear(), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
     ],
     "naive": [(pt.Windowed(pt.Naive(2, True, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)), (8, 2), (2,))],
     "tabular": [
@@ -111,10 +111,10 @@ def agree(model, feeds, want, evaluate=True, lengths=False):
 def test_network(make_model, name, k, case):
     network, shape, outputs = case
     x = inputs(network, shape)
-    if k == 0 or name == "chain":
+    if k == 0:
         model = make_model(network, shape, outputs, precision="double")
         agree(model, {"x": x}, model.mean(x))
-    if k or name in ("cnn", "rnn"):  # in single precision convolutions are nodes of the runtime
+    if k or name == "cnn":  # in single precision convolutions are nodes of the runtime
         model = make_model(network, shape, outputs, members=1 + (k != 1))
         agree(model, {"x": x}, model.mean(x.astype(np.float32) if len(shape) == 3 else x), False)
 
@@ -131,7 +131,7 @@ def test_every_network_and_layer_has_a_case():
             assert callable(conversion)
 
 
-@pytest.mark.parametrize("name", ["gru-0", "lstm-0", "cnn-2", "cnn-3"])
+@pytest.mark.parametrize("name", ["gru-0", "cnn-3"])
 def test_padding_counts_for_nothing(make_model, name):
     network, shape, outputs = CASES[name[:-2]][int(name[-1])]
     model, x, lengths = make_model(network, shape, outputs), inputs(network, shape), np.array([8, 1, 2, 7, 5])
@@ -141,7 +141,7 @@ def test_padding_counts_for_nothing(make_model, name):
 
 def test_any_number_of_steps(make_model):
     """Where no weight is tied to it, as in `Model.predict`."""
-    network, shape, outputs = CASES["gru"][0]
+    network, shape, outputs = CASES["cnn"][2]
     model = make_model(network, shape, outputs)
     x = np.concatenate([inputs(network, shape)] * 2, axis=1)
     agree(model, {"x": x}, model.mean(x))

@@ -71,7 +71,7 @@ def model(make_model, encoder):
         outputs = (len(targets),) if task == "regression" else (1,) if task == "binary" else (len(classes),)
         own = of_target(encoder, targets)
         return make_model(
-            network or pt.MLP((4,)), encoder.shape, outputs, cost=cost, task=task, classes=classes, encoder=own, **more
+            network or pt.Linear(), encoder.shape, outputs, cost=cost, task=task, classes=classes, encoder=own, **more
         )
 
     return make
@@ -121,7 +121,7 @@ def test_every_cost_is_here():
 
 @pytest.mark.parametrize("link", ["exp", "identity"])
 def test_links_of_own_costs(model, tmp_path, link):
-    made = model(SavedCost("mine", link, 2 if link == "identity" else 1, "none"))
+    made = model(SavedCost("mine", link, 2 if link == "identity" else 1, "none"), network=pt.MLP((3,)))
     assert made.to_onnx(tmp_path / "m.onnx", new_table()).difference["relative"] < 1e-5
 
 
@@ -155,7 +155,7 @@ def test_intervals_are_those_of_the_model(model, encoder, tmp_path):
 
 def test_networks_of_several_candidates(model, encoder, tmp_path):
     """Each with its share."""
-    weighted = WeightedModel([model(), model(network=pt.Linear(), members=1)], [0.7, 0.3])
+    weighted = WeightedModel([model(), model(network=pt.MLP((3,)), members=1)], [0.7, 0.3])
     exported = learned_from(weighted, encoder, 120).to_onnx(tmp_path / "m.onnx", new_table(), coverage=0.8)
     assert exported.difference["relative"] < 1e-5
 
@@ -174,7 +174,7 @@ def test_spellings_are_those_of_the_encoder():
     assert "RED" not in found
 
 
-@pytest.mark.parametrize("network", [pt.Autoencoder(pt.MLP((3,)), code=2, variational=0.1), pt.PCA(2)])
+@pytest.mark.parametrize("network", [pt.Autoencoder(pt.MLP(()), code=2, variational=0.1), pt.PCA(2)])
 def test_autoencoders_encode_and_decode(make_model, encoder, tmp_path, network):
     own = of_target(encoder, ())
     kinds, widths, channels = kinds_and_widths(own)
@@ -193,7 +193,6 @@ AUTOENCODERS = {
     "tied": (pt.Autoencoder(pt.MLP((4,)), code=2, tied=True, activation="tanh"), (6,)),
     "images": (pt.Autoencoder(pt.CNN((3, 4), hidden=(5,)), code=2), (7, 6, 2)),
     "series": (pt.Autoencoder(pt.GRU((3,)), code=2), (6, 2)),
-    "chain": (pt.Autoencoder(pt.Chain((pt.ConvolutionLayer(3, pool=2), pt.GlobalPool())), code=2), (6, 2)),
 }
 
 
