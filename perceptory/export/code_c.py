@@ -257,6 +257,12 @@ def _predict(s: Sources, name: str) -> str:
         f"            variance += (each[k][{half} + i] * each[k][{half} + i] + apart * apart) / NETWORKS;\n        }}\n"
         f"        y[{half} + i] = sqrt(variance);\n    }}\n"
     )
+    tempered = (
+        "    double sum = 0;\n"
+        f"    for (int i = 0; i < OUTPUTS; i++) sum += y[i] = pow(y[i], {number(1 / s.temperature, True)});\n"
+        "    for (int i = 0; i < OUTPUTS; i++) y[i] /= sum;\n"
+    )
+    after = mixture if s.mixture else tempered if s.temperature != 1 else ""
     return (
         f"\nvoid {name}(const double x[INPUTS], double y[OUTPUTS]) {{\n{kept}"
         "    for (int i = 0; i < OUTPUTS; i++) y[i] = 0;\n"
@@ -265,5 +271,5 @@ def _predict(s: Sources, name: str) -> str:
         "        for (int i = 0; i < INPUTS; i++)\n"
         "            scaled[i] = isnan(x[i]) ? 0 : (real)((x[i] - center[k][i]) * factor[k][i]);\n"
         f"        network(k, scaled, z);\n        link_function(z, p);\n{keep if s.mixture else add}    }}\n"
-        f"{mixture if s.mixture else ''}}}\n"
+        f"{after}}}\n"
     )

@@ -68,6 +68,11 @@ class Sources:
         return sorted(sigmas_of(self.steps), key=str)
 
     @property
+    def temperature(self) -> float:
+        """What probabilities are tempered by, 1 where they are as they come (`models.temperature`)."""
+        return float(self.model.facts.get("temperature", 1.0)) if self.model.classes is not None else 1.0
+
+    @property
     def mixture(self) -> bool:
         """Whether the outputs are means and deviations, whose ensemble is a mixture."""
         return self.link == "gaussian"

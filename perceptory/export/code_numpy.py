@@ -251,6 +251,9 @@ def _predict(s: Sources, table: bool) -> str:
         column = f"outputs[:, {places[0]}]" if len(places) == 1 else f"outputs[:, {places}]"
         what, result = "Predictions, in the target's own units.", column
     ensemble = MIXTURE if s.mixture else "    return each.mean(axis=0)"
+    if s.temperature != 1:
+        tempered = f"    power = each.mean(axis=0) ** {1 / s.temperature!r}"
+        ensemble = f"{tempered}\n    return power / power.sum(axis=1, keepdims=True)"
     argument, inputs = ("columns", "inputs_of(columns)") if table else ("x", "np.asarray(x, float).reshape(len(x), -1)")
     return PREDICT.format(
         members=s.members, kind="float64" if s.double else "float32", ensemble=ensemble, argument=argument, what=what,
