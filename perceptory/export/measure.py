@@ -137,6 +137,8 @@ def made_up(model: Any, rows: int = MADE_UP) -> Any:
         shape = model.encoder.shape
         unscaled = list(first.network.unscaled)
         x = center + spread * rng.normal(size=(rows, *shape))
+        if any(part.network.windows is not None and part.network.windows.log for part in model.parts):
+            x = np.abs(x) + 0.1 * spread  # what has a logarithm
         x[..., unscaled] = np.clip(np.round(np.abs(x[..., unscaled])), model.encoder.low, model.encoder.high)
         return x
     columns: dict[str, Any] = {}
