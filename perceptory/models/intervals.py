@@ -135,7 +135,7 @@ def _scaling(inputs: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nd
     count = np.maximum(there.sum(axis=0), 1e-300)
     center = (np.nan_to_num(inputs) * there).sum(axis=0) / count
     spread = np.sqrt((np.nan_to_num(inputs - center) ** 2 * there).sum(axis=0) / count)
-    least = 1e-12 * np.maximum(np.abs(center), 1e-300)
+    least = np.maximum(1e-12 * np.abs(center), 1e-150)
     return center, np.where(spread > least, 1 / np.maximum(spread, least), 0.0)
 
 

@@ -108,6 +108,16 @@ def test_rows_of_weight_zero_steps_and_constant_residuals():
     assert not np.any(deviation_of(m, np.zeros((3, 0)), np.zeros((1, 3, 1))))
 
 
+def test_inputs_that_are_constant_missing_or_huge():
+    random = np.random.default_rng(6)
+    x = np.stack([np.zeros(200), np.full(200, np.nan), 1e30 * random.normal(size=200), random.normal(size=200)], axis=1)
+    r = (0.1 + np.abs(x[:, 3])) * random.normal(size=200)
+    with_intervals(m := model(), held(r[:, None], x))
+    low, high = interval_of(m, x, np.zeros((1, 200, 1))).T
+    assert np.all(low < high)
+    assert 0.85 < np.mean((low <= r) & (r <= high)) < 0.95
+
+
 def test_a_weight_is_a_repeated_row():
     random = np.random.default_rng(2)
     z, w = np.sort(random.normal(size=300)), random.integers(1, 4, size=300).astype(float)
