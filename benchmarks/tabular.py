@@ -81,7 +81,7 @@ def ablation(tables: Sequence[str], epochs: int, folder: Path) -> None:
         print(f"{variant:<44}{line}{np.exp(np.log(ratios).mean()):>9.3f}", flush=True)
 
 
-def steps(repeats: int = 5) -> None:
+def steps(repeats: int = 3) -> None:
     """Processor time of a step of each of eight networks, the network for tables and the plain MLP in turn."""
     import perceptory as pt
 
@@ -98,7 +98,7 @@ def steps(repeats: int = 5) -> None:
     for _ in range(repeats + 1):  # the first one compiles
         for name, network in kinds.items():
             each = []
-            for epochs in (2, 18):
+            for epochs in (2, 10):
                 study = pt.Study(
                     network,
                     optimizer=optimizer,
@@ -112,7 +112,7 @@ def steps(repeats: int = 5) -> None:
                 start = time.process_time()
                 study.run(data)
                 each.append(time.process_time() - start)
-            taken[name].append((each[1] - each[0]) / (16 * 8 * -(-3277 // 128)))
+            taken[name].append((each[1] - each[0]) / (8 * 8 * -(-3277 // 128)))
     plain = float(np.median(taken["mlp"][1:]))
     for name, values in taken.items():
         middle = float(np.median(values[1:]))

@@ -37,13 +37,14 @@ EFFORTS = {
 
 def table_networks(task: str, rows: int, effort: str, baseline: Network) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
-    that see the same numbers in two ways; of classes also one without hidden units, which adds up what each column
-    says."""
+    that see the same numbers in several ways, smoothly too where a number is aimed at; of classes also one without
+    hidden units, which adds up what each column says."""
     small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     if task == "regression":
         one = TabularMLP(hidden, "mish", bins=BINS[small], width=9 if small else 17)
-        others = [one, one.replace(inputs="quantiles")]
+        smooth = one.replace(numbers="periodic", bins=32, width=4)
+        others = [smooth, one, one.replace(inputs="quantiles")]
     else:
         one = TabularMLP(hidden, "selu", dropout=0.4, inputs="quantiles")
         others = [one.replace(hidden=(), activation="mish", dropout=0.0), one, one.replace(inputs="robust")]
