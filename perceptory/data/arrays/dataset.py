@@ -20,7 +20,7 @@ from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
-from perceptory.data.series.rolled import values_of
+from perceptory.data.series.rolled import Rolled, values_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
@@ -133,7 +133,8 @@ class ArrayDataset:
         names = ("targets", "weights", "lengths", "groups", "row_numbers", "units")
         given = {name: getattr(self, name) for name in names}
         taken: dict[str, Any] = {name: values[rows] for name, values in given.items() if values is not None}
-        taken["inputs"] = aligned_take(self.inputs, rows)
+        windows = isinstance(self.inputs, Rolled)  # which are never copied
+        taken["inputs"] = self.inputs[rows] if windows else aligned_take(self.inputs, rows)
         taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}
         return replace(self, **taken)
 

@@ -42,7 +42,7 @@ def _of_calendar(step: float | None, unit: str) -> int:
         return PER_YEAR.get(step, 1)
     if unit == "business day":
         return 5 if step == 1 else 1
-    if unit != "day":
+    if unit not in ("day", "day but leap days"):
         return 1
     if step < DAY:
         return round(DAY / step)
