@@ -85,6 +85,7 @@ NETWORKS: Registry[Any] = Registry(
         "narx": Entry(".networks.narx:NARX", "for dynamic systems", "WIDTHS"),
         "state_space": Entry(".networks.state_space:StateSpace", "for dynamic systems", "STATES"),
         "windowed": Entry(".networks.windowed:Windowed", "relative to a window's level", "NETWORK:WINDOW:LEVEL:SCALE"),
+        "nbeats": Entry(".networks.nbeats:NBEATS", "residual blocks, for forecasts", "BLOCKS:WIDTH:LAYERS"),
         "naive": Entry(".networks.naive:Naive", "the last value or season", "SEASON"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
         "tabular": Entry(
@@ -388,6 +389,7 @@ FINALS: Registry[str] = Registry(
         "folds": "ensemble of the chosen candidate's fold members",
         "refit": "trained on all study rows",
         "weighted": "weighted ensemble of the fold members of several candidates",
+        "weighted_refit": "the same, each candidate trained anew on all study rows",
     },
 )
 PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})

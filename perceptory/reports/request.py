@@ -177,5 +177,7 @@ def _final(result: ResultData) -> str:
     if result.mixture is not None:
         inside = sum(m.candidate in result.mixture.shares and m.status != "diverged" for m in result.members)
         of = count_of(len(result.mixture.shares), "candidate")
+        if result.study.get("final") == "weighted_refit":
+            return f"the weighted mean of networks of {of}, trained anew on all study {thing(result)}s"
         return f"the weighted mean of the {count_of(inside, 'network')} of {of}"
     return f"the mean of the {count_of(networks, 'network')} of the chosen candidate"

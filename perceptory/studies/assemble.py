@@ -32,6 +32,7 @@ from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
 from perceptory.studies.groups import Group, Who
 from perceptory.studies.held_out import add_intervals, add_temperature, out_of_fold
+from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
 from perceptory.studies.mixtures import Mixture
@@ -58,7 +59,8 @@ def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -
         model = model_of(prepared, chosen, weights, scalings, common | _start_facts(prepared.candidates[chosen]))
     else:
         inside = (chosen,) if mixture is None else mixture.candidates
-        parts = [_of_folds(records, c, common if len(inside) == 1 else {}) for c in inside]
+        made = _of_all_rows if prepared.study.final == "weighted_refit" else _of_folds
+        parts = [made(records, c, common if len(inside) == 1 else {}) for c in inside]
         model = parts[0]
         if mixture is not None and len(parts) > 1:
             model = WeightedModel(parts, mixture.shares, common)
@@ -81,7 +83,15 @@ def _of_folds(records: Records, candidate: int, facts: dict[str, Any]) -> Model:
     return model_of(prepared, candidate, weights, scalings, facts | start)
 
 
-def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]:
+def _of_all_rows(records: Records, candidate: int, facts: dict[str, Any]) -> Model:
+    """The mean over networks of a candidate trained anew on all study rows. A run folder does not keep them by
+    themselves: a run that goes on trains them again."""
+    weights, scalings = _refitted(records, candidate, keep=False)
+    start = _start_facts(records.prepared.candidates[candidate])
+    return model_of(records.prepared, candidate, weights, scalings, facts | start)
+
+
+def _refitted(records: Records, chosen: int, keep: bool = True) -> tuple[np.ndarray, list[Scaling]]:
     """Weights [seed, weight] of networks trained on all study rows for the mean best epoch, each with its scaling."""
     prepared = records.prepared
     best = np.mean([record.best_epoch for record in records.sound_members(chosen).values()])
@@ -92,7 +102,7 @@ def _refitted(records: Records, chosen: int) -> tuple[np.ndarray, list[Scaling]]
         first: dict[Place, Outcome] = {}
         learn(pretexts, finished=first.update, cluster=records.cluster)
         hand_over([group], pretexts, {place: outcome.weights for place, outcome in first.items()})
-    networks = _trained_anew(group, records)
+    networks = _trained_anew(group, records, records.keeping if keep else None)
     good = {place: weights for place, (status, weights) in sorted(networks.items()) if status != "diverged"}
     if not good:
         raise InputError(
@@ -106,9 +116,8 @@ def _start_facts(candidate: Candidate) -> dict[str, Any]:
     return {} if candidate.start is None else {"start": candidate.start.label, "start_spec": to_json(candidate.start)}
 
 
-def _trained_anew(group: Group, records: Records) -> dict[int, tuple[str, np.ndarray]]:
+def _trained_anew(group: Group, records: Records, keeping: Keeping | None) -> dict[int, tuple[str, np.ndarray]]:
     """(status, weights) of the group's members by place; those that the run folder holds are taken from there."""
-    keeping = records.keeping
     networks = {} if keeping is None else keeping.refitted()
     running = None if keeping is None else keeping.running("refit", group.who)
     waiting = [place for place in range(len(group.who)) if place not in networks]

@@ -73,7 +73,7 @@ def check_candidates(candidates: Sequence[Candidate], known: Examples, encoded: 
 
 def check_final(final: str, task: str, candidates: Sequence[Candidate]) -> None:
     """What cannot be weighed: the networks of autoencoders, which are used one by one, and those that no file holds."""
-    if final != "weighted":
+    if not final.startswith("weighted"):
         return
     custom = [c.network.label for c in candidates if isinstance(c.network, Custom)]
     if task == "autoencode" or custom:

@@ -175,6 +175,8 @@ def settled(candidate: Candidate) -> Candidate:
     """The candidate. A `Linear` model goes without what it does not need: it is solved under squared error, else taken
     down by L-BFGS; only where a line search cannot follow the cost, by the study's own optimizer."""
     network, cost = candidate.network, candidate.cost
+    if isinstance(network, Windowed) and isinstance(network.network, Linear) and cost.heads == 1:
+        return Candidate(network, SquaredError(), Adam()) if network.solved else candidate  # by whatever others learn
     if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive):
         inner = settled(candidate.replace(network=network.network))
         return inner.replace(network=network.replace(network=inner.network))

@@ -48,7 +48,7 @@ def held_out(records: Records, chosen: int, mixture: Mixture | None = None) -> H
     prediction = np.concatenate(list(outputs.values()))
     some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD_OUT)).astype(int)
     rows, groups, prediction = rows[some], groups[some], prediction[some]
-    gain = 1.0 if prepared.study.final == "refit" else _gain(records, chosen, mixture)
+    gain = 1.0 if "refit" in prepared.study.final else _gain(records, chosen, mixture)
     return HeldOut(encoded.inputs_at(rows), encoded.truth[rows], prediction, encoded.weights[rows], groups, gain)
 
 

@@ -48,7 +48,7 @@ def choose(records: Records, ids: Sequence[str]) -> Choice:
     compared = only_compared(prepared.candidates)
     chosen = ranking.choose(prepared.study.rule, prepared.score.name, ids, compared)
     mixture = None
-    if prepared.study.final == "weighted":
+    if prepared.study.final.startswith("weighted"):
         order = [int(c) for c in ranking.order if np.isfinite(ranking.mean[c]) and int(c) not in discarded]
         mixture = mixture_of(records, order, chosen.index)
     return Choice(ranking, chosen, mixture, final_model(records, chosen.index, mixture))

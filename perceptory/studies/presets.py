@@ -19,6 +19,7 @@ from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
 from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
+from perceptory.studies.forecasts import for_forecasts
 from perceptory.studies.presets_codes import RULE, code_networks
 from perceptory.studies.presets_examples import (
     batch_size,
@@ -27,6 +28,7 @@ from perceptory.studies.presets_examples import (
     linear_model,
     seconds_of,
 )
+from perceptory.studies.presets_forecasts import forecast_settings, forecasts_numbers, more_time
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
 from perceptory.studies.presets_tables import for_tables, table_networks, table_optimizer, table_training
 from perceptory.studies.study import Study
@@ -155,13 +157,14 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     Where five folds would leave too few epochs, one share of the examples is held out; and where that is too much
     as well, a study takes longer than its effort says.
     """
-    unlabeled = data.task == "autoencode"
+    unlabeled, ahead = data.task == "autoencode", forecasts_numbers(data)
     study: dict[str, Any] = {
         **_without_target(data, changes),
         "networks": code_networks(data, effort) if unlabeled else example_networks(data, effort),
         "optimizer": Adam(Cosine(choice(1e-3, 3e-3) if effort == "thorough" else 3e-3)),
         "seeds": level.seeds,
         "epochs": level.most_epochs,
+        **(forecast_settings(data) if ahead else {}),
     }
     draft = Study(**{**study, **changes})
     rows = round(data.rows * (1 - draft.test))
@@ -169,7 +172,9 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
     if small is not None:
         study["batch_size"] = small
     outputs = data.shape if unlabeled else (*data.targets.shape[1:-1], data.outputs)
-    networks = [c.network for c in draft.candidates(DEFAULT_COST[data.task]) if not c.network.solved]
+    asked = for_forecasts(draft.candidates(DEFAULT_COST[data.task]), data)
+    networks = [c.network for c in asked if not c.network.solved]
+    seconds = level.seconds * (more_time(data) if ahead else 1)
     once = sum(seconds_of(network, data.shape, outputs) for network in networks) * rows * draft.seeds
     once = max(once, 1e-6)  # a linear model alone
     plan = draft.validation or default_validation(data)
@@ -181,7 +186,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
         study["validation"] = plan
     steps = -(-rows * (folds - 1 or 4) // (folds if folds > 1 else 5) // (small or 32))  # an epoch
     most = max(level.most_epochs, min(MOST_EPOCHS, level.steps // max(1, steps)))
-    epochs = int(np.clip(level.seconds / (once * folds), LEAST_EPOCHS, most))
+    epochs = int(np.clip(seconds / (once * folds), LEAST_EPOCHS, most))
     study |= {"epochs": epochs, "patience": max(10, epochs // 4)}
     return Study(**{**study, **changes})
 

@@ -17,8 +17,10 @@ from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
+from perceptory.networks.windowed import Windowed
 from perceptory.selection.plans import KFold, StratifiedKFold, ValidationPlan, default_plan, in_time
 from perceptory.selection.search import choice
+from perceptory.studies.presets_forecasts import forecasters, forecasts_numbers
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 RIDGES = 1e-5, 1e-3, 1e-1  # strengths of the linear model's ridge, which cost little
@@ -33,6 +35,8 @@ def example_networks(data: ArrayDataset, effort: str) -> list[Network]:
     """The networks that a preset compares, simplest first; the first one is linear, the honest baseline."""
     if data.kind == "image":
         return _for_images(data, effort)
+    if forecasts_numbers(data):
+        return forecasters(data, effort)
     if data.kind == "series" and data.targets.ndim == 3:
         return _for_every_step(data, effort)
     if data.kind == "series":
@@ -119,6 +123,8 @@ def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
 
 def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
     """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
+    if isinstance(network, Windowed):
+        return seconds_of(network.network, network.steps(inputs), outputs)
     if isinstance(network, Autoencoder):
         return 2 * seconds_of(network.encoder, inputs, (network.code,))  # the way back costs what the way there does
     names = layout(network, inputs, outputs)

@@ -34,14 +34,14 @@ from perceptory.data.series.rolled import Rolled
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
-from perceptory.data.series.windows import Cut, cut_rows
+from perceptory.data.series.windows import Cut, cut_rows, usual_cut
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Table
-from perceptory.data.tables.targets import Target
+from perceptory.data.tables.targets import TASKS, Target
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, taken_for_time, targets_missing, without_target
 from perceptory.specs import count, flag
@@ -101,7 +101,8 @@ def read_series(
     series: a column that tells several series apart; no example has rows of two.
     fill: what becomes of missing rows and cells: "previous", "linear" or "missing" (see `gaps.regular`); None refuses
     them, by their place.
-    window: steps of an example. stride: rows from one window to the next; by default `window` for "every step" and
+    window: steps of an example; by default two seasons or horizons of forecasts (a week and a day of hours), as far as
+    the series are long enough. stride: rows from one window to the next; by default `window` for "every step" and
     "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
     forecasts end with its last one; rows that fill no window are left out, with a note.
     known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
@@ -145,9 +146,10 @@ def read_series(
     _check_asked(use, window, stride, washout, horizon, season)
     check_known(known, use, window)
     _check_together(groups, together)
-    cut = cut_rows(
-        clock, window, stride or (1 if use == "ahead" else window), max(horizons, default=0), latest=use == "ahead"
-    )
+    phases = _season(columns, clock, season, task, like) if use == "ahead" else 1
+    if use == "ahead":
+        window, stride = usual_cut(clock.lengths, window, stride, horizons, phases, like)
+    cut = cut_rows(clock, window, stride or window, max(horizons, default=0), latest=use == "ahead")
     names, marks = parted(names, fill) if like is not None else (names, [])
     if fill == "missing" and like is None:
         marks = missing_inputs(table, names, clock)
@@ -163,7 +165,7 @@ def read_series(
         )
         channels += tuple(PREFIX + name for name in labels.names)
     goals = tuple(c.name for c in columns) if use == "ahead" else ()
-    phases, units = _seasonal(columns, clock, with_target, season, labels, like) if goals else (None, None)
+    units = _units(columns, clock, with_target, phases, labels) if goals else None
     windows = len(labels.rows) > len(clock.names) or use == "ahead"
     several = windows and len(clock.names) > 1
     together = use != "ahead" if together is None else together
@@ -191,7 +193,7 @@ def read_series(
         row_numbers=clock.rows[labels.rows[keep]].astype(np.int64),
         kind="series",
         plan=SeriesPlan(
-            use, window, time, series, clock.calendar, known, reading, horizons, fill, found, goals, phases or 1
+            use, window, time, series, clock.calendar, known, reading, horizons, fill, found, goals, phases
         ),
         units=units,
         labels=_colors(table, color, clock, cut),
@@ -308,22 +310,28 @@ def _timeline(use: str, cut: Cut, labels: _Labels, washout: int, horizons: tuple
     return Timeline.small(labels.owner[labels.keep], seen, scored, use == "ahead")
 
 
-def _seasonal(
-    columns: list[RawColumn], clock: Clock, cut: Cut, season: int | None, labels: _Labels, like: ArrayDataset | None
-) -> tuple[int, np.ndarray | None]:
-    """Steps of a season, and [n, out] the mean change over a season up to each example's origin, of numbers."""
-    if labels.target.task != "regression":
-        return 1, None
-    values = np.stack([numbers(c, clock, "target", may_miss=True) for c in columns], axis=1)
+def _season(
+    columns: list[RawColumn], clock: Clock, season: int | None, task: str | None, like: ArrayDataset | None
+) -> int:
+    """Steps of a season of what is forecast: as asked, told by the time step, or found in the first part of each
+    series."""
     if like is not None:
-        phases = like.plan.season if like.plan is not None else 1
-    elif season is not None:
-        phases = int(season)
-    else:
-        ends = zip(clock.starts, clock.starts[:-1] + (KNOWN * clock.lengths).astype(int), strict=False)
-        phases = season_of([part for a, b in ends for part in values[a:b].T], clock.calendar.step, clock.calendar.unit)
-    units = changes(values, clock.starts, cut.starts + cut.steps, phases)
-    return phases, np.tile(units, len(labels.names) // len(columns))
+        return like.plan.season if like.plan is not None else 1
+    if season is not None:
+        return int(season)
+    if (task is not None and TASKS[task] != "regression") or any(c.storage == "label" for c in columns):
+        return 1
+    values = np.stack([numbers(c, clock, "target", may_miss=True) for c in columns], axis=1)
+    ends = zip(clock.starts, clock.starts[:-1] + (KNOWN * clock.lengths).astype(int), strict=False)
+    return season_of([part for a, b in ends for part in values[a:b].T], clock.calendar.step, clock.calendar.unit)
+
+
+def _units(columns: list[RawColumn], clock: Clock, cut: Cut, season: int, labels: _Labels) -> np.ndarray | None:
+    """[n, out] the mean change over a season up to each example's origin, of numbers."""
+    if labels.target.task != "regression":
+        return None
+    values = np.stack([numbers(c, clock, "target", may_miss=True) for c in columns], axis=1)
+    return np.tile(changes(values, clock.starts, cut.starts + cut.steps, season), len(labels.names) // len(columns))
 
 
 def _group_ids(
@@ -413,15 +421,9 @@ def _check_asked(
             )
     if window is not None:
         count(Setting("window"), window)
-    elif use == "ahead":
-        raise InputError(
-            Setting("predict", "ahead"),
-            " needs a window, the number of past rows to look at. Example: ",
-            Setting("window", 24),
-        )
     if stride is not None:
         count(Setting("stride"), stride)
-        if window is None:
+        if window is None and use != "ahead":
             raise InputError(
                 Setting("stride"),
                 " is the way from one window to the next, so it needs ",

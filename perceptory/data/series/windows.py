@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,3 +104,41 @@ def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *
     first = np.repeat(clock.starts[:-1] + offsets, counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()), stride)
+
+
+# --- how forecasts are cut where nothing is asked -----------------------------------------------------------------
+
+MOST_EXAMPLES = 60_000  # from which on windows lie farther apart: neighbors tell little that is new
+DAY, WEEK_AND_DAY = 24, 192  # of hours, whose weeks differ in their days
+LEAST_WINDOW, MOST_WINDOW = 10, 512
+
+
+def usual_cut(
+    lengths: np.ndarray,
+    window: int | None,
+    stride: int | None,
+    horizons: Sequence[int],
+    season: int,
+    like: Any = None,
+) -> tuple[int, int]:
+    """Window and stride of forecasts, those that are given as they are.
+
+    A window of two seasons or two horizons, of four horizons where there is no season, at least ten steps; shorter
+    where the shortest series could not give two examples, or half of the series too few of them. A stride of 1,
+    or more where that would make more than 60,000 windows, without a common divisor with the season. like: data that
+    were cut before.
+    """
+    reach = max(horizons)
+    if window is None and like is not None and like.plan is not None:
+        window = like.plan.window
+    if window is None:
+        seasons = WEEK_AND_DAY if season == DAY else 2 * season
+        wanted = max(4 * reach if season == 1 else max(seasons, 2 * reach), LEAST_WINDOW)
+        fits = min(int(lengths.min()) - 2 * reach, (int(np.median(lengths)) - reach) // 3)
+        window = max(1, min(wanted, fits, max(MOST_WINDOW, 2 * season)))
+    if stride is None:
+        total = int(np.maximum(lengths - window - reach + 1, 0).sum())
+        stride = max(1, -(-total // MOST_EXAMPLES))
+        while stride > 1 and math.gcd(stride, season) > 1:
+            stride += 1
+    return window, stride

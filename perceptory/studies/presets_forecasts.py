@@ -1,0 +1,97 @@
+"""The study that `fit` runs on forecasts of numbers where nothing is asked; its candidates were chosen by measurement.
+
+Every network sees windows relative to their own level and scale. What repeats itself is always among the candidates,
+then linear models of the window, solved, then networks; the model is a weighted mean of several.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perceptory.data import ArrayDataset
+from perceptory.data.examples import Examples
+from perceptory.networks.base import Network
+from perceptory.networks.cnn import CNN
+from perceptory.networks.linear import Linear
+from perceptory.networks.mlp import MLP
+from perceptory.networks.naive import Naive
+from perceptory.networks.nbeats import NBEATS
+from perceptory.networks.recurrent import GRU, LSTM
+from perceptory.networks.windowed import Windowed
+from perceptory.objectives.regression import AbsoluteError
+from perceptory.optimizers.clipping import ClipByNorm
+from perceptory.selection.search import choice
+from perceptory.selection.time_plans import RollingOrigin
+from perceptory.studies.forecasts import series_facts
+
+RIDGES = 1e-3, 1e-1  # of windows relative to their level; few windows need the larger one
+MANY, FEW = 20_000, 1000  # windows from which on networks are large, and one block is enough for validation; small ones
+EACH = 10_000  # windows that are worth the seconds of an effort once more
+MOST_TIME = 6.0
+
+
+def forecasts_numbers(data: Examples) -> bool:
+    """Whether examples are forecasts of numbers whose own past is among the inputs."""
+    return data.kind == "series" and series_facts(data) is not None
+
+
+def forecast_settings(data: ArrayDataset) -> dict[str, Any]:
+    """What a study of forecasts differs in from others."""
+    settings: dict[str, Any] = {"cost": AbsoluteError(), "final": "weighted", "clip": ClipByNorm(1.0)}
+    if data.rows < FEW:  # the latest rows are worth most, and fold members have not seen them
+        settings["final"] = "weighted_refit"
+    if data.rows >= MANY:
+        settings["validation"] = RollingOrigin(1)
+    return settings
+
+
+def more_time(data: ArrayDataset) -> float:
+    """By how much the seconds of an effort are multiplied."""
+    return min(MOST_TIME, max(1.0, data.rows / EACH))
+
+
+def forecasters(data: ArrayDataset, effort: str) -> list[Network]:
+    """The networks that are compared, simplest first."""
+    facts = series_facts(data)
+    if facts is None:
+        return []
+    seasonal, positive = facts.season > 1 and facts.season < data.shape[0], facts.positive
+    ridge: Any = choice(*RIDGES)
+    naive: list[Network] = [Naive(1), *([Naive()] if seasonal else [])]
+    linear: list[Network] = [
+        Windowed(Linear(ridge), level="mean", scale="level" if positive else "spread"),
+        Windowed(Linear(ridge), level="last", scale="spread"),
+        *([Windowed(Linear(ridge), level="last", scale="none", log=True)] if positive else []),
+        *(
+            [Windowed(Linear(ridge), level="season", scale="spread")]
+            if 2 * facts.season <= data.shape[0] and seasonal
+            else []
+        ),
+    ]
+    return [*naive, *linear, *_networks(data.rows, effort, seasonal, positive)]
+
+
+def _networks(rows: int, effort: str, seasonal: bool, positive: bool) -> list[Network]:
+    scale = "level" if positive else "spread"
+    if rows < FEW:
+        few: list[Network] = [Windowed(MLP((16,)), level="last", scale="spread")]
+        if effort == "quick":
+            return few
+        few += [Windowed(MLP((32,)), level="mean", scale=scale), Windowed(GRU((16,)), level="last", scale="spread")]
+        return few if effort == "normal" else [*few, Windowed(LSTM((16,)), level="last", scale="spread")]
+    width = 128 if rows >= MANY else 64
+    some: list[Network] = [Windowed(NBEATS(2, width), level="mean", scale=scale)]
+    if effort == "quick":
+        return some
+    some.append(Windowed(NBEATS(2, width, seasonal=seasonal), level="mean", scale="spread"))
+    if positive:
+        some.append(Windowed(NBEATS(2, width), level="mean", scale="none", log=True))
+    if effort == "normal":
+        return some
+    causal = CNN((16,) * 4, dilation=(1, 2, 4, 8), padding="causal", hidden=(32,))
+    return [
+        *some,
+        Windowed(NBEATS(3, width, pool=(8, 4, 1)), level="mean", scale=scale),
+        Windowed(causal, level="last", scale="spread"),
+        Windowed(GRU((32,)), level="last", scale="spread"),
+    ]
