@@ -194,6 +194,8 @@ COSTS: Registry[Any] = Registry(
         "huber": Entry(".objectives.regression:Huber", "squared near 0, absolute beyond", "DELTA"),
         "quantile": Entry(".objectives.distribution:Quantile", "quantiles that do not cross", "LEVELS"),
         "gaussian": Entry(".objectives.distribution:GaussianLikelihood", "mean and deviation"),
+        "smape": Entry(".objectives.forecasts:SMAPE", "symmetric percentage error, of forecasts"),
+        "scaled": Entry(".objectives.forecasts:ScaledAbsoluteError", "in changes over a season, of forecasts"),
         "poisson": Entry(".objectives.regression:PoissonLikelihood", "counts"),
         "sigmoid": Entry(".objectives.classification:SigmoidCrossEntropy", "two classes"),
         "sigmoid_squared": Entry(".objectives.classification:SigmoidSquaredError", "squared error"),

@@ -86,6 +86,7 @@ def fit(
     window: Annotated[int | None, sequence("--window", "N")] = None,
     stride: Annotated[int | None, sequence("--stride", "N")] = None,
     horizon: Annotated[Text, sequence("--horizon", "N")] = None,
+    season: Annotated[int | None, sequence("--season", "N")] = None,
     fill: Annotated[Text, sequence("--fill", "HOW")] = None,
     washout: Annotated[int | None, sequence("--washout", "N")] = None,
     known: Annotated[Text, sequence("--known", "N")] = None,

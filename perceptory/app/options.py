@@ -267,7 +267,7 @@ def data_options(o: Mapping[str, Any]) -> dict[str, Any]:
     for name, read_one in OWN_READERS:
         if o[name] is not None:
             options[name] = _named(f"--{name}", partial(read_one, o[name]))
-    for name, least in (("window", 1), ("stride", 1), ("washout", 0)):
+    for name, least in (("window", 1), ("stride", 1), ("season", 1), ("washout", 0)):
         if o[name] is not None:
             count(f"--{name}", o[name], least)
     return options

@@ -46,6 +46,7 @@ OPTIONS = {
     "stride": ("series",),
     "fill": ("series",),
     "horizon": ("series",),
+    "season": ("series",),
     "washout": ("series",),
     "known": ("series",),
     "size": ("images",),
@@ -117,8 +118,8 @@ class Source:
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
-            horizon=o["horizon"] or 1, washout=o["washout"] or 0, known=o["known"] or 0, fill=o["fill"], task=task,
-            ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
+            horizon=o["horizon"] or 1, season=o["season"], washout=o["washout"] or 0, known=o["known"] or 0,
+            fill=o["fill"], task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 
     def _streams(self, path: Path) -> bool:

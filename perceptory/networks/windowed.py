@@ -14,7 +14,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.kernels.dense import Stack
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
-from perceptory.ops.relative import Relation, relative, relative_targets
+from perceptory.ops.relative import Relation, change, relative, relative_targets, zeros
 from perceptory.registry import Registry
 from perceptory.specs import Search, checked, count, flag
 
@@ -146,10 +146,12 @@ class Windowed(Network):
             size = 1.25 * np.nanmean(np.abs(numbers), axis=(0, 1))
         return np.where(size > 0, size, 1.0)
 
-    def seen(self, x: Any, rest: Any, t: Any, t_rest: Any, others: Any, factor: Any) -> tuple[Any, Any]:
+    def seen(self, x: Any, rest: Any, t: Any, t_rest: Any, others: Any, factor: Any, cost: Any) -> tuple[Any, Any]:
         """In the program: what the network sees of windows x [n, time, channel] as given, and the targets t
         [n, horizon · target] in the same numbers. rest, t_rest: what rounding took from them. others: x as scaled by
-        the training rows. factor: [channel] of the same, which brings numbers to size 1."""
+        the training rows. factor: [channel] of the same, which brings numbers to size 1. cost: is told beside the
+        targets what it asks for: "zero", the number that a value of 0 has, "change", the mean size of a change over a
+        season."""
         how, channels = self.how, np.array(self.channels)
         own = factor[channels]
         past = self.arranged(jnp, x)[0].astype(factor.dtype)
@@ -157,7 +159,10 @@ class Windowed(Network):
         several = (t.shape[0], len(self.horizons), len(channels))
         low = None if t_rest is None else t_rest.reshape(several)
         aims = relative_targets(jnp, how, t.astype(factor.dtype).reshape(several), units, low) * own
-        return self.joined(jnp, numbers * own, self.arranged(jnp, others)[1]), aims.reshape(t.shape)
+        told = {"zero": lambda: zeros(units), "change": lambda: change(jnp, how, past, units)}
+        beside = [jnp.broadcast_to(told[name]() * own, several) for name in cost.context]
+        whole = jnp.concatenate([part.reshape(t.shape) for part in (aims, *beside)], axis=1)
+        return self.joined(jnp, numbers * own, self.arranged(jnp, others)[1]), whole
 
     # --- the network within ------------------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ from perceptory.specs import Spec
 class Cost(Spec):
     """Base of costs. `tasks` names the tasks that it suits; output and target are [row, ...] or [row, time, ...].
 
+    A cost with a `context` finds as many more targets after its own: what it is told of each of them.
+
     The network's linear outputs are [..., out]. Where a cost takes several for each target (`heads`), they stand
     [..., head, target] in one axis: all targets' first head, then all targets' second.
     scaling: how targets are scaled for training: "standard" (mean 0, deviation 1), "mean" (divided by the mean of the
@@ -26,6 +28,7 @@ class Cost(Spec):
 
     tasks: ClassVar[tuple[str, ...]] = ()
     scaling: ClassVar[str] = "standard"
+    context: ClassVar[tuple[str, ...]] = ()  # what it is told of each target beside it: see `Windowed.context`
     masks: ClassVar[bool] = False  # whether a target may be NaN, which is missing and costs nothing
 
     @property
@@ -46,6 +49,10 @@ class Cost(Spec):
     def targets_of(self, outputs: int) -> int:
         """Target columns of a network with so many outputs; the inverse of `outputs`."""
         return outputs // self.heads
+
+    def without_context(self, targets: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the targets alone, from that with what it is told beside them."""
+        return (*targets[:-1], targets[-1] // (1 + len(self.context)))
 
     def shape(self, targets: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the network's outputs for targets of this shape: (out,) or (time, out)."""
@@ -171,7 +178,11 @@ def on_diagonal(blocks: Sequence[jax.Array]) -> jax.Array:
 
 def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
     """Sum over rows (and steps) of cost times `weight` [row] or [row, time]. Refuses to broadcast, at trace time."""
-    if output.ndim < 2 or output.shape != cost.shape(target.shape) or weight.shape != output.shape[:-1]:
+    if (
+        output.ndim < 2
+        or output.shape != cost.shape(cost.without_context(target.shape))
+        or weight.shape != output.shape[:-1]
+    ):
         more = f" ({cost.heads} outputs per target for {cost.label})" if cost.heads > 1 else ""
         raise InputError(
             f"a cost needs output and target of one shape{more} and a weight per row, got {output.shape},"

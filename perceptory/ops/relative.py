@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+STILL = 0.02  # of a season's change, as such a share: series that hardly move would outweigh all others
 LEAST = 1e-3  # of a window's scale, as a share of its mean size: below, a window that stands still would be blown up
 
 
@@ -87,6 +88,24 @@ def absolute(how: Relation, numbers: np.ndarray, units: Units) -> np.ndarray:
         numbers = np.cumsum(numbers, axis=-2)
     r = units.base + units.scale * numbers
     return units.last * np.exp(r) if how.log else units.last + (units.low + r)
+
+
+def zeros(units: Units) -> Any:
+    """[n, 1 or horizon, target] the number that stands for a value of 0, where numbers are in proportion to values."""
+    return (-units.last - units.low - units.base) / units.scale
+
+
+def change(xp: Any, how: Relation, x: Any, units: Units) -> Any:
+    """[n, 1, target] the mean size of a change over a season, or, of shorter windows, from step to step, of windows x
+    [n, steps, target], in numbers; at least a small share of the mean size of the values."""
+    lag = how.season if how.season < x.shape[1] else 1
+    if how.log:
+        x, size = xp.log(x), 1.0
+    else:
+        size = xp.mean(xp.abs(x), axis=1, keepdims=True)
+    mean = xp.mean(xp.abs(x[:, lag:] - x[:, :-lag]), axis=1, keepdims=True)
+    mean = xp.maximum(mean, STILL * size)
+    return xp.where(mean > 0, mean, 1) / units.scale
 
 
 def _base(xp: Any, how: Relation, r: Any, last: Any) -> Any:

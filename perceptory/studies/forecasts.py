@@ -33,13 +33,22 @@ def series_facts(known: Examples) -> SeriesFacts | None:
 def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:
     """The candidates with what the data say of their windows. `InputError` for what does not go together."""
     facts = series_facts(known)
-    if facts is None:
-        return list(candidates)
-    return [_checked(candidate.replace(network=candidate.network.for_series(facts))) for candidate in candidates]
+    told = [c if facts is None else _checked(c.replace(network=c.network.for_series(facts))) for c in candidates]
+    for candidate in told:
+        if candidate.cost.context and candidate.network.windows is None:
+            raise InputError(
+                f"{candidate.cost.label} is for forecasts by networks in Windowed, got {candidate.network.label}. "
+                "Example: Windowed(MLP((32,)))"
+            )
+    return told
 
 
 def _checked(candidate: Candidate) -> Candidate:
     windows, cost = candidate.network.windows, candidate.cost
+    if "zero" in cost.context and isinstance(windows, Windowed) and windows.log:
+        raise InputError(
+            f"{cost.label} does not go with logarithms, whose absolute errors are nearly the same. Use AbsoluteError."
+        )
     if isinstance(windows, Windowed):
         if windows.how.bends and (isinstance(cost, GaussianLikelihood) or (cost.heads > 1 and not windows.log)):
             raise InputError(

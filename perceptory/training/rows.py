@@ -246,7 +246,7 @@ class SharedRows(Rows):
             t = _targets(self.data, entries, self.center, self.factor, self.plan)
         else:
             aims = _take(self.data.t, entries), _take(self.data.t_rest, entries)
-            x, t = self.plan.network.windows.seen(given, rest, *aims, x, factor)
+            x, t = self.plan.network.windows.seen(given, rest, *aims, x, factor, self.plan.cost)
         w = _weighed(_take(self.data.w, entries), lambda: t, self.balance, self.plan)
         return Batch(x, t, w, _take(self.data.lengths, entries))
 

@@ -285,7 +285,6 @@ REFUSED = {
     "no way": ([*GOOD, "--task", "sequence"], "--task sequence needs --predict every-step, ahead or one-value"),
     "another way": ([*GOOD, "--predict", "later"], "--predict: unknown way of prediction 'later'"),
     "no target": (["data.csv", "--predict", "ahead", "--window", "4"], "Example: --target y"),
-    "no window": ([*GOOD, "--predict", "ahead"], "--predict ahead needs a window"),
     "one series": ([*EVERY, "--ignore", "unit"], "cut it into windows. Example: --window 8"),
     "texts": ([*EVERY, "--window", "8", "--inputs", "unit"], "'unit' of a series needs numbers"),
     "horizon": ([*EVERY, "--window", "8", "--horizon", "2"], "horizon is for --predict ahead, not for 'every step'"),

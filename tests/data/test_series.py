@@ -324,7 +324,6 @@ HOLE = np.where(np.arange(7) == 5, np.nan, np.arange(7.0))
         ({}, {"washout": -1}, "washout needs a whole number of at least 0"),
         ({}, {"predict": "ahead", "washout": 1}, "washout is for"),
         ({}, {"horizon": 2}, "horizon is for"),
-        ({}, {"predict": "ahead", "window": None}, "needs a window"),
         ({}, {"predict": "ahead", "horizon": 0}, "horizon needs a whole number of at least 1"),
         ({}, {"predict": "ahead", "horizon": (1, 1)}, "several different ones"),
         ({}, {"predict": "ahead", "horizon": ()}, "several different ones"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.extra.numpy as arrays
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 import perceptory as pt
 from perceptory.data.series.season import changes, season_of
+from perceptory.data.series.windows import usual_cut
 from perceptory.figures import error_by_horizon
 from perceptory.models.units import in_own_units, window_units
+from perceptory.networks.nbeats import between
 from perceptory.networks.windowed import LEVELS, SCALES
 from perceptory.ops.relative import Relation, absolute, relative, relative_targets
 from perceptory.selection.metrics import mase, score_for, smape
@@ -130,6 +133,8 @@ def test_the_unit_of_scaled_errors_is_the_mean_change_until_the_origin():
         (pt.Windowed(pt.MLP((2,)), window=6, scale="season"), None, "at least 7"),
         (pt.Windowed(pt.MLP((2,)), level="difference"), pt.GaussianLikelihood(), "does not go with differences"),
         (pt.Windowed(pt.MLP((2,))), pt.PoissonLikelihood(), "Poisson"),
+        (pt.Windowed(pt.MLP((2,)), log=True), pt.SMAPE(), "logarithms"),
+        (pt.MLP((2,)), pt.SMAPE(), "Windowed"),
     ],
 )
 def test_what_does_not_go_together_is_said(data, network, cost, said):
@@ -153,3 +158,72 @@ def test_horizons_are_one_number_a_line_and_a_figure(result):
     assert len([line for line in text.splitlines() if "y(t+" in line]) == 0
     line = error_by_horizon(result).axes[0].lines[1]
     np.testing.assert_allclose(line.get_ydata(), result.tested["mase"])
+
+
+def test_residual_blocks_by_hand():
+    """Each block sees what those before have left, and the forecasts are summed; a linear part is the start."""
+    network = pt.NBEATS(2, width=3, layers=1, seasonal=True, season=2, horizons=(1, 2, 3))
+    module = network.build((4, 1), (3,), key=jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(5, 4, 1)).astype(np.float32)
+    flat, y = x[:, :, 0], x[:, [2, 3, 2], 0] + module.straight(x[:, :, 0])
+    for block in module.blocks:
+        v = np.maximum(flat @ block.hidden[0].weight + block.hidden[0].bias, 0)
+        flat, y = flat - (v @ block.back.weight + block.back.bias), y + (v @ block.ahead.weight + block.ahead.bias)
+    np.testing.assert_allclose(module(jnp.asarray(x)), y, rtol=1e-4, atol=1e-5)
+
+
+def test_pooled_blocks_draw_lines_between_fewer_values():
+    values = between(jnp.asarray([[[0.0], [2.0], [1.0]]]), 5)
+    np.testing.assert_allclose(values[0, :, 0], [0, 1, 2, 1.5, 1])
+    module = pt.NBEATS(1, width=3, layers=1, pool=(2,)).build((5, 1), (4,), key=jax.random.key(0))
+    assert module.blocks[0].hidden[0].weight.shape == (2, 3)  # two pairs of the last four steps
+    assert module(jnp.ones((2, 5, 1))).shape == (2, 4)
+
+
+def test_windows_suit_season_and_length_where_none_is_asked():
+    lengths = np.array([900, 700])
+    assert usual_cut(lengths, None, None, range(1, 49), 24) == (192, 1)
+    assert usual_cut(np.array([144]), None, None, range(1, 13), 12) == (24, 1)
+    assert usual_cut(np.array([30]), None, None, range(1, 7), 12)[0] == 8  # three horizons leave some to learn from
+    assert usual_cut(np.full(400, 900), None, None, range(1, 49), 24) == (192, 5)
+    assert usual_cut(lengths, 7, 3, [1], 1) == (7, 3)
+
+
+def test_a_weighted_model_is_trained_anew(data):
+    """Its solved networks are those of a refit of each candidate."""
+    linear = [pt.Windowed(pt.Linear(ridge), level="last", scale="spread") for ridge in (1e-3, 3.0)]
+    settings = {"validation": pt.BlockedKFold(2), "test": 0}
+    model = pt.Study(linear, final="weighted_refit", **settings).run(data).model
+    parts = getattr(model, "parts", (model,))
+    alone = pt.Study([parts[0].network], final="refit", **settings).run(data).model
+    np.testing.assert_allclose(parts[0].predict(data), alone.predict(data), rtol=1e-6)
+
+
+def test_by_default_naive_and_linear_forecasts_are_ranked_beside_networks(data):
+    frame = pl.DataFrame({"y": 50 + 10 * waves(120)[0]})
+    known = pt.read_series(frame, "y", predict="ahead", horizon=range(1, 7))
+    study = pt.default_study(known, "quick")
+    assert study.final == "weighted_refit"
+    assert [n.label for n in study.networks[:2]] == ["naive", "naive"]  # the second takes the season of the data
+    assert {type(n.network).__name__ for n in study.networks[2:]} == {"Linear", "MLP"}
+
+
+@pytest.mark.parametrize("level", ["mean", "season"])
+def test_costs_of_forecasts_are_those_of_values_in_their_own_units(level):
+    """What the program computes from numbers, against sMAPE and scaled errors of the values that they stand for."""
+    network = pt.Windowed(pt.MLP((2,)), level=level, scale="spread", season=3, channels=(0,), horizons=(1, 2))
+    x, t = (a.astype(np.float32) for a in np.split(waves(14)[:, :, None], [12], axis=1))
+    output, factor = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32), jnp.asarray([0.5], jnp.float32)
+    values = in_own_units(network, pt.SMAPE(), output, (np.zeros(2), np.full(2, 2.0)), x)
+
+    def costs(cost):
+        _, told = network.seen(jnp.asarray(x), None, jnp.asarray(t[..., 0]), None, jnp.zeros_like(x), factor, cost)
+        return cost.per_row(jnp.asarray(output), told)
+
+    expected = 2 * np.abs(values - t[..., 0]) / (np.abs(values) + np.abs(t[..., 0]))
+    np.testing.assert_allclose(costs(pt.SMAPE()), expected.sum(axis=1), rtol=2e-3)
+    change = np.abs(x[:, 3:] - x[:, :-3]).mean(axis=1)
+    change = np.maximum(change, 0.02 * np.abs(x).mean(axis=1))
+    np.testing.assert_allclose(
+        costs(pt.ScaledAbsoluteError()), (np.abs(values - t[..., 0]) / change).sum(axis=1), rtol=2e-3
+    )
