@@ -178,11 +178,8 @@ def on_diagonal(blocks: Sequence[jax.Array]) -> jax.Array:
 
 def total_cost(cost: Cost, output: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
     """Sum over rows (and steps) of cost times `weight` [row] or [row, time]. Refuses to broadcast, at trace time."""
-    if (
-        output.ndim < 2
-        or output.shape != cost.shape(cost.without_context(target.shape))
-        or weight.shape != output.shape[:-1]
-    ):
+    expected = cost.shape(cost.without_context(target.shape))
+    if output.ndim < 2 or output.shape != expected or weight.shape != output.shape[:-1]:
         more = f" ({cost.heads} outputs per target for {cost.label})" if cost.heads > 1 else ""
         raise InputError(
             f"a cost needs output and target of one shape{more} and a weight per row, got {output.shape},"
