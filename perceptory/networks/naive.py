@@ -49,7 +49,7 @@ class Naive(Network):
         season = self.season or facts.season
         level = "mean" if self.drift else "last"
         filled = replace(self, season=season, horizons=facts.horizons)
-        return Windowed(filled, max(2, season), level, "level", season, channels=facts.targets, horizons=facts.horizons)
+        return Windowed(filled, season, level, "level", season, channels=facts.targets, horizons=facts.horizons)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Repeat:
         if not self.horizons or len(inputs) != 2:

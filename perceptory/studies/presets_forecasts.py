@@ -26,13 +26,18 @@ from perceptory.studies.forecasts import series_facts
 
 RIDGES = 1e-3, 1e-1  # of windows relative to their level; few windows need the larger one
 MANY, FEW = 20_000, 1000  # windows from which on networks are large, and one block is enough for validation; small ones
+STEPS = 4  # of a window, at least
 EACH = 4_000  # windows that are worth the seconds of an effort once more; these come to a third of what is reckoned
 MOST_TIME = 16.0
 
 
 def forecasts_numbers(data: Examples) -> bool:
-    """Whether examples are forecasts of numbers whose own past is among the inputs."""
-    return data.kind == "series" and series_facts(data) is not None
+    """Whether examples are forecasts of numbers from some steps of their own past: enough to have a level and a
+    scale."""
+    if data.kind != "series" or series_facts(data) is None:
+        return False
+    steps: int = data.shape[0]  # type: ignore[attr-defined]
+    return steps >= STEPS
 
 
 def forecast_settings(data: ArrayDataset) -> dict[str, Any]:

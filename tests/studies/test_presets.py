@@ -17,6 +17,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
 from perceptory.selection.plans import BlockedKFold, GroupKFold, HoldOut, KFold, StratifiedKFold
+from perceptory.studies.forecasts import series_facts
 from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
 from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
 
@@ -67,7 +68,9 @@ def test_every_candidate_can_be_built(kind):
     for effort in EFFORTS:
         networks = example_networks(data, effort)
         assert len(set(networks)) == len(networks)
-        sizes = [layout(network, data.shape, outputs).size for network in networks]
+        facts = series_facts(data)
+        told = networks if facts is None else [network.for_series(facts) for network in networks]
+        sizes = [layout(network, data.shape, outputs).size for network in told]
         assert sizes[0] == min(sizes) or kind != "every step"
         study = default_study(data, effort)
         assert LEAST_EPOCHS <= study.epochs <= 2000
