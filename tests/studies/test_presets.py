@@ -16,7 +16,7 @@ from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
-from perceptory.selection.plans import BlockedKFold, GroupKFold, HoldOut, KFold, StratifiedKFold
+from perceptory.selection.plans import BlockedKFold, HoldOut, KFold, RollingOrigin, StratifiedKFold
 from perceptory.studies.forecasts import series_facts
 from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
 from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
@@ -124,7 +124,7 @@ def test_plans():
     assert default_validation(read_arrays(random.normal(size=(50, 6)), random.normal(size=50))) == KFold(5)
     assert default_validation(system()) == BlockedKFold(5)
     several = read_series(table(series=4), "y", predict="ahead", inputs=["u"], series="id", window=12)
-    assert default_validation(several) == GroupKFold(4)
+    assert default_validation(several) == RollingOrigin(3)
     assert default_validation(load_bundled("diabetes")) == KFold(10)
     # Where the study itself says nothing, it asks for the same plan by itself.
     assert default_study(system()).validation is None
