@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from perceptory.data.arrays.dataset import ArrayDataset
+from perceptory.errors import InputError
 from perceptory.models.forecasts import base_names
 from perceptory.models.horizon_intervals import ends_of_intervals, knows_intervals
 from perceptory.results.data_facts import packed, unpacked
@@ -67,7 +69,8 @@ def shown_forecasts(part: str, data: Any, rows: np.ndarray, output: np.ndarray, 
 
     ends = np.full((*output[chosen].shape, 2), np.nan)
     if knows_intervals(model) and np.isfinite(output[chosen]).all():
-        ends = ends_of_intervals(model, inputs, output[chosen], COVERAGE)
+        with suppress(InputError):  # too few forecasts were held out for such a band: none is drawn
+            ends = ends_of_intervals(model, inputs, output[chosen], COVERAGE)
     known = () if data.ends is None else data.ends.names
     series = data.timeline.series[rows[chosen]].tolist()
     return ShownForecasts(

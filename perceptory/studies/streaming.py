@@ -122,7 +122,7 @@ def _check(study: StudyDesign, candidates: list[Candidate]) -> None:
             raise InputError("auxiliary objectives do not go with a stream. Leave auxiliary out, or use fewer rows.")
     if study.discard is not None:
         raise InputError(Setting("discard"), " does not go with a stream. Leave it out, or use fewer rows.")
-    if study.final == "refit":
+    if "refit" in study.final:
         raise InputError(
             Setting("final", study.final), " does not go with a stream. Use ", Setting("final", "folds"), "."
         )
