@@ -74,7 +74,7 @@ def blocks(data: Any, rows: int, count: int, judged: int) -> pt.Folds:
     """`count` blocks of the record's rows, of which each of the last `judged` makes a fold: windows inside the block
     judge, those wholly outside train."""
     edges = np.linspace(0, rows, count + 1).astype(int)
-    first, end = data.spans.T
+    first, end = data.timeline.seen.T
     pairs = [
         (np.flatnonzero((end <= a) | (first >= b)), np.flatnonzero((first >= a) & (end <= b)))
         for a, b in pairwise(edges)

@@ -42,7 +42,7 @@ def with_horizon_intervals(
     inputs, error = inputs[sound], (truth - prediction)[sound]
     if not len(error):
         return
-    spread = spreads(model, inputs, error.shape[1])
+    spread = spreads(model, inputs)
     level = max(1, math.ceil(USUAL * (len(error) + 1)) - 1)
     widths = []
     for s in (spread, np.ones_like(spread)):
@@ -80,7 +80,7 @@ def ends_of_intervals(model: Any, inputs: np.ndarray, prediction: np.ndarray, co
     """
     count, relative, scores = _known(model, prediction.shape[1])
     alpha = 1 - coverage
-    spread = spreads(model, inputs, prediction.shape[1]) if relative else np.ones_like(prediction)
+    spread = spreads(model, inputs) if relative else np.ones_like(prediction)
     if math.ceil(coverage * (count + 1) - 1e-9) > count:  # one horizon has too few: all share theirs
         size = np.sqrt(np.mean(scores**2, axis=0))
         shared = (scores / np.where(size > 0, size, 1)).ravel()
@@ -118,20 +118,18 @@ def _rank(level: float, count: int, rounded: Any) -> int:
     return int(min(count, max(1, rounded(level * (count + 1) + (1e-9 if rounded is math.floor else -1e-9)))))
 
 
-def spreads(model: Any, inputs: np.ndarray, outputs: int) -> np.ndarray:
+def spreads(model: Any, inputs: np.ndarray) -> np.ndarray:
     """[n, out] mean absolute step of each output's target within its window [n, time, channel]; 1 where the target is
     no input."""
-    channels, horizons = model.encoder.feature_names, len(model.encoder.plan.horizons)
-    several = outputs // horizons
-    names = [name.rpartition("(t+")[0] if horizons > 1 else name for name in model.targets[:several]]
+    channels = model.encoder.feature_names
     columns = []
-    for name in names:
+    for name in [name.rpartition("(t+")[0] or name for name in model.targets]:
         if name not in channels or inputs.shape[1] < 2:
             columns.append(np.ones(len(inputs)))
             continue
         own = inputs[..., channels.index(name)].astype(float)
         columns.append(np.mean(np.abs(np.diff(own, axis=1)), axis=1) + FLOOR * np.mean(np.abs(own), axis=1) + 1e-12)
-    return np.tile(np.stack(columns, axis=1), (1, horizons))
+    return np.stack(columns, axis=1)
 
 
 def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray]:

@@ -170,7 +170,9 @@ def _without_targets(names: Sequence[str], data: Any) -> Any:
     if len(keep) == len(data.target_names):
         return data
     targets = tuple(data.target_names[k] for k in keep)
-    return dataclasses.replace(data, targets=data.targets[..., keep], target_names=targets)
+    data = dataclasses.replace(data, targets=data.targets[..., keep], target_names=targets)
+    units = getattr(data, "units", None)
+    return data if units is None else dataclasses.replace(data, units=units[..., keep])
 
 
 def _aim(auxiliary: Auxiliary, known: Any) -> Aim:

@@ -33,7 +33,7 @@ def test_fit_says_what_it_did_and_writes_the_run_folder(perceptory, tmp_path):
     assert {p.name for p in (tmp_path / "data-run").iterdir()} == set(FILES)
     result = json.loads((tmp_path / "data-run" / "result.json").read_text())
     assert result["data"]["test_rows"] == 8
-    assert set(result["test"]) == {"mse", "rmse", "mae", "r2", "vaf"}
+    assert set(result["test"]) == {"mse", "rmse", "mae", "r2", "vaf", "nll", "coverage_90"}
     # Again: refused, then with --overwrite.
     assert perceptory("fit", "data.csv", "--target", "y", *TINY)[0] == 2
     assert perceptory("fit", "data.csv", "--target", "y", *TINY, "--overwrite", "--quiet") == (0, "", "")

@@ -127,7 +127,7 @@ OPTIONS = {
     "--class-weight even": "--class-weight needs balanced or a weight of at least 0 for each class, got 'even'",
     "--class-weight balanced": "--class-weight goes with the costs sigmoid and softmax, not with SquaredError",
     "--score rmsee": "Did you mean 'rmse'?",
-    "--score auc": "does not fit the task regression",
+    "--score auc": "is for another task than regression",
     "--rule bst": "Did you mean 'best'?",
     "--final fold": "Did you mean 'folds'?",
     "--test 1": "--test needs a share",

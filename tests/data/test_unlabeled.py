@@ -48,7 +48,7 @@ def test_series_are_windows_or_whole_and_new_tables_are_cut_alike():
     data = pt.read_series(table, task="autoencode", time="t", window=4, stride=4, color="kind")
     assert (data.inputs.shape, data.channels, data.target_names) == ((3, 4, 1), ("u",), ())
     assert list(data.labels.values) == ["a", "a", "b"]
-    inputs, lengths, rows = data.plan.cut({"t": np.arange(9), "u": np.ones(9)}, data.channels)
+    inputs, lengths, rows, *_ = data.plan.cut({"t": np.arange(9), "u": np.ones(9)}, data.channels)
     assert (inputs.shape, lengths, rows.tolist()) == ((2, 4, 1), None, [0, 4])
     whole = pt.read_series(table, task="autoencode", series="kind", inputs="u")
     assert whole.inputs.shape == (2, 6, 1)

@@ -307,7 +307,7 @@ def test_groups_keep_their_rows_together_whatever_cv_is(monkeypatch):
 def test_diverged_networks_of_the_chosen_candidate_are_told(monkeypatch):
     members = [SimpleNamespace(candidate=k, status=s) for k, s in ((0, "finished"), (0, "diverged"), (1, "diverged"))]
     result = SimpleNamespace(members=members, best=0, model=SimpleNamespace(outputs=(1,)))
-    result.candidate = lambda _: SimpleNamespace(mean=1.0, label="mlp")
+    result.estimate, result.label = SimpleNamespace(mean=1.0), "mlp"
     monkeypatch.setattr(cv, "run", lambda *given, **more: result)
     with pytest.warns(ConvergenceWarning, match="1 of the 2 networks of the chosen candidate diverged"):
         study().fit(X, Y)

@@ -21,6 +21,7 @@ FORMULAS = {
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
     "silu": lambda z: z / (1 + np.exp(-z)),
+    "mish": lambda z: z * np.tanh(np.log(1 + np.exp(z))),
     "softplus": lambda z: np.log(1 + np.exp(z)),
     "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * (np.exp(np.minimum(z, 0)) - 1)),
     "softsign": lambda z: z / (1 + np.abs(z)),
@@ -72,12 +73,12 @@ def test_finite_at_extremes_in_single_precision(name):
     limits = {
         "tanh": (-1, 1), "relu": (0, 1e4), "elu": (-1, 1e4), "sigmoid": (0, 1), "steep_sigmoid": (0, 1),
         "linear": (-1e4, 1e4), "threshold": (0, 1), "piecewise_linear": (0, 1), "leaky_relu": (-100, 1e4),
-        "gelu": (0, 1e4), "silu": (0, 1e4), "softplus": (0, 1e4), "elu(0.5)": (-0.5, 1e4),
+        "gelu": (0, 1e4), "silu": (0, 1e4), "mish": (0, 1e4), "softplus": (0, 1e4), "elu(0.5)": (-0.5, 1e4),
         "leaky_relu(0.2)": (-2000, 1e4), "selu": (-1.7580993, 10507.0098), "softsign": (-0.99990001, 0.99990001),
         "hard_sigmoid": (0, 1),
     }  # fmt: skip
     assert (low, high) == pytest.approx(limits[name], rel=1e-6, abs=1e-30)
-    rising = {"relu", "elu", "linear", "leaky_relu", "gelu", "silu", "softplus"}
+    rising = {"relu", "elu", "linear", "leaky_relu", "gelu", "silu", "mish", "softplus"}
     slope = 1.05070099 if name == "selu" else float(name.partition("(")[0] in rising)
     assert float(gradient[-1]) == pytest.approx(slope, abs=1e-6)
 

@@ -170,7 +170,8 @@ def test_scores():
     assert score_for("binary") == score_for("multiclass") == Score("log_loss", "min")
     assert score_for("multiclass", "auc") == Score("auc", "max")
     assert score_for("binary", "cost") == score_for("regression", "cost") == Score("cost", "min")
-    assert set(METRICS) == {*REGRESSION, *CLASSIFICATION, "cost", "reconstruction_error"}
+    forecasts = {"smape", "mase"}
+    assert set(METRICS) == {*REGRESSION, *CLASSIFICATION, *forecasts, "cost", "reconstruction_error"}
     assert metrics_of("multiclass").keys() == CLASSIFICATION.keys()
     t, p, w = classes(5, 30, 3, False)
     for name, one in {**REGRESSION, **CLASSIFICATION}.items():  # a perfect prediction lies in the better direction
@@ -204,7 +205,7 @@ two = np.zeros((4, 2))
         (lambda: auc(np.zeros(4, int), two[:, :1]), "at least two classes"),
         (lambda: score("rmze", "regression", two, two), "Did you mean 'rmse'"),
         (lambda: score("cost", "regression", two, two), "the cost is a score of studies only"),
-        (lambda: score("auc", "regression", two, two), "score 'auc' does not fit the task regression"),
+        (lambda: score("auc", "regression", two, two), "score 'auc' is for another task than regression"),
         (lambda: score_for("regresion"), "Did you mean 'regression'"),
         (lambda: two_sets_criterion([1.0], 2.0), "one shape"),
     ],

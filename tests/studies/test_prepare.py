@@ -49,7 +49,7 @@ BAD = {
     "constant target": (Study(), CONSTANT, "is constant in the study rows"),
     "one class": (Study(), ONE_CLASS, "hold one class only"),
     "cost of another task": (Study(cost=SoftmaxCrossEntropy()), TABLE, "regression"),
-    "score of another task": (Study(score="rmse"), CLASSES, "does not fit the task binary"),
+    "score of another task": (Study(score="rmse"), CLASSES, "is for another task than binary"),
     "dropout under lm": (Study(MLP((4,), dropout=0.2), optimizer="lm"), TABLE, "changes it by chance"),
     "clipping under lm": (Study(MLP((4,)), optimizer="lm", clip=ClipByNorm(1.0)), TABLE, "takes no clip"),
     "rough penalty under lm": (Study(MLP((4,)), optimizer="lm", penalty=WeightPenalty(p=1)), TABLE, "smooth slope"),

@@ -80,7 +80,7 @@ def test_lowers_for_cuda(kind, monkeypatch):
         members = jax.tree.map(lambda a: np.resize(a, (group.plan.chunk, *a.shape[1:])), group.members)
         state = population._empty_state.__wrapped__(group.plan, *_shapes(members, prepared.raw))
         traced = population.program.__wrapped__(group.plan).trace(
-            members, state, np.ones(group.plan.chunk, bool), prepared.raw
+            members, state, np.ones(group.plan.chunk, bool), np.ones(group.plan.chunk, np.int32), prepared.raw
         )
         lowered = traced.lower(lowering_platforms=("cuda",))
     assert "ffi_call" not in str(traced.jaxpr)  # no kernel is called
