@@ -171,8 +171,14 @@ def _without_targets(names: Sequence[str], data: Any) -> Any:
         return data
     targets = tuple(data.target_names[k] for k in keep)
     data = dataclasses.replace(data, targets=data.targets[..., keep], target_names=targets)
-    units = getattr(data, "units", None)
-    return data if units is None else dataclasses.replace(data, units=units[..., keep])
+    if getattr(data, "units", None) is not None:
+        data = dataclasses.replace(data, units=data.units[..., keep])
+    plan = getattr(data, "plan", None)
+    if plan is None or len(plan.horizons) < 2:
+        return data
+    left = tuple(h for h in plan.horizons if any(name.endswith(f"(t+{h})") for name in targets))
+    whole = len(targets) % max(1, len(left)) == 0  # each target at each horizon; else they are no forecast any more
+    return dataclasses.replace(data, plan=dataclasses.replace(plan, horizons=left if whole else ()))
 
 
 def _aim(auxiliary: Auxiliary, known: Any) -> Aim:

@@ -191,7 +191,7 @@ def test_coverage_by_horizon(n):
 def test_intervals_are_as_wide_as_their_windows_are_wild():
     _, model, ends, x = judge(500, 20)
     assert model.facts["horizon_scores"]["relative"]
-    spread = spreads(model, x, 3)
+    spread = spreads(model, x)
     assert np.ptp((ends[..., 1] - ends[..., 0]) / spread, axis=0).max() < 1e-9
     by_hand = np.mean(np.abs(np.diff(x[..., 0], axis=1)), axis=1) + 1e-4 * np.mean(np.abs(x[..., 0]), axis=1)
     np.testing.assert_allclose(spread[:, 1], by_hand, rtol=1e-9)
