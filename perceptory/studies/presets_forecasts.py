@@ -27,8 +27,8 @@ from perceptory.studies.forecasts import series_facts
 RIDGES = 1e-3, 1e-1  # of windows relative to their level; few windows need the larger one
 MANY, FEW = 20_000, 1000  # windows from which on networks are large, and one block is enough for validation; small ones
 STEPS = 4  # of a window, at least
-EACH = 4_000  # windows that are worth the seconds of an effort once more; these come to a third of what is reckoned
-MOST_TIME = 16.0
+EACH = 10_000  # windows that are worth the seconds of an effort once more
+MOST_TIME = 6.0
 
 
 def forecasts_numbers(data: Examples) -> bool:
