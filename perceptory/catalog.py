@@ -160,6 +160,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "RecurrentNetwork": Entry(".export.steps:recurrent_network"),
         "Repeat": Entry(".export.windows:repeat"),
         "Reshape": Entry(".export.units:reshape"),
+        "ResidualBlocks": Entry(".export.windows:residual_blocks"),
         "Sequential": Entry(".export.units:sequential"),
         "Skip": Entry(".export.units:skip"),
         "StateSpaceNetwork": Entry(".export.steps:state_space"),

@@ -56,7 +56,7 @@ def test_sum_of_two_to_the_28_is_exact():
 
 def gradient_cases():
     yield "squared", MLP(())
-    for cost in COSTS:
+    for cost in [name for name, kind in COSTS.items() if not kind().context]:  # others are for networks that tell it
         yield cost, MLP((4, 3))
     for activation in ACTIVATIONS:
         yield "squared", MLP((4,), activation=activation)

@@ -78,12 +78,6 @@ def test_too_many_folds(shell, tmp_path):
 
 def test_settings_of_series(shell):
     table = {"u": X[:, 0], "y": X[:, 1]}
-    python = refusal(lambda: read_series(table, "y", predict="ahead"))
-    assert python.startswith('predict="ahead" needs a window')
-    assert python.endswith("Example: window=24")
-    said = shell("series.csv", "--target", "y", "--predict", "ahead")
-    assert said.startswith("--predict ahead needs a window")
-    assert said.endswith("Example: --window 24")
     python = refusal(lambda: read_series(table, "y", predict="ahead", window=4, known=2))
     assert python == "known is for predict=\"every step\", not for 'ahead'. Leave it out."
     said = shell("series.csv", "--target", "y", "--predict", "ahead", "--window", "4", "--known", "2")

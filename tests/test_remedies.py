@@ -51,7 +51,6 @@ def table(values, **given):
 
 
 READERS = {
-    "no window": (series, {"predict": "ahead"}),
     "stride": (series, {"predict": "every step", "stride": 2}),
     "words among inputs": (lambda **g: series(WORDS, **g), {"predict": "every step", "window": 12}),
     "known ahead": (series, {"predict": "ahead", "window": 4, "known": 2}),

@@ -6,10 +6,12 @@ All of it in double precision, as the model does it; see `ops.relative`, whose f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from perceptory.export.convert import convert
 from perceptory.export.graph import Builder, Value
 from perceptory.export.links import units
 from perceptory.ops.relative import LEAST, seasonal_places
@@ -124,3 +126,46 @@ def repeat(b: Builder, module: Any, x: Value) -> Value:
     steps = b.op("Gather", x.name, b.integers(*places), axis=x.axes - 2)
     some = b.put(x, b.slice(steps, -1, 0, targets), (len(module.horizons), targets))
     return b.plus(b.flat(some), module.drift)
+
+
+def residual_blocks(b: Builder, module: Any, x: Value) -> Value:
+    """The blocks of N-BEATS and N-HiTS, each seeing what those before have not explained."""
+    x = b.scaled(b.last(x))
+    left = b.flat(x)
+    y = convert(b, module.straight, left)
+    if module.season:
+        places = seasonal_places(module.horizons, module.season).tolist()
+        steps = b.op("Gather", x.name, b.integers(*places), axis=x.axes - 2)
+        again = b.put(x, b.slice(steps, -1, 0, module.several), (len(places), module.several))
+        y = _joined(b, "Add", y, b.flat(again))
+    for block in module.blocks:
+        explained, ahead = _block(b, block, left)
+        left, y = _joined(b, "Sub", left, explained), _joined(b, "Add", y, ahead)
+    return y
+
+
+def _joined(b: Builder, kind: str, one: Value, other: Value) -> Value:
+    return b.put(one, b.op(kind, one.name, other.name), members=one.members or other.members)
+
+
+def _block(b: Builder, block: Any, x: Value) -> tuple[Value, Value]:
+    """What a block explains of x, and what it says ahead."""
+    v, pool = x, block.pool
+    if pool > 1:
+        steps = prod(n or 0 for n in x.shape) // block.channels
+        v = b.shaped(v, (steps, block.channels))
+        if steps % pool:
+            v = b.put(v, b.slice(v.name, -2, steps % pool, None), (steps - steps % pool, block.channels))
+        v = b.shaped(v, (steps // pool, pool, block.channels))
+        largest = b.op("ReduceMax", v.name, b.integers(-2), keepdims=0)
+        v = b.flat(b.put(v, largest, (steps // pool, block.channels)))
+    for layer in block.hidden:
+        v = convert(b, layer, v)
+    ahead = convert(b, block.ahead, v)
+    if pool > 1:
+        knots, horizons = (ahead.shape[0] or 0) // block.several, block.outputs // block.several
+        ahead = b.shaped(ahead, (knots, block.several))
+        places = np.linspace(0, knots - 1, horizons)[:, None]
+        lines = np.maximum(0.0, 1 - np.abs(places - np.arange(knots)))  # straight lines between the values
+        ahead = b.put(ahead, b.op("MatMul", b.constant(lines), ahead.name), (horizons, block.several))
+    return convert(b, block.back, v), b.flat(ahead)

@@ -76,6 +76,14 @@ CASES = {
         (pt.Windowed(pt.Linear(), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
     ],
     "naive": [(pt.Windowed(pt.Naive(2, True, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)), (8, 2), (2,))],
+    "nbeats": [
+        (pt.NBEATS(2, 5, 2, pool=(3, 1)), (8, 2), (4,)),
+        (
+            pt.Windowed(pt.NBEATS(1, 4, 1, "tanh", (), True, 2, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)),
+            (8, 2),
+            (2,),
+        ),
+    ],
     "tabular": [
         (pt.TabularMLP((5, 4), columns=(0, -1, 1, 1, 1, 0), one_hot=2, categories=2), (6,), (2,)),
         (pt.TabularMLP((5,), inputs="quantiles", numbers="piecewise", parametric=False, clip=0.0), (4,), (1,)),

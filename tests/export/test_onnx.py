@@ -93,6 +93,8 @@ COSTS = {
     "sigmoid_squared": {"task": "binary", "classes": np.array(["no", "yes"])},
     "softmax": {"task": "multiclass", "classes": np.array([3, 5, 7])},
     "reconstruction": None,  # below
+    "smape": None,  # of windows alone, whose link is that of "absolute"
+    "scaled": None,
 }
 
 

@@ -119,7 +119,7 @@ def test_gradient_by_z_is_output_minus_target(name):
     np.testing.assert_allclose(gradient, y - t, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_gradient_against_differences(name):
     z, t = some_rows(name, seed=2)
     weight, cost, h = np.array([1.0, 0.5, 2.0, 0.0, 1.0, 3.0]), BY_NAME[name], 1e-6
