@@ -173,7 +173,6 @@ def overhead(seconds: float, workers: int = 2) -> None:
         epochs = 400
         while True:  # units of about so many seconds
             asked = study(seeds=1, epochs=epochs, widths=(32,))
-            began = time.perf_counter()
             facts = asked.run(data, executor=client).environment["cluster"]
             each = facts["seconds"] / facts["units"]
             if 0.6 * seconds < each:
@@ -181,14 +180,10 @@ def overhead(seconds: float, workers: int = 2) -> None:
             epochs = int(epochs * min(8.0, max(1.5, seconds / each)))
         asked = study(seeds=4, epochs=epochs, widths=(32,))
         units.UNIT_FLOPS = 1.0  # a block a unit
-        began = time.perf_counter()
         facts = asked.run(data, executor=client).environment["cluster"]
-        wall = time.perf_counter() - began
-    idle = 1 - facts["seconds"] / (workers * wall)
+    idle = 1 - facts["seconds"] / (workers * facts["elapsed"])
     each = facts["seconds"] / facts["units"]
-    print(
-        f"overhead: {facts['units']} units of {each:.1f} s on {workers} workers, {wall:.1f} s: {idle:.1%} not training"
-    )
+    print(f"overhead: {facts['units']} units of {each:.1f} s on {workers} workers: {idle:.1%} not training")
 
 
 def shipping(workers: int = 2) -> None:

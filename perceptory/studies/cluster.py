@@ -52,9 +52,11 @@ class Cluster:
 
     def train(self, jobs: Sequence[Job], progress: Callable[[int], None] | None = None) -> None:
         """Train all of these, in units. Outcomes are handed over in this thread."""
+        began = time.perf_counter()
         tasks = tasks_of(jobs, max(1, self.engine.workers))
         if tasks:
             _Work(self.engine, deque(tasks), progress).do()
+        self.engine.elapsed += time.perf_counter() - began
 
 
 class _Work:

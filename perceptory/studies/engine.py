@@ -40,6 +40,7 @@ class Engine:
         self._greeting: Any = None
         self._takes_part: bool | None = None  # whether this machine trains too; None until a worker has been heard of
         self.lost = False
+        self.elapsed = 0.0  # seconds in which there was something to train
         self.kernels: dict[str, str] = {}  # of the workers, in words
 
     @property
@@ -59,10 +60,11 @@ class Engine:
         return len(self._units)
 
     def facts(self) -> dict[str, Any]:
-        """For the result: how many workers of each machine trained, in how many units, for how many seconds in all, how
-        many units were given out once more, and by how much numbers differ between unlike processors."""
+        """For the result: how many workers of each machine trained, in how many units, for how many seconds in all and
+        on the clock, how many units were given out once more, and by how much numbers differ between processors."""
         machines = Counter(host for host, _ in self._units)
         facts = {"workers": dict(machines), "units": self._units.total(), "seconds": round(self._seconds, 3)}
+        facts["elapsed"] = round(self.elapsed, 3)
         facts["given_out_again"] = self._again
         return facts | ({"differences": self._differences} if self._differences else {})
 
