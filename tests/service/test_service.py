@@ -1,7 +1,9 @@
 """The service: what it answers is what the model predicts, and what it refuses it refuses as the command line does."""
 
+import asyncio
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,15 @@ import httpx2
 import numpy as np
 import pandas as pd
 import pytest
+import uvicorn
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.service.application import Limits, application
-from perceptory.service.server import check_address
+from perceptory.service.server import bound, check_address
 from perceptory.service.shelf import Shelf
 from perceptory.service.tensors import asked_by, tensor_of
 
@@ -465,3 +470,31 @@ def test_a_client_of_the_protocol(runs):
     frame = pd.DataFrame({"size": [1.0, np.nan], "color": ["red", "other"], "old": [True, False]})
     assert ready == "True"
     np.testing.assert_allclose([float(v) for v in values], pt.Model.load(runs[0]).predict(frame), rtol=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="a browser, for those who have it")
+def test_the_page_predicts_in_a_browser(runs):
+    """The form is sent as it stands, by a page that does it by itself."""
+    app = application(Shelf([str(run) for run in runs]))
+    shown = next(route for route in app.routes if route.path == "/").endpoint
+
+    async def by_itself(request):
+        page = (await shown(request)).body.decode()
+        send = "<script>document.querySelectorAll('form').forEach(f => f.requestSubmit())</script></body>"
+        return HTMLResponse(page.replace("</body>", send))
+
+    app.routes.append(Route("/by-itself", by_itself))
+    listening = bound("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/by-itself"
+    document = subprocess.run([*command, address], capture_output=True, text=True, timeout=60).stdout
+    server.should_exit = True
+    thread.join()
+    found = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", document)
+    names = [name for name, _ in found]
+    assert names[:3] == ["y", "90 % interval, lower end of y", "90 % interval, upper end of y"]
+    assert "probability of ja" in names
+    assert float(found[1][1]) <= float(found[0][1]) <= float(found[2][1])
