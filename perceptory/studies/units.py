@@ -40,26 +40,29 @@ class Shipment:
     """What units share, and the ways to bring it: a file for who can read it, bytes, or a future of the engine's."""
 
     def __init__(self, data: Any, tables: list[dict[str, np.ndarray]]):
-        content = pickle.dumps((data, tables), protocol=pickle.HIGHEST_PROTOCOL)
-        self.shared = Shared(name_of(content), data, tables)
+        self.shared = Shared(name_of(_content(data, tables)), data, tables)
         self.is_inline = False
         self.sent: Any = None
-        del content
 
-    @property
+    @cached_property
     def inline(self) -> bytes:
-        return pickle.dumps((self.shared.data, self.shared.tables), protocol=pickle.HIGHEST_PROTOCOL)
+        """For those who cannot read the file: made once, and held from then on."""
+        return _content(self.shared.data, self.shared.tables)
 
     @cached_property
     def path(self) -> Path:
         self._folder = tempfile.mkdtemp(prefix="perceptory-")
         path = Path(self._folder) / self.shared.name
-        path.write_bytes(self.inline)
+        path.write_bytes(_content(self.shared.data, self.shared.tables))
         return path
 
     def remove(self) -> None:
         if "path" in self.__dict__:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _content(data: Any, tables: list[dict[str, np.ndarray]]) -> bytes:
+    return pickle.dumps((data, tables), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 @dataclass
@@ -76,7 +79,7 @@ def tasks_of(jobs: Sequence[Job], workers: int) -> list[Task]:
     """The units of all jobs, the longest first, for which nobody waits at the end. Those of the same data share it."""
     tasks = []
     by_data: dict[int, list[Job]] = {}
-    for job in jobs:
+    for job in [job for job in jobs if len(job.waiting)]:  # nothing is packed for a group that is done
         by_data.setdefault(id(job.data), []).append(job)
     for some in by_data.values():
         tables, members = zip(*(packed(job.members) for job in some), strict=True)
@@ -97,8 +100,6 @@ def unit_size(plan: ProgramPlan, members: int, workers: int, flops: float) -> in
 def _units(job: Job, members: Member, group: int, shipment: Shipment, workers: int) -> list[Task]:
     """A job's units. members: packed."""
     plan, places, epochs = job.plan, list(job.waiting), job.members.epochs
-    if not places:
-        return []
     each = 6.0 * plan.rows * layout(plan.network, plan.inputs, plan.outputs).size  # operations of one member's epoch
     size = unit_size(plan, len(places), workers, each * float(np.mean(epochs[places])))
     plan = replace(plan, blocks=max(1, min(plan.blocks, size // plan.block)))
