@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.export.code_model import Sources
-from perceptory.export.code_steps import Step
+from perceptory.export.code_steps import Step, parameter_of
 
 A_LINE = 8  # numbers of an array in a line of the file
 SIGMAS = {  # of z, in C; A is the parameter
@@ -29,7 +29,6 @@ SIGMAS = {  # of z, in C; A is the parameter
     "softsign": "z / (1 + F(fabs)(z))",
     "hard_sigmoid": "A * z < (real)-0.5 ? 0 : A * z > (real)0.5 ? 1 : A * z + (real)0.5",
 }
-PARAMETERS = {"elu": 1.0, "leaky_relu": 0.01, "hard_sigmoid": 1 / 6}
 HEAD = """\
 #include <math.h>
 
@@ -128,7 +127,7 @@ class _Writer:
                 self.used.add("softmax")
             elif name != "linear":
                 text = SIGMAS[name]
-                value = PARAMETERS.get(name, 0.0) if parameter is None else parameter
+                value = parameter_of(name, parameter)
                 text = text.replace("A *", f"{number(value, self.s.double)} *")
                 yield f"\nstatic real {sigma_name(name, parameter)}(real z) {{ return {text}; }}\n"
         if self.s.link == "softmax":

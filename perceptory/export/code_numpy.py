@@ -10,7 +10,7 @@ import numpy as np
 from perceptory.data.tables.column_plan import PERIODS
 from perceptory.data.tables.encoder import Encoder
 from perceptory.export.code_model import Sources
-from perceptory.export.code_steps import Step
+from perceptory.export.code_steps import Step, parameter_of
 from perceptory.export.columns import spellings, used_columns
 from perceptory.export.links import point_places
 
@@ -34,7 +34,6 @@ SIGMAS = {  # of z; A is the parameter
     "hard_sigmoid": "np.clip(A * z + 0.5, 0, 1)",
     "softmax": "softmax(z)",
 }
-PARAMETERS = {"elu": 1.0, "leaky_relu": 0.01, "hard_sigmoid": 1 / 6}
 HEAD = """\
 import base64
 
@@ -188,7 +187,7 @@ class _Writer:
         name, parameter = step.sigma
         if name == "linear":
             return x
-        value = PARAMETERS.get(name, 0.0) if parameter is None else parameter
+        value = parameter_of(name, parameter)
         text = SIGMAS[name].replace("A *", f"{value!r} *").replace("softplus(z)", f"softplus({x})")
         return self._new(_of(text, x))
 

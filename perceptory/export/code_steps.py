@@ -14,6 +14,8 @@ from perceptory.export.convert import OWN
 from perceptory.layers.norm import EPSILON
 from perceptory.ops.activations import named
 
+PARAMETERS = {"elu": 1.0, "leaky_relu": 0.01, "hard_sigmoid": 1 / 6}  # A of an activation, where none is named
+
 
 @dataclass(frozen=True)
 class Step:
@@ -126,3 +128,8 @@ def sigmas_of(steps: tuple[Step, ...]) -> set[tuple[str, float | None]]:
     for step in steps:
         found |= sigmas_of(step.inner)
     return found
+
+
+def parameter_of(name: str, parameter: float | None) -> float:
+    """A of an activation's formula: as it was named, else the usual one."""
+    return PARAMETERS.get(name, 0.0) if parameter is None else parameter

@@ -34,10 +34,6 @@ class Mixture:
     def mean(self) -> float:
         return float(np.mean(self.per_fold))
 
-    @property
-    def spread(self) -> float:
-        return float(np.std(self.per_fold, ddof=1)) if len(self.per_fold) > 1 else float("nan")
-
 
 def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
     """Shares of candidates in the mean, by greedy selection on rows that their members did not train on.
