@@ -131,10 +131,20 @@ class Distinct:
         return bool(self.cells.head(len(written)).equals(written, check_names=False))
 
 
+def codes_of(labels: pl.Series) -> np.ndarray:
+    """[row] which of an Enum's categories a row has, in the smallest type; their number where it has none."""
+    import polars as pl
+
+    none, codes = len(labels.dtype.categories), labels.to_physical()  # type: ignore[attr-defined]
+    if labels.null_count():
+        codes = (codes if none < 255 else codes.cast(pl.UInt32)).fill_null(none)
+    return codes.to_numpy()
+
+
 def counts_of(labels: pl.Series) -> np.ndarray:
     """How many rows of an Enum hold each of its categories."""
-    codes = labels.to_physical().drop_nulls().to_numpy()
-    return np.bincount(codes, minlength=len(labels.dtype.categories))  # type: ignore[attr-defined]
+    categories = len(labels.dtype.categories)  # type: ignore[attr-defined]
+    return np.bincount(codes_of(labels), minlength=categories)[:categories]
 
 
 def stripped(cells: pl.Series) -> pl.Series:
@@ -210,14 +220,15 @@ def in_order(labels: pl.Series) -> list[str]:
         return distinct
 
 
-def places(labels: pl.Series, order: Sequence[str], other: int = -1) -> np.ndarray:
-    """[row] int64 place of each label in `order`; `other` where it is null or none of them."""
+def places(labels: pl.Series, order: Sequence[str], other: int = -1, kind: Any = np.int64) -> np.ndarray:
+    """[row] place of each label in `order`, as integers of a kind; `other` where it is null or none of them."""
     import polars as pl
 
     if isinstance(labels.dtype, pl.Enum):  # its few categories are looked up, not its rows
-        of_label = np.append(places(labels.dtype.categories, order, other), other)
-        return of_label[labels.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()]
-    return labels.cast(pl.Enum(order), strict=False).to_physical().cast(pl.Int64).fill_null(other).to_numpy()
+        of_label = places(labels.dtype.categories, order, other)
+    else:
+        labels, of_label = labels.cast(pl.Enum(order), strict=False), np.arange(len(order), dtype=kind)
+    return np.take(np.append(of_label, other).astype(kind), codes_of(labels))
 
 
 def one_spelling(cells: pl.Series) -> pl.Series:

@@ -53,16 +53,16 @@ class ColumnPlan:
         return (*names, f"{self.name} is missing") if self.missing else tuple(names)
 
     def values(self, raw: RawColumn) -> np.ndarray:
-        """[row] what the features are made of: float64 with NaN for missing, or the int64 place of each category in
+        """[row] what the features are made of: float64 with NaN for missing, or the int16 place of each category in
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""
         if self.kind != "categorical":
             return np.asarray(convert(raw, self.kind, self.layout, self.categories))
         cells = label_cells(raw)
-        known = places(cells, self.categories, OTHER)
+        known = places(cells, self.categories, OTHER, np.int16)
         if np.count_nonzero(known == OTHER) > cells.null_count():  # other spellings, and what is unseen
             cells = convert(raw, self.kind, self.layout, self.categories)
-            known = places(cells, self.categories, OTHER)
-        return np.where(cells.is_null().to_numpy(), MISSES, known) if cells.null_count() else known
+            known = places(cells, self.categories, OTHER, np.int16)
+        return np.where(cells.is_null().to_numpy(), np.int16(MISSES), known) if cells.null_count() else known
 
     def write(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a

@@ -196,9 +196,12 @@ def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Place [row] of a date in a table of days, and the features of each day; None where there is time of day, or where
     there are fewer rows than days between the first and the last."""
     low, high = np.fmin.reduce(days), np.fmax.reduce(days)
-    if not high - low < len(days) or not (days == np.floor(days))[~np.isnan(days)].all():
+    if not high - low < len(days) or low != np.floor(low):
         return None
-    places = np.where(np.isnan(days), high - low + 1, days - low).astype(np.int32)
+    since = np.where(np.isnan(days), high - low + 1, days - low)
+    places = since.astype(np.int32)
+    if not np.array_equal(places, since):
+        return None
     return places, _of_days(plan, np.append(np.arange(low, high + 1), np.nan))
 
 
@@ -210,4 +213,4 @@ def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:
         codes[:named] = np.arange(named)
     if plan.missing:
         codes[MISSES] = len(plan.features) - 1
-    return codes[places]
+    return np.take(codes, places)

@@ -78,7 +78,8 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
         remarks = (notes.ambiguous_dates(first_of(cells)),)
     elif not remarks:
         remarks = _nearly_numbers(raw.name, text, row_numbers)
-    return _categorical(raw.name, text.labels(), remarks)
+    labels = text.labels()
+    return _categorical(raw.name, labels, remarks, None if text.coded is None else len(labels.dtype.categories))
 
 
 def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -> tuple[Note, ...]:
@@ -170,10 +171,11 @@ def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbe
     return Column(name, "numeric", values, remarks)
 
 
-def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...]) -> Column:
+def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...], distinct: int | None = None) -> Column:
     if cells.null_count() == len(cells):
         return Column(name, "ignored", cells, (notes.no_value(),))
-    distinct = cells.n_unique() - (cells.null_count() > 0)  # of an Enum as quick as it is to count its rows
+    if distinct is None:
+        distinct = cells.n_unique() - (cells.null_count() > 0)
     if distinct > MANY and distinct > len(cells) / 2:
         differ = "nearly every value differs" if distinct < len(cells) else "every value differs"
         return Column(name, "ignored", cells, (notes.identifier(differ), *remarks))
@@ -184,8 +186,8 @@ def finite(name: str, values: np.ndarray, what: str = "column", row_numbers: np.
     """Raise `InputError` where a column holds infinities."""
     if np.isfinite(values.sum()):  # most columns: one pass, no array
         return
-    infinite = np.isinf(values)
-    if infinite.any():
+    if np.isinf(np.fmin.reduce(values)) or np.isinf(np.fmax.reduce(values)):
+        infinite = np.isinf(values)
         count, first = int(infinite.sum()), int(np.argmax(infinite))
         row = first + 1 if row_numbers is None else int(row_numbers[first]) + 1
         raise InputError(

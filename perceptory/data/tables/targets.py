@@ -53,6 +53,8 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         return raw
     if raw.unclear:
         raise InputError(*raw.unclear)
+    if raw.cells is not None and raw.data.dtype.is_float() and _has_fraction(raw.numbers):
+        return RawColumn(raw.name, "number", raw.data, raw.notes, cells=lambda: stripped(raw.text))
     cells = stripped(raw.text)
     truth = parse_truth(cells)
     if truth is not None:
@@ -67,6 +69,10 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         classes = (Remedy("; or read all values as classes: ", Setting("task", CLASSES)),) if few and not task else ()
         raise bad_cells("the target", raw.name, "numbers", cells, wrong, None, classes)
     return _of_labels(raw, cells)
+
+
+def _has_fraction(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values[values != np.floor(values)]).any())
 
 
 def _of_numbers(raw: RawColumn, cells: pl.Series, numbers: pl.Series, task: str | None) -> RawColumn:

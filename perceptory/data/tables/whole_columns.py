@@ -168,9 +168,12 @@ def _types(
     types: list[Any] = [pl.String] * len(header)
     for k, (name, column) in enumerate(zip(header, zip(*rows, strict=True), strict=True)):
         cells = [cell.strip() for cell in column]
-        if name not in as_text and any(cells) and all(not cell or numeric(cell) for cell in cells):
-            # Where commas may be decimal, a point tells something, so that it must not be overlooked in 1.000.
-            whole = delimiter != "," and not any("." in cell for cell in cells)
+        if not any(cells) or not all(not cell or numeric(cell) for cell in cells):
+            continue
+        # Where commas may be decimal, a point tells something, so that it must not be overlooked in 1.000.
+        whole = delimiter != "," and not any("." in cell for cell in cells)
+        # Texts are asked for where they may be names, such as 007, which numbers with decimals are not.
+        if name not in as_text or any(float(cell or 0) % 1 for cell in cells):
             types[k] = pl.Int64 if whole else pl.Float64
     return types
 
