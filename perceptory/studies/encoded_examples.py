@@ -24,7 +24,7 @@ from perceptory.studies.design import Candidate
 from perceptory.training.rows import RolledRows, Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
-BLOCK = 4096  # rows of a table that are made ready at once
+BLOCK = 16384  # rows of a table that are made ready at once
 
 
 @dataclass
@@ -132,12 +132,21 @@ class EncodedExamples:
 
         def write(start: int) -> None:
             at = slice(start, min(start + BLOCK, self.count))
-            inputs = [] if numbers is None else [numbers.dense(at) if isinstance(numbers, Features) else numbers[at]]
-            block = out[at]
-            block[:, :width], block[:, width : 2 * width] = _two_parts(np.concatenate([*inputs, aims[at]], 1), dtype)
+            rows = at.stop - start
+            exact, block = (
+                np.empty((width, rows)),
+                np.empty((out.shape[1], rows), dtype),
+            )  # columns by columns are quick
+            if isinstance(numbers, Features):
+                numbers.write(at, exact[: numbers.width].T)
+            elif numbers is not None:
+                exact[: numbers.shape[1]] = numbers[at].T
+            exact[width - aims.shape[1] :] = aims[at].T
+            split_into(exact, block[:width], block[width : 2 * width])
             for k, code in enumerate(codes, 2 * width):
-                block[:, k] = code[at]
-            block[:, -1] = self.weights[at]
+                block[k] = code[at]
+            block[-1] = self.weights[at]
+            out[at] = block.T
 
         on_all_cores(write, range(0, self.count, BLOCK), self.count)
         return out
@@ -166,15 +175,24 @@ def check_spans(columns: Iterable[tuple[int, np.ndarray]], names: Sequence[str],
         )
 
 
-def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    rounded, rest = split_number(exact, dtype)
-    if not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
+def split_into(exact: np.ndarray, rounded: np.ndarray, rest: np.ndarray) -> None:
+    """Write numbers rounded to the type of `rounded`, and what is left of them: their sum is the number to twice the
+    digits. `InputError` for what that type cannot hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded[...] = exact
+        np.subtract(exact, rounded, out=rest, casting="same_kind")
+    if np.isinf(rounded).any() and not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
         raise InputError(
-            f"the table holds numbers beyond {np.finfo(dtype).max:.1g}, more than single precision can take."
+            f"the table holds numbers beyond {np.finfo(rounded.dtype).max:.1g}, more than single precision can take."
             " Rescale the column, or choose ",
             Setting("precision", "double"),
             ".",
         )
+
+
+def _two_parts(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    rounded, rest = np.empty(exact.shape, dtype), np.empty(exact.shape, dtype)
+    split_into(exact, rounded, rest)
     return rounded, rest
 
 

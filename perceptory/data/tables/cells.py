@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,14 +73,13 @@ def reading_of(missing: Sequence[str] | str = (), decimal: str | None = None, th
 class Distinct:
     """Cells of text of which each distinct one is looked at once.
 
-    cells: stripped, null where they stand for a missing value, some twice. counts: how many rows each stands for.
+    cells: stripped, null where they stand for a missing value, some twice.
     coded: what was written in the rows, an Enum, None where `cells` has a cell for each row. Its categories are the
     cells as they are written, in the order of `cells`; where rows are null, a null stands behind them.
     """
 
     rows: pl.Series
     cells: pl.Series
-    counts: np.ndarray
     coded: pl.Series | None
 
     @classmethod
@@ -89,21 +89,30 @@ class Distinct:
         head = rows.head(2000)  # do not count the distinct cells where hardly any two are the same
         keys = head.unique(maintain_order=True)
         if len(rows) < 1000 or len(keys) > 0.9 * len(head):
-            return cls(rows, stripped(rows), np.ones(len(rows), np.int64), None)
+            return cls(rows, stripped(rows), None)
         coded = rows.cast(pl.Enum(keys.drop_nulls()), strict=False)
         if coded.null_count() > rows.null_count():  # there are more below
             coded = rows.cast(pl.Enum(rows.unique(maintain_order=True).drop_nulls()))
         written = coded.dtype.categories  # type: ignore[attr-defined]
-        counts = counts_of(coded)
         if rows.null_count():
             written = pl.concat([written, pl.Series([None], dtype=pl.String)])
-            counts = np.append(counts, rows.null_count())
-        return cls(rows, stripped(written), counts, coded)
+        return cls(rows, stripped(written), coded)
 
-    @property
-    def missing(self) -> int:
-        """Rows without a value."""
-        return int(self.counts[self.cells.is_null().to_numpy()].sum())
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """How many rows each cell stands for."""
+        if self.coded is None:
+            return np.ones(len(self.cells), np.int64)
+        return np.append(counts_of(self.coded), self.rows.null_count())[: len(self.cells)]
+
+    def count(self, of: pl.Series) -> int:
+        """How many rows the cells stand for that are True in `of`."""
+        return int(self._counts[of.fill_null(False).to_numpy()].sum())
+
+    @cached_property
+    def present(self) -> int:
+        """Rows with a value."""
+        return self.count(self.cells.is_not_null())
 
     def expand(self, values: pl.Series) -> pl.Series:
         """[row] of one value for each of `cells`."""

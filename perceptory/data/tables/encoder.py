@@ -130,13 +130,17 @@ class Encoder:
 
     def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray]]:
         """Of each column that is used: its plan, and the values that features are made of."""
-        table = self._match(source)
         used = [plan for plan in self.columns if plan.used]
+        known = {c.name: c for c in source.columns} if isinstance(source, Dataset) else {}
+        as_they_are = all(p.name in known and known[p.name].kind == p.kind for p in used)
+        table = {} if as_they_are else self._match(source)
 
         def part(plan: ColumnPlan) -> tuple[ColumnPlan, np.ndarray]:
-            return plan, plan.values(table[plan.name])
+            if as_they_are and plan.kind != "categorical":
+                return plan, known[plan.name].data
+            return plan, plan.values(_raw(known[plan.name]) if as_they_are else table[plan.name])
 
-        return on_all_cores(part, used, len(table[used[0].name]))
+        return on_all_cores(part, used, len((known or table)[used[0].name]))
 
     def examples(self, source: Any) -> ModelInputs:
         """Inputs of whatever `transform` takes, no lengths, and row numbers [row] from 0."""

@@ -107,7 +107,7 @@ class Features:
             yield slice(start, start + size), self.dense(rows[start : start + size])
 
     def write(self, at: At, out: np.ndarray) -> None:
-        """Write the features of these rows into out [row, width], which is contiguous."""
+        """Write the features of these rows into out [row, width], contiguous where there are categories."""
         size = max(LEAST, VALUES // self.width)
 
         def block(start: int) -> None:
@@ -179,7 +179,7 @@ def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[A
     def write(at: At, out: np.ndarray) -> None:
         features = out[:, place : place + width]
         if table is not None:
-            features[:] = table[1][table[0][at]]
+            features[:] = np.take(table[1], table[0][at], axis=0)
         else:
             features[:, :] = _of_days(plan, days[at])
 

@@ -43,7 +43,7 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     if raw.storage == "other":
         return Column(raw.name, "ignored", raw.data, raw.notes)
     if raw.storage == "label":
-        return _categorical(raw.name, raw.data, raw.notes)
+        return _categorical(raw.name, raw.data, raw.notes, raw.data)
     if raw.unclear:
         raise InputError(*raw.unclear)
     if raw.storage == "text" and raw.cells is None:
@@ -78,33 +78,31 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
         remarks = (notes.ambiguous_dates(first_of(cells)),)
     elif not remarks:
         remarks = _nearly_numbers(raw.name, text, row_numbers)
-    labels = text.labels()
-    return _categorical(raw.name, labels, remarks, None if text.coded is None else len(labels.dtype.categories))
+    return _categorical(raw.name, text.labels(), remarks, cells)
 
 
 def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -> tuple[Note, ...]:
     """A remark on a column of text which nearly holds numbers; `InputError` where only a few cells are no numbers, or
     no dates, and reading the column as text would lose what the others are."""
-    cells, counts = text.cells, text.counts
+    cells = text.cells
     numbers = numbers_in(cells)
     wrong = cells.is_not_null() & numbers.is_null()
-    present = int(counts.sum()) - text.missing
-    few = present > 4 and counts[wrong.to_numpy()].sum() <= MOST_BAD * present
+    some = numbers.null_count() < len(numbers)  # rows are counted where there is something to weigh
+    few = some and text.present > 4 and text.count(wrong) <= MOST_BAD * text.present
     if few:
         values = floats(numbers.drop_nulls())
         quantity = len(np.unique(values)) > FEW or bool((values != np.floor(values)).any())
         if quantity or cells.filter(wrong).str.contains(ERROR).any():
             raise bad_cells("column", name, "numbers", text.expand(cells), text.expand(wrong), row_numbers)
-    elif (no_dates := _nearly_dates(text, present)) is not None:
+    elif (no_dates := _nearly_dates(text)) is not None:
         raise bad_cells("column", name, "dates", text.expand(cells), text.expand(no_dates), row_numbers)
-    words = cells.str.to_lowercase().is_in(["true", "false"]).fill_null(True)
-    if present > 4 and counts[~words.to_numpy()].sum() <= MOST_BAD * present:
+    words = cells.str.to_lowercase().is_in(["true", "false"])
+    if words.any() and text.present > 4 and text.count(~words) <= MOST_BAD * text.present:
         return (notes.beside_truth(*_example(text, ~words, row_numbers)),)
-    odd = cells.filter(wrong)
-    shares = counts[wrong.to_numpy()]
-    units = odd.str.contains(UNIT).to_numpy()
-    if shares[units].sum() > 0.9 * shares.sum() and shares.sum() > present / 2:
+    units = wrong & cells.str.contains(UNIT)
+    if units.any() and text.count(units) > 0.9 * text.count(wrong) and text.count(wrong) > text.present / 2:
         example, row = _example(text, wrong, row_numbers)
+        odd = cells.filter(wrong)
         if len(odd) > MANY and odd.n_unique() > MANY:
             raise InputError(
                 f"column {name!r} holds numbers with a unit, such as {shown_value(example)} in row {row}, which cannot "
@@ -113,7 +111,8 @@ def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -
                 ".",
             )
         return (notes.with_unit(example, row),)
-    if shares[~odd.str.contains(NEARLY).to_numpy()].sum() >= present / 2:
+    nearly = wrong & cells.str.contains(NEARLY)
+    if not (some or nearly.any()) or text.count(wrong & ~nearly) >= text.present / 2:
         return ()
     example, row = _example(text, wrong, row_numbers)
     return (notes.not_plain_numbers(example, row if few else None),)
@@ -125,16 +124,16 @@ def _example(text: Distinct, wrong: pl.Series, row_numbers: np.ndarray | None) -
     return str(text.rows.filter(where)[0]).strip(), _row(where, row_numbers)
 
 
-def _nearly_dates(text: Distinct, present: int) -> pl.Series | None:
+def _nearly_dates(text: Distinct) -> pl.Series | None:
     """True for the few cells that are no dates in a column of dates; None where it is no such column."""
     import polars as pl
 
     head = text.cells.drop_nulls().head(20)
     for layout, pattern in PATTERNS.items():
-        if present <= 4 or head.str.contains(pattern).sum() < len(head) / 2:
+        if head.str.contains(pattern).sum() < len(head) / 2 or text.present <= 4:
             continue
         wrong = pl.Series(np.isnan(days_in(text.cells, layout))) & text.cells.is_not_null()
-        if text.counts[wrong.to_numpy()].sum() <= MOST_BAD * present:
+        if text.count(wrong) <= MOST_BAD * text.present:
             return wrong
     return None
 
@@ -171,11 +170,11 @@ def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbe
     return Column(name, "numeric", values, remarks)
 
 
-def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...], distinct: int | None = None) -> Column:
+def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...], among: pl.Series) -> Column:
+    """cells: [row]; among: every value of them, perhaps fewer times."""
     if cells.null_count() == len(cells):
         return Column(name, "ignored", cells, (notes.no_value(),))
-    if distinct is None:
-        distinct = cells.n_unique() - (cells.null_count() > 0)
+    distinct = among.n_unique() - (among.null_count() > 0)
     if distinct > MANY and distinct > len(cells) / 2:
         differ = "nearly every value differs" if distinct < len(cells) else "every value differs"
         return Column(name, "ignored", cells, (notes.identifier(differ), *remarks))
