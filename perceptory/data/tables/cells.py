@@ -90,9 +90,7 @@ class Distinct:
         keys = head.unique(maintain_order=True)
         if len(rows) < 1000 or len(keys) > 0.9 * len(head):
             return cls(rows, stripped(rows), None)
-        coded = rows.cast(pl.Enum(keys.drop_nulls()), strict=False)
-        if coded.null_count() > rows.null_count():  # there are more below
-            coded = rows.cast(pl.Enum(rows.unique(maintain_order=True).drop_nulls()))
+        coded = coded_by(rows, keys.drop_nulls())
         written = coded.dtype.categories  # type: ignore[attr-defined]
         if rows.null_count():
             written = pl.concat([written, pl.Series([None], dtype=pl.String)])
@@ -124,20 +122,37 @@ class Distinct:
 
     def labels(self) -> pl.Series:
         """[row] the cells as categories: an Enum, so that each row is a small number from here on."""
-        import polars as pl
-
         if self.coded is None:
             return self.cells
         if self._as_written:
             return self.coded
-        names = self.cells.drop_nulls().unique(maintain_order=True)
-        return self.cells.cast(pl.Enum(names)).gather(self.coded.to_physical())
+        return renamed(self.coded, self.cells)
 
     @property
     def _as_written(self) -> bool:
         """Whether nothing was stripped, and nothing but null stands for a missing value."""
         written = self.coded.dtype.categories  # type: ignore[union-attr]
         return bool(self.cells.head(len(written)).equals(written, check_names=False))
+
+
+def coded_by(cells: pl.Series, known: Any) -> pl.Series:
+    """[row] Enum of texts, of the categories `known` where these are all that there are."""
+    import polars as pl
+
+    if isinstance(cells.dtype, pl.Enum):
+        return cells
+    coded = cells.cast(pl.Enum(known), strict=False)
+    if coded.null_count() == cells.null_count():
+        return coded
+    return cells.cast(pl.Enum(cells.unique(maintain_order=True).drop_nulls()))
+
+
+def renamed(coded: pl.Series, names: pl.Series) -> pl.Series:
+    """[row] Enum of other names, one for each category of `coded`, some of them the same, or null."""
+    import polars as pl
+
+    names_once = names.drop_nulls().unique(maintain_order=True)
+    return names.cast(pl.Enum(names_once)).gather(coded.to_physical())
 
 
 def codes_of(labels: pl.Series) -> np.ndarray:

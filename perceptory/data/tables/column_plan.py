@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perceptory import notes
-from perceptory.data.tables.cells import counts_of, places
+from perceptory.data.tables.cells import codes_of, counts_of, places
 from perceptory.data.tables.column import Column, Kind
-from perceptory.data.tables.inference import MANY, convert, label_cells
+from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
 from perceptory.notes import Note
 
@@ -57,12 +57,9 @@ class ColumnPlan:
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""
         if self.kind != "categorical":
             return np.asarray(convert(raw, self.kind, self.layout, self.categories))
-        cells = label_cells(raw)
-        known = places(cells, self.categories, OTHER, np.int16)
-        if np.count_nonzero(known == OTHER) > cells.null_count():  # other spellings, and what is unseen
-            cells = convert(raw, self.kind, self.layout, self.categories)
-            known = places(cells, self.categories, OTHER, np.int16)
-        return np.where(cells.is_null().to_numpy(), np.int16(MISSES), known) if cells.null_count() else known
+        cells = convert(raw, self.kind, self.layout, self.categories)
+        of_category = places(cells.dtype.categories, self.categories, OTHER)
+        return np.take(np.append(of_category, MISSES).astype(np.int16), codes_of(cells))
 
     def write(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a
@@ -118,7 +115,7 @@ class ColumnFacts:
 def facts_of(column: Column) -> ColumnFacts:
     """Of a column that is not ignored."""
     if column.kind == "categorical":
-        return ColumnFacts(len(column), column.data.null_count(), counts=_counts(column.data))
+        return ColumnFacts(len(column), column.data.null_count(), counts=counted_labels(column.data))
     values = column.values
     empty = int(np.count_nonzero(np.isnan(values)))
     if empty == len(values):
@@ -127,7 +124,7 @@ def facts_of(column: Column) -> ColumnFacts:
     return ColumnFacts(len(values), empty, float(np.fmin.reduce(values)), float(np.fmax.reduce(values)), whole)
 
 
-def _counts(labels: pl.Series) -> dict[str, int]:
+def counted_labels(labels: pl.Series) -> dict[str, int]:
     """Rows of each category that has any."""
     import polars as pl
 

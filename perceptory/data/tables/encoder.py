@@ -16,7 +16,7 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.cells import PLAIN, Reading, reading_of
 from perceptory.data.tables.column import Column, Kind
-from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, plan_column
+from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, counted_labels, plan_column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
@@ -159,9 +159,9 @@ class Encoder:
         for plan in self.columns:
             if plan.used and plan.kind == "categorical" and not plan.rare:
                 values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
-                unseen = values.filter((~values.is_in(list(plan.categories))).fill_null(False))
-                if len(unseen):
-                    notes.append(unseen_categories(plan.name, len(unseen), sorted(unseen.unique().to_list())))
+                unseen = {name: count for name, count in counted_labels(values).items() if name not in plan.categories}
+                if unseen:
+                    notes.append(unseen_categories(plan.name, sum(unseen.values()), sorted(unseen)))
         return tuple(notes)
 
     def describe(self) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from perceptory import notes
 from perceptory.data.tables.cells import (
     Distinct,
+    coded_by,
     first_of,
     identity,
     numbers_in,
@@ -18,6 +19,7 @@ from perceptory.data.tables.cells import (
     parse_numbers,
     parse_truth,
     places,
+    renamed,
 )
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
@@ -274,18 +276,19 @@ def label_cells(raw: RawColumn) -> pl.Series:
 
 
 def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
-    """[row] String: the known categories where a cell is one of them, in whatever spelling."""
+    """[row] Enum: the known categories where a cell is one of them, in whatever spelling."""
     import polars as pl
 
-    cells = label_cells(raw).cast(pl.String)
+    cells = coded_by(label_cells(raw), known)
     # A known category may read like a missing value ("None" in a pandas category), so it is looked up first.
-    strange = cells.filter(places(cells, known) < 0).drop_nulls().unique()
+    written = cells.dtype.categories  # type: ignore[attr-defined]
+    strange = written.filter(places(written, known) < 0)
     if not len(strange):
         return cells
     spelled = strange.str.strip_chars()
     absent = [word for word in MISSING if word not in known]
     spelled = _respelled(pl.select(pl.when(~spelled.is_in(absent)).then(spelled)).to_series(), known)
-    return cells.replace(strange, spelled)
+    return renamed(cells, written.replace(strange, spelled))
 
 
 def _respelled(cells: pl.Series, known: Sequence[str]) -> pl.Series:

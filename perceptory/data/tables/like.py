@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.tables.cells import places
 from perceptory.data.tables.column import Column
+from perceptory.data.tables.column_plan import counted_labels
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import convert
@@ -78,15 +80,13 @@ def _numbers(columns: list[RawColumn], rows: int) -> tuple[np.ndarray, np.ndarra
 
 def _classes(raw: RawColumn, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Index [row] of each row's class, 0 where there is none, and which rows have one."""
-    names = list(convert(raw, "categorical", "", classes))
-    place = {name: k for k, name in enumerate(classes)}
-    new = sorted({name for name in names if name is not None and name not in place})
+    labels = convert(raw, "categorical", "", classes)
+    new = sorted(counted_labels(labels).keys() - set(classes))
     if new:
         raise InputError(
             f"the test data hold classes that the study has not: {listed(new, 5)}. Its classes are: {listed(classes)}."
         )
-    has = np.array([name is not None for name in names])
-    return np.array([place.get(name, 0) for name in names], np.int64), has
+    return places(labels, classes, 0), labels.is_not_null().to_numpy()
 
 
 def _weights(raw: RawColumn) -> np.ndarray:

@@ -143,7 +143,7 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
         return _regression(columns, ())
     if wanted is not None:
         return _classes(raw, wanted, ())
-    if not (raw.values == np.floor(raw.values)).all():
+    if _has_fraction(raw.values[:1000]) or _has_fraction(raw.values):
         return _regression(columns, ())
     distinct = np.unique(raw.values)
     few = 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
