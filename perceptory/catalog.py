@@ -166,6 +166,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "StateSpaceNetwork": Entry(".export.steps:state_space"),
         "Steps": Entry(".export.steps:every_step"),
         "Tabular": Entry(".export.tables:tabular"),
+        "Told": Entry(".export.windows:told"),
         "TransposedConvolution": Entry(".export.places:transposed_convolution"),
         "WeightNoise": Entry(".export.units:inner"),
     },

@@ -522,6 +522,23 @@ def targets_missing(count: int) -> tuple[Piece, ...]:
 
 
 @_kind
+def taken_for_static(columns: Names) -> tuple[Piece, ...]:
+    """Columns with one value a series."""
+    them = f"{listed(columns)} {'is' if len(columns) == 1 else 'are'}"
+    return (
+        f"{them} the same in all rows of each series, and given with each window",
+        Remedy(", unless others are named (", Setting("static"), ")"),
+        ".",
+    )
+
+
+@_kind
+def static_left_out(column: str) -> tuple[Piece, ...]:
+    """A column that only says which series it is."""
+    return (f"column {column!r} is not an input: it has one value a series, and tells nothing that series share.",)
+
+
+@_kind
 def taken_for_time(column: str, others: Names) -> tuple[Piece, ...]:
     """A column that counts the time; as an input, the number of the year would be what a network goes by."""
     also = f", and {listed(others)} left out" if others else ""

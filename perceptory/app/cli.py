@@ -88,6 +88,9 @@ def fit(
     horizon: Annotated[Text, sequence("--horizon", "N")] = None,
     season: Annotated[int | None, sequence("--season", "N")] = None,
     fill: Annotated[Text, sequence("--fill", "HOW")] = None,
+    known_ahead: Annotated[Texts, sequence("--known-ahead", "COLUMN,...")] = [],  # noqa: B006
+    static: Annotated[Texts, sequence("--static", "COLUMN,...")] = [],  # noqa: B006
+    calendar: Annotated[Text, sequence("--calendar", "TIME,...")] = None,
     washout: Annotated[int | None, sequence("--washout", "N")] = None,
     known: Annotated[Text, sequence("--known", "N")] = None,
     size: Annotated[Text, sequence("--size", "HxW")] = None,
@@ -156,6 +159,7 @@ def predict(
     data: Annotated[Text, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)] = None,
     ahead: Annotated[bool, _option("--ahead", h.AHEAD)] = False,
     coverage: Annotated[float | None, _option("--coverage", h.COVERAGE, "SHARE")] = None,
+    future: Annotated[Text, _option("--future", h.FUTURE, "FILE")] = None,
     origins: Annotated[int | None, _option("--origins", h.ORIGINS, "N")] = None,
     out: Annotated[Text, _option("--out", h.PREDICT_OUT, "FILE", short="-o")] = None,
     proba: Annotated[bool, _option("--proba", h.PROBA)] = False,
@@ -166,9 +170,10 @@ def predict(
 
     if ahead:
         refused = {"--proba": proba, "--members": members}
-        use.forecast(run, data, out, coverage, origins, refused=refused, formulas=formulas)
+        use.forecast(run, data, out, coverage, origins, future=future, refused=refused, formulas=formulas)
     else:
-        use.predict(run, use.given(data, {"--origins": origins is not None}), out, proba, members, coverage, formulas)
+        only_ahead = {"--origins": origins is not None, "--future": future is not None}
+        use.predict(run, use.given(data, only_ahead), out, proba, members, coverage, formulas)
 
 
 @app.command(help=h.ENCODE)

@@ -108,6 +108,12 @@ FIT_OPTIONS = {
     "--horizon": "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]",
     "--season": "Steps after which forecast series repeat themselves, 1: never. [dim](default: told or found)[/dim]",
     "--fill": "Fill gaps of the time and missing cells: previous, linear, or missing (marked by a further input).",
+    "--known-ahead": "Columns whose future is known, such as holidays: forecasts see it. Repeatable.",
+    "--static": "Columns with one value a series, such as a region. Repeatable. [dim](default: found)[/dim]",
+    "--calendar": (
+        "Times as inputs of forecasts: all, none, or some of hour-of-day, day-of-week, month, day-of-year. "
+        "[dim](default: none)[/dim]"
+    ),
     "--washout": "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]",
     "--known": "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]",
     "--size": "Scale pictures to height x width, such as 32x32.",
@@ -233,6 +239,7 @@ COVERAGE = (
     "Give intervals that hold the target with this probability, such as 0.9, and its standard deviation. Of --ahead "
     "intervals are given anyway. [dim](default: 0.9)[/dim]"
 )
+FUTURE = "With --ahead: a table of the rows after the end, with the columns that are known ahead."
 ORIGINS = (
     "With --ahead and DATA: forecasts from so many moments of the past, a horizon apart, beside what came. "
     "[dim](default: 1, the end)[/dim]"

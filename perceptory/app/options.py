@@ -12,7 +12,16 @@ from typing import Any
 from perceptory.app import grammar
 from perceptory.app.codes import read_code_options, with_code_options, with_layers
 from perceptory.app.door import command_line
-from perceptory.app.source import SEQUENCE, read_horizon, read_known, read_size, read_way
+from perceptory.app.source import (
+    SEQUENCE,
+    read_calendar,
+    read_columns,
+    read_horizon,
+    read_known,
+    read_size,
+    read_static,
+    read_way,
+)
 from perceptory.app.starts import pretrainings, starts
 from perceptory.catalog import (
     ACTIVATIONS,
@@ -256,8 +265,9 @@ PLAIN = ("seeds", "epochs", "patience", "samples", "sampling", "score", "rule", 
 WORDS = frozenset({"sampling", "rule", "final", "precision"})
 
 
-OWN_READERS: tuple[tuple[str, Callable[[str], Any]], ...] = (
+OWN_READERS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("predict", read_way), ("horizon", read_horizon), ("known", read_known), ("size", read_size),
+    ("calendar", read_calendar), ("known_ahead", read_columns), ("static", read_static),
 )  # fmt: skip
 
 

@@ -77,24 +77,29 @@ def forecast(
     coverage: float | None,
     origins: int | None,
     *,
+    future: str | None = None,
     refused: dict[str, bool],
     formulas: bool,
 ) -> None:
-    """Write the future of series, from the end of DATA on or of what the run was given. refused: options that do not
-    go with it. formulas: as of `write_frames`."""
+    """Write the future of series, from the end of DATA on or of what the run was given. future: a file of the rows
+    after the end, with what is known ahead. refused: options that do not go with it. formulas: as of `write_frames`."""
     from perceptory.models.model import Model
 
     for option, asked in refused.items():
         if asked:
             raise InputError(f"{option} does not go with --ahead. Leave it out.")
-    if data is not None:
-        if not Path(data).is_file():
-            raise InputError(f"there is no file {data!r}.")
-        check_out(out, data, run)
+    for path in (data, future):
+        if path is not None:
+            if not Path(path).is_file():
+                raise InputError(f"there is no file {path!r}.")
+            check_out(out, path, run)
     if origins is not None and data is None:
         raise InputError("--origins needs the series, to tell what came. Name their file after the run.")
     ahead = Model.load(run).forecast(
-        data, coverage=0.9 if coverage is None else coverage, origins=1 if origins is None else origins
+        data,
+        coverage=0.9 if coverage is None else coverage,
+        origins=1 if origins is None else origins,
+        future=future,
     )
     write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
 

@@ -11,6 +11,7 @@ from typing import Any
 from perceptory.data import ArrayDataset, Dataset, StreamedTable, read_arrays, read_images, read_series, stream_table
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
+from perceptory.data.series.calendar_inputs import TIMES
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
@@ -49,6 +50,9 @@ OPTIONS = {
     "season": ("series",),
     "washout": ("series",),
     "known": ("series",),
+    "known_ahead": ("series",),
+    "static": ("series",),
+    "calendar": ("series",),
     "size": ("images",),
 }
 CUTTING = (
@@ -119,6 +123,7 @@ class Source:
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
             horizon=o["horizon"] or 1, season=o["season"], washout=o["washout"] or 0, known=o["known"] or 0,
+            known_ahead=o["known_ahead"], static=o["static"], calendar=o["calendar"],
             fill=o["fill"], task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 
@@ -165,13 +170,14 @@ def source_of(options: Mapping[str, Any]) -> Source:
         kind = "series"
     for name, kinds in OPTIONS.items():
         if kind not in kinds and options[name] not in (None, [], False):
+            option = name.replace("_", "-")
             if kind == "table" and "series" in kinds:
                 raise InputError(
-                    f"--{name} is for series: say what to predict of them with --predict {_or(WAYS)}, or leave "
-                    f"--{name} out."
+                    f"--{option} is for series: say what to predict of them with --predict {_or(WAYS)}, or leave "
+                    f"--{option} out."
                 )
             raise InputError(
-                f"--{name} is for {_or(KINDS[k] for k in kinds)}, and {options['data']} holds {KINDS[kind]}. Leave "
+                f"--{option} is for {_or(KINDS[k] for k in kinds)}, and {options['data']} holds {KINDS[kind]}. Leave "
                 "it out."
             )
     if kind == "images" and options["task"] == SEQUENCE:
@@ -223,6 +229,26 @@ def read_known(text: str) -> int | str:
     if word != "all" and not word.isdecimal():
         raise InputError(Setting("known"), f" needs a number of steps, or all, got {text!r}. Example: --known 4")
     return word if word == "all" else int(word)
+
+
+def read_calendar(text: str) -> bool | list[str]:
+    """--calendar all, none or TIME,..."""
+    word = text.strip().lower()
+    if word in ("all", "none"):
+        return word == "all"
+    names = [re.sub("[ _-]+", " ", part.strip().lower()) for part in text.split(",")]
+    return [name for name in names if TIMES[name]]
+
+
+def read_columns(texts: list[str]) -> list[str]:
+    """An option of columns, repeated or with commas between them."""
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def read_static(texts: list[str]) -> list[str] | None:
+    """--static COLUMN,... or none; None where nothing is said."""
+    names = read_columns(texts)
+    return None if not names else [] if names == ["none"] else names
 
 
 def _like(data: Any, test: Any) -> Any:

@@ -97,6 +97,8 @@ def any_steps(model: Any) -> bool:
     shape, outputs = model.encoder.shape, model.outputs
     if getattr(model.encoder, "kind", "table") != "series":
         return False
+    if any(part.network.windows is not None and part.network.windows.ahead for part in model.parts):
+        return False
 
     def size(network: Any, steps: int) -> int:
         return layout(network, (steps, shape[1]), (steps, outputs[1]) if len(outputs) == 2 else outputs).size
@@ -313,7 +315,7 @@ def _of_networks(b: Builder, part: Any, x: Value, may_miss: list[int], common: n
         numbers, own = seen(b, windows, Value(ARRAY, x.shape))
         less = b.op("Sub", numbers.name, b.constant(common, np.float64)) if np.any(common) else numbers.name
         x = b.put(numbers, less if b.dtype == np.float64 else b.cast(less, b.dtype))
-        network, shape = network.network, windows.steps(shape)
+        network, shape = windows.sight, windows.steps(shape)
     module = stacked_module(network, shape, part.outputs, part.weights, part.precision)
     scaling = Scaling(common - center, factor, tuple(may_miss))
     y = in_units(b, part, inverse_link(b, part.cost, b.scaled(convert(b, module, replace(x, scaling=scaling)))))

@@ -38,6 +38,11 @@ def seen(b: Builder, windows: Any, x: Value) -> tuple[Value, WindowUnits]:
     others = [c for c in range(channels) if c not in windows.channels]
     numbers, own = _relative(b, windows.how, b.op("Gather", window, b.integers(*windows.channels), axis=2))
     lost = windows.how.lost
+    if windows.ahead:  # all steps of what stands beside the targets' past
+        gone = (x.shape[0] or 0) - (steps or 0) + lost
+        rest = b.op("Gather", x.name, b.integers(*others), axis=2)
+        padded = b.op("Pad", numbers, b.integers(0, gone, 0, 0, 0, 0), mode="constant") if gone else numbers
+        return Value(b.concat([padded, rest], 2), (x.shape[0], channels)), own
     if others:
         rest = b.op("Gather", window, b.integers(*others), axis=2)
         numbers = b.concat([numbers, b.slice(rest, 1, lost, None) if lost else rest], 2)
@@ -126,6 +131,56 @@ def repeat(b: Builder, module: Any, x: Value) -> Value:
     steps = b.op("Gather", x.name, b.integers(*places), axis=x.axes - 2)
     some = b.put(x, b.slice(steps, -1, 0, targets), (len(module.horizons), targets))
     return b.plus(b.flat(some), module.drift)
+
+
+def told(b: Builder, module: Any, x: Value) -> Value:
+    """What stands beside the past put where the network within looks for it (`networks.beside.Places.arranged`)."""
+    x, places = b.last(x), module.places
+    axis, (all_steps, _) = x.axes - 1, x.shape
+
+    def some(name: str, channels: Any) -> str:
+        return b.op("Gather", name, b.integers(*channels), axis=axis)
+
+    late = x.name if places.steps == all_steps else b.slice(x.name, -2, -places.steps, None)
+    past, columns = some(late, places.past), len(places.past)
+    future, known = "", 0
+    if places.ahead:
+        shifts = -(-places.reach // (all_steps or 1))
+        known = len(places.ahead) // shifts
+        each = [some(x.name, places.ahead[k * known : (k + 1) * known]) for k in reversed(range(shifts))]
+        future = b.slice(b.concat(each, axis - 1), -2, -places.reach, None)
+    if places.in_order:
+        parts = [past, *([some(late, places.still)] if places.still else [])]
+        if future:
+            parts.append(_laid_out(b, x, future, places, known))
+            columns += -(-places.reach // places.steps) * known
+        shape = (places.steps if all_steps is not None else None, columns + len(places.still))
+        return convert(b, module.inner, b.put(x, b.concat(parts, axis), shape))
+    last = b.slice(x.name, -2, -1, None)
+    more = [b.flat(b.put(x, some(last, places.still), (1, len(places.still)))).name] if places.still else []
+    if future:
+        more.append(b.flat(b.put(x, future, (places.reach, known))).name)
+    numbers = len(places.still) + places.reach * known
+    rows = -(-numbers // columns)
+    filled = _padded(b, b.concat(more, axis - 1), axis, axis - 1, rows * columns - numbers)
+    first = b.shaped(b.put(x, filled, (rows * columns,)), (rows, columns))
+    whole = b.concat([first.name, past], axis - 1)
+    return convert(b, module.inner, b.put(x, whole, (rows + places.steps, columns)))
+
+
+def _laid_out(b: Builder, x: Value, future: str, places: Any, known: int) -> str:
+    shares = -(-places.reach // places.steps)
+    axis = x.axes - 1
+    filled = _padded(b, future, axis + 1, axis - 1, shares * places.steps - places.reach)
+    lead = (0, 0) if x.members else (0,)
+    apart = b.reshape(filled, *lead, shares, places.steps, known)
+    turned = b.transpose(apart, *range(axis - 1), axis, axis - 1, axis + 1)
+    return b.reshape(turned, *lead, places.steps, shares * known)
+
+
+def _padded(b: Builder, name: str, axes: int, axis: int, before: int) -> str:
+    """With zeros before, along one of so many axes."""
+    return b.pad(name, [(before if k == axis else 0, 0) for k in range(axes)])
 
 
 def residual_blocks(b: Builder, module: Any, x: Value) -> Value:

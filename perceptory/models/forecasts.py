@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.series.beside import unknown_future
 from perceptory.data.series.calendar import Calendar, shown
 from perceptory.data.series.ends import Ends
+from perceptory.data.series.future import future_table
+from perceptory.data.tables.cells import PLAIN
+from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError, Setting
 from perceptory.models.averages import mean_of
 from perceptory.models.distribution import Quantiles, quantiles
@@ -94,13 +98,21 @@ class Forecast:
 
 
 def forecast(
-    model: Any, data: Any = None, coverage: float = 0.9, series: Any = None, origins: int = 1, every: int | None = None
+    model: Any,
+    data: Any = None,
+    coverage: float = 0.9,
+    series: Any = None,
+    origins: int = 1,
+    every: int | None = None,
+    future: Any = None,
 ) -> Forecast:
     """See `Model.forecast`."""
     if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
         raise InputError(Setting("coverage"), f" needs a number above 0 and below 1, got {coverage!r}. Example: 0.9")
     count(Setting("origins"), origins)
     if origins > 1:
+        if future is not None:
+            raise InputError(Setting("future"), " is for the forecast from the end alone. Leave it out.")
         ends, truth = _origins_of(model, data, origins, every)
     else:
         ends, truth = ends_of(model, data), None
@@ -108,6 +120,7 @@ def forecast(
         places = ends.places(series)
         ends, truth = ends.take(places), None if truth is None else truth[places]
     plan = model.encoder.plan
+    ends = _with_future(plan, ends, future)
     horizons = np.asarray(plan.horizons)
     order = np.argsort(horizons)
     names = base_names(model.targets, len(horizons))
@@ -153,6 +166,24 @@ def ends_of(model: Any, data: Any) -> Ends:
     return ends
 
 
+def _with_future(plan: Any, ends: Ends, future: Any) -> Ends:
+    """The ends with what is known ahead put in; `InputError` where it is not known."""
+    beside = plan.beside
+    if future is not None:
+        if not beside.known_ahead:
+            raise InputError(
+                Setting("future"), " is for columns that are known ahead, and the model has none. Leave it out."
+            )
+        table = as_table(future, reading=None if plan.reading == PLAIN else plan.reading)
+        time = None if plan.found and plan.time not in table.names else plan.time
+        known = future_table(table, time, plan.series, beside.known_ahead, ends.names, ends.moments, plan.calendar)
+        ends = Ends(ends.names, beside.put_ahead(ends.windows, [known.of(name) for name in ends.names]), ends.moments)
+    unknown = np.isnan(ends.windows).any(axis=(1, 2))
+    if beside.known_ahead and unknown.any():
+        raise InputError(unknown_future(beside, ends.names[int(np.argmax(unknown))]))
+    return ends
+
+
 def _origins_of(model: Any, data: Any, origins: int, every: int | None) -> tuple[Ends, np.ndarray]:
     """The windows of the last origins of each series, `every` so many rows, and [n, horizon, target] what came after
     each, NaN where nothing has come yet or the target is no input."""
@@ -166,7 +197,9 @@ def _origins_of(model: Any, data: Any, origins: int, every: int | None) -> tuple
     owner, places = later.owner, np.arange(len(later.inputs))
     last = np.flatnonzero(np.append(np.diff(owner) != 0, True))
     back = last[np.searchsorted(owner[last], owner)] - places  # rows to the end of the series
-    chosen = np.flatnonzero((back % step == 0) & (back < origins * step))
+    chosen = np.flatnonzero((back % step == 0) & (back < origins * step) & later.complete)
+    if not len(chosen):
+        raise InputError(unknown_future(plan.beside))
     names = base_names(model.targets, len(plan.horizons))
     truth = np.full((len(chosen), len(plan.horizons), len(names)), np.nan)
     for k, name in enumerate(names):

@@ -53,7 +53,7 @@ class Placed(NamedTuple):
         shift, factor, network = model.in_center, model.in_factor, model.network
         if network.windows is not None:
             order = network.windows.order(shift.shape[1])
-            shift, factor, network = shift[:, order], factor[:, order], network.network
+            shift, factor, network = shift[:, order], factor[:, order], network.sight
         common = shift.mean(axis=0)
         weights, moved, factor = (jax.device_put(a.astype(dtype)) for a in (model.weights, common - shift, factor))
         for array in of[:3]:

@@ -126,7 +126,7 @@ class Model:
             given, network, placed = inputs, self.network, Placed.of_model(self, dtype)
             if network.windows is not None:
                 inputs, _ = window_units(network, given)
-                network = network.network
+                network = network.sight
             # What all networks' centers have in common is taken off in double precision; what is left is small.
             with np.errstate(over="ignore"):
                 x = (inputs - placed.common).astype(dtype)
@@ -207,22 +207,25 @@ class Model:
         series: Any = None,
         origins: int = 1,
         every: int | None = None,
+        future: Any = None,
     ) -> Forecast:
         """The future of series from their ends on: times, values, intervals by horizon (see `Forecast`).
 
         data: series up to now, a table as in training; by default those of the study itself, up to their last row, of
-        which the model keeps the last windows.
+        which the model keeps the last windows. Of a model with columns that are known ahead the table goes on after the
+        end of its series with these columns, or `future` is a table of the rows after the end.
         coverage: with which probability the target lies in an interval; of a model of quantiles its own levels are
         given instead.
         series: names of those to forecast; all by default.
         origins: from how many moments of each series, the last of which is its end: a backtest of the model as it is,
         with what came (`Forecast.truth`). every: rows from one origin to the next; by default the longest horizon.
 
-        `InputError` for a model that does not forecast, and for a coverage beyond what its held-out forecasts can tell.
+        `InputError` for a model that does not forecast, for a future that is needed and not given, and for a coverage
+        beyond what its held-out forecasts can tell.
         """
         from perceptory.models.forecasts import forecast
 
-        return forecast(self, data, coverage, series, origins, every)
+        return forecast(self, data, coverage, series, origins, every, future)
 
     # --- without targets: an autoencoder's uses -----------------------------------------------------------------------
 

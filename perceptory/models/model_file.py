@@ -135,7 +135,8 @@ def load(path: str | Path, network: Network | None = None) -> Model:
         model = _weighted(description, tensors) if PARTS in description else _model(description, tensors, network)
         if names is not None:
             ends = Ends(tuple(names), *parts.values())
-            ends.check(model.encoder.shape)
+            plan = getattr(model.encoder, "plan", None)
+            ends.check(model.encoder.shape, 0 if plan is None else len(plan.beside.ahead))
             model.ends = ends
         return model
     except FileNotFoundError:

@@ -77,6 +77,11 @@ class Network(Spec):
         return ()
 
     @property
+    def in_order(self) -> bool:
+        """Whether it reads a sequence step after step, rather than as one long row of numbers."""
+        return False
+
+    @property
     def windows(self) -> Any:
         """The `Windowed` that makes of a window what it sees, or None where it sees scaled inputs."""
         return None

@@ -164,6 +164,10 @@ class Chain(_Layers, Network):
         return self.replace(layers=(*first, *self._mirrored(inputs, None)))
 
     @property
+    def in_order(self) -> bool:
+        return True
+
+    @property
     def stochastic(self) -> bool:
         return super().stochastic or is_on(self.weight_noise)
 

@@ -206,6 +206,10 @@ class CNN(Staged):
         return plan, space
 
     @property
+    def in_order(self) -> bool:
+        return True
+
+    @property
     def label(self) -> str:
         parts = ["CNN", "-".join(map(str, self.channels)), f"kernel {self.kernel}"]
         parts += [f"dense {'-'.join(map(str, self.hidden))}"] if self.hidden else []

@@ -94,6 +94,10 @@ class Custom(Network):
         return PerExample(module, outputs, _names(module, "key"), _names(module, "lengths") or _taken(module))
 
     @property
+    def in_order(self) -> bool:
+        return True
+
+    @property
     def stochastic(self) -> bool:
         return self.random
 

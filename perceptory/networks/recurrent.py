@@ -103,6 +103,10 @@ class Recurrent(Network):
         return "glorot"
 
     @property
+    def in_order(self) -> bool:
+        return True
+
+    @property
     def stochastic(self) -> bool:
         return is_on(self.dropout)
 

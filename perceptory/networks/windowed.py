@@ -43,12 +43,15 @@ SAMPLE = 4096  # windows of a fold that tell how large their numbers are
 class SeriesFacts(NamedTuple):
     """What networks for forecasts are told of the data. targets: the channel that each target's past stands in.
     horizons: rows ahead, in the order of the outputs. season: steps, 1 where there is none. positive: whether all past
-    and future values of the targets are above 0."""
+    and future values of the targets are above 0. still, ahead: channels of which the last step tells all, and those
+    that hold what is known ahead (`data.series.beside.Beside`)."""
 
     targets: tuple[int, ...]
     horizons: tuple[int, ...]
     season: int
     positive: bool
+    still: tuple[int, ...] = ()
+    ahead: tuple[int, ...] = ()
 
 
 def count_or_none(name: Any, value: Any) -> None:
@@ -68,7 +71,7 @@ class Windowed(Network):
     season: steps of a season; None takes that of the data.
     log: logarithms of the target (all above 0) take the place of its values.
     channels, horizons: where the targets' past stands among the inputs, and how far ahead each output is; found in
-    the data.
+    the data. still, ahead: which channels hold for a whole window, and which hold what is known ahead; likewise.
 
     The network gets the targets' channels first and then the others, which are scaled by the fold's training rows.
     Differences and seasonal differences take one step, or one season, off the window. For forecasts of numbers alone.
@@ -83,6 +86,8 @@ class Windowed(Network):
     log: bool = checked(False, check=flag)
     channels: tuple[int, ...] = ()
     horizons: tuple[int, ...] = ()
+    still: tuple[int, ...] = checked((), neutral=())
+    ahead: tuple[int, ...] = checked((), neutral=())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,8 +101,9 @@ class Windowed(Network):
     def for_series(self, facts: SeriesFacts) -> Windowed:
         season = self.season or facts.season
         filled = replace(
-            self, network=self.network.for_series(facts), season=season, channels=facts.targets, horizons=facts.horizons
-        )
+            self, network=self.network.for_series(facts), season=season, channels=facts.targets,
+            horizons=facts.horizons, still=facts.still, ahead=facts.ahead,
+        )  # fmt: skip
         if self.log and not facts.positive:
             raise InputError("log needs targets above 0, and the data have others. Leave log out.")
         return filled
@@ -111,7 +117,7 @@ class Windowed(Network):
         return Relation(self.level, self.scale, self.season or 1, self.log, self.horizons)
 
     def steps(self, inputs: Shape) -> Shape:
-        """Of what the network sees, from the shape of the data's windows."""
+        """Of what `sight` sees, from the shape of the data's windows."""
         if not self.horizons:
             raise InputError(
                 "Windowed is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), "."
@@ -122,20 +128,31 @@ class Windowed(Network):
         if window > inputs[0] or window < needed:
             what = f"at least {needed}" if window < needed else f"at most {inputs[0]}, the window of the data"
             raise InputError(f"Windowed needs a window of {what} steps, got {window}. Give another one.")
-        return (window - lost, inputs[1])
+        return (inputs[0] if self.ahead else window - lost, inputs[1])
+
+    @property
+    def sight(self) -> Network:
+        """The network that takes what `joined` gives."""
+        if not (self.still or self.ahead):
+            return self.network
+        return _told(self)
 
     def order(self, channels: int) -> np.ndarray:
         """Which channel of the data each one is that the network sees."""
         return np.array([*self.channels, *(c for c in range(channels) if c not in self.channels)])
 
     def arranged(self, xp: Any, x: Any) -> tuple[Any, Any]:
-        """(targets' past, other channels) [n, window, ·] of windows [n, time, channel]."""
-        x = x[:, x.shape[1] - (self.window or x.shape[1]) :]
+        """(targets' past [n, window, target], other channels) of windows [n, time, channel]; the others as long as the
+        targets' past, or, where some hold the future, [n, time, channel]."""
+        own = x[:, x.shape[1] - (self.window or x.shape[1]) :]
         others = [c for c in range(x.shape[2]) if c not in self.channels]
-        return x[:, :, np.array(self.channels)], x[:, :, np.array(others, int)]
+        return own[:, :, np.array(self.channels)], (x if self.ahead else own)[:, :, np.array(others, int)]
 
     def joined(self, xp: Any, numbers: Any, others: Any) -> Any:
-        """What the network sees, of both."""
+        """What `sight` sees, of both."""
+        if self.ahead:  # all steps: those before the numbers begin are not looked at
+            gone = others.shape[1] - numbers.shape[1]
+            return xp.concatenate([xp.pad(numbers, ((0, 0), (gone, 0), (0, 0))), others], axis=2)
         return xp.concatenate([numbers, others[:, self.how.lost :]], axis=2) if others.shape[2] else numbers
 
     def sizes(self, x: Any) -> np.ndarray:
@@ -167,7 +184,7 @@ class Windowed(Network):
     # --- the network within ------------------------------------------------------------------------------------------
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
-        return self.network.build(self.steps(inputs), outputs, key=key)
+        return self.sight.build(self.steps(inputs), outputs, key=key)
 
     @property
     def label(self) -> str:
@@ -195,19 +212,31 @@ class Windowed(Network):
         return False
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        return self.network.hidden_units(self.steps(inputs), outputs)
+        return self.sight.hidden_units(self.steps(inputs), outputs)
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
-        return self.network.prime(module, rows, key=key)
+        return self.sight.prime(module, rows, key=key)
 
     def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        return self.network.calibrate(module, rows)
+        return self.sight.calibrate(module, rows)
 
     def opening(self, progress: Any) -> Any:
         return self.network.opening(progress)
 
     def trains(self, name: str) -> bool:
-        return self.network.trains(name)
+        return self.sight.trains(name)
 
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
-        return self.network.stack(self.steps(inputs), outputs)
+        return self.sight.stack(self.steps(inputs), outputs)
+
+
+def _told(windows: Windowed) -> Network:
+    """The network with a way to what stands beside the past. Places are those of `Windowed.order`."""
+    from perceptory.networks.beside import Telling
+
+    beside = (*windows.still, *windows.ahead)
+    order = windows.order(max(beside) + 1).tolist()  # they come after all columns
+    still, ahead = (tuple(order.index(c) for c in some) for some in (windows.still, windows.ahead))
+    past = tuple(k for k in range(len(order)) if k not in still and k not in ahead)
+    cut = (windows.window, windows.how.lost) if ahead else (None, 0)
+    return Telling(windows.network, past, still, ahead, max(windows.horizons), *cut)

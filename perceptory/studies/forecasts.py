@@ -27,7 +27,11 @@ def series_facts(known: Examples) -> SeriesFacts | None:
     places = tuple(channels.index(name) for name in plan.goals)
     past = values_of(known.inputs)[..., places]  # type: ignore[attr-defined]
     positive = bool(np.nanmin(past) > 0 and np.nanmin(known.targets) > 0)
-    return SeriesFacts(places, plan.horizons, plan.season, positive)
+    still, ahead = (
+        tuple(channels.index(name) for name in names if name in channels)
+        for names in (plan.beside.still, plan.beside.ahead)
+    )
+    return SeriesFacts(places, plan.horizons, plan.season, positive, still, ahead)
 
 
 def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:

@@ -12,6 +12,7 @@ from perceptory.data.examples import Examples, classes_of
 from perceptory.layers.arrays import Shape
 from perceptory.networks.autoencoder import Autoencoder
 from perceptory.networks.base import Network, layout
+from perceptory.networks.beside import Telling
 from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
@@ -124,7 +125,9 @@ def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
 def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
     """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
     if isinstance(network, Windowed):
-        return seconds_of(network.network, network.steps(inputs), outputs)
+        return seconds_of(network.sight, network.steps(inputs), outputs)
+    if isinstance(network, Telling):
+        return seconds_of(network.network, network.within(inputs), outputs)
     if isinstance(network, Autoencoder):
         return 2 * seconds_of(network.encoder, inputs, (network.code,))  # the way back costs what the way there does
     names = layout(network, inputs, outputs)

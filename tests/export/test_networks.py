@@ -74,6 +74,8 @@ CASES = {
         (pt.Windowed(pt.Linear(), 6, "mean", "spread", 2, channels=(1,), horizons=(1, 2)), (8, 2), (2,)),
         (pt.Windowed(pt.Linear(), None, "difference", "season", 2, False, (0, 1), (1, 3)), (8, 2), (4,)),
         (pt.Windowed(pt.Linear(), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
+        (pt.Windowed(pt.Linear(), 5, "difference", "spread", 2, False, (1,), (1, 10), (2, 3), (4, 5)), (8, 6), (2,)),
+        (pt.Windowed(pt.GRU((3,)), 3, "mean", "spread", 1, False, (0,), (1, 5), (1,), (2,)), (8, 3), (2,)),
     ],
     "naive": [(pt.Windowed(pt.Naive(2, True, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)), (8, 2), (2,))],
     "nbeats": [

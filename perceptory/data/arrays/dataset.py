@@ -17,6 +17,7 @@ from perceptory.data.arrays.files import load_inputs
 from perceptory.data.images.files import load_pictures, pictures_by_part
 from perceptory.data.labels import Labels
 from perceptory.data.model_inputs import ModelInputs
+from perceptory.data.series.beside import unknown_future
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
@@ -191,6 +192,8 @@ class ArrayEncoder:
             array, steps, rows = self._match(source), source.lengths, source.row_numbers
         elif self.plan is not None and is_table(source):
             array, steps, rows = self.plan.cut(source, self.feature_names)[:3]
+            if self.plan.beside.known_ahead:
+                array, rows = self._known(array, rows)
         else:
             array = self._match(source)
         if lengths is not None:
@@ -229,6 +232,13 @@ class ArrayEncoder:
         """What became of each channel: dicts of "name", "kind", "made" and "note"."""
         return _describe(self.kind, self.shape, self.feature_names, None)
 
+    def _known(self, windows: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those windows of which all that is known ahead is there, and the rows that they end with."""
+        there = ~np.isnan(windows).any(axis=(1, 2))
+        if not there.any():
+            raise InputError(unknown_future(self.plan.beside))  # type: ignore[union-attr]
+        return windows[there], rows[there]
+
     def _match(self, source: Any) -> np.ndarray:
         if isinstance(source, ArrayDataset) and source.kind != self.kind:
             raise InputError(f"the model was trained on {_plural(self.kind)}, but here are {_plural(source.kind)}.")
@@ -236,7 +246,9 @@ class ArrayEncoder:
         wanted: tuple[Any, ...] = self.shape if self.kind != "series" else ("time", self.shape[-1])
         if len(self.shape) > 1 and self.shape[-1] == 1 and array.ndim == len(self.shape):
             array = array[..., None]
-        free = 2 if self.kind == "series" else 1
+        if self.plan is not None and self.plan.beside.ahead:
+            wanted = self.shape  # what is known ahead has its place in a window of so many steps
+        free = 2 if self.kind == "series" and wanted != self.shape else 1
         fits = array.ndim == len(self.shape) + 1 and array.shape[free:] == self.shape[free - 1 :] and array.shape[1]
         if not fits:
             shown = ", ".join(map(str, ("n", *wanted)))

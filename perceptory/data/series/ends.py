@@ -16,7 +16,8 @@ MOST_SERIES = 1 << 24
 @dataclass(frozen=True, eq=False)
 class Ends:
     """names: of the series. windows: [series, time, channel] float64, the last rows of each, in the inputs' own units.
-    moments: [series] the time of the last row (days since 1970-01-01 of dates), or its place where there is none."""
+    moments: [series] the time of the last row (days since 1970-01-01 of dates), or its place where there is none. What
+    is not known yet of columns that are known ahead is NaN."""
 
     names: tuple[str, ...]
     windows: np.ndarray
@@ -50,14 +51,18 @@ class Ends:
         """The given ones only."""
         return Ends(tuple(self.names[k] for k in places), self.windows[places], self.moments[places])
 
-    def check(self, shape: tuple[int, ...]) -> None:
-        """`InputError` where its parts do not fit each other and examples of this shape."""
+    def check(self, shape: tuple[int, ...], ahead: int = 0) -> None:
+        """`InputError` where its parts do not fit each other and examples of this shape, the last `ahead` channels of
+        which hold the future."""
         fits = (
             0 < len(self.names) < MOST_SERIES
             and all(isinstance(name, str) for name in self.names)
             and self.windows.shape == (len(self.names), *shape)
             and self.moments.shape == (len(self.names),)
-            and all(a.dtype == np.float64 and np.isfinite(a).all() for a in (self.windows, self.moments))
+            and all(a.dtype == np.float64 for a in (self.windows, self.moments))
+            and np.isfinite(self.windows[..., : shape[-1] - ahead]).all()
+            and not np.isinf(self.windows).any()
+            and np.isfinite(self.moments).all()
         )
         if not fits:
             raise InputError("the last windows of its series do not fit the model. Take another copy.")

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perceptory.data.series.beside import ONLY_THE_PAST, Beside
 from perceptory.data.series.calendar import UNEVEN, UNITS, UNKNOWN, Calendar
 from perceptory.data.series.clock import Clock
 from perceptory.data.series.columns import ITSELF, USES, input_values, parted
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
+from perceptory.data.series.future import ended
 from perceptory.data.series.gaps import FILLS, regular
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
@@ -29,9 +31,9 @@ NO_TABLES = (".npy", ".npz")
 @dataclass(frozen=True)
 class SeriesPlan:
     """predict, window, time, series, known, fill: as in `read_series`. Of forecasts: horizons, the rows ahead in the
-    order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none. calendar: the time from
-    row to row, as far as it is known. found: the column of time was not named, and may be absent later. reading: how
-    cells of text are written."""
+    order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none; beside, what they are
+    given beside the past. calendar: the time from row to row, as far as it is known. found: the column of time was not
+    named, and may be absent later. reading: how cells of text are written."""
 
     predict: str
     window: int | None = None
@@ -45,6 +47,7 @@ class SeriesPlan:
     found: bool = False
     goals: tuple[str, ...] = ()
     season: int = 1
+    beside: Beside = ONLY_THE_PAST
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> Later:
         """The examples of a table that came later, and where they stand.
@@ -56,22 +59,32 @@ class SeriesPlan:
         does, and for another time step.
         """
         table = as_table(source, reading=None if self.reading == PLAIN else self.reading)
-        columns = channels[: sum(not n.startswith(PREFIX) for n in channels)] if self.known else channels
-        outputs = [n.removeprefix(PREFIX) for n in channels[len(columns) :]]
+        own = self.beside.columns_of(channels)
+        columns = own[: sum(not n.startswith(PREFIX) for n in own)] if self.known else own
+        outputs = [n.removeprefix(PREFIX) for n in own[len(columns) :]]
         inputs, marks = parted(columns, self.fill)
-        time = None if self.found and self.time not in table.names else self.time
-        missing = [n for n in (*inputs, *outputs, *([time] if time else [])) if n not in table.names]
+        time = None if self.found and self.time not in table.names and not self.beside.times else self.time
+        needed = (*inputs, *outputs, *([time] if time else []), *(one.name for one in self.beside.static))
+        missing = [n for n in needed if n not in table.names]
         if missing:
             raise InputError(f"the table lacks {listed(missing)}, which the model needs. {columns_are(table.names)}")
         if not table.rows:
             raise InputError("the table has no rows to predict.")
         series = self.series if self.series in table.names else None
-        table, clock = regular(table, time, series, self.fill, found=self.found)
+        ahead_of = self.beside.known_ahead
+        past = self.goals if any(n in table.names for n in self.goals) else [n for n in inputs if n not in ahead_of]
+        whole = ended(table, time, series, ahead_of, past)
+        table, clock = regular(whole.table, time, series, self.fill, found=self.found)
+        clock = whole.numbered(clock)
         self._same_step(clock)
         windowed = self.window if self.predict != "every step" else None
         ahead = self.predict == "ahead"
         cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead)
         values = input_values(table, inputs, clock, self.fill, marks)
+        if self.beside.channels:
+            known = values[:, [inputs.index(name) for name in ahead_of]]
+            more = self.beside.values(table, clock, known, whole.future(clock, len(ahead_of)))
+            values = np.concatenate([values, more], axis=1)
         rows = cut.starts + (cut.steps - 1 if ahead else 0)
         lengths = None if (cut.lengths == cut.steps).all() else cut.lengths.astype(np.int64)
         examples = cut.gather(values)
@@ -96,6 +109,7 @@ class SeriesPlan:
             "reading": dataclasses.asdict(self.reading) | {"missing": list(self.reading.missing)},
             "horizons": list(self.horizons),
             "goals": list(self.goals),
+            "beside": self.beside.to_json(),
         }
 
     @classmethod
@@ -121,6 +135,7 @@ class SeriesPlan:
         reading = reading_from_json(data["reading"])
         parts = {"calendar": _calendar(data["calendar"]), "reading": reading, "horizons": tuple(horizons)}
         parts["goals"] = tuple(data["goals"])
+        parts["beside"] = Beside.from_json(data["beside"])
         return cls(**data | parts)
 
 
@@ -133,6 +148,11 @@ class Later(NamedTuple):
     rows: np.ndarray
     clock: Clock
     cut: Cut
+
+    @property
+    def complete(self) -> np.ndarray:
+        """[n] bool: whether all that is known ahead is there."""
+        return np.asarray(~np.isnan(self.inputs).any(axis=(1, 2)))
 
     @property
     def owner(self) -> np.ndarray:

@@ -11,6 +11,16 @@ import numpy as np
 
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
 from perceptory.data.labels import Labels
+from perceptory.data.series.beside import ONLY_THE_PAST, Beside, check_names
+from perceptory.data.series.beside_asked import (
+    as_list,
+    check_beside,
+    columns_known_ahead,
+    rolled,
+    static_columns,
+    times_asked,
+    with_others,
+)
 from perceptory.data.series.clock import Clock, read_clock
 from perceptory.data.series.columns import (
     ITSELF,
@@ -28,9 +38,9 @@ from perceptory.data.series.columns import (
 )
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import PREFIX, Known, check_known, known_outputs
+from perceptory.data.series.future import ended
 from perceptory.data.series.gaps import MISSING, check_fill, regular
 from perceptory.data.series.plan import SeriesPlan
-from perceptory.data.series.rolled import Rolled
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
@@ -65,6 +75,9 @@ def read_series(
     season: int | None = None,
     washout: int = 0,
     known: Known = 0,
+    known_ahead: Sequence[str] | str = (),
+    static: Sequence[str] | str | None = None,
+    calendar: bool | Sequence[str] | str | None = None,
     task: str | None = None,
     ignore: Sequence[str] | str = (),
     together: bool | None = None,
@@ -85,7 +98,8 @@ def read_series(
     - "ahead": a forecast from the past `window` rows of the inputs and of the target itself; targets [n, out]. The
       target stands `horizon` rows after the last row of the window; several horizons, such as range(1, 13), are
       several outputs. `season`: steps after which the series repeat themselves, 1 for none; without it, it is told by
-      the time step or found in the first three quarters of each series. Scaled errors are measured by it.
+      the time step or found in the first three quarters of each series. Scaled errors are measured by it. Of all other
+      columns no forecast sees anything after its origin, but of those that are `known_ahead`.
     - "one value": a number or class a series, which the target column repeats in all rows of that series; targets [n].
       Series of different lengths are padded with 0 at their end (`lengths`). With a window, each window is an example
       that has the value of its series.
@@ -108,6 +122,13 @@ def read_series(
     known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
     beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for
     networks that feed outputs back (`NARX`).
+    known_ahead: columns whose values are known before they come to pass, such as a planned promotion, a holiday or a
+    weather forecast: a network sees them at the steps that it forecasts too. The table may go on after the end of its
+    series, with rows in which only these columns have values: the future that is forecast.
+    static: columns with one value a series, such as a region: numbers, or categories, of which those that two series
+    have in common get an input each, and any other is 0 in all of them. By default all such columns of several series.
+    calendar: times of the calendar as inputs, as sines and cosines: "hour of day", "day of week", "month", "day of
+    year"; True for those that suit the time step and that the series hold twice; by default none.
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series, but forecasts do not: the last ones of every
     series are tested. together says otherwise; where windows of several series part, the examples are in the order of
@@ -124,10 +145,21 @@ def read_series(
     reading = reading_of(missing, decimal, thousands)
     if like is not None:
         task, inputs, reading = like.task, _measured(like), getattr(like.plan, "reading", reading)
-    target, inputs, ignore, time, series, groups, color = (
+    target, inputs, ignore, time, series, groups, color, known_ahead, static = (
         as_written(given, source)
-        for given in (target, inputs, () if ignore is None else ignore, time, series, groups, color)
+        for given in (
+            target,
+            inputs,
+            () if ignore is None else ignore,
+            time,
+            series,
+            groups,
+            color,
+            known_ahead,
+            static,
+        )
     )
+    check_beside(use, known_ahead, static, calendar)
     table = _table(source, reading, target, series, groups)
     columns = [] if unlabeled else target_columns(table, target, None if like is None else like.task)
     roles = {"time": time, "series": series, "groups": groups, "color": color}
@@ -135,11 +167,26 @@ def read_series(
     fill = check_fill(fill) if like is None else getattr(like.plan, "fill", None)
     times = _times(table, use, time, columns, inputs, ignore, roles, like)
     roles["time"], found = (time, False) if time is not None or not times else (times[0], True)
-    names, notes = input_names(table, use, columns, inputs, [*_several(ignore), *times[1:]], roles)
+    time = roles["time"]
+    known_ahead, inputs = columns_known_ahead(table, columns, inputs, known_ahead, like)
+    whole = ended(table, time, series, known_ahead, [c.name for c in columns])
+    if whole.later is not None:
+        table = whole.table
+        columns = target_columns(table, target, None if like is None else like.task)
+    plain = [*as_list(ignore), *times[1:]]
+    used = {
+        *(n for n in plain if isinstance(n, str)),
+        *known_ahead,
+        *(c.name for c in columns),
+        *(n for n in roles.values() if isinstance(n, str)),
+    }
+    statics, constant, remarks = static_columns(table, use, series, inputs, static, used, like)
+    names, notes = input_names(table, use, columns, inputs, [*plain, *constant], roles)
+    notes = [*remarks, *notes]
     if found and inputs is None:
         notes = [taken_for_time(times[0], times[1:]), *notes]
-    time = roles["time"]
     table, clock = regular(table, time, series, fill, found=found)
+    clock = whole.numbered(clock)
     if fill and columns:
         columns = target_columns(table, target, None if like is None else like.task)
     horizons = _horizons(horizon) if use == "ahead" else ()
@@ -157,8 +204,15 @@ def read_series(
     labels = _labels(use, columns, clock, cut, horizons, task, washout, like, may_miss=fill == "missing")
     keep = labels.keep
     with_target = cut if keep.all() else replace(cut, starts=cut.starts[keep], lengths=cut.lengths[keep])
-    examples: Any = with_target.gather(values) if use != "ahead" else Rolled(values, with_target.origins, cut.steps)
     channels = (*names, *(name + MISSING for name in marks))
+    beside = ONLY_THE_PAST if like is None or like.plan is None else like.plan.beside
+    if use == "ahead" and like is None:
+        reach = max(horizons)
+        beside = Beside(tuple(known_ahead), tuple(statics), times_asked(calendar, clock, reach), cut.steps, reach)
+        check_names(channels, beside)
+    values = with_others(beside, table, clock, values, names, whole.future(clock, len(known_ahead)))
+    channels += beside.channels
+    examples: Any = with_target.gather(values) if use != "ahead" else rolled(values, with_target)
     if known:
         examples = np.concatenate(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
@@ -193,7 +247,19 @@ def read_series(
         row_numbers=clock.rows[labels.rows[keep]].astype(np.int64),
         kind="series",
         plan=SeriesPlan(
-            use, window, time, series, clock.calendar, known, reading, horizons, fill, found, goals, phases
+            use,
+            window,
+            time,
+            series,
+            clock.calendar,
+            known,
+            reading,
+            horizons,
+            fill,
+            found,
+            goals,
+            phases,
+            beside,
         ),
         units=units,
         labels=_colors(table, color, clock, cut),
@@ -210,11 +276,8 @@ def read_series(
 
 def _measured(like: ArrayDataset) -> list[str]:
     """Names of the columns that are inputs, without the known outputs, which come after them."""
-    return [name for name in like.channels if not (like.known_outputs and name.startswith(PREFIX))]
-
-
-def _several(names: Any) -> list[Any]:
-    return [names] if isinstance(names, str) else list(names)
+    names = like.channels if like.plan is None else like.plan.beside.columns_of(like.channels)
+    return [name for name in names if not (like.known_outputs and name.startswith(PREFIX))]
 
 
 def _times(
@@ -233,8 +296,8 @@ def _times(
     if like is not None:
         known = None if like.plan is None else like.plan.time
         return [known] if known in table.names else []
-    given = [] if inputs is None else _several(inputs)
-    ignored = [name for name in _several(ignore) if isinstance(name, str)]
+    given = [] if inputs is None else as_list(inputs)
+    ignored = [name for name in as_list(ignore) if isinstance(name, str)]
     used = {*(c.name for c in targets), *given, *ignored, *(n for n in roles.values() if isinstance(n, str))}
     times = find_time(table, roles["series"], used)
     if inputs is None and use != "ahead" and used.issuperset(set(table.names) - set(times)):

@@ -1,0 +1,146 @@
+"""A network that is told more than the past: what holds for a whole window, and columns that are known ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.layers.arrays import Shape
+from perceptory.layers.base import call
+from perceptory.networks.base import Network
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things stand in windows x [n, time, channel]: past: channels of which `steps` (the last ones) are looked
+    at. still: those of which the last step tells all. ahead: those that hold the future, shift by shift (see
+    `data.series.beside.Beside`). reach: steps of the future. in_order: whether a network reads step after step."""
+
+    past: tuple[int, ...]
+    still: tuple[int, ...]
+    ahead: tuple[int, ...]
+    steps: int
+    reach: int
+    in_order: bool
+
+    def future(self, x: jax.Array) -> jax.Array:
+        """[n, reach, column] of what is known ahead."""
+        shifts = -(-self.reach // x.shape[1])
+        columns = len(self.ahead) // shifts
+        each = [x[:, :, list(self.ahead[k * columns : (k + 1) * columns])] for k in reversed(range(shifts))]
+        return jnp.concatenate(each, axis=1)[:, -self.reach :]
+
+    def arranged(self, x: jax.Array) -> jax.Array:
+        """What the network within gets.
+
+        One that looks at a window as a whole: the numbers beside the past once, filled up with zeros to whole steps, as
+        steps before the first. One that reads step after step: each step with the still channels as they are there, and
+        the future laid out over the last steps, of several shares as several channels.
+        """
+        past = x[:, -self.steps :, list(self.past)]
+        if self.in_order:
+            parts = [past, x[:, -self.steps :, list(self.still)]]
+            if self.ahead:
+                parts.append(self._laid_out(self.future(x)))
+            return jnp.concatenate(parts, axis=2)
+        more = [x[:, -1, list(self.still)]]
+        if self.ahead:
+            more.append(self.future(x).reshape(len(x), -1))
+        numbers = jnp.concatenate(more, axis=1)
+        rows = -(-numbers.shape[1] // len(self.past))
+        numbers = jnp.pad(numbers, ((0, 0), (rows * len(self.past) - numbers.shape[1], 0)))
+        return jnp.concatenate([numbers.reshape(len(x), rows, len(self.past)), past], axis=1)
+
+    def _laid_out(self, future: jax.Array) -> jax.Array:
+        """[n, steps, share · column] of [n, reach, column]."""
+        n, reach, columns = future.shape
+        shares = -(-reach // self.steps)
+        padded = jnp.pad(future, ((0, 0), (shares * self.steps - reach, 0), (0, 0)))
+        by_share = padded.reshape(n, shares, self.steps, columns)
+        return jnp.moveaxis(by_share, 1, 2).reshape(n, self.steps, shares * columns)
+
+
+class Told(eqx.Module):
+    """The network within, after `Places.arranged`."""
+
+    inner: Any
+    places: Places = eqx.field(static=True)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        taken: tuple[str, ...] = getattr(self.inner, "takes", ())
+        return taken
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, **more: Any) -> Any:
+        return call(self.inner, self.places.arranged(x), key, **more)
+
+
+@dataclass(frozen=True)
+class Telling(Network):
+    """`network`, which gets windows as `Places.arranged` has them. No user writes it: `Windowed` makes it.
+
+    past, still, ahead, reach: as in `Places`. window: the last steps of what it is given that the past is of, None for
+    all; lost: how many of these, the first ones, are none.
+    """
+
+    network: Network
+    past: tuple[int, ...]
+    still: tuple[int, ...]
+    ahead: tuple[int, ...]
+    reach: int
+    window: int | None = None
+    lost: int = 0
+
+    def places(self, inputs: Shape) -> Places:
+        steps = (self.window or inputs[0]) - self.lost
+        return Places(self.past, self.still, self.ahead, steps, self.reach, self.network.in_order)
+
+    def within(self, inputs: Shape) -> Shape:
+        """The shape of what the network gets, from that of a window."""
+        shape: Shape = jax.eval_shape(self.places(inputs).arranged, jax.ShapeDtypeStruct((1, *inputs), float)).shape[1:]
+        return shape
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Told:
+        return Told(self.network.build(self.within(inputs), outputs, key=key), self.places(inputs))
+
+    @property
+    def label(self) -> str:
+        return self.network.label
+
+    @property
+    def stochastic(self) -> bool:
+        return self.network.stochastic
+
+    @property
+    def solved(self) -> bool:
+        return self.network.solved
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self.network.hidden_units(self.within(inputs), outputs)
+
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        inner = self.network.prime(module.inner, self._arranged(module, rows), key=key)
+        return replace(module, inner=inner)
+
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        inner = self.network.calibrate(module.inner, self._arranged(module, rows))
+        return module if inner is module.inner else replace(module, inner=inner)
+
+    @staticmethod
+    def _arranged(module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Callable[[], tuple[jax.Array, ...]]:
+        def arranged() -> tuple[jax.Array, ...]:
+            x, *rest = rows()
+            return (module.places.arranged(x), *rest)
+
+        return arranged
+
+    def opening(self, progress: Any) -> Any:
+        return self.network.opening(progress)
+
+    def trains(self, name: str) -> bool:
+        return self.network.trains(name.removeprefix("inner."))
