@@ -39,6 +39,7 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
     "dense": ("forward", "backward"),
+    "columns": ("forward", "backward", "places"),
     "symmetric": ("normal", "product", "solution", "trace"),
 }
 LEVEL = {"dense": "-O2"}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast

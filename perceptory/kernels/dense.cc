@@ -15,9 +15,8 @@
 //
 // A member is done by one thread and its numbers do not depend on the other members.
 
-#include <cstdlib>
-
 #include "frame.h"
+#include "memory.h"
 #include "vectors.h"
 
 typedef Number T;
@@ -390,22 +389,7 @@ struct Stack {
 
 // --- the interface ---------------------------------------------------------------------------------------------------
 
-// A thread's own memory, kept: fresh pages from the system cost more than the products.
-struct Scratch {
-  T* start = nullptr;
-  I size = 0;
-  T* of(I numbers) {
-    if (numbers > size) {
-      free(start);
-      start = (T*)aligned_alloc(64, numbers * sizeof(T));
-      size = start ? numbers : 0;
-      if (!start) throw std::bad_alloc();
-    }
-    return start;
-  }
-  ~Scratch() { free(start); }
-};
-thread_local Scratch memory;
+thread_local Scratch<T> memory;
 
 template <bool BACK>
 void pass(const Call& call) {

@@ -63,6 +63,7 @@ struct Span {
   const T* first;
   size_t count;
   const T* begin() const { return first; }
+  const T* end() const { return first + count; }
   size_t size() const { return count; }
   const T& operator[](size_t i) const { return first[i]; }
   const T& back(size_t i) const { return first[count - i]; }  // the i-th from the end

@@ -14,8 +14,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import stop_gradient
 
-from perceptory.kernels import dense
+from perceptory.kernels import columns, dense
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import matmul
 
@@ -73,6 +74,11 @@ class Periodic(eqx.Module):
     phase: jax.Array
     weight: jax.Array
     bias: jax.Array
+    kind: ClassVar[str] = "periodic"
+
+    @property
+    def learned(self) -> list[jax.Array]:
+        return [self.frequency, self.phase, self.weight, self.bias]
 
     def __call__(self, x: jax.Array) -> jax.Array:
         waves = jnp.cos(2 * jnp.pi * x[..., None] * self.frequency + self.phase)
@@ -85,9 +91,14 @@ class Piecewise(eqx.Module):
 
     edges: jax.Array
     weight: jax.Array
+    kind: ClassVar[str] = "piecewise"
+
+    @property
+    def learned(self) -> list[jax.Array]:
+        return [self.weight]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return _embedded(shares(x, self.edges) - 0.5, self.weight)
+        return _embedded(shares(x, stop_gradient(self.edges)) - 0.5, self.weight)
 
 
 def _embedded(values: jax.Array, weight: jax.Array) -> jax.Array:
@@ -105,13 +116,14 @@ class ColumnScaling(eqx.Module):
     edges: Any
     clip: Fixed | None
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = (x - self.center) * self.factor
-        if self.edges is not None:
-            bins = jnp.sum(jnp.diff(self.edges, axis=1) > 0, axis=1)
-            place = jnp.sum(shares(x, self.edges), axis=-1) / jnp.maximum(bins, 1)
-            x = (place - 0.5) * 12**0.5  # deviation 1
-        return x if self.clip is None else smooth_clip(x, self.clip.value.astype(x.dtype))
+    def __call__(self, x: jax.Array, by_kernel: bool = False) -> jax.Array:
+        center, factor, edges = stop_gradient((self.center, self.factor, self.edges))
+        x = (x - center) * factor
+        if edges is not None:
+            bins = jnp.sum(jnp.diff(edges, axis=1) > 0, axis=1)
+            place = columns.places(x, edges) if by_kernel else jnp.sum(shares(x, edges), axis=-1)
+            x = (place / jnp.maximum(bins, 1) - 0.5) * 12**0.5  # deviation 1
+        return x if self.clip is None else smooth_clip(x, stop_gradient(self.clip.value).astype(x.dtype))
 
 
 class TabularDense(eqx.Module):
@@ -193,7 +205,7 @@ class Tabular(eqx.Module):
     takes: ClassVar[tuple[str, ...]] = ("progress",)
 
     def features(self, x: jax.Array) -> jax.Array:
-        """[row, feature] what the scale and then the stack see."""
+        """[row, feature] before their scale."""
         parts = []
         if self.scaling is not None:
             numbers = self.scaling(_columns(x, self.places[0]))
@@ -210,9 +222,33 @@ class Tabular(eqx.Module):
         return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None, progress: Any = None) -> jax.Array:
-        v = self.features(x)
-        out = self.stack(v if self.scale is None else v * self.scale, key, progress)
-        return out.reshape(len(x), *self.outputs)
+        embeds = self.embedding is not None or self.seen is not None
+        if key is not None and embeds and columns.accepts(x.dtype):
+            v = self._by_kernel(x)
+        else:
+            v = self.features(x) if self.scale is None else self.features(x) * self.scale
+        return self.stack(v, key, progress).reshape(len(x), *self.outputs)
+
+    def _by_kernel(self, x: jax.Array) -> jax.Array:
+        """[row, feature] times their scale; with a gradient by weights alone."""
+        none, embedding = jnp.zeros((len(x), 0), x.dtype), self.embedding
+        of_categories = tuple(p for places in self.places[2:] for p in places)
+        u = none if self.scaling is None else self.scaling(_columns(x, self.places[0]), by_kernel=True)
+        flags = none if self.flags is None else self.flags(_columns(x, self.places[1]))
+        known = none if self.seen is None else self.seen(_columns(x, of_categories))
+        kind, bins, width, edges = "none", 0, 0, jnp.zeros(0, x.dtype)
+        if embedding is not None:
+            kind, (_, bins, width) = embedding.kind, embedding.weight.shape
+            edges = stop_gradient(embedding.edges.ravel()) if kind == "piecewise" else edges
+        depth = self.categories[0].shape[1] if self.categories else 0
+        groups = tuple(len(vectors) for vectors in self.categories)
+        own = [] if embedding is None else embedding.learned
+        parts = [*own, *self.categories, *([] if self.scale is None else [self.scale])]
+        weights = jnp.concatenate([jnp.ravel(part) for part in parts])
+        description = columns.Columns(
+            u.shape[1], flags.shape[1], kind, bins, width, groups, depth, self.scale is not None
+        )
+        return columns.features(description)(weights, u, flags, known, edges)
 
 
 def _columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
