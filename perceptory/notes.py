@@ -161,27 +161,18 @@ def decimal_commas(columns: Names) -> tuple[Piece, ...]:
 
 
 @_kind
-def commas_and_points(comma: str, point: str) -> tuple[Piece, ...]:
-    """One column has decimal commas and another has points, so those with commas stay texts."""
+def thousands_possible(column: str, mark: str, sign: str) -> tuple[Piece, ...]:
+    """A column that is read as text, since what stands in its cells may be codes. mark: what the sign is called."""
     return (
-        f"column {comma!r} has numbers with a comma and column {point!r} numbers with a point;"
-        " those with a comma are read as text.",
-    )
-
-
-@_kind
-def thousands_possible(column: str) -> tuple[Piece, ...]:
-    """A column that is read as text, since its commas may stand between thousands."""
-    return (
-        f"every comma in column {column!r} is followed by three digits and may stand between thousands",
-        Remedy("; ", Setting("thousands", ","), " reads it so"),
+        f"column {column!r} is read as text; a {mark} in it may stand between thousands",
+        Remedy(", and ", Setting("thousands", sign), " reads it so"),
         ".",
     )
 
 
 @_kind
 def thousands_marked(mark: str, columns: Names) -> tuple[Piece, ...]:
-    """Columns whose 1.250 was read as 1250. mark: "comma" or "point"."""
+    """Columns whose 1.250 was read as 1250. mark: "comma", "point", "space" or "apostrophe"."""
     return (f"{mark}s are read as marks between thousands in {listed(columns)}.",)
 
 
@@ -199,6 +190,27 @@ def points_as_decimals(column: str) -> tuple[Piece, ...]:
 def values_beside(column: str, role: str) -> tuple[Piece, ...]:
     """A column holds the values that were given beside the table."""
     return (f"column {column!r} holds the values that are given as the {role}, so it is no input.",)
+
+
+@_kind
+def ordered_as_target(column: str, target: str) -> tuple[Piece, ...]:
+    """A column rises, or falls, with the target in every row."""
+    return (
+        f"column {column!r} puts the rows in the same order as the target {target!r} does, as the target in other units"
+        " would. If it is known only together with the target, leave it out",
+        Remedy(": ", Setting("ignore", column)),
+        ".",
+    )
+
+
+@_kind
+def target_in_inputs(channel: str, place: tuple[int, ...]) -> tuple[Piece, ...]:
+    """The target of every example is one of its inputs. place: along the axes before the channels, from 0."""
+    where = " x ".join(str(p + 1) for p in place)
+    return (
+        f"the target of every example stands among its inputs, in channel {channel!r} at place {where}: there is "
+        "nothing to predict, unless the network is to find it there.",
+    )
 
 
 @_kind
@@ -376,13 +388,19 @@ def unreadable(type: str | None) -> tuple[Piece, ...]:
 @_remark
 def not_plain_numbers(example: str | None, row: int | None = None) -> tuple[Piece, ...]:
     """A column of which most values look like numbers. example: one that is none; row: its, from 1."""
-    return (f"read as text because of values that are not plain numbers{_such(example, row)}",)
+    return (
+        f"read as text because of values that are not plain numbers{_such(example, row)}",
+        *_as_missing(example, row),
+    )
 
 
 @_remark
 def beside_truth(example: str | None, row: int | None) -> tuple[Piece, ...]:
     """A column of true and false with a few other values."""
-    return (f"read as text because of values beside true and false{_such(example, row)}",)
+    return (
+        f"read as text because of values beside true and false{_such(example, row)}",
+        *_as_missing(example, row),
+    )
 
 
 @_remark
@@ -394,6 +412,13 @@ def _such(example: str | None, row: int | None) -> str:
     if example is None:
         return ""
     return f", such as {shown_value(example)}{'' if row is None else f' in row {row}'}"
+
+
+def _as_missing(example: str | None, row: int | None) -> tuple[Piece, ...]:
+    """The remedy for a few cells that are unlike all others."""
+    if example is None or row is None or "," in example or len(example) > 40:
+        return ()
+    return (Remedy("; where that stands for a missing value, ", Setting("missing", example), " says so"),)
 
 
 @_remark
@@ -410,6 +435,11 @@ def several_types(types: Names | None) -> tuple[Piece, ...]:
 @_remark
 def duration() -> tuple[Piece, ...]:
     return ("duration in seconds",)
+
+
+@_remark
+def time_of_day() -> tuple[Piece, ...]:
+    return ("time of day in seconds",)
 
 
 @_remark
@@ -573,6 +603,17 @@ def classes_only_tested(classes: Names) -> tuple[Piece, ...]:
     return (
         f"only test rows hold the {what} {listed(classes)}: no network has learned {them}, so their rows "
         "count as wrong.",
+    )
+
+
+@_kind
+def classes_not_learned(classes: Names, rows: int, share: float, examples: str = "row") -> tuple[Piece, ...]:
+    """Test rows of classes that the study's data have not. share: of all test rows, by weight."""
+    what = "classes" if len(classes) > 1 else "a class"
+    return (
+        f"{count_of(rows, f'test {examples}')} of {what} that the study has not ({listed(classes, 5)}) "
+        f"{'count' if rows > 1 else 'counts'} as wrong in the accuracy, and no other score can be computed of "
+        f"{'them' if rows > 1 else 'it'}.",
     )
 
 

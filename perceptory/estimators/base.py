@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from perceptory.data import Dataset, RawColumn
+from perceptory.data.tables.beside import order_differs
 from perceptory.data.tables.sources import column_of
 from perceptory.errors import InputError, Setting, Written, python_words
 from perceptory.estimators import values
@@ -25,6 +26,14 @@ from perceptory.estimators.targets import Targets, class_targets, class_weighted
 from perceptory.estimators.translation import ARGUMENTS, SAME, translated
 from perceptory.models.model import Model
 from perceptory.notes import values_beside
+
+
+def other_order(what: str) -> str:
+    """The warning of values whose index is that of X in another order, which scikit-learn does not look at."""
+    return (
+        f"{what} has the same index as X, in another order, and rows are taken as they come. If they belong together by"
+        f" their index, give {what}.reindex(X.index)."
+    )
 
 
 class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
@@ -189,6 +198,9 @@ class TableEstimator(NetworkEstimator):
         y and weights are to be no input where X holds them, too.
         """
         inputs = self._inputs(X, reset=reset)
+        for what, given in (("y", y), ("sample_weight", sample_weight)):
+            if order_differs(given, X):
+                warnings.warn(other_order(what), UserWarning, stacklevel=4)
         if known is None and not reset:
             known = getattr(self, "classes_", None)
         targets = self._targets(y, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, validate_data
 
 from perceptory.data import ArrayDataset, ArrayEncoder
-from perceptory.data.arrays.checks import check_beside, unmasked
+from perceptory.data.arrays.checks import check_beside, one_place, unmasked
 from perceptory.errors import InputError
 from perceptory.estimators.base import IntervalMixin
 from perceptory.estimators.single_network import SingleNetwork
 from perceptory.estimators.targets import Targets, names_for
 from perceptory.networks.base import Network
+from perceptory.notes import target_in_inputs
 from perceptory.registry import Registry as Names
 
 CELLS: Names[str] = Names("cell", {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"})
@@ -93,6 +95,9 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         x = _channels(inputs)
         names = tuple(f"x{k}" for k in range(x.shape[-1]))
         check_beside(x, names, {"target": targets.values, **beside})
+        place = one_place(x, targets.values)
+        if place is not None:
+            warnings.warn(str(target_in_inputs(names[place[-1]], place[:-1])), UserWarning, stacklevel=5)
 
     def _encoded(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return _channels(self._inputs(X)), None

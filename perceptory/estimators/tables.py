@@ -8,11 +8,10 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from perceptory.data import Column, Encoder, RawColumn, Table
-from perceptory.data.arrays.checks import no_chance
 from perceptory.data.examples import ExampleEncoder
+from perceptory.data.tables.beside import holds, no_chance, same_values
 from perceptory.data.tables.column_plan import ColumnPlan, plan_column
 from perceptory.data.tables.inference import infer
-from perceptory.data.tables.reader import same_values
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
 from perceptory.estimators import values
@@ -106,7 +105,9 @@ def copies_in(inputs: Any, names: list[str], beside: dict[str, list[RawColumn]])
                 if name in copies or not (certain or name == column.name):
                     continue
                 own = RawColumn(name, "number", inputs[:, k]) if columns is None else columns[k]
-                if own.storage != "other" and same_values(own, column):
+                if own.storage == "other":
+                    continue
+                if same_values(own, column) or (certain and holds(own, column, codes=what == "groups")):
                     copies[name] = what
     if len(copies) == len(names):
         raise InputError("every column of X holds values that are given beside it, so there is nothing to learn from.")

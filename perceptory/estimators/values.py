@@ -31,6 +31,13 @@ def frame_of(values: Any) -> Any:
 def inputs(X: Any) -> Any:
     """X with nan where it is masked, and an array of dates or durations as a frame of them."""
     X = unmasked(X)
+    columns = [str(name) for name in getattr(X, "columns", ()) if not callable(name)]
+    several = len(set(columns)) < len(columns)
+    twice = next((name for name in columns if columns.count(name) > 1), None) if several else None
+    if twice is not None:
+        raise InputError(f"X has more than one column {twice!r}. Rename them, so that each has a name of its own.")
+    if isinstance(X, np.ndarray) and X.dtype.names is not None:
+        raise InputError("X is a structured array. Give a frame of it, such as pandas.DataFrame(X).")
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM" and X.ndim == 2:
         import polars as pl
 

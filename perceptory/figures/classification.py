@@ -34,32 +34,44 @@ if TYPE_CHECKING:
 FILL, ON_FILL = "#0b62a4", "#fefefe"  # the same by day and by night, so that the numbers on it stay readable
 
 
-def _finite(result: ResultData, part: str, plot: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-    """Class index [row], probabilities [row, class], names of the classes, what to say of rows left out."""
+def _finite(
+    result: ResultData, part: str, plot: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], list[str]]:
+    """Class index [row], probabilities [row, class], weights [row], names of the classes, what to say of rows left
+    out; rows of weight 0 do not count."""
     need_task(result, plot, "classification")
-    truth, output = rows_of(result, part)
-    fine = np.isfinite(output).all(axis=1)
+    truth, output, weight = rows_of(result, part)
+    counts = weight > 0
+    fine = np.isfinite(output).all(axis=1) & counts
     if not fine.any():
         raise InputError(f"no {part} {judged(result)} has finite probabilities. Did all members diverge?")
-    lost = int((~fine).sum())
+    lost = int((counts & ~fine).sum())
     words = [f"{count_of(lost, judged(result))} without finite probabilities not drawn"] if lost else []
     names = [clean(c, 18) for c in result.classes or [str(k) for k in range(output.shape[1])]]
-    return truth[fine].reshape(-1).astype(int), output[fine], names, words
+    words += ["By weight"] if np.ptp(weight[fine]) > 0 else []
+    return truth[fine].reshape(-1).astype(int), output[fine], weight[fine], names, words
 
 
-def confusion_counts(truth: np.ndarray, output: np.ndarray) -> np.ndarray:
-    """[true class, predicted class] number of rows, the predicted class being the most probable one."""
-    table = np.zeros((output.shape[1], output.shape[1]), dtype=int)
-    np.add.at(table, (truth, output.argmax(axis=1)), 1)
+def confusion_counts(truth: np.ndarray, output: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """[true class, predicted class] number of rows, or their weight, the predicted class being the most probable one.
+
+    weight: [row]; equal ones count rows.
+    """
+    rows = weight is None or np.ptp(weight) == 0
+    each: Any = 1 if rows else weight
+    table = np.zeros((output.shape[1], output.shape[1]), dtype=int if rows else float)
+    np.add.at(table, (truth, output.argmax(axis=1)), each)
     return table
 
 
 @styled
 def confusion_matrix(result: ResultData, part: str = "test") -> Figure:
     """Rows by true class and predicted class: counts, shaded by their share of the true class."""
-    truth, output, names, words = _finite(result, part, "confusion_matrix")
-    table = confusion_counts(truth, output)
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    truth, output, weight, names, words = _finite(result, part, "confusion_matrix")
+    table = confusion_counts(truth, output, weight)
+    total = table.sum(axis=1, keepdims=True)
+    share = table / np.where(total > 0, total, 1)
+    shown = str if table.dtype == int else number
     n = len(names)
     figure = new_figure(TALL if n <= 14 else (7.2, 6.6))
     ax = figure.add_subplot()
@@ -70,7 +82,7 @@ def confusion_matrix(result: ResultData, part: str = "test") -> Figure:
     size = 11 if n <= 3 else 9 if n <= 7 else 7.5 if n <= 12 else 5.5
     for row, column in np.ndindex(n, n) if n <= 30 else ():
         count = table[row, column]
-        words_in = str(count) if n > 7 else f"{count}\n{100 * share[row, column]:.1f} %"
+        words_in = shown(count) if n > 7 else f"{shown(count)}\n{100 * share[row, column]:.1f} %"
         if count or n <= 7:
             color = ON_FILL if share[row, column] > 0.45 else INK if count else MUTED
             ax.text(column + 0.5, row + 0.5, words_in, ha="center", va="center", fontsize=size, color=color)
@@ -89,7 +101,7 @@ def confusion_matrix(result: ResultData, part: str = "test") -> Figure:
     ax.set_box_aspect(1)
     ax.set_xlabel(f"predicted {clean(result.targets[0], 40)}")
     ax.set_ylabel(f"true {clean(result.targets[0], 40)}")
-    right = int(np.trace(table))
+    right = f"{100 * np.trace(table) / table.sum():.1f} %" if shown is number else str(np.trace(table))
     ax.set_title(f"Confusion matrix, {right} of {count_of(len(truth), f'{part} {judged(result)}')} correct", loc="left")
     footnote(
         ax, (["Shade and percent: share of the true class"] if n <= 7 else ["Shade: share of the true class"]) + words
@@ -97,16 +109,19 @@ def confusion_matrix(result: ResultData, part: str = "test") -> Figure:
     return figure
 
 
-def roc_points(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def roc_points(
+    positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """False and true positive rates [threshold] and the area under them; rows of equal score move together.
 
-    positive: [row] bool with both values present; score: [row], larger speaks for positive.
+    positive: [row] bool with both values present; score: [row], larger speaks for positive. weight: [row], or None.
     """
     order = np.argsort(-score, kind="stable")
     hits, ordered = positive[order], score[order]
+    w = np.ones(len(score), int) if weight is None or np.ptp(weight) == 0 else weight[order]
     last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
-    true = np.append(0, np.cumsum(hits)[last]) / hits.sum()
-    false = np.append(0, np.cumsum(~hits)[last]) / (~hits).sum()
+    true = np.append(0, np.cumsum(w * hits)[last]) / (w * hits).sum()
+    false = np.append(0, np.cumsum(w * ~hits)[last]) / (w * ~hits).sum()
     return false, true, float(np.trapezoid(true, false))
 
 
@@ -125,7 +140,7 @@ def roc(result: ResultData, part: str = "test") -> Figure:
 
     Of more than eight classes the eight with the smallest area are named, the others drawn in gray.
     """
-    truth, output, names, words = _finite(result, part, "roc")
+    truth, output, weight, names, words = _finite(result, part, "roc")
     kinds = [1] if result.task == "binary" else list(range(len(names)))
     curves = []
     for k in kinds:
@@ -133,7 +148,7 @@ def roc(result: ResultData, part: str = "test") -> Figure:
         if positive.all() or not positive.any():
             words.append(f"No curve for {names[k]}: needs {judged(result)}s of this class and of others")
             continue
-        curves.append((k, *roc_points(positive, output[:, k])))
+        curves.append((k, *roc_points(positive, output[:, k], weight)))
     if not curves:
         raise InputError(
             f"roc needs {part} {judged(result)}s of at least two classes, got {judged(result)}s of one class only."
@@ -185,27 +200,33 @@ def _unit_square(ax: Axes) -> None:
     ax.grid()
 
 
-def reliability(probability: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray | float]:
+def reliability(
+    probability: np.ndarray, correct: np.ndarray, weight: np.ndarray | None = None
+) -> dict[str, np.ndarray | float]:
     """Bins of equal width over probability: count, mean probability, share that came true, its 95 % interval (Wilson).
 
-    probability: [row]; correct: [row] bool, whether it came true. `error` is the mean distance of the two, weighted by
-    rows: the expected calibration error. `by_chance` is what it would be, by the normal approximation, if every
-    probability were right: √(2/π Σ p (1 - p)) a bin, summed, over all rows.
+    probability: [row]; correct: [row] bool, whether it came true; weight: [row], or None. `error` is the mean distance
+    of the two, weighted by rows: the expected calibration error. `by_chance` is what it would be, by the normal
+    approximation, if every probability were right: √(2/π Σ p (1 - p)) a bin, summed, over all rows. Of unequal weights
+    a bin counts as (Σ w)² / Σ w² rows.
     """
     bins = reliability_bins(probability)
-    count = np.bincount(bins, minlength=BINS)
-    used = count > 0
-    n = count[used]
-    mean = np.bincount(bins, weights=probability, minlength=BINS)[used] / n
-    share = np.bincount(bins, weights=correct, minlength=BINS)[used] / n
+    w = np.ones(len(probability)) if weight is None or np.ptp(weight) == 0 else weight / weight.mean()
+
+    def binned(values: np.ndarray) -> np.ndarray:
+        return np.bincount(bins, weights=values, minlength=BINS)
+
+    used = np.bincount(bins, minlength=BINS) > 0
+    total = binned(w)[used]
+    n = total**2 / binned(w**2)[used]
+    mean, share = binned(w * probability)[used] / total, binned(w * correct)[used] / total
     z = 1.959964
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    error = float(np.sum(n * np.abs(mean - share)) / n.sum())
-    varies = np.bincount(bins, weights=probability * (1 - probability), minlength=BINS)
-    by_chance = float(np.sqrt(2 / np.pi * varies).sum() / n.sum())
-    return {"count": count, "mean": mean, "share": share, "low": middle - half, "high": middle + half, "error": error,
-            "by_chance": by_chance}  # fmt: skip
+    error = float(np.sum(total * np.abs(mean - share)) / total.sum())
+    by_chance = float(np.sqrt(2 / np.pi * binned(w**2 * probability * (1 - probability))).sum() / total.sum())
+    return {"count": binned(w), "mean": mean, "share": share, "low": middle - half, "high": middle + half,
+            "error": error, "by_chance": by_chance}  # fmt: skip
 
 
 @styled
@@ -214,11 +235,11 @@ def calibration(result: ResultData, part: str = "test") -> Figure:
 
     Binary: the probability of the second class. Several classes: that of the class that was chosen.
     """
-    truth, output, names, words = _finite(result, part, "calibration")
+    truth, output, weight, names, words = _finite(result, part, "calibration")
     binary = result.task == "binary"
     probability = output[:, 1] if binary else output.max(axis=1)
     correct = truth == 1 if binary else output.argmax(axis=1) == truth
-    bins = reliability(probability, correct)
+    bins = reliability(probability, correct, weight)
     figure = new_figure(TALL)
     ax, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     ax.plot([0, 1], [0, 1], color=MUTED, lw=0.9, ls=(0, (1, 2)), gid="equal")

@@ -31,19 +31,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _finite(result: ResultData, part: str, target: int | str) -> tuple[np.ndarray, np.ndarray, list[str], str]:
-    """Target and output [row] of one target where both are finite, what to say of the rest, the target's name."""
+def _finite(
+    result: ResultData, part: str, target: int | str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], str]:
+    """Target, output and weight [row] of one target where both are finite and the row counts, what to say of the rest,
+    the target's name."""
     index = target_index(result, target)
-    truth, output = rows_of(result, part)
+    truth, output, weight = rows_of(result, part)
     truth, output = truth.reshape(len(truth), -1)[:, index], output.reshape(len(output), -1)[:, index]
-    fine = np.isfinite(truth) & np.isfinite(output)
+    counts = weight > 0
+    fine = np.isfinite(truth) & np.isfinite(output) & counts
     if not fine.any():
         raise InputError(
             f"no {part} {judged(result)} has a finite prediction of {result.targets[index]!r}. Did all members diverge?"
         )
-    lost = int((~fine).sum())
+    lost = int((counts & ~fine).sum())
     words = [f"{count_of(lost, judged(result))} without a finite prediction not drawn"] if lost else []
-    return truth[fine].astype(float), output[fine].astype(float), words, clean(result.targets[index], 40)
+    w, name = weight[fine], clean(result.targets[index], 40)
+    words += ["numbers by weight"] if np.ptp(w) > 0 else []
+    return truth[fine].astype(float), output[fine].astype(float), w, words, name
 
 
 def _cloud(
@@ -85,7 +91,7 @@ def predicted_against_true(result: ResultData, part: str = "test", target: int |
     edge. Raises `InputError` for classification and where the part has no rows.
     """
     need_task(result, "predicted_against_true", "regression")
-    truth, output, words, name = _finite(result, part, target)
+    truth, output, w, words, name = _finite(result, part, target)
     low, high = float(truth.min()), float(truth.max())
     span = (high - low) or abs(high) or 1.0
     near = output[(output > low - span / 2) & (output < high + span / 2)]
@@ -107,9 +113,10 @@ def predicted_against_true(result: ResultData, part: str = "test", target: int |
     ax.set_ylabel(f"predicted {name}")
     ax.set_title(f"Predicted against true, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
     error = truth - output
-    variance = float(np.var(truth))
-    facts = [f"RMSE {number(np.sqrt(np.mean(error**2)))}", f"MAE {number(np.mean(np.abs(error)))}"]
-    facts += [f"R² {number(1 - np.mean(error**2) / variance)}"] if variance > 0 else []
+    variance = float(np.average((truth - np.average(truth, weights=w)) ** 2, weights=w))
+    squared = float(np.average(error**2, weights=w))
+    facts = [f"RMSE {number(np.sqrt(squared))}", f"MAE {number(np.average(np.abs(error), weights=w))}"]
+    facts += [f"R² {number(1 - squared / variance)}"] if variance > 0 else []
     ax.text(0.03, 0.97, "\n".join(facts), transform=ax.transAxes, va="top", linespacing=1.5)
     footnote(ax, ([cells] if cells else []) + words)
     return figure
@@ -123,7 +130,7 @@ def residuals(result: ResultData, part: str = "test", target: int | str = 0) -> 
     standard deviations are drawn at the edge. Raises `InputError` as `predicted_against_true` does.
     """
     need_task(result, "residuals", "regression")
-    truth, output, words, name = _finite(result, part, target)
+    truth, output, w, words, name = _finite(result, part, target)
     error = truth - output
     robust = 1.4826 * float(np.median(np.abs(error - np.median(error))))
     reach = float(np.abs(error).max()) or 1.0
@@ -144,20 +151,21 @@ def residuals(result: ResultData, part: str = "test", target: int | str = 0) -> 
     ax.set_xlabel(f"predicted {name}")
     ax.set_ylabel("residual, true − predicted")
     ax.set_title(f"Residuals, {count_of(len(truth), f'{part} {judged(result)}')}", loc="left")
-    _histogram(side, error, reach)
+    _histogram(side, error, reach, w)
     footnote(ax, ([cells] if cells else []) + words)
     return figure
 
 
-def _histogram(ax: Axes, error: np.ndarray, reach: float) -> None:
-    """Residuals [row] as a sideways histogram of densities with the normal curve of the same moments."""
-    mean, deviation = float(error.mean()), float(error.std())
+def _histogram(ax: Axes, error: np.ndarray, reach: float, w: np.ndarray) -> None:
+    """Residuals [row] of weights w as a sideways histogram of densities with the normal curve of the same moments."""
+    mean = float(np.average(error, weights=w))
+    deviation = float(np.sqrt(np.average((error - mean) ** 2, weights=w)))
     # Freedman and Diaconis's width, which residuals far out do not stretch.
     low, high = np.percentile(error, (25, 75))
     width = 2 * (high - low) / len(error) ** (1 / 3)
     bins = int(np.clip(2 * reach / width, 9, 60)) if width > 0 else 25
-    heights, edges = np.histogram(error, bins=bins, range=(-reach, reach))
-    density = heights / (len(error) * np.diff(edges))
+    heights, edges = np.histogram(error, bins=bins, range=(-reach, reach), weights=w)
+    density = heights / (w.sum() * np.diff(edges))
     ax.barh(edges[:-1], density, np.diff(edges), align="edge", color=BLUE, alpha=0.35, linewidth=0)
     ax.stairs(density, edges, orientation="horizontal", color=BLUE, lw=0.8)
     if deviation > 0:

@@ -124,8 +124,9 @@ def log_ticks(axis: Any, low: float, high: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def rows_of(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Target and output of the rows of one part: [row, out] each; for classification [row] and [row, class]."""
+def rows_of(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Target and output of the rows of one part, [row, out] each, for classification [row] and [row, class]; weights
+    [row]."""
     if part not in ("validation", "test"):
         raise InputError(
             f"part needs 'validation' or 'test', got {part!r}.{did_you_mean(part, ('validation', 'test'))}"
@@ -139,7 +140,9 @@ def rows_of(result: ResultData, part: str) -> tuple[np.ndarray, np.ndarray]:
             )
         remedy = " Use part='validation', or seal some in the study." if part == "test" else ""
         raise InputError(f"this result has no {part} predictions to draw.{remedy}")
-    return np.asarray(result.predictions.target)[chosen], np.asarray(result.predictions.output)[chosen]
+    p = result.predictions
+    weight = np.ones(len(chosen)) if p.weight is None else p.weight
+    return np.asarray(p.target)[chosen], np.asarray(p.output)[chosen], weight[chosen]
 
 
 SUIT = {

@@ -89,7 +89,9 @@ class Model:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
         batches = self.encoder.batches(table, 8 * ROWS_AT_ONCE)
-        first = next(batches)
+        first = next(batches, None)
+        if first is None:
+            raise InputError("there is no row to predict. Give at least one.")
         parts = [self.distributions_of(first.inputs, first.lengths)]
         if len(first.rows) > 1:
             parts += [self.distributions_of(x, lengths) for x, lengths, _ in ahead(batches)]

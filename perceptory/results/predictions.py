@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,17 @@ class Predictions:
     target: np.ndarray  # [row, out] numbers; for classification [row] class index
     output: np.ndarray  # [row, out] numbers; for classification [row, class] probabilities
     step: np.ndarray | None = None  # [row] of sequences with a target a step: which step, from 0
+    weight: np.ndarray | None = None  # [row] where rows have unequal weights
 
     def __add__(self, other: Predictions) -> Predictions:
         """These and the others after them."""
+        if (self.weight is None) != (other.weight is None):
+            return self._weighed() + other._weighed()
         names = [name for name in vars(self) if getattr(self, name) is not None]
         return Predictions(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
+
+    def _weighed(self) -> Predictions:
+        return self if self.weight is not None else replace(self, weight=np.ones(len(self.row)))
 
     @classmethod
     def of(cls, part: str, row: Any, truth: np.ndarray, output: np.ndarray, weights: np.ndarray) -> Predictions:
@@ -39,8 +45,9 @@ class Predictions:
         if weights.ndim == 2:
             places, step = np.nonzero(weights)
             row = np.asarray(row)[places]
-        truth, output, _ = judged_rows(truth, output, weights)
-        return cls(np.asarray(row), np.full(len(row), part), truth, output, step)
+        truth, output, weights = judged_rows(truth, output, weights)
+        weight = None if not len(weights) or np.ptp(weights) == 0 else np.asarray(weights, np.float64)
+        return cls(np.asarray(row), np.full(len(row), part), truth, output, step, weight)
 
 
 def judged_rows(

@@ -133,14 +133,16 @@ def prediction_columns(result: ResultData) -> tuple[list[str], list[str]]:
 
 
 def predictions_bytes(result: ResultData) -> bytes:
-    """predictions.csv: row, part, step (of sequences), targets, predictions (of classes also the probabilities). Of
-    autoencoders row, part, the mean of the errors of the columns, and each of these. Texts are `guarded`."""
+    """predictions.csv: row, part, step (of sequences), weight (where rows differ in it), targets, predictions (of
+    classes also the probabilities). Of autoencoders the mean of the errors of the columns, and each of these. Texts are
+    `guarded`."""
     import polars as pl
 
     p = result.predictions
     targets, outputs = prediction_columns(result)
     columns: list[tuple[str, Any]] = [("row", p.row), ("part", [str(x) for x in p.part])]
     columns += [] if p.step is None else [("step", p.step)]
+    columns += [] if p.weight is None else [("weight", p.weight)]
     if result.task == "autoencode":
         columns.append(("error", row_errors(p.output)))
     elif result.classes is not None:

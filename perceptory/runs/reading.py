@@ -167,11 +167,18 @@ def predictions_from(content: bytes, data: dict[str, Any]) -> Predictions:
     row = frame["row"].cast(pl.Int64).to_numpy()
     part = np.array(frame["part"].to_list(), dtype=str)
     output = numbers(columns[-outputs:])
-    if data["task"] == "autoencode":
-        return Predictions(row, part, np.zeros((len(row), 0)), output)
-    by_step = data["classes"] is None and len(columns) == 3 + 2 * outputs
-    step = frame[columns[2]].cast(pl.Int64).to_numpy() if by_step else None
-    if data["classes"] is not None:
+    # What stands between is told by the order of the columns, for a target may have any name.
+    between = columns[2:-outputs]
+    classes, errors = data["classes"] is not None, data["task"] == "autoencode"
+    own = 1 if errors else 2 if classes else outputs
+    by_step = len(between) > own and between[0] == "step" and not classes and not errors
+    step = frame[between[0]].cast(pl.Int64).to_numpy() if by_step else None
+    weight = numbers([between[by_step]])[:, 0] if len(between) > own + by_step else None
+    first = len(between) - own
+    if errors:
+        return Predictions(row, part, np.zeros((len(row), 0)), output, weight=weight)
+    if classes:
         place = {guarded(str(c)): i for i, c in enumerate(data["classes"])}
-        return Predictions(row, part, np.array([place[v or ""] for v in frame[columns[2]].to_list()], int), output)
-    return Predictions(row, part, numbers(columns[3 if by_step else 2 : -outputs]), output, step)
+        target = np.array([place[v or ""] for v in frame[between[first]].to_list()], int)
+        return Predictions(row, part, target, output, weight=weight)
+    return Predictions(row, part, numbers(between[first:]), output, step, weight)

@@ -153,6 +153,7 @@ class EncodedExamples:
 
 
 LEAST = {"single": 1e-30, "double": 1e-150}  # span of a column below which its numbers, or their squares, lose digits
+FEW_DIGITS = 16  # steps between float64 numbers that a target has to span
 MOST = {"single": 1e38, "double": 1e152}
 
 
@@ -164,6 +165,12 @@ def check_spans(columns: Iterable[tuple[int, np.ndarray]], names: Sequence[str],
             continue
         with np.errstate(over="ignore", invalid="ignore"):
             span = float(np.fmax.reduce(column, axis=None)) - float(np.fmin.reduce(column, axis=None))
+        if what == "target" and 0 < span < FEW_DIGITS * np.spacing(float(np.nanmax(np.abs(column)))):
+            raise InputError(
+                f"the {what} {names[k]!r} holds values that differ in their last digits only, beside"
+                f" {float(np.nanmax(np.abs(column))):.3g}, so little is left to learn. Take the offset off before it is"
+                " stored as float64."
+            )
         if span == 0 or np.isnan(span) or LEAST[arithmetic] <= span <= MOST[arithmetic]:
             continue
         wider = LEAST["double"] <= span <= MOST["double"]

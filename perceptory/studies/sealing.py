@@ -21,6 +21,7 @@ from perceptory.models.model import Model
 from perceptory.models.temperature import calibration_error
 from perceptory.notes import (
     Note,
+    classes_not_learned,
     classes_only_tested,
     sealed_ends,
     shares_sealed_steps,
@@ -104,6 +105,7 @@ def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     held = np.unique(test.targets)
     new = [known.classes[k] for k in np.setdiff1d(held, known.targets)]
     notes = [classes_only_tested(new)] if new else []
+    notes += [note for note in test.notes if classes_not_learned.describes(note)]
     return (*notes, tested_on_one_class(known.classes[held[0]])) if len(held) == 1 else tuple(notes)
 
 
@@ -128,6 +130,12 @@ def _with_classes_of(data: Examples, test: Any) -> Any:
     )
 
 
+def with_unknown(metrics: dict[str, Any], test: Examples) -> dict[str, Any]:
+    """The accuracy where test rows of classes that the study has not are counted, which are wrong in any case."""
+    unknown = sum(note.facts["share"] for note in test.notes if classes_not_learned.describes(note))
+    return {"accuracy": metrics["accuracy"] * (1 - unknown)} if unknown else {}
+
+
 @dataclass(frozen=True)
 class SealedRows:
     """Test examples that a study has not seen, as its result holds them (a `SealedTest`)."""
@@ -146,6 +154,7 @@ class SealedRows:
         )
         truth, output, weights = encoded.truth, mean_of(model, members), encoded.weights
         metrics = evaluate(test.task, *judged_rows(truth, output, weights), units=encoded.units)
+        metrics |= with_unknown(metrics, test)
         if model.classes is not None:
             more = {"ece": calibration_error(truth, output, weights)}
         else:

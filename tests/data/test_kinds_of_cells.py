@@ -275,7 +275,7 @@ def test_a_model_reads_as_it_learned(write):
         ({"decimal": ";"}, "decimal needs"),
         ({"thousands": "x"}, "thousands needs"),
         ({"decimal": ",", "thousands": ","}, "two different marks"),
-        ({"missing": [3]}, "missing needs texts"),
+        ({"missing": [[3]]}, "missing needs texts"),
     ],
 )
 def test_options_that_do_not_fit(options, sentence):

@@ -92,7 +92,7 @@ def test_the_command_lines_file_of_test_rows(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"y": np.array(["no", "maybe"], object)}, "classes that the study has not: 'maybe'"),
+        ({"y": np.array(["perhaps", "maybe"], object)}, "classes that the study has not: 'maybe', 'perhaps'"),
         ({"y": np.array([None, None], object)}, "no row has a value of the target 'y'"),
         ({"x": np.array(["some", "words"], object)}, "'x'"),
         ({"x": None}, "lacks the column 'x'"),

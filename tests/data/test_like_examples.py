@@ -123,8 +123,11 @@ def test_pictures(tmp_path):
     assert np.unique(constant.inputs).tolist() == [9]
     large = read_images(pictures(tmp_path / "test", "a", 1, lambda: np.zeros((9, 7, 3), np.uint8)), like=data)
     assert large.inputs.shape == (1, 4, 4, 1)
-    with pytest.raises(InputError, match="hold classes that the study has not: 'z'"):
-        read_images(pictures(tmp_path / "test", "az", 1), like=data)
+    test = read_images(pictures(tmp_path / "new", "az", 1), like=data)
+    assert test.targets.tolist() == [0]
+    assert [(n.kind, n.facts["classes"], n.facts["share"]) for n in test.notes] == [
+        ("classes_not_learned", ("z",), 0.5)
+    ]
 
 
 # --- refusals, and the command line -------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ def test_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("read", "sentence"),
     [
-        (lambda like: read_arrays(X[:3], [0, 1, 7], like=like), "classes that the study has not: '7'"),
+        (lambda like: read_arrays(X[:3], [9, 8, 7], like=like), "classes that the study has not: '7', '8', '9'"),
         (lambda like: read_arrays(X[:3, :2], [0, 1, 2], like=like), r"needs arrays \[n, 4\]"),
         (lambda like: read_arrays(X[:3] * np.nan, [0, 1, 2], like=like), "missing or infinite"),
         (lambda like: read_arrays(X[:3], [None, None, None], like=like), "no example has a value"),

@@ -339,7 +339,7 @@ HOLE = np.where(np.arange(7) == 5, np.nan, np.arange(7.0))
         ({}, {"inputs": ["u", "u"]}, "named twice"),
         ({}, {"inputs": ["v"]}, "no input 'v'"),
         ({}, {"inputs": []}, "no column is left"),
-        ({}, {"inputs": 3}, "inputs needs names of columns, got '3'"),
+        ({}, {"inputs": 3}, "the table has no input 3"),
         ({}, {"ignore": [3]}, "ignore needs names of columns"),
         ({}, {"time": np.arange(7)}, "time needs the name of a column, got a ndarray"),
         ({}, {"ignore": "u"}, "no column is left"),

@@ -1,5 +1,6 @@
 """X, y, weights and groups that carry more than numbers, and values beside X that stand in it as well."""
 
+import datetime as dt
 import warnings
 from types import SimpleNamespace
 
@@ -90,17 +91,6 @@ REFUSED = {
     "weights of categories": (
         lambda: regressor().fit(X, Y, pd.Categorical(GROUPS)), "sample_weight needs numbers, but holds categories"
     ),
-    "periods": (
-        lambda: regressor().fit(pd.DataFrame({"a": X[:, 0], "t": pd.period_range("2020", periods=ROWS)}), Y),
-        "column 't' of X has values of type Period",
-    ),
-    "intervals": (
-        lambda: regressor().fit(pd.DataFrame({"t": pd.arrays.IntervalArray.from_breaks(np.arange(ROWS + 1))}), Y),
-        "column 't' of X has values of type Interval",
-    ),
-    "times": (
-        lambda: regressor().fit(pl.DataFrame({"t": MOMENTS.dt.time()}), Y), "column 't' of X has values of type"
-    ),
     "lists": (lambda: regressor().fit(pl.DataFrame({"t": [[1.0]] * ROWS}), Y), "column 't' of X has values of type"),
     "masked arrays": (lambda: read_arrays(masked(X), Y), r"2 are missing or infinite \(the first is missing, in exam"),
     "masked pictures": (
@@ -186,6 +176,10 @@ def test_durations_are_seconds_and_dates_are_days(given):
         np.testing.assert_array_equal(data.encoder.transform(data)[:, 0], seconds)
     array, frame = (given(lambda x=x: regressor().fit(x, Y)) for x in (DAYS[:, None], pd.DataFrame({"x0": DAYS})))
     assert array.encoder.columns[0].kind == "date"
+    periods = given(lambda: regressor().fit(pd.DataFrame({"x0": pd.PeriodIndex(DAYS, freq="D")}), Y))
+    np.testing.assert_array_equal(array.encoder.transform(array), periods.encoder.transform(periods))
+    times = given(lambda: regressor().fit(pl.DataFrame({"t": (MOMENTS + dt.timedelta(hours=5)).dt.time()}), Y))
+    assert times.encoder.transform(times)[0].tolist() == [5 * 3600]
     np.testing.assert_array_equal(array.encoder.transform(array), frame.encoder.transform(frame))
 
 
@@ -221,6 +215,7 @@ COPIES = {
     "polars": (lambda: regressor().fit(pl.from_pandas(FRAME), pl.Series(FRAME["y"].to_numpy())), "y", "target"),
     "weights": (lambda: regressor().fit(FRAME, Y, FRAME["w"]), "w", "sample_weight"),
     "groups": (lambda: study().fit(FRAME, Y, groups=FRAME["g"]), "g", "groups"),
+    "codes": (lambda: NetworkClassifier(**SMALL).fit(FRAME.assign(c=1 * (LABELS == "a")), LABELS), "c", "target"),
     "classes": (
         lambda: NetworkClassifier(**SMALL).fit(FRAME.assign(c=pd.Categorical(LABELS)), LABELS), "c", "target"
     ),
@@ -311,3 +306,11 @@ def test_diverged_networks_of_the_chosen_candidate_are_told(monkeypatch):
     monkeypatch.setattr(cv, "run", lambda *given, **more: result)
     with pytest.warns(ConvergenceWarning, match="1 of the 2 networks of the chosen candidate diverged"):
         study().fit(X, Y)
+
+
+def test_an_index_in_another_order_is_told(given):
+    y = pd.Series(Y).sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match="y has the same index as X, in another order"):
+        given(lambda: regressor().fit(pd.DataFrame(X), y))
+    with pytest.raises(ValueError, match="more than one column 'a'"):
+        regressor().fit(pd.DataFrame(X, columns=["a", "a"]), Y)

@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from perceptory.data.series.rolled import values_of
+from perceptory.data.tables.beside import no_chance, same_numbers
 from perceptory.data.tables.delimited import counted
-from perceptory.data.tables.reader import same_numbers
 from perceptory.data.tables.sources import as_array, is_missing
-from perceptory.data.tables.table import RawColumn, shown_value
+from perceptory.data.tables.table import shown_value
 from perceptory.errors import InputError, Piece, Remedy, Setting
 
 ExampleKind = Literal["series", "image", "array"]
@@ -37,7 +37,10 @@ def as_inputs(source: Any, what: str = "inputs") -> np.ndarray:
     """An array of any library as uint8, float32 or float64. Truth values become 0 and 1 in uint8, other numbers the
     smallest floating format that holds them, and what is masked or missing nan. Raises `InputError` for what is not
     numbers. what: their name."""
+    _no_frame(source, what)
     array = as_array(unmasked(source))
+    if array.dtype.kind == "m" and np.datetime_data(array.dtype)[0] != "generic":  # durations in seconds, as in tables
+        array = np.where(np.isnat(array), np.nan, array.astype("m8[us]").astype(np.int64) / 1e6)
     if array.dtype == object:
         array = _numbers_of(array, what)
     name, kind = array.dtype.name, array.dtype.kind
@@ -50,6 +53,23 @@ def as_inputs(source: Any, what: str = "inputs") -> np.ndarray:
     if kind in "fV" and "float" in name and array.dtype.names is None:  # float16 and bfloat16; longer ones
         return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     raise InputError(f"the {what} need numbers, got an array of {array.dtype}. Convert them first.")
+
+
+def _no_frame(source: Any, what: str) -> None:
+    """Raise `InputError` for a frame with columns that are no numbers, which means something in a table alone."""
+    dtypes = getattr(source, "dtypes", None)
+    kinds = list(dtypes) if hasattr(source, "columns") and dtypes is not None else []
+    others = [name for name, kind in zip(source.columns, kinds, strict=False) if not _is_numeric(kind)] if kinds else []
+    if others:
+        raise InputError(
+            f"the {what} need numbers, but column {shown_value(str(others[0]))} of the frame holds others. A frame "
+            "with categories, dates or texts is read by read_table."
+        )
+
+
+def _is_numeric(kind: Any) -> bool:
+    name = str(kind).lower()
+    return any(word in name for word in ("int", "float", "double", "bool", "decimal")) and "interval" not in name
 
 
 def _numbers_of(array: np.ndarray, what: str) -> np.ndarray:
@@ -123,19 +143,6 @@ def check_names(names: Any, count: int, what: str) -> tuple[str, ...]:
     return given
 
 
-CHANCE = 24.0  # bits: equal values are no chance where as many would have to be guessed
-
-
-def no_chance(values: RawColumn | np.ndarray) -> bool:
-    """Whether values [n] are so many and so different that others equal to them hold the same thing."""
-    if isinstance(values, RawColumn):
-        counts = values.data.value_counts()["count"].to_numpy()
-    else:
-        counts = np.unique(values, return_counts=True)[1]
-    total = counts.sum()
-    return bool(total and -(counts * np.log2(counts / total)).sum() >= CHANCE)
-
-
 def check_beside(inputs: np.ndarray, channels: Sequence[str], beside: Mapping[str, np.ndarray | None]) -> None:
     """Raise `InputError` where a channel holds, at every place of every example, what is given beside the inputs.
 
@@ -156,6 +163,19 @@ def check_beside(inputs: np.ndarray, channels: Sequence[str], beside: Mapping[st
                         f"the channel {name!r} of the inputs holds the {what} of every example, which is no input. "
                         "Leave it out of them."
                     )
+
+
+def one_place(inputs: np.ndarray, targets: np.ndarray) -> tuple[int, ...] | None:
+    """The place [..., channel] in every example at which numbers [n] or [n, 1] stand as well, if there is one."""
+    values = targets.reshape(len(targets), -1)
+    if values.shape[1] != 1 or inputs.ndim < 3 or not no_chance(values[:, 0]):
+        return None
+    flat = inputs.reshape(len(inputs), -1)
+    places = np.flatnonzero((flat[:8] == values[:8]).all(axis=0))
+    for place in places[:8]:
+        if same_numbers(flat[:, place].astype(np.float64), values[:, 0].astype(np.float64)):
+            return tuple(int(p) for p in np.unravel_index(place, inputs.shape[1:]))
+    return None
 
 
 def _holds(channel: np.ndarray, values: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from perceptory.data.arrays.checks import (
     check_beside,
     check_lengths,
     check_names,
+    one_place,
     padded,
 )
 from perceptory.data.arrays.dataset import ArrayDataset, ArrayEncoder, fits
@@ -26,7 +28,7 @@ from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import as_array
 from perceptory.errors import InputError, Setting
-from perceptory.notes import Note
+from perceptory.notes import Note, target_in_inputs
 from perceptory.registry import Registry as Names
 
 EXAMPLE_KINDS: Names[ExampleKind] = Names("kind of inputs", {k: k for k in KINDS})
@@ -119,6 +121,9 @@ def read_arrays(
         fits(dataset, like)
         return dataset
     _check_beside(dataset, given, keep)
+    place = one_place(dataset.inputs, dataset.targets) if of_target.task == "regression" else None
+    if place is not None:
+        dataset = replace(dataset, notes=(*dataset.notes, target_in_inputs(names[place[-1]], place[:-1])))
     ArrayEncoder.fit(dataset)  # raises for missing inputs, and where none varies
     return dataset
 

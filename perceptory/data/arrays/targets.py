@@ -11,7 +11,7 @@ import numpy as np
 from perceptory.data.arrays.checks import ExampleKind, as_inputs, check_finite, check_names, padded
 from perceptory.data.tables.cells import identity, in_order, places
 from perceptory.data.tables.delimited import counted
-from perceptory.data.tables.like import targets_like
+from perceptory.data.tables.like import not_learned, targets_like
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
 from perceptory.data.tables.table import RawColumn, label, listed, rows_of
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
@@ -55,8 +55,11 @@ def read_targets(
     names = _target_names(target, 1 if y.ndim == 1 else y.shape[1])
     given = own or [from_array(n, y if y.ndim == 1 else y[:, k]) for k, n in enumerate(names)]
     if like is not None:
-        values, keep = targets_like([replace(c, name=n) for c, n in zip(given, names, strict=True)], like, len(x))
-        return keep, target_of(like, values[keep]), names, [*notes, *_left_out(keep, names)]
+        columns = [replace(c, name=n) for c, n in zip(given, names, strict=True)]
+        values, keep, unknown = targets_like(columns, like, len(x))
+        notes += _left_out(keep | unknown, names)
+        notes += not_learned(columns[0], unknown, keep, None, "example") if unknown.any() else []
+        return keep, target_of(like, values[keep]), names, notes
     columns = [typed(replace(c, name=n), task) for c, n in zip(given, names, strict=True)]
     keep = np.logical_and.reduce([has_value(c) for c in columns])
     notes += _left_out(keep, names)

@@ -14,7 +14,7 @@ from perceptory.data.arrays.reader import COLORS, read_arrays
 from perceptory.data.arrays.targets import target_of
 from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
-from perceptory.data.tables.like import targets_like
+from perceptory.data.tables.like import not_learned, targets_like
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
 from perceptory.data.tables.targets import read_target
@@ -212,8 +212,10 @@ def _read_folder(
     if like is None:
         of_target = read_target([column], task)
     else:
-        of_target = target_of(like, targets_like([column], like, len(column))[0])
+        found = targets_like([column], like, len(column))
+        of_target, inputs = target_of(like, found.values[found.has]), inputs if found.has.all() else inputs[found.has]
         target = like.target_names[0]
+        more = [*more, *(not_learned(column, found.unknown, found.has, None, "image") if found.unknown.any() else [])]
     dataset = ArrayDataset(
         inputs, COLORS[inputs.shape[-1]], (target,), of_target.task, of_target.targets, of_target.classes,
         of_target.class_values, notes=(*notes, *more, *of_target.notes), kind="image",

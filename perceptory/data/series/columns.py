@@ -14,7 +14,7 @@ from perceptory.data.series.gaps import MISSING, marked
 from perceptory.data.series.windows import Cut
 from perceptory.data.tables.cells import identity
 from perceptory.data.tables.inference import infer
-from perceptory.data.tables.like import targets_like
+from perceptory.data.tables.like import known_targets
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Piece, Remedy, Setting
@@ -132,7 +132,7 @@ def groups_of_series(raw: RawColumn, clock: Clock) -> np.ndarray:
 def _target(columns: list[RawColumn], task: str | None, like: Any) -> Target:
     """What these columns without missing values are: found from them, or as in the data of a study."""
     return (
-        read_target(columns, task) if like is None else target_of(like, targets_like(columns, like, len(columns[0]))[0])
+        read_target(columns, task) if like is None else target_of(like, known_targets(columns, like, len(columns[0])))
     )
 
 

@@ -47,9 +47,10 @@ from perceptory.data.series.times import find_time
 from perceptory.data.series.windows import Cut, cut_rows, usual_cut
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
+from perceptory.data.tables.marks import usual_mark
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.reader import check_no_target
-from perceptory.data.tables.sources import as_table
+from perceptory.data.tables.sources import as_table, columns_of_rows
 from perceptory.data.tables.table import RawColumn, Table
 from perceptory.data.tables.targets import TASKS, Target
 from perceptory.errors import InputError, Setting
@@ -145,22 +146,19 @@ def read_series(
     reading = reading_of(missing, decimal, thousands)
     if like is not None:
         task, inputs, reading = like.task, _measured(like), getattr(like.plan, "reading", reading)
+    source = columns_of_rows(source)
     target, inputs, ignore, time, series, groups, color, known_ahead, static = (
-        as_written(given, source)
-        for given in (
-            target,
-            inputs,
-            () if ignore is None else ignore,
-            time,
-            series,
-            groups,
-            color,
-            known_ahead,
-            static,
+        as_written(given, source, what)
+        for given, what in (
+            (target, "target"), (inputs, "input"), (() if ignore is None else ignore, "column to ignore"),
+            (time, "column of time"), (series, "column of series"), (groups, "column of groups"),
+            (color, "column to color by"), (known_ahead, "column that is known ahead"), (static, "static column"),
         )
-    )
+    )  # fmt: skip
     check_beside(use, known_ahead, static, calendar)
     table = _table(source, reading, target, series, groups)
+    if like is None and not reading.decimal:
+        reading = replace(reading, usual=usual_mark(table.notes))
     columns = [] if unlabeled else target_columns(table, target, None if like is None else like.task)
     roles = {"time": time, "series": series, "groups": groups, "color": color}
     _check_color(color, unlabeled)

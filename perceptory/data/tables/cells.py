@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.tables.table import MISSING, RawColumn, floats, listed, shown_value
+from perceptory.data.tables.table import MISSING, RawColumn, label, listed, shown_value
 from perceptory.errors import InputError, Setting
-from perceptory.notes import (
-    Note,
-    commas_and_points,
-    decimal_commas,
-    points_as_decimals,
-    thousands_marked,
-    thousands_possible,
-)
 
 if TYPE_CHECKING:
     import polars as pl
 
-MARKS = {",": "comma", ".": "point"}
+MARKS = {",": "comma", ".": "point", " ": "space", "'": "apostrophe"}
 SEPARATORS = (",", ".", " ", "'", "_")
 _NUMBER = re.compile(r"[+-]?\.?[0-9]|[+-]?[iInN]")  # how a number begins
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
@@ -36,29 +28,38 @@ class Reading:
     """How cells of text are written, where that is not left to be found out.
 
     missing: texts that stand for a missing value, beside `MISSING`. decimal: the mark before decimals, "." or ",".
-    thousands: the mark between groups of three digits. Both are "" where they are found from the cells.
+    thousands: the mark between groups of three digits. Both are "" where they are found from the cells. usual: the mark
+    before decimals that was found in the data of a study, by which cells are read that leave it open.
     """
 
     missing: tuple[str, ...] = ()
     decimal: str = ""
     thousands: str = ""
+    usual: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {"missing": list(self.missing), "decimal": self.decimal, "thousands": self.thousands}
+        marks = {"decimal": self.decimal, "thousands": self.thousands, "usual": self.usual}
+        return {"missing": list(self.missing), **marks}
 
 
 PLAIN = Reading()
 
 
-def reading_of(missing: Sequence[str] | str = (), decimal: str | None = None, thousands: str | None = None) -> Reading:
+def reading_of(
+    missing: Collection[str] | str | None = (), decimal: str | None = None, thousands: str | None = None
+) -> Reading:
     """The `Reading` of these arguments; a text `missing` is cut at its commas. Raises `InputError` for other marks."""
-    tokens = missing.split(",") if isinstance(missing, str) else list(missing)
+    missing = () if missing is None else missing
+    several = isinstance(missing, Collection) and not isinstance(missing, str)
+    tokens = missing.split(",") if isinstance(missing, str) else list(missing) if several else [missing]
+    numbers = [isinstance(token, int | float | np.number) and not isinstance(token, bool) for token in tokens]
+    tokens = [label(token) if number else token for token, number in zip(tokens, numbers, strict=True)]
     if not all(isinstance(token, str) for token in tokens):
         raise InputError(
             Setting("missing"), f" needs texts that stand for a missing value, got {shown_value(missing)}."
         )
-    if decimal not in (None, *MARKS):
+    if decimal not in (None, ",", "."):
         raise InputError(Setting("decimal"), f' needs "." or ",", got {decimal!r}.')
     if thousands not in (None, *SEPARATORS):
         raise InputError(Setting("thousands"), f" needs one of {listed(SEPARATORS)}, got {thousands!r}.")
@@ -66,7 +67,7 @@ def reading_of(missing: Sequence[str] | str = (), decimal: str | None = None, th
         raise InputError(f"decimals and thousands cannot both be marked by {decimal!r}. Give two different marks.")
     if thousands is not None and decimal is None:
         decimal = "," if thousands == "." else "."
-    return Reading(tuple(token.strip() for token in tokens if token.strip()), decimal or "", thousands or "")
+    return Reading(tuple(str(token).strip() for token in tokens if str(token).strip()), decimal or "", thousands or "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +227,6 @@ def identity(raw: RawColumn) -> pl.Series:
         return pl.select(pl.when(raw.data).then(pl.lit("True")).when(~raw.data).then(pl.lit("False"))).to_series()
     if raw.data.dtype.is_integer():
         return raw.data.cast(pl.String)
-    from perceptory.data.tables.table import label
-
     distinct = raw.data.fill_nan(None).drop_nulls().unique()  # Python writes each distinct number, polars looks it up
     names = pl.Series([label(v) for v in distinct.to_list()], dtype=pl.String)
     return raw.data.fill_nan(None).replace_strict(distinct, names, default=None, return_dtype=pl.String)
@@ -273,170 +272,3 @@ def one_spelling(cells: pl.Series) -> pl.Series:
         .otherwise(cells)
     )
     return pl.select(spelled).to_series()
-
-
-# --- marks in numbers ---------------------------------------------------------------------------------------------
-
-
-def read_cells(
-    columns: Sequence[RawColumn], reading: Reading, delimiter: str | None = None
-) -> tuple[list[RawColumn], list[Note]]:
-    """Columns whose texts are numbers with a decimal comma, or with marks between thousands, as numbers; and notes.
-
-    delimiter: of the file that the columns are from. What the marks mean is told by `reading`, or by the cells of all
-    columns: a mark that is not followed by exactly three digits stands before decimals, one that stands twice in a
-    number separates thousands. Where every mark is followed by exactly three digits, the column is `unclear`.
-    """
-    columns = [_without(c, reading.missing) for c in columns]
-    if reading.decimal:
-        return [_as_written(c, reading.decimal, reading.thousands) for c in columns], []
-    commas = delimiter not in (None, ",")  # in other files a comma may stand before decimals
-    uses = {place: use for place, c in enumerate(columns) if c.storage == "text" and (use := _use(c, commas))}
-    return _by_use(columns, uses, commas)
-
-
-@dataclass(frozen=True)
-class _Use:
-    """What the marks in a column's numbers may mean: `mark` is "," or "."."""
-
-    mark: str
-    decimal: bool  # every cell is a number if the mark stands before decimals
-    thousands: bool  # every cell is a number if the mark separates thousands
-
-
-def _without(column: RawColumn, missing: tuple[str, ...]) -> RawColumn:
-    """The column with null in the cells that are one of the texts `missing`."""
-    import polars as pl
-
-    if not missing or column.storage in ("other", "boolean", "date"):
-        return column
-    if column.data.dtype == pl.String:
-        mark = column.data.str.strip_chars().is_in(list(missing))
-    else:
-        numbers = numbers_in(pl.Series(missing)).drop_nulls()
-        mark = column.data.cast(pl.Float64).is_in(numbers.to_list()) if len(numbers) else None
-    if mark is None or not mark.any():
-        return column
-    data = pl.select(pl.when(~mark.fill_null(False)).then(column.data)).to_series()
-    cells = column.cells
-    if cells is None:
-        return replace(column, data=data)
-    return replace(column, data=data, cells=lambda: pl.select(pl.when(data.is_not_null()).then(cells())).to_series())
-
-
-def _use(column: RawColumn, commas: bool) -> _Use | None:
-    """What marks the column's numbers hold; None where it has none, or does not hold numbers. commas: whether decimal
-    commas are to be expected; where they are not, points in whole numbers mean nothing."""
-    cells = None
-    if column.cells is None:
-        pattern = r"^[+-]?[0-9.,]+" + EXPONENT
-        if not stripped(column.data.head(1000)).drop_nulls().str.contains(pattern).all():
-            return None
-        cells = stripped(column.data).drop_nulls()
-        if not len(cells) or not cells.str.contains(pattern).all():
-            return None
-        numbers = numbers_in(cells)
-    else:
-        numbers = column.data
-        if numbers.dtype.is_integer():
-            return None
-    if column.cells is not None or not numbers.null_count():  # plain numbers, with a point if with any mark
-        if _surely_decimal(floats(numbers.head(1000))):
-            return _Use(".", True, False)
-        values = floats(numbers)
-        if not commas and not (values != np.floor(values))[np.isfinite(values)].any():
-            return None
-        if _surely_decimal(values):
-            return _Use(".", True, False)
-    cells = stripped(column.text).drop_nulls() if cells is None else cells
-    for mark in MARKS:
-        if not cells.str.contains(mark, literal=True).any():
-            continue
-        m = rf"\{mark}"
-        decimal = bool(cells.str.contains(rf"^[+-]?(?:[0-9]+{m}?[0-9]*|{m}[0-9]+)" + EXPONENT).all())
-        thousands = bool(cells.str.contains(rf"^[+-]?(?:0|[1-9][0-9]{{0,2}}(?:{m}[0-9]{{3}})*)$").all())
-        if decimal or thousands:
-            return _Use(mark, decimal, thousands)
-    return None
-
-
-def _surely_decimal(values: np.ndarray) -> bool:
-    """Whether plain numbers have a point that is not followed by exactly three digits, or cannot separate thousands."""
-    values = values[np.isfinite(values)]
-    fractions = values[values != np.floor(values)]
-    wide = (np.abs(values) >= 1000).any() or (np.abs(fractions) < 1).any()
-    return bool(fractions.size and (wide or (np.round(values * 1000) / 1000 != values).any()))
-
-
-def _by_use(columns: list[RawColumn], uses: dict[int, _Use], commas: bool) -> tuple[list[RawColumn], list[Note]]:
-    def of(mark: str, decimal: bool, thousands: bool) -> list[int]:
-        return [p for p, u in uses.items() if u == _Use(mark, decimal, thousands)]
-
-    result = list(columns)
-    notes: list[Note] = []
-    names = [c.name for c in columns]
-    certain = {mark: of(mark, True, False) for mark in MARKS}
-    groups = {mark: of(mark, False, True) for mark in MARKS}
-    either = {mark: of(mark, True, True) for mark in MARKS}
-    if certain[","] and commas and not certain["."]:
-        for place in (*certain[","], *either[","]):
-            result[place] = _as_written(columns[place], ",", "")
-        notes.append(decimal_commas([names[p] for p in sorted((*certain[","], *either[","]))]))
-        if grouped := sorted((*groups["."], *either["."])):
-            for place in grouped:
-                result[place] = _as_written(columns[place], ",", ".")
-            notes.append(thousands_marked("point", [names[p] for p in grouped]))
-        return result, notes
-    if certain["."] and commas and (mixed := sorted((*certain[","], *groups[","], *either[","]))):
-        notes.append(commas_and_points(names[mixed[0]], names[certain["."][0]]))
-        if not certain[","]:
-            notes += [thousands_possible(names[place]) for place in mixed]
-        return result, notes
-    for mark, other in ((",", "."), (".", ",")):
-        if certain[mark]:
-            continue
-        if groups[mark]:  # a mark that stands twice in a number
-            for place in (read := sorted((*groups[mark], *either[mark]))):
-                result[place] = _as_written(columns[place], other, mark)
-            notes.append(thousands_marked(MARKS[mark], [names[p] for p in read]))
-        elif mark == "." and not commas and not groups[","]:
-            notes += [points_as_decimals(names[place]) for place in either[mark]]
-        else:
-            for place in either[mark]:
-                result[place] = replace(columns[place], unclear=_unclear(columns[place], mark))
-    return result, notes
-
-
-def _unclear(column: RawColumn, mark: str) -> tuple[Any, ...]:
-    cells = stripped(column.text)
-    example = cells.filter(cells.str.contains(mark, literal=True).fill_null(False))[0]
-    one, other = example.replace(mark, "."), example.replace(mark, "")
-    return (
-        f"column {column.name!r} holds numbers such as {shown_value(example)}, and every {MARKS[mark]} in it is "
-        f"followed by three digits, so it may stand before decimals ({one}) or between thousands ({other}). Say ",
-        Setting("decimal", mark),
-        " or ",
-        Setting("thousands", mark),
-        ".",
-    )
-
-
-def _as_written(column: RawColumn, decimal: str, thousands: str) -> RawColumn:
-    """A column of text as numbers, by their marks; itself where a cell is no such number."""
-    import polars as pl
-
-    if column.storage != "text":
-        return column
-    original = column.text
-    cells = stripped(original)
-    d, t = rf"\{decimal}", rf"\{thousands}"
-    digits = rf"(?:[0-9]{{1,3}}(?:{t}[0-9]{{3}})+|[0-9]+)" if thousands else r"[0-9]+"
-    fits = cells.drop_nulls().str.contains(rf"^[+-]?(?:{digits}(?:{d}[0-9]*)?|{d}[0-9]+)" + EXPONENT)
-    if not fits.all() or not len(fits):
-        # Numbers of another style are no numbers here, even where they could be read as such.
-        return column if column.cells is None else replace(column, data=original, cells=None)
-    if thousands:
-        cells = cells.str.replace_all(thousands, "", literal=True)
-    if decimal != ".":
-        cells = cells.str.replace(decimal, ".", literal=True)
-    return replace(column, data=cells.cast(pl.Float64), cells=column.cells or (lambda: original))

@@ -257,12 +257,13 @@ def _notes(value: Any) -> tuple[Note, ...]:
 
 def reading_from_json(data: Any) -> Reading:
     """Read what `to_json` says of how cells are written. Raises `InputError` for anything else."""
-    _keys(data, {"missing", "decimal", "thousands"}, "the description of how cells are written")
+    _keys(data, {"missing", "decimal", "thousands", "usual"}, "the description of how cells are written")
     marks = {name: data[name] for name in ("decimal", "thousands")}
-    if not all(isinstance(mark, str) for mark in marks.values()):
+    if not all(isinstance(mark, str) for mark in marks.values()) or data["usual"] not in ("", ",", "."):
         raise InputError("the description of how cells are written needs marks of numbers as texts. It was altered.")
     marks = {name: mark or None for name, mark in marks.items()}
-    return reading_of(_texts(data["missing"], "missing"), **marks)
+    reading = reading_of(_texts(data["missing"], "missing"), **marks)
+    return dataclasses.replace(reading, usual=data["usual"])
 
 
 def _plan_from_json(data: Any) -> ColumnPlan:

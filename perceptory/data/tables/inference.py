@@ -23,6 +23,7 @@ from perceptory.data.tables.cells import (
 )
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
+from perceptory.data.tables.marks import refuse_unclear
 from perceptory.data.tables.table import MISSING, RawColumn, floats, label, series_of, shown_value
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note
@@ -225,8 +226,7 @@ def convert(raw: RawColumn, kind: Kind, layout: str = "", categories: Sequence[s
 
 
 def _from_text(raw: RawColumn, kind: Kind, layout: str) -> np.ndarray:
-    if raw.unclear:
-        raise InputError(*raw.unclear)
+    refuse_unclear(raw)
     if kind != "date" and raw.cells is not None:
         values = floats(raw.data)
     else:

@@ -11,7 +11,8 @@ import numpy as np
 
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.labels import Labels
-from perceptory.data.tables.cells import Reading, identity, in_order, places, reading_of, stripped
+from perceptory.data.tables.beside import check_order, held_inside, in_its_order
+from perceptory.data.tables.cells import Reading, identity, in_order, places, reading_of
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import plan_column
 from perceptory.data.tables.dataset import Dataset
@@ -20,9 +21,10 @@ from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.like import read_like
+from perceptory.data.tables.marks import usual_mark
 from perceptory.data.tables.names import as_written
-from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, from_array
-from perceptory.data.tables.table import RawColumn, Table, columns_are, floats, listed, rows_of
+from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, columns_of_rows, from_array
+from perceptory.data.tables.table import RawColumn, Table, columns_are, listed, rows_of
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Setting
 from perceptory.notes import (
@@ -32,6 +34,7 @@ from perceptory.notes import (
     ignored_as_asked,
     joined,
     none_as_class,
+    ordered_as_target,
     target_of_codes,
     values_beside,
     without_target,
@@ -47,7 +50,7 @@ def read_table(
     weights: Any = None,
     groups: Any = None,
     color: str | None = None,
-    missing: Sequence[str] | str = (),
+    missing: Sequence[str] | str | None = (),
     decimal: str | None = None,
     thousands: str | None = None,
     like: Dataset | None = None,
@@ -75,9 +78,19 @@ def read_table(
     Cells that are empty or read NA, N/A, #N/A, nan, NaN, NaT, null, None, ? or - are missing, in text columns of any
     source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
-    target, weights, groups = (as_written(given, source) for given in (target, weights, groups))
-    ignore = () if ignore is None else as_written(ignore, source)
-    color = as_written(color, source)
+    source = columns_of_rows(source)
+    target, weights, groups, color = (
+        as_written(given, source, what)
+        for given, what in (
+            (target, "target"),
+            (weights, "column of weights"),
+            (groups, "column of groups"),
+            (color, "column to color by"),
+        )
+    )
+    ignore = () if ignore is None else as_written(ignore, source, "column to ignore")
+    for what, given in (("target", target), ("weights", weights), ("groups", groups)):
+        check_order(given, source, what)
     if like is not None:
         _check_like(like, target)
         return read_like(source, like, weights)
@@ -109,9 +122,10 @@ def read_table(
             *_about_targets(roles.targets),
             *_about_texts(columns),
             *of_target.notes,
+            *_functions_of(of_target, roles.targets, columns),
         ),
         row_numbers=rows.astype(np.int64),
-        reading=reading,
+        reading=replace(reading, usual="" if reading.decimal else usual_mark(table.notes)),
         labels=labels,
     )
     if not any(plan_column(c).used for c in columns):
@@ -296,41 +310,8 @@ def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
     copies: list[tuple[str, str]] = []
     for what, columns in roles.beside.items():
         taken = roles.taken | roles.ignored | {name for name, _ in copies}
-        copies += [(name, what) for name in _held_inside(table, columns, taken)]
+        copies += [(name, what) for name in held_inside(table, columns, taken, codes=what == "groups")]
     return copies
-
-
-def _held_inside(table: Table, beside: Sequence[RawColumn], taken: set[str]) -> list[str]:
-    """Names of the columns that hold the same values as those beside the table."""
-    names = []
-    for given in beside:
-        has_namesake = given.name in table.names and given.name not in taken
-        for column in table.columns:
-            if column.name not in taken and column.storage != "other" and same_values(column, given):
-                names.append(column.name)
-        if has_namesake and given.name not in names and given.name not in ("y", "weights", "groups"):
-            raise InputError(
-                f"the table has a column {given.name!r} already, with other values than those given. Name the column, "
-                "or rename or drop one of the two."
-            )
-    return names
-
-
-def same_values(column: RawColumn, given: RawColumn) -> bool:
-    """Whether both hold the same values in every row, numbers perhaps in single precision on one side."""
-    numbers = [c.storage in ("number", "boolean", "date") or c.cells is not None for c in (column, given)]
-    if all(numbers):
-        return same_numbers(floats(column.data), floats(given.data))
-    if any(numbers):
-        return False
-    return stripped(column.text).equals(stripped(given.text), check_names=False)
-
-
-def same_numbers(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two arrays hold the same float64 numbers, or those of one are the other's in single precision."""
-    with np.errstate(over="ignore"):
-        pairs = ((first, second), (first.astype(np.float32), second), (first, second.astype(np.float32)))
-    return any(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 # --- the rows that have a target ----------------------------------------------------------------------------------
@@ -350,6 +331,14 @@ def _columns(table: Table, rows: np.ndarray, taken: set[str], ignored: set[str])
 def _about_targets(targets: Sequence[RawColumn]) -> list[Note]:
     kinds = (target_of_codes, none_as_class)
     return [note for c in targets for note in c.notes if any(kind.describes(note) for kind in kinds)]
+
+
+def _functions_of(target: Target, names: Sequence[RawColumn], columns: Sequence[Column]) -> list[Note]:
+    """A note on each column of numbers that is a function of the target, where there are others to learn from."""
+    if target.task != "regression" or len(names) != 1 or sum(c.kind != "ignored" for c in columns) < 2:
+        return []
+    found = [c.name for c in columns if c.kind == "numeric" and in_its_order(target.targets[:, 0], c.values)]
+    return [ordered_as_target(name, names[0].name) for name in found]
 
 
 def _about_texts(columns: Sequence[Column]) -> list[Note]:

@@ -7,23 +7,25 @@ import numbers
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import NoneType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import numpy as np
 
 from perceptory import files
-from perceptory.data.tables.cells import Reading, read_cells
+from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
+from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.single_row import is_plain
 from perceptory.data.tables.table import RawColumn, Table, floats, label, series_of, shown_value, unique_names
 from perceptory.errors import InputError
-from perceptory.notes import Note, duration, index_not_read, rounded, several_types, unreadable
+from perceptory.notes import Note, duration, index_not_read, rounded, several_types, time_of_day, unreadable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,9 +57,20 @@ def as_table(
         row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
         table = _from_columns([(str(k), [v] if row else v) for k, v in source.items()])
     else:
+        source = columns_of_rows(source)
+        if isinstance(source, Mapping):
+            return as_table(source, names, reading=reading, as_text=as_text)
         frame = _from_frame(source)
         table = frame if frame is not None else _from_array(source, names)
     return _read_cells(table, reading, delimiter)
+
+
+def columns_of_rows(source: Any) -> Any:
+    """A list of dicts, a row each, as a dict of columns, None where a row lacks one; anything else as it is."""
+    if not isinstance(source, list) or not source or not all(isinstance(row, Mapping) for row in source):
+        return source
+    names = dict.fromkeys(name for row in source for name in row)
+    return {name: [row.get(name) for row in source] for name in names}
 
 
 def _read_cells(table: Table, reading: Reading, delimiter: str | None) -> Table:
@@ -110,6 +123,7 @@ def _from_frame(source: Any) -> Table | None:
 
     notes: list[Note] = []
     duplicated: frozenset[str] = frozenset()
+    source = _whole_table(source)
     given = source
     if nw.dependencies.is_pandas_dataframe(source) or nw.dependencies.is_pyarrow_table(source):
         pandas = nw.dependencies.is_pandas_dataframe(source)
@@ -127,6 +141,16 @@ def _from_frame(source: Any) -> Table | None:
     return Table(columns, len(frame), tuple(notes), duplicated=duplicated)
 
 
+def _whole_table(source: Any) -> Any:
+    """A record batch as a table, and a column by itself as a table of one."""
+    arrow, pandas, polars = (sys.modules.get(name) for name in ("pyarrow", "pandas", "polars"))
+    if arrow and isinstance(source, arrow.RecordBatch):
+        return arrow.Table.from_batches([source])
+    if (pandas and isinstance(source, pandas.Series)) or (polars and isinstance(source, polars.Series)):
+        return source.to_frame(source.name if source.name is not None and source.name != "" else "x0")
+    return source
+
+
 def from_series(series: Any) -> RawColumn:
     """A narwhals series as a `RawColumn`."""
     import narwhals as nw
@@ -135,6 +159,15 @@ def from_series(series: Any) -> RawColumn:
     name, dtype = str(series.name), series.dtype
     if series.implementation.is_polars() or series.implementation.is_pyarrow():
         return from_polars(name, series.to_polars())
+    kind = str(getattr(series.to_native(), "dtype", ""))
+    if kind.startswith("dictionary<"):  # pandas with Arrow's types
+        import pyarrow as pa
+
+        return from_polars(name, pl.Series(pa.array(series.to_native())))
+    if kind.startswith("period["):
+        return from_series(nw.from_native(series.to_native().dt.to_timestamp(), series_only=True).alias(name))
+    if kind.startswith("interval["):
+        return RawColumn(name, "label", _texts(name, [None if is_missing(v) else str(v) for v in series.to_list()]))
     if dtype.is_integer():
         null = series.is_null().to_numpy()
         whole = pl.Series(np.ascontiguousarray(series.fill_null(0).to_numpy() if null.any() else series.to_numpy()))
@@ -176,6 +209,8 @@ def from_polars(name: str, series: pl.Series) -> RawColumn:
         return RawColumn(
             name, "number", floats(series.dt.cast_time_unit("us").cast(pl.Int64)) / 1e6, notes=(duration(),)
         )
+    if kind == pl.Time:
+        return RawColumn(name, "number", floats(series.cast(pl.Int64)) / 1e9, notes=(time_of_day(),))
     return from_objects(name, series.to_list())
 
 
@@ -192,13 +227,21 @@ def _from_array(source: Any, names: Sequence[str] | None) -> Table:
     if array.ndim != 2:
         raise InputError(
             f"inputs need a table of two dimensions [row, column], got shape {array.shape} from a "
-            f"{type(source).__name__}. One input column: x.reshape(-1, 1)."
+            f"{type(source).__name__}. {_shape_remedy(array)}"
         )
     given = [f"x{k}" for k in range(array.shape[1])] if names is None else [str(n) for n in names]
     if len(given) != array.shape[1]:
         raise InputError(f"{len(given)} names were given for an array of {array.shape[1]} columns.")
     table = _from_columns([(name, array[:, k]) for k, name in enumerate(given)])
     return Table(table.columns, len(array), table.notes, names is not None, table.duplicated)
+
+
+def _shape_remedy(array: np.ndarray) -> str:
+    if array.ndim == 1 and any(isinstance(row, Sequence) and not isinstance(row, str) for row in array[:100]):
+        return "Give rows of the same length."
+    if array.ndim == 1:
+        return "One input column: numpy.reshape(x, (-1, 1)); one row: [x]."
+    return "Examples of more than one dimension are read by read_arrays."
 
 
 def _from_columns(items: Any) -> Table:
@@ -251,8 +294,8 @@ def as_array(source: Any) -> np.ndarray:
         )
     try:
         return np.asarray(source) if hasattr(source, "__array__") else np.array(source, dtype=object)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"a {type(source).__name__} cannot be read as an array: {error}.") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"a {type(source).__name__} cannot be read as an array: {str(error).rstrip('.')}.") from None
 
 
 def from_array(name: str, array: np.ndarray) -> RawColumn:
@@ -315,8 +358,19 @@ def _from_mixed(name: str, values: list[Any]) -> RawColumn:
             if whole is not None:
                 return _number(name, whole)
         return _number(name, pl.Series(_floats(name, values, missing, float)))
+    if any(t.__name__ == "Period" and hasattr(t, "to_timestamp") for t in types):
+        values = [v.to_timestamp() if hasattr(v, "to_timestamp") else v for v in values]
+        types = {type(v) for v, m in zip(values, missing, strict=True) if not m}
+    if all(issubclass(t, np.datetime64) for t in types):
+        return from_array(
+            name, np.array([np.datetime64("NaT") if m else v for v, m in zip(values, missing, strict=True)])
+        )
     if all(issubclass(t, date) for t in types):
         return RawColumn(name, "date", _floats(name, values, missing, days_of))
+    if all(issubclass(t, time) for t in types):
+        return RawColumn(name, "number", _floats(name, values, missing, _seconds_of), notes=(time_of_day(),))
+    if all(issubclass(t, UUID | PurePath) or t.__name__ == "Interval" for t in types):
+        return RawColumn(name, "label", texts(str))
     if all(issubclass(t, timedelta) for t in types):
         return RawColumn(name, "number", _floats(name, values, missing, timedelta.total_seconds), notes=(duration(),))
     if all(issubclass(t, (str, numbers.Real, Decimal, np.bool_)) for t in types):
@@ -324,6 +378,11 @@ def _from_mixed(name: str, values: list[Any]) -> RawColumn:
         return RawColumn(name, "text", texts(label), (several_types(names),))
     example = next(t.__name__ for t in types if not issubclass(t, (str, numbers.Real)))
     return RawColumn(name, "other", texts(shown_value), (unreadable(example),))
+
+
+def _seconds_of(moment: time) -> float:
+    """Since midnight."""
+    return moment.hour * 3600.0 + moment.minute * 60.0 + moment.second + moment.microsecond / 1e6
 
 
 def _floats(name: str, values: list[Any], missing: list[bool], convert: Any) -> np.ndarray:

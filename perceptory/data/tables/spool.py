@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perceptory.data.tables.cells import Reading, read_cells
+from perceptory.data.tables.cells import MARKS, Reading
 from perceptory.data.tables.delimited import read_text
 from perceptory.data.tables.inference import convert, infer
+from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.table import RawColumn, Table, floats
 from perceptory.errors import InputError
 from perceptory.notes import Note, decimal_commas, thousands_marked
@@ -69,7 +70,8 @@ def _told_by(notes: Sequence[Note], reading: Reading) -> Reading:
         if decimal_commas.describes(note):
             reading = replace(reading, decimal=",")
         elif thousands_marked.describes(note):
-            decimal, thousands = (",", ".") if note.facts["mark"] == "point" else (".", ",")
+            thousands = next(sign for sign, name in MARKS.items() if name == note.facts["mark"])
+            decimal = "," if thousands == "." else reading.decimal or "."
             reading = replace(reading, decimal=decimal, thousands=thousands)
     return reading
 

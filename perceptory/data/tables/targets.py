@@ -11,6 +11,7 @@ import numpy as np
 from perceptory import notes
 from perceptory.data.tables.cells import identity, in_order, numbers_in, parse_truth, places, stripped
 from perceptory.data.tables.dataset import Task
+from perceptory.data.tables.dates import PATTERNS, days_in
 from perceptory.data.tables.inference import MOST_BAD, bad_cells, finite
 from perceptory.data.tables.table import RawColumn, label, listed
 from perceptory.errors import InputError, Piece, Remedy, Setting
@@ -45,7 +46,7 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
     `InputError`, unless classes are asked for.
     """
     if raw.storage in ("date", "other"):
-        what = "dates" if raw.storage == "date" else joined(raw.notes) or "values that cannot be read"
+        what = "dates" if raw.storage == "date" else " ".join(["values", *joined(raw.notes).split()[1:4]])
         raise InputError(
             f"the target {raw.name!r} holds {what}, but numbers or classes are expected. Name another column."
         )
@@ -68,11 +69,23 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         few = cells.n_unique() <= min(MOST_CLASSES, present / 2)
         classes = (Remedy("; or read all values as classes: ", Setting("task", CLASSES)),) if few and not task else ()
         raise bad_cells("the target", raw.name, "numbers", cells, wrong, None, classes)
+    if len(cells.unique()) > MOST_CLASSES or present < 2 * cells.n_unique():
+        _check_no_dates(raw.name, cells.drop_nulls())
     return _of_labels(raw, cells)
 
 
 def _has_fraction(values: np.ndarray) -> bool:
     return bool(np.isfinite(values[values != np.floor(values)]).any())
+
+
+def _check_no_dates(name: str, cells: pl.Series) -> None:
+    """Raise `InputError` for many different texts that are dates, but for a few."""
+    head = cells.head(50)
+    for layout in PATTERNS:
+        if np.isnan(days_in(head, layout)).mean() <= MOST_BAD:
+            raise InputError(
+                f"the target {name!r} holds dates, but numbers or classes are expected. Name another column."
+            )
 
 
 def _of_numbers(raw: RawColumn, cells: pl.Series, numbers: pl.Series, task: str | None) -> RawColumn:
@@ -206,6 +219,13 @@ def as_numbers(names: list[str], whole: bool) -> np.ndarray:
 
 
 def _varies(raw: RawColumn, distinct: int) -> None:
+    if distinct < 2 and raw.storage == "number" and identity(raw).n_unique() > 1:
+        raise InputError(
+            f"the target {raw.name!r} holds whole numbers that differ in digits which float64 does not hold (all are "
+            f"{label(raw.values[0])[:40]})",
+            Remedy("; ", Setting("task", CLASSES), " reads them as classes"),
+            ".",
+        )
     if distinct < 2:
         raise InputError(
             f"the target {raw.name!r} is constant (always {label(raw.values[0])[:40]}), so there is nothing to learn. "
