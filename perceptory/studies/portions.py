@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 17  # rows of a table that are read at once
 MIXED = 4  # portions that are made together
+BLOCK = 8192  # rows that are made ready at once, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ class Portions:
             goes = to[max(0, begin - first) :][: len(rows)]
             for k, portion in enumerate(portions):
                 here = np.flatnonzero(goes == k)
-                np.take(rows, here, axis=0, out=portion[filled[k] : filled[k] + len(here)])
+                out = portion[filled[k] : filled[k] + len(here)]
+                np.take(rows, here, axis=0, out=out, mode="clip")  # which writes at once: `raise` copies
                 filled[k] += len(here)
         for portion, size in zip(portions, sizes, strict=True):
             portion[size : self.size] = 0
@@ -209,10 +211,16 @@ class Portions:
         train, _, _ = self.parts.of(piece * PIECE + np.arange(len(frame)))
         table, targets, weights = meaning.read(frame.filter(pl.Series(train)))
         numbers = target_numbers(meaning.table.task, targets, len(meaning.order))
-        inputs = len(center) - numbers.shape[1]
+        features, inputs = meaning.encoder.features(table), len(center) - numbers.shape[1]
         rows = np.empty((table.rows, len(center) + 1), self.dtype)
-        for at, block in meaning.encoder.blocks(table):
-            np.subtract(block, center[:inputs], out=rows[at, :inputs], casting="same_kind")
-        rows[:, inputs:-1] = numbers - center[inputs:]
-        rows[:, -1] = 1 if weights is None else weights
+        for start in range(0, table.rows, BLOCK):
+            at = slice(start, min(start + BLOCK, table.rows))
+            exact = features.by_column(at)
+            block = np.ones((rows.shape[1], exact.shape[1]), self.dtype)
+            np.subtract(exact, center[:inputs, None], out=exact)
+            block[:inputs] = exact
+            block[inputs:-1] = numbers[at].T - center[inputs:, None]
+            if weights is not None:
+                block[-1] = weights[at]
+            rows[at] = block.T
         return rows

@@ -28,7 +28,6 @@ from perceptory.errors import InputError
 from perceptory.notes import Note, auxiliary_target, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
-BLOCK = 4096  # rows of `Encoder.blocks`
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
 _TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tuple[str, ...]": list}
 
@@ -108,16 +107,6 @@ class Encoder:
         for start in range(0, features.rows, rows):
             at = slice(start, min(start + rows, features.rows))
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
-
-    def blocks(self, table: Table) -> Iterator[tuple[slice, np.ndarray]]:
-        """As `transform`, a few rows at a time: which they are, and their inputs, in an array that is written anew."""
-        features = self.features(table)
-        inputs = np.empty((BLOCK, features.width))
-        for start in range(0, table.rows, BLOCK):
-            at = slice(start, min(start + BLOCK, table.rows))
-            block = inputs[: at.stop - start]
-            features.write(at, block)
-            yield at, block
 
     def _single(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""

@@ -100,6 +100,14 @@ class Features:
         self.write(at, out)
         return out
 
+    def by_column(self, at: slice) -> np.ndarray:
+        """[width, row] float64 of these rows, which where there are no categories is quicker to write."""
+        if self.codes:
+            return self.dense(at).T
+        out = np.empty((self.width, at.stop - at.start))
+        self.write(at, out.T)
+        return out
+
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Some rows at a time: which places of `rows` they are, and their features, written anew each time."""
         size = max(LEAST, VALUES // self.width)

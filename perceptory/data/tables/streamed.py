@@ -36,7 +36,7 @@ from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thous
 if TYPE_CHECKING:
     import polars as pl
 
-SPAN = 1 << 20  # rows that are read at once where a table is read from its beginning to its end
+SPAN = 1 << 17  # rows that are read at once where a table is read from its beginning to its end
 PREDICTED = 1 << 17  # rows of a file that are predicted at once
 HEAD, PLACES = 1 << 17, 16  # rows that tell what columns mean, and from how many places they come
 

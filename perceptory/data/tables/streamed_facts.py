@@ -55,9 +55,10 @@ def _about(values: np.ndarray, w: np.ndarray | None, weight: float) -> tuple[flo
     if w is None:
         mean = float(values.mean())
         apart = values - mean
-        return mean, float(apart @ apart)
-    mean = float(values @ w) / weight
-    return mean, float((values - mean) ** 2 @ w)
+        return mean, float(np.square(apart, out=apart).sum())
+    mean = float((values * w).sum()) / weight  # a product of BLAS would differ with the number of its threads
+    apart = values - mean
+    return mean, float((np.square(apart, out=apart) * w).sum())
 
 
 @dataclass(eq=False)
