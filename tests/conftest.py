@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -23,6 +24,10 @@ os.environ["PERCEPTORY_CACHE"] = "off"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
 backend.prepare()
 os.environ["PERCEPTORY_CACHE"] = str(RUN)
+
+
+# Tracing makes many objects that stay; an eighth of the time went into looking at them again.
+gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_unconfigure(config):
