@@ -180,7 +180,8 @@ FIT_OPTIONS = {
     "--batch-size": f"Rows a step. Repeatable. {_default('by the number of rows')}",
     "--sampling": f"{_meanings(SAMPLINGS)}. {_default(defaults.SAMPLING)}",
     "--epochs": f"Most epochs of a network. {_default()}",
-    "--patience": f"Epochs without a better validation cost before a network stops; 0: never. {_default()}",
+    "--patience": "Epochs without a better validation cost before a network stops; 0: never; -1: never, and its last "
+    f"weights count. {_default()}",
     "--precision": f"{_meanings(PRECISIONS)}. {_default('double for second-order optimizers, else single')}",
     "--memory": f"GiB that training may hold. {_default(defaults.MEMORY)}",
     "--cluster": "Address of a Dask scheduler, whose workers train in place of this process: tcp://HOST:8786.",

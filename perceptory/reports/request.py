@@ -141,7 +141,9 @@ def _spaced(kind: str) -> str:
 def _training(study: dict[str, Any]) -> str:
     words = f"at most {count_of(int(study.get('epochs', 0)), 'epoch')}"
     patience = study.get("patience")
-    if patience:
+    if patience == -1:
+        words = f"{words[8:]}, whose last weights count"
+    elif patience:
         words += f"; a network stops after {patience} without a better validation cost"
     if study.get("precision") == "double":
         words += "; in double precision"

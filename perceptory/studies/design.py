@@ -80,7 +80,7 @@ class StudyDesign(Spec):
     validation: Any = None  # a `ValidationPlan`, or a splitter of scikit-learn, which becomes one
     seeds: int = checked(1, check=count)
     epochs: int = checked(300, check=count)
-    patience: int = checked(30, check=lambda n, v: count(n, v, 0))
+    patience: int = checked(30, check=lambda n, v: count(n, v, -1))
     batch_size: Searchable[int] | None = None
     samples: int | None = checked(None, check=_some)
     sampling: str = checked(defaults.SAMPLING, check=lambda _, v: SAMPLINGS[v])

@@ -28,7 +28,7 @@ from perceptory.studies.presets_examples import (
     linear_model,
     seconds_of,
 )
-from perceptory.studies.presets_forecasts import forecast_settings, forecasts_numbers, more_time
+from perceptory.studies.presets_forecasts import LAST, forecast_settings, forecasts_numbers, more_time
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
 from perceptory.studies.presets_tables import for_tables, table_networks, table_optimizer, table_training
 from perceptory.studies.study import Study
@@ -186,8 +186,10 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
         study["validation"] = plan
     steps = -(-rows * (folds - 1 or 4) // (folds if folds > 1 else 5) // (small or 32))  # an epoch
     most = max(level.most_epochs, min(MOST_EPOCHS, level.steps // max(1, steps)))
+    if study.get("patience") == LAST:
+        most = level.most_epochs
     epochs = int(np.clip(seconds / (once * folds), LEAST_EPOCHS, most))
-    study |= {"epochs": epochs, "patience": max(10, epochs // 4)}
+    study = {"patience": max(10, epochs // 4), **study, "epochs": epochs}
     return Study(**{**study, **changes})
 
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples
+from perceptory.data.series.reader import KNOWN
+from perceptory.data.series.rolled import values_of
+from perceptory.data.series.stationarity import stationary
 from perceptory.networks.base import Network
 from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
@@ -27,8 +32,10 @@ from perceptory.studies.forecasts import series_facts
 RIDGES = 1e-3, 1e-1  # of windows relative to their level; few windows need the larger one
 MANY, FEW = 20_000, 1000  # windows from which on networks are large, and one block is enough for validation; small ones
 STEPS = 4  # of a window, at least
+SHORT = 4, 8  # steps that an autoregressive model of a single series looks back, where there is no season
 EACH = 10_000  # windows that are worth the seconds of an effort once more
 MOST_TIME = 6.0
+LAST = -1  # patience: few windows say little of when to stop, and what stops where it suits them looks too good
 
 
 def forecasts_numbers(data: Examples) -> bool:
@@ -44,7 +51,7 @@ def forecast_settings(data: ArrayDataset) -> dict[str, Any]:
     """What a study of forecasts differs in from others."""
     settings: dict[str, Any] = {"cost": AbsoluteError(), "final": "weighted", "clip": ClipByNorm(1.0)}
     if data.rows < FEW:  # the latest rows are worth most, and fold members have not seen them
-        settings["final"] = "weighted_refit"
+        settings |= {"final": "weighted_refit", "patience": LAST}
     if data.rows >= MANY:
         settings["validation"] = RollingOrigin(1)
     return settings
@@ -72,8 +79,29 @@ def forecasters(data: ArrayDataset, effort: str) -> list[Network]:
             if 2 * facts.season <= data.shape[0] and seasonal
             else []
         ),
+        *(_autoregressive(ridge, data.shape[0], facts.season if seasonal else 1, positive) if _returns(data) else []),
     ]
     return [*naive, *linear, *_networks(data.rows, effort, seasonal, positive)]
+
+
+def _returns(data: ArrayDataset) -> bool:
+    """Whether all examples are of one series, of few windows, that returns to its mean: where a level may move, models
+    of the values as they are look well in validation and fail."""
+    if data.rows >= FEW or data.timeline is None or len(np.unique(data.timeline.series)) > 1 or data.plan is None:
+        return False
+    values = values_of(data.inputs)[:, [data.channels.index(name) for name in data.plan.goals]]
+    known = values[: int(KNOWN * len(values))]  # what is sealed has no part in it
+    return not np.isnan(known).any() and all(stationary(one) for one in known.T)
+
+
+def _autoregressive(ridge: Any, steps: int, season: int, positive: bool) -> list[Network]:
+    """Linear models of the values as they are: a series that returns to its mean does not do what its level does."""
+    short = SHORT[0], season + 1 if season > 1 else SHORT[1]
+    return [
+        Windowed(Linear(ridge), window=window, level="none", scale="none", log=log)
+        for window in sorted({min(one, steps) for one in short})
+        for log in ([False, True] if positive else [False])
+    ]
 
 
 def _networks(rows: int, effort: str, seasonal: bool, positive: bool) -> list[Network]:

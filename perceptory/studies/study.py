@@ -27,7 +27,8 @@ class Study(StudyDesign):
     validation: None chooses by the number of rows (stratified for classes, by groups where given); `Nested` measures
     the whole procedure, choice included, on rows that an outer plan holds out.
     seeds: starts per fold. epochs: most epochs. patience: epochs without a better validation cost before a member
-    stops (0: never); its best weights count either way.
+    stops (0: never); its best weights count either way. -1: all epochs, and the last weights count, so that few
+    validation rows, which would choose the epoch that suits them, flatter no network.
     batch_size: rows a step; None chooses by the number of rows. sampling: "shuffle" or "replacement".
     test: share of the rows sealed off before the study sees the data.
     discard: `Halving` or `DiscardAfter`: which candidates are given up on the way, by their mean score over all folds.

@@ -110,7 +110,7 @@ class Member(NamedTuple):
     center: Any  # [2, in + target] rounded (in: the last axis of the inputs), and what that rounds off
     factor: Any  # [in + target]; 0 for an input that is constant in the training rows
     epochs: Any  # int32, epochs to go
-    patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never
+    patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never, -1: the last weights
     balance: Any = ()  # [class] weights that follow from the frequencies in its training rows; () without
     given: Any = ()  # the arrays of `GivenStart.given`, in the order of the layout; () without
 

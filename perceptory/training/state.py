@@ -71,8 +71,8 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -
     opening = run.network.opening(run.progress(state.epoch))
     excused = (False if opening is None else opening) & (epoch < run.epochs)
     finite = finite & (jnp.isfinite(judged) | excused)
-    # Without validation rows the last weights are the best: training cost alone must not choose an epoch.
-    better = running & finite & ((judged < state.best_cost) if validated else True)
+    # Without validation rows, and where these are not to choose an epoch, the last weights are the best.
+    better = running & finite & (((judged < state.best_cost) | (run.patience < 0)) if validated else True)
     patient = excused | resting(run, state.epoch)
     waited = jnp.where(better | patient, 0, state.waited + 1)
     out_of_patience = ((run.patience > 0) & (waited >= run.patience)) | (result.settled & ~excused)

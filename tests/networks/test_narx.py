@@ -141,13 +141,13 @@ def test_a_share_of_0_is_closed_loop():
 def test_patience_and_divergence_wait_for_the_loop_to_close():
     """`advance` with costs made up: of 6 epochs 3 are open, patience 1."""
 
-    def run(costs, open_share=0.5):
+    def run(costs, open_share=0.5, patience=1):
         spec = SPEC.replace(open_share=open_share)
         plan = ProgramPlan(spec, SquaredError(), Adam(), None, (6, 2), (6, 1), 4, 1, 4, 1, 1, 1)
         data = Shared(jnp.zeros((4, 6, 2)), None, jnp.zeros((4, 6, 1)), None, jnp.ones(4), None)
         member = Member(
             jnp.zeros(2, jnp.uint32), jnp.zeros(0), jnp.arange(4), jnp.int32(4), jnp.zeros(1, jnp.int32), jnp.int32(1),
-            jnp.zeros((2, 3)), jnp.ones(3), epochs=jnp.int32(6), patience=jnp.int32(1),
+            jnp.zeros((2, 3)), jnp.ones(3), epochs=jnp.int32(6), patience=jnp.int32(patience),
         )  # fmt: skip
         one = Run.of(member, data, plan)
         step = jax.jit(
@@ -162,6 +162,7 @@ def test_patience_and_divergence_wait_for_the_loop_to_close():
     assert run([1.0, 2.0, jnp.inf, 1.5]) == (1.0, 1.0, [4, 1, 1, STOPPED])
     assert run([1.0, 2.0, jnp.inf, 0.5]) == (4.0, 0.5, [4, 4, 0, RUNNING])
     assert run([3.0, 2.0, 4.0, jnp.nan])[2][3] == DIVERGED
+    assert run([3.0, 1.0, 2.0], open_share=0.0, patience=-1) == (3.0, 2.0, [3, 3, 0, RUNNING])
     assert run([jnp.nan, 5.0, 4.0, 3.0, 2.0, 1.0]) == (6.0, 1.0, [6, 6, 0, FINISHED])
     assert run([2.0, 2.0, 2.0, 2.0, 2.0, jnp.nan], open_share=1.0)[2][3] == DIVERGED
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import perceptory as pt
 from perceptory.data.series.season import changes, season_of
+from perceptory.data.series.stationarity import dickey_fuller, kpss, stationary
 from perceptory.data.series.windows import usual_cut
 from perceptory.figures import error_by_horizon
 from perceptory.models.units import in_own_units, window_units
@@ -118,6 +119,24 @@ def test_seasons_are_told_by_the_step_or_found():
     yearly = [np.sin(2 * np.pi * np.arange(60) / 12)]
     assert season_of(yearly, 1.0, "month") == 12
     assert season_of([np.sin(2 * np.pi * np.arange(400) / 24)], 1 / 24, "day") == 24
+
+
+def test_a_season_that_grows_with_the_level_is_found():
+    t = np.arange(90)
+    assert season_of([np.exp(0.02 * t) * (2 + np.sin(2 * np.pi * t / 12))]) == 12
+
+
+def test_stationarity_by_both_tests():
+    """The statistics are those of statsmodels' kpss and adfuller (constant, as many lags)."""
+    wave = np.sin(np.arange(60)) + 0.1 * np.arange(60) % 3
+    assert kpss(wave) == pytest.approx(0.5224860004334552)
+    assert dickey_fuller(wave) == pytest.approx(-1.2552310257383288)
+    noise = np.random.default_rng(0).normal(size=300)
+    assert stationary(noise)
+    assert not stationary(np.cumsum(noise))
+    assert not stationary(noise + 0.02 * np.arange(300))
+    assert not stationary(np.ones(50))
+    assert not stationary(noise[:20])
 
 
 def test_the_unit_of_scaled_errors_is_the_mean_change_until_the_origin():

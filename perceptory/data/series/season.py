@@ -52,7 +52,12 @@ def _of_calendar(step: float | None, unit: str) -> int:
 def _spread(series: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Some of the series, spread over them, their ends alone where they are long."""
     some = series[:: max(1, -(-len(series) // SERIES))]
-    return [filled[-8 * MOST :] for values in some if (filled := _filled(values)).size and np.ptp(filled) > 0]
+    return [_evened(one[-8 * MOST :]) for values in some if (one := _filled(values)).size and np.ptp(one) > 0]
+
+
+def _evened(values: np.ndarray) -> np.ndarray:
+    """Logarithms of a series above 0, for a season that grows with the level would be that of its last years alone."""
+    return np.log(values) if values.min() > 0 else values
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
