@@ -161,6 +161,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "Repeat": Entry(".export.windows:repeat"),
         "Reshape": Entry(".export.units:reshape"),
         "ResidualBlocks": Entry(".export.windows:residual_blocks"),
+        "RolledOut": Entry(".export.windows:rolled_out"),
         "Sequential": Entry(".export.units:sequential"),
         "Skip": Entry(".export.units:skip"),
         "StateSpaceNetwork": Entry(".export.steps:state_space"),

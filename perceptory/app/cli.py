@@ -97,6 +97,7 @@ def fit(
     quick: Annotated[bool, search("--quick")] = False,
     thorough: Annotated[bool, search("--thorough")] = False,
     network: Annotated[Texts, search("--network", "NETWORK")] = [],  # noqa: B006
+    recursive: Annotated[bool, search("--recursive")] = False,
     activation: Annotated[Texts, search("--activation", "NAME")] = [],  # noqa: B006
     dropout: Annotated[Texts, search("--dropout", "RATE")] = [],  # noqa: B006
     code: Annotated[Texts, codes("--code", "N,...")] = [],  # noqa: B006

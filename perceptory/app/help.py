@@ -124,6 +124,7 @@ FIT_OPTIONS = {
         f"{_written(NETWORKS)}; of the values as many from the left as wanted, or FIELD=VALUE. Initializers: "
         f"{_list(INITIALIZERS)}. Layers of chain: {_written(LAYERS, ',')}. Repeatable. {_default('by the data')}"
     ),
+    "--recursive": "Forecasts by one step after the other too, beside those of all horizons at once.",
     "--activation": f"Of the networks that name none: {_list(ACTIVATIONS)}. Repeatable.",
     "--dropout": "Dropout rate of the networks that name none. Repeatable.",
     # Without a target

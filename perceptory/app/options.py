@@ -53,6 +53,7 @@ from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
 from perceptory.studies.presets import default_study
 from perceptory.studies.presets_examples import default_validation
+from perceptory.studies.presets_forecasts import rolled_out
 from perceptory.studies.study import Study
 
 TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASK_KINDS, ""))
@@ -81,6 +82,7 @@ class StudyOptions:
     codes: dict[str, Any] = field(default_factory=dict)  # fields of autoencoders that do not say them
     changes: dict[str, Any] = field(default_factory=dict)  # plain fields of Study
     test: str | None = None  # a file of test rows
+    recursive: bool = False  # whether networks forecast by one step after the other too
 
     def study(self, data: Dataset | ArrayDataset) -> Study:
         """The study for a dataset."""
@@ -92,6 +94,8 @@ class StudyOptions:
                 grammar.over(network, self._layered(written_fields)) for network, written_fields in given
             )
             preset = default_study(data, self.effort, networks=changes["networks"])
+        if self.recursive:
+            changes["networks"] = rolled_out(data, changes.get("networks", _tuple(preset.networks)))
         if self.optimizers or self.rate is not None or self.schedule is not None:
             changes["optimizer"] = self._optimizer(preset.optimizer)
         if self.penalties:
@@ -250,6 +254,7 @@ def read_options(o: Mapping[str, Any]) -> StudyOptions:
         nested=None if o["nested"] is None else _outer(o),
         class_weight=None if o["class_weight"] is None else _class_weight(o["class_weight"]),
         changes=changes,
+        recursive=o["recursive"],
         test=o["test"] if "test" in changes and _share(o["test"]) is None else None,
     )
     Study(**changes)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.errors import InputError
 from perceptory.export.convert import convert
 from perceptory.export.graph import Builder, Value
 from perceptory.export.links import units
@@ -166,6 +167,14 @@ def told(b: Builder, module: Any, x: Value) -> Value:
     first = b.shaped(b.put(x, filled, (rows * columns,)), (rows, columns))
     whole = b.concat([first.name, past], axis - 1)
     return convert(b, module.inner, b.put(x, whole, (rows + places.steps, columns)))
+
+
+def rolled_out(b: Builder, module: Any, x: Value) -> Value:
+    """Refused: as many copies of the network as horizons, each fed by the one before."""
+    raise InputError(
+        "a recursive forecast feeds its own steps back, and has no conversion to ONNX. Train the direct one: leave"
+        " recursive out."
+    )
 
 
 def _laid_out(b: Builder, x: Value, future: str, places: Any, known: int) -> str:

@@ -80,16 +80,20 @@ class Told(eqx.Module):
         return call(self.inner, self.places.arranged(x), key, **more)
 
 
+def past_of(inputs: Shape, still: tuple[int, ...], ahead: tuple[int, ...]) -> tuple[int, ...]:
+    """The channels that are neither."""
+    return tuple(k for k in range(inputs[-1]) if k not in still and k not in ahead)
+
+
 @dataclass(frozen=True)
 class Telling(Network):
     """`network`, which gets windows as `Places.arranged` has them. No user writes it: `Windowed` makes it.
 
-    past, still, ahead, reach: as in `Places`. window: the last steps of what it is given that the past is of, None for
+    still, ahead, reach: as in `Places`. window: the last steps of what it is given that the past is of, None for
     all; lost: how many of these, the first ones, are none.
     """
 
     network: Network
-    past: tuple[int, ...]
     still: tuple[int, ...]
     ahead: tuple[int, ...]
     reach: int
@@ -98,11 +102,14 @@ class Telling(Network):
 
     def places(self, inputs: Shape) -> Places:
         steps = (self.window or inputs[0]) - self.lost
-        return Places(self.past, self.still, self.ahead, steps, self.reach, self.network.in_order)
+        return Places(
+            past_of(inputs, self.still, self.ahead), self.still, self.ahead, steps, self.reach, self.network.in_order
+        )
 
     def within(self, inputs: Shape) -> Shape:
         """The shape of what the network gets, from that of a window."""
-        shape: Shape = jax.eval_shape(self.places(inputs).arranged, jax.ShapeDtypeStruct((1, *inputs), float)).shape[1:]
+        arranged = jax.eval_shape(self.places(inputs).arranged, jax.ShapeDtypeStruct((1, *inputs), float))
+        shape: Shape = arranged.shape[1:]
         return shape
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Told:

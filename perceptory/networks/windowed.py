@@ -44,7 +44,9 @@ class SeriesFacts(NamedTuple):
     """What networks for forecasts are told of the data. targets: the channel that each target's past stands in.
     horizons: rows ahead, in the order of the outputs. season: steps, 1 where there is none. positive: whether all past
     and future values of the targets are above 0. still, ahead: channels of which the last step tells all, and those
-    that hold what is known ahead (`data.series.beside.Beside`)."""
+    that hold what is known ahead (`data.series.beside.Beside`); known: those of the same columns' past. turns: of each
+    time of the calendar (channel of the sine, of the cosine, angle from one step to the next); None where steps are no
+    equal turns."""
 
     targets: tuple[int, ...]
     horizons: tuple[int, ...]
@@ -52,6 +54,8 @@ class SeriesFacts(NamedTuple):
     positive: bool
     still: tuple[int, ...] = ()
     ahead: tuple[int, ...] = ()
+    known: tuple[int, ...] = ()
+    turns: tuple[tuple[int, int, float], ...] | None = ()
 
 
 def count_or_none(name: Any, value: Any) -> None:
@@ -70,8 +74,11 @@ class Windowed(Network):
     window: how many of the last steps are looked at; None for all that the data were cut with.
     season: steps of a season; None takes that of the data.
     log: logarithms of the target (all above 0) take the place of its values.
+    recursive: the network forecasts one step, which takes the place of the next value, and so on up to the last horizon
+    (`networks.rollout`); else all horizons at once. Columns that are not known ahead keep their last value.
     channels, horizons: where the targets' past stands among the inputs, and how far ahead each output is; found in
-    the data. still, ahead: which channels hold for a whole window, and which hold what is known ahead; likewise.
+    the data. still, ahead: which channels hold for a whole window, and which hold what is known ahead; likewise,
+    and what recursive forecasts need: known, the past of what is known ahead, and turns, of times of the calendar.
 
     The network gets the targets' channels first and then the others, which are scaled by the fold's training rows.
     Differences and seasonal differences take one step, or one season, off the window. For forecasts of numbers alone.
@@ -88,6 +95,9 @@ class Windowed(Network):
     horizons: tuple[int, ...] = ()
     still: tuple[int, ...] = checked((), neutral=())
     ahead: tuple[int, ...] = checked((), neutral=())
+    recursive: bool = checked(False, check=flag, neutral=False)
+    known: tuple[int, ...] = checked((), neutral=())
+    turns: tuple[tuple[int, int, float], ...] = checked((), neutral=())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,8 +112,14 @@ class Windowed(Network):
         season = self.season or facts.season
         filled = replace(
             self, network=self.network.for_series(facts), season=season, channels=facts.targets,
-            horizons=facts.horizons, still=facts.still, ahead=facts.ahead,
+            horizons=facts.horizons, still=facts.still, ahead=facts.ahead, known=facts.known,
+            turns=facts.turns or (),
         )  # fmt: skip
+        if self.recursive and facts.turns is None:
+            raise InputError(
+                "recursive forecasts do not go with the calendar of business days, which are unequal steps in "
+                "a week. Leave ", Setting("calendar"), " out, or recursive."
+            )  # fmt: skip
         if self.log and not facts.positive:
             raise InputError("log needs targets above 0, and the data have others. Leave log out.")
         return filled
@@ -133,7 +149,7 @@ class Windowed(Network):
     @property
     def sight(self) -> Network:
         """The network that takes what `joined` gives."""
-        if not (self.still or self.ahead):
+        if not (self.still or self.ahead or self.recursive):
             return self.network
         return _told(self)
 
@@ -193,6 +209,7 @@ class Windowed(Network):
         sight = [] if self.window is None else [f"window {self.window}"]
         level = "season " + str(self.season or "") if self.level == "season" else self.level
         sight += [f"{level.strip()}/{self.scale}", *(["log"] if self.log else [])]
+        sight += ["recursive"] if self.recursive is True else []
         return f"{self.network.label}, {' '.join(sight)}"
 
     @property
@@ -233,10 +250,14 @@ class Windowed(Network):
 def _told(windows: Windowed) -> Network:
     """The network with a way to what stands beside the past. Places are those of `Windowed.order`."""
     from perceptory.networks.beside import Telling
+    from perceptory.networks.rollout import Roll, RollOut
 
-    beside = (*windows.still, *windows.ahead)
-    order = windows.order(max(beside) + 1).tolist()  # they come after all columns
-    still, ahead = (tuple(order.index(c) for c in some) for some in (windows.still, windows.ahead))
-    past = tuple(k for k in range(len(order)) if k not in still and k not in ahead)
+    places = windows.still, windows.ahead, windows.known
+    order = windows.order(max(0, *windows.channels, *(c for some in places for c in some)) + 1).tolist()
+    still, ahead, known = (tuple(map(order.index, some)) for some in places)
     cut = (windows.window, windows.how.lost) if ahead else (None, 0)
-    return Telling(windows.network, past, still, ahead, max(windows.horizons), *cut)
+    if not windows.recursive:
+        return Telling(windows.network, still, ahead, max(windows.horizons), *cut)
+    turns = tuple((windows.still.index(a), windows.still.index(b), angle) for a, b, angle in windows.turns)
+    roll = Roll(windows.level, windows.season or 1, windows.horizons, len(windows.channels), known, turns)
+    return RollOut(windows.network, still, ahead, roll, *cut)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import Examples
+from perceptory.data.series.calendar_inputs import turns_of
 from perceptory.data.series.rolled import values_of
 from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
@@ -31,7 +32,10 @@ def series_facts(known: Examples) -> SeriesFacts | None:
         tuple(channels.index(name) for name in names if name in channels)
         for names in (plan.beside.still, plan.beside.ahead)
     )
-    return SeriesFacts(places, plan.horizons, plan.season, positive, still, ahead)
+    own_past = tuple(channels.index(name) for name in plan.beside.known_ahead) if ahead else ()
+    waves = turns_of(plan.beside.times, plan.calendar)
+    turns = None if waves is None else tuple((channels.index(s), channels.index(c), angle) for s, c, angle in waves)
+    return SeriesFacts(places, plan.horizons, plan.season, positive, still, ahead, own_past, turns)
 
 
 def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:
@@ -54,6 +58,12 @@ def _checked(candidate: Candidate) -> Candidate:
             f"{cost.label} does not go with logarithms, whose absolute errors are nearly the same. Use AbsoluteError."
         )
     if isinstance(windows, Windowed):
+        if windows.recursive and cost.heads > 1:
+            raise InputError(
+                f"recursive forecasts go on from one number a target, and {cost.label} has {cost.heads}. Use another ",
+                Setting("cost"),
+                ", or leave recursive out.",
+            )
         if windows.how.bends and (isinstance(cost, GaussianLikelihood) or (cost.heads > 1 and not windows.log)):
             raise InputError(
                 f"{cost.label} does not go with differences, nor a deviation with logarithms. Use another ",

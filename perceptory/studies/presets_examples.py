@@ -18,6 +18,7 @@ from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU, LSTM, Recurrent
+from perceptory.networks.rollout import RollOut
 from perceptory.networks.windowed import Windowed
 from perceptory.selection.plans import KFold, StratifiedKFold, ValidationPlan, default_plan, in_time
 from perceptory.selection.search import choice
@@ -126,6 +127,9 @@ def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
     """Time to train on one example once, on two cores: six operations a weight and place where it stands."""
     if isinstance(network, Windowed):
         return seconds_of(network.sight, network.steps(inputs), outputs)
+    if isinstance(network, RollOut):
+        steps = max(network.roll.horizons)
+        return steps * seconds_of(network.network, network.within(inputs), (network.roll.targets,))
     if isinstance(network, Telling):
         return seconds_of(network.network, network.within(inputs), outputs)
     if isinstance(network, Autoencoder):

@@ -6,6 +6,7 @@ then linear models of the window, solved, then networks; the model is a weighted
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from perceptory.data.examples import Examples
 from perceptory.data.series.reader import KNOWN
 from perceptory.data.series.rolled import values_of
 from perceptory.data.series.stationarity import stationary
+from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
 from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
@@ -102,6 +104,21 @@ def _autoregressive(ridge: Any, steps: int, season: int, positive: bool) -> list
         for window in sorted({min(one, steps) for one in short})
         for log in ([False, True] if positive else [False])
     ]
+
+
+def rolled_out(data: Examples, networks: Sequence[Any]) -> tuple[Any, ...]:
+    """The networks, and of each that is trained or solved for a window the one that forecasts step by step."""
+    if series_facts(data) is None:
+        raise InputError("recursive forecasts are for ", Setting("predict", "ahead"), " of numbers. Leave it out.")
+    both: Any = choice(False, True)
+
+    def told(network: Any) -> Any:
+        if isinstance(network, Windowed):
+            return network.replace(recursive=both)
+        simple = isinstance(network, Naive) or not isinstance(network, Network)
+        return network if simple else Windowed(network, level="mean", scale="spread", recursive=both)
+
+    return tuple(told(network) for network in networks)
 
 
 def _networks(rows: int, effort: str, seasonal: bool, positive: bool) -> list[Network]:

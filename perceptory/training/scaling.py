@@ -124,10 +124,16 @@ def inputs_as_they_are(scaling: Scaling, columns: tuple[int, ...]) -> Scaling:
 
 def relative_scaling(scaling: Scaling, windows: Windowed, x: np.ndarray | Rolled) -> Scaling:
     """The scaling of a network that sees windows relative to their own level (`Windowed`), from training windows x
-    [n, time, channel]: the targets' past and the targets are brought to size 1, without a center."""
+    [n, time, channel]: the targets' past and the targets are brought to size 1, without a center. What is known ahead
+    is scaled as its own past, and waves of the calendar have no center, so that both mean the same at every step."""
     sizes, channels = windows.sizes(x), np.array(windows.channels)
     center, factor = scaling.in_center.copy(), scaling.in_factor.copy()
     center[channels], factor[channels] = 0.0, 1 / sizes
+    for place, channel in enumerate(windows.ahead):
+        own = windows.known[place % len(windows.known)]
+        center[channel], factor[channel] = center[own], factor[own]
+    for wave in {c for sine, cosine, _ in windows.turns for c in (sine, cosine)}:
+        center[wave], factor[wave] = 0.0, 2**0.5
     outputs = np.tile(sizes, len(windows.horizons))
     return scaling._replace(in_center=center, in_factor=factor, out_center=np.zeros_like(outputs), out_scale=outputs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,24 @@ def _phase(name: str, moments: np.ndarray) -> np.ndarray:
         return (dates.astype("datetime64[M]").astype(np.int64) % 12) / 12
     start = dates.astype("datetime64[Y]").astype("datetime64[D]")
     return np.asarray((moments - start.astype(np.float64)) / YEAR)
+
+
+def turns_of(times: Sequence[str], calendar: Calendar) -> tuple[tuple[str, str, float], ...] | None:
+    """(channel of the sine, of the cosine, angle from one step to the next) of each wave of these times; a cosine
+    without a sine stands twice. None where steps are no equal turns, as business days are none of a week."""
+    if not times:
+        return ()
+    if calendar.step is None or calendar.unit == "business day":
+        return None
+    turns = []
+    for name in times:
+        time = TIMES[name]
+        days = calendar.step * (YEAR / 12 if calendar.unit == "month" else 1)
+        for k in range(1, time.harmonics + 1):
+            cosine = f"{name} cos {k}"
+            sine = f"{name} sin {k}" if ("sin", k) in time.waves else cosine
+            turns.append((sine, cosine, 2 * np.pi * k * days / time.days))
+    return tuple(turns)
 
 
 def times_that_suit(calendar: Calendar, rows: int) -> tuple[str, ...]:
