@@ -84,14 +84,24 @@ def _chain(
 
 
 def _lost(name: str, rng: random.Random) -> float:
-    """Seconds of work that a kill at a random time has cost, of a run that would go on for long."""
+    """Seconds of processor time after the last kept state that a kill at a random time has cost, of a run that would go
+    on for long: those do not depend on what else the machine does."""
     run = Path("long")
     shutil.rmtree(run, ignore_errors=True)
     one = Command(fit(name, LONG * EPOCHS[name], "--out", str(run), "--quiet"))
-    time.sleep(rng.uniform(8.0, 20.0))
-    killed = time.time()
-    if not one.running():
-        raise RuntimeError(f"{name} ended before it was killed: {one.wait()[1]}")
-    kept = [p.stat().st_mtime for p in (run / "chunks").glob("*") if p.suffix != ".tmp"]
+    end = time.time() + rng.uniform(8.0, 20.0)
+    kept, worked = 0.0, one.worked()
+    while time.time() < end:
+        if not one.running():
+            raise RuntimeError(f"{name} ended before it was killed: {one.wait()[1]}")
+        newest = max((p.stat().st_mtime for p in _states(run)), default=0.0)
+        if newest > kept:
+            kept, worked = newest, one.worked()
+        time.sleep(0.05)
+    lost = one.worked() - worked
     one.kill()
-    return max(0.0, killed - max([one.begun, *kept]))
+    return lost
+
+
+def _states(run: Path) -> list[Path]:
+    return [p for p in (run / "chunks").glob("*") if p.suffix != ".tmp" and p.exists()]

@@ -42,6 +42,11 @@ class Command:
     def running(self) -> bool:
         return bool(self._process.is_alive())
 
+    def worked(self) -> float:
+        """Seconds of processor time that it has had, of all its threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         self._process.kill()
         self._process.join()

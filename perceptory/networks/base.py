@@ -111,8 +111,8 @@ class Network(Spec):
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
         """The starting module, from the member's scaled training rows.
 
-        rows() -> (x [row, *inputs], t [row, *outputs], w [row]), w being 0 for padding. Who does not need them does
-        not ask for them.
+        rows() -> (x [row, *inputs], t [row, *outputs], w [row]), w being 0 for padding; in training rows.lengths, [row]
+        steps of series of different lengths. Who does not need them does not ask for them.
         """
         return module
 

@@ -15,11 +15,12 @@ from perceptory.errors import InputError
 from perceptory.layers.dense import Dense, Reshape
 from perceptory.layers.sequential import Sequential
 from perceptory.networks.base import Network
+from perceptory.networks.chain_layers import Pooled
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.ops.initializers import initial_weights
 from perceptory.ops.ridge import conjugate_gradients, ridge_regression
 from perceptory.registry import Registry
-from perceptory.specs import checked, count, is_plain, not_negative, traced
+from perceptory.specs import checked, count, flag, is_plain, not_negative, traced
 
 MOST_BY_MATRIX = 512  # inputs up to which normal equations are formed and factored; above, conjugate gradients
 WAYS: Registry[str] = Registry(
@@ -55,12 +56,16 @@ class Linear(Network):
         gradients), others are taken down from there by L-BFGS with ridge as weight penalty, and those that are no
         smooth function of one output a target by the study's own optimizer.
 
+    pooled: of series, instead of all their steps the mean of each channel over the steps that there are, so that series
+        may be of any length.
+
     Inputs of several axes are flattened, but for a value at every step.
     """
 
     ridge: float = traced(1e-5, check=not_negative, log=True)
     taps: int = checked(1, check=count)
     train: str = checked("least squares", check=lambda _, value: WAYS[value])
+    pooled: bool = checked(False, check=flag, neutral=False)
 
     def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Sequential:
         every_step = len(outputs) == 2
@@ -69,10 +74,13 @@ class Linear(Network):
                 "Linear.taps is for series with a value at every step; otherwise it sees all of an example. Leave taps"
                 " out."
             )
-        features = self.taps * inputs[-1] if every_step else prod(inputs)
+        if self.pooled and (every_step or len(inputs) != 2):
+            raise InputError("Linear.pooled is for series with one target each. Leave it out.")
+        features = self.taps * inputs[-1] if every_step else inputs[-1] if self.pooled else prod(inputs)
         out = outputs[-1] if every_step else prod(outputs)
         (weight,) = initial_weights(key, ["glorot"], [(features, out)])
         before: list[Any] = [Past(self.taps)] if every_step else [] if len(inputs) == 1 else [Reshape((features,))]
+        before = [Pooled("average")] if self.pooled else before
         return Sequential((*before, Dense(weight, jnp.zeros(out, weight.dtype), ACTIVATIONS["linear"].function)))
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
@@ -81,10 +89,12 @@ class Linear(Network):
         x, t, w = rows()
         if t.shape[-1] != dense.bias.shape[0]:  # a cost of several outputs a target: no least squares
             return module
+        if self.pooled:  # once for all rows, whose lengths a basis does not see
+            x, before = before[0](x, lengths=getattr(rows, "lengths", None)), []
         basis = Sequential(tuple(before))
         solve = ridge_regression if dense.weight.shape[0] <= MOST_BY_MATRIX else conjugate_gradients
         weight, bias = solve(basis, x, t, w, self.ridge)
-        return Sequential((*before, Dense(weight, bias, dense.activation)))
+        return Sequential((*module.layers[:-1], Dense(weight, bias, dense.activation)))
 
     @property
     def solved(self) -> bool:
@@ -92,7 +102,7 @@ class Linear(Network):
 
     @property
     def label(self) -> str:
-        parts = ["linear model"]
+        parts = ["linear model of means" if self.pooled else "linear model"]
         if is_plain(self.ridge) and self.ridge != type(self)().ridge:
             parts.append(f"ridge {self.ridge:g}")
         return ", ".join([*parts, f"{self.taps} taps"] if self.taps > 1 else parts)

@@ -99,6 +99,17 @@ class NARXNetwork(eqx.Module):
         return jnp.moveaxis(outputs, 0, 1)
 
 
+def _better(first: NARXNetwork, second: NARXNetwork, x: jax.Array, t: jax.Array, w: jax.Array) -> NARXNetwork:
+    """The one with the smaller squared error on the rows, the first where the second's is not finite."""
+
+    def error(module: NARXNetwork) -> jax.Array:
+        squares = jnp.mean((module(x) - t) ** 2, axis=-1)
+        return jnp.sum(squares * w.reshape(w.shape + (1,) * (2 - w.ndim)))
+
+    good = error(second) < error(first)
+    return jax.tree.map(lambda a, b: jnp.where(good, b, a), first, second)
+
+
 def delayed(u: jax.Array, lags: int) -> jax.Array:
     """[batch, time, lags · in]: u(t), u(t - 1), ... of u [batch, time, in]; before the record u stood at u(0)."""
     padded = jnp.concatenate([jnp.repeat(u[:, :1], lags - 1, axis=1), u], axis=1)
@@ -117,7 +128,8 @@ class NARX(Network):
         open loop and judges in closed loop, 0 trains in closed loop by back-propagation through time.
     increment: f gives the change y(t) - y(t - 1).
     train: "descent" or "least squares", the linear ARX model (hidden=()): the change or value one step ahead, solved
-        from the training rows with `RIDGE` as ridge regression, and then simulated.
+        from the training rows with `RIDGE` as ridge regression, and then simulated. Without hidden units "descent" goes
+        on from there.
     at_rest: no output is measured (known=0): before the record they were at their mean.
     open_share: of a closed loop, the share of the epochs, at the beginning, that train it in open loop (all examples);
         the rest refines it in closed loop. Validation runs freely in both, and the best weights may come from either;
@@ -186,8 +198,9 @@ class NARX(Network):
         )
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
-        """A linear model one step ahead by least squares; the first steps, whose past is not known, do not count."""
-        if not self.solved:
+        """A linear model one step ahead by least squares; the first steps, whose past is not known, do not count. One
+        that is to be trained begins there, unless it errs more in its loop than the model as it was built."""
+        if self.hidden:
             return module
         x, t, w = rows()
         (dense,) = module.layers
@@ -207,7 +220,8 @@ class NARX(Network):
 
         target = t - past if self.increment else t
         weight, bias = ridge_regression(lagged, jnp.concatenate([driven, past], axis=-1), target, counts, RIDGE)
-        return eqx.tree_at(lambda m: m.layers, module, (Dense(weight, bias, dense.activation),))
+        solved = eqx.tree_at(lambda m: m.layers, module, (Dense(weight, bias, dense.activation),))
+        return solved if self.solved else _better(module, solved, x, t, w)
 
     @property
     def solved(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -106,9 +107,7 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
 def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
     steps, channels = data.shape
     if data.lengths is not None:  # of any length: each channel's mean, over the steps that there are
-        first: list[Network] = [
-            CNN((channels,), kernel=1, pool=1, hidden=(), head="global", activation="linear", pooling="average")
-        ]
+        first: list[Network] = [replace(linear_model(data), pooled=True)]
         head = "global"
     else:
         first = [linear_model(data), *([MLP((32, 32), "relu")] if steps * channels <= DENSE else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -22,15 +23,27 @@ from perceptory.training.weights import Weights
 CALIBRATION_ROWS = 4096  # enough for means and variances
 
 
+@dataclass(frozen=True)
+class TrainingRows:
+    """A member's training rows, as a network's `prime` may ask for them."""
+
+    run: Run
+
+    def __call__(self) -> tuple[Array, Array, Array]:
+        """Inputs [row, *inputs], targets or their working response [row, *outputs], weights [row]."""
+        rows = self.run.rows.first()
+        return rows.x, self.run.cost.working_response(rows.t), rows.w
+
+    @property
+    def lengths(self) -> Array | None:
+        """[row] steps of each series, None where all are as long."""
+        return self.run.rows.first().lengths
+
+
 def start(run: Run) -> State:
     """A new member: small random weights, what the network makes of the training rows, or weights that are given."""
     key = run.stream(0)
-
-    def training_rows() -> tuple[Array, Array, Array]:
-        rows = run.rows.first()
-        return rows.x, run.cost.working_response(rows.t), rows.w
-
-    module = run.network.prime(run.build(key), training_rows, key=jax.random.fold_in(key, 1))
+    module = run.network.prime(run.build(key), TrainingRows(run), key=jax.random.fold_in(key, 1))
     return state_at(run, run.weights_of(begun(module, run.given, run.plan.start)))
 
 

@@ -57,6 +57,30 @@ def test_columns_that_are_the_same_or_constant():
     np.testing.assert_allclose(primed(Linear(), x, t, np.ones(50, np.float32))(x), t, atol=1e-3)
 
 
+def test_means_of_series_of_any_length():
+    x, lengths = RANDOM.normal(size=(60, 7, 2)), RANDOM.integers(1, 8, 60)
+    x[np.arange(7) >= lengths[:, None]] = 9.0  # padding, which is not looked at
+    means = np.stack([x[i, :n].mean(axis=0) for i, n in enumerate(lengths)])
+    t = means @ np.array([[1.0], [-2.0]]) + 0.1 * RANDOM.normal(size=(60, 1))
+
+    class Rows:
+        lengths = None
+
+        def __call__(self):
+            return jnp.asarray(x), jnp.asarray(t), jnp.ones(60)
+
+    rows, spec = Rows(), Linear(1e-3, pooled=True)
+    with jax.enable_x64(True):
+        rows.lengths = jnp.asarray(lengths)
+        net = spec.prime(spec.build((7, 2), (1,), key=KEY), rows, key=KEY)
+        predicted = net(jnp.asarray(x), lengths=rows.lengths)
+    theirs = Ridge(alpha=2e-3 * 60, tol=1e-12).fit(means, t).predict(means)
+    np.testing.assert_allclose(predicted, theirs.reshape(-1, 1), atol=1e-8)
+    for inputs, outputs in (((4,), (1,)), ((7, 2), (7, 1))):
+        with pytest.raises(InputError, match="pooled is for series"):
+            spec.build(inputs, outputs, key=KEY)
+
+
 @pytest.mark.parametrize("way", ["matrix", "conjugate gradients"])
 def test_a_value_every_step_is_a_finite_impulse_response(way, monkeypatch):
     """Least squares over the steps that count; what stands in others, and before a series begins, does not."""

@@ -231,3 +231,23 @@ def test_a_planted_arx_system_is_found(known):
 
 
 FOLDS_OF_WINDOWS = Folds((((0, 1, 2), (3, 4)),))
+
+
+def test_without_hidden_units_it_begins_solved():
+    """Where the solution is better than the weights that it was built with; a planted system is found as it stands."""
+    random = np.random.default_rng(3)
+    u, y = random.normal(size=(4, 40)), np.zeros((4, 40))
+    for k in range(1, 40):
+        y[:, k] = 0.7 * y[:, k - 1] + 0.5 * u[:, k]
+    spec = NARX((), input_lags=1, output_lags=1)
+
+    @jax.jit
+    def weights(x, t):
+        built = spec.build((40, 2), (40, 1), key=jax.random.key(0))
+        module = spec.prime(built, lambda: (x, t, jnp.ones(4)), key=jax.random.key(0))
+        return built.layers[0].weight[:, 0], module.layers[0].weight[:, 0]
+
+    with jax.enable_x64(True):
+        x, t = np.stack([u, y], 2), y[..., None]
+        np.testing.assert_allclose(weights(x, t)[1], [0.5, 0.7], atol=1e-5)
+        np.testing.assert_array_equal(*weights(x * np.nan, t))
