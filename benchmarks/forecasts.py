@@ -2,7 +2,8 @@
 
 m4-hourly, m4-weekly: one model of all series, fitted without their last horizon, sMAPE and MASE over all of them;
 Naive2 is computed as a check of the protocol. air-passengers: the last 24 months, 12 ahead, from every origin.
-sunspots, lynx: one ahead over the last fifth. Nothing is chosen by the test part.
+sunspots, lynx: one ahead over the last fifth. inputs: series that are made, of which the least error is known: what is
+known ahead, the calendar, static columns, recursive forecasts, weights of series. Nothing is chosen by the test part.
 """
 
 from __future__ import annotations
@@ -136,11 +137,91 @@ def _statsforecast(y: np.ndarray, origins: range, horizon: int, season: int = 12
     return {name: np.array([model.forecast(y[:o], horizon)["mean"] for o in origins]) for name, model in made.items()}
 
 
+def inputs(effort: str) -> None:
+    """Series of which it is known what can be forecast: the error beside its least, with and without what tells it."""
+    import polars as pl
+
+    import perceptory as pt
+
+    rng, noise, rows, horizon = np.random.default_rng(0), 1.0, 400, 7
+    days = np.arange("2023-01-01", np.datetime64("2023-01-01") + rows, dtype="datetime64[D]")
+    parts = []
+    for k in range(8):
+        promotion = (rng.random(rows) < 0.3).astype(float)
+        weekday = np.array([0, 0, 0, 5, 3, 0, 0.0])[days.astype(int) % 7]
+        sales = 50 + (6 if k % 2 else -6) * promotion + weekday + rng.normal(0, noise, rows)
+        shop = {"day": days.astype(str), "shop": f"s{k}", "region": ["north", "south"][k % 2], "promotion": promotion}
+        parts.append(pl.DataFrame(shop | {"sales": sales}))
+    table = pl.concat(parts)
+    usual = {"predict": "ahead", "series": "shop", "time": "day", "horizon": range(1, horizon + 1), "window": 5}
+    ways = {
+        "the past alone": {"static": (), "ignore": ["region"]},
+        "+ promotion known ahead": {"static": (), "ignore": ["region"], "known_ahead": "promotion"},
+        "+ calendar": {"static": (), "ignore": ["region"], "known_ahead": "promotion", "calendar": True},
+        "+ region": {"known_ahead": "promotion", "calendar": True},
+    }
+    network = pt.Windowed(pt.MLP((32,)), level="none", scale="none")
+    for name, way in ways.items():
+        data = pt.read_series(table, "sales", **usual, **way)
+        result = pt.Study(networks=network, epochs=60, validation=pt.RollingOrigin(1)).run(data, open_test=True)
+        rmse = float(np.sqrt(np.mean(np.square(result.tested["rmse"]))))
+        print(f"inputs: {name}: RMSE {rmse:.3f}, least {noise:.1f}", flush=True)
+    _rolled_out(rng)
+    _weighted(rng)
+
+
+def _rolled_out(rng: np.random.Generator) -> None:
+    """An autoregression of order 2: direct and recursive beside theory, from few and from many windows."""
+    import perceptory as pt
+
+    psi = [1.0, 1.5]
+    for _ in range(10):
+        psi.append(1.5 * psi[-1] - 0.75 * psi[-2])
+    least = np.sqrt(np.mean(np.cumsum(np.square(psi))))
+    for rows in (150, 2000):
+        y = np.zeros(rows + 4000)
+        for t in range(2, len(y)):
+            y[t] = 1.5 * y[t - 1] - 0.75 * y[t - 2] + rng.normal()
+        usual = {"predict": "ahead", "window": 12, "horizon": range(1, 13), "season": 1}
+        known, later = (pt.read_series({"y": part}, "y", **usual) for part in (y[:rows], y[rows:]))
+        for recursive in (False, True):
+            network = pt.Windowed(pt.Linear(1e-3), level="none", scale="none", recursive=recursive)
+            model = pt.Study(networks=network, test=0.0, final="refit").run(known).model
+            error = model.mean(np.asarray(later.inputs)) - later.targets
+            way = "recursive" if recursive else "direct"
+            print(f"inputs: {rows} rows, {way}: RMSE {np.sqrt(np.mean(error**2)):.3f}, least {least:.3f}", flush=True)
+
+
+def _weighted(rng: np.random.Generator) -> None:
+    """Four long series of one kind among forty short ones of another: the error of the short ones."""
+    import polars as pl
+
+    import perceptory as pt
+
+    def series(rows: int, a: float) -> np.ndarray:
+        y = np.zeros(rows + 50)
+        for t in range(1, len(y)):
+            y[t] = a * y[t - 1] + rng.normal()
+        return y[50:]
+
+    each = [series(2000, -0.7) for _ in range(4)] + [series(40, 0.7) for _ in range(40)]
+    names = np.repeat([f"s{k}" for k in range(len(each))], [len(y) for y in each])
+    table = pl.DataFrame({"name": names, "y": np.concatenate(each)})
+    fresh = [pt.read_series({"y": series(4000, a)}, "y", predict="ahead", window=4, season=1) for a in (-0.7, 0.7)]
+    network = pt.Windowed(pt.Linear(1e-3), level="none", scale="none")
+    for weights in ("window", "root", "series"):
+        data = pt.read_series(table, "y", predict="ahead", window=4, season=1, series="name", series_weights=weights)
+        model = pt.Study(networks=network, test=0.0, final="refit").run(data).model
+        long, short = (np.sqrt(np.mean((model.mean(np.asarray(d.inputs)) - d.targets) ** 2)) for d in fresh)
+        print(f"inputs: weights by {weights}: RMSE of long series {long:.3f}, of short ones {short:.3f}", flush=True)
+
+
 SETS = {
     **{name: (lambda effort, name=name: m4(name, effort)) for name in M4},
     "air-passengers": lambda effort: one_series("air_passengers", 12, 24, effort),
     "sunspots": lambda effort: one_series("sunspots_yearly", 1, 62, effort),
     "lynx": lambda effort: one_series("lynx", 1, 23, effort),
+    "inputs": inputs,
 }
 
 

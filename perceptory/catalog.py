@@ -87,6 +87,7 @@ NETWORKS: Registry[Any] = Registry(
         "windowed": Entry(".networks.windowed:Windowed", "relative to a window's level", "NETWORK:WINDOW:LEVEL:SCALE"),
         "nbeats": Entry(".networks.nbeats:NBEATS", "residual blocks, for forecasts", "BLOCKS:WIDTH:LAYERS"),
         "naive": Entry(".networks.naive:Naive", "the last value or season", "SEASON"),
+        "trend": Entry(".networks.trend_season:TrendSeason", "linear in a window's trend and season", "SEASON"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
         "tabular": Entry(
             ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
@@ -142,6 +143,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "BatchNorm": Entry(".export.units:batch_norm"),
         "CodeToSeries": Entry(".export.steps:code_to_series"),
         "Coder": Entry(".export.coder:coder"),
+        "Continued": Entry(".export.windows:continued"),
         "Convolution": Entry(".export.places:convolution"),
         "ConvolutionalNetwork": Entry(".export.places:convolutional_network"),
         "Dense": Entry(".export.units:dense"),

@@ -91,6 +91,7 @@ def fit(
     known_ahead: Annotated[Texts, sequence("--known-ahead", "COLUMN,...")] = [],  # noqa: B006
     static: Annotated[Texts, sequence("--static", "COLUMN,...")] = [],  # noqa: B006
     calendar: Annotated[Text, sequence("--calendar", "TIME,...")] = None,
+    series_weights: Annotated[Text, sequence("--series-weights", "NAME")] = None,
     washout: Annotated[int | None, sequence("--washout", "N")] = None,
     known: Annotated[Text, sequence("--known", "N")] = None,
     size: Annotated[Text, sequence("--size", "HxW")] = None,
@@ -175,6 +176,20 @@ def predict(
     else:
         only_ahead = {"--origins": origins is not None, "--future": future is not None}
         use.predict(run, use.given(data, only_ahead), out, proba, members, coverage, formulas)
+
+
+@app.command(help=h.BACKTEST)
+def backtest(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
+    origins: Annotated[int, _option("--origins", h.BACK_ORIGINS, "N")] = 6,
+    every: Annotated[int | None, _option("--every", h.EVERY, "ROWS")] = None,
+    coverage: Annotated[float, _option("--coverage", h.BACK_COVERAGE, "SHARE")] = 0.9,
+    out: Annotated[Text, _option("--out", h.BACK_OUT, "FILE", short="-o")] = None,
+) -> None:
+    from perceptory.app import predict as use
+
+    use.backtest(run, data, origins, every, coverage, out)
 
 
 @app.command(help=h.ENCODE)

@@ -114,6 +114,10 @@ FIT_OPTIONS = {
         "Times as inputs of forecasts: all, none, or some of hour-of-day, day-of-week, month, day-of-year. "
         "[dim](default: none)[/dim]"
     ),
+    "--series-weights": (
+        "What counts the same in training where series differ in length: window, root (between both) or series. "
+        "[dim](default: window)[/dim]"
+    ),
     "--washout": "First steps of an example that are not scored, for every-step. [dim](default: 0)[/dim]",
     "--known": "Steps whose measured outputs are inputs: the first N, or all, for narx. [dim](default: 0)[/dim]",
     "--size": "Scale pictures to height x width, such as 32x32.",
@@ -241,6 +245,14 @@ COVERAGE = (
     "Give intervals that hold the target with this probability, such as 0.9, and its standard deviation. Of --ahead "
     "intervals are given anyway. [dim](default: 0.9)[/dim]"
 )
+BACKTEST = (
+    "Forecast from several moments of the past and score what came: over all, by origin and by horizon. The model "
+    "stays as it is."
+)
+BACK_ORIGINS = "From how many moments of each series. [dim](default: 6)[/dim]"
+EVERY = "Rows from one moment to the next. [dim](default: the longest horizon)[/dim]"
+BACK_COVERAGE = "Of the intervals that are looked at. [dim](default: 0.9)[/dim]"
+BACK_OUT = "Write every forecast, beside what came, to this file, CSV or Parquet."
 FUTURE = "With --ahead: a table of the rows after the end, with the columns that are known ahead."
 ORIGINS = (
     "With --ahead and DATA: forecasts from so many moments of the past, a horizon apart, beside what came. "

@@ -104,6 +104,20 @@ def forecast(
     write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
 
 
+def backtest(run: str, data: str, origins: int, every: int | None, coverage: float, out: str | None) -> None:
+    """Print the scores of forecasts from several moments of the past; out: a file for these forecasts."""
+    from perceptory.models.model import Model
+
+    if not Path(data).is_file():
+        raise InputError(f"there is no file {data!r}.")
+    check_out(out, data, run)
+    back = Model.load(run).backtest(data, origins=origins, every=every, coverage=coverage)
+    if out is not None:
+        write_frames(out, iter([frame(back.forecast.columns())]))
+    for line in back.lines():
+        print(line.rstrip())
+
+
 def columns(
     model: Any, lines: list[tuple[str, Any]], networks: np.ndarray, proba: bool, members: bool
 ) -> list[tuple[str, Any]]:

@@ -53,6 +53,7 @@ OPTIONS = {
     "known_ahead": ("series",),
     "static": ("series",),
     "calendar": ("series",),
+    "series_weights": ("series",),
     "size": ("images",),
 }
 CUTTING = (
@@ -124,6 +125,7 @@ class Source:
             groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
             horizon=o["horizon"] or 1, season=o["season"], washout=o["washout"] or 0, known=o["known"] or 0,
             known_ahead=o["known_ahead"], static=o["static"], calendar=o["calendar"],
+            series_weights=o["series_weights"] or "window",
             fill=o["fill"], task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 

@@ -97,7 +97,7 @@ def any_steps(model: Any) -> bool:
     shape, outputs = model.encoder.shape, model.outputs
     if getattr(model.encoder, "kind", "table") != "series":
         return False
-    if any(part.network.windows is not None and part.network.windows.ahead for part in model.parts):
+    if any(part.network.fixed_steps for part in model.parts):
         return False
 
     def size(network: Any, steps: int) -> int:

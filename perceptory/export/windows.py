@@ -15,6 +15,7 @@ from perceptory.errors import InputError
 from perceptory.export.convert import convert
 from perceptory.export.graph import Builder, Value
 from perceptory.export.links import units
+from perceptory.networks.trend_season import patterns
 from perceptory.ops.relative import LEAST, seasonal_places
 
 
@@ -190,6 +191,20 @@ def _laid_out(b: Builder, x: Value, future: str, places: Any, known: int) -> str
 def _padded(b: Builder, name: str, axes: int, axis: int, before: int) -> str:
     """With zeros before, along one of so many axes."""
     return b.pad(name, [(before if k == axis else 0, 0) for k in range(axes)])
+
+
+def continued(b: Builder, module: Any, x: Value) -> Value:
+    """Level, trend and season continued to the horizons: as one product with the steps of the targets."""
+    x = b.last(x)
+    steps, weights = x.shape[0] or 0, np.asarray(module.weight, float)  # [member, horizon, target, pattern]
+    members, horizons, targets, _ = weights.shape
+    each = np.einsum("mhtp,hps->mtsh", weights, patterns(steps, module.season, module.horizons))
+    whole = np.zeros((members, steps, targets, horizons, targets))
+    for k in range(targets):
+        whole[:, :, k, :, k] = each[:, k]
+    own = b.put(x, b.slice(x.name, -1, 0, targets), (steps, targets))
+    y = b.product(b.flat(own), whole.reshape(members, steps * targets, horizons * targets))
+    return b.plus(y, np.asarray(module.bias, float).reshape(members, -1))
 
 
 def residual_blocks(b: Builder, module: Any, x: Value) -> Value:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perceptory.data.series.ends import Ends
     from perceptory.export.onnx_file import Exported
     from perceptory.models.anomalies import Anomalies
+    from perceptory.models.backtest import Backtest
     from perceptory.models.distribution import Quantiles
     from perceptory.models.forecasts import Forecast
     from perceptory.models.heads import Heads
@@ -228,6 +229,20 @@ class Model:
         from perceptory.models.forecasts import forecast
 
         return forecast(self, data, coverage, series, origins, every, future)
+
+    def backtest(
+        self, data: Any, *, origins: int = 6, every: int | None = None, coverage: float = 0.9, series: Any = None
+    ) -> Backtest:
+        """Forecasts from several moments of the past beside what came, with scores by origin and horizon (`Backtest`).
+
+        data: the series, a table as in training. origins: from how many moments of each series, the last of which is
+        `every` rows before its end; every: from one to the next, by default the longest horizon. coverage, series: as
+        in `forecast`. The model stays as it is: what it was trained on is forecast better than what comes (of a study,
+        the sealed rows are those that it has not seen). `InputError` as `forecast`.
+        """
+        from perceptory.models.backtest import backtest
+
+        return backtest(self, data, origins, every, coverage, series)
 
     # --- without targets: an autoencoder's uses -----------------------------------------------------------------------
 

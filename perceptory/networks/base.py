@@ -82,6 +82,11 @@ class Network(Spec):
         return False
 
     @property
+    def fixed_steps(self) -> bool:
+        """Whether a sequence needs as many steps as in training, though no array of weights says so."""
+        return False
+
+    @property
     def windows(self) -> Any:
         """The `Windowed` that makes of a window what it sees, or None where it sees scaled inputs."""
         return None

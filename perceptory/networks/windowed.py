@@ -225,6 +225,10 @@ class Windowed(Network):
         return self.network.solved
 
     @property
+    def fixed_steps(self) -> bool:
+        return bool(self.ahead) or self.network.fixed_steps
+
+    @property
     def takes_heads(self) -> bool:
         return False
 

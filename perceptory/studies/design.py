@@ -14,6 +14,7 @@ from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
 from perceptory.networks.narx import NARX
+from perceptory.networks.trend_season import TrendSeason
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
 from perceptory.objectives.auxiliary import Auxiliary, auxiliary_parts
@@ -177,11 +178,13 @@ def settled(candidate: Candidate) -> Candidate:
     network, cost = candidate.network, candidate.cost
     if isinstance(network, Windowed) and isinstance(network.network, Linear) and cost.heads == 1:
         return Candidate(network, SquaredError(), Adam()) if network.solved else candidate  # by whatever others learn
-    if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive):
+    if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive | TrendSeason):
         inner = settled(candidate.replace(network=network.network))
         return inner.replace(network=network.replace(network=inner.network))
     if isinstance(network, NARX) and network.solved:
         return Candidate(network, cost, Adam())
+    if isinstance(network, TrendSeason):
+        return Candidate(network, SquaredError(), Adam())
     if isinstance(network, Naive):
         return Candidate(network, cost if cost.heads == 1 else AbsoluteError(), Adam())
     if not isinstance(network, Linear) or network.train != "least squares":

@@ -14,6 +14,7 @@ from perceptory.data.aligned import aligned_empty
 from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
 from perceptory.data.series.rolled import Rolled, values_of
+from perceptory.data.series.weights import weights_of_series
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.features import Features
 from perceptory.errors import InputError, Setting
@@ -39,6 +40,7 @@ class EncodedExamples:
     lengths: np.ndarray | None = None  # [n]: steps from there on are padding
     encoder: ExampleEncoder | None = None  # what made the inputs
     units: np.ndarray | None = None  # [n, out] of forecasts, as `ArrayDataset.units`
+    shares: np.ndarray | None = None  # [n] of forecasts, what their weights in training are multiplied by
     auxiliary: Aims | None = None  # what auxiliary objectives aim at, in a study that has any
 
     @cached_property
@@ -117,7 +119,8 @@ class EncodedExamples:
             return self._rows(dtype, length)
         x, t = _input_parts(self.given, dtype), _lean_parts(self.aims, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
-        parts = (*x, *t, self.weights.astype(dtype), lengths)
+        weights = self.weights if self.shares is None else self.weights * self.shares
+        parts = (*x, *t, weights.astype(dtype), lengths)
         return Shared(*(None if part is None else _padded(part, length) for part in parts))
 
     def _rows(self, dtype: Any, length: int) -> np.ndarray:
@@ -250,7 +253,10 @@ def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> Enco
     if not np.sum(weights) > 0:
         raise InputError("every row of the study has weight 0. Give some rows a weight above 0.")
     units = getattr(data, "units", None)
-    return EncodedExamples(inputs, numbers, targets, weights, data.task, lengths, encoder, units)
+    plan, shares = getattr(data, "plan", None), None
+    if plan is not None and data.timeline is not None:
+        shares = weights_of_series(data.timeline.series, plan.series_weights)
+    return EncodedExamples(inputs, numbers, targets, weights, data.task, lengths, encoder, units, shares)
 
 
 def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:

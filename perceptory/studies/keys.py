@@ -44,7 +44,7 @@ def fingerprint(
     names = [list(map(str, some)) for some in (encoder.feature_names, data.target_names, data.classes or ())]
     asked = [to_json(study, strict=False, lean=True), *names]
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
-    lengths = () if encoded.lengths is None else (encoded.lengths,)
+    lengths = [part for part in (encoded.lengths, encoded.shares) if part is not None]
     rows = (x for fold in split.folds for x in fold)
     tested = _arrays(sealed.test, encoder)
     for array in (*encoded.digested, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):

@@ -78,6 +78,9 @@ CASES = {
         (pt.Windowed(pt.GRU((3,)), 3, "mean", "spread", 1, False, (0,), (1, 5), (1,), (2,)), (8, 3), (2,)),
     ],
     "naive": [(pt.Windowed(pt.Naive(2, True, (1, 3)), None, "last", "level", 2, False, (0,), (1, 3)), (8, 2), (2,))],
+    "trend": [
+        (pt.Windowed(pt.TrendSeason(2, 1e-4, (1, 3)), None, "mean", "spread", 2, False, (0, 1), (1, 3)), (8, 3), (4,))
+    ],
     "nbeats": [
         (pt.NBEATS(2, 5, 2, pool=(3, 1)), (8, 2), (4,)),
         (

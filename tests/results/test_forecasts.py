@@ -90,6 +90,33 @@ def test_a_backtest_says_what_came(run):
         run.model.forecast(origins=2)
 
 
+def test_a_backtest_scores_by_origin_and_horizon(run, capfd, monkeypatch):
+    """Against sums by hand, over what has come alone; on the command line as a table."""
+    back = run.model.backtest(run.table, origins=2)
+    assert len(back.forecast.series) == 4
+    error = np.abs(back.forecast.values - back.forecast.truth)[..., 0]
+    assert back.scores["mae"] == pytest.approx(error.mean())
+    assert [row["mae"] for row in back.by_horizon] == pytest.approx(error.mean(axis=0))
+    for row in back.by_origin:
+        assert row["forecasts"] == 2
+        own = back.forecast.origins == row["from"]
+        assert row["rmse"] == pytest.approx(np.sqrt(np.mean(error[own] ** 2)))
+    sales, season = run.table["sales"][:60], run.data.plan.season
+    np.testing.assert_allclose(back.units[1, 0], np.abs(sales[season:57] - sales[: 57 - season]).mean())
+    assert 0 <= back.scores["coverage"] <= 1
+    assert len(run.model.backtest(run.table, origins=1, every=1, series="small").forecast.series) == 1
+    with pytest.raises(pt.InputError, match="nothing of what is forecast has come"):
+        run.model.backtest({"month": MONTHS[:12], "name": ["small"] * 12, "sales": run.table["sales"][:12]})
+    monkeypatch.chdir(run.folder)
+    assert main(["backtest", "run", "sales.csv", "--origins", "2", "--out", "back.csv"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "4 forecasts of sales"
+    assert lines[1].split() == ["MAE", "RMSE", "SMAPE", "MASE", "COVERAGE"]
+    names = [line[:16].strip() for line in lines[2:]]
+    assert names == ["all", "from 2019-06-01", "from 2019-09-01", "t+1", "t+3"]
+    assert len((run.folder / "back.csv").read_text().splitlines()) == 1 + 4 * 2
+
+
 def test_the_command_line(run, capfd, monkeypatch):
     monkeypatch.chdir(run.folder)
     assert main(["predict", "run", "--ahead"]) == 0

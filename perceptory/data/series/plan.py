@@ -18,6 +18,7 @@ from perceptory.data.series.columns import ITSELF, USES, input_values, parted
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series.future import ended
 from perceptory.data.series.gaps import FILLS, regular
+from perceptory.data.series.weights import SERIES_WEIGHTS
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
 from perceptory.data.tables.encoder import _keys, reading_from_json
@@ -32,8 +33,10 @@ NO_TABLES = (".npy", ".npz")
 class SeriesPlan:
     """predict, window, time, series, known, fill: as in `read_series`. Of forecasts: horizons, the rows ahead in the
     order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none; beside, what they are
-    given beside the past. calendar: the time from row to row, as far as it is known. found: the column of time was not
-    named, and may be absent later. reading: how cells of text are written."""
+    given beside the past; series_weights, what counts the same in training. calendar: the time from row to row, as far
+    as it is known. found: the column of time was not named, and may be absent later. reading: how cells of text are
+    written.
+    """
 
     predict: str
     window: int | None = None
@@ -48,6 +51,7 @@ class SeriesPlan:
     goals: tuple[str, ...] = ()
     season: int = 1
     beside: Beside = ONLY_THE_PAST
+    series_weights: str = "window"
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> Later:
         """The examples of a table that came later, and where they stand.
@@ -129,6 +133,7 @@ class SeriesPlan:
             and all(isinstance(name, str) for name in data["goals"])
             and (data["fill"] is None or data["fill"] in FILLS)
             and type(data["found"]) is bool
+            and data["series_weights"] in SERIES_WEIGHTS
         )
         if not fits:
             raise InputError(ALTERED)

@@ -44,6 +44,7 @@ from perceptory.data.series.plan import SeriesPlan
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
+from perceptory.data.series.weights import check_series_weights
 from perceptory.data.series.windows import Cut, cut_rows, usual_cut
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
@@ -79,6 +80,7 @@ def read_series(
     known_ahead: Sequence[str] | str = (),
     static: Sequence[str] | str | None = None,
     calendar: bool | Sequence[str] | str | None = None,
+    series_weights: str = "window",
     task: str | None = None,
     ignore: Sequence[str] | str = (),
     together: bool | None = None,
@@ -130,6 +132,8 @@ def read_series(
     have in common get an input each, and any other is 0 in all of them. By default all such columns of several series.
     calendar: times of the calendar as inputs, as sines and cosines: "hour of day", "day of week", "month", "day of
     year"; True for those that suit the time step and that the series hold twice; by default none.
+    series_weights: what counts the same in training where series differ in their length: each "window", each "series",
+    or between them "root", each series by the root of its number of windows. Scores count windows.
     groups: a column whose value is the same in all rows of a series, for examples that must stay together. Without it,
     the windows of one series stay together where there are several series, but forecasts do not: the last ones of every
     series are tested. together says otherwise; where windows of several series part, the examples are in the order of
@@ -216,6 +220,8 @@ def read_series(
             [examples, known_outputs(table, list(labels.names), clock, with_target, known)], axis=2
         )
         channels += tuple(PREFIX + name for name in labels.names)
+    known_plan = None if like is None else like.plan
+    weighted_as = check_series_weights(series_weights, use) if known_plan is None else known_plan.series_weights
     goals = tuple(c.name for c in columns) if use == "ahead" else ()
     units = _units(columns, clock, with_target, phases, labels) if goals else None
     windows = len(labels.rows) > len(clock.names) or use == "ahead"
@@ -258,6 +264,7 @@ def read_series(
             goals,
             phases,
             beside,
+            weighted_as,
         ),
         units=units,
         labels=_colors(table, color, clock, cut),
