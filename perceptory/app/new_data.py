@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from perceptory.data import Encoder, read_inputs
 from perceptory.data.images.files import ENDINGS, pictures_by_part
 from perceptory.data.images.idx import read_idx
 from perceptory.data.series.plan import NO_TABLES
+from perceptory.data.tables.features import Features
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.streamed import tables_of
 from perceptory.errors import InputError
@@ -24,18 +26,29 @@ from perceptory.notes import Note, transparency_left_out, unseen_categories
 
 @dataclass
 class Inputs:
-    """What a model predicts. names: columns (name, values) that say what each line stands for. table: what the array
-    was made of, where that is a table of single rows.
+    """What a model predicts. given: arrays of inputs, or a table's `Features`. names: columns (name, values) that say
+    what each line stands for. table: what the features were made of.
 
     lines: None, or (example, step) of each line where each step has a line of its own.
     """
 
-    array: np.ndarray
+    given: Any
     lengths: np.ndarray | None
     names: list[tuple[str, Any]]
     lines: tuple[np.ndarray, np.ndarray] | None
     notes: list[Note] = field(default_factory=list)
     table: Any = None
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """All inputs at once."""
+        return self.given.dense() if isinstance(self.given, Features) else np.asarray(self.given)
+
+    def distributions(self, model: Any) -> np.ndarray:
+        """What the model's networks give for these examples: `Model.distributions`."""
+        if isinstance(self.given, Features):
+            return np.asarray(model.distributions(self.given))
+        return np.asarray(model.distributions_of(self.given, self.lengths))
 
     @property
     def source(self) -> Any:
@@ -54,10 +67,10 @@ def read_new(model: Any, path: str) -> Iterator[Inputs]:
     rows = 0
     for table in tables_of(Path(path), model.encoder.reading, model.encoder.texts):
         inputs = read_inputs(table)
-        array = model.encoder.transform(inputs)
-        names: list[tuple[str, Any]] = [("row", np.arange(rows, rows + len(array)))]
-        yield Inputs(array, None, names, None, [*model.encoder.notes_for(table)], inputs)
-        rows += len(array)
+        features = model.encoder.features(inputs)
+        names: list[tuple[str, Any]] = [("row", np.arange(rows, rows + features.rows))]
+        yield Inputs(features, None, names, None, [*model.encoder.notes_for(table, features)], inputs)
+        rows += features.rows
 
 
 def together(notes: Iterable[Note]) -> list[Note]:

@@ -48,7 +48,7 @@ def predict(
                 notes.extend(new.notes)
                 yield frame(scores(model, new, members))
                 continue
-            learned = model.distributions_of(new.array, new.lengths)
+            learned = new.distributions(model)
             more = [] if coverage is None else ends(model, new, learned, coverage)
             if new.lines is not None:
                 learned = learned[:, *new.lines]

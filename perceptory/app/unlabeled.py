@@ -77,7 +77,7 @@ def scores(model: Any, new: Inputs, members: bool) -> list[tuple[str, Any]]:
     by_column = errors.mean(axis=0)
     columns += [(f"error of {name}", by_column[:, k]) for k, name in enumerate(own_names(model.encoder))]
     if isinstance(model.encoder, Encoder):
-        back = given_back(model.encoder, model.distributions_of(new.array)[member_of(model, None)])
+        back = given_back(model.encoder, new.distributions(model)[member_of(model, None)])
         columns += [(f"{name} given back", back[name]) for name in back.columns]
     return columns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from perceptory.models.heads import Heads
 
 ROWS_AT_ONCE = 8192
+IN_FLIGHT = 3  # pieces that are computed while the next ones are made ready
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
-        batches = self.encoder.batches(table, 8 * ROWS_AT_ONCE)
+        batches = self.encoder.batches(table, ROWS_AT_ONCE)
         first = next(batches, None)
         if first is None:
             raise InputError("there is no row to predict. Give at least one.")
@@ -112,16 +114,22 @@ class Model:
 
         outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
         if len(inputs) == 1:
-            return self._part(inputs, lengths, outputs)
+            return self._found(self._begun(inputs, lengths, outputs), inputs)
         most = min(ROWS_AT_ONCE, piece_of(self.network, inputs.shape[1:], outputs) // len(self))
         most = 1 << max(4, most.bit_length() - 1)
         parts = []
+        begun: deque[tuple[Any, np.ndarray]] = deque()
         for i in range(0, len(inputs), most):
             cut = slice(i, i + most)
-            parts.append(self._part(inputs[cut], None if lengths is None else lengths[cut], outputs))
+            coming = self._begun(inputs[cut], None if lengths is None else lengths[cut], outputs)
+            begun.append((coming, inputs[cut]))
+            if len(begun) > IN_FLIGHT:
+                parts.append(self._found(*begun.popleft()))
+        parts += [self._found(*each) for each in begun]
         return np.concatenate(parts, axis=1)
 
-    def _part(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> np.ndarray:
+    def _begun(self, inputs: np.ndarray, lengths: np.ndarray | None, outputs: tuple[int, ...]) -> Any:
+        """What the networks give for some rows, perhaps still to be computed: an array on the device."""
         from perceptory import backend
 
         inputs = np.asarray(inputs)
@@ -139,8 +147,11 @@ class Model:
                 x = np.concatenate([x, np.zeros((rows - len(x), *x.shape[1:]), dtype)])
             steps = None if lengths is None else np.pad(np.asarray(lengths, np.int32), (0, rows - len(inputs)))
             run = forward(network, self.cost.without_code(), inputs.shape[1:], outputs, placed.own_code)
-            found = run(placed.weights, placed.shift, placed.factor, x, steps)
-            output = np.asarray(found)[:, : len(inputs)].astype(float)
+            return run(placed.weights, placed.shift, placed.factor, x, steps)
+
+    def _found(self, begun: Any, given: np.ndarray) -> np.ndarray:
+        """The distributions of the rows `given`, once `begun` is computed."""
+        output = np.asarray(begun)[:, : len(given)].astype(float)
         if self.task in ("regression", "autoencode"):
             shape = (len(output), *[1] * (output.ndim - 2), -1)
             center, scale = self.out_center.reshape(shape), self.out_scale.reshape(shape)

@@ -16,7 +16,7 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.cells import PLAIN, Reading, reading_of
 from perceptory.data.tables.column import Column, Kind
-from perceptory.data.tables.column_plan import PERIODS, ColumnPlan, counted_labels, plan_column
+from perceptory.data.tables.column_plan import OTHER, PERIODS, ColumnPlan, counted_labels, plan_column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
@@ -94,8 +94,8 @@ class Encoder:
         return self.features(source).dense()
 
     def features(self, source: Any) -> Features:
-        """What `transform` gives, made when it is asked for."""
-        return Features(self.values_of(source))
+        """What `transform` gives, made when it is asked for; features that are made already come back."""
+        return source if isinstance(source, Features) else Features(self.values_of(source))
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""
@@ -136,8 +136,9 @@ class Encoder:
         inputs = self.transform(source)
         return ModelInputs(inputs, None, np.arange(len(inputs), dtype=np.int64))
 
-    def notes_for(self, source: Any) -> tuple[Note, ...]:
-        """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have."""
+    def notes_for(self, source: Any, features: Features | None = None) -> tuple[Note, ...]:
+        """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have.
+        features: of the source, where they are made already."""
         table = self._table(source)
         notes: list[Note] = []
         known = {plan.name for plan in self.columns} | set(self.target_names)
@@ -145,8 +146,8 @@ class Encoder:
         if extra and table.named:
             notes.append(columns_not_used(extra))
         columns = self._match(table)
-        for plan in self.columns:
-            if plan.used and plan.kind == "categorical" and not plan.rare:
+        for plan, places in (self.features(table) if features is None else features).parts:
+            if plan.kind == "categorical" and not plan.rare and (places == OTHER).any():
                 values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
                 unseen = {name: count for name, count in counted_labels(values).items() if name not in plan.categories}
                 if unseen:
