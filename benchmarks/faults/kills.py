@@ -14,7 +14,7 @@ from benchmarks.faults.studies import EPOCHS, STUDIES, differences, fit, write_d
 
 INTERVAL = 0.3  # seconds between two times that states are kept here, instead of five
 LAST = 0.1  # of the kills: in the last second of a run
-LONG = 20  # a run for which the usual interval matters is so many times as long
+LONG = 60  # a run for which the usual interval matters is so many times as long
 MOST_KILLS = 5  # of one run
 
 

@@ -42,7 +42,7 @@ STUDIES: dict[str, list[str]] = {
     "autoencoder": ["table.csv", "--task", "autoencode", "--network", "autoencoder:2", *SEVERAL],
 }  # fmt: skip
 EPOCHS = {
-    "table": 1000, "refit": 800, "second order": 150, "series": 150, "images": 100, "autoencoder": 800,
+    "table": 300, "refit": 250, "second order": 50, "series": 50, "images": 30, "autoencoder": 250,
 }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from perceptory.models.residual_law import LEAST_SCORES, MOST_IN_ALL, MOST_SCORE
 from perceptory.models.residual_scale import MOST_ROWS, Inputs, Scale, learn
 
 MOST_TARGETS = 8  # whose scales are learned from inputs, and from many rows
+COLUMNS = 256  # whose means and deviations are taken at a time
 FEW_ROWS = 1000  # that scales of more targets are learned from
 ROWS_AT_ONCE = 65_536
 LEAST_FOR_90 = 9  # held-out rows that a coverage of 0.9 needs
@@ -70,7 +71,9 @@ class HeldOut:
         places = np.flatnonzero(weights.ravel() > 0)
         places = places[np.linspace(0, len(places) - 1, min(len(places), most)).astype(int)] if len(places) else places
         truth, prediction = (a.reshape(-1, a.shape[-1])[places] for a in (self.truth, self.prediction))
-        inputs = self.inputs[places] if self.inputs.ndim == 2 and len(shape) == 1 else np.zeros((len(places), 0))
+        inputs = np.zeros((len(places), 0))
+        if self.inputs.ndim == 2 and len(shape) == 1:  # not copied where all rows count: of a wide table they are large
+            inputs = self.inputs if len(places) == len(self.inputs) else self.inputs[places]
         return HeldOut(inputs, truth, prediction, weights.ravel()[places], groups.ravel()[places], self.gain)
 
 
@@ -131,16 +134,21 @@ def with_intervals(model: Any, held: HeldOut) -> None:
 
 def _scaling(inputs: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """([in] center, [in] factor) of inputs by mean and deviation of the values that are there."""
-    there = ~np.isnan(inputs) * weights[:, None]
-    count = np.maximum(there.sum(axis=0), 1e-300)
-    center = (np.nan_to_num(inputs) * there).sum(axis=0) / count
-    spread = np.sqrt((np.nan_to_num(inputs - center) ** 2 * there).sum(axis=0) / count)
+    center, spread = np.empty(inputs.shape[1]), np.empty(inputs.shape[1])
+    for start in range(0, inputs.shape[1], COLUMNS):  # some at a time, for what follows takes five copies of them
+        at = slice(start, start + COLUMNS)
+        there = ~np.isnan(inputs[:, at]) * weights[:, None]
+        count = np.maximum(there.sum(axis=0), 1e-300)
+        center[at] = (np.nan_to_num(inputs[:, at]) * there).sum(axis=0) / count
+        spread[at] = np.sqrt((np.nan_to_num(inputs[:, at] - center[at]) ** 2 * there).sum(axis=0) / count)
     least = np.maximum(1e-12 * np.abs(center), 1e-150)
     return center, np.where(spread > least, 1 / np.maximum(spread, least), 0.0)
 
 
 def _scaled(inputs: np.ndarray, center: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    return np.nan_to_num((inputs - center) * factor)
+    scaled = inputs - center
+    scaled *= factor
+    return np.nan_to_num(scaled, copy=False)
 
 
 # --- use ----------------------------------------------------------------------------------------------------------

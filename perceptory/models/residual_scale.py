@@ -20,6 +20,7 @@ import numpy as np
 CLIP = 4.0  # of scaled inputs and predictions: beyond, a new row counts as at the edge
 UNITS = 40  # of each kind in the random layer
 MOST_INPUTS = 64  # up to which each is a feature of its own
+MOST_NUMBERS = 1 << 22  # inputs of so many rows at a time
 ROWS_A_FEATURE = 7  # rows of residuals that a feature needs
 LEAST_ROWS = 60  # of residuals from which the scale may depend on the row
 MOST_ROWS = 8000  # of residuals that the scale is learned from
@@ -43,13 +44,19 @@ class Inputs:
         columns = [m, np.maximum(m, 0), m * m, np.abs(m)]
         if level == 1 or self.inputs is None:
             return np.stack(columns, axis=1)
-        x = np.clip(self.inputs, -CLIP, CLIP)
-        parts = [np.stack(columns, axis=1), *([x] if x.shape[1] <= MOST_INPUTS else [])]
+        parts = [np.stack(columns, axis=1)]
+        if self.inputs.shape[1] <= MOST_INPUTS:
+            parts.append(np.clip(self.inputs, -CLIP, CLIP))
         if level == 3:
-            z = np.concatenate([x, m[:, None]], axis=1)
-            ramps, ramp_offsets, waves, wave_offsets = _random_units(z.shape[1])
-            parts += [np.maximum(z @ ramps + ramp_offsets, 0), np.cos(z @ waves + wave_offsets)]
+            rows = max(1, MOST_NUMBERS // (self.inputs.shape[1] + 1))
+            parts.append(np.concatenate([self._units(slice(k, k + rows), m) for k in range(0, len(m), rows)]))
         return np.concatenate(parts, axis=1)
+
+    def _units(self, rows: slice, m: np.ndarray) -> np.ndarray:
+        """[row, 2 · unit] of some rows: their inputs are copied twice."""
+        z = np.concatenate([np.clip(self.inputs[rows], -CLIP, CLIP), m[rows, None]], axis=1)  # type: ignore[index]
+        ramps, ramp_offsets, waves, wave_offsets = _random_units(z.shape[1])
+        return np.concatenate([np.maximum(z @ ramps + ramp_offsets, 0), np.cos(z @ waves + wave_offsets)], axis=1)
 
     def levels(self) -> list[int]:
         """Those that so many rows allow, the simplest first."""

@@ -133,8 +133,10 @@ class EncodedExamples:
         out = aligned_empty((length, 2 * width + len(codes) + 1), dtype)
         out[self.count :] = 0
 
+        each = max(1, min(BLOCK, AT_ONCE // out.shape[1]))  # rows of a wide table are many numbers
+
         def write(start: int) -> None:
-            at = slice(start, min(start + BLOCK, self.count))
+            at = slice(start, min(start + each, self.count))
             rows = at.stop - start
             exact, block = (
                 np.empty((width, rows)),
@@ -151,10 +153,11 @@ class EncodedExamples:
             block[-1] = self.weights[at]
             out[at] = block.T
 
-        on_all_cores(write, range(0, self.count, BLOCK), self.count)
+        on_all_cores(write, range(0, self.count, each), self.count)
         return out
 
 
+AT_ONCE = 1 << 22  # numbers that are made ready at a time
 LEAST = {"single": 1e-30, "double": 1e-150}  # span of a column below which its numbers, or their squares, lose digits
 FEW_DIGITS = 16  # steps between float64 numbers that a target has to span
 MOST = {"single": 1e38, "double": 1e152}

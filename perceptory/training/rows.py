@@ -25,6 +25,7 @@ from perceptory.layers.base import call
 from perceptory.training.plan import Member, ProgramPlan
 
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
+GATHERED = 1 << 22  # numbers of a table that are gathered and scaled at a time
 
 
 class RolledRows(eqx.Module):
@@ -178,9 +179,9 @@ class TableRows(Rows):
     @classmethod
     def of(cls, member: Member, raw: Array, plan: ProgramPlan) -> TableRows:
         real = jnp.arange(plan.rows) < member.count
-        table = _scaled_rows(member, raw[member.rows], plan)
+        table = _scaled_at(member, raw, member.rows, plan)
         table = pad_rows_to(table.at[:, -1].multiply(real), plan.batches * plan.batch)
-        validation = _scaled_rows(member, raw[member.validation], plan)
+        validation = _scaled_at(member, raw, member.validation, plan)
         validation = validation.at[:, -1].multiply(jnp.arange(plan.validation_rows) < member.validation_count)
         return cls(plan, table, validation, table[:, -1], member.count, member.center, member.factor)
 
@@ -270,6 +271,17 @@ class SharedRows(Rows):
             return jnp.sum(self.weight[: self.plan.rows] > 0) * steps
         real = jnp.arange(self.plan.rows) < self.count
         return jnp.sum((self.data.w[self.training_entries] > 0) & real[:, None])
+
+
+def _scaled_at(member: Member, raw: Array, rows: Array, plan: ProgramPlan) -> Array:
+    """`_scaled_rows` of these rows; of a large table some at a time, for as they are given they take twice the room."""
+    each = max(1, GATHERED // raw.shape[1])
+    if len(rows) <= each:
+        return _scaled_rows(member, raw[rows], plan)
+    pieces = -(-len(rows) // each)
+    parted = jnp.pad(rows, (0, pieces * each - len(rows))).reshape(pieces, each)
+    out = jax.lax.map(lambda part: _scaled_rows(member, raw[part], plan), parted)
+    return out.reshape(pieces * each, -1)[: len(rows)]
 
 
 def pad_rows_to(array: Array, length: int) -> Array:
