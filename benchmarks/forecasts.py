@@ -163,7 +163,7 @@ def inputs(effort: str) -> None:
     network = pt.Windowed(pt.MLP((32,)), level="none", scale="none")
     for name, way in ways.items():
         data = pt.read_series(table, "sales", **usual, **way)
-        result = pt.Study(networks=network, epochs=60, validation=pt.RollingOrigin(1)).run(data, open_test=True)
+        result = pt.Study(networks=network, epochs=200, validation=pt.RollingOrigin(1)).run(data, open_test=True)
         rmse = float(np.sqrt(np.mean(np.square(result.tested["rmse"]))))
         print(f"inputs: {name}: RMSE {rmse:.3f}, least {noise:.1f}", flush=True)
     _rolled_out(rng)

@@ -33,8 +33,8 @@ def test_a_series_of_trend_and_season_is_forecast_to_the_noise():
     rng, t = np.random.default_rng(0), np.arange(240)
     y = 50 + 0.3 * t + 6 * np.sin(np.pi * t / 3) + rng.normal(0, 0.5, len(t))
     data = read_series({"y": y}, "y", predict="ahead", window=12, horizon=HORIZONS, season=6)
-    result = pt.Study(networks=(pt.TrendSeason(), pt.Naive())).run(data, open_test=True)
-    assert [c.label.partition(",")[0] for c in result.candidates] == ["linear trend and season 6", "seasonal naive 6"]
+    result = pt.Study(networks=pt.TrendSeason(), validation=pt.RollingOrigin(1)).run(data, open_test=True)
+    assert result.candidates[0].label.startswith("linear trend and season 6")
     assert max(result.tested["rmse"]) < 0.85
     assert result.model.weights.shape[1] == len(HORIZONS) * 7
 
