@@ -29,6 +29,19 @@ def path_of(value: Any) -> Path:
     return path
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there was no room; polars says so in its text alone."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(error)
+
+
+def not_written(path: Any, error: OSError) -> InputError:
+    """A file that could not be written, and what to do."""
+    if is_full(error):
+        return InputError(f"cannot write to {path}: no space is left on the device. Make room, or choose another one.")
+    why = error.strerror or str(error).splitlines()[0].partition(" (os error")[0]
+    return InputError(f"cannot write to {path}: {why}. Choose a folder that you may write to.")
+
+
 TEMPORARY = ".perceptory-*.tmp"  # what a process that was killed may leave
 _DIGEST = 32
 SEAL = b"\nperceptory seal 1\n"

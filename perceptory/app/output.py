@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from perceptory import files
-from perceptory.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,7 +73,7 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame], *, formulas: 
                 for frame in frames:
                     frame.write_csv(file, include_header=False)
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+        raise files.not_written(path, error) from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -82,7 +81,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     try:
         files.replace(path, content)
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+        raise files.not_written(path, error) from None
 
 
 def _guarded(frame: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -122,6 +124,28 @@ def class_targets(y: Any, estimator: Any, known: Any = None) -> Targets:
     return Targets("binary" if len(labels) == 2 else "multiclass", index, names_for(y, 1), True, labels)
 
 
+def _by_name(class_weight: Mapping[Any, Any], labels: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The weights of the classes that are present, 1 of those that are not named. scikit-learn takes every name that is
+    written as a number for that number: "007" for 7."""
+    named = {_plain(name): weight for name, weight in class_weight.items()}
+    known = [_plain(label) for label in labels.tolist()]
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise InputError(
+            f"the classes of class_weight have to be in y, and {unknown[:5]} are not. In y are {known[:20]}."
+        )
+    return np.array([float(named.get(_plain(label), 1.0)) for label in present.tolist()])
+
+
+def _plain(label: Any) -> Any:
+    """A class in one form, so that equal ones are found: texts apart from numbers, dates as numbers of microseconds."""
+    if isinstance(label, date):
+        label = np.datetime64(label)
+    if isinstance(label, np.datetime64):
+        return label.astype("M8[us]")
+    return label.item() if isinstance(label, np.generic) else label
+
+
 def class_weighted(
     targets: Targets, class_weight: Any, weights: np.ndarray | None, rows_so_far: np.ndarray | None = None
 ) -> np.ndarray | None:
@@ -139,6 +163,8 @@ def class_weighted(
     if rows_so_far is not None and isinstance(class_weight, str) and class_weight == "balanced":
         of = np.searchsorted(labels, present)  # type: ignore[arg-type]
         each = np.sum(rows_so_far) / (np.count_nonzero(rows_so_far) * rows_so_far[of])
+    elif isinstance(class_weight, Mapping):
+        each = _by_name(class_weight, labels, present)  # type: ignore[arg-type]
     else:
         each = compute_class_weight(class_weight, classes=present, y=y, sample_weight=weights)
     mine = each[np.searchsorted(present, y)]

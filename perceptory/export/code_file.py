@@ -24,5 +24,5 @@ def to_code(model: Any, path: str | Path) -> Path:
     try:
         files.replace(path, text.encode())
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+        raise files.not_written(path, error) from None
     return path

@@ -90,7 +90,7 @@ def to_onnx(
     try:
         files.replace(Path(path), proto.SerializeToString())
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+        raise files.not_written(path, error) from None
     shown = [_shown(list(ends)) for ends in (proto.graph.input, proto.graph.output)]
     return Exported(Path(path), shown[0], shown[1], measured)
 

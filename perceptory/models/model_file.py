@@ -54,7 +54,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     try:
         files.replace(Path(path), content)
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}. Choose a folder that you may write to.") from None
+        raise files.not_written(path, error) from None
 
 
 def _checksum(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> str:

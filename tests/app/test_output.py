@@ -128,7 +128,7 @@ def test_long_sentences_are_cut_in_the_middle(capsys):
 def test_a_device_stays_a_device():
     write_bytes("/dev/null", b"x")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    with pytest.raises(InputError, match="cannot write to /dev/full: No space left"):
+    with pytest.raises(InputError, match=r"cannot write to /dev/full: no space is left on the device\. Make room"):
         write_bytes("/dev/full", b"x")
 
 

@@ -314,3 +314,22 @@ def test_an_index_in_another_order_is_told(given):
         given(lambda: regressor().fit(pd.DataFrame(X), y))
     with pytest.raises(ValueError, match="more than one column 'a'"):
         regressor().fit(pd.DataFrame(X, columns=["a", "a"]), Y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [
+        (["007", "7"], {"007": 1.0, "7": 5.0}),
+        (["1", "2"], {"1": 1.0, "2": 5.0}),
+        ([1, 2], {1.0: 1.0, np.int8(2): 5.0}),
+        ([False, True], {False: 1.0, np.True_: 5.0}),
+        (DAYS[:2], {DAYS[0]: 1.0, dt.date(2020, 1, 2): 5.0}),
+        (MOMENTS.to_numpy()[:2], {dt.datetime(2020, 1, 1): 1.0, MOMENTS.to_numpy()[1]: 5.0}),
+    ],
+)
+def test_class_weights_are_told_by_the_name_of_the_class(given, labels, weights):
+    y = np.asarray(labels)[np.arange(ROWS) % 2]
+    data = given(lambda: NetworkClassifier(**SMALL, class_weight=weights).fit(X, y))
+    assert data.weights.tolist() == [1.0, 5.0] * (ROWS // 2)
+    with pytest.raises(ValueError, match="class_weight have to be in y"):
+        NetworkClassifier(**SMALL, class_weight={"other": 2.0}).fit(X, y)

@@ -15,6 +15,8 @@ from perceptory import figures as plots
 from perceptory.errors import InputError
 from perceptory.figures.classification import _corners, confusion_counts, reliability, roc_points
 from perceptory.figures.study import SHOWN, median_curve
+from perceptory.results.predictions import Predictions
+from perceptory.runs.reading import predictions_from
 
 REGRESSION = [plots.predicted_against_true, plots.residuals]
 CLASSIFICATION = [plots.confusion_matrix, plots.roc, plots.calibration]
@@ -282,3 +284,28 @@ def test_names_are_drawn_as_they_are(make_result):
     for plot in STUDY + REGRESSION:
         draws(plot(result))
     assert "true $a_{$ <b>" in texts(plots.predicted_against_true(result))
+
+
+def test_figures_count_rows_by_weight():
+    """A row of weight 2 is two rows, and one of weight 0 none; predictions.csv keeps weights that differ."""
+    rng = np.random.default_rng(0)
+    truth, output = rng.integers(0, 2, 60), rng.dirichlet((1, 1), 60)
+    weight = rng.integers(0, 4, 60).astype(float)
+    again, counts = np.repeat(np.arange(60), weight.astype(int)), weight > 0
+    assert (confusion_counts(truth, output, weight) == confusion_counts(truth[again], output[again])).all()
+    for one, other in zip(
+        roc_points(truth[counts] == 1, output[counts, 1], weight[counts]),
+        roc_points(truth[again] == 1, output[again, 1]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other)
+    weighed = reliability(output[counts, 1], truth[counts] == 1, weight[counts])
+    repeated = reliability(output[again, 1], truth[again] == 1)
+    for name in ("mean", "share", "error"):
+        np.testing.assert_allclose(weighed[name], repeated[name])
+    equal = Predictions.of("test", np.arange(3), np.zeros((3, 1)), np.ones((3, 1)), np.full(3, 2.0))
+    both = Predictions.of("test", np.arange(2), np.zeros((2, 1)), np.ones((2, 1)), np.array([1.0, 3.0])) + equal
+    assert (equal.weight, both.weight.tolist()) == (None, [1.0, 3.0, 1.0, 1.0, 1.0])
+    csv = b"row,part,weight,weight_,predicted weight\n0,test,0.5,1.5,1.25\n"
+    read = predictions_from(csv, {"classes": None, "targets": ["weight"], "task": "regression"})
+    assert (read.weight.tolist(), read.target.tolist(), read.output.tolist()) == ([0.5], [[1.5]], [[1.25]])
