@@ -94,8 +94,11 @@ def main(rows: int = 1_000_000, only: str = "") -> None:
             "Parquet of every kind": parquet,
             "wide CSV": wide,
             "long CSV": long,
+            "peak of reading": peak_of_reading,
             "prediction": prediction,
-            "memory": memory,
+            "whole process": whole_process,
+            "quick fit": quick_fit,
+            "memory of training": memory,
         }
         for name, measure in measures.items():
             if only in name:
@@ -134,9 +137,33 @@ def wide(folder: Path, rows: int) -> None:
 
 def long(folder: Path, rows: int) -> None:
     path = folder / "long.csv"
-    numbers(10 * rows, 2).write_csv(path)
-    ours, rival = medians(lambda: ready(path), lambda: pl.read_csv(path), 3)
-    report(f"CSV {10 * rows} x 2 numbers", ours, rival, "polars.read_csv")
+    for times in (3, 10):
+        numbers(times * rows, 2).write_csv(path)
+        ours, rival = medians(lambda: ready(path), lambda: pl.read_csv(path), 3)
+        report(f"CSV {times * rows} x 2 numbers", ours, rival, "polars.read_csv")
+
+
+READ = """
+import resource, sys
+from pathlib import Path
+from benchmarks.data import ready
+ready(Path(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def peak_of_reading(folder: Path, rows: int) -> None:
+    for made, name in ((numbers(rows, 11), "numbers"), (mixed(rows), "mixed")):
+        path = folder / f"{name}.csv"
+        made.write_csv(path)
+        peak, size = float(output_of("-c", READ, str(path))), path.stat().st_size / 2**20
+        what = f"peak of reading {made.height} x {made.width} {name}.csv"
+        print(f"{what:<44} {peak:>10,.0f} MiB {size:>10,.0f} MiB {peak / size:>7.2f} x   the file", flush=True)
+
+
+def output_of(*arguments: str) -> str:
+    """What a process of Python prints."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def prediction(folder: Path, rows: int) -> None:
@@ -163,6 +190,81 @@ def prediction(folder: Path, rows: int) -> None:
             print(f"one row, {what}: {error}")
 
 
+SKLEARN = """
+import sys, time, numpy as np, polars as pl
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+def read(path, most=None):
+    frame = pl.read_parquet(path, n_rows=most)
+    return frame.with_columns(pl.col("day").cast(pl.Int32).cast(pl.Float64)).to_pandas()
+few = read(sys.argv[1], 2000)
+scaled = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+columns = make_column_transformer(
+    (scaled, [f"n{k}" for k in range(5)] + ["day"]), (OneHotEncoder(), [f"c{k}" for k in range(6)])
+)
+x = columns.fit_transform(few)
+networks = [
+    MLPRegressor(hidden_layer_sizes=(64, 64), activation="tanh", max_iter=1, random_state=k).fit(x, few["y"])
+    for k in range(10)
+]
+start = time.perf_counter()
+inputs = columns.transform(read(sys.argv[1]))
+mean = np.mean([network.predict(inputs) for network in networks], axis=0)
+pl.DataFrame({"prediction": mean}).write_parquet(sys.argv[2])
+print(time.perf_counter() - start)
+"""
+
+
+def whole_process(folder: Path, rows: int) -> None:
+    """From Parquet to Parquet: `perceptory predict` from its start to its end, and scikit-learn without its start and
+    its training."""
+    frame, data, run = mixed(rows), folder / "predicted.parquet", folder / "model.safetensors"
+    frame.write_parquet(data)
+    model_of(frame).save(run)
+    ours, theirs = [], []
+    for _ in range(2):
+        start = time.perf_counter()
+        output_of("-m", "perceptory", "predict", str(run), str(data), "--out", str(folder / "out.parquet"))
+        ours.append(time.perf_counter() - start)
+        theirs.append(float(output_of("-W", "ignore", "-c", SKLEARN, str(data), str(folder / "theirs.parquet"))))
+    a, b = statistics.median(ours), statistics.median(theirs)
+    print(f"{f'predict {rows} x 13, whole process':<44} {a:>10.2f} s  {b:>10.2f} s  {a / b:>7.2f} x   scikit-learn")
+
+
+QUICK = """
+import sys, time
+begun, trained = time.perf_counter(), []
+from perceptory.studies import run
+train_group = run.train_group
+def timed(*arguments, **more):
+    start = time.perf_counter()
+    train_group(*arguments, **more)
+    trained.append(time.perf_counter() - start)
+run.train_group = timed
+sys.argv[1:] = ["fit", sys.argv[1], "--target", "y", "--quick", "--network", "mlp:16", "--out", sys.argv[2]]
+from perceptory.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print(time.perf_counter() - begun, sum(trained))
+"""
+
+
+def quick_fit(folder: Path, rows: int) -> None:
+    """`fit --quick` of a CSV with its report, and of it the training of its groups, compilation included."""
+    path = folder / "quick.csv"
+    numbers(rows, 10).write_csv(path)
+    whole, training = map(float, output_of("-c", QUICK, str(path), str(folder / "run")).split()[-2:])
+    what = f"fit --quick --network mlp:16, {rows} x 10"
+    print(
+        f"{what:<44} {whole:>10.2f} s  {training:>10.2f} s  {whole - training:>7.2f} s   more than training", flush=True
+    )
+
+
 TRAINED = """
 import resource, sys
 import perceptory as pt
@@ -178,8 +280,7 @@ def memory(folder: Path, rows: int) -> None:
         made.write_parquet(path)
         made.write_csv(path.with_suffix(".csv"))
         for kind, budget in ((".csv", "2"), (".parquet", "2"), (".parquet", "0.25")):
-            command = [sys.executable, "-c", TRAINED, str(path.with_suffix(kind)), budget]
-            peak = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            peak = float(output_of("-c", TRAINED, str(path.with_suffix(kind)), budget))
             cells = made.estimated_size() / 2**20
             print(
                 f"memory, {made.height} x {made.width} {name}{kind}, budget {budget} GiB: {peak:,.0f} MiB at most",
