@@ -283,6 +283,7 @@ class NetworkAutoencoderCV(CodeEstimator, StudyEstimator):
         seeds: int = 1,
         rule: str = "best",
         final: str = "folds",
+        discard: Any = None,
         contamination: Any = "auto",
         level: float = 0.05,
         precision: str = "auto",

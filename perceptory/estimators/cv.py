@@ -81,6 +81,7 @@ class StudyEstimator(TableEstimator):
         }
         asked |= {"seeds": self.seeds} if self.seeds is not None else {}
         asked |= {"final": self.final} if self.final is not None else {}
+        asked |= {"discard": self.discard} if self.discard is not None else {}
         own = dict(self._own_settings())
         if self.hidden is not None:
             return Study(**{**PLAIN, **asked, **own})
@@ -228,6 +229,8 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
     rule: "best", or "one_standard_error" for the simplest within one standard error of it.
     final: "folds" predicts by the mean of the best candidate's fold networks, "refit" by one trained on all rows,
     "weighted" by a weighted mean of networks of several candidates.
+    discard: `Halving()` or `DiscardAfter()` gives candidates up on the way, by their mean over all folds; None trains
+    them all.
 
     After `fit`: model_, result_ (the whole `Result`), best_score_, best_label_, best_epoch_, candidates_, history_.
     `predict_interval` is CV+.
@@ -252,6 +255,7 @@ class NetworkRegressorCV(IntervalMixin, RegressorMixin, StudyEstimator):
         seeds: int | None = None,
         rule: str = "best",
         final: str | None = None,
+        discard: Any = None,
         precision: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -286,6 +290,7 @@ class NetworkClassifierCV(ClassMixin, ClassifierMixin, StudyEstimator):
         seeds: int | None = None,
         rule: str = "best",
         final: str | None = None,
+        discard: Any = None,
         precision: str = "auto",
         random_state: Any = None,
         verbose: int = 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ class Learned(NamedTuple):
     cost: float
 
 
+@lru_cache(maxsize=4)
 def sampled_rows(rows: int) -> np.ndarray:
     """Places of study rows, spread over all, of which every member's predictions are kept: members are compared on
     them, so that it is known what their mean gains."""

@@ -33,6 +33,7 @@ from perceptory.studies.rungs import train_in_rungs
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.studies.units import Job
 from perceptory.training.driver import Outcome, Pause, Running, further, train_group
+from perceptory.training.pace import Pace
 from perceptory.training.streamed import train_streamed
 
 log = logging.getLogger("perceptory")
@@ -146,7 +147,7 @@ def train(records: Records, progress: Progress | None) -> None:
         _train_elsewhere(records.cluster, records, display)
         return
     if prepared.study.discard is not None:
-        train_in_rungs(records, partial(_train, records=records, display=display))
+        train_in_rungs(records, partial(_train, records=records, display=display, paces={}))
         return
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
@@ -200,8 +201,10 @@ def _train(
     *,
     records: Records,
     display: _Display,
+    paces: dict[int, Pace] | None = None,
 ) -> None:
-    """standing: states of members that go on from a rung; pause: where they are to stand next."""
+    """standing: states of members that go on from a rung; pause: where they are to stand next; paces: of groups, by
+    identity, from rung to rung."""
     keeping = records.keeping
     running = further(keeping.running("members", group.who) if keeping else None, standing)
     look = keeping.look("members", group.who) if keeping else None
@@ -223,6 +226,7 @@ def _train(
     train_group(
         group.plan, group.members, prepared.raw, waiting=waiting, running=running, finished=finished,
         progress=display.show, look=look, pause=pause,
+        pace=None if paces is None else paces.setdefault(id(group), Pace(group.plan)),
     )  # fmt: skip
 
 

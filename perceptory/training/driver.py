@@ -95,10 +95,11 @@ class Pause:
     paused: Callable[[Running, dict[int, Outcome]], None]
 
     def at_most(self, most: np.ndarray, before: np.ndarray, slots: Slots, plan: ProgramPlan) -> np.ndarray:
-        """[chunk] epochs of a segment that takes no member beyond the pause; before: [chunk] epochs that each has."""
+        """[chunk] epochs of a segment that takes no member beyond the pause, with outputs where it gets there; before:
+        [chunk] epochs that each has."""
         left = np.where(slots.members == EMPTY, self.epochs, self.epochs - before)
-        of_block = left.reshape(-1, plan.block).min(axis=1)
-        return np.minimum(most, np.repeat(of_block, plan.block)).astype(np.int32)
+        left = np.repeat(left.reshape(-1, plan.block).min(axis=1), plan.block)
+        return np.where(most < left, most, OUTPUTS - left).astype(np.int32)
 
 
 def train_group(
@@ -112,18 +113,19 @@ def train_group(
     progress: Callable[[int], None] | None = None,
     look: Callable[[Callable[[], Running]], None] | None = None,
     pause: Pause | None = None,
+    pace: Pace | None = None,
 ) -> None:
     """Train a group's members; arrays of `members` are NumPy with a leading axis [member].
 
     waiting: places of the members to train, all by default. running: states that some of them go on from.
     finished(outcomes by place) is called after each segment in which members ended; progress(epochs trained by all
     members together) after every segment; look(how to get the states of the members in hand) as well. pause: where
-    members are to stand still, to go on later as `running`.
+    members are to stand still, to go on later as `running`. pace: what is known already of how long epochs take.
     """
     slots = Slots(plan, range(len(members.count)) if waiting is None else waiting)
     chunk = Chunk(plan, members, data, running)
     costs: dict[int, list[np.ndarray]] = defaultdict(list)
-    epochs, pace = 0, Pace(plan)
+    epochs, pace = 0, pace or Pace(plan)
     while slots.fill():
         if slots.source is not None:
             chunk.place(slots)
@@ -131,7 +133,8 @@ def train_group(
         before = np.where(slots.fresh, 0, chunk.counters[:, 0])
         begun = time.perf_counter()
         most = pace.epochs(slots.occupied)
-        segment = chunk.advance(slots.fresh, most if pause is None else pause.at_most(most, before, slots, plan))
+        most = most if pause is None else pause.at_most(most, before, slots, plan)
+        segment = chunk.advance(slots.fresh, most)
         counters, records = chunk.counters, np.asarray(segment.records)
         trained = counters[:, 0] - before
         pace.measured(trained, time.perf_counter() - begun)
@@ -145,21 +148,21 @@ def train_group(
             slots.release(ended)
             finished(outcomes)
         if pause is not None:
-            _take_out(pause, chunk, slots, costs)
+            _take_out(pause, chunk, slots, costs, segment)
         if look:
             look(partial(chunk.running, slots, costs))
         if progress:
             progress(epochs)
 
 
-def _take_out(pause: Pause, chunk: Chunk, slots: Slots, costs: Any) -> None:
-    """Hand over the members that have come to the pause, and free their slots."""
+def _take_out(pause: Pause, chunk: Chunk, slots: Slots, costs: Any, segment: Segment) -> None:
+    """Hand over the members that have come to the pause in this segment, and free their slots."""
     here = np.flatnonzero((slots.members != EMPTY) & (chunk.counters[:, 0] >= pause.epochs))
     if not len(here):
         return
     running = chunk.running(slots, costs, here)
     by_slot = {int(slot): cost for slot, cost in zip(here, running.costs, strict=True)}
-    outcomes = chunk.outcomes(slots, by_slot, chunk.outputs())
+    outcomes = chunk.outcomes(slots, by_slot, np.asarray(segment.output))
     for place in running.places:
         costs.pop(int(place))
     slots.release(here)
@@ -222,11 +225,6 @@ class Chunk:
         fresh, most = jax.device_put((fresh, most), self._spread)
         self._state, segment = run(self._placed, self._state, fresh, most, self._data)
         return segment
-
-    def outputs(self) -> np.ndarray:
-        """[chunk, rows + validation_rows, ...] of all members at their best weights, as they stand."""
-        chunk = len(self.counters)
-        return np.asarray(self.advance(np.zeros(chunk, bool), np.full(chunk, OUTPUTS, np.int32)).output)
 
     @property
     def counters(self) -> np.ndarray:

@@ -28,14 +28,14 @@ class Segment(NamedTuple):
     output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan where no member has ended
 
 
-OUTPUTS = -1  # in place of a number of epochs: no training, and the outputs of all
+OUTPUTS = -1  # in place of a number of epochs: no training, and the outputs of all; -1 - n: after n epochs
 
 
 def block_segment(
     members: Member, state: State, fresh: Any, most: Any, data: Any, plan: ProgramPlan
 ) -> tuple[State, Segment]:
     """Run up to `most` epochs of a block, and up to `plan.segment`; members that are done do not change. All have a
-    leading [block]; most is the same for all members of a block, and may be `OUTPUTS`."""
+    leading [block]; most is the same for all members of a block, and may be `OUTPUTS` less a number of epochs."""
     runs, axes = _runs(members, data, plan)
 
     def begin() -> State:
@@ -47,7 +47,8 @@ def block_segment(
     def running(state: State) -> jax.Array:
         return state.status == RUNNING
 
-    most, before = most[0], running(state)
+    asked, before = most[0], running(state)
+    most = jnp.where(asked < 0, OUTPUTS - asked, asked)
 
     def go_on(carry: tuple[Any, ...]) -> jax.Array:
         e, state, _ = carry
@@ -66,7 +67,7 @@ def block_segment(
     outputs = jax.vmap(predictions, in_axes=(axes, 0))
     shape = jax.eval_shape(outputs, runs, state.best)
     output = jax.lax.cond(
-        jnp.any(before & ~running(state)) | (most == OUTPUTS),
+        jnp.any(before & ~running(state)) | (asked < 0),
         lambda: outputs(runs, state.best),
         lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
     )

@@ -34,9 +34,15 @@ def test_fit_says_what_it_did_and_writes_the_run_folder(perceptory, tmp_path):
     result = json.loads((tmp_path / "data-run" / "result.json").read_text())
     assert result["data"]["test_rows"] == 8
     assert set(result["test"]) == {"mse", "rmse", "mae", "r2", "vaf", "nll", "coverage_90"}
-    # Again: refused, then with --overwrite.
+    # Again: refused, then with --overwrite, where one of two candidates is given up on the way.
     assert perceptory("fit", "data.csv", "--target", "y", *TINY)[0] == 2
-    assert perceptory("fit", "data.csv", "--target", "y", *TINY, "--overwrite", "--quiet") == (0, "", "")
+    more = ("--learning-rate", "0.02", "--discard", "after:0.34:0.5", "--overwrite")
+    code, out, _ = perceptory("fit", "data.csv", "--target", "y", *TINY, *more)
+    assert code == 0
+    result = json.loads((tmp_path / "data-run" / "result.json").read_text())
+    assert [c["status"] for c in result["candidates"]] == ["ok", "discarded"]
+    assert {m["epochs"] for m in result["members"]} == {1, 3}
+    assert "discarded" in (tmp_path / "data-run" / "report.html").read_text()
 
 
 def test_json_prints_the_result_and_nothing_else(perceptory, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
 
-from perceptory import MLP, InputError, NetworkClassifierCV, NetworkRegressorCV, log_uniform
+from perceptory import MLP, DiscardAfter, InputError, NetworkClassifierCV, NetworkRegressorCV, log_uniform
 
 SMALL = {
     "hidden": [(4,), (8,)],
@@ -57,6 +57,17 @@ def test_refit_and_scores(fitted, numbers):
     assert len(refitted.model_) == 1
     assert refitted.result_.score["name"] == "mae"
     assert refitted.predict_interval(X).shape == (60, 2)
+
+
+def test_candidates_are_given_up(fitted, numbers):
+    """The choice is among those that went on, which have the bits of a study that trains all."""
+    halved = clone(fitted).set_params(discard=DiscardAfter(0.5, 0.5)).fit(*numbers)
+    assert sorted(halved.candidates_["status"]) == ["discarded", "discarded", "ok", "ok"]
+    scores = dict(zip(fitted.candidates_["id"], fitted.candidates_["mean"], strict=True))
+    assert halved.best_score_ == scores[halved.result_.best]
+    assert clone(halved).get_params()["discard"] == DiscardAfter(0.5, 0.5)
+    with pytest.raises(InputError, match="discard"):
+        clone(fitted).set_params(discard=0.5).fit(*numbers)
 
 
 def test_intervals_hold_what_they_promise(fitted):
