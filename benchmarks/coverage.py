@@ -1,7 +1,8 @@
 """Coverage of intervals by horizon over all weekly series of M4: `python -m benchmarks.coverage [FOLDER] [WINDOW]`.
 
 A linear model of the window is trained on the training part alone; its intervals around the forecasts from the end of
-each series are compared with the competition's test part, which nothing else has seen.
+each series are compared with the competition's test part, which nothing else has seen. What the default reaches is
+printed by `python -m benchmarks.forecasts m4-weekly`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,12 @@ def main() -> None:
     )  # fmt: skip
     network = pt.Windowed(pt.Linear(1e-3), level="last", scale="season")
     model = pt.Study(networks=network, test=0.0).run(data).model
+    print_coverage(model, came)
+
+
+def print_coverage(model: Any, came: np.ndarray) -> None:
+    """Shares of what came [series, horizon] that lie within the intervals around forecasts from the end of the series,
+    whose names end with their places."""
     for level in LEVELS:
         ahead = model.forecast(coverage=level)
         truth = came[[int(name[1:]) for name in ahead.series]]

@@ -103,7 +103,8 @@ FIT_OPTIONS = {
     "--inputs": "Input column. Repeatable. [dim](default: all columns not used otherwise)[/dim]",
     "--time": "Column of numbers or dates in equal steps. [dim](default: rows as they come)[/dim]",
     "--series": "Column that tells several series apart.",
-    "--window": "Rows of an example. [dim](default: whole series; of forecasts two seasons or horizons)[/dim]",
+    "--window": "Rows of an example. [dim](default: whole series, but parts of a single record; of forecasts two "
+    "seasons or horizons)[/dim]",
     "--stride": "Rows from one window to the next. [dim](default: the window; of forecasts 1, or more)[/dim]",
     "--horizon": "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]",
     "--season": "Steps after which forecast series repeat themselves, 1: never. [dim](default: told or found)[/dim]",

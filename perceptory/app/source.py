@@ -12,6 +12,7 @@ from perceptory.data import ArrayDataset, Dataset, StreamedTable, read_arrays, r
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
 from perceptory.data.series.calendar_inputs import TIMES
+from perceptory.data.series.reader import AUTO
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
@@ -122,12 +123,19 @@ class Source:
             raise InputError("name the column to predict. Example: --target y")
         return read_series(
             path, target, predict=o["predict"], inputs=o["inputs"] or None, time=o["time"], series=o["series"],
-            groups=o["groups"] if like is None else None, window=o["window"], stride=o["stride"],
+            groups=o["groups"] if like is None else None, window=self._window, stride=o["stride"],
             horizon=o["horizon"] or 1, season=o["season"], washout=o["washout"] or 0, known=o["known"] or 0,
             known_ahead=o["known_ahead"], static=o["static"], calendar=o["calendar"],
             series_weights=o["series_weights"] or "window",
             fill=o["fill"], task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
+
+    @property
+    def _window(self) -> int | str | None:
+        """A single record of a dynamic system is cut where nothing is said of how."""
+        o = self.options
+        itself = o["predict"] == "every step" and o["window"] is None and o["stride"] is None
+        return AUTO if itself else o["window"]
 
     def _streams(self, path: Path) -> bool:
         """Whether a table is read in pieces: where that is asked for, and where the file is larger than the memory that

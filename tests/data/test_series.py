@@ -449,3 +449,20 @@ def test_altered_plan(changes):
         ArrayEncoder.from_json(data | {"plan": []})
     with pytest.raises(InputError, match="holds one of series"):
         ArrayEncoder.from_json(data | {"kind": "array"})
+
+
+def test_a_single_record_is_cut_where_it_is_asked_to_be():
+    record = {"u": np.sin(np.arange(400.0)), "y": np.cos(np.arange(400.0))}
+    data = read_series(record, "y", predict="every step", window="auto")
+    assert data.shape == (100, 1)
+    assert data.timeline.seen[:2].tolist() == [[0, 100], [25, 125]]
+    assert data.timeline.scored[0].tolist() == [30, 100]
+    assert data.weights[0].sum() == 70
+    measured = read_series(record, "y", predict="every step", window="auto", known="all")
+    assert (measured.shape, measured.weights) == ((100, 2), None)
+    test = read_series(record, "y", predict="every step", window="auto", like=data)
+    assert test.shape == (400, 1)
+    several = record | {"id": np.repeat([0, 1], 200)}
+    assert read_series(several, "y", predict="every step", window="auto", series="id").shape == (200, 1)
+    short = {name: column[:100] for name, column in record.items()}
+    assert read_series(short, "y", predict="every step", window="auto").shape == (100, 1)

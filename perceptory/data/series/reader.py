@@ -45,7 +45,7 @@ from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.times import find_time
 from perceptory.data.series.weights import check_series_weights
-from perceptory.data.series.windows import Cut, cut_rows, usual_cut
+from perceptory.data.series.windows import Cut, cut_rows, record_cut, usual_cut
 from perceptory.data.tables.cells import Reading, reading_of
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.marks import usual_mark
@@ -58,6 +58,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, taken_for_time, targets_missing, without_target
 from perceptory.specs import count, flag
 
+AUTO = "auto"
 KNOWN = 0.75  # of each series, in which its season is looked for: what is sealed has no part in it
 
 
@@ -71,7 +72,7 @@ def read_series(
     series: str | None = None,
     groups: str | None = None,
     color: str | None = None,
-    window: int | None = None,
+    window: int | str | None = None,
     stride: int | None = None,
     horizon: int | Sequence[int] = 1,
     season: int | None = None,
@@ -119,9 +120,11 @@ def read_series(
     fill: what becomes of missing rows and cells: "previous", "linear" or "missing" (see `gaps.regular`); None refuses
     them, by their place.
     window: steps of an example; by default two seasons or horizons of forecasts (a week and a day of hours), as far as
-    the series are long enough. stride: rows from one window to the next; by default `window` for "every step" and
-    "one value", so that no two examples share a row, and 1 for "ahead". Windows begin with a series' first row,
-    forecasts end with its last one; rows that fill no window are left out, with a note.
+    the series are long enough. "auto" cuts a single record of a dynamic system into windows that overlap, with a
+    washout (`windows.record_cut`), as `perceptory fit` does, and is None for anything else. stride: rows from one
+    window to the next; by default `window` for "every step" and "one value", so that no two examples share a row, and 1
+    for "ahead". Windows begin with a series' first row, forecasts end with its last one; rows that fill no window are
+    left out, with a note.
     known: measured outputs as inputs, one more channel an output. A number of steps: what the outputs were at the
     beginning, where a simulation starts (then the last of these values stays). "all": every measured value, for
     networks that feed outputs back (`NARX`).
@@ -192,6 +195,10 @@ def read_series(
     if fill and columns:
         columns = target_columns(table, target, None if like is None else like.task)
     horizons = _horizons(horizon) if use == "ahead" else ()
+    if window == AUTO:
+        window = None
+        if use == "every step" and like is None:
+            window, stride, washout = record_cut(clock.lengths, stride, washout, known)
     _check_asked(use, window, stride, washout, horizon, season)
     check_known(known, use, window)
     _check_together(groups, together)
@@ -478,9 +485,7 @@ def _horizons(horizon: Any) -> tuple[int, ...]:
     return tuple(int(h) for h in given)
 
 
-def _check_asked(
-    use: str, window: int | None, stride: int | None, washout: int, horizon: Any, season: int | None
-) -> None:
+def _check_asked(use: str, window: Any, stride: int | None, washout: int, horizon: Any, season: int | None) -> None:
     if season is not None:
         count(Setting("season"), season)
         if use != "ahead":

@@ -106,6 +106,26 @@ def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *
     return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()), stride)
 
 
+# --- how a single record of a dynamic system is cut ---------------------------------------------------------------
+
+SHORTEST_RECORD, MOST_STEPS = 128, 256  # rows of a record that is worth cutting; steps of a window at most
+
+
+def record_cut(lengths: np.ndarray, stride: int | None, washout: int, known: Any) -> tuple[int | None, int | None, int]:
+    """(window, stride, washout) of the examples of one record; a window of None where there are several series, or too
+    few rows.
+
+    A window is an eighth of the record, at least 100 steps where four of these fit; the next one begins after a quarter
+    of it. Where no output is known, three tenths of each are the washout: a network does not know the state in which a
+    window begins, and judged by these steps models of short memory look best, and fail on a record from its start.
+    """
+    rows = int(lengths[0])
+    if len(lengths) > 1 or rows < SHORTEST_RECORD:
+        return None, stride, washout
+    window = min(MOST_STEPS, max(rows // 8, min(100, rows // 4)))
+    return window, stride or window // 4, washout if washout or known else 3 * window // 10
+
+
 # --- how forecasts are cut where nothing is asked -----------------------------------------------------------------
 
 MOST_EXAMPLES = 60_000  # from which on windows lie farther apart: neighbors tell little that is new
