@@ -299,7 +299,7 @@ def test_search_values_placeholders_and_tracers_pass_the_checks():
         (lambda: Study(test=float("nan")), "needs a share"),
         (lambda: Study(epochs=0), r"Study\.epochs needs a whole number of at least 1, got 0"),
         (lambda: Study(seeds=1.5), r"Study\.seeds needs a whole number"),
-        (lambda: Study(patience=-1), r"Study\.patience needs a whole number of at least 0"),
+        (lambda: Study(patience=-2), r"Study\.patience needs a whole number of at least -1"),
         (lambda: Study(epochs=choice(1, 2)), "epochs needs one plain value, got the search value"),
         (lambda: Study(validation=choice(KFold(2), KFold(3))), "validation needs one plain value"),
         (lambda: Study(batch_size=0), "batch_size needs a whole number of at least 1"),

@@ -109,7 +109,7 @@ OPTIONS = {
     "--epochs 0": "--epochs needs a whole number of at least 1",
     "--epochs many": "--epochs",
     "--seeds 0": "--seeds needs",
-    "--patience -1": "--patience needs",
+    "--patience -2": "--patience needs",
     "--memory nan": "--memory needs",
     "--precision half": "unknown precision 'half'",
     "--validation kfld": "Did you mean 'kfold'?",

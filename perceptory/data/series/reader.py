@@ -195,10 +195,9 @@ def read_series(
     if fill and columns:
         columns = target_columns(table, target, None if like is None else like.task)
     horizons = _horizons(horizon) if use == "ahead" else ()
-    if window == AUTO:
-        window = None
-        if use == "every step" and like is None:
-            window, stride, washout = record_cut(clock.lengths, stride, washout, known)
+    if window == AUTO and use == "every step" and like is None:
+        window, stride, washout = record_cut(clock.lengths, stride, washout, known)
+    window = _steps(window)
     _check_asked(use, window, stride, washout, horizon, season)
     check_known(known, use, window)
     _check_together(groups, together)
@@ -483,6 +482,12 @@ def _horizons(horizon: Any) -> tuple[int, ...]:
             Setting("horizon"), f" needs a number of rows ahead, or several different ones, got {horizon!r}."
         )
     return tuple(int(h) for h in given)
+
+
+def _steps(window: Any) -> int | None:
+    """A window without the word that leaves it open."""
+    steps: int | None = None if window == AUTO else window
+    return steps
 
 
 def _check_asked(use: str, window: Any, stride: int | None, washout: int, horizon: Any, season: int | None) -> None:
