@@ -1,8 +1,8 @@
-"""The network for tables, part by part: `python -m benchmarks.tabular [--steps] [--tables NAMES] [--epochs N]`.
+"""The network for tables and its training, part by part: `python -m benchmarks.tabular [--steps] [--tables NAMES]`.
 
 What a training step costs beside the plain MLP of the same widths, in turns and in processor time; and what each part
 does, left out of the whole network and alone in a plain one, judged on held-out rows of the training part of the
-development tables. No test row is looked at.
+development tables (five folds of at most `--rows` rows, one network each). No test row is looked at.
 """
 
 from __future__ import annotations
@@ -18,63 +18,76 @@ import numpy as np
 from benchmarks.table_sets import FOLDER, TABLES, parts_of
 
 WIDTHS = (128, 128, 128)
-PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # name: (on, off)
+Fields = dict[str, Any]  # of the network, and of the optimizer those in `TRAINING`
+TRAINING = ("eps", "rate", "decay", "beta2")
+PARTS: dict[str, tuple[Fields, Fields]] = {  # name: (on, off)
     "embedding of numbers": ({"numbers": "piecewise"}, {"numbers": "none"}),
-    "periodic embedding instead": ({"numbers": "periodic", "width": 4}, {"numbers": "none"}),
+    "periodic embedding instead": ({"numbers": "periodic", "width": 4, "bins": 32}, {"numbers": "none"}),
     "scaling by quartiles": ({"inputs": "robust"}, {"inputs": "standard"}),
     "scaling by quantiles instead": ({"inputs": "quantiles"}, {"inputs": "standard"}),
     "smooth clip": ({"clip": 3.0}, {"clip": 0.0}),
-    "embedding of categories": ({"categories": 8}, {"categories": 0}),
+    "embedding of categories instead": ({"one_hot": 9}, {"one_hot": 64}),
     "scale of features": ({"feature_scale": 6.0}, {"feature_scale": 0.0}),
     "learned activation": ({"parametric": True}, {"parametric": False}),
     "steps by width": ({"scaled": True}, {"scaled": False}),
     "start from the data": ({"start": "data"}, {"start": "random"}),
-    "dropout": ({"dropout": 0.15}, {"dropout": 0.0}),
+    "dropout": ({}, {"dropout": 0.0}),
+    "large eps": ({}, {"eps": 1e-8}),
+    "large eps and its rate": ({}, {"eps": 1e-8, "rate": 1e-3}),
+    "decay of weights": ({}, {"decay": 0.0}),
+    "quick second moment": ({}, {"beta2": 0.999}),
 }
 
 
-def variants() -> dict[str, dict[str, Any]]:
-    """Fields of the network by name: whole, without each part, plain, plain with each part."""
-    off: dict[str, Any] = {}
+def variants(alone: bool) -> dict[str, Fields]:
+    """Fields by name: whole, without each part, and where asked for plain, and plain with each part alone."""
+    plain: Fields = {}
     for _, without in PARTS.values():
-        off |= without
-    out: dict[str, dict[str, Any]] = {"whole": {}, "plain": off}
+        plain |= without
+    out: dict[str, Fields] = {"whole": {}}
     for name, (on, without) in PARTS.items():
-        out[f"with {name}" if name.endswith("instead") else f"without {name}"] = (
-            on if name.endswith("instead") else without
-        )
-        out[f"plain with {name}"] = off | on
+        instead = name.endswith("instead")
+        out[f"with {name}" if instead else f"without {name}"] = on if instead else without
+    if alone:
+        out["plain"] = plain
+        for name, (on, without) in PARTS.items():
+            out[f"plain with {name}"] = {k: v for k, v in plain.items() if k not in without} | on
     return out
 
 
-def score_of(data: Any, task: str, fields: dict[str, Any], epochs: int, decay: float = 0.3) -> float:
-    """Mean RMSE or log loss on held-out rows of networks of one structure."""
+def score_of(data: Any, task: str, fields: Fields) -> float:
+    """Mean RMSE or log loss on held-out rows of networks of one structure, trained as the preset does."""
     import perceptory as pt
+    from perceptory.optimizers.schedules import CosineCycles
+    from perceptory.studies.presets_tables import BATCH, EPOCHS, SMALL, table_networks, table_optimizer
 
-    network = pt.TabularMLP(WIDTHS, "mish" if task == "regression" else "selu", **fields)
-    optimizer = pt.AdamW(
-        pt.CosineCycles(3e-3 if task == "regression" else 1e-3), beta2=0.95, weight_decay=decay, decay_falls=True
+    small, regression = data.rows <= SMALL, task == "regression"
+    usual = table_optimizer(task, data.rows)
+    changes = {k: v for k, v in fields.items() if k in ("eps", "beta2")}
+    changes |= {"learning_rate": CosineCycles(fields["rate"])} if "rate" in fields else {}
+    changes |= {"weight_decay": fields["decay"]} if "decay" in fields else {}
+    network = table_networks(task, data.rows, "normal", pt.Linear())[-1].replace(
+        **{"inputs": "robust", **{k: v for k, v in fields.items() if k not in TRAINING}}
     )
-    small = data.rows <= 2000
     study = pt.Study(
-        network, optimizer=optimizer, validation=pt.KFold(5) if small else pt.HoldOut(), seeds=1 if small else 3,
-        epochs=epochs * (2 if small else 1), patience=0, batch_size=32 if small else 128, test=0.0,
+        network, optimizer=usual.replace(**changes), validation=pt.KFold(5), epochs=EPOCHS[regression][small] // 2,
+        patience=0, batch_size=BATCH[small], test=0.0,
     )  # fmt: skip
     return float(study.run(data).candidates[0].mean)
 
 
-def ablation(tables: Sequence[str], epochs: int, folder: Path) -> None:
+def ablation(tables: Sequence[str], rows: int, alone: bool, folder: Path) -> None:
     """A line a variant: on each table its score to that of the whole network, and the geometric mean."""
     import perceptory as pt
 
     data = {}
     for name in tables:
         one, train, _ = parts_of("tables", name, 0, folder)
-        data[name] = pt.read_table(train, one.target, task=one.task), one.task
+        data[name] = pt.read_table(train.iloc[:rows], one.target, task=one.task), one.task
     whole: dict[str, float] = {}
     print(f"{'':<44}" + "".join(f"{name[:10]:>11}" for name in tables) + f"{'mean':>9}", flush=True)
-    for variant, fields in variants().items():
-        scores = {name: score_of(table, task, fields, epochs) for name, (table, task) in data.items()}
+    for variant, fields in variants(alone).items():
+        scores = {name: score_of(table, task, fields) for name, (table, task) in data.items()}
         whole = whole or scores
         ratios = np.array([scores[name] / whole[name] for name in tables])
         line = "".join(f"{ratio:>11.3f}" for ratio in ratios)
@@ -91,7 +104,7 @@ def steps(repeats: int = 3) -> None:
     kinds = {
         "mlp": pt.MLP(WIDTHS, "relu"),
         "tabular": pt.TabularMLP(WIDTHS),
-        "many bins": pt.TabularMLP(WIDTHS, bins=128, width=17),
+        "many bins": pt.TabularMLP(WIDTHS, bins=128),
     }
     optimizer = pt.AdamW(3e-3)
     taken: dict[str, list[float]] = {name: [] for name in kinds}
@@ -124,13 +137,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", action="store_true", help="what a step costs, instead of what each part does")
     parser.add_argument("--tables", help="names, separated by commas; all by default")
-    parser.add_argument("--epochs", type=int, default=48)
+    parser.add_argument("--rows", type=int, default=3000, help="of each table's training part, at most")
+    parser.add_argument("--alone", action="store_true", help="each part alone too, in a plain network")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data")
     options = parser.parse_args()
     if options.steps:
         steps()
     else:
-        ablation(options.tables.split(",") if options.tables else list(TABLES), options.epochs, options.data)
+        ablation(
+            options.tables.split(",") if options.tables else list(TABLES), options.rows, options.alone, options.data
+        )
 
 
 if __name__ == "__main__":

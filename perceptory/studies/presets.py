@@ -111,12 +111,12 @@ def _small_ones(changes: dict[str, Any]) -> bool:
 def _tabular_study(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
     study: dict[str, Any] = {
         "networks": table_networks(data.task, data.rows, effort, linear_model(data)),
-        "optimizer": table_optimizer(data.task),
+        "optimizer": table_optimizer(data.task, data.rows),
         "final": "weighted",
         "seeds": TABLE_EFFORTS[effort].seeds,
     }
     study, members, rows = _counted(data, study, changes)
-    return Study(**{**study, **table_training(effort, rows, members), **changes})
+    return Study(**{**study, **table_training(data.task, effort, rows, members), **changes})
 
 
 def _counted(data: Examples, study: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], int, int]:

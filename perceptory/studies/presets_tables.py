@@ -14,8 +14,11 @@ from perceptory.optimizers.schedules import CosineCycles
 from perceptory.selection.search import Choice
 
 SMALL = 2000  # study rows up to which steps are of few rows, and bins few
-STEPS = {True: (32, 128), False: (128, 64)}  # of a small table or not: rows a step, epochs
+BATCH = {True: 32, False: 128}  # rows a step, of a small table or not
+EPOCHS = {True: {True: 128, False: 96}, False: {True: 48, False: 48}}  # of a regression or not, of a small table or not
 BINS = {True: 48, False: 128}
+WIDTH = 9  # of embedded numbers
+ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class TableEffort:
 
 EFFORTS = {
     "quick": TableEffort((64, 64), 0.4, 3e6, 1),
-    "normal": TableEffort((128, 128, 128), 1.0, 2e7, 1),
+    "normal": TableEffort((128, 128, 128), 1.0, 1.5e7, 1),
     "thorough": TableEffort((256, 256, 256), 1.5, 1e8, 2),
 }
 
@@ -42,25 +45,31 @@ def table_networks(task: str, rows: int, effort: str, baseline: Network) -> list
     small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     if task == "regression":
-        one = TabularMLP(hidden, "mish", bins=BINS[small], width=9 if small else 17)
+        one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, bins=BINS[small], width=WIDTH)
         smooth = one.replace(numbers="periodic", bins=32, width=4)
         others = [smooth, one, one.replace(inputs="quantiles")]
     else:
-        one = TabularMLP(hidden, "selu", dropout=0.4, inputs="quantiles")
+        one = TabularMLP(hidden, "selu", one_hot=ONE_HOT, dropout=0.4, inputs="quantiles")
         others = [one.replace(hidden=(), activation="mish", dropout=0.0), one, one.replace(inputs="robust")]
     return [baseline, others[-2]] if effort == "quick" else [baseline, *others]
 
 
-def table_optimizer(task: str) -> AdamW:
-    """Cycles of the rate, and a decay of the weights that falls to 0 over the second half."""
-    rate = 3e-3 if task == "regression" else 1e-3
-    return AdamW(CosineCycles(rate), beta2=0.95, weight_decay=0.3, decay_falls=True)
+def table_optimizer(task: str, rows: int) -> AdamW:
+    """Cycles of a high rate, and a decay of the weights that falls to 0 over the second half.
+
+    eps is as large as the gradients of weights that few rows of a batch reach: those of a rare category or of a bin
+    move in proportion to their gradients, as under gradient descent, and not as far as all others.
+    """
+    if task == "regression":
+        return AdamW(CosineCycles(1e-2), beta2=0.95, eps=5e-4, weight_decay=0.2, decay_falls=True)
+    rate, eps = (3e-3, 2e-3) if rows <= SMALL else (6e-3, 7e-4)  # gradients of few rows are larger
+    return AdamW(CosineCycles(rate), beta2=0.95, eps=eps, weight_decay=0.3, decay_falls=True)
 
 
-def table_training(effort: str, rows: int, members: int) -> dict[str, int]:
+def table_training(task: str, effort: str, rows: int, members: int) -> dict[str, int]:
     """Epochs, patience and rows a step for so many networks on a table of so many study rows."""
     level = EFFORTS[effort]
-    batch, usual = STEPS[rows <= SMALL]
+    batch, usual = BATCH[rows <= SMALL], EPOCHS[task == "regression"][rows <= SMALL]
     epochs = int(max(10, min(usual * level.share, level.row_epochs / (members * rows))))
     return {"epochs": epochs, "patience": epochs // 2 + 2, "batch_size": batch}
 
