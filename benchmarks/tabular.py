@@ -62,7 +62,7 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
     from perceptory.studies.presets_tables import BATCH, EPOCHS, SMALL, table_networks, table_optimizer
 
     small, regression = data.rows <= SMALL, task == "regression"
-    usual = table_optimizer(task, data.rows)
+    usual = table_optimizer(task)
     changes = {k: v for k, v in fields.items() if k in ("eps", "beta2")}
     changes |= {"learning_rate": CosineCycles(fields["rate"])} if "rate" in fields else {}
     changes |= {"weight_decay": fields["decay"]} if "decay" in fields else {}

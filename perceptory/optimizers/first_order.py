@@ -24,6 +24,7 @@ from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, flag, is_plain, not_negative, positive, traced
 
 OPTIMIZERS: Registry[Callable[..., Optimizer]] = catalog.OPTIMIZERS
+USUAL_EPS = 1e-8  # of Adam
 
 
 class FirstOrder(Optimizer):
@@ -176,7 +177,7 @@ class Adam(FirstOrder):
     learning_rate: Any = traced(1e-3, check=check_rate, log=True)
     beta1: float = traced(0.9, check=below_one)
     beta2: float = traced(0.999, check=below_one)
-    eps: float = traced(1e-8, check=not_negative, log=True)
+    eps: float = traced(USUAL_EPS, check=not_negative, log=True)
     eps_root: float = traced(0.0, check=not_negative, log=True)
 
     def __post_init__(self) -> None:
@@ -193,6 +194,11 @@ class Adam(FirstOrder):
 
     def transformation(self) -> optax.GradientTransformation:
         return optax.chain(scale_by_adam(self.beta1, self.beta2, self.eps, self.eps_root), by_rate())
+
+    @property
+    def label(self) -> str:
+        large = is_plain(self.eps) and self.eps > USUAL_EPS
+        return f"{super().label} eps {self.eps:.3g}" if large else super().label
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The studies that suit series, images and arrays: their candidates, plans and budgets."""
+"""The studies that suit tables, series, images and arrays: their candidates, plans and budgets."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import jax
 import numpy as np
 import pytest
 
-from perceptory.data import load_bundled, read_arrays, read_series
+from perceptory.data import load_bundled, read_arrays, read_series, read_table
 from perceptory.networks.base import layout
 from perceptory.networks.cnn import CNN
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
+from perceptory.networks.tabular import TabularMLP
+from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.plans import BlockedKFold, HoldOut, KFold, RollingOrigin, StratifiedKFold
 from perceptory.studies.forecasts import series_facts
+from perceptory.studies.labels import candidate_label
 from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
 from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
+from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
+from perceptory.studies.presets_tables import EPOCHS as TABLE_EPOCHS
 
 random = np.random.default_rng(0)
 
@@ -156,3 +161,20 @@ def test_seconds_by_hand():
     assert mlp == pytest.approx(6 * (3 * 5 + 5 + 5 * 2 + 2) / SPEED["dense"] + 1e-6)
     by_steps = [seconds_of(GRU((8,)), (steps, 2), (steps, 1)) for steps in (10, 20, 40)]
     assert [b / a for a, b in pairwise(by_steps)] == pytest.approx([2, 2])
+
+
+@pytest.mark.parametrize(("task", "optimizers"), [("regression", 1), ("classification", 2)])
+def test_a_table_trains_within_its_budget(task, optimizers):
+    """Many rows have fewer epochs, small tables the usual ones; classes two values of eps, which candidates show."""
+    labels = np.array(["no", "yes"])
+    for rows in (200, 6000):
+        x = random.normal(size=(rows, 3))
+        target = x[:, 0] if task == "regression" else labels[(x[:, 0] > 0).astype(int)]
+        data = read_table(x, target, task=task)
+        study = default_study(data, test=0.0)
+        candidates = [c for c in study.candidates(DEFAULT_COST[data.task]) if isinstance(c.network, TabularMLP)]
+        assert len({c.optimizer for c in candidates}) == optimizers
+        assert len({candidate_label(c, candidates) for c in candidates}) == len(candidates)
+        usual = TABLE_EPOCHS[task == "regression"][rows <= 2000]
+        most = TABLE_EFFORTS["normal"].row_epochs / (rows * len(candidates) * (5 if rows > 5000 else 10))
+        assert study.epochs == min(usual, int(most))
