@@ -71,7 +71,17 @@ LONG = (
     "estimators/test_checks.py", "app/test_examples.py", "studies/test_study.py",
 )  # fmt: skip
 
+MOST_MEMORY = 2 << 30  # bytes of a worker, above which the programs of earlier modules are let go
+
 _quick = False
+
+
+def memory() -> int:
+    """Bytes that this process holds; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
 
 
 def place(path: Path) -> str:
@@ -97,8 +107,9 @@ def _effort(request):
     import jax
 
     wanted = quick(request.path)
-    if wanted != _quick:
+    if wanted != _quick or memory() > MOST_MEMORY:
         jax.clear_caches()  # a test must not depend on which module compiled its program
+        gc.collect()
         _quick = wanted
     if not wanted:
         yield
