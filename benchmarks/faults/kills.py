@@ -83,17 +83,20 @@ def _chain(
     return "never came to an end"
 
 
-def _lost(name: str, rng: random.Random) -> float:
+def _lost(name: str, rng: random.Random, most: float = 20.0) -> float:
     """Seconds of processor time after the last kept state that a kill at a random time has cost, of a run that would go
     on for long: those do not depend on what else the machine does."""
     run = Path("long")
     shutil.rmtree(run, ignore_errors=True)
     one = Command(fit(name, LONG * EPOCHS[name], "--out", str(run), "--quiet"))
-    end = time.time() + rng.uniform(8.0, 20.0)
+    end = time.time() + rng.uniform(0.4 * most, most)
     kept, worked = 0.0, one.worked()
     while time.time() < end:
-        if not one.running():
-            raise RuntimeError(f"{name} ended before it was killed: {one.wait()[1]}")
+        if not one.running():  # it has converged: again, with an earlier kill
+            code, said = one.wait()
+            if code:
+                raise RuntimeError(f"{name}: {said}")
+            return _lost(name, rng, most / 2)
         newest = max((p.stat().st_mtime for p in _states(run)), default=0.0)
         if newest > kept:
             kept, worked = newest, one.worked()
