@@ -273,10 +273,11 @@ def evaluate(
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
     values: dict[str, float | list[float]] = {}
-    if TASK_KINDS[task] == "regression":
-        target = _rows(target, output, weights)  # looked at once for all of them
+    # Rows are looked at once for all metrics of this file; those of others are given what was given.
+    rows = _rows(target, output, weights) if TASK_KINDS[task] == "regression" else target
     for name, one in metrics_of(task, units is not None).items():
-        value = np.asarray(one(target, output, weights, **_more(one, units)))
+        looked_at = rows if one.__module__ == __name__ else target
+        value = np.asarray(one(looked_at, output, weights, **_more(one, units)))
         values[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
     return values
 

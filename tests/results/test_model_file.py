@@ -122,7 +122,7 @@ def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(modelfile.os, "fsync", full)
-    with pytest.raises(InputError, match=r"cannot write .*: No space left on device\. Choose a folder"):
+    with pytest.raises(InputError, match=r"cannot write .*: no space is left on the device\. Make room"):
         write_bytes(path, b"three")
     assert path.read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]

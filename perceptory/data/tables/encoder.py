@@ -247,6 +247,7 @@ def _notes(value: Any) -> tuple[Note, ...]:
 
 def reading_from_json(data: Any) -> Reading:
     """Read what `to_json` says of how cells are written. Raises `InputError` for anything else."""
+    data = {"usual": ""} | data if isinstance(data, dict) else data  # files of before it was found lack it
     _keys(data, {"missing", "decimal", "thousands", "usual"}, "the description of how cells are written")
     marks = {name: data[name] for name in ("decimal", "thousands")}
     if not all(isinstance(mark, str) for mark in marks.values()) or data["usual"] not in ("", ",", "."):
