@@ -11,7 +11,8 @@ from perceptory.studies.design import Candidate
 
 def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -> str:
     """Network and optimizer, and of the rest what differs between the candidates."""
-    parts = [candidate.network.label, *([] if candidate.network.solved else [candidate.optimizer.label])]
+    stepped = not candidate.network.solved  # what is solved takes no steps, and nothing is to be said of them
+    parts = [candidate.network.label, *([candidate.optimizer.label] if stepped else [])]
     if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
         penalty = candidate.penalty
         parts.append("no penalty" if penalty is None else penalty.label)
@@ -19,22 +20,22 @@ def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -
         part = getattr(candidate, name)
         if part is not None:
             parts.append(part.label)
-        elif any(getattr(c, name) is not None for c in all_candidates):
+        elif stepped and any(getattr(c, name) is not None for c in all_candidates):
             parts.append(f"no {name}")
     if candidate.augmentation is not None:
         parts.append(augmentation_label(candidate.augmentation))
-    elif any(c.augmentation is not None for c in all_candidates):
+    elif stepped and any(c.augmentation is not None for c in all_candidates):
         parts.append("no augmentation")
     if candidate.start is not None:
         parts.append(candidate.start.label)
-    elif any(c.start is not None for c in all_candidates):
+    elif stepped and any(c.start is not None for c in all_candidates):
         parts.append("from scratch")
     if candidate.auxiliary:
         parts.append(auxiliary_label(candidate.auxiliary))
     elif any(c.auxiliary for c in all_candidates):
         parts.append("no auxiliary")
-    if len({c.batch_size for c in all_candidates}) > 1:
-        parts.append(f"batch {candidate.batch_size or 'auto'}")
+    if candidate.batch_size is not None and len({c.batch_size for c in all_candidates}) > 1:
+        parts.append(f"batch {candidate.batch_size}")
     if len({c.cost for c in all_candidates}) > 1:
         parts.append(candidate.cost.label)
     return ", ".join(parts)
