@@ -15,6 +15,14 @@ from perceptory.layers.base import call
 from perceptory.networks.base import Network
 
 
+def before(numbers: jax.Array, past: jax.Array) -> jax.Array:
+    """Numbers [n, number] as steps before those of the past [n, step, channel], filled up with zeros to whole ones."""
+    width = past.shape[2]
+    rows = -(-numbers.shape[1] // width)
+    numbers = jnp.pad(numbers, ((0, 0), (rows * width - numbers.shape[1], 0)))
+    return jnp.concatenate([numbers.reshape(len(past), rows, width), past], axis=1)
+
+
 @dataclass(frozen=True)
 class Places:
     """Where things stand in windows x [n, time, channel]: past: channels of which `steps` (the last ones) are looked
@@ -51,10 +59,7 @@ class Places:
         more = [x[:, -1, list(self.still)]]
         if self.ahead:
             more.append(self.future(x).reshape(len(x), -1))
-        numbers = jnp.concatenate(more, axis=1)
-        rows = -(-numbers.shape[1] // len(self.past))
-        numbers = jnp.pad(numbers, ((0, 0), (rows * len(self.past) - numbers.shape[1], 0)))
-        return jnp.concatenate([numbers.reshape(len(x), rows, len(self.past)), past], axis=1)
+        return before(jnp.concatenate(more, axis=1), past)
 
     def _laid_out(self, future: jax.Array) -> jax.Array:
         """[n, steps, share · column] of [n, reach, column]."""
@@ -86,16 +91,62 @@ def past_of(inputs: Shape, still: tuple[int, ...], ahead: tuple[int, ...]) -> tu
 
 
 @dataclass(frozen=True)
-class Telling(Network):
-    """`network`, which gets windows as `Places.arranged` has them. No user writes it: `Windowed` makes it.
+class Around(Network):
+    """`network` (in a module: `inner`), which gets something else than the windows that this one is given.
 
-    still, ahead, reach: as in `Places`. window: the last steps of what it is given that the past is of, None for
-    all; lost: how many of these, the first ones, are none.
+    still, ahead: as in `Places`.
     """
 
     network: Network
     still: tuple[int, ...]
     ahead: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        return self.network.label
+
+    @property
+    def stochastic(self) -> bool:
+        return self.network.stochastic
+
+    @property
+    def solved(self) -> bool:
+        return self.network.solved
+
+    def given(self, module: Any, x: jax.Array) -> jax.Array:
+        """What the network within gets of windows x."""
+        raise NotImplementedError
+
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        inner = self.network.calibrate(module.inner, self.rows_within(module, rows))
+        return module if inner is module.inner else replace(module, inner=inner)
+
+    def rows_within(
+        self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]
+    ) -> Callable[[], tuple[jax.Array, ...]]:
+        """Rows as the network within sees them."""
+
+        def within() -> tuple[jax.Array, ...]:
+            x, *rest = rows()
+            return (self.given(module, x), *rest)
+
+        return within
+
+    def opening(self, progress: Any) -> Any:
+        return self.network.opening(progress)
+
+    def trains(self, name: str) -> bool:
+        return self.network.trains(name.removeprefix("inner."))
+
+
+@dataclass(frozen=True)
+class Telling(Around):
+    """`network`, which gets windows as `Places.arranged` has them. No user writes it: `Windowed` makes it.
+
+    reach: as in `Places`. window: the last steps of what it is given that the past is of, None for all; lost: how many
+    of these, the first ones, are none.
+    """
+
     reach: int
     window: int | None = None
     lost: int = 0
@@ -115,39 +166,12 @@ class Telling(Network):
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Told:
         return Told(self.network.build(self.within(inputs), outputs, key=key), self.places(inputs))
 
-    @property
-    def label(self) -> str:
-        return self.network.label
-
-    @property
-    def stochastic(self) -> bool:
-        return self.network.stochastic
-
-    @property
-    def solved(self) -> bool:
-        return self.network.solved
-
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return self.network.hidden_units(self.within(inputs), outputs)
 
-    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
-        inner = self.network.prime(module.inner, self._arranged(module, rows), key=key)
-        return replace(module, inner=inner)
-
-    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        inner = self.network.calibrate(module.inner, self._arranged(module, rows))
-        return module if inner is module.inner else replace(module, inner=inner)
-
-    @staticmethod
-    def _arranged(module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Callable[[], tuple[jax.Array, ...]]:
-        def arranged() -> tuple[jax.Array, ...]:
-            x, *rest = rows()
-            return (module.places.arranged(x), *rest)
-
+    def given(self, module: Any, x: jax.Array) -> jax.Array:
+        arranged: jax.Array = module.places.arranged(x)
         return arranged
 
-    def opening(self, progress: Any) -> Any:
-        return self.network.opening(progress)
-
-    def trains(self, name: str) -> bool:
-        return self.network.trains(name.removeprefix("inner."))
+    def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
+        return replace(module, inner=self.network.prime(module.inner, self.rows_within(module, rows), key=key))

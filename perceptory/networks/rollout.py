@@ -14,8 +14,7 @@ import numpy as np
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import call
-from perceptory.networks.base import Network
-from perceptory.networks.beside import Places, past_of
+from perceptory.networks.beside import Around, Places, before, past_of
 
 Turn = tuple[int, int, float]  # places of the sine and the cosine of a time, and its angle from one step to the next
 
@@ -94,10 +93,7 @@ class RolledOut(eqx.Module):
             steps = past.shape[1]
             beside = jnp.concatenate([still, coming], axis=1)[:, None]
             return jnp.concatenate([past, jnp.broadcast_to(beside, (len(past), steps, beside.shape[2]))], axis=2)
-        numbers, width = jnp.concatenate([still, coming], axis=1), past.shape[2]
-        rows = -(-numbers.shape[1] // width)
-        numbers = jnp.pad(numbers, ((0, 0), (rows * width - numbers.shape[1], 0)))
-        return jnp.concatenate([numbers.reshape(len(past), rows, width), past], axis=1)
+        return before(jnp.concatenate([still, coming], axis=1), past)
 
     def first(self, x: jax.Array) -> jax.Array:
         """What the network within gets for the first step."""
@@ -125,16 +121,13 @@ class RolledOut(eqx.Module):
 
 
 @dataclass(frozen=True)
-class RollOut(Network):
+class RollOut(Around):
     """`network`, of one step, rolled out to the last horizon. No user writes it: `Windowed(recursive=True)` makes it.
 
     It is trained by all horizons, through its own steps; one that is solved, by the first step alone.
-    still, ahead, window, lost: as in `networks.beside.Telling`.
+    window, lost: as in `networks.beside.Telling`.
     """
 
-    network: Network
-    still: tuple[int, ...]
-    ahead: tuple[int, ...]
     roll: Roll
     window: int | None = None
     lost: int = 0
@@ -164,14 +157,6 @@ class RollOut(Network):
     def label(self) -> str:
         return f"{self.network.label} recursive"
 
-    @property
-    def stochastic(self) -> bool:
-        return self.network.stochastic
-
-    @property
-    def solved(self) -> bool:
-        return self.network.solved
-
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return max(self.roll.horizons) * self.network.hidden_units(self.within(inputs), (self.roll.targets,))
 
@@ -182,12 +167,6 @@ class RollOut(Network):
 
         return replace(module, inner=self.network.prime(module.inner, first, key=key))
 
-    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        inner = self.network.calibrate(module.inner, lambda: (module.first(rows()[0]), *rows()[1:]))
-        return module if inner is module.inner else replace(module, inner=inner)
-
-    def opening(self, progress: Any) -> Any:
-        return self.network.opening(progress)
-
-    def trains(self, name: str) -> bool:
-        return self.network.trains(name.removeprefix("inner."))
+    def given(self, module: Any, x: jax.Array) -> jax.Array:
+        first: jax.Array = module.first(x)
+        return first
