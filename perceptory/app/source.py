@@ -11,8 +11,8 @@ from typing import Any
 from perceptory.data import ArrayDataset, Dataset, StreamedTable, read_arrays, read_images, read_series, stream_table
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
+from perceptory.data.series.asked import AUTO
 from perceptory.data.series.calendar_inputs import TIMES
-from perceptory.data.series.reader import AUTO
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry

@@ -39,20 +39,34 @@ def series_facts(known: Examples) -> SeriesFacts | None:
 
 
 def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:
-    """The candidates with what the data say of their windows. `InputError` for what does not go together."""
+    """The candidates with what the data say of their windows; where costs are searched, without those that a network
+    does not go with, as long as it goes with another one. `InputError` for what does not go together else."""
     facts = series_facts(known)
-    told = [c if facts is None else _checked(c.replace(network=c.network.for_series(facts))) for c in candidates]
-    for candidate in told:
-        if candidate.cost.context and candidate.network.windows is None:
-            raise InputError(
-                f"{candidate.cost.label} is for forecasts by networks in Windowed, got {candidate.network.label}. "
-                "Example: Windowed(MLP((32,)))"
-            )
+    told: list[Candidate] = []
+    refused: list[tuple[Candidate, InputError]] = []
+    for candidate in candidates:
+        network = candidate.network if facts is None else candidate.network.for_series(facts)
+        try:
+            told.append(_checked(candidate.replace(network=network), forecasts=facts is not None))
+        except InputError as error:
+            refused.append((candidate.replace(network=network), error))
+    able = {c.network for c in told}
+    for candidate, reason in refused:
+        if candidate.network not in able:
+            raise reason
     return told
 
 
-def _checked(candidate: Candidate) -> Candidate:
+def _checked(candidate: Candidate, forecasts: bool) -> Candidate:
+    """The candidate; `InputError` where its network and its cost do not go together. forecasts: of numbers."""
     windows, cost = candidate.network.windows, candidate.cost
+    if cost.context and windows is None:
+        raise InputError(
+            f"{cost.label} is for forecasts by networks in Windowed, got {candidate.network.label}. "
+            "Example: Windowed(MLP((32,)))"
+        )
+    if not forecasts:
+        return candidate
     if "zero" in cost.context and isinstance(windows, Windowed) and windows.log:
         raise InputError(
             f"{cost.label} does not go with logarithms, whose absolute errors are nearly the same. Use AbsoluteError."

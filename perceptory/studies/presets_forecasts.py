@@ -13,8 +13,8 @@ import numpy as np
 
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples
-from perceptory.data.series.reader import KNOWN
 from perceptory.data.series.rolled import values_of
+from perceptory.data.series.scored import KNOWN
 from perceptory.data.series.stationarity import stationary
 from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
