@@ -20,6 +20,7 @@ MARKS = {",": "comma", ".": "point", " ": "space", "'": "apostrophe"}
 SEPARATORS = (",", ".", " ", "'", "_")
 _NUMBER = re.compile(r"[+-]?\.?[0-9]|[+-]?[iInN]")  # how a number begins
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+FEW = 20  # categories that are counted one by one: bytes are compared many at a time
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -168,8 +169,18 @@ def codes_of(labels: pl.Series) -> np.ndarray:
 
 def counts_of(labels: pl.Series) -> np.ndarray:
     """How many rows of an Enum hold each of its categories."""
-    categories = len(labels.dtype.categories)  # type: ignore[attr-defined]
-    return np.bincount(codes_of(labels), minlength=categories)[:categories]
+    categories, codes = len(labels.dtype.categories), codes_of(labels)  # type: ignore[attr-defined]
+    if categories <= FEW:
+        return np.array([np.count_nonzero(codes == k) for k in range(categories)], np.int64)
+    return np.bincount(codes, minlength=categories)[:categories]
+
+
+def looked_up(table: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """table[codes], of codes from 0."""
+    if codes.dtype != np.uint8 or table.dtype.itemsize > 1:
+        return np.take(table, codes)
+    whole = table.tobytes().ljust(256, b"\0")  # `numpy.take` would write all codes as integers of 64 bits first
+    return np.frombuffer(codes.tobytes().translate(whole), table.dtype)
 
 
 def stripped(cells: pl.Series) -> pl.Series:
@@ -251,7 +262,7 @@ def places(labels: pl.Series, order: Sequence[str], other: int = -1, kind: Any =
         of_label = places(labels.dtype.categories, order, other)
     else:
         labels, of_label = labels.cast(pl.Enum(order), strict=False), np.arange(len(order), dtype=kind)
-    return np.take(np.append(of_label, other).astype(kind), codes_of(labels))
+    return looked_up(np.append(of_label, other).astype(kind), codes_of(labels))
 
 
 def one_spelling(cells: pl.Series) -> pl.Series:

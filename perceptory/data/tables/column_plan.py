@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perceptory import notes
-from perceptory.data.tables.cells import codes_of, counts_of, places
+from perceptory.data.tables.cells import codes_of, counts_of, looked_up, places
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
@@ -53,13 +53,13 @@ class ColumnPlan:
         return (*names, f"{self.name} is missing") if self.missing else tuple(names)
 
     def values(self, raw: RawColumn) -> np.ndarray:
-        """[row] what the features are made of: float64 with NaN for missing, or the int16 place of each category in
+        """[row] what the features are made of: float64 with NaN for missing, or the int8 place of each category in
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""
         if self.kind != "categorical":
             return np.asarray(convert(raw, self.kind, self.layout, self.categories))
         cells = convert(raw, self.kind, self.layout, self.categories)
         of_category = places(cells.dtype.categories, self.categories, OTHER)
-        return np.take(np.append(of_category, MISSES).astype(np.int16), codes_of(cells))
+        return looked_up(np.append(of_category, MISSES).astype(np.int8), codes_of(cells))
 
     def write(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a

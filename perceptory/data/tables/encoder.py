@@ -20,7 +20,7 @@ from perceptory.data.tables.column_plan import OTHER, PERIODS, ColumnPlan, count
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
-from perceptory.data.tables.inference import convert
+from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.single_row import Place, encode_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
@@ -281,6 +281,7 @@ def _plan_from_json(data: Any) -> ColumnPlan:
         and len(set(plan.categories)) == len(plan.categories)
         and not (plan.used and plan.kind == "ignored")
         and plan.rare >= 0
+        and len(plan.categories) <= MANY
     )
     if not known:
         raise InputError(f"the description of column {plan.name!r} does not fit together. It was altered.")

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from perceptory.data.ahead import on_all_cores
+from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
@@ -216,9 +217,9 @@ def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:
     """[row] which of a column's features is 1, by the places of its categories."""
     named = len(plan.categories)
-    codes = np.full(named + 2, -1, np.int8)  # by place, from the end what stands instead of one
+    codes = np.full(256, -1, np.int8)  # by place, from the end what stands instead of one
     if plan.value:
         codes[:named] = np.arange(named)
     if plan.missing:
         codes[MISSES] = len(plan.features) - 1
-    return np.take(codes, places)
+    return looked_up(codes, places.view(np.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -294,14 +295,14 @@ def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.nd
         return np.ones(table.rows, bool), []
     present = {c.name: has_value(c) for c in targets}
     for name, has in present.items():
-        if not has.any():
+        if not np.count_nonzero(has):
             raise InputError(
                 f"the target {name!r} is missing in all {counted(table.rows, 'row')}. Name another column."
             )
-    keep = np.logical_and.reduce(list(present.values()))
-    if not keep.any():
+    keep = functools.reduce(np.logical_and, present.values())
+    lost = table.rows - int(np.count_nonzero(keep))
+    if lost == table.rows:
         raise InputError(f"no row has a value of every target ({listed(present)}). Name fewer targets.")
-    lost = int((~keep).sum())
     return keep, [without_target(lost, "row", list(present))] if lost else []
 
 

@@ -143,7 +143,10 @@ def floats(series: pl.Series) -> np.ndarray:
     """[row] float64 of a series of numbers or truth values, NaN where it is null."""
     import polars as pl
 
-    return series.cast(pl.Float64).to_numpy()
+    numbers = series.cast(pl.Float64)
+    if numbers.null_count():
+        numbers = numbers.fill_null(math.nan)  # in half the time that `to_numpy` takes, and other threads run meanwhile
+    return numbers.rechunk().to_numpy()
 
 
 def rows_of(series: pl.Series, rows: np.ndarray | slice) -> pl.Series:
