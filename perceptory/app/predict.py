@@ -56,7 +56,7 @@ def predict(
             notes.extend(new.notes)
             yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned), *more])
 
-    write_frames(out, predicted(), formulas=formulas)
+    write_frames(out, ahead(predicted()), formulas=formulas)
     say_notes(notes)
 
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,17 +26,18 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             del item
 
 
-def in_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """function(item) of each item, in their order, made on all cores: no more than a few before they are used. The
-    first error in that order is raised, and what has not begun then is left."""
-    workers = min(len(items), os.cpu_count() or 1)
-    if workers < 2:
-        yield from map(function, items)
+def in_threads(function: Callable[[T], R], items: Iterable[T], waiting: int = 4) -> Iterator[R]:
+    """function(item) of each item, in their order, made on all cores: no more than `waiting` a core before they are
+    used, nor more items taken. The first error in that order is raised, and what has not begun then is left."""
+    source, workers = iter(items), os.cpu_count() or 1
+    few = list(islice(source, 2))
+    if workers < 2 or len(few) < 2:
+        yield from map(function, chain(few, source))
         return
     with ThreadPoolExecutor(workers) as threads:
-        coming = deque(threads.submit(function, item) for item in items[: 4 * workers])
+        coming = deque(threads.submit(function, item) for item in islice(chain(few, source), waiting * workers))
         try:
-            for item in items[4 * workers :]:
+            for item in source:
                 result = coming.popleft().result()
                 coming.append(threads.submit(function, item))
                 yield result

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.ahead import ahead
+from perceptory.data.ahead import ahead, in_threads
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
 from perceptory.models.averages import mean_of
@@ -95,10 +95,18 @@ class Model:
         first = next(batches, None)
         if first is None:
             raise InputError("there is no row to predict. Give at least one.")
-        parts = [self.distributions_of(first.inputs, first.lengths)]
+        parts = [self.distributions_of(first.inputs, first.lengths)]  # compiles, so that threads need not
         if len(first.rows) > 1:
-            parts += [self.distributions_of(x, lengths) for x, lengths, _ in ahead(batches)]
+            parts += self._by_batch(lambda batch: self.distributions_of(batch.inputs, batch.lengths), batches)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _by_batch(self, function: Callable[[Any], Any], batches: Iterable[Any]) -> Iterator[Any]:
+        """function(batch) of each batch of inputs, in their order: in threads, since XLA works off one thread's calls
+        one after the other; not where there is code of the user's, which need not stand that."""
+        from perceptory.specs import has_code
+
+        own_code = any(has_code((part.network, part.cost)) for part in self.parts)
+        return map(function, ahead(batches)) if own_code else in_threads(function, batches, waiting=1)
 
     def members_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """As `members`, from encoded inputs [row, in] (NaN is missing), or [row, *shape] and lengths [row]."""
