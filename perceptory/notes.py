@@ -644,6 +644,18 @@ def value_far_off(column: str, row: int, value: float) -> tuple[Piece, ...]:
     )
 
 
+@_kind
+def beyond_memory(needed: float, budget: float, table: bool) -> tuple[Piece, ...]:
+    """In GiB, of a study's data and networks. table: whether the examples are rows of a table."""
+    stream = (" Or read the table in pieces: stream_table in Python, --stream on the command line.",) if table else ()
+    return (
+        f"data and networks take up to {needed:g} GiB, which is more than the budget of {budget:g}. Allow it with ",
+        Setting("memory", needed),
+        ".",
+        *stream,
+    )
+
+
 # --- new data against those of the training ------------------------------------------------------------------------
 
 

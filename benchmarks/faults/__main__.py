@@ -1,6 +1,7 @@
 """python -m benchmarks.faults [PART ...] [--count N] [--seed S]
 
-Parts: kills, stops, writes, races, flips, mutations; all of them by default. Prints what is bad and counts at the end.
+Parts: kills, stops, writes, races, flips, memory, mutations; all of them by default. Prints what is bad and
+counts at the end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-PARTS = ("writes", "flips", "races", "stops", "kills", "mutations")
+PARTS = ("writes", "flips", "memory", "races", "stops", "kills", "mutations")
 
 
 def main() -> None:

@@ -38,7 +38,9 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
         test = source.read_test(study_options.test, data)
     if test is not None:
         study_options = replace(study_options, changes={**study_options.changes, "test": 0.0})
-    _work(study_options.study(data), data, folder, test=test, options=options, argv=argv)
+    study, handed = study_options.study(data), _Handed(data, test)
+    del data
+    _work(study, handed, folder, test=test, options=options, argv=argv)
 
 
 def _run_folder(data: str, out: str | None) -> Path:
@@ -64,7 +66,7 @@ def demo(options: Mapping[str, Any], argv: list[str]) -> None:
     study = default_study(data, "quick" if options["quick"] else "normal")
     print("442 people with diabetes: how far does the disease progress within a year?")
     options = {"json": False, "quiet": False, "resume": False, **options, "overwrite": overwrite}
-    _work(study, data, folder, test=None, options=options, argv=argv)
+    _work(study, _Handed(data), folder, test=None, options=options, argv=argv)
 
 
 def _holds_demo(folder: Path) -> bool:
@@ -79,19 +81,30 @@ def _holds_demo(folder: Path) -> bool:
     return False
 
 
-def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[str, Any], argv: list[str]) -> None:
+class _Handed:
+    """Data that the study takes over, so that they are not held twice, and what is said of them."""
+
+    def __init__(self, data: Any, test: Any = None):
+        from perceptory.app.rendering import data_lines, fitted
+        from perceptory.data.examples import Examples, HandedOver
+
+        self.lines = fitted(data_lines(data, test))
+        self.data = HandedOver(data) if isinstance(data, Examples) else data
+
+
+def _work(study: Any, handed: _Handed, folder: Path, *, test: Any, options: Mapping[str, Any], argv: list[str]) -> None:
     """Run the study, open the sealed rows, say what came out."""
     from rich.console import Console
 
     from perceptory.app.cluster import cluster_at
     from perceptory.app.output import write_data
     from perceptory.app.progress import watching
-    from perceptory.app.rendering import again, data_lines, fitted
+    from perceptory.app.rendering import again
     from perceptory.app.stopping import saying
 
     talk = not (options["json"] or options["quiet"])
     if talk:
-        print(fitted(data_lines(data, test)), flush=True)
+        print(handed.lines, flush=True)
     stopped = partial(_stopped, folder, again(argv))
     quiet = options["quiet"]
     try:
@@ -102,7 +115,7 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
             saying(stopped),
         ):
             result = study.run(
-                data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
+                handed.data, test=test, folder=folder, resume=options["resume"], overwrite=options["overwrite"],
                 open_test=True, progress=progress, executor=executor,
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -115,14 +128,25 @@ def _work(study: Any, data: Any, folder: Path, *, test: Any, options: Mapping[st
 
 @contextlib.contextmanager
 def _unlogged(quiet: bool) -> Iterator[None]:
-    """Under --quiet no warnings: a cache that cannot be used is no failure."""
+    """Under --quiet no warnings: a cache that cannot be used is no failure. Notes are said in the command line's
+    words."""
+    from perceptory.app.door import command_line
+    from perceptory.notes import Note
+
+    def in_own_words(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(a.said(command_line) if isinstance(a, Note) else a for a in record.args)
+        return True
+
     logger = logging.getLogger("perceptory")
     level = logger.level
     if quiet:
         logger.setLevel(logging.ERROR)
+    logger.addFilter(in_own_words)
     try:
         yield
     finally:
+        logger.removeFilter(in_own_words)
         logger.setLevel(level)
 
 

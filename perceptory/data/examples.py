@@ -109,6 +109,21 @@ ENCODERS: dict[ExamplesKind, Any] = {
 }
 
 
+class HandedOver:
+    """Examples that their owner needs no more: who seals off rows takes them over, so that they are not held twice."""
+
+    def __init__(self, data: Examples):
+        self.kept: Examples | None = data
+
+
+def taken_over(data: Any) -> Any:
+    """The data, or what was handed over, once."""
+    if not isinstance(data, HandedOver):
+        return data
+    kept, data.kept = data.kept, None
+    return kept
+
+
 def check_examples(data: Any) -> Examples:
     """The data, where they are examples that were read; else `InputError`."""
     if not isinstance(data, Examples):

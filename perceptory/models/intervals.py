@@ -107,13 +107,13 @@ class Known(NamedTuple):
 
 def with_intervals(model: Any, held: HeldOut) -> None:
     """Put into the model's facts what `predict_interval` and `predict_deviation` need; nothing where no row counts, or
-    a prediction is not finite."""
+    a prediction is not finite. The inputs of `held` may be scaled in place: of a wide table they are large."""
     targets = held.truth.shape[-1]
     rows = held.flat(MOST_ROWS if targets <= MOST_TARGETS else FEW_ROWS)
     if not len(rows.truth) or not np.isfinite(rows.prediction).all():
         return
     scaling = _scaling(rows.inputs, rows.weights) if rows.inputs.shape[1] and targets <= MOST_TARGETS else None
-    inputs = None if scaling is None else _scaled(rows.inputs, *scaling)
+    inputs = None if scaling is None else _scaled(rows.inputs, *scaling, out=rows.inputs)
     most = min(MOST_SCORES, max(LEAST_SCORES, MOST_IN_ALL // targets))
     known = []
     for t, m in zip(rows.truth.T, rows.prediction.T, strict=True):
@@ -145,10 +145,12 @@ def _scaling(inputs: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nd
     return center, np.where(spread > least, 1 / np.maximum(spread, least), 0.0)
 
 
-def _scaled(inputs: np.ndarray, center: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    scaled = inputs - center
-    scaled *= factor
-    return np.nan_to_num(scaled, copy=False)
+def _scaled(inputs: np.ndarray, center: np.ndarray, factor: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    scaled = np.empty_like(inputs) if out is None else out
+    for start in range(0, inputs.shape[1], COLUMNS):
+        at = slice(start, start + COLUMNS)
+        scaled[:, at] = np.nan_to_num((inputs[:, at] - center[at]) * factor[at], copy=False)
+    return scaled
 
 
 # --- use ----------------------------------------------------------------------------------------------------------

@@ -160,4 +160,7 @@ def predictions_bytes(result: ResultData) -> bytes:
             name += "_"
         taken.add(name)
         data[name] = values
-    return pl.DataFrame(data, strict=False).write_csv().encode()
+    frame, content = pl.DataFrame(data, strict=False), io.BytesIO()
+    data.clear()
+    frame.write_csv(content)  # into a buffer: a text would be held twice more
+    return content.getvalue()

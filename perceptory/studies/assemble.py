@@ -64,6 +64,7 @@ def final_model(records: Records, chosen: int, mixture: Mixture | None = None) -
         model = parts[0]
         if mixture is not None and len(parts) > 1:
             model = WeightedModel(parts, mixture.shares, common)
+    prepared.encoded.let_go()
     if prepared.encoded.task == "autoencode":
         _add_held_out_errors(records, chosen, model)
     else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +43,8 @@ class EncodedExamples:
     units: np.ndarray | None = None  # [n, out] of forecasts, as `ArrayDataset.units`
     shares: np.ndarray | None = None  # [n] of forecasts, what their weights in training are multiplied by
     auxiliary: Aims | None = None  # what auxiliary objectives aim at, in a study that has any
+    resident: int = 0  # bytes of what stands in memory all the time while networks train
+    _taken: dict[Any, Any] = field(default_factory=dict, repr=False)  # what `as_taken` has made
 
     @cached_property
     def inputs(self) -> np.ndarray:
@@ -104,6 +107,18 @@ class EncodedExamples:
         if self.auxiliary is None:
             return candidate.cost
         return self.auxiliary.composite(candidate.cost, self.targets.shape[-1], candidate.auxiliary)
+
+    def as_taken(self, dtype: Any, padded: bool) -> Any:
+        """`raw`, made once, until it is let go."""
+        key = np.dtype(dtype), padded
+        if key not in self._taken:
+            self._taken = {key: self.raw(dtype, padded)}
+        return self._taken[key]
+
+    def let_go(self) -> None:
+        """Keep no longer what the program took: what follows training needs room too."""
+        self._taken = {}
+        gc.collect(0)  # JAX lets go of the arrays that it was lent when Python collects
 
     def raw(self, dtype: Any, padded: bool = False) -> Any:
         """What the program takes. Of a table [row, 2 (number + target) + code + 1]: inputs that are numbers and targets

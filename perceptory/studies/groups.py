@@ -141,7 +141,8 @@ def _plan(
     bytes_each = sizes(first.network, inputs, outputs, batch, rows)
     if isinstance(static.optimizer, SecondOrder):
         bytes_each = curved_sizes(static.optimizer, first.network, inputs, outputs, rows)
-    block, blocks = chunking(members, bytes_each, int(study.memory * 2**30))
+    budget = int(study.memory * 2**30)
+    block, blocks = chunking(members, bytes_each, budget, budget - encoded.resident)
     flops = 6.0 * size * rows * np.prod(inputs[:-1])  # at most: every weight at every place
     if isinstance(static.optimizer, SecondOrder) and static.optimizer.matrix:
         flops = 2.0 * size**2 * (rows * np.prod(outputs) + 2 * size)

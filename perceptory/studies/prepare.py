@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from perceptory import backend
-from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for
+from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for, taken_over
 from perceptory.data.own_targets import own_names
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
@@ -30,6 +30,7 @@ from perceptory.studies.extremes import check_weights, hints, values_far_off
 from perceptory.studies.forecasts import for_forecasts
 from perceptory.studies.groups import Group, Who, groups_of
 from perceptory.studies.keys import fingerprint
+from perceptory.studies.memory import arrays_of, notes_on_memory, resident_bytes
 from perceptory.studies.parts import Fold, Part, folds_and_parts
 from perceptory.studies.pretexts import Pretexts, Unlabeled, pretexts_of
 from perceptory.studies.pretraining import EXAMPLE, Pretraining
@@ -91,10 +92,10 @@ class Prepared:
         more = [array for lesson in lessons for array in (lesson.split.encoded.inputs, lesson.split.encoded.targets)]
         return fingerprint(self.study, self.split, self.encoder, self.sealed, more)
 
-    @cached_property
+    @property
     def raw(self) -> Any:
         """The study's examples as the program takes them (`EncodedExamples.raw`)."""
-        return self.encoded.raw(np.float64 if self.study.arithmetic == "double" else np.float32, self.padded)
+        return self.encoded.as_taken(np.float64 if self.study.arithmetic == "double" else np.float32, self.padded)
 
     @property
     def row_counts(self) -> tuple[int, int]:
@@ -179,7 +180,8 @@ def prepare(
     Raises `InputError` for everything that a study refuses.
     """
     study = study.with_precision()
-    sealed = seal_off(study, check_examples(data), test)
+    held = arrays_of(data) if isinstance(data, Examples) else []  # that the caller goes on holding
+    sealed = seal_off(study, check_examples(taken_over(data)), test)
     candidates = [with_numbers(c) for c in study.candidates(DEFAULT_COST[sealed.study.task])]
     objectives = objectives_of(candidates)
     aims = taken_out(objectives, sealed.study)
@@ -221,10 +223,13 @@ def prepare(
         plan = validation_plan(study, known)
         folds, parts = folds_and_parts(plan, known, study.seed)
     split = split_of(encoded, folds) if start is None else _as_before(encoded, folds, start)
+    held += [array for part in (known, sealed.test) if part is not None for array in arrays_of(part)]
+    encoded.resident = resident_bytes(encoded, held, study.arithmetic)
     with backend.precision(study.arithmetic):
         pretexts = pretexts_of(study, candidates, known, encoded, folds, unlabeled)
         groups = groups_of(study, candidates, split, epochs, padded, None if pretexts is None else pretexts.begins)
         check_groups(groups, study.memory)
+        sealed = dataclasses.replace(sealed, notes=(*sealed.notes, *notes_on_memory(groups, encoded, study.memory)))
     validation = None if plan is None else plan_json(plan)
     return Prepared(
         study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts, parts

@@ -14,6 +14,7 @@ from perceptory.data.tables.streamed import StreamedTable
 from perceptory.errors import InputError, Setting
 from perceptory.models.model_file import load
 from perceptory.networks.custom import Custom
+from perceptory.notes import beyond_memory
 from perceptory.runs.contents import MODEL
 from perceptory.runs.result import Result, load_result
 from perceptory.runs.run_folder import Request, RunFolder
@@ -109,7 +110,11 @@ def concluded(records: Records, open_test: bool, started: float) -> Result:
 
 def _prepared(study: StudyDesign, data: Any, test: Any, padded: bool) -> Prepared:
     if not isinstance(data, StreamedTable):
-        return prepare(study, data, test=test, padded=padded)
+        prepared = prepare(study, data, test=test, padded=padded)
+        for note in prepared.sealed.notes:
+            if beyond_memory.describes(note):  # before the machine stands still over it
+                log.warning("perceptory: %s", note)
+        return prepared
     if test is not None:
         raise InputError("a streamed table is tested on a share of its own rows. Leave the test data out.")
     return prepare_streamed(study, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -73,13 +74,13 @@ def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any]:
     """Of the network as in use, with what it adds to the cost of each row; and that of each auxiliary objective."""
     truth, weights = run.rows.validation_truth()
     if not run.network.added_cost:
-        return objective_costs(run.cost, run.rows.outputs(module, run.rows.validation), truth, weights)
+        return objective_costs(run.cost, run.rows.of_validation(partial(output_of, module)), truth, weights)
 
     def both(batch: Batch) -> Array:
         output, added = output_of(Costed(module), batch)
         return jnp.concatenate([output.reshape(len(added), -1), added[:, None]], axis=1)
 
-    values = run.rows.mapped(both, run.rows.validation)
+    values = run.rows.of_validation(both)
     output = values[:, :-1].reshape(len(values), *run.plan.outputs)
     cost, others = objective_costs(run.cost, output, truth, weights)
     return cost + weighted_mean(values[:, -1], weights), others
@@ -104,5 +105,5 @@ def predictions(run: Run, weights: Weights) -> Any:
     module = run.module(weights)
     cost = run.cost
     if isinstance(cost, Reconstruction):
-        return run.rows.mapped(lambda b: cost.errors(output_of(module, b), b.t, b.w), run.rows.entries)
-    return cost.inverse_link(run.rows.outputs(module, run.rows.entries))
+        return run.rows.of_all(lambda b: cost.errors(output_of(module, b), b.t, b.w))
+    return cost.inverse_link(run.rows.of_all(partial(output_of, module)))

@@ -153,11 +153,11 @@ def sizes(network: Network, inputs: Shape, outputs: Shape, batch: int, rows: int
     return 4 * (6 * weights + activations + table)
 
 
-def chunking(members: int, bytes_each: int, budget: int) -> tuple[int, int]:
+def chunking(members: int, bytes_each: int, budget: int, left: int | None = None) -> tuple[int, int]:
     """(block, blocks) for a group: functions of the study alone, never of the machine.
 
     A block is as many members as fit in a cache, at most half the group so that two devices have work; a chunk is as
-    many blocks as the group fills and the memory budget (bytes) allows.
+    many blocks as the group fills and the memory budget (bytes) allows, and what the data leave of it.
     """
     if members == 1:
         return 1, 1
@@ -165,6 +165,7 @@ def chunking(members: int, bytes_each: int, budget: int) -> tuple[int, int]:
     pairs = -(-members // (2 * fit))
     block = -(-members // (2 * pairs))  # as even as it goes: an empty slot costs as much as a full one
     room = max(1, budget // max(1, 2 * bytes_each * block))
+    room = room if left is None else max(1, min(room, left // max(1, bytes_each * block)))
     return block, max(1, min(2 * pairs, MAX_BLOCKS, room))
 
 

@@ -25,7 +25,8 @@ from perceptory.layers.base import call
 from perceptory.training.plan import Member, ProgramPlan
 
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
-GATHERED = 1 << 22  # numbers of a table that are gathered and scaled at a time
+GATHERED = 1 << 20  # numbers of a table that are gathered and scaled at a time: they take several times their room
+LARGE = 1 << 22  # numbers of a table from which on its rows are copied nowhere as a whole
 
 
 class RolledRows(eqx.Module):
@@ -97,7 +98,7 @@ class Rows(eqx.Module):
 
     plan: ProgramPlan = eqx.field(static=True)
     training: Array  # [batches · batch, ...] entries; from `count` on padding, so that every place of an order is there
-    validation: Array  # [validation_rows, ...] entries
+    validation: Array  # [at least validation_rows, ...] entries; what is beyond is never read
     weight: Float[Array, " rows"]  # [batches · batch] of each training row; the sum over its steps
     count: Int[Array, ""]  # how many training rows are no padding
     center: Float[Array, "2 columns"]  # of inputs and targets, rounded, and what that rounds off
@@ -143,27 +144,39 @@ class Rows(eqx.Module):
         return self.training[: self.plan.rows]
 
     @property
-    def entries(self) -> Array:
-        """[rows + validation_rows, ...] entries of all rows."""
-        return jnp.concatenate([self.training_entries, self.validation])
+    def validation_entries(self) -> Array:
+        """[validation_rows, ...] entries of the validation rows."""
+        return self.validation[: self.plan.validation_rows]
 
-    def outputs(self, network: Callable[..., Array], entries: Array) -> Array:
-        """[row, *outputs] of these entries, `ProgramPlan.piece` examples at a time."""
-        return self.mapped(lambda batch: output_of(network, batch), entries)
+    def of_all(self, function: Callable[[Batch], Array]) -> Array:
+        """[rows + validation_rows, ...] of function(batch) [row, ...]. The rows of large tables are not put together
+        for it."""
+        if self.training.size + self.validation.size > LARGE and self.plan.rows > self.plan.piece:
+            return jnp.concatenate([self.of_training(function), self.of_validation(function)])
+        return self.mapped(function, jnp.concatenate([self.training_entries, self.validation_entries]))
 
-    def mapped(self, function: Callable[[Batch], Array], entries: Array) -> Array:
-        """[row, ...] of function(batch) [row, ...], `ProgramPlan.piece` examples of these entries at a time."""
+    def of_training(self, function: Callable[[Batch], Array]) -> Array:
+        """[rows, ...] of function(batch) [row, ...]."""
+        return self.mapped(function, self.training, self.plan.rows)
 
-        def piece(entries: Array) -> Array:
-            return function(self.read(entries))
+    def of_validation(self, function: Callable[[Batch], Array]) -> Array:
+        """[validation_rows, ...] of function(batch) [row, ...]."""
+        return self.mapped(function, self.validation, self.plan.validation_rows)
 
-        count = len(entries)
+    def mapped(self, function: Callable[[Batch], Array], entries: Array, count: int | None = None) -> Array:
+        """[row, ...] of function(batch) [row, ...], `ProgramPlan.piece` examples of these entries at a time; of the
+        first `count` of them."""
+        count = len(entries) if count is None else count
         if count <= self.plan.piece:
-            return piece(entries)
-        pieces = -(-count // self.plan.piece)
-        each = -(-count // pieces)
-        padded = pad_rows_to(entries, pieces * each)
-        out = jax.lax.map(piece, padded.reshape(pieces, each, *entries.shape[1:]))
+            return function(self.read(entries[:count]))
+        pieces, each = in_pieces(count, self.plan.piece)
+        # Large tables have room beyond their rows, and are not copied for it.
+        entries = pad_rows_to(entries, pieces * each) if len(entries) < pieces * each else entries
+
+        def piece(start: Array) -> Array:
+            return function(self.read(jax.lax.dynamic_slice_in_dim(entries, start, each)))
+
+        out = jax.lax.map(piece, each * jnp.arange(pieces, dtype=jnp.int32))
         return out.reshape(pieces * each, *out.shape[2:])[:count]
 
     @property
@@ -178,12 +191,10 @@ class TableRows(Rows):
 
     @classmethod
     def of(cls, member: Member, raw: Array, plan: ProgramPlan) -> TableRows:
-        real = jnp.arange(plan.rows) < member.count
-        table = _scaled_at(member, raw, member.rows, plan)
-        table = pad_rows_to(table.at[:, -1].multiply(real), plan.batches * plan.batch)
-        validation = _scaled_at(member, raw, member.validation, plan)
-        validation = validation.at[:, -1].multiply(jnp.arange(plan.validation_rows) < member.validation_count)
-        return cls(plan, table, validation, table[:, -1], member.count, member.center, member.factor)
+        length = plan.batches * plan.batch
+        table = _scaled_at(member, raw, member.rows, member.count, plan, length)
+        validation = _scaled_at(member, raw, member.validation, member.validation_count, plan, plan.validation_rows)
+        return cls(plan, table, validation, table[:length, -1], member.count, member.center, member.factor)
 
     def read(self, entries: Array) -> Batch:
         inputs = self.plan.inputs[-1]
@@ -201,7 +212,7 @@ class TableRows(Rows):
         return Batch(x, rest[:, :-1], rest[:, -1], None)
 
     def validation_truth(self) -> tuple[Array, Array]:
-        batch = self.read(self.validation)
+        batch = self.read(self.validation_entries)
         return batch.t, batch.w
 
     @property
@@ -273,15 +284,32 @@ class SharedRows(Rows):
         return jnp.sum((self.data.w[self.training_entries] > 0) & real[:, None])
 
 
-def _scaled_at(member: Member, raw: Array, rows: Array, plan: ProgramPlan) -> Array:
-    """`_scaled_rows` of these rows; of a large table some at a time, for as they are given they take twice the room."""
+def in_pieces(count: int, most: int) -> tuple[int, int]:
+    """(pieces, rows of each) of so many rows, at most `most` at a time."""
+    pieces = -(-count // most)
+    return pieces, -(-count // pieces)
+
+
+def _scaled_at(member: Member, raw: Array, rows: Array, count: Array, plan: ProgramPlan, length: int) -> Array:
+    """[length, in + target + 1] of these raw rows, with weight 0 from `count` on, and 0 beyond them; a large table may
+    be longer, so that it can be read in pieces as it is. It is written some rows at a time, for as they are given rows
+    take several times the room, and it is never copied."""
     each = max(1, GATHERED // raw.shape[1])
-    if len(rows) <= each:
-        return _scaled_rows(member, raw[rows], plan)
-    pieces = -(-len(rows) // each)
-    parted = jnp.pad(rows, (0, pieces * each - len(rows))).reshape(pieces, each)
-    out = jax.lax.map(lambda part: _scaled_rows(member, raw[part], plan), parted)
-    return out.reshape(pieces * each, -1)[: len(rows)]
+    if len(rows) * raw.shape[1] <= LARGE or len(rows) <= each:
+        table = _scaled_rows(member, raw[rows], plan)
+        return pad_rows_to(table.at[:, -1].multiply(jnp.arange(len(rows)) < count), length)
+    width = plan.inputs[-1] + plan.targets + 1
+    pieces, read = in_pieces(len(rows), plan.piece)
+    empty = jnp.zeros((max(length, pieces * read), width), member.factor.dtype)
+
+    def write(i: Array, table: Array) -> Array:  # the last piece begins earlier, and writes some rows again
+        start = jnp.minimum(i * each, len(rows) - each)
+        at = jax.lax.dynamic_slice_in_dim(rows, start, each)
+        part = _scaled_rows(member, raw[at], plan)
+        part = part.at[:, -1].multiply(start + jnp.arange(each) < count)
+        return jax.lax.dynamic_update_slice_in_dim(table, part, start, 0)
+
+    return jax.lax.fori_loop(0, -(-len(rows) // each), write, empty)
 
 
 def pad_rows_to(array: Array, length: int) -> Array:

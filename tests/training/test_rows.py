@@ -94,8 +94,8 @@ def test_single_precision_keeps_small_changes_on_a_large_offset(apart):
 
 
 def test_long_lists_are_predicted_in_pieces(apart, monkeypatch):
-    """What a forward pass holds is bounded; the predictions are the same."""
-    from perceptory.training import plan
+    """What a forward pass holds is bounded, and rows of large tables are never copied; the predictions are the same."""
+    from perceptory.training import plan, rows
 
     def cut(first, last):
         return Folds(((tuple(range(first)), tuple(range(first, last))),))
@@ -112,6 +112,8 @@ def test_long_lists_are_predicted_in_pieces(apart, monkeypatch):
     for data, study in studies:
         whole = apart(study, data).train()[0]
         monkeypatch.setattr(plan, "PIECE_VALUES", 1)  # the least: 32 at a time
+        monkeypatch.setattr(rows, "LARGE", 1)
+        monkeypatch.setattr(rows, "GATHERED", 60)
         pieces = apart(study, data).train()[0]
         monkeypatch.undo()
         for name in ("train_output", "validation_output", "validation_cost"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.training.landscape import landscape, penalty_of
+from perceptory.training.rows import output_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import RUNNING, EpochResult, State
 from perceptory.training.weights import Weights, vector_of, with_vector
@@ -32,7 +34,7 @@ class Iterations:
         weights, cost, others = with_vector(state.weights, moved.w, run.plan), moved.cost, ()
         if parts_of(run.cost):
             rows = run.rows.first()
-            output = run.rows.outputs(run.module(weights), run.rows.training_entries)
+            output = run.rows.of_training(partial(output_of, run.module(weights)))
             cost, others = objective_costs(run.cost, output, rows.t, rows.w)
         else:
             cost = cost - penalty_of(run)(moved.w)[0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from perceptory.objectives.table import mean_cost
+from perceptory.training.rows import output_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import EpochResult, State
 from perceptory.training.weights import Weights
@@ -20,7 +22,7 @@ class Solved:
 
     def epoch(self, run: Run, state: State) -> EpochResult:
         rows = run.rows.first()
-        output = run.rows.outputs(run.module(state.weights), run.rows.training_entries)
+        output = run.rows.of_training(partial(output_of, run.module(state.weights)))
         return EpochResult(state.weights, (), mean_cost(run.cost, output, rows.t, rows.w))
 
     def diagnostics(self, optimizer: Any) -> dict[str, Any]:
