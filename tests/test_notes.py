@@ -17,6 +17,7 @@ SAMPLES = {
     Note: notes.no_value(),
     str: "a",
     int: 3,
+    bool: True,
     float: 1.5,
     notes.Names: ("a", "b"),
     tuple[int, ...]: (6, 4),
