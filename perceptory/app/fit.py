@@ -7,7 +7,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from perceptory.errors import InputError
@@ -107,6 +109,7 @@ def _work(study: Any, handed: _Handed, folder: Path, *, test: Any, options: Mapp
         print(handed.lines, flush=True)
     stopped = partial(_stopped, folder, again(argv))
     quiet = options["quiet"]
+    Thread(target=_import_drawing, daemon=True).start()
     try:
         with (
             cluster_at(options.get("cluster")) as executor,
@@ -124,6 +127,13 @@ def _work(study: Any, handed: _Handed, folder: Path, *, test: Any, options: Mapp
         write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
         _tell(result, folder)
+
+
+def _import_drawing() -> None:
+    """What the report is drawn with takes half a second to import, which networks can train meanwhile."""
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_svg", "jinja2"):
+        with contextlib.suppress(ImportError):  # which the report will say
+            import_module(name)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -133,7 +133,7 @@ def learn(rows: Inputs, sizes: np.ndarray, weights: np.ndarray, groups: np.ndarr
             for lam, log in _validated(rows.features(candidate), a, w, parts):
                 if _better(log, best, a, w, simple=level == 0):
                     best, level, strength = log, candidate, lam
-        b = _fit(rows.features(level), a, w, strength) if level else np.zeros(1)
+        b = _fit(_Rows.of(rows.features(level), a, w), strength) if level else np.zeros(1)
     if not level:
         return Scale(float(np.log(unit)), 0, 0.0, (), 0.0, 0.0), unit * np.exp(best)
     low, high = float(best.min()), float(best.max())
@@ -178,20 +178,37 @@ def _validated(f: np.ndarray, a: np.ndarray, w: np.ndarray, parts: np.ndarray) -
     found = [np.zeros(len(a)) for _ in STRENGTHS]
     for k in np.unique(parts):
         here = parts == k
-        b = None
+        f_here, f_rest = f[here], f[~here]
+        rows, b = _Rows.of(f_rest, a[~here], w[~here]), None
         for log, strength in zip(found, STRENGTHS, strict=True):
-            b = _fit(f[~here], a[~here], w[~here], strength, b)
-            own = b[0] + f[~here] @ b[1:]
-            log[here] = np.clip(b[0] + f[here] @ b[1:], max(own.min(), np.log(LEAST_SCALE)), own.max())
+            b = _fit(rows, strength, b)
+            own = b[0] + f_rest @ b[1:]
+            log[here] = np.clip(b[0] + f_here @ b[1:], max(own.min(), np.log(LEAST_SCALE)), own.max())
     return list(zip(STRENGTHS, found, strict=True))
 
 
-def _fit(f: np.ndarray, a: np.ndarray, w: np.ndarray, strength: float, start: np.ndarray | None = None) -> np.ndarray:
-    """[1 + feature] b of the features as they are, by damped Newton steps on features of mean 0 and deviation 1."""
-    center, spread = f.mean(axis=0), f.std(axis=0)
-    factor = np.where(spread > 1e-9, 1 / np.maximum(spread, 1e-9), 0.0)
-    x = np.concatenate([np.ones((len(f), 1)), (f - center) * factor], axis=1)
-    w = w / w.sum()
+class _Rows(NamedTuple):
+    """What is fitted: x [row, 1 + feature], 1 and features of mean 0 and deviation 1, which were (x - center) · factor,
+    a [row], and weights [row] that sum to 1."""
+
+    x: np.ndarray
+    center: np.ndarray
+    spread: np.ndarray
+    factor: np.ndarray
+    a: np.ndarray
+    w: np.ndarray
+
+    @classmethod
+    def of(cls, f: np.ndarray, a: np.ndarray, w: np.ndarray) -> _Rows:
+        center, spread = f.mean(axis=0), f.std(axis=0)
+        factor = np.where(spread > 1e-9, 1 / np.maximum(spread, 1e-9), 0.0)
+        x = np.concatenate([np.ones((len(f), 1)), (f - center) * factor], axis=1)
+        return cls(x, center, spread, factor, a, w / w.sum())
+
+
+def _fit(rows: _Rows, strength: float, start: np.ndarray | None = None) -> np.ndarray:
+    """[1 + feature] b of the features as they are, by damped Newton steps."""
+    x, center, spread, factor, a, w = rows
     penalty = np.full(x.shape[1], strength)
     penalty[0] = 0.0
     b = np.zeros(x.shape[1])

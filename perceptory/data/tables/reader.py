@@ -106,7 +106,7 @@ def read_table(
     whole = len(rows) == table.rows
     of_target = _target(roles.targets if whole else [c.take(rows) for c in roles.targets], task, len(rows))
     taken = roles.taken.union(name for name, _ in copies)
-    columns = _columns(table if whole else table.take(rows), rows, taken, roles.ignored)
+    columns = _columns(table, None if whole else rows, taken, roles.ignored)
     dataset = Dataset(
         columns=columns,
         target_names=tuple(c.name for c in roles.targets),
@@ -318,10 +318,11 @@ def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
 # --- the rows that have a target ----------------------------------------------------------------------------------
 
 
-def _columns(table: Table, rows: np.ndarray, taken: set[str], ignored: set[str]) -> tuple[Column, ...]:
-    """The columns that are not taken, with their meaning; rows: where the table's rows stood in its source."""
+def _columns(table: Table, rows: np.ndarray | None, taken: set[str], ignored: set[str]) -> tuple[Column, ...]:
+    """The columns that are not taken, with their meaning. rows: those of the table that are meant; None for all."""
 
     def meant(column: RawColumn) -> Column:
+        column = column if rows is None else column.take(rows)  # one at a time, so that no second table is held
         if column.name in ignored:
             return Column(column.name, "ignored", column.data, (ignored_as_asked(),))
         return infer(column, rows)
