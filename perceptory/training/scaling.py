@@ -15,6 +15,7 @@ from perceptory.objectives.base import Cost
 
 NARROW = 1e-10  # spread, as a share of the mean, below which both are found anew
 ROUNDING = 8.0  # steps between neighboring float64 numbers that computing a constant may leave
+COUNTED = 1 << 20  # bytes of a column that are counted at once, for which `bincount` takes eight times their memory
 
 
 class Scaling(NamedTuple):
@@ -162,7 +163,9 @@ def _moments(x: np.ndarray | RowsOf, weights: np.ndarray | None = None) -> tuple
 
 
 def _moments_of_bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.stack([np.bincount(column, minlength=256) for column in x.T], axis=1)  # [256, column]
+    counts = np.zeros((256, x.shape[1]), np.int64)
+    for start in range(0, len(x), COUNTED):
+        counts += np.stack([np.bincount(column, minlength=256) for column in x[start : start + COUNTED].T], axis=1)
     values, share = np.arange(256.0)[:, None], counts / len(x)
     center = np.sum(share * values, axis=0)
     return center, np.sqrt(np.sum(share * (values - center) ** 2, axis=0))
