@@ -1,8 +1,8 @@
 """How fast pictures are decoded, and what of them is held: `python -m benchmarks.pictures [PICTURES] [SIDE]`.
 
-A folder of JPEG files is generated and read by one thread and by all, in turns, each time in a process of its own, which
-then trains a network for one epoch. Memory is the peak of the process beyond what it holds once everything is
-imported, as a multiple of the pictures as bytes: 1 means that nothing is held twice.
+A folder of JPEG files is generated and read by one thread and by two, in turns, each time in a process of its own, and
+once more by one that then trains a network for an epoch. Memory is the peak of the process beyond what it holds once
+everything is imported, as a multiple of the pictures as bytes: 1 means that nothing is held twice.
 """
 
 from __future__ import annotations
