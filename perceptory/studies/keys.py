@@ -48,7 +48,7 @@ def fingerprint(
     rows = (x for fold in split.folds for x in fold)
     tested = _arrays(sealed.test, encoder)
     for array in (*encoded.digested, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
