@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +47,25 @@ hypothesis.settings.load_profile("perceptory")
 
 # --- compiling takes most of the time ----------------------------------------------------------------------------
 
-# Only these files compile as for users: kernels (convolution too), loops with derivatives of their own, costs,
-# optimizers, epochs and populations, jitted gradients of every activation and cost (test_backend.py). The others check
-# formulas and behavior that do not depend on XLA's optimizations, so it compiles with little effort, in half the time.
+# Only these files compile as for users: epochs and populations, jitted gradients of every activation and cost
+# (test_backend.py), and what is quick to compile. The others check formulas and behavior that do not depend on XLA's
+# optimizations, so it compiles with little effort: in half the time where a program is one operation, in a quarter
+# where it trains. What they have to compile as for users (kernels, loops with derivatives of their own), they jit by
+# the fixture `as_users`.
 FULL = (
-    "kernels/", "ops/test_scans.py", "layers/test_layers.py", "ops/test_toom_cook.py",
-    "ops/test_cholesky.py", "objectives/test_costs.py", "objectives/test_penalties.py",
-    "optimizers/test_first_order.py", "optimizers/test_least_squares.py", "training/test_epoch.py",
-    "training/test_program_cache.py", "training/test_row_order.py", "training/test_population.py",
-    "training/test_second_order.py",
+    "layers/test_layers.py", "ops/test_toom_cook.py", "ops/test_cholesky.py", "training/test_epoch.py",
+    "training/test_program_cache.py", "training/test_population.py", "training/test_second_order.py",
     "test_backend.py",
 )  # fmt: skip
 LITTLE_EFFORT = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
+}
+FOR_USERS = {
+    "xla_cpu_use_fusion_emitters": True,
+    "xla_backend_optimization_level": 3,
+    "xla_llvm_disable_expensive_passes": False,
 }
 AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_EFFORT.items())
 
@@ -71,17 +76,15 @@ LONG = (
     "estimators/test_checks.py", "app/test_examples.py", "studies/test_study.py",
 )  # fmt: skip
 
-MOST_MEMORY = 2 << 30  # bytes of a worker, above which the programs of earlier modules are let go
+MOST_PROGRAMS = 2000  # of a worker, a megabyte each, above which those of earlier modules are let go
 
 _quick = False
+_programs = 0
 
 
-def memory() -> int:
-    """Bytes that this process holds; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
+def _count(event: str, *_: Any, **__: Any) -> None:
+    global _programs
+    _programs += event == "/jax/core/compile/backend_compile_duration"
 
 
 def place(path: Path) -> str:
@@ -103,14 +106,14 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="module", autouse=True)
 def _effort(request):
     """How hard XLA tries, here and in the processes that the module starts."""
-    global _quick
+    global _quick, _programs
     import jax
 
     wanted = quick(request.path)
-    if wanted != _quick or memory() > MOST_MEMORY:
-        jax.clear_caches()  # a test must not depend on which module compiled its program
+    if wanted != _quick or _programs > MOST_PROGRAMS:
+        jax.clear_caches()
         gc.collect()
-        _quick = wanted
+        _quick, _programs = wanted, 0
     if not wanted:
         yield
         return
@@ -120,9 +123,19 @@ def _effort(request):
     os.environ["XLA_FLAGS"] = flags
 
 
+@pytest.fixture(scope="session")
+def as_users():
+    """`jax.jit` that compiles as for users, also where the module compiles with little effort."""
+    import jax
+
+    return partial(jax.jit, compiler_options=FOR_USERS)
+
+
 def _install() -> None:
+    import jax
     from jax._src import compiler
 
+    jax.monitoring.register_event_duration_secs_listener(_count)
     options = compiler.get_compile_options
 
     def chosen(*args: Any, env_options_overrides: dict[str, Any] | None = None, **more: Any) -> Any:

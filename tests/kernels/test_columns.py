@@ -86,12 +86,12 @@ CASES = [
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 2e-5)])
-def test_equals_xla(dtype, tolerance):
+def test_equals_xla(as_users, dtype, tolerance):
     """Every embedding, bins without a width, numbers at edges and beyond, any sizes, with and without a scale."""
     given = [arrays(c, batch, dtype) for c, batch in CASES]
     kernel, xla = (
-        jax.jit(lambda given, of=of: [slope(of(c), *a) for (c, _), a in zip(CASES, given, strict=True)])(given)
-        for of in (columns.features, lambda c: partial(of_xla, c))
+        jit(lambda given, of=of: [slope(of(c), *a) for (c, _), a in zip(CASES, given, strict=True)])(given)
+        for jit, of in ((as_users, columns.features), (jax.jit, lambda c: partial(of_xla, c)))
     )
     for mine, other in zip(kernel, xla, strict=True):
         close(mine, other, tolerance)

@@ -137,7 +137,7 @@ def off(monkeypatch):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-5)])
-def test_stages_equal_xlas(monkeypatch, dtype, tolerance):
+def test_stages_equal_xlas(as_users, monkeypatch, dtype, tolerance):
     """Detector and pools of all kinds, batches that do not fill their blocks, images and series."""
     hows = [
         {},
@@ -153,11 +153,11 @@ def test_stages_equal_xlas(monkeypatch, dtype, tolerance):
         found = [with_gradients(*images, **how) for how in hows]
         return found, [with_gradients(*series, size=size, padding=p) for size, p in (((1,), "same"), ((2,), "causal"))]
 
-    ours = jax.jit(all_of)
+    ours = as_users(all_of)
     assert "perceptory_convolution_by_kernel" in ours.lower(images, series).as_text()
     a = ours(images, series)
     off(monkeypatch)
-    close(a, jax.jit(lambda *a: all_of(*a))(images, series), tolerance)
+    close(a, as_users(lambda *a: all_of(*a))(images, series), tolerance)
 
 
 def test_finite_differences():

@@ -87,7 +87,7 @@ def close(results, others, tolerance):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-14), (np.float32, 1e-5)])
-def test_equals_formulas(dtype, tolerance):
+def test_equals_formulas(as_users, dtype, tolerance):
     """Every activation, widths of 1 to 70 units, outputs beside and along the vectors, batches of any size."""
     cases = [
         *(Case(3, 7, 18, 2, activation=a, dtype=dtype) for a in SLOPES),
@@ -98,7 +98,7 @@ def test_equals_formulas(dtype, tolerance):
         Case(17, 20, 3, batch=600, dtype=dtype),
         Case(3000, 2, 1, batch=2, activation="sigmoid", dtype=dtype),
     ]
-    run = jax.jit(lambda arrays: [c.gradient(c.kernel, *a) for c, a in zip(cases, arrays, strict=True)])
+    run = as_users(lambda arrays: [c.gradient(c.kernel, *a) for c, a in zip(cases, arrays, strict=True)])
     results = run([(c.w, c.x) for c in cases])
     for mine, case in zip(results, cases, strict=True):
         close(mine, by_hand(case), tolerance)

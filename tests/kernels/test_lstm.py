@@ -17,15 +17,13 @@ pt.backend.prepare()
 KERNEL = "lstm"
 pytestmark = pytest.mark.usefixtures("kernel", "x64")
 LSTM = ScanOptions(MemoryCell())
-# What the kernel is compared with need not be compiled as for users.
-reference = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def example(H, batch=5, time=6, features=2, dtype=np.float64, seed=0):
     random = np.random.default_rng(seed)
 
     def draw(*shape):
-        return jnp.asarray(0.6 * random.normal(size=shape), dtype)
+        return (0.6 * random.normal(size=shape)).astype(dtype)
 
     weights = Weights(draw(features, 4 * H), 2 * draw(H, 4 * H) / H**0.5, draw(4 * H))
     return weights, draw(time, batch, features), (draw(batch, H), draw(batch, H))
@@ -65,15 +63,15 @@ def equal(a, b):
         (83, 9, np.float32, 1e-5, "ac"),
     ],
 )
-def test_equals_xla(H, batch, dtype, tolerance, cases):
+def test_equals_xla(as_users, H, batch, dtype, tolerance, cases):
     """Values and all gradients, with rows of any length, and truncated."""
     arrays = example(H, batch, dtype=dtype)
     some = jnp.arange(batch) * 5 % 7  # 0 to all 6 steps
     ways = {"a": (None, 4), "b": (some, 0), "c": (some, 2)}
     for lengths, cut in (ways[case] for case in cases):
         how = ScanOptions(MemoryCell(), cut)
-        kernel = jax.jit(partial(gradients, 1, how, lengths))
-        xla = reference(partial(gradients, 0, how, lengths))
+        kernel = as_users(partial(gradients, 1, how, lengths))
+        xla = jax.jit(partial(gradients, 0, how, lengths))
         close(kernel(*arrays), xla(*arrays), tolerance)
 
 
@@ -82,7 +80,7 @@ def test_is_what_recur_runs():
     arrays = example(5)
     program = jax.jit(lambda *a: recur(LSTM, *a))
     assert "perceptory_lstm_values_float64" in program.lower(*arrays).as_text()
-    xla = reference(recurrence._bptt(LSTM, 0))
+    xla = jax.jit(recurrence._bptt(LSTM, 0))
     close(program(*arrays), xla(*arrays, None), 1e-13)
     lengths = np.array([6, 0, 3, 1, 5])
     close(recur(LSTM, *arrays, lengths), xla(*arrays, lengths), 1e-13)
@@ -173,11 +171,11 @@ def test_two_devices_at_once():
 def test_divergence_gives_nan(dtype):
     """A weight, an input or a state that is nan shows in its own rows and in the gradients, and infinities saturate."""
     weights, x, state = example(5, dtype=dtype)
-    h, _ = recur(LSTM, weights, x.at[2, 1, 0].set(np.nan), state)
+    h, _ = recur(LSTM, weights, jnp.asarray(x).at[2, 1, 0].set(np.nan), state)
     assert np.all(np.isnan(h[2:, 1]))
     assert np.all(np.isfinite(h[:2]))
     assert np.all(np.isfinite(jnp.delete(h, 1, axis=1)))
-    sick = weights._replace(bias=weights.bias.at[3].set(np.nan))
+    sick = weights._replace(bias=jnp.asarray(weights.bias).at[3].set(np.nan))
     value, by = gradients(1, LSTM, None, sick, x, state)
     assert np.isnan(value)
     assert np.all(np.isnan(by[0].recurrent[3]))
@@ -215,6 +213,6 @@ def test_differentiated_twice_it_is_xlas():
     def back(w):
         return jax.grad(lambda w: sum(jnp.vdot(a, b) for a, b in zip(slope(1, w)[:3], along[:3], strict=True)))(w)
 
-    xla = reference(partial(forward, 0))(weights)
+    xla = jax.jit(partial(forward, 0))(weights)
     close(jax.jit(partial(forward, 1))(weights), xla, 1e-12)
     close(jax.jit(back)(weights), xla, 1e-12)

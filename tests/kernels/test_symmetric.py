@@ -138,7 +138,7 @@ def test_threads_change_no_bit(monkeypatch):
 
 @pytest.mark.parametrize(("cost", "outputs"), [(SquaredError(), 1), (SquaredError(), 2), (SoftmaxCrossEntropy(), 3)])
 @pytest.mark.parametrize("spec", [pt.MLP((4, 4), residual=True), pt.MLP((), activation="relu")])
-def test_curvature_of_a_network_equals_that_from_its_jacobian(monkeypatch, spec, cost, outputs):
+def test_curvature_of_a_network_equals_that_from_its_jacobian(as_users, monkeypatch, spec, cost, outputs):
     random = np.random.default_rng(5)
     module = spec.build((4,), (outputs,), key=jax.random.key(1))
     x, s = jnp.asarray(random.normal(size=(23, 4))), jnp.asarray(random.uniform(0, 0.1, 23)).at[-3:].set(0)
@@ -147,7 +147,7 @@ def test_curvature_of_a_network_equals_that_from_its_jacobian(monkeypatch, spec,
         t = jnp.eye(3)[random.integers(0, 3, 23)]
     batch = Batch(x, t, s, None)
     assert layered(module)
-    ours = jax.jit(lambda: by_layers(cost, module, batch, s, True))()
+    ours = as_users(lambda: by_layers(cost, module, batch, s, True))()
     monkeypatch.setattr(symmetric, "accepts", lambda *arrays: False)
     vector = pt.layers.arrays.pack(module)
     outputs_of = lambda v, b: pt.layers.arrays.unpack(module, v)(b.x)  # noqa: E731

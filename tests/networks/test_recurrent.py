@@ -1,5 +1,6 @@
 """The specs RNN, GRU and LSTM and their modules: against PyTorch, by hand, in pieces, both ways, over time."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,14 +25,23 @@ def x64():
         yield
 
 
-def noisy(net, seed=0):
-    """The network with all weights and biases drawn anew, so that no bias is 0."""
-    vector = pack(net)
-    return unpack(net, jnp.asarray(0.5 * np.random.default_rng(seed).normal(size=vector.shape), vector.dtype))
+def of_zeros(spec, *shapes):
+    """The spec's network without the compilations that drawing its weights takes; with dropout it has other numbers."""
+    if spec.dropout:
+        return spec.build(*shapes, key=jax.random.key(0))
+    net = eqx.filter_eval_shape(lambda: spec.build(*shapes, key=jax.random.key(0)))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf, net)
+
+
+def noisy(spec, *shapes, seed=0):
+    """The spec's network with all weights and biases drawn from one distribution, so that no bias is 0."""
+    net, size = of_zeros(spec, *shapes), layout(spec, *shapes).size
+    vector = 0.5 * np.random.default_rng(seed).normal(size=size)
+    return unpack(net, vector.astype(jax.dtypes.canonicalize_dtype(float)))
 
 
 def inputs(seed=0, time=TIME):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=(BATCH, time, IN)))
+    return np.random.default_rng(seed).normal(size=(BATCH, time, IN))
 
 
 def as_torch(torch, kind, net):
@@ -66,15 +76,20 @@ def as_torch(torch, kind, net):
 def test_equals_pytorch(kind, bidirectional, x64):
     """Two layers: outputs of every step, last states, and the gradients of all weights and of x."""
     torch = pytest.importorskip("torch")
-    net = noisy(KINDS[kind]((4, 4), bidirectional=bidirectional).build((TIME, IN), (TIME, 2), key=jax.random.key(0)))
+    net = noisy(KINDS[kind]((4, 4), bidirectional=bidirectional), (TIME, IN), (TIME, 2))
     theirs, gates = as_torch(torch, kind, net)
     x = inputs()
     tx = torch.tensor(np.asarray(x), requires_grad=True)
     h, _ = theirs(tx)
     y = h @ torch.tensor(np.asarray(net.readout.weight)) + torch.tensor(np.asarray(net.readout.bias))
-    np.testing.assert_allclose(net(x), y.detach(), rtol=1e-11, atol=1e-13)
     (y**3).sum().backward()
-    g, gx = jax.jit(jax.grad(lambda n, x: jnp.sum(n(x) ** 3), (0, 1)))(net, x)
+
+    def cubes(net, x):
+        y = net(x)
+        return jnp.sum(y**3), y
+
+    (_, ours), (g, gx) = jax.jit(jax.value_and_grad(cubes, (0, 1), has_aux=True))(net, x)
+    np.testing.assert_allclose(ours, y.detach(), rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(gx, tx.grad, rtol=1e-9, atol=1e-11)
     for i, layer in enumerate(g.layers):
         for part, end in zip(layer, ("", "_reverse"), strict=False):
@@ -91,7 +106,7 @@ def test_lengths_equal_pytorchs_packed_sequences(kind, x64):
     """Both directions, rows of different lengths: outputs of each step, and the last states that one readout sees."""
     torch = pytest.importorskip("torch")
     spec = KINDS[kind]((4,), bidirectional=True)
-    net = noisy(spec.build((TIME, IN), (TIME, 2), key=jax.random.key(0)))
+    net = noisy(spec, (TIME, IN), (TIME, 2))
     theirs, _ = as_torch(torch, kind, net)
     x, lengths = inputs(), jnp.array([3, 5, 1])
     packed = torch.nn.utils.rnn.pack_padded_sequence(
@@ -102,24 +117,27 @@ def test_lengths_equal_pytorchs_packed_sequences(kind, x64):
         h, _ = torch.nn.utils.rnn.pad_packed_sequence(h, batch_first=True)
     real = np.arange(TIME)[:, None] < np.asarray(lengths)
     y = np.where(real.T[..., None], h.numpy() @ np.asarray(net.readout.weight) + np.asarray(net.readout.bias), 0)
-    np.testing.assert_allclose(net(x, lengths=lengths), y, rtol=1e-11, atol=1e-13)
-    one = noisy(spec.build((TIME, IN), (2,), key=jax.random.key(0)))
+    run = jax.jit(lambda net: net(x, lengths=lengths))
+    np.testing.assert_allclose(run(net), y, rtol=1e-11, atol=1e-13)
+    one = noisy(spec, (TIME, IN), (2,))
     last = (last[0] if kind == "LSTM" else last).numpy()
     expected = np.concatenate([last[0], last[1]], axis=-1) @ np.asarray(one.readout.weight) + np.asarray(
         one.readout.bias
     )
-    np.testing.assert_allclose(one(x, lengths=lengths), expected, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(run(one), expected, rtol=1e-11, atol=1e-13)
 
 
 def test_lstm_by_hand():
     """One unit, two steps, inputs 1 and 2. i = sigmoid(x), f = sigmoid(1) by its bias, o = sigmoid(h), g = tanh(x)."""
-    net = LSTM((1,)).build((2, 1), (1,), key=jax.random.key(0))
+    net = of_zeros(LSTM((1,)), (2, 1), (1,))
     # order of arrays: input weights, recurrent weights, bias (gates i, f, o, g), readout weight and bias
-    net = unpack(net, jnp.array([1.0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 2, 0.5]))
+    net = unpack(net, np.array([1.0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 2, 0.5], np.float32))
     # step 1: i = 0.731059, f = 0.731059, o = 0.5, g = 0.761594; c = 0.556770, h = 0.5 tanh(c) = 0.252788
     # step 2: i = 0.880797, o = sigmoid(0.252788) = 0.562863, g = 0.964028
     #         c = 0.731059 * 0.556770 + 0.880797 * 0.964028 = 1.256144, h = 0.562863 * 0.849998 = 0.478432
-    np.testing.assert_allclose(net(jnp.array([[[1.0], [2.0]]])), [[2 * 0.478432 + 0.5]], rtol=3e-6)
+    np.testing.assert_allclose(
+        jax.jit(lambda x: net(x))(np.array([[[1.0], [2.0]]], np.float32)), [[2 * 0.478432 + 0.5]], rtol=3e-6
+    )
 
 
 def test_gru_with_the_reset_gate_before_by_hand():
@@ -141,7 +159,7 @@ def test_gru_with_the_reset_gate_before_by_hand():
 @pytest.mark.parametrize("spec", [RNN((4, 3)), GRU((4,)), LSTM((4, 3))], ids=lambda s: s.label)
 def test_run_in_pieces_equals_the_whole(spec, x64):
     """Also where rows end within a piece: the state stays as it is."""
-    net = noisy(spec.build((9, IN), (9, 2), key=jax.random.key(0)))
+    net = noisy(spec, (9, IN), (9, 2))
     run = jax.jit(lambda *arguments: net.run(*arguments))
     x, lengths = inputs(time=9), jnp.array([9, 5, 2])
     state, out = net.initial_state(BATCH), []
@@ -158,7 +176,7 @@ def test_run_in_pieces_equals_the_whole(spec, x64):
 @pytest.mark.parametrize("every", [False, True])
 def test_padding_and_length_of_the_array_change_nothing(every, x64):
     spec = LSTM((3, 2) if every else (3,), bidirectional=True, dropout=0.5)
-    net = noisy(spec.build((TIME, IN), (TIME, 2) if every else (2,), key=jax.random.key(0)))
+    net = noisy(spec, (TIME, IN), (TIME, 2) if every else (2,))
     x = inputs()
     lengths = jnp.array([5, 2, 3])
     f = jax.jit(jax.value_and_grad(lambda n, x: jnp.sum(jnp.sin(n(x, lengths=lengths)) ** 2)))
@@ -176,10 +194,7 @@ def test_average_gradient_counts_the_readout_among_the_copies(x64):
     readout of the last step alone stands only once."""
     x = inputs()
     for outputs, readout in (((TIME, 2), TIME), ((2,), 1)):
-        nets = [
-            noisy(GRU((3,), shared_gradient=how).build((TIME, IN), outputs, key=jax.random.key(0)))
-            for how in ("sum", "average")
-        ]
+        nets = [noisy(GRU((3,), shared_gradient=how), (TIME, IN), outputs) for how in ("sum", "average")]
         f = jax.jit(jax.value_and_grad(lambda n: jnp.sum(n(x) ** 2)))
         (y, g), (y_average, average) = map(f, nets)
         np.testing.assert_allclose(y, y_average, rtol=1e-12)
@@ -191,7 +206,7 @@ def test_average_gradient_counts_the_readout_among_the_copies(x64):
 
 def test_members_equal_themselves_alone(x64):
     spec = LSTM((3,), bidirectional=True)
-    nets = [noisy(spec.build((TIME, IN), (2,), key=jax.random.key(0)), seed) for seed in range(3)]
+    nets = [noisy(spec, (TIME, IN), (2,), seed=seed) for seed in range(3)]
     x, lengths = inputs(), jnp.array([5, 3, 2])
     f = jax.jit(jax.value_and_grad(lambda w: jnp.sum(unpack(nets[0], w)(x, lengths=lengths) ** 2)))
     values, gradients = jax.jit(jax.vmap(f))(jnp.stack([pack(net) for net in nets]))
@@ -219,8 +234,8 @@ def test_start(kind):
 
 def test_dropout_scales_in_use_and_drops_in_training(x64):
     """As in the MLP: rate p drops outputs of a layer in training, and multiplies them by 1 - p in use."""
-    half = noisy(RNN((8,), dropout=0.5).build((TIME, IN), (TIME, 1), key=jax.random.key(0)))
-    none = unpack(RNN((8,)).build((TIME, IN), (TIME, 1), key=jax.random.key(0)), pack(half))
+    half = noisy(RNN((8,), dropout=0.5), (TIME, IN), (TIME, 1))
+    none = noisy(RNN((8,)), (TIME, IN), (TIME, 1))
     x, bias = inputs(), half.readout.bias
     used, whole = jax.jit(lambda x: (half(x), none(x)))(x)
     np.testing.assert_allclose(used - bias, 0.5 * (whole - bias), rtol=1e-12)
@@ -248,8 +263,7 @@ def gradients(net, x, t, lengths=None):
 def test_state_gradients_of_a_linear_network_by_hand(x64):
     """h_t = w h_{t-1} + x_t, y = h_T: ∂y/∂h_t = w^(T - t), which vanishes for w = 1/2 and explodes for w = 2."""
     for w in (0.5, 2.0):
-        net = RNN((1,), "linear").build((10, 1), (1,), key=jax.random.key(0))
-        net = unpack(net, jnp.array([1.0, w, 0, 1, 0]))
+        net = unpack(of_zeros(RNN((1,), "linear"), (10, 1), (1,)), np.array([1.0, w, 0, 1, 0]))
         norms = gradients(net, jnp.ones((1, 10, 1)), jnp.zeros((1, 1)))
         np.testing.assert_allclose(norms, [w ** np.arange(9.0, -1, -1)], rtol=1e-12)
 
@@ -258,12 +272,12 @@ def test_state_gradients_of_layers_and_directions(x64):
     """The last layer's last step sees the readout only, and a truncated network no steps before its last piece; the
     states of both directions count."""
     x, t = inputs(), jnp.zeros((BATCH, 1))
-    net = noisy(GRU((4, 3), truncation=2).build((TIME, IN), (1,), key=jax.random.key(0)))
+    net = noisy(GRU((4, 3), truncation=2), (TIME, IN), (1,))
     norms = gradients(net, x, t)
     assert norms.shape == (2, TIME)
     expected = np.sqrt(BATCH) * np.linalg.norm(net.readout.weight)
     np.testing.assert_allclose(norms[1], [0, 0, 0, 0, expected], rtol=1e-12)
-    both = noisy(RNN((3,), bidirectional=True).build((TIME, IN), (1,), key=jax.random.key(0)))
+    both = noisy(RNN((3,), bidirectional=True), (TIME, IN), (1,))
     norms = gradients(both, x, t, jnp.array([5, 5, 5]))
     parts = np.split(np.asarray(both.readout.weight), 2)
     assert norms[0, -1] > np.sqrt(BATCH) * np.linalg.norm(parts[0])  # the other direction's start is seen, too
@@ -279,7 +293,7 @@ def test_specs(spec):
     assert combine(static, numbers) == spec
     assert (numbers == (0.25,)) == isinstance(static.dropout, Traced)
     shape = layout(static, (TIME, IN), (1,))
-    assert shape.size == pack(spec.build((TIME, IN), (1,), key=jax.random.key(0))).size
+    assert shape.size == pack(of_zeros(spec, (TIME, IN), (1,))).size
     assert shape.weights[:3] == (True, True, False)
     assert spec.hidden_units((10, IN), (1,)) == {"RNN": 140, "GRU": 160, "LSTM": 240}[type(spec).__name__]
 
@@ -300,7 +314,7 @@ def test_labels():
         (lambda: LSTM(bidirectional=1), "True or False"),
         (lambda: LSTM().build((3,), (1,), key=jax.random.key(0)), r"sequences of shape \(time, features\)"),
         (lambda: LSTM().build((3, 1), (1, 2, 3), key=jax.random.key(0)), r"\(out,\) or \(time, out\)"),
-        (lambda: LSTM().build((3, 1), (1,), key=jax.random.key(0))(jnp.ones((2, 3))), r"\[batch, time, features\]"),
+        (lambda: of_zeros(LSTM(), (3, 1), (1,))(jnp.ones((2, 3))), r"\[batch, time, features\]"),
         (lambda: _piece(LSTM((2,), bidirectional=True)), "whole record at once"),
     ],
 )
@@ -310,7 +324,7 @@ def test_refusals(make, message):
 
 
 def _piece(spec):
-    net = spec.build((3, 1), (1,), key=jax.random.key(0))
+    net = of_zeros(spec, (3, 1), (1,))
     net.run(jnp.ones((1, 3, 1)), net.initial_state(1))
 
 

@@ -17,8 +17,6 @@ pt.backend.prepare()  # a device a core
 CELLS = {"rnn": SimpleCell(), "elu": SimpleCell("elu"), "gru": GatedCell(), "lstm": MemoryCell()}
 OWN_PRODUCTS = {"reset": ResetFirstCell()}  # of these only what differs is tested
 TIME, BATCH, IN, H = 4, 3, 2, 3
-# What ours is compared with need not be compiled as for users.
-reference = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +84,7 @@ UNROLLED = [*product(CELLS, (0, 2), (None, (4, 2, 0))), ("reset", 2, (4, 2, 0))]
 
 
 @pytest.mark.parametrize(("name", "cut", "lengths"), UNROLLED)
-def test_equals_the_unrolled_network(name, cut, lengths):
+def test_equals_the_unrolled_network(as_users, name, cut, lengths):
     """Values, and the gradients of weights, inputs and initial state; truncation is stop_gradient every `cut` steps."""
     lengths = None if lengths is None else np.array(lengths)
     if cut and lengths is not None:
@@ -94,8 +92,8 @@ def test_equals_the_unrolled_network(name, cut, lengths):
         lengths = np.array([4, 1, 4])
     cell = (CELLS | OWN_PRODUCTS)[name]
     arrays = example(cell)
-    ours = jax.jit(jax.value_and_grad(lambda a: number(recur(ScanOptions(cell, cut), *a, lengths))))(arrays)
-    loop = reference(jax.value_and_grad(lambda a: number(_loop(name, a, lengths, cut))))(arrays)
+    ours = as_users(jax.value_and_grad(lambda a: number(recur(ScanOptions(cell, cut), *a, lengths))))(arrays)
+    loop = jax.jit(jax.value_and_grad(lambda a: number(_loop(name, a, lengths, cut))))(arrays)
     close(ours, loop)
 
 
@@ -120,16 +118,16 @@ def _row(name, weights, x, state, cut):
 
 
 @pytest.mark.parametrize("name", CELLS | OWN_PRODUCTS)
-def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
+def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(as_users, name):
     """Each row's weights stand in as many copies as the row has real steps; inputs' gradients are not averaged."""
     cell = (CELLS | OWN_PRODUCTS)[name]
     weights, x, state = example(cell)
     lengths = jnp.array([4, 3, 1])
     cost = lambda how, *a: number(recur(how, *a, lengths))  # noqa: E731
-    got = jax.jit(jax.grad(partial(cost, ScanOptions(cell, 0, True)), (0, 1, 2)))(weights, x, state)
+    got = as_users(jax.grad(partial(cost, ScanOptions(cell, 0, True)), (0, 1, 2)))(weights, x, state)
     total = jax.tree.map(jnp.zeros_like, weights)
 
-    @reference
+    @jax.jit
     def of_copies(row):
         """The gradient by each copy's own weights, of what one row contributes."""
 
@@ -143,14 +141,14 @@ def test_average_gradient_is_the_sum_over_copies_divided_by_their_number(name):
     for row, n in enumerate(lengths):
         total = jax.tree.map(lambda t, *c, n=n: t + sum(c) / n, total, *of_copies(row))
     close(got[0], total)
-    close(got[1:], reference(jax.grad(partial(cost, ScanOptions(cell)), (1, 2)))(weights, x, state))
+    close(got[1:], jax.jit(jax.grad(partial(cost, ScanOptions(cell)), (1, 2)))(weights, x, state))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_finite_differences(name):
     weights, x, state = example(CELLS[name], seed=1)
     value = lambda a: number(recur(ScanOptions(CELLS[name]), *a))  # noqa: E731
-    f, g = reference(value), jax.jit(jax.grad(value))((weights, x, state))
+    f, g = jax.jit(value), jax.jit(jax.grad(value))((weights, x, state))
     random, step = np.random.default_rng(2), 1e-5
     for _ in range(5):
         v = jax.tree.map(lambda a: jnp.asarray(random.normal(size=a.shape)), (weights, x, state))
@@ -185,12 +183,12 @@ def test_states_that_grow_without_bound_in_the_padding_do_no_harm():
     x, state, lengths = jnp.ones((200, 1, 1)), (jnp.zeros((1, 2)),), jnp.array([2])
     how = ScanOptions(SimpleCell("linear"))
     long = jax.jit(jax.value_and_grad(lambda w: jnp.sum(recur(how, w, x, state, lengths)[0])))
-    short = reference(jax.value_and_grad(lambda w: jnp.sum(recur(how, w, x[:2], state)[0])))
+    short = jax.jit(jax.value_and_grad(lambda w: jnp.sum(recur(how, w, x[:2], state)[0])))
     close(long(weights), short(weights))
 
 
 @pytest.mark.parametrize(("name", "dtype", "rtol"), [("gru", jnp.float64, 1e-11), ("lstm", jnp.float32, 2e-4)])
-def test_members_equal_themselves_alone(name, dtype, rtol):
+def test_members_equal_themselves_alone(as_users, name, dtype, rtol):
     """Mapped over weights and data, and over weights alone; under jit, values and gradients, single precision too."""
     how = ScanOptions(CELLS[name])
     lengths = jnp.array([4, 1, 3])
@@ -198,9 +196,9 @@ def test_members_equal_themselves_alone(name, dtype, rtol):
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *many)
     cast = lambda a: jax.tree.map(lambda v: v.astype(dtype), a)  # noqa: E731
     one = jax.value_and_grad(lambda w, x, s: number(recur(how, w, x, s, lengths)))
-    f = reference(one)
-    both = jax.jit(jax.vmap(one))(*cast(stacked))
-    weights = jax.jit(jax.vmap(one, in_axes=(0, None, None)))(cast(stacked[0]), *cast(many[0][1:]))
+    f = jax.jit(one)
+    both = as_users(jax.vmap(one))(*cast(stacked))
+    weights = as_users(jax.vmap(one, in_axes=(0, None, None)))(cast(stacked[0]), *cast(many[0][1:]))
     for i, alone in enumerate(many):
         close(jax.tree.map(lambda v, i=i: v[i], both), f(*cast(alone)), rtol, rtol)
         own = f(cast(alone[0]), *cast(many[0][1:]))
@@ -225,7 +223,7 @@ def test_halves_of_a_batch_on_two_devices():
             check_vma=False,
         )
     )
-    close(halves(weights, x, state), reference(f)(weights, x, state))
+    close(halves(weights, x, state), jax.jit(f)(weights, x, state))
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -241,7 +239,7 @@ def test_probes_add_to_the_hidden_state(name):
 
     (_, out), g = jax.jit(jax.value_and_grad(plain, has_aux=True))(np.zeros((TIME, BATCH, H)))
     close(jax.jit(lambda: recur(how, weights, x, state, lengths))(), out)
-    step, value = 1e-6, reference(plain)
+    step, value = 1e-6, jax.jit(plain)
     bump = np.zeros((TIME, BATCH, H))
     bump[2, 1, 2] = step
     up, down = (value(s * bump)[0] for s in (1, -1))
