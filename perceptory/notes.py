@@ -636,6 +636,15 @@ def tested_on_constant(target: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def tested_far_off(target: str, row: int, value: float) -> tuple[Piece, ...]:
+    """One test value is far away from all values of the study. row: of what the test rows were read from, from 1."""
+    return (
+        f"of the target {target!r} the test rows hold {value:.3g} in row {row}, more than a million times as far off "
+        "as the study's values reach, and the test errors are those of this row: correct it, or leave it out.",
+    )
+
+
+@_kind
 def value_far_off(column: str, row: int, value: float) -> tuple[Piece, ...]:
     """One value of a column of numbers is far away from all others."""
     return (

@@ -25,17 +25,20 @@ from perceptory.notes import (
     classes_only_tested,
     sealed_ends,
     shares_sealed_steps,
+    tested_far_off,
     tested_on_constant,
     tested_on_one_class,
 )
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.results.shown_forecasts import shown_forecasts
-from perceptory.selection.metrics import evaluate
+from perceptory.selection.metrics import evaluate, quiet
 from perceptory.selection.nested import Nested
 from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
+
+FAR = 1e6  # so many times as far off as the study's values reach
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,27 @@ def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     if known.classes is None:
         columns = test.targets.reshape(-1, test.targets.shape[-1]).T
         pairs = zip(test.target_names, columns, strict=True)
-        return tuple(tested_on_constant(name) for name, column in pairs if np.ptp(column) == 0)
+        remarks = [tested_on_constant(name) for name, column in pairs if np.all(column == column[0])]
+        return (*remarks, *_tested_far_off(known, test))
     held = np.unique(test.targets)
     new = [known.classes[k] for k in np.setdiff1d(held, known.targets)]
     notes = [classes_only_tested(new)] if new else []
     notes += [note for note in test.notes if classes_not_learned.describes(note)]
     return (*notes, tested_on_one_class(known.classes[held[0]])) if len(held) == 1 else tuple(notes)
+
+
+def _tested_far_off(known: Examples, test: Examples) -> tuple[Note, ...]:
+    """A test value of a target that is far away from all that the study has."""
+    found = []
+    seen, tested = (a.reshape(-1, a.shape[-1]).T for a in (known.targets, test.targets))
+    for name, own, column in zip(known.target_names, seen, tested, strict=True):
+        low, high = np.fmin.reduce(own), np.fmax.reduce(own)
+        off = np.fmax(column / 2 - high / 2, low / 2 - column / 2)  # halves, for the sum may be beyond float64
+        most = int(np.argmax(np.nan_to_num(off, nan=-np.inf)))
+        if low < high and off[most] > FAR * (high - low):
+            row = test.row_numbers[most // (len(column) // test.rows)]
+            found.append(tested_far_off(name, int(row) + 1, float(column[most])))
+    return tuple(found)
 
 
 def _with_classes_of(data: Examples, test: Any) -> Any:
@@ -142,6 +160,7 @@ class SealedRows:
 
     examples: Examples
 
+    @quiet
     def open(self, model: Model) -> TestOutcome:
         """Predictions of the final model against the truth, and what the mean of its networks gains."""
         test = self.examples

@@ -296,3 +296,43 @@ def test_test_rows_of_new_classes_count_as_wrong(weighted, share):
     assert [note for note in sealed.notes if classes_not_learned.describes(note)] == [rows.notes[0]]
     assert with_unknown({"accuracy": 0.8, "auc": 0.7}, rows) == {"accuracy": pytest.approx(0.8 * (1 - share))}
     assert with_unknown({"accuracy": 0.8}, data) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "read"),
+    [("__index_level_0__", 0, False), ("id", 7, False), ("Unnamed: 0", 1, False), ("count", 0, True)],
+)
+def test_an_index_that_came_along_is_no_input(name, start, read):
+    """Of rows that stood in order of their class and were shuffled, it would tell the class."""
+    place = np.random.default_rng(0).permutation(60)
+    frame = pl.DataFrame({name: place + start, "x": np.sin(place), "y": np.where(place < 30, "a", "b")})
+    data = read_table(frame, "y")
+    assert [c.kind == "numeric" for c in data.columns] == [read, True]
+    doubled = read_table(frame.with_columns((pl.col(name) // 2).alias(name)), "y")  # a number of something else
+    assert doubled.columns[0].kind == "numeric"
+
+
+def test_columns_of_unlike_indexes_are_not_mixed():
+    first, second = pd.Series([1.0, 2.0, 3.0]), pd.Series([3.0, 2.0, 1.0], index=[2, 1, 0])
+    for read in (lambda: read_table({"x": first, "y": second}, "y"), lambda: read_inputs({"x": first, "z": second})):
+        with pytest.raises(InputError, match=r"unlike indexes.*DataFrame"):
+            read()
+    with pytest.raises(InputError, match="in another order"):
+        read_table({"x": first}, second)
+    frame = pd.DataFrame({"x": first, "y": second})
+    assert read_table({"x": first, "y": frame.y}, "y").targets.ravel().tolist() == [1.0, 2.0, 3.0]
+
+
+def test_one_row_is_read_by_its_names():
+    frame = pd.DataFrame({"x": [1.0, 4.0, 9.0], "c": ["a", "b", "a"], "y": [1.0, 2.0, 3.0]})
+    encoder = Encoder.fit(read_table(frame, "y"))
+    row = encoder.transform(frame.iloc[[1]])
+    for one in (
+        frame.iloc[1],
+        frame.iloc[1][["c", "x"]],
+        next(frame.iloc[1:].itertuples()),
+        [*frame[1:2].itertuples()],
+    ):
+        np.testing.assert_array_equal(encoder.transform(one), row)
+    numbers = Encoder.fit(read_table(frame[["x", "y"]], "y"))
+    assert numbers.transform(frame["x"]).shape == (3, 1)  # a column as ever

@@ -5,6 +5,7 @@ import pytest
 
 import perceptory as pt
 from perceptory.notes import value_far_off
+from perceptory.studies.sealing import seal_off
 
 X = np.random.default_rng(0).normal(size=(60, 2))
 Y = X @ [1.0, 2.0]
@@ -52,3 +53,14 @@ def test_a_value_that_is_far_off_is_named_where_nothing_could_be_learned():
     study = STUDY.replace(optimizer=pt.GradientDescent(1e30), epochs=30)
     with pytest.raises(pt.InputError, match=r"diverged .*another score\. column 'y' holds 1e\+30 in row 18"):
         study.run(pt.read_table({"a": X[:, 0], "y": changed(Y, 1e30)}, "y"))
+
+
+@pytest.mark.parametrize("value", [1e300, -1e308, 1e9])
+def test_a_sealed_value_that_is_far_off_is_told(value):
+    """Its errors drown all others, and their squares may be beyond float64, which is no reason for a warning."""
+    data = pt.read_table({"x": np.arange(20.0), "y": np.sin(np.arange(20.0))}, "y")
+    test = pt.read_table({"x": [1.0, 2.0, 3.0], "y": [None, 0.5, value]}, like=data)
+    (note,) = seal_off(pt.Study(), data, test).notes
+    assert str(note).startswith(f"of the target 'y' the test rows hold {value:.3g} in row 3")
+    (other,) = seal_off(pt.Study(), data, test.take(np.array([0]))).notes
+    assert other.kind == "tested_on_constant"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,11 +123,32 @@ def check_order(given: Any, source: Any, what: str) -> None:
 
 def order_differs(given: Any, source: Any) -> bool:
     """Whether both have an index of pandas with the same entries, each once, in another order."""
-    one: Any = getattr(given, "index", None)
-    other: Any = getattr(source, "index", None)
-    if not (hasattr(one, "is_unique") and hasattr(other, "is_unique")) or len(one) != len(other) or one.equals(other):
+    one, other = index_of(given), index_of(source)
+    if one is None or other is None or len(one) != len(other) or one.equals(other):
         return False
     return bool(one.is_unique and other.is_unique and one.isin(other).all())
+
+
+def index_of(source: Any) -> Any:
+    """The index of pandas that values or a table have, a dict of columns that of its first one; None without any."""
+    if isinstance(source, Mapping):
+        return next((index for index in map(index_of, source.values()) if index is not None), None)
+    index = getattr(source, "index", None)
+    return index if hasattr(index, "is_unique") else None
+
+
+def check_alike(columns: Mapping[Any, Any]) -> None:
+    """Raise `InputError` where columns of pandas stand in unlike orders, or are of unlike rows, by their index."""
+    indexes = {name: index_of(values) for name, values in columns.items() if not isinstance(values, Mapping)}
+    first, *others = [name for name, index in indexes.items() if index is not None] or [None]
+    for name in others:
+        one, other = indexes[first], indexes[name]
+        if len(one) == len(other) and not one.equals(other):
+            raise InputError(
+                f"the columns {str(first)!r} and {str(name)!r} have unlike indexes, so it is not clear which values "
+                "belong to one row. Give pandas.DataFrame(columns), which goes by the index, or .to_numpy() of each "
+                "where the order is right as it is."
+            )
 
 
 def is_number(column: RawColumn) -> bool:

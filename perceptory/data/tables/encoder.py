@@ -21,7 +21,7 @@ from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
 from perceptory.data.tables.inference import MANY, convert
-from perceptory.data.tables.single_row import Place, encode_row, places_of, row_of
+from perceptory.data.tables.single_row import Place, encode_row, named_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
 from perceptory.errors import InputError
@@ -110,7 +110,7 @@ class Encoder:
 
     def _single(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""
-        row = row_of(source) if self.reading == PLAIN else None
+        row = row_of(self._named(source)) if self.reading == PLAIN else None
         return None if row is None else encode_row(row, self._places)
 
     @cached_property
@@ -184,7 +184,11 @@ class Encoder:
     def _table(self, source: Any) -> Table:
         if isinstance(source, Dataset):
             return Table(tuple(_raw(c) for c in source.columns), source.rows)
-        return as_table(source, reading=None if self.reading == PLAIN else self.reading, as_text=self.texts)
+        reading = None if self.reading == PLAIN else self.reading
+        return as_table(self._named(source), reading=reading, as_text=self.texts)
+
+    def _named(self, source: Any) -> Any:
+        return named_row(source, [plan.name for plan in self.columns])
 
     @property
     def texts(self) -> list[str]:

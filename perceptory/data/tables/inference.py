@@ -167,10 +167,20 @@ def _row(wrong: pl.Series, row_numbers: np.ndarray | None) -> int:
 def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbers: np.ndarray | None) -> Column:
     finite(name, values, row_numbers=row_numbers)
     rows = len(values)
-    unnamed = re.fullmatch(r"column \d+", name) or name.lower() in ROW_NUMBER_NAMES
-    if unnamed and rows > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
+    if rows > 2 and _numbers_rows(name, values):
         return Column(name, "ignored", values, (notes.counts_rows(),))
     return Column(name, "numeric", values, remarks)
+
+
+def _numbers_rows(name: str, values: np.ndarray) -> bool:
+    """Whether a column by its name and its values, which all differ, is an index that came along: of rows that were
+    shuffled it tells the order in which they once stood, by class perhaps."""
+    unnamed = bool(re.fullmatch(r"column \d+", name))
+    if not (unnamed or name.lower() in ROW_NUMBER_NAMES or re.fullmatch(r"__index_level_\d+__", name)):
+        return False
+    least, most = values.min(), values.max()
+    whole = least >= 0 and bool((values == np.floor(values)).all())
+    return whole and (most < FEW * len(values) or not unnamed) and len(np.unique(values)) == len(values)
 
 
 def _categorical(name: str, cells: pl.Series, remarks: tuple[Note, ...], among: pl.Series) -> Column:

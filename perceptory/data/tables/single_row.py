@@ -7,7 +7,7 @@ the answer is None, and the row takes the way of a table.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from numbers import Number
@@ -25,6 +25,21 @@ def is_plain(value: Any) -> bool:
     """Whether this is a value rather than a column of values."""
     plain = value is None or isinstance(value, (str, Number, Decimal, date, np.generic))
     return plain or type(value).__name__ in ("NAType", "NaTType")
+
+
+def is_named(source: Any) -> bool:
+    """Whether this is a named tuple, such as a row of pandas' `itertuples`."""
+    return isinstance(source, tuple) and hasattr(source, "_asdict")
+
+
+def named_row(source: Any, names: Collection[str]) -> Any:
+    """A Series of pandas that is one row of a table with these columns, by its index, as the dict of that row; anything
+    else as it is."""
+    kind = type(source)
+    if kind.__name__ != "Series" or kind.__module__.partition(".")[0] != "pandas" or str(source.name) in names:
+        return source
+    own = list(map(str, source.index))
+    return dict(zip(own, source.tolist(), strict=True)) if set(own) & set(names) and source.index.is_unique else source
 
 
 def row_of(source: Any) -> Mapping[str, Any] | None:

@@ -17,12 +17,13 @@ from uuid import UUID
 import numpy as np
 
 from perceptory import files
+from perceptory.data.tables.beside import check_alike
 from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.marks import read_cells
-from perceptory.data.tables.single_row import is_plain
+from perceptory.data.tables.single_row import is_named, is_plain
 from perceptory.data.tables.table import RawColumn, Table, floats, label, series_of, shown_value, unique_names
 from perceptory.errors import InputError
 from perceptory.notes import Note, duration, index_not_read, rounded, several_types, time_of_day, unreadable
@@ -54,6 +55,7 @@ def as_table(
     if isinstance(source, (str, Path)):
         table, delimiter = read_file(files.path_of(source), frozenset(as_text), numbers=reading.decimal != ",")
     elif isinstance(source, Mapping):
+        check_alike(source)
         row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
         table = _from_columns([(str(k), [v] if row else v) for k, v in source.items()])
     else:
@@ -66,7 +68,11 @@ def as_table(
 
 
 def columns_of_rows(source: Any) -> Any:
-    """A list of dicts, a row each, as a dict of columns, None where a row lacks one; anything else as it is."""
+    """A list of dicts or named tuples, a row each, as a dict of columns, None where a row lacks one; all else as is."""
+    if is_named(source):
+        return source._asdict()
+    if isinstance(source, list) and source and all(map(is_named, source)):
+        source = [row._asdict() for row in source]
     if not isinstance(source, list) or not source or not all(isinstance(row, Mapping) for row in source):
         return source
     names = dict.fromkeys(name for row in source for name in row)

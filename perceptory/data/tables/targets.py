@@ -91,7 +91,8 @@ def _check_no_dates(name: str, cells: pl.Series) -> None:
 def _of_numbers(raw: RawColumn, cells: pl.Series, numbers: pl.Series, task: str | None) -> RawColumn:
     present = cells.drop_nulls()
     whole = bool(present.str.contains(r"^[+-]?[0-9]{1,18}$").all())
-    if task != "regression" and whole and present.str.contains(r"^[+-]?0[0-9]").any():
+    codes = whole or bool(present.str.contains(r"^[0-9]{1,18}([eE][0-9]{1,3})?$").all())  # 1E3 beside 007 is a code
+    if task != "regression" and codes and present.str.contains(r"^[+-]?0[0-9]").any():
         return RawColumn(raw.name, "label", cells, (notes.target_of_codes(raw.name),))
     data = cells.cast(numbers.dtype if not whole else _int64()) if raw.cells is None or whole else numbers
     return RawColumn(raw.name, "number", data, raw.notes, cells=lambda: cells)
