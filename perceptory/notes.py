@@ -636,6 +636,16 @@ def tested_on_constant(target: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def perhaps_missing(column: str, value: str, rows: int) -> tuple[Piece, ...]:
+    """A number such as -999 stands in several rows, far away from all others."""
+    return (
+        f"column {column!r} holds {value} in {rows} rows, far away from all other values, read as a number",
+        Remedy("; if it stands for a missing value, say so: ", Setting("missing", value)),
+        ".",
+    )
+
+
+@_kind
 def tested_far_off(target: str, row: int, value: float) -> tuple[Piece, ...]:
     """One test value is far away from all values of the study. row: of what the test rows were read from, from 1."""
     return (

@@ -66,6 +66,7 @@ READERS = {
         lambda **g: read_table({"x": [f"{k} kg" for k in range(ROWS)], "z": SERIES["u"], "y": SERIES["y"]}, "y", **g),
         {},
     ),
+    "a target with units": (lambda **g: table([f"{k} kg" for k in range(ROWS // 2)] * 2, **g), {}),
     "numbers as classes": (table, {"values": SERIES["y"], "task": "classification"}),
 }
 

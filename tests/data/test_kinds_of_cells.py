@@ -313,3 +313,46 @@ def test_several_targets_beside_an_array():
     x = np.stack([X, X[::-1], X**2], axis=1)
     data = read_table(x, x[:, 1:])
     assert [c.name for c in data.columns] == ["x0"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("{:.1f}%", "'0.0%' in row 1"), ("${:,.2f}", "a unit"), ("{:.1f} kg", "a unit"), ("€ {:.2f}", "a unit")],
+)
+def test_a_target_with_units_is_no_list_of_classes(cell, said):
+    table = {"x": np.sin(np.arange(60)), "y": [cell.format(k % 30) for k in range(60)]}
+    with pytest.raises(InputError, match=said):
+        read_table(table, "y")
+    assert len(read_table(table, "y", task="classification").classes) == 30
+    few = read_table(table | {"y": [cell.format(10 * (k % 3)) for k in range(60)]}, "y")  # doses, say
+    assert few.task == "multiclass"
+
+
+@pytest.mark.parametrize("change", [("-", "\u2212"), ("1", "\uff11"), ("-", "\uff0d")])
+def test_numbers_in_characters_of_typography_are_numbers(change):
+    numbers = [f"{k - 10.5}" for k in range(30)]
+    written = [cell.replace(*change) for cell in numbers]
+    data = read_table({"x": written, "c": ["a\u2212b", "c"] * 15, "y": written}, "y")
+    assert [c.kind for c in data.columns] == ["numeric", "categorical"]
+    assert data.targets.ravel().tolist() == [float(cell) for cell in numbers] == data.columns[0].values.tolist()
+    assert data.columns[1].data[0] == "a\u2212b"
+
+
+def test_a_number_that_may_stand_for_a_missing_value_is_told_and_the_remedy_works():
+    x, y = np.sin(np.arange(40.0)), np.cos(np.arange(40.0))
+    x[::8], y[3:5] = -999, 9999
+    data = read_table({"x": x, "y": y, "z": np.arange(40.0) * 99}, "y")
+    assert [n.facts for n in data.notes] == [
+        {"column": "x", "value": "-999", "rows": 5}, {"column": "y", "value": "9999", "rows": 2},
+    ]  # fmt: skip
+    assert 'missing="-999"' in str(data.notes[0])
+    data = read_table({"x": x, "y": y, "z": np.arange(40.0) * 99}, "y", missing="-999,9999")
+    assert np.isnan(data.columns[0].values).sum() == 5
+    assert data.rows == 38
+
+
+def test_columns_between_spaces_are_told(tmp_path):
+    path = tmp_path / "t.dat"
+    path.write_text("x z y\n1.5 2 3\n 2.5  3 4\n")
+    with pytest.raises(InputError, match="separated by spaces"):
+        read_table(path, "y")

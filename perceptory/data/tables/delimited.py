@@ -12,6 +12,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from perceptory.data.tables.table import RawColumn, Table, listed, unique_names
 from perceptory.data.tables.whole_columns import Cells, read_whole_columns, scan
@@ -93,11 +94,23 @@ def _table(header: list[str], columns: list[Cells], notes: list[Note], name: str
         )
     if not columns:
         raise InputError(f"{name} has a header line but no rows.")
+    if len(columns) == 1 and _by_spaces(header[0], columns[0][0].head(20).to_list()):
+        raise InputError(
+            f"the columns of {name} are separated by spaces; commas, semicolons, tabs or vertical bars are expected. "
+            f"Convert it: tr -s ' ' ',' < {name} > new-{name}"
+        )
     if delimiter != ",":
         notes.append(separator(name, DELIMITERS.get(delimiter, delimiter)))
     names, more, duplicated = unique_names(header, name)
     raw = tuple(RawColumn(n, "text", series, cells=cells) for n, (series, cells) in zip(names, columns, strict=True))
     return Table(raw, len(columns[0][0]), (*notes, *more), duplicated=duplicated), delimiter
+
+
+def _by_spaces(header: str, cells: list[Any]) -> bool:
+    """Whether these first cells of the only column hold as many words as its header, and numbers among them."""
+    words = [cell.split() if isinstance(cell, str) else [] for cell in cells]
+    count = len(header.split())
+    return count > 1 and all(len(one) == count and any(map(is_number, one)) for one in words)
 
 
 def unicode_bytes(data: bytes, name: str) -> bytes:

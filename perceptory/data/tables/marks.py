@@ -31,7 +31,7 @@ def read_cells(
     number separates thousands, and of two marks the one in front does. Where every mark is followed by exactly three
     digits and no other column tells, the column is `unclear`.
     """
-    columns = [_without(c, reading.missing) for c in columns]
+    columns = [_without(_in_plain_characters(c), reading.missing) for c in columns]
     if reading.decimal:
         return [_as_asked(c, reading.decimal, reading.thousands) for c in columns], []
     commas = delimiter not in (None, ",")  # in other files a comma may stand before decimals
@@ -57,6 +57,18 @@ class _Use:
     thousands: bool = False  # every cell is a number if the mark separates thousands
     groups: str = ""  # the mark between thousands, of a column that is certain to have one besides
     possible: bool = False  # `groups` may be no such mark
+
+
+def _in_plain_characters(column: RawColumn) -> RawColumn:
+    """Numbers with the minus sign of typography, or the wide digits of East Asian texts, in ASCII."""
+    if column.storage != "text" or column.cells is not None or not column.data.head(1000).str.contains(_TYPESET).any():
+        return column
+    plain = column.data.str.replace_all("\u2212", "-", literal=True).str.normalize("NFKC")
+    cells = stripped(plain).drop_nulls()
+    return replace(column, data=plain) if len(cells) and cells.str.contains(_LIKE).all() else column
+
+
+_TYPESET = "^\\s*[\u2212\uff0b\uff0d]?[0-9\uff10-\uff19]*[\u2212\uff0b\uff0d\uff10-\uff19]"
 
 
 def _without(column: RawColumn, missing: tuple[str, ...]) -> RawColumn:

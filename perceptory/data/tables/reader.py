@@ -23,6 +23,7 @@ from perceptory.data.tables.inference import infer
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.like import read_like
 from perceptory.data.tables.marks import usual_mark
+from perceptory.data.tables.missing_numbers import numbers_for_missing
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, columns_of_rows, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed, rows_of
@@ -124,6 +125,7 @@ def read_table(
             *_about_texts(columns),
             *of_target.notes,
             *_functions_of(of_target, roles.targets, columns),
+            *numbers_for_missing([*columns, *roles.targets]),
         ),
         row_numbers=rows.astype(np.int64),
         reading=replace(reading, usual="" if reading.decimal else usual_mark(table.notes)),

@@ -12,11 +12,12 @@ from perceptory import notes
 from perceptory.data.tables.cells import identity, in_order, numbers_in, parse_truth, places, stripped
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.dates import PATTERNS, days_in
-from perceptory.data.tables.inference import MOST_BAD, bad_cells, finite
+from perceptory.data.tables.inference import FEW, MOST_BAD, NEARLY, UNIT, bad_cells, finite
 from perceptory.data.tables.table import RawColumn, label, listed
 from perceptory.errors import InputError, Piece, Remedy, Setting
 from perceptory.notes import Note, joined
 from perceptory.registry import Registry as Names
+from perceptory.wording import shown_value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,7 +72,23 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         raise bad_cells("the target", raw.name, "numbers", cells, wrong, None, classes)
     if len(cells.unique()) > MOST_CLASSES or present < 2 * cells.n_unique():
         _check_no_dates(raw.name, cells.drop_nulls())
+    if task in (None, "regression") and cells.n_unique() > FEW:
+        _check_no_units(raw.name, cells, wrong, task)
     return _of_labels(raw, cells)
+
+
+def _check_no_units(name: str, cells: pl.Series, wrong: pl.Series, task: str | None) -> None:
+    """Raise `InputError` for many different numbers that are written with a unit, a percent sign or a currency."""
+    odd = cells.filter(wrong)
+    units = odd.str.contains(UNIT) | odd.str.contains(NEARLY)
+    if len(odd) > len(cells) / 2 and units.sum() > (1 - MOST_BAD) * len(odd):
+        classes = () if task else (Remedy(", or read all values as classes: ", Setting("task", CLASSES)),)
+        raise InputError(
+            f"the target {name!r} holds numbers with a unit, such as {shown_value(odd[0])} in row "
+            f"{int(wrong.arg_max() or 0) + 1}, which cannot be read as numbers. Write the numbers alone",
+            *classes,
+            ".",
+        )
 
 
 def _has_fraction(values: np.ndarray) -> bool:
