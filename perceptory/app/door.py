@@ -8,6 +8,7 @@ from typing import Any
 from perceptory.app.help import FIT_OPTIONS
 from perceptory.errors import UNSET, Setting, Written
 
+OF_PREDICT = ("--future",)
 NAMES = {"networks": "network"}  # options that are called otherwise than the argument
 
 
@@ -15,7 +16,7 @@ def command_line(setting: Setting) -> str | None:
     """A setting as an option, or None where there is none or none for such a value."""
     name = NAMES.get(setting.name, setting.name)
     option = "--" + name.replace("_", "-")
-    if option not in FIT_OPTIONS or setting.owner not in ("", "Study"):
+    if option not in (*FIT_OPTIONS, *OF_PREDICT) or setting.owner not in ("", "Study"):
         return None
     if setting.value is UNSET:
         return option

@@ -107,7 +107,7 @@ def backtest(model: Any, data: Any, origins: int, every: int | None, coverage: f
         raise InputError("a backtest scores forecasts of numbers, and this model forecasts classes. Use forecast.")
     plan = getattr(model.encoder, "plan", None)
     every = max(plan.horizons) if every is None and plan is not None and plan.horizons else every
-    found = forecast(model, data, coverage, series, origins + 1, every)  # from the end on nothing has come yet
+    found = forecast(model, data, coverage, series, origins + 1, every, None)  # from the end on nothing has come yet
     truth = np.asarray(found.truth, float)
     came: np.ndarray = np.any(~np.isnan(truth), axis=(1, 2))
     if not came.any():

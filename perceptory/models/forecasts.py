@@ -98,13 +98,7 @@ class Forecast:
 
 
 def forecast(
-    model: Any,
-    data: Any = None,
-    coverage: float = 0.9,
-    series: Any = None,
-    origins: int = 1,
-    every: int | None = None,
-    future: Any = None,
+    model: Any, data: Any, coverage: float, series: Any, origins: int, every: int | None, future: Any
 ) -> Forecast:
     """See `Model.forecast`."""
     if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
@@ -180,7 +174,7 @@ def _with_future(plan: Any, ends: Ends, future: Any) -> Ends:
         ends = Ends(ends.names, beside.put_ahead(ends.windows, [known.of(name) for name in ends.names]), ends.moments)
     unknown = np.isnan(ends.windows).any(axis=(1, 2))
     if beside.known_ahead and unknown.any():
-        raise InputError(unknown_future(beside, ends.names[int(np.argmax(unknown))]))
+        raise InputError(*unknown_future(beside, ends.names[int(np.argmax(unknown))], apart=True))
     return ends
 
 
@@ -199,7 +193,7 @@ def _origins_of(model: Any, data: Any, origins: int, every: int | None) -> tuple
     back = last[np.searchsorted(owner[last], owner)] - places  # rows to the end of the series
     chosen = np.flatnonzero((back % step == 0) & (back < origins * step) & later.complete)
     if not len(chosen):
-        raise InputError(unknown_future(plan.beside))
+        raise InputError(*unknown_future(plan.beside))
     names = base_names(model.targets, len(plan.horizons))
     truth = np.full((len(chosen), len(plan.horizons), len(names)), np.nan)
     for k, name in enumerate(names):

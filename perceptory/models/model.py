@@ -413,7 +413,8 @@ class Model:
         """Write the whole pipeline as an ONNX graph, from raw columns to predictions: runs without this package.
 
         One input a column: numbers and truth values double, NaN where missing; categories as texts, "" where missing;
-        dates as int64 microseconds since 1970. Series, images and arrays are one input "x". Outputs: "prediction" as
+        dates as int64 microseconds since 1970. Series, images and arrays are one input "x"; of forecasts windows, in
+        which what is known ahead has its place: `model.encoder.transform(table)` makes them. Outputs: "prediction" as
         `predict` gives it, "probabilities", "quantiles", "deviation", "interval" where the model has them; of an
         autoencoder "code" and what is given back.
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
+from perceptory.networks.baseline import Baseline
 from perceptory.networks.windowed import SeriesFacts, Windowed, count_or_none
 from perceptory.ops.relative import seasonal_places
 from perceptory.specs import checked, flag
@@ -33,7 +34,7 @@ class Repeat(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Naive(Network):
+class Naive(Baseline):
     """A forecast without weights: the last value (season 1), or the last season again.
 
     season: in steps; None takes that of the data.
@@ -66,14 +67,6 @@ class Naive(Network):
         x, t, w = rows()
         mean = jnp.sum(w[:, None] * (t - module(x)), axis=0) / jnp.maximum(jnp.sum(w), 1e-30)
         return eqx.tree_at(lambda m: m.drift, module, mean)
-
-    @property
-    def solved(self) -> bool:
-        return True
-
-    @property
-    def speaks(self) -> bool:
-        return True
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
+from perceptory.networks.baseline import Baseline
 from perceptory.networks.windowed import SeriesFacts, Windowed, count_or_none
 from perceptory.ops.relative import seasonal_places
 from perceptory.ops.ridge import ridge_regression
@@ -77,7 +78,7 @@ class Continued(eqx.Module):
 
 
 @dataclass(frozen=True)
-class TrendSeason(Network):
+class TrendSeason(Baseline):
     """The forecast of a window's level, trend and season, with a weight for each by horizon, solved by least squares: a
     handful of numbers a horizon, where a linear model of the whole window has one a step.
 
@@ -122,15 +123,7 @@ class TrendSeason(Network):
         return eqx.tree_at(lambda m: (m.weight, m.bias), module, found)
 
     @property
-    def solved(self) -> bool:
-        return True
-
-    @property
     def fixed_steps(self) -> bool:
-        return True
-
-    @property
-    def speaks(self) -> bool:
         return True
 
     @property

@@ -236,7 +236,7 @@ class ArrayEncoder:
         """Those windows of which all that is known ahead is there, and the rows that they end with."""
         there = ~np.isnan(windows).any(axis=(1, 2))
         if not there.any():
-            raise InputError(unknown_future(self.plan.beside))  # type: ignore[union-attr]
+            raise InputError(*unknown_future(self.plan.beside))  # type: ignore[union-attr]
         return windows[there], rows[there]
 
     def _match(self, source: Any) -> np.ndarray:

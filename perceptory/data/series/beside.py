@@ -17,7 +17,7 @@ from perceptory.data.tables.cells import identity
 from perceptory.data.tables.encoder import _keys, _texts
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import RawColumn, Table, listed
-from perceptory.errors import InputError, Setting
+from perceptory.errors import InputError, Piece, Remedy, Setting
 
 MOST_CATEGORIES = 50  # of a static column that have an input of their own, the most frequent ones
 ALTERED = "the description of what forecasts are given does not fit together. It was altered."
@@ -172,12 +172,16 @@ def check_names(channels: Sequence[str], beside: Beside) -> None:
             raise InputError(f"the column {name!r} is called as an input that is made of others. Rename it.")
 
 
-def unknown_future(beside: Beside, name: str = "") -> str:
-    """What is said where the future of columns that are known ahead is not given."""
+def unknown_future(beside: Beside, name: str = "", apart: bool = False) -> tuple[Piece, ...]:
+    """What is said where the future of columns that are known ahead is not given. apart: whether it may come in a table
+    of its own."""
     whose = f" of series {name!r}" if name else ""
     one = len(beside.known_ahead) == 1
+    own = Remedy(", or one of the rows after the end (", Setting("future"), ")")
     return (
         f"a forecast needs {listed(beside.known_ahead)}, which {'is' if one else 'are'} known ahead, for the "
         f"{beside.reach} row{'s' * (beside.reach > 1)} after the end{whose}. Give a table that goes on after the end "
-        "with these columns."
+        "with these columns",
+        *((own,) if apart else ()),
+        ".",
     )

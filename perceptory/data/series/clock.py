@@ -129,10 +129,12 @@ def even(clock: Clock, time: str, dates: bool, found: bool = False) -> Clock:
         what = f"has the time {shown(moments[first], dates)} twice" if twice else "goes back"
         remedy = "Keep one of the two rows" if twice else "Sort the rows by time"
         fill: tuple[Piece, ...] = (FILL_IT,) if twice or why else ()
-        several = "" if len(clock.names) > 1 else ", or name the column that tells several series apart (series=)"
+        apart: tuple[Piece, ...] = (", or name the column that tells several series apart (", Setting("series"), ")")
+        apart = () if len(clock.names) > 1 else apart
         raise InputError(
             f"the column of time {time!r} has to increase from row to row, but {what} in {clock.where(first + 1)}{why}"
-            f"{_more(back)}. {remedy}{several}",
+            f"{_more(back)}. {remedy}",
+            *apart,
             *fill,
             ".",
         )
