@@ -59,6 +59,7 @@ METRICS: Registry[Any] = Registry(
         "mae": Entry(".selection.metrics:mae", "mean absolute error"),
         "smape": Entry(".selection.metrics:smape", "symmetric mean absolute error in percent, of forecasts"),
         "mase": Entry(".selection.metrics:mase", "mean absolute error in changes over a season, of forecasts"),
+        "owa": Entry(".selection.metrics:owa", "mean of sMAPE and MASE, each relative to M4's Naive2, of forecasts"),
         "r2": Entry(".selection.metrics:r2", "coefficient of determination"),
         "vaf": Entry(".selection.metrics:vaf", "variance accounted for, in percent"),  # [E29]
         "accuracy": Entry(".selection.metrics:accuracy", "share of rows whose class is predicted"),

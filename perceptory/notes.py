@@ -518,6 +518,12 @@ def few_windows(count: int, stride: int) -> tuple[Piece, ...]:
 
 
 @_kind
+def too_few_for_intervals() -> tuple[Piece, ...]:
+    """A forecast without the usual intervals."""
+    return ("there are no intervals, for the model has held out too few forecasts to tell those of 90 %.",)
+
+
+@_kind
 def in_order_of_time() -> tuple[Piece, ...]:
     return ("the examples of all series stand in the order of time: the last ones are sealed for the test.",)
 

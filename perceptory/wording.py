@@ -14,6 +14,7 @@ _NAMES = {
     "mae": "MAE",
     "smape": "sMAPE %",
     "mase": "MASE",
+    "owa": "OWA",
     "r2": "R2",
     "vaf": "VAF %",
     "accuracy": "accuracy",

@@ -184,7 +184,7 @@ def backtest(
     data: Annotated[str, typer.Argument(help=h.NEW, metavar="DATA", show_default=False)],
     origins: Annotated[int, _option("--origins", h.BACK_ORIGINS, "N")] = 6,
     every: Annotated[int | None, _option("--every", h.EVERY, "ROWS")] = None,
-    coverage: Annotated[float, _option("--coverage", h.BACK_COVERAGE, "SHARE")] = 0.9,
+    coverage: Annotated[float | None, _option("--coverage", h.BACK_COVERAGE, "SHARE")] = None,
     out: Annotated[Text, _option("--out", h.BACK_OUT, "FILE", short="-o")] = None,
 ) -> None:
     from perceptory.app import predict as use

@@ -15,7 +15,7 @@ from perceptory.app.output import write_frames
 from perceptory.app.unlabeled import check_out, frame, say_notes, scores
 from perceptory.data.tables.table import label
 from perceptory.errors import InputError
-from perceptory.notes import Note
+from perceptory.notes import Note, too_few_for_intervals
 
 
 def predict(
@@ -83,6 +83,7 @@ def forecast(
 ) -> None:
     """Write the future of series, from the end of DATA on or of what the run was given. future: a file of the rows
     after the end, with what is known ahead. refused: options that do not go with it. formulas: as of `write_frames`."""
+    from perceptory.models.horizon_intervals import knows_intervals
     from perceptory.models.model import Model
 
     for option, asked in refused.items():
@@ -95,16 +96,19 @@ def forecast(
             check_out(out, path, run)
     if origins is not None and data is None:
         raise InputError("--origins needs the series, to tell what came. Name their file after the run.")
-    ahead = Model.load(run).forecast(
+    model = Model.load(run)
+    ahead = model.forecast(
         data,
-        coverage=0.9 if coverage is None else coverage,
+        coverage=coverage,
         origins=1 if origins is None else origins,
         future=future,
     )
     write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
+    if coverage is None and ahead.lower is None and knows_intervals(model):
+        say_notes([too_few_for_intervals()])
 
 
-def backtest(run: str, data: str, origins: int, every: int | None, coverage: float, out: str | None) -> None:
+def backtest(run: str, data: str, origins: int, every: int | None, coverage: float | None, out: str | None) -> None:
     """Print the scores of forecasts from several moments of the past; out: a file for these forecasts."""
     from perceptory.models.model import Model
 

@@ -100,7 +100,9 @@ def _shown(value: float) -> str:
     return "-" if np.isnan(value) else number(value)
 
 
-def backtest(model: Any, data: Any, origins: int, every: int | None, coverage: float, series: Any = None) -> Backtest:
+def backtest(
+    model: Any, data: Any, origins: int, every: int | None, coverage: float | None, series: Any = None
+) -> Backtest:
     """See `Model.backtest`."""
     count(Setting("origins"), origins)
     if model.classes is not None:

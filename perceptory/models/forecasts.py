@@ -17,7 +17,7 @@ from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError, Setting
 from perceptory.models.averages import mean_of
 from perceptory.models.distribution import Quantiles, quantiles
-from perceptory.models.horizon_intervals import ends_of_intervals, knows_intervals
+from perceptory.models.horizon_intervals import USUAL, ends_of_intervals, enough_for, knows_intervals
 from perceptory.objectives.table import Quantile
 from perceptory.specs import count
 
@@ -34,7 +34,8 @@ class Forecast:
     since 1970-01-01, NaN where the series have no column of time. values: [n, h, target] numbers, or [n, h] class
     labels. truth: [n, h, target] what came, NaN where it has not come yet; None where no origin lies in the past.
     lower, upper: [n, h, target] between which the target lies with the probability `coverage`; None where the model
-    knows no intervals. quantiles: (levels, [n, h, target, level]) of a model that was trained for them, else None.
+    knows no intervals, or too few held-out forecasts for the usual ones. quantiles: (levels, [n, h, target, level]) of
+    a model that was trained for them, else None.
     time, calendar: the column of time and its step.
     """
 
@@ -98,9 +99,10 @@ class Forecast:
 
 
 def forecast(
-    model: Any, data: Any, coverage: float, series: Any, origins: int, every: int | None, future: Any
+    model: Any, data: Any, coverage: float | None, series: Any, origins: int, every: int | None, future: Any
 ) -> Forecast:
     """See `Model.forecast`."""
+    asked, coverage = coverage is not None, USUAL if coverage is None else coverage
     if isinstance(coverage, bool) or not isinstance(coverage, int | float | np.number) or not 0 < coverage < 1:
         raise InputError(Setting("coverage"), f" needs a number above 0 and below 1, got {coverage!r}. Example: 0.9")
     count(Setting("origins"), origins)
@@ -130,7 +132,7 @@ def forecast(
             found = quantiles(model.cost, learned, shares=model.shares)
             shape = (len(mean), len(horizons), len(names), len(found.levels))
             by_level = Quantiles(found.levels, found.values.reshape(shape)[:, order])
-        elif knows_intervals(model):
+        elif knows_intervals(model) and (asked or enough_for(model, mean.shape[1], float(coverage))):
             both = ends_of_intervals(model, ends.windows, mean, float(coverage))
             lower, upper = (by_horizon(both[..., k], len(horizons))[:, order] for k in (0, 1))
     steps = horizons[order]

@@ -73,6 +73,13 @@ def knows_intervals(model: Any) -> bool:
     return KEY in model.facts
 
 
+def enough_for(model: Any, outputs: int, coverage: float) -> bool:
+    """Whether the held-out forecasts can tell intervals of this coverage, of each horizon or of all together."""
+    count, _, scores = _known(model, outputs)
+    most = max(count, scores.size)
+    return math.ceil(coverage * (most + 1) - 1e-9) <= most
+
+
 def ends_of_intervals(model: Any, inputs: np.ndarray, prediction: np.ndarray, coverage: float) -> np.ndarray:
     """[n, out, 2] lower and upper ends around forecasts [n, out] from windows [n, time, channel].
 

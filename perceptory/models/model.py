@@ -225,7 +225,7 @@ class Model:
         self,
         data: Any = None,
         *,
-        coverage: float = 0.9,
+        coverage: float | None = None,
         series: Any = None,
         origins: int = 1,
         every: int | None = None,
@@ -236,8 +236,8 @@ class Model:
         data: series up to now, a table as in training; by default those of the study itself, up to their last row, of
         which the model keeps the last windows. Of a model with columns that are known ahead the table goes on after the
         end of its series with these columns, or `future` is a table of the rows after the end.
-        coverage: with which probability the target lies in an interval; of a model of quantiles its own levels are
-        given instead.
+        coverage: with which probability the target lies in an interval; by default 0.9, and no interval where the model
+        has held out too few forecasts to tell that. Of a model of quantiles its own levels are given instead.
         series: names of those to forecast; all by default.
         origins: from how many moments of each series, the last of which is its end: a backtest of the model as it is,
         with what came (`Forecast.truth`). every: rows from one origin to the next; by default the longest horizon.
@@ -250,7 +250,13 @@ class Model:
         return forecast(self, data, coverage, series, origins, every, future)
 
     def backtest(
-        self, data: Any, *, origins: int = 6, every: int | None = None, coverage: float = 0.9, series: Any = None
+        self,
+        data: Any,
+        *,
+        origins: int = 6,
+        every: int | None = None,
+        coverage: float | None = None,
+        series: Any = None,
     ) -> Backtest:
         """Forecasts from several moments of the past beside what came, with scores by origin and horizon (`Backtest`).
 

@@ -31,6 +31,7 @@ _RATIO = {
     "mae": 1.5,
     "smape": 1.5,
     "mase": 1.5,
+    "owa": 1.5,
     "log_loss": 1.6,
 }  # validation / training of costs
 

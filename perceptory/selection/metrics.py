@@ -125,6 +125,21 @@ def mase(target: Any, output: Any, weights: Any = None, units: Any = None) -> np
     return _mean(np.abs(t - y) / u, w)
 
 
+NAIVE2 = 13.564, 1.912  # sMAPE in percent and MASE of Naive2 over the 100,000 series of M4
+
+
+@metric("forecast", "min")
+def owa(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.ndarray:
+    """Overall weighted average: ½ (sMAPE / 13.564 + MASE / 1.912), both relative to what Naive2 errs in M4 on average.
+    [row, out] twice -> [out]. Source: Makridakis, Spiliotis & Assimakopoulos 2020; the reference is theirs, not that of
+    the series at hand, so that it is a mean over rows.
+
+    units: as of `mase`.
+    """
+    relative, scaled = smape.function(target, output, weights), mase.function(target, output, weights, units)
+    return np.asarray((relative / NAIVE2[0] + scaled / NAIVE2[1]) / 2)
+
+
 def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
     """Regularity criterion of two data sets [E27]: the mean of both models' MSE on the set they do not know.
 

@@ -16,6 +16,7 @@ from perceptory.data.examples import Examples
 from perceptory.data.series.rolled import values_of
 from perceptory.data.series.scored import KNOWN
 from perceptory.data.series.stationarity import stationary
+from perceptory.data.series.windows import MANY, usual_sight
 from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
 from perceptory.networks.cnn import CNN
@@ -26,6 +27,7 @@ from perceptory.networks.nbeats import NBEATS
 from perceptory.networks.recurrent import GRU, LSTM
 from perceptory.networks.trend_season import TrendSeason
 from perceptory.networks.windowed import Windowed
+from perceptory.objectives.forecasts import SMAPE
 from perceptory.objectives.regression import AbsoluteError
 from perceptory.optimizers.clipping import ClipByNorm
 from perceptory.selection.search import choice
@@ -33,11 +35,12 @@ from perceptory.selection.time_plans import RollingOrigin
 from perceptory.studies.forecasts import series_facts
 
 RIDGES = 1e-3, 1e-1  # of windows relative to their level; few windows need the larger one
-MANY, FEW = 20_000, 1000  # windows from which on networks are large, and one block is enough for validation; small ones
+FEW = 1000  # windows below which networks are small; from `MANY` on they are large, and one block validates
+LEAST = 80  # windows below which a network only finds what is not there, and draws shares in the model nonetheless
 STEPS = 4  # of a window, at least
 SHORT = 4, 8  # steps that an autoregressive model of a single series looks back, where there is no season
-EACH = 10_000  # windows that are worth the seconds of an effort once more
-MOST_TIME = 6.0
+EACH = 4000  # windows that are worth the seconds of an effort once more
+MOST_TIME = 14.0
 LAST = -1  # patience: few windows say little of when to stop, and what stops where it suits them looks too good
 
 
@@ -57,7 +60,15 @@ def forecast_settings(data: ArrayDataset) -> dict[str, Any]:
         settings |= {"final": "weighted_refit", "patience": LAST}
     if data.rows >= MANY:
         settings["validation"] = RollingOrigin(1)
+        if _levels_differ(data):
+            settings |= {"cost": choice(AbsoluteError(), SMAPE()), "score": "owa"}
     return settings
+
+
+def _levels_differ(data: ArrayDataset) -> bool:
+    """Whether errors in percent have a meaning, and say something else than scaled ones: many series above 0."""
+    facts, timeline = series_facts(data), data.timeline
+    return facts is not None and facts.positive and timeline is not None and len(np.unique(timeline.series)) > 1
 
 
 def more_time(data: ArrayDataset) -> float:
@@ -72,19 +83,21 @@ def forecasters(data: ArrayDataset, effort: str) -> list[Network]:
         return []
     seasonal, positive = facts.season > 1 and facts.season < data.shape[0], facts.positive
     ridge: Any = choice(*RIDGES)
+    sight = usual_sight(max(facts.horizons), facts.season)
+    window = sight if seasonal and sight < data.shape[0] else None  # level, trend and season are seen in all of it
     naive: list[Network] = [Naive(1), *([Naive()] if seasonal else [])]
     linear: list[Network] = [
-        Windowed(Linear(ridge), level="mean", scale="level" if positive else "spread"),
-        Windowed(Linear(ridge), level="last", scale="spread"),
-        *([Windowed(Linear(ridge), level="last", scale="none", log=True)] if positive else []),
+        Windowed(Linear(ridge), window, level="mean", scale="level" if positive else "spread"),
+        Windowed(Linear(ridge), window, level="last", scale="spread"),
+        *([Windowed(Linear(ridge), window, level="last", scale="none", log=True)] if positive else []),
         *(
-            [Windowed(Linear(ridge), level="season", scale="spread")]
+            [Windowed(Linear(ridge), window, level="season", scale="spread")]
             if 2 * facts.season <= data.shape[0] and seasonal
             else []
         ),
         *(_autoregressive(ridge, data.shape[0], facts.season if seasonal else 1, positive) if _returns(data) else []),
     ]
-    return [*naive, TrendSeason(), *linear, *_networks(data.rows, effort, seasonal, positive)]
+    return [*naive, TrendSeason(), *linear, *_networks(data.rows, effort, seasonal, positive, window)]
 
 
 def _returns(data: ArrayDataset) -> bool:
@@ -122,27 +135,35 @@ def rolled_out(data: Examples, networks: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(told(network) for network in networks)
 
 
-def _networks(rows: int, effort: str, seasonal: bool, positive: bool) -> list[Network]:
+def _networks(rows: int, effort: str, seasonal: bool, positive: bool, window: int | None) -> list[Network]:
+    """window: of most; where it is not that of the data, one network sees all of that."""
     scale = "level" if positive else "spread"
+    if rows < LEAST:
+        return []
     if rows < FEW:
-        few: list[Network] = [Windowed(MLP((16,)), level="last", scale="spread")]
+        few: list[Network] = [Windowed(MLP((16,)), window, level="last", scale="spread")]
         if effort == "quick":
             return few
-        few += [Windowed(MLP((32,)), level="mean", scale=scale), Windowed(GRU((16,)), level="last", scale="spread")]
-        return few if effort == "normal" else [*few, Windowed(LSTM((16,)), level="last", scale="spread")]
+        few += [
+            Windowed(MLP((32,)), window, level="mean", scale=scale),
+            Windowed(GRU((16,)), window, level="last", scale="spread"),
+        ]
+        return few if effort == "normal" else [*few, Windowed(LSTM((16,)), window, level="last", scale="spread")]
     width = 128 if rows >= MANY else 64
-    some: list[Network] = [Windowed(NBEATS(2, width), level="mean", scale=scale)]
+    some: list[Network] = [Windowed(NBEATS(2, width), window, level="mean", scale=scale)]
     if effort == "quick":
         return some
-    some.append(Windowed(NBEATS(2, width, seasonal=seasonal), level="mean", scale="spread"))
+    some.append(Windowed(NBEATS(2, width, seasonal=seasonal), window, level="mean", scale="spread"))
     if positive:
-        some.append(Windowed(NBEATS(2, width), level="mean", scale="none", log=True))
+        some.append(Windowed(NBEATS(2, width), window, level="mean", scale="none", log=True))
+    if window is not None:
+        some.append(Windowed(NBEATS(2, width), level="mean", scale=scale))
     if effort == "normal":
         return some
     causal = CNN((16,) * 4, dilation=(1, 2, 4, 8), padding="causal", hidden=(32,))
     return [
         *some,
-        Windowed(NBEATS(3, width, pool=(8, 4, 1)), level="mean", scale=scale),
-        Windowed(causal, level="last", scale="spread"),
-        Windowed(GRU((32,)), level="last", scale="spread"),
+        Windowed(NBEATS(3, width, pool=(8, 4, 1)), window, level="mean", scale=scale),
+        Windowed(causal, window, level="last", scale="spread"),
+        Windowed(GRU((32,)), window, level="last", scale="spread"),
     ]

@@ -20,7 +20,7 @@ from perceptory.models.units import in_own_units, window_units
 from perceptory.networks.nbeats import between
 from perceptory.networks.windowed import LEVELS, SCALES
 from perceptory.ops.relative import Relation, absolute, relative, relative_targets
-from perceptory.selection.metrics import mase, score_for, smape
+from perceptory.selection.metrics import mase, owa, score_for, smape
 from perceptory.studies.encoded_examples import split_number
 
 LEVEL, SPREAD = np.array([5.0, 4e6, 300.0]), np.array([1.0, 1e3, 20.0])
@@ -166,6 +166,7 @@ def test_scores_of_forecasts_by_hand(result):
     np.testing.assert_allclose(smape(target, output), [50.0, 0.0])
     np.testing.assert_allclose(mase(target, output, None, units=units), [0.25, 0.0])
     np.testing.assert_allclose(mase(target, output, np.array([0.0, 1.0]), units=units), [0.0, 0.0])
+    np.testing.assert_allclose(owa(target, output, None, units=units), [(50 / 13.564 + 0.25 / 1.912) / 2, 0.0])
     assert result.score["name"] == "mase"
     with pytest.raises(pt.InputError, match="forecasts"):
         score_for("regression", "mase")
@@ -202,9 +203,9 @@ def test_pooled_blocks_draw_lines_between_fewer_values():
 def test_windows_suit_season_and_length_where_none_is_asked():
     lengths = np.array([900, 700])
     assert usual_cut(lengths, None, None, range(1, 49), 24) == (192, 1)
-    assert usual_cut(np.array([144]), None, None, range(1, 13), 12) == (24, 1)
+    assert usual_cut(np.array([144]), None, None, range(1, 13), 12) == (36, 1)
     assert usual_cut(np.array([30]), None, None, range(1, 7), 12)[0] == 8  # three horizons leave some to learn from
-    assert usual_cut(np.full(400, 900), None, None, range(1, 49), 24) == (192, 5)
+    assert usual_cut(np.full(400, 900), None, None, range(1, 49), 24) == (336, 5)
     assert usual_cut(lengths, 7, 3, [1], 1) == (7, 3)
 
 

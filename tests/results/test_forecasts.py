@@ -169,7 +169,7 @@ def test_models_that_forecast_nothing():
     from perceptory.models.forecasts import forecast
 
     with pytest.raises(pt.InputError, match='models of predict="ahead"'):
-        forecast(model)
+        forecast(model, None, None, None, 1, None, None)
 
 
 def test_damaged_ends_are_refused(run, tmp_path):
@@ -233,3 +233,13 @@ def test_few_scores_are_shared_by_the_horizons():
     np.testing.assert_allclose(ends[0, :, 1], shared[int(np.ceil(0.9 * 49)) - 1] * size, rtol=1e-6)
     with pytest.raises(pt.InputError, match="needs at least 9 held-out forecasts, and the model has 4"):
         judge(4, 2, horizons=1)
+
+
+def test_the_usual_intervals_are_left_out_where_too_few_forecasts_tell_them():
+    from perceptory.models.horizon_intervals import KEY, enough_for
+
+    model = SimpleNamespace(facts={KEY: {"count": 4, "relative": False, "scores": [[-1.0, 0.0, 1.0, 2.0]]}})
+    assert not enough_for(model, 1, 0.9)
+    assert enough_for(model, 1, 0.8)
+    three = {"count": 4, "relative": False, "scores": [[-1.0, 0.0, 1.0, 2.0]] * 3}  # horizons share theirs
+    assert enough_for(SimpleNamespace(facts={KEY: three}), 3, 0.9)

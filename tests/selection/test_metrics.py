@@ -170,7 +170,7 @@ def test_scores():
     assert score_for("binary") == score_for("multiclass") == Score("log_loss", "min")
     assert score_for("multiclass", "auc") == Score("auc", "max")
     assert score_for("binary", "cost") == score_for("regression", "cost") == Score("cost", "min")
-    forecasts = {"smape", "mase"}
+    forecasts = {"smape", "mase", "owa"}
     assert set(METRICS) == {*REGRESSION, *CLASSIFICATION, *forecasts, "cost", "reconstruction_error"}
     assert metrics_of("multiclass").keys() == CLASSIFICATION.keys()
     t, p, w = classes(5, 30, 3, False)

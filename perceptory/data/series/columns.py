@@ -93,6 +93,12 @@ def numbers(raw: RawColumn, clock: Clock, what: str, *, may_miss: bool = False) 
         remedy: tuple[Piece, ...] = ("Name another column",)
         if what == "input":
             remedy = ("Leave it out", Remedy(" (", Setting("ignore", raw.name), ")"))
+        if column.kind == "date":
+            raise InputError(
+                f"the {what} {raw.name!r} of a series holds dates, which do not go forward from row to row, so they "
+                "are not its time. Sort the rows by them, name the column that tells several series apart (",
+                Setting("series"), "), or leave the dates out", *remedy[1:], ".",
+            )  # fmt: skip
         note = f" ({joined(column.notes)})" if column.kind == "categorical" and column.notes else ""
         raise InputError(
             f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds {held}{note}. ",

@@ -129,8 +129,17 @@ def record_cut(lengths: np.ndarray, stride: int | None, washout: int, known: Any
 # --- how forecasts are cut where nothing is asked -----------------------------------------------------------------
 
 MOST_EXAMPLES = 60_000  # from which on windows lie farther apart: neighbors tell little that is new
-DAY, WEEK_AND_DAY = 24, 192  # of hours, whose weeks differ in their days
+DAY, WEEK_AND_DAY, TWO_WEEKS = 24, 192, 336  # of hours, whose weeks differ in their days
+MANY = 20_000  # windows from which on longer ones are worth what they take from the number of examples
 LEAST_WINDOW, MOST_WINDOW = 10, 512
+SEASONS, LEAST_LEFT = 4, 70  # seasons of a longer window, and windows that it has to leave
+
+
+def usual_sight(reach: int, season: int) -> int:
+    """Steps that networks look back where nothing is asked: two seasons (of hours a week and a day) or two horizons,
+    four horizons where there is no season, at least ten."""
+    seasons = WEEK_AND_DAY if season == DAY else 2 * season
+    return max(4 * reach if season == 1 else max(seasons, 2 * reach), LEAST_WINDOW)
 
 
 def usual_cut(
@@ -143,18 +152,23 @@ def usual_cut(
 ) -> tuple[int, int]:
     """Window and stride of forecasts, those that are given as they are.
 
-    A window of two seasons or two horizons, of four horizons where there is no season, at least ten steps; shorter
-    where the shortest series could not give two examples, or half of the series too few of them. A stride of 1,
-    or more where that would make more than 60,000 windows, without a common divisor with the season. like: data that
-    were cut before.
+    A window is what `usual_sight` says, or four seasons of it where there are any, so that each phase is seen more than
+    twice (of hours two weeks, where that leaves many examples); shorter where the shortest series could not give two
+    examples, or half of the series too few of them. A stride of 1, or more where that would make more than 60,000
+    windows, without a common divisor with the season. like: data that were cut before.
     """
     reach = max(horizons)
     if window is None and like is not None and like.plan is not None:
         window = like.plan.window
     if window is None:
-        seasons = WEEK_AND_DAY if season == DAY else 2 * season
-        wanted = max(4 * reach if season == 1 else max(seasons, 2 * reach), LEAST_WINDOW)
-        fits = min(int(lengths.min()) - 2 * reach, (int(np.median(lengths)) - reach) // 3)
+        wanted, share = usual_sight(reach, season), 3
+        middle = int(np.median(lengths)) - reach
+        if season == DAY:
+            many = int(np.maximum(lengths - TWO_WEEKS - reach + 1, 0).sum()) >= MANY
+            wanted, share = (max(wanted, TWO_WEEKS), 2) if many else (wanted, 3)
+        elif season > 1:
+            wanted = max(wanted, min(SEASONS, middle // 3 // season, (middle + 1 - LEAST_LEFT) // season) * season)
+        fits = min(int(lengths.min()) - 2 * reach, middle // share)
         window = max(1, min(wanted, fits, max(MOST_WINDOW, 2 * season)))
     if stride is None:
         total = int(np.maximum(lengths - window - reach + 1, 0).sum())
