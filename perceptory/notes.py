@@ -518,6 +518,16 @@ def few_windows(count: int, stride: int) -> tuple[Piece, ...]:
 
 
 @_kind
+def series_too_short(count: int, first: str, needed: int) -> tuple[Piece, ...]:
+    """Series of forecasts that give no example."""
+    return (
+        f"{count} series of fewer than {needed} rows left out (the first {first!r}); a shorter window takes them in",
+        Remedy(": ", Setting("window")),
+        ".",
+    )
+
+
+@_kind
 def too_few_for_intervals() -> tuple[Piece, ...]:
     """A forecast without the usual intervals."""
     return ("there are no intervals, for the model has held out too few forecasts to tell those of 90 %.",)

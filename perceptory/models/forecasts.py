@@ -12,6 +12,7 @@ from perceptory.data.series.beside import unknown_future
 from perceptory.data.series.calendar import Calendar, shown
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.future import future_table
+from perceptory.data.series.periods import with_dates
 from perceptory.data.tables.cells import PLAIN
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError, Setting
@@ -170,7 +171,7 @@ def _with_future(plan: Any, ends: Ends, future: Any) -> Ends:
             raise InputError(
                 Setting("future"), " is for columns that are known ahead, and the model has none. Leave it out."
             )
-        table = as_table(future, reading=None if plan.reading == PLAIN else plan.reading)
+        table = with_dates(as_table(future, reading=None if plan.reading == PLAIN else plan.reading))
         time = None if plan.found and plan.time not in table.names else plan.time
         known = future_table(table, time, plan.series, beside.known_ahead, ends.names, ends.moments, plan.calendar)
         ends = Ends(ends.names, beside.put_ahead(ends.windows, [known.of(name) for name in ends.names]), ends.moments)

@@ -182,3 +182,31 @@ def test_the_number_of_the_year_is_no_input_by_accident():
     assert later.shape == (2, 4, 2)
     ramp = {"u": np.arange(30.0), "y": table["y"]}
     assert read_series(ramp, "y", predict="every step", window=5).channels == ("u",)  # else no input were left
+
+
+@pytest.mark.parametrize(
+    ("write", "months"),
+    [(lambda i: f"{1990 + i // 12}-{i % 12 + 1:02d}", 1), (lambda i: f"{1990 + i // 4}Q{i % 4 + 1}", 3)],
+)
+def test_months_and_quarters_are_dates(write, months):
+    y = np.sin(np.arange(40.0))
+    data = read_series({"when": [write(i) for i in range(40)], "y": y}, "y", predict="ahead", window=8, horizon=[1])
+    assert data.plan.time == "when"
+    assert (data.plan.calendar.step, data.plan.calendar.unit) == (months, "month")
+    assert data.ends.moments[0] == (np.datetime64("1990-01") + 39 * months).astype("datetime64[D]").astype(int)
+    later = data.plan.cut({"when": [write(i) for i in range(8, 20)], "y": y[:12]}, data.channels)
+    assert len(later.inputs) == 5
+
+
+def test_a_few_short_series_are_left_out_and_do_not_shorten_the_window_of_all():
+    lengths = {"a": 80, "b": 80, "c": 6, "d": 80}
+    table = {
+        "id": np.repeat(list(lengths), list(lengths.values())),
+        "y": np.concatenate([np.sin(np.arange(n)) + n for n in lengths.values()]),
+    }
+    data = read_series(table, "y", predict="ahead", series="id", season=1)
+    assert data.shape[0] == 10
+    assert data.ends.names == ("a", "b", "d")
+    assert any("1 series of fewer than 11 rows left out (the first 'c')" in str(note) for note in data.notes)
+    with pytest.raises(InputError, match="series 'c' has 6"):
+        read_series(table, "y", predict="ahead", series="id", season=1, window=10)

@@ -15,6 +15,7 @@ from perceptory.data.series.columns import ITSELF, input_names, target_columns
 from perceptory.data.series.feedback import PREFIX, Known
 from perceptory.data.series.future import Ended, ended
 from perceptory.data.series.gaps import check_fill, regular
+from perceptory.data.series.periods import with_dates
 from perceptory.data.series.times import find_time
 from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.marks import usual_mark
@@ -151,7 +152,7 @@ def _times(
 
 def _table(source: Any, reading: Reading, target: Any, series: str | None, groups: str | None) -> Table:
     wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
-    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
+    table = with_dates(as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)]))
     if not table.rows or not table.columns:
         raise InputError("the table has no rows." if table.columns else "the table has no columns.")
     return table

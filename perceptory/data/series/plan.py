@@ -18,6 +18,7 @@ from perceptory.data.series.columns import ITSELF, USES, input_values, parted
 from perceptory.data.series.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series.future import ended
 from perceptory.data.series.gaps import FILLS, regular
+from perceptory.data.series.periods import with_dates
 from perceptory.data.series.weights import SERIES_WEIGHTS
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
@@ -62,7 +63,7 @@ class SeriesPlan:
         that tells series apart is one series. Gaps are filled in as in training. Raises `InputError` as `read_series`
         does, and for another time step.
         """
-        table = as_table(source, reading=None if self.reading == PLAIN else self.reading)
+        table = with_dates(as_table(source, reading=None if self.reading == PLAIN else self.reading))
         own = self.beside.columns_of(channels)
         columns = own[: sum(not n.startswith(PREFIX) for n in own)] if self.known else own
         outputs = [n.removeprefix(PREFIX) for n in own[len(columns) :]]

@@ -175,7 +175,8 @@ def _cut(found: Found) -> _Examples:
     season = season_asked(found.columns, clock, asked.season, asked.task, like) if use == "ahead" else 1
     if use == "ahead":
         window, stride = usual_cut(clock.lengths, window, stride, horizons, season, like)
-    cut = cut_rows(clock, window, stride or window, max(horizons, default=0), latest=use == "ahead")
+    reach, spare = max(horizons, default=0), use == "ahead" and asked.window is None and like is None
+    cut = cut_rows(clock, window, stride or window, reach, latest=use == "ahead", spare=spare)
     may_miss = asked.fill == "missing"
     scored = scored_by(use, found.columns, clock, cut, horizons, asked.task, washout, like, may_miss=may_miss)
     keep = scored.keep

@@ -11,7 +11,7 @@ import numpy as np
 
 from perceptory.data.series.clock import Clock
 from perceptory.errors import InputError
-from perceptory.notes import Note, cut_from_rows, few_windows, rows_in_no_window
+from perceptory.notes import Note, cut_from_rows, few_windows, rows_in_no_window, series_too_short
 from perceptory.specs import count
 
 
@@ -39,7 +39,7 @@ FEW = 30  # windows of a table below which a note names a way to more
 class Cut:
     """Examples in the rows of a `Clock`: starts [n], lengths [n], `steps` (the longest), and `reach`, the rows after
     them that their targets stand in. unused: rows of a series that fill no window, over all series. stride: from one
-    window to the next, 0 for whole series."""
+    window to the next, 0 for whole series. short: of series that are left out, how many, and the name of the first."""
 
     starts: np.ndarray
     lengths: np.ndarray
@@ -47,6 +47,7 @@ class Cut:
     reach: int
     unused: int
     stride: int = 0
+    short: tuple[int, str] = (0, "")
 
     @property
     def spans(self) -> np.ndarray:
@@ -77,20 +78,28 @@ class Cut:
         notes = [cut_from_rows(len(self.starts), shortest, self.steps, len(clock.order), series)]
         if self.unused:
             notes.append(rows_in_no_window(self.unused, "before the first" if ahead else "after the last"))
+        if self.short[0]:
+            notes.append(series_too_short(*self.short, self.steps + self.reach))
         closer = self.steps // 4
         if to_learn and closer > 0 and self.stride >= self.steps and 1 < len(self.starts) < FEW:
             notes.append(few_windows(len(self.starts), closer))
         return notes
 
 
-def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *, latest: bool = False) -> Cut:
+def cut_rows(
+    clock: Clock, window: int | None, stride: int | None, reach: int, *, latest: bool = False, spare: bool = False
+) -> Cut:
     """Windows of every series, or, without a window, whole series. latest: the last window ends with the last row, and
-    rows that fill no window are the first ones. `InputError` for a series that is shorter than window and reach."""
+    rows that fill no window are the first ones. spare: series shorter than window and reach are left out, where others
+    are there; else `InputError` for them."""
     if window is None or stride is None:
         return Cut(clock.starts[:-1], clock.lengths, int(clock.lengths.max()), 0, 0)
     need = window + reach
     short = np.flatnonzero(clock.lengths < need)
-    if short.size:
+    left_out = (0, "")
+    if spare and 0 < short.size < len(clock.names):
+        left_out = short.size, clock.names[short[0]]
+    elif short.size:
         name = f"series {clock.names[short[0]]!r}" if len(clock.names) > 1 else "the table"
         horizon = f" and a horizon of {reach}" if reach else ""
         also = f" ({short.size} series are too short)" if short.size > 1 else ""
@@ -98,12 +107,12 @@ def cut_rows(clock: Clock, window: int | None, stride: int | None, reach: int, *
             f"a window of {window} rows{horizon} needs at least {need} rows, but {name} has "
             f"{clock.lengths[short[0]]}{also}. Use a smaller window, or leave that series out."
         )
-    counts = (clock.lengths - need) // stride + 1
-    rest = (clock.lengths - need) % stride
+    counts = np.maximum((clock.lengths - need) // stride + 1, 0)
+    rest = np.where(counts > 0, (clock.lengths - need) % stride, 0)
     offsets = rest if latest else np.zeros_like(rest)
     first = np.repeat(clock.starts[:-1] + offsets, counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()), stride)
+    return Cut(first + within * stride, np.full(len(first), window), window, reach, int(rest.sum()), stride, left_out)
 
 
 # --- how a single record of a dynamic system is cut ---------------------------------------------------------------
@@ -168,7 +177,9 @@ def usual_cut(
             wanted, share = (max(wanted, TWO_WEEKS), 2) if many else (wanted, 3)
         elif season > 1:
             wanted = max(wanted, min(SEASONS, middle // 3 // season, (middle + 1 - LEAST_LEFT) // season) * season)
-        fits = min(int(lengths.min()) - 2 * reach, middle // share)
+        long = lengths[lengths >= LEAST_WINDOW + 2 * reach]  # a few short series do not shorten the window of all
+        shortest = int((long if 2 * len(long) >= len(lengths) else lengths).min())
+        fits = min(shortest - 2 * reach, middle // share)
         window = max(1, min(wanted, fits, max(MOST_WINDOW, 2 * season)))
     if stride is None:
         total = int(np.maximum(lengths - window - reach + 1, 0).sum())
