@@ -27,9 +27,13 @@ NUMBERS: dict[str, Any] = {"dtype": (np.float64, np.float32), "ensure_all_finite
 def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as an array [row, column] of floats, NaN where missing, or, where a frame has columns that are no numbers
     (categories, truth values, dates), as a `Table`. Sets or checks n_features_in_ and feature_names_in_."""
-    X = values.inputs(X)
+    X, own = values.inputs(X), {} if reset else _learned_kinds(estimator)
     frame = values.frame_of(X)
+    if frame is None and own:
+        X = validate_data(estimator, X, reset=False, dtype=None, ensure_all_finite=False)
+        frame = values.frame_of(_framed(X, names_of(estimator)))
     kinds = {} if frame is None else {name: _kind(dtype) for name, dtype in frame.schema.items()}
+    kinds |= {name: kind for name, kind in own.items() if name in kinds}
     if frame is None or not any(kinds.values()):
         return _numbers(lambda: validate_data(estimator, X, reset=reset, **NUMBERS), X)
     _check_feature_names(estimator, X, reset=reset)
@@ -37,7 +41,7 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     if not len(frame):
         raise InputError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
     columns = []
-    for raw in as_table(X).columns:
+    for raw in as_table(frame.to_native()).columns:
         if not kinds.get(raw.name):  # numbers, or what scikit-learn would read as numbers
             part = frame.select(raw.name).to_numpy()
             read = _numbers(lambda p=part: check_array(p, dtype=np.float64, ensure_all_finite="allow-nan"), part)
@@ -46,6 +50,22 @@ def checked_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
             raise InputError(f"column {raw.name!r} of X has {joined(raw.notes)}. Convert it, or leave it out.")
         columns.append(raw)
     return Table(tuple(columns), len(frame))
+
+
+def _learned_kinds(estimator: Any) -> dict[str, str]:
+    """What the columns of the fitted model are that are no numbers: they stay so, whatever the type of new values."""
+    encoder = getattr(getattr(estimator, "model_", None), "encoder", None)
+    if not isinstance(encoder, Encoder):
+        return {}
+    return {plan.name: plan.kind for plan in encoder.columns if plan.kind not in ("numeric", "ignored")}
+
+
+def _framed(array: np.ndarray, names: list[str]) -> Any:
+    """The columns of an array, each in a type of its own."""
+    import polars as pl
+
+    columns = {name: array[:, k].tolist() for k, name in enumerate(names)}
+    return pl.DataFrame([pl.Series(name, column, strict=False) for name, column in columns.items()])
 
 
 def _kind(dtype: Any) -> str:

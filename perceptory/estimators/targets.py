@@ -73,8 +73,16 @@ def names_for(y: Any, count: int) -> tuple[str, ...]:
 def number_targets(y: Any, estimator: Any) -> Targets:
     """Targets of a regression."""
     _given(y, estimator)
-    checked = _check_y(plain.targets(y, numbers=True), multi_output=True, y_numeric=True, estimator=estimator)
-    values = checked.astype(np.float64)
+    try:
+        checked = _check_y(plain.targets(y, numbers=True), multi_output=True, y_numeric=True, estimator=estimator)
+        values = checked.astype(np.float64)
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        text = str(error).rpartition(": ")[2].removeprefix("np.str_(").removesuffix(")")
+        raise InputError(
+            f"y needs numbers, but holds texts that are none, such as {text}. Convert them first."
+        ) from None
     flat = values.ndim == 1
     if values.ndim == 2 and values.shape[1] == 1:
         _warn_column()
@@ -96,8 +104,16 @@ def class_targets(y: Any, estimator: Any, known: Any = None) -> Targets:
     """Targets of a classification; known: all labels that there may be, where not all of them are in y."""
     _given(y, estimator)
     checked = _check_y(plain.targets(y, numbers=False), multi_output=True, estimator=estimator)
-    check_classification_targets(checked)
-    kind = type_of_target(checked, input_name="y")
+    try:
+        check_classification_targets(checked)
+        kind = type_of_target(checked, input_name="y")
+        np.unique(checked)
+    except TypeError:  # they cannot be sorted
+        kinds = sorted({type(label).__name__ for label in checked.ravel().tolist()})
+        raise InputError(
+            f"y holds labels of several types ({', '.join(kinds)}), which have no order. Give all of one type, such as"
+            " texts: [str(label) for label in y]."
+        ) from None
     if kind == "multilabel-indicator":
         values = (checked != 0).astype(np.float64)
         return Targets("regression", values, names_for(y, values.shape[1]), False, np.arange(values.shape[1]), True)
@@ -119,7 +135,8 @@ def class_targets(y: Any, estimator: Any, known: Any = None) -> Targets:
         index, labels = np.searchsorted(known, checked), known
     if len(labels) < 2:
         raise InputError(
-            f"{type(estimator).__name__} needs at least 2 classes in the data, got one class: {labels[0]!r}."
+            f"{type(estimator).__name__} needs at least 2 classes in the data, got one class:"
+            f" {np.asarray(labels).tolist()[0]!r}."
         )
     return Targets("binary" if len(labels) == 2 else "multiclass", index, names_for(y, 1), True, labels)
 

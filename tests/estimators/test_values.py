@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold as SklearnGroupKFold
 
 from perceptory import (
+    InputError,
     KFold,
     NetworkClassifier,
     NetworkRegressor,
@@ -21,7 +22,7 @@ from perceptory import (
     least_squares,
 )
 from perceptory.data import read_arrays, read_table
-from perceptory.estimators import cv, single_network
+from perceptory.estimators import cv, single_network, tables
 
 ROWS = 40
 RANDOM = np.random.default_rng(0)
@@ -333,3 +334,36 @@ def test_class_weights_are_told_by_the_name_of_the_class(given, labels, weights)
     assert data.weights.tolist() == [1.0, 5.0] * (ROWS // 2)
     with pytest.raises(ValueError, match="class_weight have to be in y"):
         NetworkClassifier(**SMALL, class_weight={"other": 2.0}).fit(X, y)
+
+
+CATEGORIES = pd.DataFrame({"k": [1, 2, 3] * 4, "x": np.arange(12.0)}).astype({"k": "category"})
+NEW = {
+    "a column that one empty cell made float": pd.DataFrame({"k": [1.0, 2.0, np.nan], "x": [1.0, 2.0, 3.0]}),
+    "texts": pd.DataFrame({"k": ["1", "2", None], "x": [1.0, 2.0, 3.0]}),
+    "an array": np.array([[1, 1], [2, 2], [np.nan, 3]]),
+    "an array of objects": np.array([["1", 1.0], [2, 2.0], [None, 3.0]], object),
+    "another library": pl.DataFrame({"k": [1, 2, None], "x": [1.0, 2.0, 3.0]}),
+}
+
+
+@pytest.mark.parametrize("case", NEW)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_columns_stay_what_they_were_in_training(case):
+    """A category is that of its value, whatever the type of the column is with which a prediction is asked for."""
+    fitted = NetworkRegressor()
+    inputs = tables.checked_inputs(fitted, CATEGORIES, reset=True)
+    fitted.model_ = SimpleNamespace(encoder=tables.encoder_for(inputs, ["k", "x"], ("y",), {}))
+    same = CATEGORIES.iloc[[0, 1, 2]].assign(x=[1.0, 2.0, 3.0])
+    same.loc[2, "k"] = None
+    expected = fitted.model_.encoder.transform(tables.checked_inputs(fitted, same, reset=False))
+    given = tables.checked_inputs(fitted, NEW[case], reset=False)
+    np.testing.assert_array_equal(fitted.model_.encoder.transform(given), expected)
+
+
+def test_targets_that_are_of_no_kind_are_told():
+    with pytest.raises(InputError, match="several types"):
+        NetworkClassifier().fit(np.ones((4, 1)), np.array(["a", 1, "a", 1], object))
+    with pytest.raises(InputError, match="texts that are none, such as '1%'"):
+        NetworkRegressor().fit(np.ones((4, 1)), ["1%", "2%", "3%", "4%"])
+    with pytest.raises(InputError, match="one class: 'a'"):
+        NetworkClassifier().fit(np.ones((4, 1)), ["a"] * 4)

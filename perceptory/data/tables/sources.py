@@ -23,6 +23,7 @@ from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.marks import read_cells
+from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.single_row import is_named, is_plain
 from perceptory.data.tables.table import RawColumn, Table, floats, label, series_of, shown_value, unique_names
 from perceptory.errors import InputError
@@ -112,6 +113,8 @@ def _read_binary(path: Path, kind: str) -> Table:
     import polars as pl
 
     what = {"parquet": "Parquet", "ipc": "Arrow (Feather version 2)"}[kind]
+    if kind == "parquet":
+        check_pages(path)
     with damaged(f"{path.name} is not a readable {what} file"):
         frame = pl.read_parquet(path) if kind == "parquet" else pl.read_ipc(path)
     table = _from_frame(frame)

@@ -24,6 +24,7 @@ from perceptory.data.tables.column import Column
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dataset import Dataset, Task
 from perceptory.data.tables.inference import convert
+from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.reader import read_table
 from perceptory.data.tables.sources import BINARY, TEXT, as_table
 from perceptory.data.tables.spool import BYTES, spool, text_tables
@@ -206,6 +207,8 @@ def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}.")
     if kind in BINARY:
+        if BINARY[kind] == "parquet":
+            check_pages(path)
         return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(path), None, reading
     if kind not in TEXT:
         raise InputError(f"a stream is read from {', '.join([*TEXT, *BINARY])}, and {path.name} is none of them.")
