@@ -1,4 +1,4 @@
-"""Every example runs as it is: in this process, one also in a process of its own, as a user would run it."""
+"""Every example runs: in this process, with few epochs, and one as it is in a process of its own."""
 
 import os
 import runpy
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from perceptory.studies import groups
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -17,7 +19,15 @@ def test_there_are_examples():
     assert EXAMPLES
 
 
+@pytest.fixture
+def few_epochs(monkeypatch):
+    """Trainings end after eight epochs: what an example prints is not looked at."""
+    wanted = groups._epochs
+    monkeypatch.setattr(groups, "_epochs", lambda *arguments: min(8, wanted(*arguments)))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_epochs")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_it_runs(path, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)

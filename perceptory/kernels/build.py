@@ -218,6 +218,7 @@ def _load(kernel: str, dtype: str) -> KernelState:
     return KernelState(Source.COMPILED, maker)
 
 
+@lru_cache(maxsize=4)
 def _maker(compiler: tuple[str, ...]) -> str:
     """The compiler's name and version."""
     return _output([*compiler, "--version"], 10.0).partition("\n")[0]

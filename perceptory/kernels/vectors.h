@@ -79,13 +79,16 @@ INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error o
   return x * p / q;
 }
 
-INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1 = 2^n (exp(r) - 1) + 2^n - 1
+// e^x = power * (1 + less), x = n ln 2 + r with n a whole number: power = 2^n by the exponent's bits, less = e^r - 1 by a
+// polynomial.
+struct Split {
+  V<double> power, less;
+};
+INLINE Split split_exp(V<double> x) {
   typedef uint64_t I __attribute__((vector_size(BYTES), may_alias));
-  const V<double> most = V<double>{} + 40, magic = V<double>{} + 0x1.8p52;  // adding it rounds to a whole number
-  V<double> y = (x < 0 ? -x : x) * 2;
-  y = y > most ? most : y;
-  V<double> k = y * 1.4426950408889634 + magic, n = k - magic;
-  V<double> r = y - n * 0.693147180369123816490;
+  const V<double> magic = V<double>{} + 0x1.8p52;  // adding it rounds to a whole number
+  V<double> k = x * 1.4426950408889634 + magic, n = k - magic;
+  V<double> r = x - n * 0.693147180369123816490;
   r = r - n * 1.90821492927058770002e-10;
   V<double> p = r * (1 / 6227020800.0) + 1 / 479001600.0;
   p = p * r + 1 / 39916800.0;
@@ -98,9 +101,15 @@ INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1 
   p = p * r + 1 / 24.0;
   p = p * r + 1 / 6.0;
   p = p * r + 0.5;
-  p = p * r * r + r;
   I bits = ((I)k << 52) + ((I{} + 1023) << 52);
-  V<double> power = (V<double>)bits, E = p * power + (power - 1), t = E / (E + 2);
+  return {(V<double>)bits, p * r * r + r};
+}
+
+INLINE V<double> tanh_of(V<double> x) {  // E / (E + 2) with E = exp(2 |x|) - 1
+  const V<double> most = V<double>{} + 40;
+  V<double> y = (x < 0 ? -x : x) * 2;
+  Split e = split_exp(y > most ? most : y);
+  V<double> E = e.less * e.power + (e.power - 1), t = E / (E + 2);
   return x < 0 ? -t : t;
 }
 
@@ -123,24 +132,7 @@ INLINE V<float> exp_of(V<float> x) {
 }
 
 INLINE V<double> exp_of(V<double> x) {
-  typedef uint64_t I __attribute__((vector_size(BYTES), may_alias));
-  const V<double> least = V<double>{} - 700, magic = V<double>{} + 0x1.8p52;
-  x = x < least ? least : x;
-  V<double> k = x * 1.4426950408889634 + magic, n = k - magic;
-  V<double> r = x - n * 0.693147180369123816490;
-  r = r - n * 1.90821492927058770002e-10;
-  V<double> p = r * (1 / 6227020800.0) + 1 / 479001600.0;
-  p = p * r + 1 / 39916800.0;
-  p = p * r + 1 / 3628800.0;
-  p = p * r + 1 / 362880.0;
-  p = p * r + 1 / 40320.0;
-  p = p * r + 1 / 5040.0;
-  p = p * r + 1 / 720.0;
-  p = p * r + 1 / 120.0;
-  p = p * r + 1 / 24.0;
-  p = p * r + 1 / 6.0;
-  p = p * r + 0.5;
-  p = p * r * r + r + 1;
-  I bits = ((I)k << 52) + ((I{} + 1023) << 52);
-  return p * (V<double>)bits;
+  const V<double> least = V<double>{} - 700;
+  Split e = split_exp(x < least ? least : x);
+  return (e.less + 1) * e.power;
 }

@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from perceptory.results.wording import judged, thing
 from perceptory.wording import better, count_of, duration, metric_name, number
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from matplotlib.figure import Figure
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
@@ -319,16 +321,20 @@ def in_a_report(setting: Setting) -> str:
     return f"the {setting.name}" if setting.value is UNSET else f'the {setting.name} "{setting.value}"'
 
 
-def render(result: ResultData) -> str:
-    """The report as one HTML text, figures inside. It loads nothing from elsewhere and runs no script."""
+@lru_cache(maxsize=1)
+def _template() -> Template:
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def render(result: ResultData) -> str:
+    """The report as one HTML text, figures inside. It loads nothing from elsewhere and runs no script."""
     folder = result.folder or "RUN_FOLDER"
     chosen = result.candidate(result.best)
     undrawn = len(result.targets) - TARGETS_DRAWN if result.task == "regression" else 0
-    return template.render(
+    return _template().render(
         title=f"perceptory: {', '.join(result.targets[:TARGETS_OPEN])}",
         headline=headline(result),
         tiles=_tiles(result),

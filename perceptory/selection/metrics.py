@@ -30,22 +30,26 @@ class Metric:
     kind: "regression", "forecast" (of numbers, which regression's are of too), "classification" or "reconstruction".
     better: "min" where less of it is better, else "max".
     ends: the least and the greatest value that it may have.
+    of_rows: whether it takes `_Rows` for the target, so that several metrics share what they take of them.
     """
 
     function: Callable[..., Any]
     kind: str
     better: str
     ends: tuple[float, float] = (0.0, np.inf)
+    of_rows: bool = False
 
     def __call__(self, target: Any, prediction: Any, weights: Any = None, **more: Any) -> Any:
         return self.function(target, prediction, weights, **more)
 
 
-def metric(kind: str, better: str, ends: tuple[float, float] = (0.0, np.inf)) -> Callable[[Callable[..., Any]], Metric]:
+def metric(
+    kind: str, better: str, ends: tuple[float, float] = (0.0, np.inf), of_rows: bool = False
+) -> Callable[[Callable[..., Any]], Metric]:
     """Decorator that makes a `Metric` of a function."""
 
     def made(function: Callable[..., Any]) -> Metric:
-        one = Metric(quiet(function), kind, better, ends)
+        one = Metric(quiet(function), kind, better, ends, of_rows)
         update_wrapper(one, function)
         return one
 
@@ -58,33 +62,33 @@ OWN_COST = "cost"  # the name of `own_cost`
 # --- regression: f(target [row, out], output [row, out], weights [row] or None) -> [out] ---------------------------
 
 
-@metric("regression", "min")
+@metric("regression", "min", of_rows=True)
 def mse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Mean squared error [E28]: mean over rows of (t - y)². [row, out] twice -> [out], in squared units."""
     return _rows(target, output, weights).squared
 
 
-@metric("regression", "min")
+@metric("regression", "min", of_rows=True)
 def rmse(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Root of the mean squared error, in the target's units. [row, out] twice -> [out]."""
     return np.sqrt(_rows(target, output, weights).squared)
 
 
-@metric("regression", "min")
+@metric("regression", "min", of_rows=True)
 def mae(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Mean absolute error: mean over rows of |t - y|, in the target's units. [row, out] twice -> [out]."""
     rows = _rows(target, output, weights)
     return _mean(np.abs(rows.error), rows.w)
 
 
-@metric("regression", "max", (-np.inf, 1.0))
+@metric("regression", "max", (-np.inf, 1.0), of_rows=True)
 def r2(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Coefficient of determination: 1 - Σ(t - y)² / Σ(t - mean t)². [row, out] twice -> [out]; nan for constant t."""
     rows = _rows(target, output, weights)
     return 1 - rows.squared / rows.variance
 
 
-@metric("regression", "max", (-np.inf, 100.0))
+@metric("regression", "max", (-np.inf, 100.0), of_rows=True)
 def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
     """Variance accounted for [E29], in percent: 100 · (1 - var(t - y) / var(t)).
 
@@ -98,7 +102,7 @@ def vaf(target: Any, output: Any, weights: Any = None) -> np.ndarray:
 # --- forecasts of numbers: f(target [row, out], output [row, out], weights [row] or None, units) -> [out] ------------
 
 
-@metric("forecast", "min", (0.0, 200.0))
+@metric("forecast", "min", (0.0, 200.0), of_rows=True)
 def smape(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.ndarray:
     """Symmetric mean absolute percentage error: 200 · mean over rows of |t - y| / (|t| + |y|), 0 where both are 0.
 
@@ -109,7 +113,7 @@ def smape(target: Any, output: Any, weights: Any = None, units: Any = None) -> n
     return 200 * _mean(np.where(size > 0, np.abs(t - y) / np.where(size > 0, size, 1), 0 * t * y), w)
 
 
-@metric("forecast", "min")
+@metric("forecast", "min", of_rows=True)
 def mase(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.ndarray:
     """Mean absolute scaled error: mean over rows of |t - y| / u. [row, out] twice -> [out].
 
@@ -288,11 +292,9 @@ def evaluate(
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
     values: dict[str, float | list[float]] = {}
-    # Rows are looked at once for all metrics of this file; those of others are given what was given.
     rows = _rows(target, output, weights) if TASK_KINDS[task] == "regression" else target
     for name, one in metrics_of(task, units is not None).items():
-        looked_at = rows if one.__module__ == __name__ else target
-        value = np.asarray(one(looked_at, output, weights, **_more(one, units)))
+        value = np.asarray(one(rows if one.of_rows else target, output, weights, **_more(one, units)))
         values[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
     return values
 
