@@ -38,7 +38,7 @@ PREBUILT = HERE / "prebuilt"  # libraries that came with the package
 CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
-    "dense": ("forward", "backward"),
+    "dense": ("forward", "backward", "rows"),
     "columns": ("forward", "backward", "places"),
     "symmetric": ("normal", "product", "solution", "trace"),
 }

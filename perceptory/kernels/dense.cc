@@ -440,5 +440,35 @@ void pass(const Call& call) {
   }
 }
 
+// Rows of a table [n, width] at places [batch], which are below n: their first numbers [batch, first], and the others. A
+// row that lies far away takes as long to come as hundreds of products, so rows are asked for before they are needed.
+void rows(const Call& call) {
+  constexpr I AHEAD = 12, LINE = 64, MOST = 8 * LINE;  // what follows in a long row the processor foresees itself
+  Array<T> table = call.argument(0, 2), first = call.result(0, 2), others = call.result(1, 2);
+  Array<int32_t> places = call.argument<int32_t>(1, 1);
+  const Dimensions all = first.dimensions();
+  const I n = table.dimensions().back(2), batch = all.back(2);
+  const I own = all.back(1), rest = others.dimensions().back(1), width = own + rest;
+  const Members members{all, 2};
+  members.check(table, {n, width}), members.check(places, {batch}), members.check(others, {batch, rest});
+  const I seen = width * (I)sizeof(T) < MOST ? width * (I)sizeof(T) : MOST;
+  for (I m = 0, count = members.count(); m < count; m++) {
+    const T* from = part(table, 2, all, m);
+    const int32_t* place = part(places, 1, all, m);
+    T *to = part(first, 2, all, m), *beside = part(others, 2, all, m);
+    for (I r = 0; r < batch; r++, to += own, beside += rest) {
+      if (r + AHEAD < batch) {
+        const char* next = (const char*)(from + place[r + AHEAD] * width);
+        for (I i = 0; i < seen; i += LINE) __builtin_prefetch(next + i);
+        __builtin_prefetch(next + seen - 1);
+      }
+      const T* row = from + place[r] * width;
+      memcpy(to, row, own * sizeof(T));
+      memcpy(beside, row + own, rest * sizeof(T));
+    }
+  }
+}
+
 HANDLER(dense_forward, pass<false>)
+HANDLER(dense_rows, rows)
 HANDLER(dense_backward, pass<true>)

@@ -99,6 +99,17 @@ def outputs(stack: Stack) -> Callable[..., jax.Array]:
     return run if stack.dropout else lambda weights, x: run(weights, x, jnp.zeros(0, jnp.int32))
 
 
+def rows(table: jax.Array, places: jax.Array, first: int) -> tuple[jax.Array, jax.Array]:
+    """Of the rows of a table [n, column] at these places [batch], each below n, the first columns and the others. It is
+    not differentiable. XLA has its threads share a batch, and wait for each other longer than the rows take."""
+    dtype = np.dtype(table.dtype)
+    widths = first, table.shape[1] - first
+    out = tuple(jax.ShapeDtypeStruct((len(places), width), dtype) for width in widths)
+    call = jax.ffi.ffi_call(f"perceptory_dense_rows_{dtype.name}", out, vmap_method="expand_dims")
+    x, others = call(table, places.astype(jnp.int32))
+    return x, others
+
+
 def _call(name: str, stack: Stack, shapes: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:
     dtype = np.dtype(arrays[0].dtype)
     out = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes)

@@ -21,11 +21,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Integer
 
+from perceptory.kernels import dense
 from perceptory.layers.base import call
 from perceptory.training.plan import Member, ProgramPlan
 
 WIDE = 64  # inputs from which on they are gathered apart from the targets, so that no wide row is copied twice
 GATHERED = 1 << 20  # numbers of a table that are gathered and scaled at a time: they take several times their room
+FAR = 1 << 16  # numbers of a table that no longer lie close enough to be gathered by XLA as fast as by a kernel
 LARGE = 1 << 22  # numbers of a table from which on its rows are copied nowhere as a whole
 
 
@@ -115,8 +117,9 @@ class Rows(eqx.Module):
         """Training examples of these entries, which stand at `places` among the training rows."""
 
     @abstractmethod
-    def batch(self, places: Integer[Array, " batch"]) -> Batch:
-        """The training examples at these places of an epoch's order."""
+    def batch(self, places: Integer[Array, " batch"], by_kernel: bool = False) -> Batch:
+        """The training examples at these places of an epoch's order; by_kernel: by that of layers of neurons, whose
+        library is there."""
 
     @abstractmethod
     def validation_truth(self) -> tuple[Array, Array]:
@@ -203,8 +206,11 @@ class TableRows(Rows):
     def examples(self, entries: Array, places: Array) -> Batch:
         return self.read(entries)  # padding has the weight 0 already
 
-    def batch(self, places: Array) -> Batch:
+    def batch(self, places: Array, by_kernel: bool = False) -> Batch:
         inputs, width = self.plan.inputs[-1], self.training.shape[1]
+        if by_kernel and self.training.size > FAR:
+            x, rest = dense.rows(self.training, places, inputs)
+            return Batch(x, rest[:, :-1], rest[:, -1], None)
         if inputs < WIDE:
             return self.read(_take(self.training, places))
         x = _columns(self.training, places, 0, inputs)
@@ -265,7 +271,7 @@ class SharedRows(Rows):
     def examples(self, entries: Array, places: Array) -> Batch:
         return _where_real(self.read(entries), places < self.count)
 
-    def batch(self, places: Array) -> Batch:
+    def batch(self, places: Array, by_kernel: bool = False) -> Batch:
         return self.examples(_take(self.training, places), places)
 
     def validation_truth(self) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@ members, padding, and where it is used."""
 
 from functools import cached_property, partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from perceptory.layers.arrays import unpack
 from perceptory.networks.base import layout
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.training.procedures.first_order import kernel_stack
+from perceptory.training.rows import TableRows
 
 pt.backend.prepare()
 KERNEL = "dense"
@@ -282,3 +284,30 @@ def test_what_is_large_and_alone_stays_with_xlas_threads():
     assert stack(4096, 256, blocks=2) is not None
     assert stack(1 << 15, 1) is None  # weights are not in one vector
     assert stack(32, 32, optimizer=pt.LevenbergMarquardt()) is None
+
+
+@pytest.mark.parametrize(("width", "first"), [(11, 9), (200, 150)])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_a_table_come_as_they_stand_there(width, first, shared, dtype):
+    """Of members with tables of their own, or with one for all; first columns and the others apart."""
+    random = np.random.default_rng(width)
+    table = random.normal(size=(40, width) if shared else (3, 40, width)).astype(dtype)
+    places = random.integers(0, 40, (3, 33)).astype(np.uint32)
+    take = jax.vmap(partial(dense.rows, first=first), in_axes=(None if shared else 0, 0))
+    x, others = jax.jit(take)(table, places)
+    expected = table[places] if shared else np.take_along_axis(table, places[..., None].astype(np.int64), axis=1)
+    np.testing.assert_array_equal(x, expected[..., :first])
+    np.testing.assert_array_equal(others, expected[..., first:])
+
+
+@pytest.mark.parametrize(("length", "called"), [(20_000, True), (100, False)])
+def test_batches_of_a_large_table_come_by_the_kernel(length, called):
+    table = jnp.asarray(np.random.default_rng(0).normal(size=(length, 6)))
+    rows = object.__new__(TableRows)
+    for name, value in {"plan": SimpleNamespace(inputs=(4,)), "training": table}.items():  # all that it looks at
+        object.__setattr__(rows, name, value)
+    places = jnp.arange(64, dtype=jnp.uint32)[::-1]
+    assert ("perceptory_dense_rows" in str(jax.make_jaxpr(partial(rows.batch, by_kernel=True))(places))) == called
+    for one, other in zip(rows.batch(places, True), rows.batch(places), strict=True):
+        assert one is other is None or np.array_equal(one, other)

@@ -60,12 +60,12 @@ class GradientSteps:
             update_rule(run, optimizer, run.progress(state.epoch)), batch_cost(run, state), augmentation_of(run),
             noise_keys(run, state),
         )  # fmt: skip
-        mask, batches = decay_mask(run), run.batches
+        mask, batches, by_kernel = decay_mask(run), run.batches, _by_kernel(run.plan, run.dtype) is not None
 
         def step(carry: tuple[Weights, Any], at: StepInput) -> tuple[tuple[Weights, Any], Array]:
             weights, moments = carry
             key = key_of(at.number)
-            batch = augment(run.rows.batch(at.places), key)
+            batch = augment(run.rows.batch(at.places, by_kernel), key)
             (_, cost), gradient = jax.value_and_grad(cost_of, has_aux=True)(weights, batch, at.share, key)
             update, new_moments = rule.update(
                 gradient, moments, weights, rate=at.rate, precomputed=at.precomputed, weight_mask=mask
