@@ -71,9 +71,10 @@ AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_E
 
 # The longest files of both kinds come first, so that neither worker is left alone with one at the end.
 LONG = (
-    "ops/test_scans.py", "kernels/test_lstm.py", "training/test_epoch.py", "kernels/test_symmetric.py",
-    "kernels/test_convolution.py", "test_examples.py", "ops/test_convolution.py", "networks/test_recurrent.py",
-    "estimators/test_checks.py", "app/test_examples.py", "studies/test_study.py",
+    "training/test_population.py", "test_backend.py", "training/test_epoch.py", "estimators/test_checks.py",
+    "test_examples.py", "app/test_examples.py", "studies/test_study.py", "ops/test_scans.py", "training/test_rows.py",
+    "training/test_second_order_studies.py", "networks/test_recurrent.py", "kernels/test_build.py",
+    "kernels/test_convolution.py", "kernels/test_dense.py", "kernels/test_lstm.py",
 )  # fmt: skip
 
 MOST_PROGRAMS = 2000  # of a worker, a megabyte each, above which those of earlier modules are let go
