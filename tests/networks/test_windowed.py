@@ -22,6 +22,8 @@ from perceptory.networks.windowed import LEVELS, SCALES
 from perceptory.ops.relative import Relation, absolute, relative, relative_targets
 from perceptory.selection.metrics import mase, owa, score_for, smape
 from perceptory.studies.encoded_examples import split_number
+from perceptory.studies.forecasts import for_forecasts
+from perceptory.studies.presets_forecasts import forecasters
 
 LEVEL, SPREAD = np.array([5.0, 4e6, 300.0]), np.array([1.0, 1e3, 20.0])
 
@@ -248,3 +250,21 @@ def test_costs_of_forecasts_are_those_of_values_in_their_own_units(level):
     np.testing.assert_allclose(
         costs(pt.ScaledAbsoluteError()), (np.abs(values - t[..., 0]) / change).sum(axis=1), rtol=2e-3
     )
+
+
+def test_of_several_costs_a_network_goes_without_those_that_do_not_suit_it(data):
+    networks = [pt.Windowed(pt.MLP((2,))), pt.Windowed(pt.MLP((2,)), log=True)]
+    study = pt.Study(networks, cost=pt.choice(pt.AbsoluteError(), pt.SMAPE()))
+    told = for_forecasts(study.candidates(pt.AbsoluteError()), data)
+    assert [(c.network.log, type(c.cost).__name__) for c in told] == [
+        (False, "AbsoluteError"),
+        (False, "SMAPE"),
+        (True, "AbsoluteError"),
+    ]
+
+
+def test_networks_are_for_those_who_have_the_windows_for_them():
+    y = 50 + np.random.default_rng(0).normal(size=120).cumsum()
+    few, more = (pt.read_series({"y": y[:n]}, "y", predict="ahead", window=8, season=1, horizon=[1]) for n in (80, 120))
+    assert all(n.solved or isinstance(n.network, pt.Linear) for n in forecasters(few, "normal"))
+    assert any(isinstance(getattr(n, "network", None), pt.MLP) for n in forecasters(more, "normal"))
