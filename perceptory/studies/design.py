@@ -186,7 +186,7 @@ def settled(candidate: Candidate) -> Candidate:
     if isinstance(network, TrendSeason):
         return Candidate(network, SquaredError(), Adam())
     if isinstance(network, Naive):
-        return Candidate(network, cost if cost.heads == 1 else AbsoluteError(), Adam())
+        return Candidate(network, cost if cost.heads == 1 and not cost.context else AbsoluteError(), Adam())
     if not isinstance(network, Linear) or network.train != "least squares":
         return candidate
     if type(cost) is SquaredError:
