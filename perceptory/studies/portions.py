@@ -17,10 +17,8 @@ import numpy as np
 from perceptory.data.ahead import ahead
 from perceptory.data.aligned import aligned_empty
 from perceptory.data.tables.cells import in_order, places
-from perceptory.data.tables.column import Column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
-from perceptory.data.tables.inference import convert
 from perceptory.data.tables.streamed import StreamedTable
 from perceptory.data.tables.table import Table, label
 from perceptory.data.tables.targets import as_numbers
@@ -88,7 +86,7 @@ class Meaning:
         table, targets, weights = self.read(frame)
         classes = self.class_values
         return Dataset(
-            columns=tuple(_column(table, plan) for plan in self.encoder.columns if plan.used),
+            columns=tuple(plan.column(table.column(plan.name)) for plan in self.encoder.columns if plan.used),
             target_names=self.table.target_names,
             task=self.table.task,
             targets=targets,
@@ -99,11 +97,6 @@ class Meaning:
             reading=self.table.reading,
             encoder=self.encoder,
         )
-
-
-def _column(table: Any, plan: Any) -> Column:
-    raw = table.column(plan.name)
-    return Column(plan.name, plan.kind, convert(raw, plan.kind, plan.layout, plan.categories), layout=plan.layout)
 
 
 def classes_among(table: StreamedTable, seen: set[str]) -> tuple[list[str], np.ndarray | None]:

@@ -52,6 +52,10 @@ class ColumnPlan:
             names += [f"{self.name} ({wave} of {period})" for period in self.periods for wave in ("sin", "cos")]
         return (*names, f"{self.name} is missing") if self.missing else tuple(names)
 
+    def column(self, raw: RawColumn) -> Column:
+        """A column of rows that come later, as it was learned."""
+        return Column(self.name, self.kind, convert(raw, self.kind, self.layout, self.categories), layout=self.layout)
+
     def values(self, raw: RawColumn) -> np.ndarray:
         """[row] what the features are made of: float64 with NaN for missing, or the int8 place of each category in
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""

@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perceptory.data.tables.cells import identity, places
-from perceptory.data.tables.column import Column
 from perceptory.data.tables.column_plan import counted_labels
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.sources import as_table
-from perceptory.data.tables.table import RawColumn, Table, columns_are, listed, series_of
+from perceptory.data.tables.table import RawColumn, columns_are, listed, series_of
 from perceptory.errors import InputError
 from perceptory.notes import Note, classes_not_learned, without_target
 
@@ -48,7 +47,7 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
     counts = None if weights is None else _weights(table.take(has | unknown).column(weights, "column of weights"))
     new = not_learned(raw_targets[0], unknown, has, counts) if unknown.any() else []
     return Dataset(
-        columns=tuple(_column(with_target, plan) for plan in used),
+        columns=tuple(plan.column(with_target.column(plan.name)) for plan in used),
         target_names=like.target_names,
         task=like.task,
         targets=targets[rows],
@@ -59,11 +58,6 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
         row_numbers=rows.astype(np.int64),
         reading=like.reading,
     )
-
-
-def _column(table: Table, plan: Any) -> Column:
-    raw = table.column(plan.name, "column")
-    return Column(plan.name, plan.kind, convert(raw, plan.kind, plan.layout, plan.categories), layout=plan.layout)
 
 
 class LikeTargets(NamedTuple):
