@@ -164,7 +164,11 @@ def columns_of(inputs: Any, names: list[str]) -> tuple[Column, ...]:
 
 def encoded(encoder: ExampleEncoder, inputs: Any) -> np.ndarray:
     """[row, in] features of checked inputs."""
-    if isinstance(inputs, Table) or not isinstance(encoder, Encoder):
+    if isinstance(inputs, Table) and isinstance(encoder, Encoder):
+        features = encoder.features(inputs)
+        encoder.tell_unseen(inputs, features)
+        return features.dense()
+    if not isinstance(encoder, Encoder):
         return encoder.transform(inputs)
     if all(plan.value and not plan.missing for plan in encoder.columns):
         return np.asarray(inputs, np.float64)

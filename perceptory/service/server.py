@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]")
 BACKLOG = 2048
+
+
+UNSEEN = "column .* values that training did not have"  # of `Encoder.tell_unseen`
 
 
 def check_address(host: str, port: int, token: str | None) -> None:
@@ -67,6 +71,7 @@ def serve(
     listening = bound(host, port)
     shelf = Shelf(runs)
     number = listening.getsockname()[1]
+    warnings.filterwarnings("ignore", UNSEEN)  # Python would keep each such sentence for ever
     config = uvicorn.Config(
         application(shelf, limits), log_level="error", access_log=False, lifespan="on", backlog=BACKLOG,
         timeout_keep_alive=75,

@@ -1,6 +1,7 @@
 """Numbers, identifiers, bad cells and values beside the table: nothing is read for what it is not."""
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -356,3 +357,14 @@ def test_columns_between_spaces_are_told(tmp_path):
     path.write_text("x z y\n1.5 2 3\n 2.5  3 4\n")
     with pytest.raises(InputError, match="separated by spaces"):
         read_table(path, "y")
+
+
+def test_categories_that_training_did_not_have_are_told_in_python_too():
+    learned = read_table({"k": ["a", "b"] * 10, "x": np.arange(20.0), "y": np.sin(np.arange(20))}, "y")
+    encoder = Encoder.fit(learned)
+    for new in ({"k": ["q", "a"], "x": [1.0, 2.0]}, {"k": "q", "x": 1.0}):
+        with pytest.warns(UserWarning, match="1 values that training did not have .'q'."):
+            list(encoder.batches(new, 10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(encoder.batches({"k": ["a", None], "x": [1.0, 2.0]}, 10))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,6 +105,7 @@ class Encoder:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
         features = self.features(source)
+        self.tell_unseen(source, features)
         for start in range(0, features.rows, rows):
             at = slice(start, min(start + rows, features.rows))
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
@@ -153,6 +155,14 @@ class Encoder:
                 if unseen:
                     notes.append(unseen_categories(plan.name, sum(unseen.values()), sorted(unseen)))
         return tuple(notes)
+
+    def tell_unseen(self, source: Any, features: Features) -> None:
+        """Warn of categories that the study rows did not have; features: of the source."""
+        columns = (places for plan, places in features.parts if plan.kind == "categorical" and not plan.rare)
+        if any((places == OTHER).any() for places in columns):
+            for note in self.notes_for(source, features):
+                if unseen_categories.describes(note):
+                    warnings.warn(str(note), UserWarning, stacklevel=2)
 
     def describe(self) -> list[dict[str, str]]:
         """What became of each input column: dicts of "name", "kind", "made" and "note"."""
