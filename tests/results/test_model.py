@@ -130,6 +130,8 @@ def test_many_rows_come_in_pieces(monkeypatch):
     whole = model.members_of(x)
     monkeypatch.setattr(module, "ROWS_AT_ONCE", 16)
     np.testing.assert_allclose(model.members_of(x), whole, rtol=1e-6)
+    by_threads = model.members({"a": x[:, 0], "b": x[:, 1]})  # in the order of the rows
+    np.testing.assert_allclose(by_threads, whole, rtol=1e-6)
 
 
 def test_double_precision_keeps_digits():
