@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-PROGRAM = 0.45  # GiB of Python, its libraries and compiled code
+PROGRAM = 0.6  # GiB of Python, its libraries, and compiling
 CODE = """
 import resource, sys
 from perceptory.app.cli import main

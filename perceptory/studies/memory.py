@@ -1,6 +1,6 @@
 """What a study holds in memory, in bytes, and whether that stays within its budget (`Study.memory`).
 
-The program itself, which is Python, its libraries and compiled code, is no part of it: some 0.4 GiB.
+The program itself is no part of it: Python and its libraries, and what compiling takes, some 0.6 GiB.
 """
 
 from __future__ import annotations
