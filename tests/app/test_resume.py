@@ -47,12 +47,23 @@ def comparable(run: Path) -> list[Any]:
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+def until_it_listens(process: subprocess.Popen[str]) -> None:
+    """Wait until the program itself answers a signal: before that Python ends it, or says that it was interrupted."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():  # not on Linux
+        time.sleep(1)
+        return
+    while not int(status.read_text().partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
 def test_signals_end_the_program_with_a_sentence(tmp_path):
     """While it imports, reads and compiles: one after the other, all at work at the same time."""
     table(tmp_path / "data.csv")
     processes = {number: start(tmp_path, "--out", f"run{number}", "--epochs", "100000") for number in SIGNALS}
     for number, process in processes.items():
-        time.sleep(0.3)
+        until_it_listens(process)
         process.send_signal(number)
     for number, process in processes.items():
         said = process.communicate(timeout=60)[1]
