@@ -59,14 +59,14 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
     """Mean RMSE or log loss on held-out rows of networks of one structure, trained as the preset does."""
     import perceptory as pt
     from perceptory.optimizers.schedules import CosineCycles
-    from perceptory.studies.presets_tables import BATCH, EPOCHS, SMALL, table_networks, table_optimizer
+    from perceptory.studies.presets_tables import BATCH, EPOCHS, KERNEL_CELLS, SMALL, table_networks, table_optimizer
 
     small, regression = data.rows <= SMALL, task == "regression"
     usual = table_optimizer(task)
     changes = {k: v for k, v in fields.items() if k in ("eps", "beta2")}
     changes |= {"learning_rate": CosineCycles(fields["rate"])} if "rate" in fields else {}
     changes |= {"weight_decay": fields["decay"]} if "decay" in fields else {}
-    network = table_networks(task, data.rows, "normal", pt.Linear())[-1].replace(
+    network = table_networks(task, data.rows, KERNEL_CELLS, "normal", pt.Linear())[-1].replace(
         **{"inputs": "robust", **{k: v for k, v in fields.items() if k not in TRAINING}}
     )
     study = pt.Study(

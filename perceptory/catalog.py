@@ -93,6 +93,7 @@ NETWORKS: Registry[Any] = Registry(
         "tabular": Entry(
             ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
         ),
+        "kernel": Entry(".networks.kernel_ridge:KernelRidge", "kernel ridge regression, solved", "CENTERS:KERNEL"),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
         "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),
         "chain": Entry(".networks.chain:Chain", "layer by layer", "LAYER,VALUE+LAYER,VALUE"),
@@ -150,6 +151,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "Dense": Entry(".export.units:dense"),
         "Dropout": Entry(".export.units:dropout"),
         "Embedding": Entry(".export.units:embedding"),
+        "KernelMachine": Entry(".export.tables:kernel_machine"),
         "Kernels": Entry(".export.units:kernels"),
         "LayerNorm": Entry(".export.units:layer_norm"),
         "NARXNetwork": Entry(".export.steps:narx"),
@@ -244,6 +246,7 @@ OPTIMIZERS: Registry[Any] = Registry(
 PRETEXTS: Registry[Any] = Registry(
     "task of pre-training",
     {
+        "kernel": Entry(".networks.kernel_ridge:KernelRidge", "kernel ridge regression, solved", "CENTERS:KERNEL"),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "gives back the inputs", "CODE"),
         "masked": Entry(".studies.pretraining:Masked", "fills in hidden parts", "CODE:SHARE:PATCH"),
     },

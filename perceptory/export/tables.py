@@ -9,6 +9,7 @@ import numpy as np
 
 from perceptory.export.activations import activate, times
 from perceptory.export.graph import Builder, Value
+from perceptory.layers.kernel import LEAST
 
 
 def tabular(b: Builder, module: Any, x: Value) -> Value:
@@ -122,3 +123,52 @@ def stack(b: Builder, module: Any, x: Value) -> Value:
             bend = _times(b, b.put(x, b.op("Sub", x.name, z.name)), layer.strength)
             x = b.put(x, b.op("Add", z.name, bend.name))
     return x
+
+
+def kernel_machine(b: Builder, module: Any, x: Value) -> Value:
+    """Kernel values at the centers times their strengths, and what is linear beside them."""
+    x = b.flat(x)
+    numbers, flags = module.places
+    parts = [] if module.scaling is None else [column_scaling(b, module.scaling, _some(b, x, numbers))]
+    parts = [b.spread(part) for part in (*parts, *([_some(b, x, flags)] if flags else []))]
+    v = b.put(parts[0], b.concat([p.name for p in parts], -1), (sum(p.shape[-1] or 0 for p in parts),))
+    used = np.any(np.asarray(module.strengths) != 0, axis=(0, 2))
+    narrowness = np.asarray(module.narrowness, float)
+    centers = np.asarray(module.centers, float)[:, used]
+    near = KERNELS[module.kernel](b, _times(b, v, narrowness), centers, narrowness, len(numbers))
+    y = b.product(near, np.asarray(module.strengths)[:, used])
+    linear = b.plus(b.product(v, module.weight), module.bias)
+    return b.shaped(b.put(y, b.op("Add", y.name, linear.name)), module.outputs)
+
+
+def _laplacian(b: Builder, x: Value, centers: np.ndarray, narrowness: np.ndarray, numbers: int) -> Value:
+    """exp(-Σ|x - c|), a column of numbers at a time, so that no row meets all centers in all columns at once; of
+    columns of 0 and 1 the distance is linear in x."""
+    flags = centers[..., numbers:] * narrowness[:, None, numbers:]
+    terms = []
+    for j in range(numbers):
+        apart = b.op("Sub", b.slice(x.name, -1, j, j + 1), b.stacked(centers[..., j] * narrowness[:, j, None], 1))
+        terms.append(b.op("Abs", apart))
+    if flags.shape[-1]:
+        own = b.put(x, b.slice(x.name, -1, numbers, None), (flags.shape[-1],))
+        # |x - c| / s of x, c in {0, 1} is x/s + c/s - 2 (x/s) c
+        terms.append(b.plus(b.product(own, np.swapaxes(1 - 2 * centers[..., numbers:], 1, 2)), flags.sum(axis=-1)).name)
+    total = terms[0]
+    for term in terms[1:]:
+        total = b.op("Add", total, term)
+    return b.put(x, b.op("Exp", b.op("Neg", total)), (centers.shape[1],), x.members or b.several)
+
+
+def _by_distance(root: bool) -> Any:
+    def kernel(b: Builder, x: Value, centers: np.ndarray, narrowness: np.ndarray, numbers: int) -> Value:
+        centers = centers * narrowness[:, None]
+        own = b.op("ReduceSum", b.op("Mul", x.name, x.name), b.integers(-1), keepdims=1)
+        cross = b.plus(b.product(x, -2 * np.swapaxes(centers, 1, 2)), np.sum(centers**2, axis=-1))
+        squares = b.op("Max", b.op("Add", cross.name, own), b.constant(LEAST))
+        apart = b.op("Sqrt", squares) if root else b.op("Mul", squares, b.constant(0.5))
+        return b.put(cross, b.op("Exp", b.op("Neg", apart)))
+
+    return kernel
+
+
+KERNELS = {"laplacian": _laplacian, "exponential": _by_distance(True), "gaussian": _by_distance(False)}

@@ -208,14 +208,14 @@ class Tabular(eqx.Module):
         """[row, feature] before their scale."""
         parts = []
         if self.scaling is not None:
-            numbers = self.scaling(_columns(x, self.places[0]))
+            numbers = self.scaling(some_columns(x, self.places[0]))
             parts.append(numbers)
             if self.embedding is not None:
                 parts.append(self.embedding(numbers))
         if self.flags is not None:
-            parts.append(self.flags(_columns(x, self.places[1])))
+            parts.append(self.flags(some_columns(x, self.places[1])))
         if self.seen is not None:
-            known = self.seen(_columns(x, tuple(p for places in self.places[2:] for p in places)))
+            known = self.seen(some_columns(x, tuple(p for places in self.places[2:] for p in places)))
             ends = np.cumsum([len(places) for places in self.places[2:]])[:-1].tolist()
             one_hot = jnp.split(known, ends, axis=1)
             parts += [part @ vectors for part, vectors in zip(one_hot, self.categories, strict=True)]
@@ -233,9 +233,9 @@ class Tabular(eqx.Module):
         """[row, feature] times their scale; with a gradient by weights alone."""
         none, embedding = jnp.zeros((len(x), 0), x.dtype), self.embedding
         of_categories = tuple(p for places in self.places[2:] for p in places)
-        u = none if self.scaling is None else self.scaling(_columns(x, self.places[0]), by_kernel=True)
-        flags = none if self.flags is None else self.flags(_columns(x, self.places[1]))
-        known = none if self.seen is None else self.seen(_columns(x, of_categories))
+        u = none if self.scaling is None else self.scaling(some_columns(x, self.places[0]), by_kernel=True)
+        flags = none if self.flags is None else self.flags(some_columns(x, self.places[1]))
+        known = none if self.seen is None else self.seen(some_columns(x, of_categories))
         kind, bins, width, edges = "none", 0, 0, jnp.zeros(0, x.dtype)
         if embedding is not None:
             kind, (_, bins, width) = embedding.kind, embedding.weight.shape
@@ -251,7 +251,7 @@ class Tabular(eqx.Module):
         return columns.features(description)(weights, u, flags, known, edges)
 
 
-def _columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
+def some_columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
     """The columns of x at ascending places, by slices of those that stand side by side."""
     if len(places) == x.shape[1]:
         return x

@@ -10,6 +10,7 @@ from perceptory.augmentation.base import Augmentation, parts
 from perceptory.catalog import FINALS, PRECISIONS, RULES, SAMPLINGS
 from perceptory.errors import InputError, Setting
 from perceptory.networks.base import Network
+from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
@@ -174,7 +175,8 @@ class StudyDesign(Spec):
 
 def settled(candidate: Candidate) -> Candidate:
     """The candidate. A `Linear` model goes without what it does not need: it is solved under squared error, else taken
-    down by L-BFGS; only where a line search cannot follow the cost, by the study's own optimizer."""
+    down by L-BFGS; only where a line search cannot follow the cost, by the study's own optimizer. What is solved under
+    any cost takes none of the study's training."""
     network, cost = candidate.network, candidate.cost
     if isinstance(network, Windowed) and isinstance(network.network, Linear) and cost.heads == 1:
         return Candidate(network, SquaredError(), Adam()) if network.solved else candidate  # by whatever others learn
@@ -183,6 +185,8 @@ def settled(candidate: Candidate) -> Candidate:
         return inner.replace(network=network.replace(network=inner.network))
     if isinstance(network, NARX) and network.solved:
         return Candidate(network, cost, Adam())
+    if isinstance(network, KernelRidge):
+        return Candidate(network, cost if cost.heads == 1 else SquaredError(), Adam())
     if isinstance(network, TrendSeason):
         return Candidate(network, SquaredError(), Adam())
     if isinstance(network, Naive):

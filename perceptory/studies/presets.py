@@ -110,7 +110,7 @@ def _small_ones(changes: dict[str, Any]) -> bool:
 
 def _tabular_study(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
     study: dict[str, Any] = {
-        "networks": table_networks(data.task, data.rows, effort, linear_model(data)),
+        "networks": table_networks(data.task, data.rows, len(data.describe()), effort, linear_model(data)),
         "optimizer": table_optimizer(data.task),
         "final": "weighted",
         "seeds": TABLE_EFFORTS[effort].seeds,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perceptory.networks.base import Network
+from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.tabular import TabularMLP
 from perceptory.optimizers.first_order import AdamW
 from perceptory.optimizers.schedules import CosineCycles
@@ -19,6 +20,7 @@ EPOCHS = {True: (96, 128), False: (48, 48)}  # of a regression or not; of a larg
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 EPS = 5e-4, 3e-3  # of classes; the larger one learns less from single rows
+KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
 
@@ -39,10 +41,11 @@ EFFORTS = {
 }
 
 
-def table_networks(task: str, rows: int, effort: str, baseline: Network) -> list[Network]:
+def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Network) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
     that see the same numbers in several ways, smoothly too where a number is aimed at; of classes also one without
-    hidden units, which adds up what each column says."""
+    hidden units, which adds up what each column says. Of tables that are not too large kernel ridge regression, which
+    looks at the nearest rows where networks draw a surface through all of them."""
     small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     if task == "regression":
@@ -52,7 +55,18 @@ def table_networks(task: str, rows: int, effort: str, baseline: Network) -> list
     else:
         one = TabularMLP(hidden, "selu", one_hot=ONE_HOT, dropout=0.4, inputs="quantiles")
         others = [one.replace(hidden=(), activation="mish", dropout=0.0), one]
-    return [baseline, one] if effort == "quick" else [baseline, *others]
+    if effort == "quick":
+        return [baseline, one]
+    kernels = rows <= KERNEL_ROWS and rows * inputs <= KERNEL_CELLS
+    return [baseline, *others, *(_kernels(task, rows) if kernels else [])]
+
+
+def _kernels(task: str, rows: int) -> list[Network]:
+    """Kernels of rough functions: as wide as is likeliest, and narrower, as for more rows than the likelihood is of."""
+    one = KernelRidge(centers=rows)
+    if task == "regression":
+        return [one, one.replace(narrow=3.5, ridge=0.2)]
+    return [one, one.replace(kernel="exponential")]
 
 
 def table_optimizer(task: str) -> AdamW:

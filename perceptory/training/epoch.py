@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from perceptory.layers.base import Costed
-from perceptory.objectives.base import weighted_mean
+from perceptory.objectives.base import Cost, weighted_mean
 from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.training.given import begun
@@ -34,6 +34,17 @@ class TrainingRows:
         """Inputs [row, *inputs], targets or their working response [row, *outputs], weights [row]."""
         rows = self.run.rows.first()
         return rows.x, self.run.cost.working_response(rows.t), rows.w
+
+    @property
+    def aims(self) -> bool:
+        """Whether the working response is another thing than the targets, so that what fits it best by least squares
+        does not cost least."""
+        return type(self.run.cost).working_response is not Cost.working_response
+
+    def cost(self, output: Array, chosen: Array) -> Array:
+        """[row] what outputs cost at the rows of these places."""
+        costs: Array = self.run.cost.per_row(output, self.run.rows.first().t[chosen])
+        return costs
 
     @property
     def lengths(self) -> Array | None:

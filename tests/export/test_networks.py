@@ -93,6 +93,11 @@ CASES = {
         (pt.TabularMLP((5, 4), columns=(0, -1, 1, 1, 1, 0), one_hot=2, categories=2), (6,), (2,)),
         (pt.TabularMLP((5,), inputs="quantiles", numbers="piecewise", parametric=False, clip=0.0), (4,), (1,)),
     ],
+    "kernel": [
+        (pt.KernelRidge(4, columns=(0, -1, 1, 1, 0)), (5,), (2,)),
+        (pt.KernelRidge(4, "exponential", "standard", columns=(0, -1)), (2,), (1,)),
+        (pt.KernelRidge(3, "gaussian"), (3,), (1,)),
+    ],
     "autoencoder": [],  # in test_onnx.py
     "pca": [],
 }  # fmt: skip

@@ -1,0 +1,90 @@
+"""Kernel neurons at training rows, for the columns of a table: layers of `networks.kernel_ridge`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.layers.dense import matmul
+from perceptory.layers.tabular import ColumnScaling, some_columns
+from perceptory.registry import Registry
+
+UNROLLED = 32  # columns whose differences are one expression; more go through a loop
+LEAST = 1e-12  # of a squared distance, below which its root has no slope
+
+KERNELS: Registry[str] = Registry(
+    "kernel",
+    {
+        "laplacian": "exp(-Σ |x - c| / s), rough, and each column by itself",
+        "exponential": "exp(-√Σ ((x - c) / s)²), rough, and alike in all directions",
+        "gaussian": "exp(-½ Σ ((x - c) / s)²), smooth",
+    },
+)
+
+
+def kernel_values(kernel: str, x: jax.Array, c: jax.Array, narrowness: jax.Array, numbers: int) -> jax.Array:
+    """k(x, c) [row, center] of x [row, feature] and c [center, feature]; narrowness: [feature], 1 / s.
+
+    The first `numbers` features are numbers, the others 0 or 1: of these |x - c| is x + c - 2 x c, so that all of them
+    together are a product of matrices. (Between 0 and 1 that is a kernel still, but not 1 where x = c.)
+    """
+    if kernel == "laplacian":
+        a, b = x * narrowness, c * narrowness
+        apart = _city_block(a[:, :numbers], b[:, :numbers])
+        if numbers < x.shape[1]:
+            own, other = a[:, numbers:], c[:, numbers:]
+            apart += jnp.sum(own, axis=1)[:, None] + jnp.sum(b[:, numbers:], axis=1) - 2 * matmul(own, other.T)
+        return jnp.exp(-apart)
+    a, b = x * narrowness, c * narrowness
+    squares = jnp.sum(a * a, axis=1)[:, None] + jnp.sum(b * b, axis=1) - 2 * matmul(a, b.T)
+    squares = jnp.maximum(squares, LEAST)
+    return jnp.exp(-jnp.sqrt(squares)) if kernel == "exponential" else jnp.exp(-0.5 * squares)
+
+
+def _city_block(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Σ |a - b| over columns, [row, center] of a [row, column] and b [center, column]."""
+    zero = jnp.zeros((len(a), len(b)), a.dtype)
+    columns = a.shape[1]
+    if columns <= UNROLLED:
+        for j in range(columns):
+            zero += jnp.abs(a[:, j, None] - b[:, j])
+        return zero
+    last = -(-columns // UNROLLED) * UNROLLED - columns
+    parts = [jnp.pad(v, ((0, 0), (0, last))).reshape(len(v), -1, UNROLLED).swapaxes(0, 1) for v in (a, b)]
+    return jax.lax.scan(lambda total, part: (total + _city_block(*part), None), zero, tuple(parts))[0]
+
+
+class KernelMachine(eqx.Module):
+    """y = Σ_c k(x, c) α_c + x W + b over the training rows c, for inputs [row, in] of a table.
+
+    scaling: of the columns of numbers, None where there are none; those of 0 and 1 stay. centers: [center, feature],
+    scaled; narrowness: [feature], 1 / s. strengths: α [center, out]; weight: W [feature, out]; bias: [out].
+    places: of the numbers, and of the columns of 0 and 1.
+    """
+
+    scaling: ColumnScaling | None
+    narrowness: jax.Array
+    centers: jax.Array
+    strengths: jax.Array
+    weight: jax.Array
+    bias: jax.Array
+    kernel: str = eqx.field(static=True)
+    places: tuple[tuple[int, ...], tuple[int, ...]] = eqx.field(static=True)
+    outputs: tuple[int, ...] = eqx.field(static=True)
+    takes: ClassVar[tuple[str, ...]] = ()
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """[row, feature] the scaled numbers, then the columns of 0 and 1."""
+        numbers, flags = self.places
+        parts = [] if self.scaling is None else [self.scaling(some_columns(x, numbers))]
+        parts += [some_columns(x, flags)] if flags else []
+        return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        v = self.features(x.reshape(len(x), -1))
+        near = kernel_values(self.kernel, v, self.centers, self.narrowness, len(self.places[0]))
+        y: Any = matmul(near, self.strengths) + matmul(v, self.weight) + self.bias
+        return jnp.reshape(y, (len(x), *self.outputs))

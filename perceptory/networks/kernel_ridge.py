@@ -1,0 +1,170 @@
+"""Kernel ridge regression: a kernel neuron at every training row, solved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.layers.arrays import Shape
+from perceptory.layers.kernel import KERNELS, KernelMachine, kernel_values
+from perceptory.layers.tabular import ColumnScaling, edges_of
+from perceptory.networks.base import Network
+from perceptory.ops.cholesky import damped
+from perceptory.ops.kernel_ridge import Solution, kernel_ridge
+from perceptory.registry import Registry
+from perceptory.specs import checked, count, is_plain, positive, traced
+
+SCALINGS: Registry[str] = Registry(
+    "scaling of columns",
+    {"quantiles": "the place among the training rows", "standard": "mean 0, deviation 1"},
+)
+EDGES = 32  # bins of columns by quantiles
+LEFT_OUT = 256  # rows by which outputs are calibrated
+NEWTON, PRIOR = 15, 1e-2  # steps of the calibration, and what pulls it to leaving outputs as they are
+
+
+@dataclass(frozen=True)
+class KernelRidge(Network):
+    """Kernel ridge regression for tables: y = Σ_c k(x, c) α_c + x W + b, with a kernel neuron c at every training row.
+
+    The widths s of the kernel, one a column, its share and that of the linear part, and the ridge are those that make
+    some training rows likeliest (a Gaussian process with relevance of each input, Rasmussen & Williams 2006); α and W
+    are then solved from all rows. Where the cost is that of classes, outputs are scaled and shifted so that rows which
+    are left out cost least.
+
+    centers: how many rows at most; of more a sample is all that it learns from. Time grows with their cube, and that of
+        a prediction with their number.
+    kernel: "laplacian" exp(-Σ|x - c|/s), "exponential" exp(-√Σ((x - c)/s)²) or "gaussian" exp(-½Σ((x - c)/s)²).
+    inputs: how columns of numbers are scaled, by the training rows: "quantiles" or "standard".
+    narrow: factor of 1/s beside what is likeliest. ridge: factor of the ridge.
+    likely: how many rows the likelihood is of.
+    columns: of each input 0 for a number, otherwise a column of 0 and 1; a study fills it in from the table.
+    """
+
+    centers: int = checked(2000, check=count)
+    kernel: str = checked("laplacian", check=lambda _, value: KERNELS[value])
+    inputs: str = checked("quantiles", check=lambda _, value: SCALINGS[value])
+    narrow: float = traced(1.0, check=positive, log=True)
+    ridge: float = traced(1.0, check=positive, log=True)
+    likely: int = checked(768, check=count)
+    columns: tuple[int, ...] = ()
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> KernelMachine:
+        features, out = prod(inputs), prod(outputs)
+        kinds = self.columns if len(self.columns) == features else (0,) * features
+        numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
+        flags = tuple(i for i, kind in enumerate(kinds) if kind)
+        edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
+        scaling = ColumnScaling(jnp.zeros(len(numbers)), jnp.ones(len(numbers)), edges, None) if numbers else None
+        return KernelMachine(
+            scaling, jnp.ones(features) / features, jnp.zeros((self.centers, features)),
+            jnp.zeros((self.centers, out)), jnp.zeros((features, out)), jnp.zeros(out), self.kernel, (numbers, flags),
+            outputs,
+        )  # fmt: skip
+
+    def for_columns(self, kinds: tuple[int, ...]) -> KernelRidge:
+        """The spec with what each input is."""
+        return self.replace(columns=kinds) if not self.columns else self
+
+    def prime(self, module: KernelMachine, rows: Any, *, key: jax.Array) -> KernelMachine:
+        """Scaling, widths and strengths from the training rows."""
+        x, t, w = rows()
+        x, t = x.reshape(len(x), -1), t.reshape(len(t), -1)
+        if module.scaling is not None and module.scaling.edges is not None:
+            edges = edges_of(x[:, jnp.array(module.places[0])], w, EDGES)
+            module = eqx.tree_at(lambda m: m.scaling.edges, module, edges)
+        one, two, three = jax.random.split(key, 3)
+        kept = _some(w, self.centers, one)
+        x, t, w = module.features(x[kept]), t[kept], w[kept]
+        w = w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
+        mean = w @ t / jnp.sum(w)
+        spread = jnp.sqrt(w @ jnp.mean((t - mean) ** 2, axis=1) / jnp.sum(w))
+        spread = jnp.where(spread > 0, spread, 1)
+        kernel = partial(kernel_values, self.kernel, numbers=len(module.places[0]))
+        aims = getattr(rows, "aims", False)
+        chosen = _some(w, LEFT_OUT, two) if aims else jnp.zeros(0, int)
+        found = kernel_ridge(
+            kernel, x, (t - mean) / spread, w, _some(w, self.likely, three), _start(self.kernel, x, w), chosen,
+            jnp.asarray(self.narrow, x.dtype), jnp.asarray(self.ridge, x.dtype),
+        )  # fmt: skip
+        size, shift = spread, mean
+        if aims:
+            slope, shift = _calibrated(found, mean, spread, w[chosen], lambda y: rows.cost(y, kept[chosen]))
+            size = size * slope
+        missing = self.centers - len(x)
+        values = (
+            found.narrowness, jnp.pad(x, ((0, missing), (0, 0))),
+            jnp.pad(size * found.strengths, ((0, missing), (0, 0))), size * found.weight, shift,
+        )  # fmt: skip
+        dtype = module.bias.dtype
+        return eqx.tree_at(
+            lambda m: (m.narrowness, m.centers, m.strengths, m.weight, m.bias),
+            module,
+            [v.astype(dtype) for v in values],
+        )
+
+    @property
+    def solved(self) -> bool:
+        return True
+
+    @property
+    def unscaled(self) -> tuple[int, ...]:
+        """Columns of 0 and 1, whose deviation says how rare they are and not how much they matter."""
+        return tuple(i for i, kind in enumerate(self.columns) if kind)
+
+    @property
+    def label(self) -> str:
+        parts = [
+            *([] if self.inputs == "quantiles" else [f"inputs {self.inputs}"]),
+            *(
+                f"{name} {value:g}"
+                for name, value in (("narrow", self.narrow), ("ridge", self.ridge))
+                if is_plain(value) and value != 1
+            ),
+        ]
+        return ", ".join([f"kernel ridge, {self.kernel}", *parts])
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return 3 * self.centers
+
+
+def _some(w: jax.Array, most: int, key: jax.Array) -> jax.Array:
+    """Places of at most so many rows that count, ascending; where fewer count, of some that do not as well."""
+    if len(w) <= most:
+        return jnp.arange(len(w))
+    score = jax.random.uniform(key, w.shape) + (w > 0)
+    return jnp.sort(jax.lax.top_k(score, most)[1])
+
+
+def _start(kernel: str, x: jax.Array, w: jax.Array) -> jax.Array:
+    """Logarithm of 1/s, of every feature alike: so that two rows have a distance of about 1."""
+    features = x.shape[1]
+    power = 1.0 if kernel == "laplacian" else 0.5
+    return jnp.full(features, -power * jnp.log(features), x.dtype)
+
+
+def _calibrated(
+    found: Solution, mean: jax.Array, spread: jax.Array, w: jax.Array, cost: Callable[[jax.Array], jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """A factor of what the function adds to the mean, and a shift [out] instead of the mean, with which rows that are
+    left out cost least, by Newton's steps."""
+    away = spread * found.left_out
+    first = jnp.concatenate([jnp.ones(1, away.dtype), mean])
+
+    def total(at: jax.Array) -> jax.Array:
+        return w @ cost(at[0] * away + at[1:]) / jnp.sum(w) + PRIOR * jnp.sum((at - first) ** 2) / 2
+
+    def step(_: int, at: jax.Array) -> jax.Array:
+        move = damped(jax.hessian(total)(at), jnp.asarray(1e-4, at.dtype), jax.grad(total)(at))
+        new = at - jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -1, 1)
+        return jnp.where(total(new) < total(at), new, at)
+
+    best = jax.lax.fori_loop(0, NEWTON, step, first)
+    return best[0], best[1:]

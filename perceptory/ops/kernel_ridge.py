@@ -1,0 +1,145 @@
+"""Kernel ridge regression, traced: scales of a kernel by marginal likelihood, and the solution by Cholesky.
+
+K = s k(X, X) + c X Xᵀ is the kernel of rows X [row, feature] with the linear one beside it; β solves (K + λ) β = t.
+Both are also the mean and the likelihood of a Gaussian process (Rasmussen & Williams 2006, 2.23 and 5.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.ops.cholesky import Factor, factorize, forward_substitution, shifted, solve
+
+Kernel = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # (x, c, narrowness) -> [row, center]
+LEAF = 64  # of Cholesky's factor: half of the time to compile is its leaves
+STEPS, RATE = 80, 0.3  # of Adam on the logarithms of the scales
+LIMITS = ((-7.0, 3.0), (-5.0, 5.0), (-12.0, 2.0), (float(np.log(1e-3)), 1.0))  # of the fields of `Scales`
+ROUNDING = 5e-7  # of n s, the least ridge of n rows in single precision
+
+
+class Scales(NamedTuple):
+    """Logarithms. narrowness: [feature]; smooth: s; linear: c; noise: λ, the variance of targets about the function."""
+
+    narrowness: jax.Array
+    smooth: jax.Array
+    linear: jax.Array
+    noise: jax.Array
+
+
+def gram(kernel: Kernel, x: jax.Array, w: jax.Array, scales: Scales) -> jax.Array:
+    """√w K √w [row, row], w [row] 0 for rows that do not count."""
+    root = jnp.sqrt(w)
+    linear = jnp.exp(scales.linear) * x @ x.T
+    return root[:, None] * (jnp.exp(scales.smooth) * kernel(x, x, jnp.exp(scales.narrowness)) + linear) * root
+
+
+def likely_scales(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, start: jax.Array) -> Scales:
+    """Those that make targets t [row, out] likely, by Adam on -log p(t) a row: ½ tᵀ C⁻¹ t + ½ ln |C|, C = K + λ.
+
+    start: [feature] the logarithms of the narrowness to begin with. Targets have mean 0 and deviation 1.
+    """
+    dtype, outputs = x.dtype, t.shape[1]
+    t = t * jnp.sqrt(w)[:, None]
+    features = x.shape[1]
+    first = Scales(start, jnp.zeros((), dtype), jnp.asarray(-2 - np.log(features), dtype), jnp.asarray(-1.5, dtype))
+
+    def slope(scales: Scales) -> Scales:
+        matrix, back = jax.vjp(lambda s: gram(kernel, x, w, s), scales)
+        factor = factorize(shifted(matrix, jnp.exp(scales.noise)), LEAF)
+        alpha = solve(factor, t)
+        below = forward_substitution(factor, jnp.eye(len(x), dtype=dtype))
+        inverse = below.T @ below
+        by_matrix = 0.5 * (outputs * inverse - alpha @ alpha.T) / (len(x) * outputs)
+        (by_scales,) = back(by_matrix)
+        return by_scales._replace(noise=by_scales.noise + jnp.trace(by_matrix) * jnp.exp(scales.noise))
+
+    def step(k: jax.Array, state: Any) -> Any:
+        scales, mean, square = state
+        g = jax.tree.map(lambda v: jnp.where(jnp.isfinite(v), v, 0), slope(scales))
+        mean = jax.tree.map(lambda m, v: 0.8 * m + 0.2 * v, mean, g)
+        square = jax.tree.map(lambda s, v: 0.9 * s + 0.1 * v * v, square, g)
+        rate = RATE * 0.5 * (1 + jnp.cos(jnp.pi * k / STEPS))
+        ones = 1 - 0.8 ** (k + 1.0), 1 - 0.9 ** (k + 1.0)
+        narrowness, smooth, linear, noise = [
+            jnp.clip(v - rate * (m / ones[0]) / (jnp.sqrt(s / ones[1]) + 1e-6), *limits)
+            for v, m, s, limits in zip(scales, mean, square, LIMITS, strict=True)
+        ]
+        return Scales(narrowness, smooth, linear, noise), mean, square
+
+    zero = jax.tree.map(jnp.zeros_like, first)
+    return jax.lax.fori_loop(0, STEPS, step, (first, zero, zero))[0]
+
+
+class Solution(NamedTuple):
+    """strengths: α [row, out] of k at each row; weight: W [feature, out]; narrowness: [feature], 1 / s of the kernel.
+    left_out: of some rows [chosen, out] what the function would say without the row itself."""
+
+    strengths: jax.Array
+    weight: jax.Array
+    narrowness: jax.Array
+    left_out: jax.Array
+
+
+def kernel_ridge(
+    kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, learn: jax.Array, start: jax.Array, chosen: jax.Array,
+    narrow: jax.Array, ridge: jax.Array,
+) -> Solution:  # fmt: skip
+    """Scales by likelihood from some rows, then the solution from all.
+
+    kernel, x, t, w: as in `likely_scales`. learn: places of the rows whose likelihood is looked at; start: as there.
+    chosen: places of rows to leave out, one at a time. narrow, ridge: factors of the narrowness and of the noise that
+    were found likely: fewer rows ask for wider kernels than all of them.
+
+    Mapped over members it goes one after another, as each has a matrix [row, row] of its own.
+    """
+
+    def one(*args: Any) -> Solution:
+        x, t, w, learn, start, chosen, narrow, ridge = args
+        scales = likely_scales(kernel, x[learn], t[learn], w[learn], start)
+        scales = scales._replace(narrowness=scales.narrowness + jnp.log(narrow), noise=scales.noise + jnp.log(ridge))
+        return _solution(kernel, x, t, w, scales, chosen)
+
+    mapped = jax.custom_batching.custom_vmap(one)
+
+    @mapped.def_vmap
+    def one_by_one(size: int, batched: Any, *args: Any) -> Any:
+        every = [v if own else jnp.broadcast_to(v, (size, *v.shape)) for v, own in zip(args, batched, strict=True)]
+        out = jax.lax.map(lambda each: one(*each), tuple(every))
+        return out, jax.tree.map(lambda _: True, out)
+
+    return mapped(x, t, w, learn, start, chosen, narrow, ridge)
+
+
+def _solution(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array) -> Solution:
+    root = jnp.sqrt(w)[:, None]
+    least = ROUNDING * len(x) * (jnp.exp(scales.smooth) + x.shape[1] * jnp.exp(scales.linear))
+    matrix = gram(kernel, x, w, scales)
+
+    def attempt(state: tuple[Factor, jax.Array]) -> tuple[Factor, jax.Array]:
+        more = 4 * state[1]
+        return factorize(shifted(matrix, jnp.maximum(jnp.exp(scales.noise), more)), LEAF), more
+
+    def failed(state: tuple[Factor, jax.Array]) -> jax.Array:
+        return ~jnp.all(jnp.isfinite(state[0].inverses)) & (state[1] < 1e3)
+
+    none_yet = jax.tree.map(
+        lambda s: jnp.full(s.shape, jnp.nan, s.dtype), jax.eval_shape(partial(factorize, leaf=LEAF), matrix)
+    )
+    factor, _ = jax.lax.while_loop(failed, attempt, (none_yet, least / 4))
+    strengths = root * solve(factor, t * root)
+    one_hot = jnp.zeros((len(x), len(chosen)), x.dtype).at[chosen, jnp.arange(len(chosen))].set(1)
+    inverse = jnp.sum(forward_substitution(factor, one_hot) ** 2, axis=0)[:, None]
+    own = w[chosen][:, None]
+    left_out = t[chosen] - strengths[chosen] / (inverse * jnp.where(own > 0, own, 1))
+    return Solution(
+        jnp.exp(scales.smooth) * strengths,
+        jnp.exp(scales.linear) * x.T @ strengths,
+        jnp.exp(scales.narrowness),
+        jnp.where(own > 0, left_out, 0),
+    )
