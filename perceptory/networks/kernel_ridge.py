@@ -53,7 +53,7 @@ class KernelRidge(Network):
     inputs: str = checked("quantiles", check=lambda _, value: SCALINGS[value])
     narrow: float = traced(1.0, check=positive, log=True)
     ridge: float = traced(1.0, check=positive, log=True)
-    likely: int = checked(768, check=count)
+    likely: int = checked(512, check=count)
     columns: tuple[int, ...] = ()
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> KernelMachine:

@@ -18,7 +18,7 @@ from perceptory.ops.cholesky import Factor, factorize, forward_substitution, shi
 
 Kernel = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # (x, c, narrowness) -> [row, center]
 LEAF = 64  # of Cholesky's factor: half of the time to compile is its leaves
-STEPS, RATE = 80, 0.3  # of Adam on the logarithms of the scales
+STEPS, RATE = 50, 0.4  # of Adam on the logarithms of the scales
 LIMITS = ((-7.0, 3.0), (-5.0, 5.0), (-12.0, 2.0), (float(np.log(1e-3)), 1.0))  # of the fields of `Scales`
 ROUNDING = 5e-7  # of n s, the least ridge of n rows in single precision
 

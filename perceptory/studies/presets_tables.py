@@ -16,7 +16,7 @@ from perceptory.selection.search import Choice, choice
 
 SMALL = 2000  # study rows up to which steps are of few rows, and bins few
 BATCH = {True: 32, False: 128}  # rows a step, of a small table or not
-EPOCHS = {True: (96, 128), False: (48, 48)}  # of a regression or not; of a large and of a small table
+EPOCHS = {True: (84, 128), False: (48, 48)}  # of a regression or not; of a large and of a small table
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 EPS = 5e-4, 3e-3  # of classes; the larger one learns less from single rows
@@ -62,11 +62,10 @@ def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Net
 
 
 def _kernels(task: str, rows: int) -> list[Network]:
-    """Kernels of rough functions: as wide as is likeliest, and narrower, as for more rows than the likelihood is of."""
+    """The kernel of a rough function, as wide as is likeliest, or narrower, as for more rows than the likelihood is
+    of."""
     one = KernelRidge(centers=rows)
-    if task == "regression":
-        return [one, one.replace(narrow=3.5, ridge=0.2)]
-    return [one, one.replace(kernel="exponential")]
+    return [one, one.replace(narrow=3.5, ridge=0.2)] if task == "regression" else [one]
 
 
 def table_optimizer(task: str) -> AdamW:
