@@ -131,6 +131,10 @@ class KernelRidge(Network):
         ]
         return ", ".join([f"kernel ridge, {self.kernel}", *parts])
 
+    def solving(self, rows: int) -> int:
+        """The matrix of all pairs of rows, with the ridge, its factor and the part in hand."""
+        return 4 * min(rows, self.centers) ** 2
+
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return 3 * self.centers
 

@@ -7,20 +7,19 @@ Both are also the mean and the likelihood of a Gaussian process (Rasmussen & Wil
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from perceptory.ops.cholesky import Factor, factorize, forward_substitution, shifted, solve
+from perceptory.ops.cholesky import factorize, forward_substitution, shifted, solve
 
 Kernel = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # (x, c, narrowness) -> [row, center]
 LEAF = 64  # of Cholesky's factor: half of the time to compile is its leaves
 STEPS, RATE = 50, 0.4  # of Adam on the logarithms of the scales
 LIMITS = ((-7.0, 3.0), (-5.0, 5.0), (-12.0, 2.0), (float(np.log(1e-3)), 1.0))  # of the fields of `Scales`
-ROUNDING = 5e-7  # of n s, the least ridge of n rows in single precision
+ROUNDINGS = 4  # of the largest k(x, x) and of each row: the least ridge
 
 
 class Scales(NamedTuple):
@@ -118,20 +117,9 @@ def kernel_ridge(
 
 def _solution(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array) -> Solution:
     root = jnp.sqrt(w)[:, None]
-    least = ROUNDING * len(x) * (jnp.exp(scales.smooth) + x.shape[1] * jnp.exp(scales.linear))
     matrix = gram(kernel, x, w, scales)
-
-    def attempt(state: tuple[Factor, jax.Array]) -> tuple[Factor, jax.Array]:
-        more = 4 * state[1]
-        return factorize(shifted(matrix, jnp.maximum(jnp.exp(scales.noise), more)), LEAF), more
-
-    def failed(state: tuple[Factor, jax.Array]) -> jax.Array:
-        return ~jnp.all(jnp.isfinite(state[0].inverses)) & (state[1] < 1e3)
-
-    none_yet = jax.tree.map(
-        lambda s: jnp.full(s.shape, jnp.nan, s.dtype), jax.eval_shape(partial(factorize, leaf=LEAF), matrix)
-    )
-    factor, _ = jax.lax.while_loop(failed, attempt, (none_yet, least / 4))
+    least = ROUNDINGS * jnp.finfo(x.dtype).eps * len(x) * jnp.max(jnp.diagonal(matrix))
+    factor = factorize(shifted(matrix, jnp.maximum(jnp.exp(scales.noise), least)), LEAF)
     strengths = root * solve(factor, t * root)
     one_hot = jnp.zeros((len(x), len(chosen)), x.dtype).at[chosen, jnp.arange(len(chosen))].set(1)
     inverse = jnp.sum(forward_substitution(factor, one_hot) ** 2, axis=0)[:, None]

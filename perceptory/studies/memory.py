@@ -72,7 +72,8 @@ def in_training(plan: ProgramPlan) -> int:
     table = number * plan.rows * (plan.inputs[0] + plan.outputs[0] + 1) if len(plan.inputs) == 1 else 0
     both = table + table * plan.validation_rows // max(1, plan.rows)
     outputs = number * (plan.rows + plan.validation_rows) * int(np.prod(plan.outputs))
-    return plan.chunk * (each - table + outputs) + len(chunk_devices(plan.blocks)) * plan.block * both
+    solving = number * plan.network.solving(plan.rows)
+    return plan.chunk * (each - table + outputs) + len(chunk_devices(plan.blocks)) * (plan.block * both + solving)
 
 
 def notes_on_memory(groups: Sequence[Group], encoded: EncodedExamples, budget: float) -> tuple[Note, ...]:

@@ -16,7 +16,7 @@ from perceptory.selection.search import Choice, choice
 
 SMALL = 2000  # study rows up to which steps are of few rows, and bins few
 BATCH = {True: 32, False: 128}  # rows a step, of a small table or not
-EPOCHS = {True: (84, 128), False: (48, 48)}  # of a regression or not; of a large and of a small table
+EPOCHS = {True: (68, 96), False: (40, 48)}  # of a regression or not; of a large and of a small table
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 EPS = 5e-4, 3e-3  # of classes; the larger one learns less from single rows
