@@ -21,10 +21,10 @@ from perceptory.networks.chain_units import DenseLayer, DropoutLayer, NormLayer,
 from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
-from perceptory.networks.tabular import TabularMLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
+from perceptory.networks.tabular import TabularMLP
 from perceptory.objectives.auxiliary import Auxiliary, NextStep
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.reconstruction import Reconstruction
