@@ -105,7 +105,8 @@ class Encoder:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
         features = self.features(source)
-        self.tell_unseen(source, features)
+        if features is not source:  # who makes features tells of them
+            self.tell_unseen(source, features)
         for start in range(0, features.rows, rows):
             at = slice(start, min(start + rows, features.rows))
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
