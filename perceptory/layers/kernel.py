@@ -31,14 +31,13 @@ def kernel_values(kernel: str, x: jax.Array, c: jax.Array, narrowness: jax.Array
     The first `numbers` features are numbers, the others 0 or 1: of these |x - c| is x + c - 2 x c, so that all of them
     together are a product of matrices. (Between 0 and 1 that is a kernel still, but not 1 where x = c.)
     """
+    a, b = x * narrowness, c * narrowness
     if kernel == "laplacian":
-        a, b = x * narrowness, c * narrowness
         apart = _city_block(a[:, :numbers], b[:, :numbers])
         if numbers < x.shape[1]:
             own, other = a[:, numbers:], c[:, numbers:]
             apart += jnp.sum(own, axis=1)[:, None] + jnp.sum(b[:, numbers:], axis=1) - 2 * matmul(own, other.T)
         return jnp.exp(-apart)
-    a, b = x * narrowness, c * narrowness
     squares = jnp.sum(a * a, axis=1)[:, None] + jnp.sum(b * b, axis=1) - 2 * matmul(a, b.T)
     squares = jnp.maximum(squares, LEAST)
     return jnp.exp(-jnp.sqrt(squares)) if kernel == "exponential" else jnp.exp(-0.5 * squares)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from perceptory.layers.arrays import Shape
 from perceptory.layers.kernel import KERNELS, KernelMachine, kernel_values
 from perceptory.layers.tabular import ColumnScaling, edges_of
-from perceptory.networks.base import Network
+from perceptory.networks.for_tables import ForTables
 from perceptory.ops.cholesky import damped
 from perceptory.ops.kernel_ridge import Solution, kernel_ridge
 from perceptory.registry import Registry
@@ -31,7 +31,7 @@ NEWTON, PRIOR = 15, 1e-2  # steps of the calibration, and what pulls it to leavi
 
 
 @dataclass(frozen=True)
-class KernelRidge(Network):
+class KernelRidge(ForTables):
     """Kernel ridge regression for tables: y = Σ_c k(x, c) α_c + x W + b, with a kernel neuron c at every training row.
 
     The widths s of the kernel, one a column, its share and that of the linear part, and the ridge are those that make
@@ -58,7 +58,7 @@ class KernelRidge(Network):
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> KernelMachine:
         features, out = prod(inputs), prod(outputs)
-        kinds = self.columns if len(self.columns) == features else (0,) * features
+        kinds = self.kinds(features)
         numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
         flags = tuple(i for i, kind in enumerate(kinds) if kind)
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
@@ -68,10 +68,6 @@ class KernelRidge(Network):
             jnp.zeros((self.centers, out)), jnp.zeros((features, out)), jnp.zeros(out), self.kernel, (numbers, flags),
             outputs,
         )  # fmt: skip
-
-    def for_columns(self, kinds: tuple[int, ...]) -> KernelRidge:
-        """The spec with what each input is."""
-        return self.replace(columns=kinds) if not self.columns else self
 
     def prime(self, module: KernelMachine, rows: Any, *, key: jax.Array) -> KernelMachine:
         """Scaling, widths and strengths from the training rows."""
@@ -90,9 +86,10 @@ class KernelRidge(Network):
         kernel = partial(kernel_values, self.kernel, numbers=len(module.places[0]))
         aims = getattr(rows, "aims", False)
         chosen = _some(w, LEFT_OUT, two) if aims else jnp.zeros(0, int)
+        start = _start(self.kernel, x.shape[1]).astype(x.dtype)
+        factors = (jnp.asarray(factor, x.dtype) for factor in (self.narrow, self.ridge))
         found = kernel_ridge(
-            kernel, x, (t - mean) / spread, w, _some(w, self.likely, three), _start(self.kernel, x, w), chosen,
-            jnp.asarray(self.narrow, x.dtype), jnp.asarray(self.ridge, x.dtype),
+            kernel, x, (t - mean) / spread, w, _some(w, self.likely, three), start, chosen, *factors
         )  # fmt: skip
         size, shift = spread, mean
         if aims:
@@ -113,11 +110,6 @@ class KernelRidge(Network):
     @property
     def solved(self) -> bool:
         return True
-
-    @property
-    def unscaled(self) -> tuple[int, ...]:
-        """Columns of 0 and 1, whose deviation says how rare they are and not how much they matter."""
-        return tuple(i for i, kind in enumerate(self.columns) if kind)
 
     @property
     def label(self) -> str:
@@ -147,11 +139,10 @@ def _some(w: jax.Array, most: int, key: jax.Array) -> jax.Array:
     return jnp.sort(jax.lax.top_k(score, most)[1])
 
 
-def _start(kernel: str, x: jax.Array, w: jax.Array) -> jax.Array:
+def _start(kernel: str, features: int) -> jax.Array:
     """Logarithm of 1/s, of every feature alike: so that two rows have a distance of about 1."""
-    features = x.shape[1]
     power = 1.0 if kernel == "laplacian" else 0.5
-    return jnp.full(features, -power * jnp.log(features), x.dtype)
+    return jnp.full(features, -power * jnp.log(features))
 
 
 def _calibrated(

@@ -28,7 +28,7 @@ from perceptory.layers.tabular import (
     edges_of,
     quantiles,
 )
-from perceptory.networks.base import Network
+from perceptory.networks.for_tables import ForTables
 from perceptory.networks.mlp import widths
 from perceptory.ops.activations import ACTIVATIONS
 from perceptory.registry import Registry
@@ -66,7 +66,7 @@ def _activation(name: Any, value: Any) -> None:
 
 
 @dataclass(frozen=True)
-class TabularMLP(Network):
+class TabularMLP(ForTables):
     """Feedforward network for a table's columns, with what numbers and categories need before the first layer.
 
     Columns of numbers are scaled by quantiles, clipped smoothly and embedded; categories are embedded or stand as
@@ -160,20 +160,12 @@ class TabularMLP(Network):
 
     def _places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Places of the numbers, of the columns of 0 and 1, and of each column of categories that is embedded."""
-        kinds = self.columns or (0,) * inputs
-        if len(kinds) != inputs:
-            raise InputError(
-                f"TabularMLP.columns says of {len(kinds)} inputs what they are, and there are {inputs}. Leave it out."
-            )
+        kinds = self.kinds(inputs)
         own = [tuple(i for i, kind in enumerate(kinds) if kind == n) for n in range(1, max(kinds) + 1)]
         embedded = [group for group in own if self.categories and len(group) > self.one_hot]
         apart = {i for group in embedded for i in group}
         flags = tuple(i for i, kind in enumerate(kinds) if kind and i not in apart)
         return (tuple(i for i, kind in enumerate(kinds) if not kind), flags, *embedded)
-
-    def for_columns(self, kinds: tuple[int, ...]) -> TabularMLP:
-        """The spec with what each input is."""
-        return self.replace(columns=kinds) if not self.columns else self
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -231,11 +223,6 @@ class TabularMLP(Network):
             else:
                 out.append((fast, 1.0))
         return out
-
-    @property
-    def unscaled(self) -> tuple[int, ...]:
-        """Columns of 0 and 1, whose deviation says how rare they are and not how much they matter."""
-        return tuple(i for i, kind in enumerate(self.columns) if kind)
 
     @property
     def stochastic(self) -> bool:
