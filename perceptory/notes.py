@@ -528,6 +528,13 @@ def series_too_short(count: int, first: str, needed: int) -> tuple[Piece, ...]:
 
 
 @_kind
+def series_not_forecast(count: int, first: str, needed: int) -> tuple[Piece, ...]:
+    """Of new series those that are shorter than the window that a model looks at."""
+    them = f"series {first!r} is" if count == 1 else f"{count} series (the first {first!r}) are"
+    return (f"{them} not forecast: fewer than {needed} rows, the window of the model.",)
+
+
+@_kind
 def too_few_for_intervals() -> tuple[Piece, ...]:
     """A forecast without the usual intervals."""
     return ("there are no intervals, for the model has held out too few forecasts to tell those of 90 %.",)

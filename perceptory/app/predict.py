@@ -12,7 +12,7 @@ import numpy as np
 from perceptory.app.door import command_line
 from perceptory.app.new_data import read_new
 from perceptory.app.output import write_frames
-from perceptory.app.unlabeled import check_out, frame, say_notes, scores
+from perceptory.app.unlabeled import check_out, frame, say_notes, scores, warnings_as_notes
 from perceptory.data.tables.table import label
 from perceptory.errors import InputError
 from perceptory.notes import Note, too_few_for_intervals
@@ -56,7 +56,8 @@ def predict(
             notes.extend(new.notes)
             yield frame([*columns(model, new.names, networks, proba, members), *beside(model, learned), *more])
 
-    write_frames(out, ahead(predicted()), formulas=formulas)
+    with warnings_as_notes():
+        write_frames(out, ahead(predicted()), formulas=formulas)
     say_notes(notes)
 
 
@@ -97,12 +98,8 @@ def forecast(
     if origins is not None and data is None:
         raise InputError("--origins needs the series, to tell what came. Name their file after the run.")
     model = Model.load(run)
-    ahead = model.forecast(
-        data,
-        coverage=coverage,
-        origins=1 if origins is None else origins,
-        future=future,
-    )
+    with warnings_as_notes():
+        ahead = model.forecast(data, coverage=coverage, origins=1 if origins is None else origins, future=future)
     write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
     if coverage is None and ahead.lower is None and knows_intervals(model):
         say_notes([too_few_for_intervals()])
@@ -115,7 +112,8 @@ def backtest(run: str, data: str, origins: int, every: int | None, coverage: flo
     if not Path(data).is_file():
         raise InputError(f"there is no file {data!r}.")
     check_out(out, data, run)
-    back = Model.load(run).backtest(data, origins=origins, every=every, coverage=coverage)
+    with warnings_as_notes():
+        back = Model.load(run).backtest(data, origins=origins, every=every, coverage=coverage)
     if out is not None:
         write_frames(out, iter([frame(back.forecast.columns())]))
     for line in back.lines():

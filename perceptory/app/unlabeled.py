@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,19 @@ def say_notes(notes: Iterable[Note]) -> None:
     """The notes on the pieces of new data, each once, on standard error."""
     for note in together(notes):
         sys.stderr.write(f"perceptory: note: {one_line(note.said(command_line))}\n")
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What Python would warn of within is said as notes are, each sentence once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for sentence in dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning):
+        sys.stderr.write(f"perceptory: note: {one_line(sentence)}\n")
+    for one in caught:
+        if one.category is not UserWarning:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def frame(columns: list[tuple[str, Any]]) -> pl.DataFrame:

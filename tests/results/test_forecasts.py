@@ -75,6 +75,24 @@ def test_new_series_and_those_that_are_asked_for(run):
         run.model.forecast(series=["huge"])
 
 
+def test_series_too_short_for_a_forecast_are_named_and_left_out(run, capfd, monkeypatch):
+    import polars as pl
+
+    new = {"month": MONTHS[:12] + MONTHS[:5] + MONTHS[:3], "name": ["long"] * 12 + ["short"] * 5 + ["new"] * 3}
+    new["sales"] = np.linspace(5, 6, 20)
+    with pytest.warns(UserWarning, match=r"2 series \(the first 'short'\) are not forecast: fewer than 12 rows"):
+        assert run.model.forecast(new).series == ("long",)
+    monkeypatch.chdir(run.folder)
+    pl.DataFrame(new).head(17).write_csv("short.csv")
+    for argv in (["--ahead"], []):
+        assert main(["predict", "run", "short.csv", *argv]) == 0
+        said = capfd.readouterr()
+        assert "note: series 'short' is not forecast: fewer than 12 rows, the window of the model." in said.err
+        assert "short" not in said.out
+    with pytest.raises(pt.InputError, match="a window of 12 rows needs at least 12 rows"):
+        run.model.forecast({"month": MONTHS[:5], "sales": np.linspace(5, 6, 5)})
+
+
 def test_a_backtest_says_what_came(run):
     back = run.model.forecast(run.table, origins=4)
     assert back.series == ("small",) * 4 + ("large",) * 4

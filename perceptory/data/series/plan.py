@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from perceptory.data.tables.encoder import _keys, reading_from_json
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import Table, columns_are, listed
 from perceptory.errors import InputError
+from perceptory.notes import series_not_forecast
 
 NO_TABLES = (".npy", ".npz")
 
@@ -60,8 +62,8 @@ class SeriesPlan:
         "ahead": all windows, so that the last one predicts what comes after the table; its number is that of the last
         row that is known. "every step": each series as a whole, whatever the window in training; else series, or
         windows where training had windows; their number is that of their first row. A table without the column
-        that tells series apart is one series. Gaps are filled in as in training. Raises `InputError` as `read_series`
-        does, and for another time step.
+        that tells series apart is one series. Gaps are filled in as in training. Of several series those too short for
+        a forecast are left out, with a warning. Raises `InputError` as `read_series` does, and for another time step.
         """
         table = with_dates(as_table(source, reading=None if self.reading == PLAIN else self.reading))
         own = self.beside.columns_of(channels)
@@ -84,7 +86,9 @@ class SeriesPlan:
         self._same_step(clock)
         windowed = self.window if self.predict != "every step" else None
         ahead = self.predict == "ahead"
-        cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead)
+        cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead, spare=ahead)
+        if cut.short[0]:
+            warnings.warn(str(series_not_forecast(*cut.short, cut.steps)), UserWarning, stacklevel=2)
         values = input_values(table, inputs, clock, self.fill, marks)
         if self.beside.channels:
             known = values[:, [inputs.index(name) for name in ahead_of]]
