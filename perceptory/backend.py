@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,22 @@ guard(version("jaxlib"), started=_started())
 
 def native() -> bool:
     """Whether convolution and recurrence take the library's own path: everywhere but on a CPU, where it is slow."""
+    if not _started() and not _plugins():
+        return False
     import jax
 
     return jax.default_backend() != "cpu"
+
+
+@lru_cache(maxsize=1)
+def _plugins() -> bool:
+    """Whether there may be anything but a CPU: JAX knows of it by a package of its own, which can be seen without
+    importing JAX."""
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    if os.environ.get("JAX_PLATFORMS") == "cpu":
+        return False
+    named = any(os.environ.get(name) for name in ("PJRT_NAMES_AND_LIBRARY_PATHS", "JAX_PLATFORMS"))
+    packaged = any(find_spec(name) is not None for name in ("jax_plugins", "libtpu"))
+    return named or packaged or bool(entry_points(group="jax_plugins"))

@@ -13,6 +13,7 @@ from perceptory.data.series.feedback import Known
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import Encoder
+from perceptory.data.tables.features import Features
 from perceptory.errors import InputError
 from perceptory.notes import Note
 
@@ -87,6 +88,9 @@ class ExampleEncoder(Protocol):
 
     def examples(self, source: Any) -> ModelInputs:
         """Those inputs with the lengths of series and the place of each example in its source."""
+
+    def many(self, source: Any) -> Features | None:
+        """The columns of a table of several rows, of which inputs can be made when they are asked for."""
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """Those, at most `rows` of them at a time."""

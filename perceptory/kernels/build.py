@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import enum
 import hashlib
+import importlib.util
 import logging
 import os
 import platform
@@ -41,8 +42,9 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "dense": ("forward", "backward", "rows"),
     "columns": ("forward", "backward", "places"),
     "symmetric": ("normal", "product", "solution", "trace"),
+    "predict": (),  # no program calls it, but Python itself
 }
-LEVEL = {"dense": "-O2"}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
+LEVEL = {"dense": "-O2", "predict": "-O2"}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 TIME_LIMIT = 120.0  # seconds a compilation may take
 
@@ -201,13 +203,11 @@ def status(states: Mapping[str, str] | None = None) -> str:
 
 
 def _load(kernel: str, dtype: str) -> KernelState:
-    """Load a kernel into JAX."""
-    import jax
-
+    """Load a kernel, and have JAX know what programs call of it."""
     if os.environ.get("PERCEPTORY_KERNELS", "on") == "off":
         raise UnavailableError(Cause.SWITCHED_OFF, "PERCEPTORY_KERNELS=off")
     if backend.native():
-        raise UnavailableError(Cause.BACKEND, f"no kernels for {jax.default_backend()}")
+        raise UnavailableError(Cause.BACKEND, "no kernels but for a CPU")
     for level, path in _packaged(kernel, dtype):
         with contextlib.suppress(OSError):  # made for another C library
             _register(kernel, dtype, ctypes.CDLL(str(path)))
@@ -225,9 +225,11 @@ def _maker(compiler: tuple[str, ...]) -> str:
 
 
 def _register(kernel: str, dtype: str, library: ctypes.CDLL) -> None:
+    _libraries[kernel, dtype] = library
+    if not CALLS[kernel]:
+        return
     import jax
 
-    _libraries[kernel, dtype] = library
     for call in (f"{kernel}_{name}" for name in CALLS[kernel]):
         capsule = jax.ffi.pycapsule(getattr(library, call))
         jax.ffi.register_ffi_target(f"perceptory_{call}_{dtype}", capsule, platform="cpu")
@@ -250,11 +252,17 @@ def packaged_name(kernel: str, dtype: str, level: str) -> str:
     return f"{kernel}-{dtype}-{level}-{_interface()}.so"
 
 
+def _include() -> str:
+    """The folder of XLA's headers: as `jax.ffi.include_dir`, without JAX."""
+    place = importlib.util.find_spec("jaxlib")
+    if place is None or place.origin is None:
+        raise UnavailableError(Cause.FAILED, "jaxlib is not where Python finds it")
+    return str(Path(place.origin).parent / "include")
+
+
 @lru_cache(maxsize=1)
 def _interface() -> str:
-    import jax
-
-    header = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_bytes()
+    header = (Path(_include()) / "xla" / "ffi" / "api" / "c_api.h").read_bytes()
     version = re.findall(rb"#define XLA_FFI_API_M(?:AJOR|INOR) (\d+)", header)
     sources = [path.read_bytes() for path in sorted(HERE.glob("*.cc")) + sorted(HERE.glob("*.h"))]
     return hashlib.blake2b(repr((version, sources, LEVEL)).encode(), digest_size=8).hexdigest()
@@ -273,8 +281,6 @@ def _packaged(kernel: str, dtype: str) -> Iterator[tuple[str, Path]]:
 
 def prebuild(machine: str, compiler: list[str]) -> list[Path]:
     """Compile every kernel for every level of a kind of processor into the package, for a wheel."""
-    import jax
-
     PREBUILT.mkdir(exist_ok=True)
     libraries = []
     for level, (flag, _) in LEVELS[machine].items():
@@ -283,7 +289,7 @@ def prebuild(machine: str, compiler: list[str]) -> list[Path]:
                 path = PREBUILT / packaged_name(kernel, dtype, level)
                 flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-shared", "-fPIC", "-w", "-s", *typed]
                 source = str(HERE / f"{kernel}.cc")
-                _output([*compiler, *flags, f"-I{jax.ffi.include_dir()}", source, "-o", str(path)], TIME_LIMIT)
+                _output([*compiler, *flags, f"-I{_include()}", source, "-o", str(path)], TIME_LIMIT)
                 libraries.append(path)
     return libraries
 
@@ -307,8 +313,6 @@ def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
 def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Iterator[Path]:
     """The kernel's library: that of the cache folder, else, each when the one before cannot be had or opened, one
     compiled into that folder or into one that lives as long as the process."""
-    import jax
-
     source = HERE / f"{kernel}.cc"
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
     flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
@@ -323,7 +327,7 @@ def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Itera
     folder = backend.cache_folder()
     if folder is not None and cache.read(folder / name) is not None:
         yield folder / name
-    command = [*compiler, *flags, f"-I{jax.ffi.include_dir()}", str(source)]
+    command = [*compiler, *flags, f"-I{_include()}", str(source)]
     places = iter([folder] if folder is not None and cache.writable(folder) else [])
     for place in chain(places, cache.temporary_folders()):
         if _compile(command, place / name):

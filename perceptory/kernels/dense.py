@@ -9,53 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from perceptory.kernels import build
-
-LANES = 16  # as in dense.cc
-KINDS = {
-    "linear": 0,
-    "tanh": 1,
-    "sigmoid": 2,
-    "steep_sigmoid": 3,
-    "relu": 4,
-    "leaky_relu": 5,
-    "elu": 6,
-    "selu": 7,
-    "silu": 8,
-}
-KINDS |= {"mish": 9}
-PLAIN = 7  # kinds below give their slope from their value
-
-
-class Stack(NamedTuple):
-    """Layers of neurons one after the other, the last one linear: a static description."""
-
-    widths: tuple[int, ...]  # of the input, of every layer
-    activations: tuple[tuple[str, float], ...]  # of the hidden layers: one of `KINDS`, its parameter (0 for none)
-    parametric: bool = False  # hidden units are z + a (σ(z) - z) with a learned a
-    dropout: bool = False  # hidden units are dropped by chance in training
-
-    @property
-    def weights(self) -> int:
-        own = sum(self.widths[1:-1]) if self.parametric else 0
-        return own + sum((i + 1) * o for i, o in pairwise(self.widths))
-
-    @property
-    def full(self) -> bool:
-        """Whether z is kept beside v."""
-        return self.parametric or self.dropout or any(KINDS[name] >= PLAIN for name, _ in self.activations)
-
-    @property
-    def kept(self) -> int:
-        """Numbers that one example's way forwards keeps, each layer's filled up to whole `LANES`."""
-        return (2 if self.full else 1) * sum(-(-n // LANES) * LANES for n in self.widths[1:-1])
+from perceptory.kernels.stack import KINDS, Stack
 
 
 def accepts(dtype: Any) -> bool:

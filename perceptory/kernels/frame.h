@@ -8,14 +8,8 @@
 #include <initializer_list>
 #include <new>
 
+#include "vectors.h"
 #include "xla/ffi/api/c_api.h"
-
-// A library is for one type of numbers: fewer seconds of compilation, and most never need the other.
-#ifdef DOUBLE
-typedef double Number;
-#else
-typedef float Number;
-#endif
 
 template <class T>
 struct Type;

@@ -7,6 +7,13 @@
 
 #define INLINE inline __attribute__((always_inline))
 
+// A library is for one type of numbers: fewer seconds of compilation, and most never need the other.
+#ifdef DOUBLE
+typedef double Number;
+#else
+typedef float Number;
+#endif
+
 // BYTES: width of a vector; ROWS: rows of a tile, so that ROWS x 4 sums and what they need fit into the registers.
 #if defined(__AVX512F__)
 constexpr int BYTES = 64, ROWS = 4;
@@ -63,8 +70,8 @@ INLINE void hold(V<double>& v) { HOLD(v); }
 #undef HOLD
 
 // A comparison with nan is false: nan stays nan in both functions.
-INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error of a few units in the last place
-  const V<float> most = V<float>{} + 7.90531110763549805f;
+INLINE void tanh_parts(V<float> x, V<float>& up, V<float>& down) {  // rational, as in Eigen and XLA: error of a few units
+  const V<float> most = V<float>{} + 7.90531110763549805f;          // in the last place
   x = x > most ? most : x;
   x = x < -most ? -most : x;
   V<float> u = x * x, p = u * -2.76076847742355e-16f + 2.00018790482477e-13f;
@@ -76,7 +83,12 @@ INLINE V<float> tanh_of(V<float> x) {  // rational, as in Eigen and XLA: error o
   V<float> q = u * 1.19825839466702e-06f + 1.18534705686654e-04f;
   q = u * q + 2.26843463243900e-03f;
   q = u * q + 4.89352518554385e-03f;
-  return x * p / q;
+  up = x * p, down = q;
+}
+INLINE V<float> tanh_of(V<float> x) {
+  V<float> up, down;
+  tanh_parts(x, up, down);
+  return up / down;
 }
 
 // e^x = power * (1 + less), x = n ln 2 + r with n a whole number: power = 2^n by the exponent's bits, less = e^r - 1 by a

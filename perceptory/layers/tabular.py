@@ -17,6 +17,7 @@ import numpy as np
 from jax.lax import stop_gradient
 
 from perceptory.kernels import columns, dense
+from perceptory.kernels.stack import Stack
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import matmul
 
@@ -172,7 +173,7 @@ class TabularStack(eqx.Module):
         widths = (x.shape[1], *(layer.weight.shape[1] for layer in self.layers))
         parametric = self.layers[0].strength is not None
         kind = self.kernel
-        stack = dense.Stack(widths, (kind,) * (len(widths) - 2), parametric, rate is not None)  # type: ignore[arg-type]
+        stack = Stack(widths, (kind,) * (len(widths) - 2), parametric, rate is not None)  # type: ignore[arg-type]
         parts = [jnp.ravel(a) for layer in self.layers for a in jax.tree.leaves(layer)]
         weights = jnp.concatenate(parts)
         more = () if rate is None else (dense.noise_of(key, rate),)

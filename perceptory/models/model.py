@@ -14,6 +14,7 @@ from perceptory.data.ahead import ahead, in_threads
 from perceptory.data.examples import ExampleEncoder
 from perceptory.errors import InputError
 from perceptory.models.averages import mean_of
+from perceptory.models.by_kernel import ByKernel
 from perceptory.models.forward import Placed, forward
 from perceptory.models.units import in_own_units, window_units
 
@@ -58,7 +59,8 @@ class Model:
         return len(self.weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "placed"}  # arrays of this process
+        of_this_process = ("placed", "by_kernel")
+        return {name: value for name, value in self.__dict__.items() if name not in of_this_process}
 
     @property
     def parts(self) -> tuple[Model, ...]:
@@ -91,6 +93,10 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
+        kernel = self._kernel
+        features = None if kernel is None else self.encoder.many(table)
+        if kernel is not None and features is not None:
+            return self._in_own_units(kernel.of_features(features), None)
         batches = self.encoder.batches(table, ROWS_AT_ONCE)
         first = next(batches, None)
         if first is None:
@@ -118,6 +124,9 @@ class Model:
             raise InputError(f"expected inputs [row, {self.in_center.shape[1]}], got shape {inputs.shape}.")
         if not len(inputs):
             raise InputError("there is no row to predict. Give at least one.")
+        kernel = self._kernel
+        if kernel is not None and lengths is None:
+            return self._in_own_units(kernel.of_inputs(np.asarray(inputs)), inputs)
         from perceptory.training.plan import piece_of
 
         outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
@@ -159,7 +168,15 @@ class Model:
 
     def _found(self, begun: Any, given: np.ndarray) -> np.ndarray:
         """The distributions of the rows `given`, once `begun` is computed."""
-        output = np.asarray(begun)[:, : len(given)].astype(float)
+        return self._in_own_units(np.asarray(begun)[:, : len(given)], given)
+
+    @property
+    def _kernel(self) -> ByKernel | None:
+        return ByKernel.of_model(self)
+
+    def _in_own_units(self, output: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        """What networks gave on the trained scale as distributions; given: their inputs, where windows tell units."""
+        output = output.astype(float)
         if self.task in ("regression", "autoencode"):
             shape = (len(output), *[1] * (output.ndim - 2), -1)
             center, scale = self.out_center.reshape(shape), self.out_scale.reshape(shape)

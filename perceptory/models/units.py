@@ -21,7 +21,7 @@ def window_units(network: Any, inputs: np.ndarray) -> tuple[np.ndarray, Units]:
     return np.asarray(windows.joined(np, numbers, others)), units
 
 
-def in_own_units(network: Any, cost: Any, output: Any, scaling: tuple[Any, Any], inputs: np.ndarray) -> Any:
+def in_own_units(network: Any, cost: Any, output: Any, scaling: tuple[Any, Any], inputs: Any) -> Any:
     """Predictions [..., n, heads · target] in the target's own units. output: what `cost.inverse_link` gave; scaling:
     center and scale of the targets, as `cost.unscale` takes them; inputs: the examples [n, ...] as encoded, which only
     networks with a `Windowed` look at."""

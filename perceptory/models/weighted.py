@@ -77,6 +77,10 @@ class WeightedModel(Model):
         changed.facts = facts
         return changed
 
+    @property
+    def _kernel(self) -> None:
+        """Each part has its own."""
+
     def distributions_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         return np.concatenate([part.distributions_of(inputs, lengths) for part in self._parts])
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from perceptory.errors import InputError
-from perceptory.kernels.dense import Stack
+from perceptory.kernels.stack import Stack, unit
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import fixed_number
 from perceptory.layers.coder import Coder, Tied, Variational
@@ -129,7 +129,7 @@ class Autoencoder(CodedNetwork):
 
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
         """Encoder and decoder as one stack of layers, the code being a layer of it."""
-        code = ACTIVATIONS[self.activation].kernel
+        code = unit(self.activation)
         if self.tied or self.added_cost or len(inputs) != 1 or not isinstance(self.encoder, MLP) or code is None:
             return None
         first, second = self.encoder.stack(inputs, (self.code,)), self._decoder(inputs).stack((self.code,), outputs)

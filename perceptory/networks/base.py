@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from perceptory.catalog import MIRRORS
 from perceptory.errors import InputError
-from perceptory.kernels.dense import Stack
+from perceptory.kernels.stack import Stack
 from perceptory.layers.arrays import Layout, Shape
 from perceptory.layers.base import Fixed
 from perceptory.specs import Spec, combine, has_code

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from perceptory.errors import InputError
-from perceptory.kernels.dense import Stack
+from perceptory.kernels.stack import Stack, unit
 from perceptory.layers.dense import Activate, Dense, Dropout, Reshape
 from perceptory.layers.noise import Noise, WeightNoise
 from perceptory.layers.norm import NORMS, calibrate, is_stored
@@ -114,9 +114,9 @@ class MLP(Network):
         return self.replace(hidden=self.hidden[::-1], activation=sigma, input_noise=0.0, output_noise=0.0)
 
     def stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
-        kernels = [ACTIVATIONS[name].kernel for name in self._names]
-        known = tuple(kernel for kernel in kernels if kernel is not None)
-        if not known or len(known) < len(kernels) or self.residual or self.norm is not None or self.stochastic:
+        units = [unit(name) for name in self._names]
+        known = tuple(one for one in units if one is not None)
+        if not known or len(known) < len(units) or self.residual or self.norm is not None or self.stochastic:
             return None
         return Stack((prod(inputs), *self.hidden, prod(outputs)), known)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.kernels.stack import unit
 from perceptory.layers.arrays import Layout, Shape
 from perceptory.layers.base import fixed_number
 from perceptory.layers.tabular import (
@@ -131,13 +132,13 @@ class TabularMLP(ForTables):
             weight = jax.random.normal(jax.random.fold_in(keys[2], i), (fan_in, fan_out)) / fan_in**0.5
             bends = self.parametric and i + 1 < len(fans)
             layers.append(TabularDense(weight, jnp.zeros(fan_out), jnp.ones(fan_out) if bends else None))
-        sigma = ACTIVATIONS[self.activation]
+        sigma, kernel = ACTIVATIONS[self.activation].function, unit(self.activation)
         rate = fixed_number(self.dropout) if is_on(self.dropout) else None
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
         return Tabular(
             self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
             _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
-            TabularStack(tuple(layers), rate, self.dropout_falls, sigma.function, sigma.kernel), places, outputs,
+            TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
 
     def _scaling(self, columns: int, edges: Any = None) -> ColumnScaling | None:

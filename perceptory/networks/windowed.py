@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError, Setting
-from perceptory.kernels.dense import Stack
+from perceptory.kernels.stack import Stack
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
 from perceptory.ops.relative import Relation, change, relative, relative_targets, zeros

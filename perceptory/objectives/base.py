@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,10 @@ import numpy as np
 from perceptory.catalog import COSTS
 from perceptory.errors import InputError
 from perceptory.specs import Spec
+
+
+def _same(output: np.ndarray) -> np.ndarray:
+    return output
 
 
 class Cost(Spec):
@@ -109,6 +113,11 @@ class Cost(Spec):
     def inverse_link(self, output: jax.Array) -> jax.Array:
         """[..., prediction] from [..., out]: numbers on the trained scale, or probabilities [row, class]."""
         return output
+
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """`inverse_link` of NumPy arrays, without JAX; None where that is not known."""
+        return _same if type(self).inverse_link is Cost.inverse_link else None
 
     # The methods below take what `inverse_link` gives, as NumPy arrays with any axes before the last.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -23,6 +24,20 @@ def _class_weight(name: str, value: Any) -> None:
     numbers = isinstance(value, tuple) and all(isinstance(v, Real) and not isinstance(v, bool) for v in value)
     if not numbers or len(value) < 2 or not all(np.isfinite(v) and v >= 0 for v in value) or not any(value):
         raise InputError(f"{name} needs weights of at least 0, not all of them 0, got {value!r}. {EXAMPLE}")
+
+
+def two_probabilities(output: np.ndarray) -> np.ndarray:
+    """[..., 2] 1 - p and p = 1 / (1 + e^-z) of z [..., 1], whichever sign it has."""
+    small = np.exp(-np.abs(output))
+    share = 1 / (1 + small)
+    p = np.where(output >= 0, share, small * share)
+    return np.concatenate([1 - p, p], axis=-1)
+
+
+def probabilities(output: np.ndarray) -> np.ndarray:
+    """[..., class] e^z / Σ e^z of z [..., class]."""
+    power = np.exp(output - output.max(axis=-1, keepdims=True))
+    return np.asarray(power / power.sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,10 @@ class SigmoidCrossEntropy(ClassCost, SigmoidLikelihood):
         p = jax.nn.sigmoid(output)
         return jnp.concatenate([1 - p, p], axis=-1)
 
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
+        return two_probabilities
+
 
 @dataclass(frozen=True)
 class SigmoidSquaredError(Cost):
@@ -113,6 +132,10 @@ class SigmoidSquaredError(Cost):
     def inverse_link(self, output: jax.Array) -> jax.Array:
         p = jax.nn.sigmoid(output)
         return jnp.concatenate([1 - p, p], axis=-1)
+
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
+        return two_probabilities
 
 
 @dataclass(frozen=True)
@@ -141,3 +164,7 @@ class SoftmaxCrossEntropy(ClassCost):
 
     def inverse_link(self, output: jax.Array) -> jax.Array:
         return jax.nn.softmax(output, axis=-1)
+
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
+        return probabilities

@@ -21,13 +21,11 @@ class Activation:
     """`function` maps [..., unit] to [..., unit]; `initializer` names the start of the weights that suits it.
 
     of: for a function with a parameter, what makes it from a number: "elu(0.5)" is `ELU.of(0.5)`.
-    kernel: its name and parameter in `kernels.dense`, where it is known there.
     """
 
     function: Callable[[jax.Array], jax.Array]
     initializer: str
     of: Callable[[float], Callable[[jax.Array], jax.Array]] | None = None
-    kernel: tuple[str, float] | None = None
 
     def __call__(self, z: jax.Array) -> jax.Array:
         return self.function(z)
@@ -53,10 +51,9 @@ def _with_parameter(name: str, text: str) -> Activation:
         number = math.nan
     if not 0 <= number <= 100:
         raise InputError(f"the parameter of {name} needs a number from 0 to 100, got {text!r}. Example: {name}(0.5)")
-    kernel = plain.kernel and (plain.kernel[0], number)
     function = plain.of(number)
     _PARAMETERS[function] = name, number
-    return Activation(function, plain.initializer, kernel=kernel)
+    return Activation(function, plain.initializer)
 
 
 _PARAMETERS: dict[Callable[..., Any], tuple[str, float]] = {}  # of the functions that `_with_parameter` has made
@@ -105,20 +102,20 @@ def softmax(z: jax.Array) -> jax.Array:
     return jax.nn.softmax(z, axis=-1)
 
 
-TANH = Activation(jnp.tanh, "glorot", kernel=("tanh", 0.0))
-RELU = Activation(jax.nn.relu, "he", kernel=("relu", 0.0))
-ELU = Activation(elu(1.0), "he", elu, kernel=("elu", 1.0))
-SIGMOID = Activation(jax.nn.sigmoid, "glorot", kernel=("sigmoid", 0.0))
-STEEP_SIGMOID = Activation(lambda z: jax.nn.sigmoid(2 * z), "glorot", kernel=("steep_sigmoid", 0.0))
-LINEAR = Activation(lambda z: z, "glorot", kernel=("linear", 0.0))
+TANH = Activation(jnp.tanh, "glorot")
+RELU = Activation(jax.nn.relu, "he")
+ELU = Activation(elu(1.0), "he", elu)
+SIGMOID = Activation(jax.nn.sigmoid, "glorot")
+STEEP_SIGMOID = Activation(lambda z: jax.nn.sigmoid(2 * z), "glorot")
+LINEAR = Activation(lambda z: z, "glorot")
 THRESHOLD = Activation(lambda z: (z >= 0).astype(z.dtype), "glorot")
 PIECEWISE_LINEAR = Activation(lambda z: jnp.clip(z + 0.5, 0, 1), "glorot")
-LEAKY_RELU = Activation(leaky_relu(0.01), "he", leaky_relu, kernel=("leaky_relu", 0.01))
+LEAKY_RELU = Activation(leaky_relu(0.01), "he", leaky_relu)
 GELU = Activation(jax.nn.gelu, "he")
-SILU = Activation(jax.nn.silu, "he", kernel=("silu", 0.0))
-MISH = Activation(mish, "he", kernel=("mish", 0.0))
+SILU = Activation(jax.nn.silu, "he")
+MISH = Activation(mish, "he")
 SOFTPLUS = Activation(jax.nn.softplus, "he")
 SOFTMAX = Activation(softmax, "glorot")
-SELU = Activation(selu, "lecun", kernel=("selu", 0.0))
+SELU = Activation(selu, "lecun")
 SOFTSIGN = Activation(lambda z: z / (1 + jnp.abs(z)), "glorot")
 HARD_SIGMOID = Activation(hard_sigmoid(1 / 6), "glorot", hard_sigmoid)

@@ -204,6 +204,9 @@ class ArrayEncoder:
         check_finite(array, self.kind, self.feature_names)
         return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
 
+    def many(self, source: Any) -> None:
+        """What is no table has no `Features`."""
+
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` of them at a time; of a folder of pictures no more are in memory at once."""
         if isinstance(source, (str, Path)) and self._are_pictures(source):

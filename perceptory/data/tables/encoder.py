@@ -111,6 +111,15 @@ class Encoder:
             at = slice(start, min(start + rows, features.rows))
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
 
+    def many(self, source: Any) -> Features | None:
+        """The features of what `batches` takes, with its warnings; None where it is one plain row, or has no rows."""
+        if not isinstance(source, Features) and self._single(source) is not None:
+            return None
+        features = self.features(source)
+        if features is not source:  # who makes features tells of them
+            self.tell_unseen(source, features)
+        return features if features.rows else None
+
     def _single(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""
         row = row_of(self._named(source)) if self.reading == PLAIN else None

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Integer
 
 from perceptory.augmentation.base import About, augmented
 from perceptory.kernels import dense
+from perceptory.kernels.stack import Stack
 from perceptory.layers.base import Costed
 from perceptory.objectives.parts import means_of, part_sums, parts_of, whole_of
 from perceptory.objectives.penalties import Penalty, WeightPenalty
@@ -228,7 +229,7 @@ def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any],
     return cost_of
 
 
-def kernel_stack(plan: ProgramPlan) -> dense.Stack | None:
+def kernel_stack(plan: ProgramPlan) -> Stack | None:
     """The network for the kernel of layers of neurons, where that is the faster way for the gradients of steps."""
     if isinstance(plan.optimizer, SecondOrder) or not plan.flat:
         return None

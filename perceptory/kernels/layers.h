@@ -1,0 +1,185 @@
+// Layers of neurons: products with their weights, activations. One type of numbers a library, T.
+
+#pragma once
+
+#include "vectors.h"
+
+typedef Number T;
+typedef int64_t I;
+constexpr I LANES = 16;          // a row's end is filled up to a multiple, which all vectors divide
+constexpr I NARROW = 3;          // outputs up to which vectors run along the last layer's inputs
+constexpr I ROWS_AT_ONCE = 256;  // rows of one pass through all layers, which stay in a cache
+constexpr I WIDE = W<T>;         // numbers of a vector
+enum Kind { LINEAR, TANH, SIGMOID, STEEP_SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SILU, MISH };
+
+typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywhere, this one where vectors lie
+#define EACH _Pragma("GCC unroll 8")                     // a loop over registers
+
+INLINE I filled(I n) { return (n + LANES - 1) / LANES * LANES; }
+INLINE I greater(I a, I b) { return a > b ? a : b; }
+INLINE V<T> all(T value) { return value - V<T>{}; }
+INLINE V<T>& at(T* p) { return *(V<T>*)p; }
+INLINE V<T> at(const T* p) { return *(const V<T>*)p; }
+
+// c [M, N vectors] = first + a b over `depth`: a [M, depth] with rows `a_row` apart, or, transposed, a [depth, M]. Row
+// m starts from first + m first_row, from 0 without `first`.
+template <int M, int N, bool TRANSPOSED>
+INLINE void tile(I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c, I c_row) {
+  Register sum[M][N];
+  EACH for (int n = 0; n < N; n++)
+    EACH for (int m = 0; m < M; m++) sum[m][n] = first ? at(first + m * first_row + n * WIDE) : V<T>{};
+  for (I k = 0; k < depth; k++, b += b_row) {
+    Register w[N];
+    EACH for (int n = 0; n < N; n++) {
+      w[n] = at(b + n * WIDE);
+      hold(w[n]);
+    }
+    EACH for (int m = 0; m < M; m++) {
+      Register s = all(TRANSPOSED ? a[k * a_row + m] : a[m * a_row + k]);
+      hold(s);
+      EACH for (int n = 0; n < N; n++) sum[m][n] += s * w[n];
+    }
+  }
+  EACH for (int m = 0; m < M; m++)
+    EACH for (int n = 0; n < N; n++) at(c + m * c_row + n * WIDE) = sum[m][n];
+}
+
+template <int N, bool TRANSPOSED>
+void panel(I rows, I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c, I c_row) {
+  constexpr int M = N <= 2 ? 2 * ROWS : ROWS;
+  const I next = TRANSPOSED ? 1 : a_row;
+  for (; rows >= M; rows -= M, a += M * next, first += M * first_row, c += M * c_row)
+    tile<M, N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
+  for (; rows > 0; rows--, a += next, first += first_row, c += c_row)
+    tile<1, N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
+}
+
+// c [rows, columns] = first + a b, as of a tile; columns in whole vectors.
+template <bool TRANSPOSED>
+void product(I rows, I columns, I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c,
+             I c_row) {
+  for (I n = 0; n < columns; n += 4 * WIDE) {
+    const T* start = first ? first + n : nullptr;
+    switch ((columns - n + WIDE - 1) / WIDE) {
+      case 1: panel<1, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
+      case 2: panel<2, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
+      case 3: panel<3, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
+      default: panel<4, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row);
+    }
+  }
+}
+
+template <class F>
+INLINE void every(T* p, I count, F f) {
+  for (I i = 0; i < count; i += WIDE) at(p + i) = f(at(p + i), i);
+}
+
+// v = s(z), in place. A comparison with nan is false, and lets it through.
+void activate(int kind, T parameter, T* z, I count) {
+  const T half = 0.5;
+  switch (kind) {
+    case TANH: return every(z, count, [](V<T> z, I) { return tanh_of(z); });
+    case SIGMOID: return every(z, count, [=](V<T> z, I) { return tanh_of(z * half) * half + half; });
+    case STEEP_SIGMOID: return every(z, count, [=](V<T> z, I) { return tanh_of(z) * half + half; });
+    case RELU: return every(z, count, [](V<T> z, I) { return z < 0 ? V<T>{} : z; });
+    case LEAKY_RELU: return every(z, count, [=](V<T> z, I) { return z > 0 ? z : z * parameter; });
+    case ELU: return every(z, count, [=](V<T> z, I) {
+      V<T> t = tanh_of((z > 0 ? V<T>{} : z) * half);  // e^z - 1 = 2 t / (1 - t)
+      return z > 0 ? z : t * (2 * parameter) / (1 - t);
+    });
+  }
+}
+
+// s(z) and s'(z).
+template <int KIND>
+INLINE void value_and_slope(V<T> z, T parameter, V<T>& s, V<T>& slope) {
+  const T half = 0.5, alpha = 1.6732632423543772, scale = 1.0507009873554805;
+  if (KIND == LINEAR) s = z, slope = all(1);
+  if (KIND == TANH) s = tanh_of(z), slope = 1 - s * s;
+  if (KIND == SIGMOID) s = tanh_of(z * half) * half + half, slope = s * (1 - s);
+  if (KIND == STEEP_SIGMOID) s = tanh_of(z) * half + half, slope = s * (1 - s) * 2;
+  if (KIND == RELU) s = z < 0 ? V<T>{} : z, slope = z > 0 ? all(1) : V<T>{};
+  if (KIND == LEAKY_RELU) s = z > 0 ? z : z * parameter, slope = z > 0 ? all(1) : all(parameter);
+  if (KIND == ELU || KIND == SELU) {
+    const T a = KIND == ELU ? parameter : alpha * scale, up = KIND == ELU ? 1 : scale;
+    V<T> t = tanh_of((z > 0 ? V<T>{} : z) * half), below = t * (2 * a) / (1 - t);  // a (e^z - 1)
+    s = z > 0 ? z * up : below, slope = z > 0 ? all(up) : below + a;
+  }
+  if (KIND == SILU) {
+    V<T> share = tanh_of(z * half) * half + half;
+    s = z * share, slope = share + s * (1 - share);
+  }
+  if (KIND == MISH) {  // z tanh(ln(1 + e^z)), the tanh being u / (u + 2) with u = e^z (e^z + 2)
+    V<T> e = exp_of(z > 20 ? all(20) : z), u = e * (e + 2), q = 1 / (u + 2), t = u * q;
+    s = z * t, slope = t + z * (e * 4) * (e + 1) * q * q;
+  }
+}
+
+// Whether a unit stays, and what it is then multiplied by: one layer's noise.
+#ifdef DOUBLE
+typedef uint64_t Word;
+#else
+typedef uint32_t Word;
+#endif
+typedef Word Words __attribute__((vector_size(BYTES), may_alias));
+alignas(BYTES) const Word lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+struct Noise {
+  Word first, second, threshold;
+  T more;  // 1 / keep; 0 where nothing is dropped
+  INLINE V<T> apply(V<T> v, I place) const {
+    const Words low = Words{} + 0xffffffffu;  // in words of 64 bits the same numbers
+    Words h = *(const Words*)lanes + (Word)place;
+    h = ((((h + first) & low) * 0x9e3779b1u) & low) ^ second;
+    h ^= h >> 16;
+    h = (h * 0x85ebca6bu) & low;
+    h ^= h >> 13;
+    h = (h * 0xc2b2ae35u) & low;
+    h ^= h >> 16;
+    return h < threshold ? v * more : V<T>{};
+  }
+};
+
+// v [rows, wide] from z, each the layer's; a: of parametric units, or null.
+template <int KIND>
+void units(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+  for (I r = 0; r < rows; r++)
+    for (I i = 0; i < wide; i += WIDE, z += WIDE, v += WIDE) {
+      V<T> s, slope, own = at(z);
+      value_and_slope<KIND>(own, parameter, s, slope);
+      if (a) s = own + (s - own) * at(a + i);
+      at(v) = noise.more ? noise.apply(s, (from + r) * wide + i) : s;
+    }
+}
+
+#define OF_KIND(call)                             \
+  switch (kind) {                                 \
+    case LINEAR: return call<LINEAR> ARGUMENTS;   \
+    case TANH: return call<TANH> ARGUMENTS;       \
+    case SIGMOID: return call<SIGMOID> ARGUMENTS; \
+    case STEEP_SIGMOID: return call<STEEP_SIGMOID> ARGUMENTS; \
+    case RELU: return call<RELU> ARGUMENTS;       \
+    case LEAKY_RELU: return call<LEAKY_RELU> ARGUMENTS; \
+    case ELU: return call<ELU> ARGUMENTS;         \
+    case SELU: return call<SELU> ARGUMENTS;       \
+    case SILU: return call<SILU> ARGUMENTS;       \
+    case MISH: return call<MISH> ARGUMENTS;       \
+  }
+#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, v)
+void units_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+  OF_KIND(units)
+}
+#undef ARGUMENTS
+// The sum of the first N numbers of a vector, halves first.
+template <int N>
+struct Part {
+  typedef T Half __attribute__((vector_size(N / 2 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  static INLINE T total(const T* p) {
+    alignas(BYTES) Half sum = *(const Half*)p + *(const Half*)(p + N / 2);
+    return Part<N / 2>::total((const T*)&sum);
+  }
+};
+template <>
+struct Part<2> {
+  static INLINE T total(const T* p) { return p[0] + p[1]; }
+};
+INLINE T total(V<T> v) { return Part<WIDE>::total((const T*)&v); }
