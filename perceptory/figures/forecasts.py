@@ -30,7 +30,7 @@ def last_forecasts(result: ResultData) -> Figure:
     count = len(shown.series)
     across = min(ACROSS, count)
     down = -(-count // across)
-    figure = new_figure((5.6, 1.0 + 1.55 * down))
+    figure = new_figure((5.6, 1.0 + max(2.4, 1.55 * down)))
     axes = figure.subplots(down, across, squeeze=False).ravel()
     far = int(shown.horizons.max())
     for k, ax in enumerate(axes):
@@ -54,5 +54,6 @@ def last_forecasts(result: ResultData) -> Figure:
     for ax in axes[max(0, count - across) : count]:
         ax.set_xlabel("steps from the last known one", fontsize=8)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=8)
+    axes[0].set_ylabel(clean(shown.target, 20), fontsize=8)
     footnote(axes[0], [f"{clean(shown.target, 30)}, {shown.part} forecasts"])
     return figure

@@ -39,6 +39,7 @@ def error_by_horizon(result: ResultData) -> Figure:
             ax.plot(found[1], values, line, color=color, marker="o", markersize=3, label=label)
     ax.set_xlabel("steps ahead")
     ax.set_ylabel(metric_name(name))
+    ax.set_title(f"{metric_name(name)} by steps ahead", loc="left")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     return figure

@@ -155,7 +155,7 @@ def _figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> d
 def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:
     from perceptory import figures as plots
 
-    return {
+    drawn = {
         "ranking": _figure(
             "ranking",
             "Validation score of each candidate with error bars and training score",
@@ -164,15 +164,28 @@ def _study_figures(result: ResultData) -> dict[str, dict[str, str]]:
             "marks, the more the network overfits.",
             lambda: plots.ranking(result),
         ),
-        "curves": _figure(
+    }
+    learner = codes.learner(result) if result.task == AUTOENCODE else _learner(result)
+    if learner is not None:
+        drawn["curves"] = _figure(
             "curves",
             f"Cost by epoch on training and validation {thing(result)}s",
             "Each thin line is one network; the dot marks its best epoch, whose weights are kept. Thick lines are "
             "medians, drawn while at least half of the networks were still training. The bar is the gap between them "
             "at the median best epoch.",
-            lambda: plots.learning_curves(result, codes.learner(result) if result.task == AUTOENCODE else None),
-        ),
-    }
+            lambda: plots.learning_curves(result, learner),
+        )
+    return drawn
+
+
+def _learner(result: ResultData) -> str | None:
+    """The candidate whose learning is drawn: the chosen one, or the best one that took epochs, where the chosen one was
+    solved; None where all were."""
+    epochs: dict[str, int] = {}
+    for member in result.members:
+        epochs[member.candidate] = max(epochs.get(member.candidate, 0), len(member.train_cost))
+    ranked = [result.best, *(c.id for c in result.candidates)]
+    return next((c for c in ranked if epochs.get(c, 0) > 1), None)
 
 
 def _width_figures(result: ResultData) -> list[dict[str, str]]:
@@ -209,13 +222,17 @@ def _prediction_figures(result: ResultData) -> list[dict[str, Any]]:
     if result.task != "regression":
         return [{"title": "", "folded": False, "figures": _class_figures(result, part)}]
     several = len(result.targets) > 1
+    ahead = [*_forecast_figure(result), *_horizon_figure(result)]
     return [
-        {
-            "title": name if several else "",
-            "folded": k >= TARGETS_OPEN,
-            "figures": _target_figures(result, part, k, name),
-        }
-        for k, name in enumerate(result.targets[:TARGETS_DRAWN])
+        *([{"title": "", "folded": False, "figures": ahead}] if ahead else []),
+        *(
+            {
+                "title": name if several else "",
+                "folded": k >= TARGETS_OPEN or (several and bool(ahead)),
+                "figures": _target_figures(result, part, k, name),
+            }
+            for k, name in enumerate(result.targets[:TARGETS_DRAWN])
+        ),
     ]
 
 
@@ -360,12 +377,7 @@ def render(result: ResultData) -> str:
         score=metric_name(result.score["name"]),
         better=better(result.score),
         figures=_study_figures(result),
-        learned=[
-            *_width_figures(result),
-            *_forecast_figure(result),
-            *_horizon_figure(result),
-            *more_figures(result, _figure),
-        ],
+        learned=[*_width_figures(result), *more_figures(result, _figure)],
         groups=_prediction_figures(result),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),
