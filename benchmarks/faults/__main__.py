@@ -1,6 +1,6 @@
 """python -m benchmarks.faults [PART ...] [--count N] [--seed S]
 
-Parts: kills, stops, writes, races, flips, memory, mutations; all of them by default. Prints what is bad and
+Parts: kills, stops, writes, outputs, races, flips, memory, mutations; all of them by default. Prints what is bad and
 counts at the end.
 """
 
@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-PARTS = ("writes", "flips", "memory", "races", "stops", "kills", "mutations")
+PARTS = ("writes", "outputs", "flips", "memory", "races", "stops", "kills", "mutations")
 
 
 def main() -> None:

@@ -38,7 +38,8 @@ class Format(NamedTuple):
 
 
 def formats(folder: Path) -> dict[str, Format]:
-    """Of each format, by the name of its altered file. The folder holds what `write_data` writes, and a run."""
+    """Of each format, by the name of its altered file. The folder holds what `write_data` writes, and two runs: of
+    networks of one structure, and of a mixture with a kernel machine."""
     return {**_tables(), **_arrays(), **_pictures(folder), **_runs()}
 
 
@@ -160,8 +161,10 @@ def _runs() -> dict[str, Format]:
 
     predictions = cells(b",")
     model = (run / "model.safetensors").read_bytes()
+    mixture = Path("mixture", "model.safetensors").read_bytes()
     return {
-        "model.safetensors": Format(0.06, model, altered_model, pt.Model.load),
+        "model.safetensors": Format(0.04, model, altered_model, pt.Model.load),
+        "mixture.safetensors": Format(0.02, mixture, altered_model, pt.Model.load),
         "bytes.safetensors": Format(0.005, model, flipped, pt.Model.load),
         "result.json-bytes": Format(0.06, before["result.json"], flipped, read),
         "result.json-signed": Format(0.01, before["result.json"], altered_json, read),

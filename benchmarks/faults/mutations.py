@@ -26,6 +26,7 @@ from benchmarks.faults.studies import fit, write_data
 from benchmarks.faults.writes import called
 
 SECONDS = 5.0  # of CPU that a file may take
+MIXTURE = ["table.csv", "--target", "y", "--network", "kernel", "--network", "mlp:4", "--final", "weighted"]
 STANDSTILL = 600.0  # seconds without a further file
 
 
@@ -33,8 +34,9 @@ def try_all(folder: Path, count: int = 1_000_000, seed: int = 0) -> Counter[str]
     """So many altered files of all formats together."""
     write_data(folder)
     os.chdir(folder)
-    if called(fit("refit", 2, "--out", "run", "--quiet")) != (0, ""):
-        raise RuntimeError("the run that is altered did not end well")
+    mixed = ["fit", *MIXTURE, "--epochs", "2", "--folds", "2", "--out", "mixture", "--quiet"]
+    if any(called(argv) != (0, "") for argv in (fit("refit", 2, "--out", "run", "--quiet"), mixed)):
+        raise RuntimeError("the runs that are altered did not end well")
     counts: Counter[str] = Counter()
     for name, made in formats(folder).items():
         wanted, done = max(1, round(made.share * count)), 0

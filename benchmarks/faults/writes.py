@@ -2,7 +2,8 @@
 
 The command runs in this process. Its n-th operation fails: without room, without permission, in the middle of what it
 writes, or as if the process were killed before or after it, which is an exception that nothing catches and after which
-no operation has any effect. `tests/results/test_faults.py` is the short form.
+no operation has any effect. What other commands write is in `outputs`. `tests/results/test_faults.py` is the short
+form.
 """
 
 from __future__ import annotations
@@ -211,7 +212,6 @@ COMMANDS: dict[str, tuple[Callable[[Path], None], Callable[[int], list[str]]]] =
     "fit": (_nothing, _fit()),
     "fit --resume": (_copy_of("half"), _fit("--resume")),
     "fit --overwrite": (_copy_of("other"), _fit("--overwrite")),
-    "predict": (_copy_of("whole"), lambda epochs: ["predict", "run", "table.csv", "--out", "run/new.csv"]),
     "report": (_copy_of("whole"), lambda epochs: ["report", "run"]),
 }
 
@@ -221,7 +221,7 @@ def _judged(name: str, code: int | None, said: str, fault: Fault, epochs: int) -
     if "Traceback" in said or (code not in (0, 2, None)) or (code == 2 and said.count("\n") != 1):
         return f"ended with {code} and {said!r}"
     run = Path("run")
-    if name in ("predict", "report"):
+    if name == "report":
         left = differences(run, Path("whole"))
         return f"the run changed: {left}" if left else ""
     if code == 0 and fault.kind != "killed after":

@@ -14,6 +14,7 @@ from perceptory.data import RawColumn
 from perceptory.data.arrays.checks import unmasked
 from perceptory.data.arrays.targets import group_index
 from perceptory.data.tables.sources import as_table, column_of
+from perceptory.data.tables.table import one_form
 from perceptory.errors import InputError
 
 PLAIN = "biufUS"  # kinds of arrays that mean to scikit-learn what they mean here
@@ -30,7 +31,7 @@ def frame_of(values: Any) -> Any:
 
 def inputs(X: Any) -> Any:
     """X with nan where it is masked, and an array of dates or durations as a frame of them."""
-    X = unmasked(X)
+    X = _composed(unmasked(X))
     columns = [str(name) for name in getattr(X, "columns", ()) if not callable(name)]
     several = len(set(columns)) < len(columns)
     twice = next((name for name in columns if columns.count(name) > 1), None) if several else None
@@ -43,6 +44,14 @@ def inputs(X: Any) -> Any:
 
         return pl.DataFrame({f"x{k}": column.astype(f"{X.dtype.kind}8[us]") for k, column in enumerate(X.T)})
     return X
+
+
+def _composed(X: Any) -> Any:
+    """A frame with the letters of its columns' names in one form, as in tables."""
+    names = [] if callable(getattr(X, "columns", None)) else list(getattr(X, "columns", ()))
+    new = {name: one_form(name) for name in names if isinstance(name, str) and one_form(name) != name}
+    frame = frame_of(X) if new else None
+    return X if frame is None else frame.rename(new).to_native()
 
 
 def targets(y: Any, *, numbers: bool) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.tables.table import MISSING, RawColumn, label, listed, shown_value
+from perceptory.data.tables.table import MISSING, RawColumn, composed, label, listed, one_form, shown_value
 from perceptory.errors import InputError, Setting
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def reading_of(
         raise InputError(f"decimals and thousands cannot both be marked by {decimal!r}. Give two different marks.")
     if thousands is not None and decimal is None:
         decimal = "," if thousands == "." else "."
-    return Reading(tuple(str(token).strip() for token in tokens if str(token).strip()), decimal or "", thousands or "")
+    texts = tuple(one_form(str(token).strip()) for token in tokens if str(token).strip())
+    return Reading(texts, decimal or "", thousands or "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,10 +185,10 @@ def looked_up(table: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def stripped(cells: pl.Series) -> pl.Series:
-    """Texts without the spaces around them; null for those that stand for a missing value."""
+    """Texts in one form, without the spaces around them; null for those that stand for a missing value."""
     import polars as pl
 
-    cells = cells.str.strip_chars()
+    cells = composed(cells).str.strip_chars()
     return pl.select(pl.when(~cells.is_in(list(MISSING))).then(cells)).to_series()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from numbers import Number
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-from perceptory.data.tables.table import columns_are, shown_value
+from perceptory.data.tables.table import columns_are, one_form, shown_value
 from perceptory.errors import InputError
 
 VALUES = ("target", "column of weights", "column of groups")  # what may be given as values, too
@@ -21,6 +22,7 @@ def as_written(given: Any, source: Any, what: str = "column") -> Any:
     as it is, as do as many values as the frame has rows, which may be a column. what: it is to be, for the `InputError`
     of something that cannot be one."""
     labels, texts = _labels(source)
+    given = _composed(given, source)
     if given is None or isinstance(given, str):
         return given
     if _is_label(given, labels):
@@ -36,6 +38,17 @@ def as_written(given: Any, source: Any, what: str = "column") -> Any:
     names = sorted(given, key=str) if isinstance(given, set | frozenset) else list(given)
     named = names and all(_is_label(name, labels) for name in names)
     return [texts[labels.index(n)] for n in names] if named and len(names) != _rows(source) else given
+
+
+def _composed(given: Any, source: Any) -> Any:
+    """A name, or a list of names of a table whose rows these cannot be, with their letters in one form."""
+    if isinstance(given, str):
+        return one_form(given)
+    names = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+    has_rows = hasattr(source, "__len__") and not isinstance(source, str | PurePath)
+    if not names or (has_rows and len(given) == _rows(source)):
+        return given
+    return type(given)(map(one_form, given))
 
 
 def _check_is_none(given: Any, labels: list[Any], texts: list[str], what: str) -> None:
@@ -54,8 +67,8 @@ def _labels(source: Any) -> tuple[list[Any], list[str]]:
     if isinstance(source, Mapping):
         columns = list(source)
     if isinstance(columns, Iterable):
-        labels = list(columns)
-        return labels, [str(label) for label in labels]
+        labels = [one_form(label) if isinstance(label, str) else label for label in columns]
+        return labels, [one_form(str(label)) for label in labels]
     array = (isinstance(source, np.ndarray) and source.ndim == 2) or (
         hasattr(source, "__array__") and np.ndim(source) == 2
     )

@@ -28,7 +28,7 @@ from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.reader import read_table
 from perceptory.data.tables.sources import BINARY, TEXT, as_table
 from perceptory.data.tables.spool import BYTES, spool, text_tables
-from perceptory.data.tables.table import RawColumn, Table
+from perceptory.data.tables.table import RawColumn, Table, one_form
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
 from perceptory.files import path_of
@@ -164,6 +164,7 @@ def stream_table(
         raise InputError("an autoencoder is not trained on a stream. Read the table as a whole.")
     reading = reading_of(missing, decimal, thousands)
     scan, held, reading = _scanned(source, reading, [target] if isinstance(target, str) else list(target))
+    scan = _composed(scan)
     with damaged("the table cannot be read"):
         rows = int(scan.select(pl.len()).collect().item())
         parts = [scan] if rows <= HEAD else [scan.slice(k, HEAD // PLACES) for k in _spread(rows)]
@@ -179,7 +180,22 @@ def stream_table(
         raise InputError(f"of {len(frame)} rows spread over the table: ", error) from None
     if not reading.decimal and any(k.describes(n) for k in (decimal_commas, thousands_marked) for n in head.notes):
         raise InputError("numbers with a decimal comma need ", Setting("decimal", ","), " where a table is streamed.")
-    return StreamedTable(scan, replace(head, columns=tuple(map(_by_storage, head.columns))), rows, weights, held)
+    return StreamedTable(scan, replace(head, columns=tuple(map(_by_storage, head.columns))), rows, _one(weights), held)
+
+
+def _one(name: str | None) -> str | None:
+    return None if name is None else one_form(name)
+
+
+def _composed(scan: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with the letters of its columns' names in one form."""
+    with damaged("the table cannot be read"):
+        names = scan.collect_schema().names()
+    new = [one_form(name) for name in names]
+    twice = next((name for name in new if new.count(name) > 1), None) if len(set(new)) < len(new) else None
+    if twice is not None:
+        raise InputError(f"column {twice!r} stands twice, in two spellings of its letters. Rename one of them.")
+    return scan if new == names else scan.rename(dict(zip(names, new, strict=True)))
 
 
 def _spread(rows: int) -> Sequence[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -50,6 +51,8 @@ class RawColumn:
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray):
             object.__setattr__(self, "data", series_of(self.data))
+        if self.storage == "label":
+            object.__setattr__(self, "data", composed(self.data))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -105,6 +108,15 @@ class Table:
     named: bool = True
     duplicated: frozenset[str] = field(default_factory=frozenset)  # names that stood more than once
 
+    def __post_init__(self) -> None:
+        names = [one_form(c.name) for c in self.columns]
+        if names != [c.name for c in self.columns]:
+            names, remarks, twice = unique_names(names, "the table")
+            columns = (replace(c, name=name) for c, name in zip(self.columns, names, strict=True))
+            object.__setattr__(self, "columns", tuple(columns))
+            object.__setattr__(self, "notes", (*self.notes, *remarks))
+            object.__setattr__(self, "duplicated", self.duplicated | twice)
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns)
@@ -116,6 +128,7 @@ class Table:
     def column(self, name: str, what: str = "column", clear: bool = True) -> RawColumn:
         """The column of that name; `InputError` with the nearest name where there is none, or, where it has to be
         clear which one is meant, more than one."""
+        name = one_form(name)
         if clear and name in self.duplicated:
             raise InputError(
                 f"the {what} {name!r} stands more than once in the table, so it is not clear which one is meant. "
@@ -163,6 +176,21 @@ def series_of(array: np.ndarray, name: str = "") -> pl.Series:
     if array.dtype == object:
         return pl.Series(name, array.tolist(), pl.String)
     return pl.Series(name, np.ascontiguousarray(array))
+
+
+def one_form(text: str) -> str:
+    """The text with its letters composed (Unicode's NFC): ö written as one character or as o and two dots is one name,
+    and some systems write names of files and columns in the second way."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def composed(texts: pl.Series) -> pl.Series:
+    """`one_form` of each text."""
+    import polars as pl
+
+    if not isinstance(texts.dtype, pl.String) or bool((texts.str.len_bytes() == texts.str.len_chars()).all()):
+        return texts  # of letters of ASCII alone
+    return texts.str.normalize("NFC")
 
 
 def nearest(name: object, known: Sequence[str]) -> str:
