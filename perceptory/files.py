@@ -80,7 +80,7 @@ def replace(path: Path, content: bytes) -> None:
         with open(path, "wb") as file:
             file.write(content)
         return
-    os.replace(*_written(path, content))
+    _renamed(*_written(path, content))
 
 
 @contextlib.contextmanager
@@ -94,7 +94,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         return
     with _temporary(path) as (file, temporary, target):
         yield file
-    os.replace(temporary, target)
+    _renamed(temporary, target)
+
+
+def _renamed(temporary: Path, target: Path) -> None:
+    """The temporary file in the place of the other; removed where that fails."""
+    try:
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def replace_all(folder: Path, contents: Mapping[str, bytes]) -> None:

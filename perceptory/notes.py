@@ -204,6 +204,18 @@ def ordered_as_target(column: str, target: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def ordered_as_later_target(column: str, target: str, rows: int) -> tuple[Piece, ...]:
+    """A column rises, or falls, with what the target is so many rows later."""
+    later = "1 row" if rows == 1 else f"{rows} rows"
+    return (
+        f"column {column!r} puts the rows in the same order as the target {target!r} {later} later does, which is to be"
+        " forecast. If it is not known before, leave it out",
+        Remedy(": ", Setting("ignore", column)),
+        ".",
+    )
+
+
+@_kind
 def target_in_inputs(channel: str, place: tuple[int, ...]) -> tuple[Piece, ...]:
     """The target of every example is one of its inputs. place: along the axes before the channels, from 0."""
     where = " x ".join(str(p + 1) for p in place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import itertools
@@ -16,6 +17,9 @@ from perceptory import files
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+PROBE = 1 << 20  # bytes that are written where writing fails, to hear why
 
 
 class _ClosedOutput(io.TextIOBase):
@@ -102,9 +106,28 @@ def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.Data
     """By way of a file for each frame, which polars reads and writes in a stream."""
     import polars as pl
 
-    with tempfile.TemporaryDirectory(prefix="perceptory-") as folder:
+    with tempfile.TemporaryDirectory(prefix="perceptory-", ignore_cleanup_errors=True) as folder:
         parts: list[Path] = []
         for frame in itertools.chain([first], others):
             parts.append(Path(folder, f"{len(parts):06d}.parquet"))
-            frame.write_parquet(parts[-1])
-        pl.scan_parquet(parts).sink_parquet(file)
+            try:
+                with open(parts[-1], "wb") as part, _said_by_the_system(part):
+                    frame.write_parquet(part)
+            except OSError as error:
+                raise files.not_written(folder, error) from None
+        with _said_by_the_system(file):
+            pl.scan_parquet(parts).sink_parquet(file)
+
+
+@contextlib.contextmanager
+def _said_by_the_system(file: BinaryIO) -> Iterator[None]:
+    """What polars raises where a file cannot be written, as the system's own error, which tells why."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        file.write(bytes(PROBE))  # what hindered polars hinders this
+        file.flush()
+        os.fsync(file.fileno())
+        raise OSError(errno.EIO, os.strerror(errno.EIO)) from error

@@ -15,6 +15,7 @@ from perceptory.errors import InputError
 from perceptory.estimators.base import IntervalMixin
 from perceptory.estimators.single_network import SingleNetwork
 from perceptory.estimators.targets import Targets, names_for
+from perceptory.estimators.values import examples
 from perceptory.networks.base import Network
 from perceptory.notes import target_in_inputs
 from perceptory.registry import Registry as Names
@@ -78,7 +79,7 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         return super()._targets(y)
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Any:
-        X, kinds = unmasked(X), (np.float64, np.float32)
+        X, kinds = examples(X), (np.float64, np.float32)
         if _axes(X) != 3:
             return validate_data(self, X, reset=reset, dtype=kinds)
         array = check_array(X, allow_nd=True, dtype=kinds, estimator=self, input_name="X")

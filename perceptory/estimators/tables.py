@@ -10,12 +10,14 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, ch
 from perceptory.data import Column, Encoder, RawColumn, Table
 from perceptory.data.examples import ExampleEncoder
 from perceptory.data.tables.beside import holds, no_chance, same_values
+from perceptory.data.tables.cells import numbers_in, stripped
 from perceptory.data.tables.column_plan import ColumnPlan, plan_column
-from perceptory.data.tables.inference import infer
+from perceptory.data.tables.inference import MOST_BAD, infer
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
 from perceptory.estimators import values
 from perceptory.notes import given_beside, joined
+from perceptory.wording import shown_value
 
 REMEDY = (
     " Text columns need encoding: OneHotEncoder in a ColumnTransformer, or a categorical column"
@@ -85,10 +87,25 @@ def _numbers(read: Any, source: Any) -> Any:
     """What `read` gives; where it refuses and the source holds texts, its error says what to do with texts."""
     try:
         return read()
-    except ValueError as error:
-        if _holds_words(source):
-            raise ValueError(f"{error}.{REMEDY}") from None
-        raise
+    except ValueError as refused:
+        error = refused
+        if not _holds_words(source):
+            raise
+    raise _bad_cell(source) or ValueError(f"{error}.{REMEDY}")
+
+
+def _bad_cell(source: Any) -> InputError | None:
+    """The error of a column of numbers in which a few cells are none; None where there is no such column."""
+    for column in as_table(source).columns:
+        if column.storage == "text":
+            cells = stripped(column.text)
+            wrong = cells.is_not_null() & numbers_in(cells).is_null()
+            if 0 < wrong.sum() <= MOST_BAD * (len(cells) - cells.null_count()):
+                return InputError(
+                    f"column {column.name!r} of X holds numbers, but {shown_value(cells.filter(wrong)[0])} in row"
+                    f" {int(wrong.arg_max() or 0) + 1}. Correct the cell, or make it nan, which is a missing value."
+                )
+    return None
 
 
 def _holds_words(source: Any) -> bool:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,9 @@ def _by_name(class_weight: Mapping[Any, Any], labels: np.ndarray, present: np.nd
         raise InputError(
             f"the classes of class_weight have to be in y, and {unknown[:5]} are not. In y are {known[:20]}."
         )
+    for name, weight in named.items():
+        if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 <= float(weight) < np.inf:
+            raise InputError(f"class_weight needs a number of at least 0 for each class, got {weight!r} for {name!r}.")
     return np.array([float(named.get(_plain(label), 1.0)) for label in present.tolist()])
 
 

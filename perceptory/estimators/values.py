@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import RawColumn
-from perceptory.data.arrays.checks import unmasked
+from perceptory.data.arrays.checks import as_inputs, unmasked
 from perceptory.data.arrays.targets import group_index
 from perceptory.data.tables.sources import as_table, column_of
 from perceptory.data.tables.table import one_form
@@ -44,6 +44,17 @@ def inputs(X: Any) -> Any:
 
         return pl.DataFrame({f"x{k}": column.astype(f"{X.dtype.kind}8[us]") for k, column in enumerate(X.T)})
     return X
+
+
+def examples(X: Any) -> Any:
+    """X of series: numbers, nan where masked, durations in seconds; `InputError` for dates and categories."""
+    X = unmasked(X)
+    if frame_of(X) is not None:
+        return _several(X, "X")
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "M":
+        raise InputError("X needs numbers, but holds dates. Convert them first.")
+    return as_inputs(X) if kind == "m" else X
 
 
 def _composed(X: Any) -> Any:
@@ -90,15 +101,15 @@ def groups(values: Any) -> tuple[RawColumn, np.ndarray]:
     return column, group_index(column, np.ones(len(column), bool), "rows")
 
 
-def _several(y: Any) -> Any:
-    """A frame of targets: its numbers [row, target], durations in seconds."""
-    table = as_table(y)
+def _several(values: Any, name: str = "y") -> Any:
+    """A frame of numbers [row, column], durations in seconds."""
+    table = as_table(values)
     for column in table.columns:
         if column.storage in ("label", "date"):
-            raise _no_numbers(f"y[{column.name!r}]", column)
-    if all(column.storage in ("number", "boolean") for column in table.columns):
+            raise _no_numbers(f"{name}[{column.name!r}]", column)
+    if table.columns and all(column.storage in ("number", "boolean") for column in table.columns):
         return np.stack([column.values for column in table.columns], axis=1)
-    return y
+    return values
 
 
 def _present(name: str, values: Any) -> RawColumn:

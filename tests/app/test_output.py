@@ -1,18 +1,21 @@
 """Where output goes: other encodings, closed and full streams, devices, pipes and links; what may stand in it."""
 
+import errno
 import io
 import os
+import resource
 import stat
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import polars as pl
 import pytest
 
 from perceptory import wording
 from perceptory.app.cli import main
-from perceptory.app.output import _guarded, open_streams, write_data
+from perceptory.app.output import _guarded, open_streams, write_data, write_frames
 from perceptory.app.rendering import fitted
 from perceptory.errors import InputError
 from perceptory.models.model_file import write_bytes
@@ -169,3 +172,28 @@ def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot write"):
         write_bytes(tmp_path, b"x")
     assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("name", ["new.csv", "new.parquet"])
+def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_nothing(name, tmp_path):
+    """What polars writes without Python says of its failure nothing but that it failed."""
+    (tmp_path / name).write_bytes(b"older")
+    frame = pl.DataFrame({"a": np.random.default_rng(0).normal(size=5000)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(InputError, match=r"cannot write to .*: File too large"):
+            write_frames(str(tmp_path / name), iter([frame, frame]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {name: b"older"}
+
+
+def test_a_file_that_cannot_take_its_place_is_not_left(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        write_frames(str(tmp_path / "new.csv"), iter([pl.DataFrame({"a": [1]})]))
+    assert list(tmp_path.iterdir()) == []

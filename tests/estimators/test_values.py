@@ -360,6 +360,30 @@ def test_columns_stay_what_they_were_in_training(case):
     np.testing.assert_array_equal(fitted.model_.encoder.transform(given), expected)
 
 
+CELLS = [*map(str, X[:7, 0]), "#REF!", *map(str, X[8:, 0])]
+BAD_INPUTS = {
+    "a cell": (lambda: regressor().fit(pd.DataFrame({"a": CELLS, "b": Y}), Y), "column 'a' of X .* '#REF!' in row 8"),
+    "a cell of an array": (lambda: regressor().fit(np.c_[CELLS, Y].astype(object), Y), "'x0' of X .*'#REF!' in row 8"),
+    "series of dates": (lambda: SequenceRegressor().fit(np.tile(DAYS, (4, 1)).T, Y), "X needs numbers, but holds"),
+    "frames of dates": (lambda: SequenceRegressor().fit(pd.DataFrame({"a": DAYS}), Y), r"X\['a'\] needs numbers, but"),
+    "series of categories": (
+        lambda: SequenceRegressor().fit(pd.DataFrame({"a": pd.Categorical(GROUPS)}), Y), "but holds categories",
+    ),
+    "no weight": (
+        lambda: NetworkClassifier(class_weight={"a": np.nan}).fit(X, LABELS), "at least 0 for each class, got nan",
+    ),
+    "a weight below 0": (lambda: NetworkClassifier(class_weight={"b": -1}).fit(X, LABELS), "got -1 for 'b'"),
+    "a weight in words": (lambda: NetworkClassifier(class_weight={"b": "2"}).fit(X, LABELS), "got '2' for 'b'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_what_is_wrong_is_named(case):
+    fit, sentence = BAD_INPUTS[case]
+    with pytest.raises(InputError, match=sentence):
+        fit()
+
+
 def test_targets_that_are_of_no_kind_are_told():
     with pytest.raises(InputError, match="several types"):
         NetworkClassifier().fit(np.ones((4, 1)), np.array(["a", 1, "a", 1], object))

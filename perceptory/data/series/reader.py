@@ -32,6 +32,7 @@ from perceptory.data.series.scored import (
     timeline_of,
     units_of,
 )
+from perceptory.data.series.told import told_by_inputs
 from perceptory.data.series.weights import check_series_weights
 from perceptory.data.series.windows import Cut, cut_rows, record_cut, usual_cut
 from perceptory.data.tables.cells import reading_of
@@ -244,6 +245,7 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
             *all_of.notes(clock, ahead=ahead, to_learn=like is None),
             *scored.notes,
             *scored.target.notes,
+            *told_by_inputs(found, values, examples.horizons),
         ),
         row_numbers=clock.rows[scored.rows[scored.keep]].astype(np.int64),
         kind="series",

@@ -24,7 +24,7 @@ from perceptory.data.tables.cells import (
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
 from perceptory.data.tables.marks import refuse_unclear
-from perceptory.data.tables.table import MISSING, RawColumn, floats, label, series_of, shown_value
+from perceptory.data.tables.table import MISSING, RawColumn, composed, floats, label, series_of, shown_value
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note
 
@@ -295,7 +295,7 @@ def _labels(raw: RawColumn, known: Sequence[str]) -> pl.Series:
     strange = written.filter(places(written, known) < 0)
     if not len(strange):
         return cells
-    spelled = strange.str.strip_chars()
+    spelled = composed(strange).str.strip_chars()
     absent = [word for word in MISSING if word not in known]
     spelled = _respelled(pl.select(pl.when(~spelled.is_in(absent)).then(spelled)).to_series(), known)
     return renamed(cells, written.replace(strange, spelled))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, numbers_in, stripped
-from perceptory.data.tables.table import RawColumn, floats, shown_value
+from perceptory.data.tables.table import RawColumn, composed, floats, shown_value
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, decimal_commas, points_as_decimals, thousands_marked, thousands_possible
 
@@ -77,8 +77,9 @@ def _without(column: RawColumn, missing: tuple[str, ...]) -> RawColumn:
 
     if not missing or column.storage in ("other", "boolean", "date"):
         return column
+    mark: pl.Series | None
     if column.data.dtype == pl.String:
-        mark = column.data.str.strip_chars().is_in(list(missing))
+        mark = composed(column.data).str.strip_chars().is_in(list(missing))
     else:
         numbers = numbers_in(pl.Series(missing)).drop_nulls()
         mark = column.data.cast(pl.Float64).is_in(numbers.to_list()) if len(numbers) else None

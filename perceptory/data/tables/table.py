@@ -128,6 +128,8 @@ class Table:
     def column(self, name: str, what: str = "column", clear: bool = True) -> RawColumn:
         """The column of that name; `InputError` with the nearest name where there is none, or, where it has to be
         clear which one is meant, more than one."""
+        if not isinstance(name, str):
+            raise InputError(f"the {what} needs the name of a column, got a {type(name).__name__}.")
         name = one_form(name)
         if clear and name in self.duplicated:
             raise InputError(
