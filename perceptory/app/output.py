@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import itertools
 import os
 import sys
 import tempfile
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 
 PROBE = 1 << 20  # bytes that are written where writing fails, to hear why
+MOST_HELD = 1 << 28  # bytes of predictions in memory before a file takes them
 
 
 class _ClosedOutput(io.TextIOBase):
@@ -103,20 +103,34 @@ def _guarded(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.DataFrame]) -> None:
-    """By way of a file for each frame, which polars reads and writes in a stream."""
+    """From memory, and what is too much for that by way of files, which polars reads and writes in a stream."""
     import polars as pl
 
     with tempfile.TemporaryDirectory(prefix="perceptory-", ignore_cleanup_errors=True) as folder:
         parts: list[Path] = []
-        for frame in itertools.chain([first], others):
-            parts.append(Path(folder, f"{len(parts):06d}.parquet"))
-            try:
-                with open(parts[-1], "wb") as part, _said_by_the_system(part):
-                    frame.write_parquet(part)
-            except OSError as error:
-                raise files.not_written(folder, error) from None
+        held = first
+        for frame in others:
+            if held.estimated_size() > MOST_HELD:
+                parts.append(_written(held, Path(folder, f"{len(parts):06d}.parquet")))
+                held = frame
+            else:
+                held = pl.concat([held, frame])
+        if parts:
+            parts.append(_written(held, Path(folder, f"{len(parts):06d}.parquet")))
         with _said_by_the_system(file):
-            pl.scan_parquet(parts).sink_parquet(file)
+            if parts:
+                pl.scan_parquet(parts).sink_parquet(file)
+            else:
+                held.write_parquet(file)
+
+
+def _written(frame: pl.DataFrame, path: Path) -> Path:
+    try:
+        with open(path, "wb") as part, _said_by_the_system(part):
+            frame.write_parquet(part)
+    except OSError as error:
+        raise files.not_written(path.parent, error) from None
+    return path
 
 
 @contextlib.contextmanager

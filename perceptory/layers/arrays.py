@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.layers.base import Fixed
+from perceptory.later import later
+
+if TYPE_CHECKING:
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+else:
+    eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
 
 Shape = tuple[int, ...]
 
@@ -47,6 +51,8 @@ class Layout(NamedTuple):
 
 
 def _trainable(module: Any) -> Any:
+    from perceptory.layers.base import Fixed
+
     def of(leaf: Any) -> bool:
         return not isinstance(leaf, Fixed) and eqx.is_inexact_array(leaf)
 

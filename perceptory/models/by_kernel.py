@@ -15,6 +15,7 @@ from perceptory.data.tables.features import Features
 from perceptory.kernels import predict
 from perceptory.kernels.stack import Stack
 
+Finished = Callable[[np.ndarray], np.ndarray]
 ROWS_AT_ONCE = 8192
 MOST_WEIGHTS = 1 << 18  # of a network: products of larger matrices are XLA's
 PLAIN = ("weights", "in_center", "in_factor", "network", "cost", "precision")  # what it is made of
@@ -58,8 +59,9 @@ class ByKernel:
             array.flags.writeable = False
         return cls(model, stack, link)
 
-    def of_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """[k, row, out] of encoded inputs [row, in]: what `Cost.inverse_link` gives, on the trained scale."""
+    def of_inputs(self, inputs: np.ndarray, finished: Finished) -> np.ndarray:
+        """[k, row, out] of encoded inputs [row, in]. finished: of what `Cost.inverse_link` gives of some rows, on the
+        trained scale."""
         networks = self._with((), inputs.shape[1])
 
         def rows(at: slice) -> predict.Rows:
@@ -67,9 +69,9 @@ class ByKernel:
                 x = (inputs[at] - self.common).astype(self.dtype)
             return predict.Rows(x, np.zeros((0, len(x)), np.int8))
 
-        return self._outputs(networks, rows, len(inputs))
+        return self._outputs(networks, rows, len(inputs), finished)
 
-    def of_features(self, features: Features) -> np.ndarray:
+    def of_features(self, features: Features, finished: Finished) -> np.ndarray:
         """As `of_inputs`, of a table's features, none of which is made but the numbers."""
         networks, numbers = self._with(features.layout, features.width), features.numbers
         codes = np.stack(features.codes) if features.codes else np.zeros((0, features.rows), np.int8)
@@ -82,7 +84,7 @@ class ByKernel:
                 x = (numbers.by_column(at) - of_numbers[:, None]).astype(self.dtype)
             return predict.Rows(x.T, codes[:, at])
 
-        return self._outputs(networks, rows, features.rows)
+        return self._outputs(networks, rows, features.rows, finished)
 
     def _with(self, layout: tuple[int, ...], width: int) -> predict.Networks:
         if layout not in self._networks:
@@ -93,16 +95,25 @@ class ByKernel:
             )
         return self._networks[layout]
 
-    def _outputs(self, networks: predict.Networks, rows: Callable[[slice], predict.Rows], count: int) -> np.ndarray:
-        out = np.empty((networks.members, count, networks.outputs), self.dtype)
+    def _outputs(
+        self, networks: predict.Networks, rows: Callable[[slice], predict.Rows], count: int, finished: Finished
+    ) -> np.ndarray:
+        def part(at: slice) -> np.ndarray:
+            out = np.empty((networks.members, at.stop - at.start, networks.outputs), self.dtype)
+            networks(rows(at), out)
+            return finished(self._link(out))
 
-        def part(at: slice) -> None:
-            networks(rows(at), out[:, at])
+        if count <= ROWS_AT_ONCE:
+            return part(slice(0, count))
+        none = finished(self._link(np.empty((networks.members, 0, networks.outputs), self.dtype)))
+        whole = np.empty((len(none), count, *none.shape[2:]), none.dtype)
 
-        cuts = [slice(i, min(i + ROWS_AT_ONCE, count)) for i in range(0, count, ROWS_AT_ONCE)]
-        for _ in in_threads(part, cuts):
+        def kept(at: slice) -> None:
+            whole[:, at] = part(at)
+
+        for _ in in_threads(kept, [slice(i, min(i + ROWS_AT_ONCE, count)) for i in range(0, count, ROWS_AT_ONCE)]):
             pass
-        return self._link(out)
+        return whole
 
 
 def _places_of_numbers(layout: Sequence[int]) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.networks.base import layout
-from perceptory.networks.heads import places_without_heads
 from perceptory.objectives.parts import HeadCost
 from perceptory.objectives.table import Cost
 from perceptory.registry import did_you_mean
@@ -71,6 +70,8 @@ class Heads:
 def whole_weights(model: Any, outputs: tuple[int, ...], heads: np.ndarray) -> np.ndarray:
     """[k, weight] of the networks with their heads, which give `outputs`."""
     inputs = model.encoder.shape
+    from perceptory.networks.heads import places_without_heads
+
     places = places_without_heads(model.network, inputs, outputs, model.outputs)
     whole = np.empty((len(model.weights), layout(model.network, inputs, outputs).size), model.weights.dtype)
     whole[:, places] = model.weights

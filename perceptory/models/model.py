@@ -96,7 +96,7 @@ class Model:
         kernel = self._kernel
         features = None if kernel is None else self.encoder.many(table)
         if kernel is not None and features is not None:
-            return self._in_own_units(kernel.of_features(features), None)
+            return kernel.of_features(features, self._in_own_units)
         batches = self.encoder.batches(table, ROWS_AT_ONCE)
         first = next(batches, None)
         if first is None:
@@ -126,7 +126,7 @@ class Model:
             raise InputError("there is no row to predict. Give at least one.")
         kernel = self._kernel
         if kernel is not None and lengths is None:
-            return self._in_own_units(kernel.of_inputs(np.asarray(inputs)), inputs)
+            return kernel.of_inputs(np.asarray(inputs), self._in_own_units)
         from perceptory.training.plan import piece_of
 
         outputs = self.outputs if len(self.outputs) == 1 else (inputs.shape[1], self.outputs[1])
@@ -174,7 +174,7 @@ class Model:
     def _kernel(self) -> ByKernel | None:
         return ByKernel.of_model(self)
 
-    def _in_own_units(self, output: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    def _in_own_units(self, output: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
         """What networks gave on the trained scale as distributions; given: their inputs, where windows tell units."""
         output = output.astype(float)
         if self.task in ("regression", "autoencode"):

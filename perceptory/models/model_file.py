@@ -24,9 +24,7 @@ from perceptory.models.file_limits import check_header, check_network, check_sha
 from perceptory.models.heads import Head, Heads
 from perceptory.models.model import Model
 from perceptory.models.weighted import WeightedModel
-from perceptory.networks.base import Network, layout
-from perceptory.networks.custom import Custom
-from perceptory.networks.heads import places_without_heads
+from perceptory.networks.base import Network, layout, weights_of
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import Cost
 from perceptory.selection.metrics import TASK_KINDS
@@ -103,6 +101,8 @@ def to_bytes(model: Model) -> bytes:
 
 def _networks(model: Model) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and description of networks of one structure."""
+    from perceptory.networks.custom import Custom
+
     tensors = {name: np.ascontiguousarray(getattr(model, name)) for name in TENSORS}
     described: dict[str, Any] = {
         "network": to_json(model.network, strict=not isinstance(model.network, Custom)),
@@ -245,6 +245,8 @@ def _heads(
     shapes: of the inputs and outputs of the networks without them."""
     if HEADS not in description:
         return None
+    from perceptory.networks.heads import places_without_heads
+
     heads = tuple(_head(one) for one in description[HEADS])
     if not heads or len({head.about for head in heads}) < len(heads):
         raise InputError("the description of its heads does not fit together. Take another copy.")
@@ -290,7 +292,7 @@ def _model(description: dict[str, Any], tensors: dict[str, np.ndarray], given: N
     if len(outputs) == 2 and len(shape) != 2:
         raise InputError("its outputs have a time axis and its examples have none. Take another copy.")
     expected: dict[str, tuple[int, ...]] = {
-        "weights": (max(members, 1), layout(network, shape, outputs).size),
+        "weights": (max(members, 1), weights_of(network, shape, outputs)),
         "in_center": (members, shape[-1]),
         "in_factor": (members, shape[-1]),
         "out_center": (members, outputs[-1] // cost.heads),

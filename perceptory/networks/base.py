@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
-
-import equinox as eqx
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, Any
 
 from perceptory.catalog import MIRRORS
 from perceptory.errors import InputError
 from perceptory.kernels.stack import Stack
+from perceptory.later import later
 from perceptory.layers.arrays import Layout, Shape
-from perceptory.layers.base import Fixed
 from perceptory.specs import Spec, combine, has_code
+
+if TYPE_CHECKING:
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+else:
+    eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
 
 
 class Network(Spec):
@@ -157,6 +160,12 @@ class Network(Spec):
         return None
 
 
+def weights_of(network: Network, inputs: Shape, outputs: Shape) -> int:
+    """How many weights a network has; of layers of neurons that is told without JAX."""
+    stack = network.stack(inputs, outputs)
+    return layout(network, inputs, outputs).size if stack is None else stack.weights
+
+
 def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     """The layout of a network's weight vector; computes no array. Traced numbers of the spec may be left open."""
     look: Any = _layout.__wrapped__ if has_code(network) else _layout
@@ -166,6 +175,8 @@ def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
 
 @lru_cache(maxsize=256)
 def _layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
+    from perceptory.layers.base import Fixed
+
     network = combine(network, defaultdict(lambda: 0.5))  # any number will do: the layout does not depend on it
     module = eqx.filter_eval_shape(lambda: network.build(inputs, outputs, key=jax.random.key(0)))
     keep = jax.tree.map(

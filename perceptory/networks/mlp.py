@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-
+from perceptory.catalog import ACTIVATIONS, INITIALIZERS
 from perceptory.errors import InputError
-from perceptory.kernels.stack import Stack, unit
-from perceptory.layers.dense import Activate, Dense, Dropout, Reshape
-from perceptory.layers.noise import Noise, WeightNoise
-from perceptory.layers.norm import NORMS, calibrate, is_stored
-from perceptory.layers.sequential import Sequential, Skip
+from perceptory.kernels.stack import KINDS, Stack, unit
 from perceptory.networks.base import Network
-from perceptory.ops.activations import ACTIVATIONS
-from perceptory.ops.initializers import INITIALIZERS, initial_weights, starting_bias
 from perceptory.specs import below_one, checked, count, flag, is_on, is_plain, not_negative, traced
+
+if TYPE_CHECKING:
+    import jax
 
 
 def widths(name: str, value: Any) -> None:
@@ -35,8 +30,15 @@ def widths(name: str, value: Any) -> None:
 
 def _activations(name: str, value: Any) -> None:
     for activation in value if isinstance(value, tuple) else (value,):
-        if is_plain(activation):
+        if is_plain(activation) and not (isinstance(activation, str) and activation in KINDS):
             ACTIVATIONS[activation]
+
+
+def _norm(_: str, value: Any) -> None:
+    if value is not None:
+        from perceptory.layers.norm import NORMS
+
+        NORMS[value]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class MLP(Network):
     dropout: float = traced(0.0, off=0.0, check=below_one)
     initializer: str | None = checked(None, check=lambda _, value: value is None or INITIALIZERS[value])
     residual: bool = checked(False, check=flag)
-    norm: str | None = checked(None, check=lambda _, value: value is None or NORMS[value])
+    norm: str | None = checked(None, check=_norm)
     input_noise: float = traced(0.0, off=0.0, check=not_negative)
     weight_noise: float = traced(0.0, off=0.0, check=not_negative)
     output_noise: float = traced(0.0, off=0.0, check=not_negative)
@@ -76,37 +78,9 @@ class MLP(Network):
             )
 
     def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Any:
-        hidden = [ACTIVATIONS[name] for name in self._names]
-        activations = [*hidden, ACTIVATIONS["linear"]]
-        fans = list(pairwise((prod(inputs), *self.hidden, prod(outputs))))
-        starts = [self.initializer or a.initializer for a in activations]
-        weights = initial_weights(key, starts, fans)
-        layers: list[Any] = [Reshape((prod(inputs),))] if len(inputs) != 1 else []
-        if is_on(self.input_noise):
-            layers.append(Noise(self.input_noise))
-        for i, (weight, activation) in enumerate(zip(weights, activations, strict=True)):
-            bias = jax.numpy.zeros(weight.shape[1], weight.dtype)
-            if i == len(hidden):
-                layers.append(Dense(weight, bias, activation.function))
-                continue
-            bias = starting_bias(starts[i], weight)
-            part: list[Any] = [Dense(weight, bias, activation.function)]
-            if self.norm is not None:
-                part = [
-                    Dense(weight, bias, ACTIVATIONS["linear"].function),
-                    NORMS[self.norm](weight.shape[1]),
-                    Activate(activation.function),
-                ]
-            if is_on(self.dropout):
-                part.append(Dropout(self.dropout))
-            square = self.residual and weight.shape[0] == weight.shape[1]
-            layers.extend([Skip(Sequential(tuple(part)))] if square else part)
-        if len(outputs) != 1:
-            layers.append(Reshape(outputs))
-        if is_on(self.output_noise):
-            layers.append(Noise(self.output_noise))
-        module = Sequential(tuple(layers))
-        return WeightNoise(module, self.weight_noise) if is_on(self.weight_noise) else module
+        from perceptory.networks.mlp_module import built
+
+        return built(self, inputs, outputs, key)
 
     def mirror(self, inputs: tuple[int, ...]) -> MLP:
         """Hidden layers in the opposite order; noise on inputs and outputs stays where it is."""
@@ -114,14 +88,15 @@ class MLP(Network):
         return self.replace(hidden=self.hidden[::-1], activation=sigma, input_noise=0.0, output_noise=0.0)
 
     def stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
-        units = [unit(name) for name in self._names]
+        units = [unit(name) for name in self.activations]
         known = tuple(one for one in units if one is not None)
         if not known or len(known) < len(units) or self.residual or self.norm is not None or self.stochastic:
             return None
         return Stack((prod(inputs), *self.hidden, prod(outputs)), known)
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def activations(self) -> tuple[str, ...]:
+        """Of each hidden layer."""
         return self.activation if isinstance(self.activation, tuple) else (self.activation,) * len(self.hidden)
 
     @property
@@ -138,11 +113,15 @@ class MLP(Network):
         """The module with the statistics of its batch normalizations taken from the training rows."""
         if not self.calibrated:
             return module
+        from perceptory.layers.norm import calibrate
+
         x, w = rows()
         return calibrate(module, x, w, max(self.hidden))
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves the array of this path."""
+        from perceptory.layers.norm import is_stored
+
         return not is_stored(name)
 
     @property

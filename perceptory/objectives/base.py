@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.catalog import COSTS
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.specs import Spec
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 
 def _same(output: np.ndarray) -> np.ndarray:
@@ -159,13 +165,19 @@ class Cost(Spec):
         return self
 
 
-@jax.custom_jvp
 def softplus(x: jax.Array) -> jax.Array:
     """ln(1 + e^x), without overflow; its derivative is the sigmoid at any x, 0 included."""
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return _softplus()(x)
 
 
-softplus.defjvps(lambda tangent, _, x: tangent * jax.nn.sigmoid(x))
+@lru_cache(maxsize=1)
+def _softplus() -> Callable[[jax.Array], jax.Array]:
+    @jax.custom_jvp
+    def function(x: jax.Array) -> jax.Array:
+        return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+    function.defjvps(lambda tangent, _, x: tangent * jax.nn.sigmoid(x))
+    return function
 
 
 def diagonal(values: jax.Array) -> jax.Array:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.objectives.base import Cost
-from perceptory.ops.traced import as_key, unjitted
 from perceptory.registry import Registry
 from perceptory.specs import checked, count
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 LINKS: Registry[str] = Registry(
     "prediction",
@@ -121,6 +125,8 @@ class CustomCost(OwnCost):
             )
 
     def _key(self) -> Hashable:
+        from perceptory.ops.traced import as_key
+
         return tuple(as_key(getattr(self, f.name)) for f in fields(self))
 
     def __eq__(self, other: object) -> bool:
@@ -130,6 +136,8 @@ class CustomCost(OwnCost):
         return hash(self._key())
 
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        from perceptory.ops.traced import unjitted
+
         cost = unjitted(self.function)(output, target)
         if np.shape(cost) != target.shape[:-1]:
             raise InputError(

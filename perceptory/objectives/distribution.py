@@ -7,15 +7,20 @@ from itertools import pairwise
 from math import expm1, isfinite, log
 from numbers import Real
 from statistics import NormalDist
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.objectives.base import Cost, diagonal, softplus
 from perceptory.specs import checked, positive, traced
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 HALF_BELOW = log(expm1(1.0))  # softplus of it is 1
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import jax
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.objectives.base import SigmoidLikelihood
+
+if TYPE_CHECKING:
+    import jax
+else:
+    (jax,) = later("jax")
 
 
 @dataclass(frozen=True)

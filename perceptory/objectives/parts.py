@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-
+from perceptory.later import later
 from perceptory.objectives.base import Cost, mean_cost, on_diagonal, total_cost
 from perceptory.specs import Spec, checked, traced
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 
 @dataclass(frozen=True)

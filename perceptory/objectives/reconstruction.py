@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.objectives.base import Cost, diagonal, on_diagonal
 from perceptory.objectives.classification import SoftmaxCrossEntropy
 from perceptory.specs import checked
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 
 class Part(NamedTuple):

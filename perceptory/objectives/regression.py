@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
+from perceptory.later import later
 from perceptory.objectives.base import Cost, diagonal
 from perceptory.specs import positive, traced
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = later("jax", "jax.numpy")
 
 MOST_LOG = 20.0  # a rate of 5e8 times the mean target: beyond, e^z is continued by its tangent and stays finite
 

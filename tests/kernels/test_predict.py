@@ -1,5 +1,7 @@
 """The kernel of predictions against NumPy and against the program: values, layouts of inputs, missing numbers."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -110,15 +112,25 @@ def test_arrays_that_do_not_fit_are_refused():
             case.by_kernel(numbers, np.float64)
 
 
-def test_a_model_says_the_same_by_its_program(monkeypatch):
+def test_a_model_says_the_same_by_its_program_and_without_jax(monkeypatch, tmp_path):
     random = np.random.default_rng(0)
     number = np.where(random.random(80) < 0.2, np.nan, random.normal(3.0, 2.0, 80))
     day = pl.Series(random.integers(10_000, 12_000, 80), dtype=pl.Int32).cast(pl.Date)
     word = random.choice(["u", "v", None], 80)
-    frame = pl.DataFrame({"n": number, "w": word, "day": day, "y": np.nan_to_num(number)})
+    frame = pl.DataFrame({"n": number, "w": word.tolist(), "day": day, "y": np.nan_to_num(number)})
     model = pt.Study(pt.MLP((6,)), validation=pt.KFold(2), epochs=1, patience=0).run(pt.read_table(frame, "y")).model
     by_kernel = model.distributions(frame), model.distributions_of(model.encoder.transform(frame)[:3])
-    assert ByKernel.of_model(model) is not None
+    model.save(tmp_path / "model")
+    frame.write_csv(tmp_path / "rows.csv")
+    code = """if True:
+        import sys
+        from perceptory.__main__ import main
+        main()
+        assert "jax" not in sys.modules
+    """
+    run = [sys.executable, "-c", code, "predict", str(tmp_path / "model"), str(tmp_path / "rows.csv")]
+    printed = subprocess.run(run, capture_output=True, check=True).stdout
+    assert np.allclose(pl.read_csv(printed)["predicted y"], by_kernel[0].mean(axis=0)[:, 0], atol=1e-6)
     monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
     expected = model.distributions(frame)
     assert np.allclose(by_kernel[0], expected, rtol=1e-4, atol=1e-5)

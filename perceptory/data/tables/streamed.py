@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SPAN = 1 << 17  # rows that are read at once where a table is read from its beginning to its end
-PREDICTED = 1 << 17  # rows of a file that are predicted at once
+PREDICTED = 1 << 18  # rows of a file that are predicted at once: a row group as polars writes them
 HEAD, PLACES = 1 << 17, 16  # rows that tell what columns mean, and from how many places they come
 
 
