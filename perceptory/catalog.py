@@ -89,6 +89,7 @@ NETWORKS: Registry[Any] = Registry(
         "nbeats": Entry(".networks.nbeats:NBEATS", "residual blocks, for forecasts", "BLOCKS:WIDTH:LAYERS"),
         "naive": Entry(".networks.naive:Naive", "the last value or season", "SEASON"),
         "trend": Entry(".networks.trend_season:TrendSeason", "linear in a window's trend and season", "SEASON"),
+        "smoothing": Entry(".networks.smoothing:Smoothing", "exponential smoothing of a window", "SEASON"),
         "cnn": Entry(".networks.cnn:CNN", "for series and images", "CHANNELS:KERNEL"),
         "tabular": Entry(
             ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
@@ -169,6 +170,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "RolledOut": Entry(".export.windows:rolled_out"),
         "Sequential": Entry(".export.units:sequential"),
         "Skip": Entry(".export.units:skip"),
+        "Smoothed": Entry(".export.windows:smoothed"),
         "StateSpaceNetwork": Entry(".export.steps:state_space"),
         "Steps": Entry(".export.steps:every_step"),
         "Tabular": Entry(".export.tables:tabular"),

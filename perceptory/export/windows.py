@@ -15,6 +15,7 @@ from perceptory.errors import InputError
 from perceptory.export.convert import convert
 from perceptory.export.graph import Builder, Value
 from perceptory.export.links import units
+from perceptory.networks.smoothing import effects
 from perceptory.networks.trend_season import patterns
 from perceptory.ops.relative import LEAST, seasonal_places
 
@@ -205,6 +206,19 @@ def continued(b: Builder, module: Any, x: Value) -> Value:
     own = b.put(x, b.slice(x.name, -1, 0, targets), (steps, targets))
     y = b.product(b.flat(own), whole.reshape(members, steps * targets, horizons * targets))
     return b.plus(y, np.asarray(module.bias, float).reshape(members, -1))
+
+
+def smoothed(b: Builder, module: Any, x: Value) -> Value:
+    """Exponential smoothing, whose forecasts are in proportion to the window: as one product."""
+    x = b.last(x)
+    steps, rates = x.shape[0] or 0, np.asarray(module.rates, float)  # [member, target, 4]
+    members, targets, _ = rates.shape
+    whole = np.zeros((members, steps, targets, len(module.horizons), targets))
+    for m in range(members):
+        for k in range(targets):
+            whole[m, :, k, :, k] = effects(rates[m, k], steps, module.season, module.horizons)
+    own = b.put(x, b.slice(x.name, -1, 0, targets), (steps, targets))
+    return b.product(b.flat(own), whole.reshape(members, steps * targets, -1))
 
 
 def residual_blocks(b: Builder, module: Any, x: Value) -> Value:

@@ -11,6 +11,10 @@ within the window, so that series of any level and scale have intervals of their
 one spread it only adds noise, and s = 1 is taken where that gives narrower intervals at the held-out forecasts, by the
 mean logarithm of their widths.
 Horizons with too few scores for the coverage share them all, each scaled by its own root mean square.
+
+What series do changes, so a score whose forecast was made a steps before the last one of its series counts
+w = 2^(-a / (2 H)), H the longest horizon (Barber, Candès, Ramdas & Tibshirani 2023). The weighted scores are kept as
+m = (Σ w)² / Σ w² equal ones: with weights that sum to m, rank k of m + 1 is the score up to which they sum to k.
 """
 
 from __future__ import annotations
@@ -28,20 +32,29 @@ MOST_IN_ALL = 16_384
 TAIL = 20
 FLOOR = 1e-4  # of the level, below which no spread is taken: a window may be constant
 USUAL = 0.9
+HALF_LIFE = 2.0  # longest horizons after which a score counts half
 
 
 def with_horizon_intervals(
-    model: Any, inputs: np.ndarray, truth: np.ndarray, prediction: np.ndarray, weights: np.ndarray
+    model: Any,
+    inputs: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    weights: np.ndarray,
+    ages: np.ndarray | None = None,
 ) -> None:
     """Put into the model's facts what `ends_of_intervals` needs.
 
     inputs: [n, time, channel] windows in their own units. truth, prediction: [n, out] of forecasts by networks that did
-    not train on them. weights: [n]; what has weight 0 does not count. Nothing is put there where no forecast is left.
+    not train on them. weights: [n]; what has weight 0 does not count. ages: [n] of each forecast, in its model's
+    longest horizons before the last one of its series; None where all count the same. Nothing is put there where no
+    forecast is left.
     """
     sound = (weights > 0) & np.isfinite(prediction).all(axis=1)
     inputs, error = inputs[sound], (truth - prediction)[sound]
     if not len(error):
         return
+    fresh = np.ones(len(error)) if ages is None else 0.5 ** (ages[sound] / HALF_LIFE)
     spread = spreads(model, inputs)
     level = max(1, math.ceil(USUAL * (len(error) + 1)) - 1)
     widths = []
@@ -49,24 +62,30 @@ def with_horizon_intervals(
         score = np.sort(np.abs(error) / s, axis=0)[min(level, len(error) - 1)]
         widths.append(np.log(np.maximum(score * s, 1e-300)).mean(axis=0))
     relative = bool(np.mean(widths[0]) <= np.mean(widths[1]))
-    scores = np.sort(error / (spread if relative else 1.0), axis=0)
-    keep = min(len(scores), MOST, max(TAIL, MOST_IN_ALL // scores.shape[1]))
-    kept = _thinned(scores, keep)
+    scores = error / (spread if relative else 1.0)
+    count = max(1, int(fresh.sum() ** 2 / (fresh**2).sum() + 1e-6))
+    kept = _kept(scores, fresh, count, min(count, MOST, max(TAIL, MOST_IN_ALL // scores.shape[1])))
     model.facts[KEY] = {
-        "count": len(scores),
+        "count": count,
         "relative": relative,
         "scores": [[float(f"{z:.6g}") for z in column] for column in kept.T],
     }
 
 
-def _thinned(scores: np.ndarray, keep: int) -> np.ndarray:
-    """Every so many-th of sorted scores [n, out], the outermost of each share: rounded away from the middle."""
-    n = len(scores)
-    if keep >= n:
-        return scores
+def _kept(scores: np.ndarray, weights: np.ndarray, count: int, keep: int) -> np.ndarray:
+    """[keep, out] sorted scores that stand for these [n, out] with weights [n], as if they were `count` equal ones:
+    each rounded away from the middle."""
     share = np.arange(1, keep + 1) / (keep + 1)
-    ranks = np.where(share < 0.5, np.floor(share * (n + 1)), np.ceil(share * (n + 1))).astype(int)
-    return scores[np.clip(ranks, 1, n) - 1]
+    ranks = np.where(share < 0.5, np.floor(share * (count + 1) + 1e-9), np.ceil(share * (count + 1) - 1e-9))
+    kept = []
+    for column in scores.T:
+        order = np.argsort(column, kind="stable")
+        reached = np.cumsum(weights[order]) * (count / weights.sum())
+        low = np.searchsorted(reached, ranks + 1e-6, side="right") - 1
+        high = np.searchsorted(reached, ranks - 1e-6, side="left")
+        places = np.clip(np.where(share < 0.5, low, high), 0, len(order) - 1)
+        kept.append(column[order][places])
+    return np.array(kept).T
 
 
 def knows_intervals(model: Any) -> bool:

@@ -204,7 +204,16 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
         output = np.concatenate(list(held.values()))
         some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD)).round().astype(int)
         rows, output = rows[some], output[some]
-        with_horizon_intervals(model, encoded.inputs_at(rows), encoded.truth[rows], output, encoded.weights[rows])
+        ages = _ages(records.prepared.data.timeline, rows)
+        with_horizon_intervals(model, encoded.inputs_at(rows), encoded.truth[rows], output, encoded.weights[rows], ages)
+
+
+def _ages(timeline: Any, rows: np.ndarray) -> np.ndarray:
+    """[n] how long before the last of these forecasts of its series each was made, in longest horizons."""
+    series, origin = timeline.series[rows], timeline.scored[rows, 0]
+    last = np.full(int(series.max()) + 1, origin.min())
+    np.maximum.at(last, series, origin)
+    return np.asarray((last[series] - origin) / timeline.horizon)
 
 
 def _add_held_out_errors(records: Records, chosen: int, model: Model) -> None:

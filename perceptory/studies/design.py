@@ -15,6 +15,7 @@ from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
 from perceptory.networks.narx import NARX
+from perceptory.networks.smoothing import Smoothing
 from perceptory.networks.trend_season import TrendSeason
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
@@ -180,7 +181,7 @@ def settled(candidate: Candidate) -> Candidate:
     network, cost = candidate.network, candidate.cost
     if isinstance(network, Windowed) and isinstance(network.network, Linear) and cost.heads == 1:
         return Candidate(network, SquaredError(), Adam()) if network.solved else candidate  # by whatever others learn
-    if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive | TrendSeason):
+    if isinstance(network, Windowed) and isinstance(network.network, Linear | Naive | Smoothing | TrendSeason):
         inner = settled(candidate.replace(network=network.network))
         return inner.replace(network=network.replace(network=inner.network))
     if isinstance(network, NARX) and network.solved:
@@ -189,7 +190,7 @@ def settled(candidate: Candidate) -> Candidate:
         return Candidate(network, cost if cost.heads == 1 else SquaredError(), Adam())
     if isinstance(network, TrendSeason):
         return Candidate(network, SquaredError(), Adam())
-    if isinstance(network, Naive):
+    if isinstance(network, Naive | Smoothing):
         return Candidate(network, cost if cost.heads == 1 and not cost.context else AbsoluteError(), Adam())
     if not isinstance(network, Linear) or network.train != "least squares":
         return candidate

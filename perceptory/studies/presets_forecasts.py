@@ -25,6 +25,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
 from perceptory.networks.nbeats import NBEATS
 from perceptory.networks.recurrent import GRU, LSTM
+from perceptory.networks.smoothing import Smoothing
 from perceptory.networks.trend_season import TrendSeason
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.forecasts import SMAPE
@@ -97,7 +98,8 @@ def forecasters(data: ArrayDataset, effort: str) -> list[Network]:
         ),
         *(_autoregressive(ridge, data.shape[0], facts.season if seasonal else 1, positive) if _returns(data) else []),
     ]
-    return [*naive, TrendSeason(), *linear, *_networks(data.rows, effort, seasonal, positive, window)]
+    smoothing = [Smoothing(), *([Smoothing(log=True)] if positive else [])] if data.rows < MANY else []
+    return [*naive, *smoothing, TrendSeason(), *linear, *_networks(data.rows, effort, seasonal, positive, window)]
 
 
 def _returns(data: ArrayDataset) -> bool:
@@ -129,7 +131,7 @@ def rolled_out(data: Examples, networks: Sequence[Any]) -> tuple[Any, ...]:
     def told(network: Any) -> Any:
         if isinstance(network, Windowed):
             return network.replace(recursive=both)
-        simple = isinstance(network, Naive | TrendSeason) or not isinstance(network, Network)
+        simple = isinstance(network, Naive | Smoothing | TrendSeason) or not isinstance(network, Network)
         return network if simple else Windowed(network, level="mean", scale="spread", recursive=both)
 
     return tuple(told(network) for network in networks)

@@ -81,6 +81,10 @@ CASES = {
     "trend": [
         (pt.Windowed(pt.TrendSeason(2, 1e-4, (1, 3)), None, "mean", "spread", 2, False, (0, 1), (1, 3)), (8, 3), (4,))
     ],
+    "smoothing": [
+        (pt.Windowed(pt.Smoothing(2, False, (1, 3)), None, "last", "spread", 2, False, (0, 1), (1, 3)), (9, 3), (4,)),
+        (pt.Windowed(pt.Smoothing(1, True, (1, 3)), None, "last", "none", 1, True, (0,), (1, 3)), (8, 2), (2,)),
+    ],
     "nbeats": [
         (pt.NBEATS(2, 5, 2, pool=(3, 1)), (8, 2), (4,)),
         (

@@ -227,8 +227,8 @@ def test_by_default_naive_and_linear_forecasts_are_ranked_beside_networks(data):
     study = pt.default_study(known, "quick")
     assert study.final == "weighted_refit"
     assert [n.label for n in study.networks[:2]] == ["naive", "naive"]  # the second takes the season of the data
-    assert isinstance(study.networks[2], pt.TrendSeason)
-    assert {type(n.network).__name__ for n in study.networks[3:]} == {"Linear", "MLP"}
+    assert [type(n) for n in study.networks[2:5]] == [pt.Smoothing, pt.Smoothing, pt.TrendSeason]
+    assert {type(n.network).__name__ for n in study.networks[5:]} == {"Linear", "MLP"}
 
 
 @pytest.mark.parametrize("level", ["mean", "season"])

@@ -233,6 +233,25 @@ def test_coverage_by_horizon(n):
     assert np.all((covered > 0.885) & (covered < 0.935))
 
 
+def test_what_was_forecast_long_ago_counts_less():
+    """Errors that were three times as large six horizons ago: intervals are those of the last ones, nearly."""
+    rng, n = np.random.default_rng(3), 4000
+    ages = rng.integers(0, 8, n) + 0.0
+    error = rng.normal(0, np.where(ages >= 6, 3.0, 1.0), (2, n)).T
+    model = SimpleNamespace(facts={}, encoder=SimpleNamespace(feature_names=("y",)), targets=("a", "b"))
+    x, widths = np.ones((n, 3, 1)), []
+    for given in (None, np.zeros(n), ages):
+        with_horizon_intervals(model, x, error, np.zeros_like(error), np.ones(n), given)
+        ends = ends_of_intervals(model, x[:1], np.zeros((1, 2)), 0.9)
+        widths.append(ends[0, :, 1] - ends[0, :, 0])
+    np.testing.assert_array_equal(widths[0], widths[1])
+    order, share = np.argsort(np.abs(error[:, 0])), 0.5 ** (ages / 2)
+    by_hand = np.abs(error[order, 0])[np.searchsorted(np.cumsum(share[order]), 0.9 * share.sum())]
+    assert widths[2][0] == pytest.approx(2 * by_hand, rel=0.05)
+    assert np.all(widths[2] < 0.85 * widths[0])
+    assert model.facts["horizon_scores"]["count"] == int(share.sum() ** 2 / (share**2).sum())
+
+
 def test_intervals_are_as_wide_as_their_windows_are_wild():
     _, model, ends, x = judge(500, 20)
     assert model.facts["horizon_scores"]["relative"]
