@@ -154,6 +154,10 @@ class Network(Spec):
         of the n-th column of categories."""
         return self
 
+    def for_rows(self, rows: int) -> Network:
+        """The network for a study of so many rows."""
+        return self
+
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
         """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
         nothing but such layers."""

@@ -69,6 +69,10 @@ class KernelRidge(ForTables):
             outputs,
         )  # fmt: skip
 
+    def for_rows(self, rows: int) -> KernelRidge:
+        """Without centers that no row can fill: they would be computed and kept for nothing."""
+        return self.replace(centers=min(self.centers, rows))
+
     def prime(self, module: KernelMachine, rows: Any, *, key: jax.Array) -> KernelMachine:
         """Scaling, widths and strengths from the training rows."""
         x, t, w = rows()

@@ -23,9 +23,10 @@ from perceptory.specs import partition
 from perceptory.studies.assemble import model_of
 from perceptory.studies.design import Candidate, StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples
+from perceptory.studies.forecasts import series_facts
 from perceptory.studies.groups import Group
 from perceptory.studies.parts import Fold
-from perceptory.studies.prepare import Prepared, Start, prepare
+from perceptory.studies.prepare import Prepared, Start, for_table, prepare
 from perceptory.studies.pretexts import check_no_pretexts
 from perceptory.studies.split import on_all_rows
 from perceptory.training.driver import Outcome
@@ -194,6 +195,15 @@ def _check_start(model: Model, data: Examples, candidate: Candidate) -> None:
         or data.targets.shape[1:] != (() if known else (*model.outputs[:-1], len(model.targets)))
     ):
         raise InputError("training goes on with the task, classes and number of targets that the model has.")
+    if candidate.network.solved:
+        raise InputError(
+            f"a network that is solved ({model.network.label}) has no training that could go on. Fit it to all rows at"
+            " once."
+        )
+    facts = series_facts(data)
+    if facts is not None:
+        candidate = candidate.replace(network=candidate.network.for_series(facts))
+    (candidate,) = for_table([candidate], model.encoder, data.rows)
     if partition(candidate.network)[0] != partition(model.network)[0]:
         raise InputError(f"training goes on with the network that the model has, {model.network.label}.")
 

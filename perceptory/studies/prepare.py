@@ -206,7 +206,7 @@ def prepare(
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
         encoded.auxiliary = Aims(aims | given_by_inputs(objectives, known, encoder, encoded.inputs))
-    candidates = for_columns(candidates, encoder)
+    candidates = for_table(candidates, encoder, known.rows)
     score = score_for(known.task, study.score, encoded.units is not None)
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)
@@ -236,12 +236,12 @@ def prepare(
     )  # fmt: skip
 
 
-def for_columns(candidates: list[Candidate], encoder: ExampleEncoder) -> list[Candidate]:
-    """The candidates, their networks told what the columns of a table are."""
+def for_table(candidates: list[Candidate], encoder: ExampleEncoder, rows: int) -> list[Candidate]:
+    """The candidates, their networks told of the study's rows and of what the columns of a table are."""
     if not isinstance(encoder, Encoder):
         return candidates
     kinds = encoder.kinds
-    return [c.replace(network=c.network.for_columns(kinds)) for c in candidates]
+    return [c.replace(network=c.network.for_columns(kinds).for_rows(rows)) for c in candidates]
 
 
 def _without(sealed: Sealed, objectives: list[Auxiliary]) -> Sealed:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from perceptory import SGD, NetworkClassifier, NetworkRegressor
+from perceptory import (
+    SGD,
+    InputError,
+    KernelRidge,
+    Linear,
+    NetworkClassifier,
+    NetworkRegressor,
+    RBFNetwork,
+    TabularMLP,
+)
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(2000, 4))
@@ -86,6 +95,24 @@ def test_class_weights_come_back_from_a_file_with_their_types(tmp_path, class_we
     assert again == class_weight
     if isinstance(class_weight, dict):
         assert [type(k) for k in again] == [type(k) for k in class_weight]
+
+
+@pytest.mark.parametrize("network", [Linear(), KernelRidge(4), RBFNetwork(3)])
+def test_what_is_solved_does_not_go_on_in_silence(network):
+    """It was left as it was, whatever rows came."""
+    fitted = NetworkRegressor(network, epochs=1, random_state=0).fit(X[:30], Y[:30])
+    with pytest.raises(
+        InputError, match=r"a network that is solved .* has no training that could go on. Fit it to all"
+    ):
+        fitted.partial_fit(X[30:60], Y[30:60])
+
+
+def test_a_network_for_tables_goes_on():
+    stream = NetworkRegressor(TabularMLP((3,)), random_state=0).partial_fit(X[:30], Y[:30])
+    before = stream.model_.weights
+    stream.partial_fit(X[30:60], Y[30:60])
+    assert (stream._rows_seen, stream.n_iter_) == (60, 2)
+    assert (stream.model_.weights != before).any()
 
 
 def test_a_diverged_network_warns():

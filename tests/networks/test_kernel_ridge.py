@@ -16,6 +16,7 @@ from perceptory.layers.kernel import kernel_values
 from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.ops import cholesky, kernel_ridge
 from perceptory.ops.kernel_ridge import Scales
+from perceptory.studies.prepare import prepare
 
 KEY = jax.random.key(0)
 
@@ -164,3 +165,10 @@ def test_bad_values():
         KernelRidge(0)
     with pytest.raises(InputError, match="narrow"):
         KernelRidge(narrow=-1.0)
+
+
+def test_no_more_centers_than_rows():
+    """A million million of them would be held otherwise."""
+    data = pt.read_table({"a": np.arange(12.0), "b": np.arange(12.0) % 5, "y": np.sin(np.arange(12.0))}, "y")
+    prepared = prepare(pt.Study(KernelRidge(2**31 - 1, likely=8), validation=pt.KFold(2), test=0), data)
+    assert prepared.candidates[0].network.centers == 12
