@@ -21,6 +21,8 @@ from perceptory import backend
 # tests start share one that lasts as long as the run.
 RUN = Path(tempfile.gettempdir()) / f"perceptory-tests-{os.environ.setdefault('PERCEPTORY_TESTS', str(os.getpid()))}"
 os.environ["PERCEPTORY_CACHE"] = "off"
+# Those processes import much of the package: the first keeps what Python compiles of it, the others read that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A program is compiled as one piece of code, not as 32 in turn: the same numbers, a fifth less work.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
 backend.prepare()
@@ -47,15 +49,13 @@ hypothesis.settings.load_profile("perceptory")
 
 # --- compiling takes most of the time ----------------------------------------------------------------------------
 
-# Only these files compile as for users: epochs and populations, jitted gradients of every activation and cost
-# (test_backend.py), and what is quick to compile. The others check formulas and behavior that do not depend on XLA's
-# optimizations, so it compiles with little effort: in half the time where a program is one operation, in a quarter
-# where it trains. What they have to compile as for users (kernels, loops with derivatives of their own), they jit by
-# the fixture `as_users`.
+# Only these files compile as for users: epochs and populations, and what is quick to compile. The others check formulas
+# and behavior that do not depend on XLA's optimizations, so it compiles with little effort: in half the time where a
+# program is one operation, in a quarter where it trains. What they have to compile as for users (kernels, loops with
+# derivatives of their own, jitted gradients of every activation and cost), they jit by the fixture `as_users`.
 FULL = (
     "layers/test_layers.py", "ops/test_toom_cook.py", "ops/test_cholesky.py", "training/test_epoch.py",
     "training/test_program_cache.py", "training/test_population.py", "training/test_second_order.py",
-    "test_backend.py",
 )  # fmt: skip
 LITTLE_EFFORT = {
     "xla_cpu_use_fusion_emitters": False,

@@ -1,4 +1,4 @@
-"""The backend: its guard, its settings, and jitted against eager gradients of every network and cost."""
+"""The backend: its guard, its settings, and compiled gradients of every activation and cost."""
 
 import json
 import os
@@ -24,69 +24,75 @@ from perceptory.ops.activations import ACTIVATIONS
 
 
 @pytest.mark.parametrize("shape", [(4, 8, 8), (16, 64, 64), (64, 32, 128), (8, 256, 256), (100, 33, 7)])
-def test_sum_of_mapped_matrix_vector_products_is_exact(shape):
+def test_sum_of_mapped_matrix_vector_products_is_exact(as_users, shape):
     """jax-ml/jax#39103: off by a few parts in a million where the fusion is faulty. All numbers here are whole and
     small enough for float32 to hold every partial sum."""
     random = np.random.default_rng(0)
     a, b = random.integers(-3, 4, shape), random.integers(-3, 4, (shape[0], shape[2]))
-
-    @jax.jit
-    def total(a, b):
-        return jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b))
-
-    @jax.jit
-    def by_member(a, b):
-        return jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b), axis=1)
-
+    total = as_users(lambda a, b: jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b)))
+    by_member = as_users(lambda a, b: jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b), axis=1))
     expected = np.einsum("nij,nj->n", a, b)
     a, b = a.astype(np.float32), b.astype(np.float32)
     assert np.array_equal(by_member(a, b), expected)
     assert float(total(a, b)) == expected.sum()
 
 
-def test_sum_of_two_to_the_28_is_exact():
+def test_sum_of_two_to_the_28_is_exact(as_users):
     """The number of the report: 266342400 came out for 268435456 = 64 · 64 · 256 · 256."""
-
-    @jax.jit
-    def total(a, b):
-        return jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b))
-
-    assert float(total(jnp.full((64, 64, 256), 16.0), jnp.full((64, 256), 16.0))) == 268435456.0
+    total = as_users(lambda a, b: jnp.sum(jax.vmap(lambda m, v: m @ v)(a, b)))
+    assert float(total(np.full((64, 64, 256), 16, np.float32), np.full((64, 256), 16, np.float32))) == 268435456.0
 
 
-def gradient_cases():
-    yield "squared", MLP(())
-    for cost in [name for name, kind in COSTS.items() if not kind().context]:  # others are for networks that tell it
-        yield cost, MLP((4, 3))
-    for activation in ACTIVATIONS:
-        yield "squared", MLP((4,), activation=activation)
-
-
-@pytest.mark.parametrize(("name", "spec"), list(gradient_cases()), ids=lambda v: getattr(v, "label", v))
-def test_jitted_gradients_equal_eager_ones(name, spec):
-    """Also mapped over members and summed over a batch with a penalty, as training has it."""
-    cost, random = COSTS[name](), np.random.default_rng(1)
-    outputs = cost.outputs(1 if name == "sigmoid" else 3)
-    x, row_weight = random.normal(size=(7, 4)).astype(np.float32), np.array([1, 1, 0.5, 2, 1, 0, 1], np.float32)
+def targets(cost, random):
+    """Of seven rows, such as the cost can have."""
     classes = np.eye(3, dtype=np.float32)[random.integers(0, 3, 7)]
-    t = classes[:, :1] if name == "sigmoid" else classes if name == "softmax" else random.normal(size=(7, 3))
-    where = layout(spec, (4,), (outputs,))
-    mask = where.weight_mask().astype(np.float32)
-    members = random.normal(size=(2, where.size)).astype(np.float32) * 0.7
+    named = {"sigmoid": classes[:, :1], "softmax": classes}
+    return named.get(cost, random.normal(size=(7, 3)).astype(np.float32))
 
-    def gradient(weights):
-        def value(w):
-            net = unpack(spec.build((4,), (outputs,), key=jax.random.key(0)), w)
-            return mean_cost(cost, net(x), jnp.asarray(t, jnp.float32), row_weight)
 
-        return WeightPenalty(0.1, p=1.5).slope(jax.grad(value)(weights), weights, mask)
+def compare(as_users, cases):
+    """The gradients of all cases by one program as users' are compiled, mapped over members and summed over a batch
+    with a penalty as training has it; the first member's alone by another; and those in double precision."""
+    random, row_weight = np.random.default_rng(1), np.array([1, 1, 0.5, 2, 1, 0, 1], np.float32)
+    x = random.normal(size=(7, 4)).astype(np.float32)
+    gradients, members = [], []
+    for name, spec in cases:
+        cost, t = COSTS[name](), targets(name, random)
+        outputs = cost.outputs(t.shape[1])
+        where = layout(spec, (4,), (outputs,))
 
-    with jax.disable_jit():
-        eager = gradient(members[0])
-    jitted = jax.jit(gradient)
-    alone = np.stack([jitted(w) for w in members])
-    np.testing.assert_allclose(alone[0], eager, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(jax.jit(jax.vmap(gradient))(members), alone, rtol=2e-5, atol=2e-6)
+        def gradient(weights, cost=cost, t=t, spec=spec, outputs=outputs, mask=where.weight_mask()):
+            dtype = weights.dtype
+            module = spec.build((4,), (outputs,), key=jax.random.key(0))
+
+            def value(w):
+                return mean_cost(cost, unpack(module, w)(x.astype(dtype)), t.astype(dtype), row_weight.astype(dtype))
+
+            return WeightPenalty(0.1, p=1.5).slope(jax.grad(value)(weights), weights, mask.astype(dtype))
+
+        gradients.append(gradient)
+        members.append(random.normal(size=(2, where.size)).astype(np.float32) * np.float32(0.7))
+
+    def mapped(members):
+        return [jax.vmap(f)(w) for f, w in zip(gradients, members, strict=True)]
+
+    alone = as_users(lambda weights: [f(w) for f, w in zip(gradients, weights, strict=True)])([w[0] for w in members])
+    ours = as_users(mapped)(members)
+    with jax.enable_x64(True):
+        exact = jax.jit(lambda weights: mapped(weights))([w.astype(float) for w in members])
+    for (name, spec), one, both, expected in zip(cases, alone, ours, exact, strict=True):
+        assert (both.dtype, expected.dtype) == (np.float32, np.float64)
+        np.testing.assert_allclose(one, expected[0], rtol=2e-5, atol=2e-6, err_msg=f"{name} {spec}")
+        np.testing.assert_allclose(both, expected, rtol=2e-5, atol=2e-6, err_msg=f"{name} {spec}")
+
+
+def test_gradients_of_every_cost_equal_those_in_double_precision(as_users):
+    named = [name for name, kind in COSTS.items() if not kind().context]  # others are for networks that tell it
+    compare(as_users, [("squared", MLP(())), *((name, MLP((4, 3))) for name in named)])
+
+
+def test_gradients_of_every_activation_equal_those_in_double_precision(as_users):
+    compare(as_users, [("squared", MLP((4,), activation=activation)) for activation in ACTIVATIONS])
 
 
 # --- the guard ---------------------------------------------------------------------------------------------------
