@@ -27,11 +27,16 @@ x = jnp.ones((2, 4, 2))
 called = "perceptory_lstm" in program.lower(x).as_text()
 print(before, kernels.status(), called, float(program(x)[0, 0]), sep="|")
 """
+# Less: only the library is looked for.
+LOAD = """
+from perceptory.kernels import build
+print("not used", build.loads("lstm", "float32") and build.status(), True, 0.0, sep="|")
+"""
 
 
-def start(**environment):
+def start(code=RUN, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN],
+        [sys.executable, "-c", code],
         env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,17 +62,31 @@ def compiler(folder, text):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def without():
+def here(patch, capsys, **environment):
+    """What `result` gives, of this process as if it had not looked for kernels yet."""
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    for name, empty in (("_states", {}), ("_libraries", {}), ("_told", [])):
+        patch.setattr(build, name, empty)
+    exec(RUN, {})
+    before, status, called, value = capsys.readouterr().out.rstrip().split("|")
+    assert before == "not used"
+    return status, called == "True", float(value)
+
+
+@pytest.fixture
+def without(monkeypatch, capsys):
     """The output by XLA."""
-    status, called, value = result(start(PERCEPTORY_KERNELS="off"))
+    with monkeypatch.context() as patch:
+        status, called, value = here(patch, capsys, PERCEPTORY_KERNELS="off")
     assert (status, called) == ("off: PERCEPTORY_KERNELS=off", False)
     return value
 
 
-def test_no_compiler(without, tmp_path):
-    status, called, value = result(start(PATH=str(tmp_path), CXX=""))
-    assert (status, called, value) == ("off: no C++ compiler", False, without)
+def test_no_compiler(without, monkeypatch, capsys, caplog, tmp_path):
+    found = here(monkeypatch, capsys, PATH=str(tmp_path), CXX="")
+    assert found == ("off: no C++ compiler", False, without)
+    assert not caplog.records
 
 
 def test_failed_compilation(without, tmp_path):
@@ -96,10 +115,11 @@ def test_processes_that_compile_at_once_share_the_outcome(without, tmp_path):
     runs = log.read_text().count("run")
     assert runs in (1, 2)
     (library,) = (tmp_path / "cache").glob("kernels-*")  # nothing temporary is left
-    assert result(start(**environment))[1]
+    assert result(start(LOAD, **environment))[0].startswith("compiled by ")
     assert log.read_text().count("run") == runs
     library.write_bytes(b"damaged")
-    assert result(start(**environment), f"perceptory: {library} is damaged and is made anew.")[1]
+    again = result(start(LOAD, **environment), f"perceptory: {library} is damaged and is made anew.")
+    assert again[0].startswith("compiled by ")
     assert log.read_text().count("run") == runs + 1
 
 
@@ -127,31 +147,31 @@ import sys
 from pathlib import Path
 from perceptory.kernels import build
 build.PREBUILT = Path(sys.argv[1])
-build.CALLS = {"dense": build.CALLS["dense"]}
-build.TYPES = {"float32": []}
-if sys.argv[2] == "make":
-    build.prebuild(build.platform.machine(), build._compiler())
-else:
-    assert build.loads("dense", "float32")
-    print(build.status())
+build.LEVEL = {"dense": "-O0"}
+assert build.loads("dense", "float32")
+print(build.status())
 """
 
 
 @needs_compiler
 @pytest.mark.skipif(os.uname().machine not in build.LEVELS, reason="no kernels in the package for this processor")
-def test_without_a_compiler_those_of_the_package_are_used(tmp_path):
-    def run(step, **environment):
-        done = subprocess.run(
-            [sys.executable, "-c", PACKAGED, str(tmp_path), step],
-            env={**os.environ, "JAX_PLATFORMS": "cpu", **environment}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run("make")
+def test_without_a_compiler_those_of_the_package_are_used(monkeypatch, tmp_path):
+    for name, less in {"CALLS": ["dense"], "TYPES": ["float32"]}.items():
+        monkeypatch.setattr(build, name, {key: getattr(build, name)[key] for key in less})
+    monkeypatch.setattr(build, "PREBUILT", tmp_path)
+    monkeypatch.setattr(build, "LEVEL", {"dense": "-O0"})  # part of the libraries' names
+    build._interface.cache_clear()
+    made = build.prebuild(build.platform.machine(), build._compiler())
+    build._interface.cache_clear()
+    assert sorted(tmp_path.iterdir()) == sorted(made)
     if not suiting():
         pytest.skip("this processor is of no level")
-    assert run("load", PATH="", CXX="").startswith("built into the package for")
+    done = subprocess.run(
+        [sys.executable, "-c", PACKAGED, str(tmp_path)], capture_output=True, text=True, check=False,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PATH": "", "CXX": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("built into the package for")
 
 
 def suiting():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from perceptory import MLP, SGD, KFold, Optax, Study, cache, choice
+from perceptory import MLP, SGD, KFold, Optax, Study, backend, cache, choice
 from perceptory.kernels import build
 from perceptory.training import program_cache as kept
 
@@ -177,6 +178,9 @@ print(status())
 def test_a_program_with_a_kernel_in_another_process(tmp_path):
     """Read without tracing, the kernel's library loaded before it: the same weights, bit for bit."""
     weights = []
+    (tmp_path / "cache").mkdir(mode=0o700)
+    for library in backend.cache_folder().glob("kernels-dense-*"):  # not compiled once more
+        shutil.copy(library, tmp_path / "cache")
     for turn in ("made", "read"):
         done = subprocess.run(
             [sys.executable, "-c", RUN, turn, str(tmp_path / turn)],
