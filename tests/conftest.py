@@ -77,6 +77,14 @@ LONG = (
     "kernels/test_convolution.py", "kernels/test_dense.py", "kernels/test_lstm.py",
 )  # fmt: skip
 
+# Every run folder holds a report, and matplotlib takes longer to write its seven figures than a small study to train.
+# These files read reports, or look at commands as users do; in the others a figure is drawn and not written.
+REPORTS = (
+    "app/test_autoencode.py", "app/test_commands.py", "results/test_forecasts.py", "results/test_page.py",
+    "results/test_report_examples.py", "studies/test_auxiliary.py", "studies/test_mixtures.py",
+    "studies/test_nested.py",
+)  # fmt: skip
+
 MOST_PROGRAMS = 2000  # of a worker, a megabyte each, above which those of earlier modules are let go
 
 _quick = False
@@ -122,6 +130,19 @@ def _effort(request):
     os.environ["XLA_FLAGS"] = f"{flags} {AS_FLAGS}"
     yield
     os.environ["XLA_FLAGS"] = flags
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn(request):
+    """Figures of a report are drawn, and are written as SVG in tests that read reports."""
+    if place(request.path).startswith(REPORTS):
+        yield
+        return
+    from perceptory.figures import svg
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(svg, "to_svg", lambda figure, key, words: f'<svg role="img" aria-label="{key}"/>')
+        yield
 
 
 @pytest.fixture(scope="session")
