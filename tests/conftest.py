@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import inspect
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import hypothesis
 import jaxtyping
 import pytest
+from jaxtyping._import_hook import Typechecker
 
 from perceptory import backend
 
@@ -42,6 +44,26 @@ def pytest_unconfigure(config):
 # than an annotation says (search values, NumPy's numbers) and say themselves, in an `InputError`, what is wrong.
 jaxtyping.install_import_hook("perceptory.training", "beartype.beartype")
 
+
+def _once(check: Any) -> Any:
+    """Functions within functions are defined in every trace; the check of equal annotations is made only once. It is
+    that of an empty function with the same signature, so it holds nothing of the first."""
+    made: dict[Any, Any] = {}
+
+    def checked(function: Any) -> Any:
+        if "<locals>" not in function.__qualname__ or function.__defaults__ or function.__kwdefaults__:
+            return check(function)
+        annotations = tuple((name, repr(kind)) for name, kind in function.__annotations__.items())
+        key = function.__module__, function.__qualname__, annotations, inspect.signature(function)
+        if key not in made:
+            made[key] = check(function)
+        return made[key]
+
+    return checked
+
+
+Typechecker.lookup.update({name: _once(check) for name, check in Typechecker.lookup.items()})
+
 # A busy machine must not fail a test, and a failure must come again.
 hypothesis.settings.register_profile("perceptory", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("perceptory")
@@ -49,13 +71,14 @@ hypothesis.settings.load_profile("perceptory")
 
 # --- compiling takes most of the time ----------------------------------------------------------------------------
 
-# Only these files compile as for users: epochs and populations, and what is quick to compile. The others check formulas
-# and behavior that do not depend on XLA's optimizations, so it compiles with little effort: in half the time where a
+# Only these files compile as for users: populations, and what is quick to compile. The others check formulas and
+# behavior that do not depend on XLA's optimizations, so it compiles with little effort: in half the time where a
 # program is one operation, in a quarter where it trains. What they have to compile as for users (kernels, loops with
-# derivatives of their own, jitted gradients of every activation and cost), they jit by the fixture `as_users`.
+# derivatives of their own, jitted gradients of every activation and cost), they jit by the fixture `as_users`; a test
+# that trains so uses the fixture `for_users`.
 FULL = (
-    "layers/test_layers.py", "ops/test_toom_cook.py", "ops/test_cholesky.py", "training/test_epoch.py",
-    "training/test_program_cache.py", "training/test_population.py", "training/test_second_order.py",
+    "layers/test_layers.py", "ops/test_toom_cook.py", "ops/test_cholesky.py", "training/test_population.py",
+    "training/test_second_order.py",
 )  # fmt: skip
 LITTLE_EFFORT = {
     "xla_cpu_use_fusion_emitters": False,
@@ -88,6 +111,7 @@ REPORTS = (
 MOST_PROGRAMS = 2000  # of a worker, a megabyte each, above which those of earlier modules are let go
 
 _quick = False
+_asked: dict[str, Any] = {}
 _programs = 0
 
 
@@ -153,6 +177,15 @@ def as_users():
     return partial(jax.jit, compiler_options=FOR_USERS)
 
 
+@pytest.fixture
+def for_users():
+    """What the test compiles first is compiled as for users."""
+    global _asked
+    _asked = FOR_USERS
+    yield
+    _asked = {}
+
+
 def _install() -> None:
     import jax
     from jax._src import compiler
@@ -161,7 +194,7 @@ def _install() -> None:
     options = compiler.get_compile_options
 
     def chosen(*args: Any, env_options_overrides: dict[str, Any] | None = None, **more: Any) -> Any:
-        own = env_options_overrides or {}
+        own = _asked | (env_options_overrides or {})
         return options(*args, env_options_overrides={**LITTLE_EFFORT, **own} if _quick else own or None, **more)
 
     compiler.get_compile_options = chosen

@@ -61,8 +61,8 @@ def compare(as_users, cases):
         outputs = cost.outputs(t.shape[1])
         where = layout(spec, (4,), (outputs,))
 
-        def gradient(weights, cost=cost, t=t, spec=spec, outputs=outputs, mask=where.weight_mask()):
-            dtype = weights.dtype
+        def gradient(weights, cost=cost, t=t, spec=spec, outputs=outputs, where=where):
+            dtype, mask = weights.dtype, where.weight_mask()
             module = spec.build((4,), (outputs,), key=jax.random.key(0))
 
             def value(w):

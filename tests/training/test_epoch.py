@@ -35,6 +35,7 @@ def by_hand(weights, x, t, w, hidden, penalty=0.0):
     return 0.5 * np.sum(share * e**2), np.concatenate([g.ravel() for g in gradient])
 
 
+@pytest.mark.usefixtures("for_users")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_descent_equals_numpy(apart, sums, weighted):
     """Five epochs on all rows, of the full path: encoding, scaling, penalty, steps, recorded costs."""
@@ -61,6 +62,7 @@ def test_gradient_descent_equals_numpy(apart, sums, weighted):
         np.testing.assert_allclose(outcome.weights, weights, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.usefixtures("for_users")
 def test_momentum_with_a_schedule_over_epochs_equals_numpy(apart, sums):
     """Progress of a schedule runs from 0 at the first step to 1 at the last."""
     taken = apart(
@@ -81,7 +83,7 @@ def test_momentum_with_a_schedule_over_epochs_equals_numpy(apart, sums):
     np.testing.assert_allclose(outcome.train_cost, train, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("rows", "batch", "folds"), [(23, 8, 2), (31, 10, 3), (33, 4, 5)])
+@pytest.mark.parametrize(("rows", "batch", "folds"), [(23, 8, 2), (33, 4, 5)])
 def test_every_row_counts_once_an_epoch(apart, sums, rows, batch, folds):
     """With steps too small to be seen the cost of an epoch is the mean over all training rows at the starting weights:
     a row left out, or counted twice, would show. The last batch is ragged, and folds differ in their length."""
