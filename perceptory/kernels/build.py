@@ -42,9 +42,14 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "dense": ("forward", "backward", "rows"),
     "columns": ("forward", "backward", "places"),
     "symmetric": ("normal", "product", "solution", "trace"),
-    "predict": (),  # no program calls it, but Python itself
+    "predict": (),  # no program calls these, but Python itself
+    "neurons": (),
 }
-LEVEL = {"dense": "-O2", "predict": "-O2"}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
+LEVEL = {
+    "dense": "-O2",
+    "predict": "-O2",
+    "neurons": "-O2",
+}  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 TIME_LIMIT = 120.0  # seconds a compilation may take
 

@@ -18,12 +18,11 @@
 // Any array may have member axes in front, of size 1 where all members share it. A member is done by one thread and its
 // numbers do not depend on the other members.
 
+#include "bins.h"
 #include "frame.h"
 #include "memory.h"
 #include "vectors.h"
 
-typedef Number T;
-typedef int64_t I;
 constexpr I WIDE = W<T>;
 constexpr I ROWS_AT_ONCE = 256;  // whose waves stay in a cache
 enum Kind { NONE, PIECEWISE, PERIODIC };
@@ -35,19 +34,6 @@ INLINE T total(const T* p, I count) {
   T sum = 0;
   for (I i = 0; i < count; i++) sum += p[i];
   return sum;
-}
-
-// In which of the bins between edges [bins + 1] x lies, the first and the last one reaching to infinity.
-INLINE I bin_of(T x, const T* edges, I bins) {
-  I k = 0;
-  for (I n = bins, half; n > 1; n -= half) half = n / 2, k += edges[k + half] <= x ? half : 0;
-  return k;
-}
-INLINE bool has_width(const T* edges, I k) { return edges[k + 1] > edges[k]; }
-// How much of bin k lies below x; nan stays nan.
-INLINE T share_of(T x, const T* edges, I k) {
-  const T s = (x - edges[k]) / (has_width(edges, k) ? edges[k + 1] - edges[k] : 1);
-  return x == x && !has_width(edges, k) ? 0 : s < 0 ? 0 : s > 1 ? 1 : s;
 }
 
 // cos and sin of 2 pi t: by half turns, so that both only change their sign, then by their series.

@@ -1,119 +1,182 @@
-"""A model's networks applied to rows by the kernel of `kernels.predict`, where they are nothing but layers of neurons.
+"""A model's networks applied to rows by kernels that Python calls itself, where they are nothing but layers of neurons
+(`kernels.predict`) or kernel neurons (`kernels.neurons`).
 
-No program is compiled and JAX is not imported; what comes out is that of `models.forward` up to rounding.
+No program is compiled, and layers of neurons need no JAX; what comes out is that of `models.forward` up to rounding.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from perceptory.data.ahead import in_threads
 from perceptory.data.tables.features import Features
-from perceptory.kernels import predict
+from perceptory.kernels import neurons, predict
 from perceptory.kernels.stack import Stack
 
-Finished = Callable[[np.ndarray], np.ndarray]
-ROWS_AT_ONCE = 8192
-MOST_WEIGHTS = 1 << 18  # of a network: products of larger matrices are XLA's
-PLAIN = ("weights", "in_center", "in_factor", "network", "cost", "precision")  # what it is made of
+Link = Callable[[np.ndarray], np.ndarray]
+Written = Callable[[slice, np.ndarray], None]  # some rows' outputs [k, row, out] into an array
+MOST_WEIGHTS = 1 << 18  # of a network of layers: products of larger matrices are XLA's
+MADE_OF = ("weights", "in_center", "in_factor", "network", "cost", "precision")
 
 
-class ByKernel:
-    """Of a model's arrays what the kernel takes, made once for each layout of inputs."""
+class ByKernel(ABC):
+    """Of a model's arrays what a kernel takes."""
 
-    def __init__(self, model: Any, stack: Stack, link: Callable[[np.ndarray], np.ndarray]):
-        self.of = [getattr(model, name) for name in PLAIN]
-        self._stack, self._link = stack, link
-        self.dtype = np.dtype(np.float64 if model.precision == "double" else np.float32)
-        self.common = model.in_center.mean(axis=0)
-        self._networks: dict[tuple[int, ...], predict.Networks] = {}
+    rows_at_once: ClassVar[int]
 
-    @classmethod
-    def of_model(cls, model: Any) -> ByKernel | None:
-        """None where the kernel does not know its networks or is not there. Made once for the arrays that a model
-        holds, which cannot be written to from then on: give it others."""
+    def __init__(self, model: Any, link: Link):
+        self._link, self.dtype = link, dtype_of(model)
+        self.weights, self.factor = model.weights, model.in_factor.astype(self.dtype)
+        self.common = model.in_center.mean(axis=0)  # taken off in double precision; what is left is small
+        self.shift = (self.common - model.in_center).astype(self.dtype)
+        self.outputs = model.outputs[0]
+
+    @staticmethod
+    def of_model(model: Any) -> ByKernel | None:
+        """None where no kernel knows its networks or it is not there. Made once for the arrays that a model holds,
+        which cannot be written to from then on: give it others."""
+        of = [getattr(model, name) for name in MADE_OF]
         kept = model.__dict__.get("by_kernel")
-        if kept is not None and all(a is getattr(model, name) for a, name in zip(kept[0], PLAIN, strict=True)):
-            found: ByKernel | None = kept[1]
-            return found
-        found = cls._made(model)
-        of = [getattr(model, name) for name in PLAIN]
-        model.__dict__["by_kernel"] = of, found
+        if kept is None or not all(a is b for a, b in zip(kept[0], of, strict=True)):
+            kept = of, _made(model)
+            model.__dict__["by_kernel"] = kept
+        found: ByKernel | None = kept[1]
         return found
 
-    @classmethod
-    def _made(cls, model: Any) -> ByKernel | None:
-        link, network = model.cost.host_link, model.network
-        if link is None or network.windows is not None or len(model.outputs) != 1:
-            return None
-        inputs = model.encoder.shape
-        stack = network.stack(inputs, model.outputs) if len(inputs) == 1 else None
-        if stack is None or stack.parametric or stack.dropout or stack.weights > MOST_WEIGHTS:
-            return None
-        if not predict.accepts(np.float64 if model.precision == "double" else np.float32):
-            return None
-        for array in (model.weights, model.in_center, model.in_factor):
-            array.flags.writeable = False
-        return cls(model, stack, link)
-
-    def of_inputs(self, inputs: np.ndarray, finished: Finished) -> np.ndarray:
+    def of_inputs(self, inputs: np.ndarray, finished: Link) -> np.ndarray:
         """[k, row, out] of encoded inputs [row, in]. finished: of what `Cost.inverse_link` gives of some rows, on the
         trained scale."""
-        networks = self._with((), inputs.shape[1])
+        return self._outputs(self._of_inputs(inputs), len(inputs), finished)
 
-        def rows(at: slice) -> predict.Rows:
-            with np.errstate(over="ignore"):
-                x = (inputs[at] - self.common).astype(self.dtype)
-            return predict.Rows(x, np.zeros((0, len(x)), np.int8))
+    def of_features(self, features: Features, finished: Link) -> np.ndarray:
+        """As `of_inputs`, of a table's features."""
+        return self._outputs(self._of_features(features), features.rows, finished)
 
-        return self._outputs(networks, rows, len(inputs), finished)
+    @abstractmethod
+    def _of_inputs(self, inputs: np.ndarray) -> Written: ...
 
-    def of_features(self, features: Features, finished: Finished) -> np.ndarray:
-        """As `of_inputs`, of a table's features, none of which is made but the numbers."""
-        networks, numbers = self._with(features.layout, features.width), features.numbers
-        codes = np.stack(features.codes) if features.codes else np.zeros((0, features.rows), np.int8)
-        of_numbers = self.common[_places_of_numbers(features.layout)] if features.layout else self.common
+    @abstractmethod
+    def _of_features(self, features: Features) -> Written: ...
 
-        def rows(at: slice) -> predict.Rows:
-            if numbers is None:
-                return predict.Rows(np.zeros((at.stop - at.start, 0), self.dtype), codes[:, at])
-            with np.errstate(over="ignore"):
-                x = (numbers.by_column(at) - of_numbers[:, None]).astype(self.dtype)
-            return predict.Rows(x.T, codes[:, at])
+    def _less_common(self, inputs: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return (inputs - self.common).astype(self.dtype)
 
-        return self._outputs(networks, rows, features.rows, finished)
-
-    def _with(self, layout: tuple[int, ...], width: int) -> predict.Networks:
-        if layout not in self._networks:
-            weights, center, factor = self.of[:3]
-            shift = (self.common - center).astype(self.dtype)
-            self._networks[layout] = predict.Networks(
-                self._stack, weights, self.common, shift, factor.astype(self.dtype), layout, self.dtype
-            )
-        return self._networks[layout]
-
-    def _outputs(
-        self, networks: predict.Networks, rows: Callable[[slice], predict.Rows], count: int, finished: Finished
-    ) -> np.ndarray:
+    def _outputs(self, write: Written, count: int, finished: Link) -> np.ndarray:
         def part(at: slice) -> np.ndarray:
-            out = np.empty((networks.members, at.stop - at.start, networks.outputs), self.dtype)
-            networks(rows(at), out)
+            out = np.empty((len(self.weights), at.stop - at.start, self.outputs), self.dtype)
+            write(at, out)
             return finished(self._link(out))
 
-        if count <= ROWS_AT_ONCE:
+        size = self.rows_at_once
+        if count <= size:
             return part(slice(0, count))
-        none = finished(self._link(np.empty((networks.members, 0, networks.outputs), self.dtype)))
+        none = finished(self._link(np.empty((len(self.weights), 0, self.outputs), self.dtype)))
         whole = np.empty((len(none), count, *none.shape[2:]), none.dtype)
 
         def kept(at: slice) -> None:
             whole[:, at] = part(at)
 
-        for _ in in_threads(kept, [slice(i, min(i + ROWS_AT_ONCE, count)) for i in range(0, count, ROWS_AT_ONCE)]):
+        for _ in in_threads(kept, [slice(i, min(i + size, count)) for i in range(0, count, size)]):
             pass
         return whole
+
+
+def dtype_of(model: Any) -> np.dtype[Any]:
+    return np.dtype(np.float64 if model.precision == "double" else np.float32)
+
+
+def _made(model: Any) -> ByKernel | None:
+    link, network, inputs = model.cost.host_link, model.network, model.encoder.shape
+    if link is None or network.windows is not None or len(model.outputs) != 1 or len(inputs) != 1:
+        return None
+    stack = network.stack(inputs, model.outputs)
+    made: ByKernel | None = None
+    if network.neurons is not None:
+        made = ByNeurons(model, link) if neurons.accepts(dtype_of(model)) else None
+    elif stack is not None and not (stack.parametric or stack.dropout or stack.weights > MOST_WEIGHTS):
+        made = ByLayers(model, link, stack) if predict.accepts(dtype_of(model)) else None
+    if made is not None:
+        for array in (model.weights, model.in_center, model.in_factor):
+            array.flags.writeable = False
+    return made
+
+
+class ByLayers(ByKernel):
+    """Of a table no features are made but the numbers: categories are looked up."""
+
+    rows_at_once = 8192
+
+    def __init__(self, model: Any, link: Link, stack: Stack):
+        super().__init__(model, link)
+        self._stack = stack
+        self._networks: dict[tuple[int, ...], predict.Networks] = {}  # by the layout of inputs
+
+    def _of_inputs(self, inputs: np.ndarray) -> Written:
+        networks = self._with(())
+
+        def write(at: slice, out: np.ndarray) -> None:
+            x = self._less_common(inputs[at])
+            networks(predict.Rows(x, np.zeros((0, len(x)), np.int8)), out)
+
+        return write
+
+    def _of_features(self, features: Features) -> Written:
+        networks, numbers = self._with(features.layout), features.numbers
+        codes = np.stack(features.codes) if features.codes else np.zeros((0, features.rows), np.int8)
+        common = self.common[_places_of_numbers(features.layout)] if features.layout else self.common
+
+        def write(at: slice, out: np.ndarray) -> None:
+            if numbers is None:
+                x = np.zeros((out.shape[1], 0), self.dtype)
+            else:
+                with np.errstate(over="ignore"):
+                    x = (numbers.by_column(at) - common[:, None]).astype(self.dtype).T
+            networks(predict.Rows(x, codes[:, at]), out)
+
+        return write
+
+    def _with(self, layout: tuple[int, ...]) -> predict.Networks:
+        if layout not in self._networks:
+            self._networks[layout] = predict.Networks(
+                self._stack, self.weights, self.common, self.shift, self.factor, layout, self.dtype
+            )
+        return self._networks[layout]
+
+
+class ByNeurons(ByKernel):
+    """Each row meets thousands of centers, beside which its features cost nothing."""
+
+    rows_at_once = 512
+
+    def __init__(self, model: Any, link: Link):
+        from perceptory.networks.base import layout
+
+        super().__init__(model, link)
+        network, inputs = model.network, model.encoder.shape
+        found = layout(network, inputs, model.outputs)
+        parts = zip(found.names, found.shapes, found.parts(self.weights.T), strict=True)
+        of = {name: part.T.reshape(-1, *shape) for name, shape, part in parts}
+        kinds, none = network.kinds(inputs[0]), np.zeros((len(self.weights), 0))
+        self._machines = neurons.Machines(
+            neurons.Centers(
+                network.neurons, tuple(i for i, kind in enumerate(kinds) if not kind),
+                tuple(i for i, kind in enumerate(kinds) if kind), of.get("scaling.center", none),
+                of.get("scaling.factor", none), of.get("scaling.edges"), of["narrowness"], of["centers"],
+                of["strengths"], of["weight"], of["bias"],
+            ),
+            self.shift, self.factor, self.dtype,
+        )  # fmt: skip
+
+    def _of_inputs(self, inputs: np.ndarray) -> Written:
+        return lambda at, out: self._machines(self._less_common(inputs[at]), out)
+
+    def _of_features(self, features: Features) -> Written:
+        return lambda at, out: self._machines(self._less_common(features.dense(at)), out)
 
 
 def _places_of_numbers(layout: Sequence[int]) -> np.ndarray:

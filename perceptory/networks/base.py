@@ -158,6 +158,11 @@ class Network(Spec):
         """The network for a study of so many rows."""
         return self
 
+    @property
+    def neurons(self) -> str | None:
+        """The kernel, where it is nothing but kernel neurons and a linear part, as `kernels.neurons` knows them."""
+        return None
+
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
         """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
         nothing but such layers."""

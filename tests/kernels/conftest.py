@@ -1,8 +1,14 @@
 import jax
+import numpy as np
+import polars as pl
 import pytest
 
+import perceptory as pt
 from perceptory import kernels
+from perceptory.data import Encoder
 from perceptory.kernels import build
+from perceptory.models.model import Model
+from perceptory.networks.base import layout
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +22,28 @@ def kernel(request):
 def x64():
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def untrained():
+    """Makes a model of a table whose networks have random weights: predictions need no training."""
+
+    def made(network):
+        """(model, its table): two networks for columns of numbers, of categories, both with gaps, and of dates."""
+        random = np.random.default_rng(0)
+        number = np.where(random.random(80) < 0.2, np.nan, random.normal(3.0, 2.0, 80))
+        day = pl.Series(random.integers(10_000, 12_000, 80), dtype=pl.Int32).cast(pl.Date)
+        word = random.choice(["u", "v", None], 80).tolist()
+        frame = pl.DataFrame({"n": number, "w": word, "day": day, "y": random.normal(size=80)})
+        encoder = Encoder.fit(pt.read_table(frame, "y"))
+        network = network.for_columns(encoder.kinds)
+        x = encoder.transform(frame)
+        center, factor = np.nanmean(x, axis=0), 1 / np.nanstd(x, axis=0)
+        weights = random.normal(size=(2, layout(network, encoder.shape, (1,)).size)).astype(np.float32)
+        model = Model(
+            "regression", ("y",), None, encoder, network, pt.SquaredError(), (1,), 0.3 * weights,
+            np.stack([center, center + 0.1]), np.stack([factor, 1.5 * factor]), np.ones((2, 1)), np.full((2, 1), 2.0),
+        )  # fmt: skip
+        return model, frame
+
+    return made

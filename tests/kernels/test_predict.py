@@ -112,13 +112,8 @@ def test_arrays_that_do_not_fit_are_refused():
             case.by_kernel(numbers, np.float64)
 
 
-def test_a_model_says_the_same_by_its_program_and_without_jax(monkeypatch, tmp_path):
-    random = np.random.default_rng(0)
-    number = np.where(random.random(80) < 0.2, np.nan, random.normal(3.0, 2.0, 80))
-    day = pl.Series(random.integers(10_000, 12_000, 80), dtype=pl.Int32).cast(pl.Date)
-    word = random.choice(["u", "v", None], 80)
-    frame = pl.DataFrame({"n": number, "w": word.tolist(), "day": day, "y": np.nan_to_num(number)})
-    model = pt.Study(pt.MLP((6,)), validation=pt.KFold(2), epochs=1, patience=0).run(pt.read_table(frame, "y")).model
+def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeypatch, tmp_path):
+    model, frame = untrained(pt.MLP((6,)))
     by_kernel = model.distributions(frame), model.distributions_of(model.encoder.transform(frame)[:3])
     model.save(tmp_path / "model")
     frame.write_csv(tmp_path / "rows.csv")

@@ -1,0 +1,21 @@
+// Bins of a column's numbers. One type of numbers a library, T.
+
+#pragma once
+
+#include "vectors.h"
+
+typedef Number T;
+typedef int64_t I;
+
+// In which of the bins between edges [bins + 1] x lies, the first and the last one reaching to infinity.
+INLINE I bin_of(T x, const T* edges, I bins) {
+  I k = 0;
+  for (I n = bins, half; n > 1; n -= half) half = n / 2, k += edges[k + half] <= x ? half : 0;
+  return k;
+}
+INLINE bool has_width(const T* edges, I k) { return edges[k + 1] > edges[k]; }
+// How much of bin k lies below x; nan stays nan.
+INLINE T share_of(T x, const T* edges, I k) {
+  const T s = (x - edges[k]) / (has_width(edges, k) ? edges[k + 1] - edges[k] : 1);
+  return x == x && !has_width(edges, k) ? 0 : s < 0 ? 0 : s > 1 ? 1 : s;
+}
