@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import stat
 import uuid
@@ -26,6 +27,15 @@ def path_of(value: Any) -> Path:
         if isinstance(error, ValueError) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             why = getattr(error, "strerror", None) or "it holds a character that no path may hold"
             raise InputError(f"there can be no file {str(path)!r}: {why[:1].lower()}{why[1:]}.") from None
+    return path
+
+
+def readable(path: Path) -> Path | io.BytesIO:
+    """The path, or, where its name is not UTF-8, which polars takes no name in, what the file holds."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return io.BytesIO(path.read_bytes())
     return path
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import perceptory as pt
@@ -46,3 +47,14 @@ def test_paths_that_cannot_be(door, tmp_path):
         for value in (5, b"run", None, ["run"]):
             with pytest.raises(pt.InputError, match=r"a path is a text or a pathlib\.Path, got a"):
                 DOORS[door](value)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
+def test_a_name_that_is_not_utf8(ending, tmp_path):
+    """Whatever bytes a system allows in names: polars takes none that is not UTF-8."""
+    frame, path = pl.DataFrame({"x": np.arange(20.0), "y": np.sin(np.arange(20.0))}), tmp_path / f"a\udcff.{ending}"
+    with open(path, "wb") as file:
+        {"csv": frame.write_csv, "parquet": frame.write_parquet, "arrow": frame.write_ipc}[ending](file)
+    assert pt.read_table(path, "y").rows == 20
+    assert pt.stream_table(path, "y").rows == 20
+    assert pt.read_series(path, "y", predict="ahead", window=4).rows == 16

@@ -63,6 +63,10 @@ READ = {  # columns, options -> what the data are
     "whole numbers beyond float64": (
         table(g=[2**53, 2**53 + 1] * 30), ("--groups", "g"), lambda d: len(set(d.groups)) == 2,
     ),
+    "numbers of rows": (
+        table(w=[0, 1, 2] * 20), ("--weights", "w"),
+        lambda d: (d.weights.tolist(), [c.name for c in d.columns]) == ([0, 1, 2] * 20, ["x", "z"]),
+    ),
     "a copy of the target": (table(copy=(X + Z).round(4)), (), "'copy' puts the rows in the same order"),
     "an index that came along": (
         table(id=PLACE, y=np.where(PLACE < 30, "a", "b")), (), lambda d: d.columns[-1].kind == "ignored",

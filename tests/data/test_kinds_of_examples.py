@@ -6,9 +6,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from perceptory import read_arrays, read_series
+from perceptory import Linear, Study, read_arrays, read_series
 from perceptory.errors import InputError
 from perceptory.notes import ordered_as_later_target, ordered_as_target
+from perceptory.studies.prepare import prepare
+from perceptory.studies.split import on_all_rows
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)
@@ -163,3 +165,38 @@ def test_labels_of_pictures_stay_what_they_are(case):
     assert data.class_values.tolist() == classes
     assert type(data.class_values.tolist()[0]) is type(classes[0])
     assert data.rows == rows
+
+
+ARRAYS = {"series": RANDOM.normal(size=(24, 5, 2)), "pictures": PICTURES[:24]}
+ALONE = Study(Linear(), test=0)
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_a_weight_is_a_number_of_copies(kind):
+    x, y, copies = ARRAYS[kind], Y[:24], T[:24] % 3
+    weighted = prepare(ALONE, read_arrays(x, y, weights=copies), splitting=on_all_rows)
+    repeated = prepare(ALONE, read_arrays(x.repeat(copies, axis=0), y.repeat(copies)), splitting=on_all_rows)
+    for one, other in zip(weighted.scalings[0], repeated.scalings[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    assert weighted.encoded.judged[1].sum() == repeated.encoded.judged[1].sum()
+
+
+LIMITS = {  # what the numbers are made, and the sentence where they are refused
+    "huge targets": (lambda x, y: (x, 1e300 * y), "spans .*Use other units"),
+    "tiny targets": (lambda x, y: (x, 1e-310 * y), "spans .*Use other units"),
+    "huge inputs": (lambda x, y: (1e300 * x, y), "spans .*Use other units"),
+    "a small spread": (lambda x, y: (x, 1 + 1e-13 * y), None),
+    "a large offset": (lambda x, y: (1e9 + x, y), None),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_limits_of_series(case):
+    change, sentence = LIMITS[case]
+    x, y = change(ARRAYS["series"], Y[:24])
+    for data in (read_arrays(x, y), read_series({"u": x[:, 0, 0], "y": y}, "y", predict="ahead", window=3)):
+        if sentence is None:
+            assert np.ptp(prepare(ALONE, data).encoded.aims) > 0
+        else:
+            with pytest.raises(InputError, match=sentence):
+                prepare(ALONE, data)

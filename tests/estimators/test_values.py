@@ -193,6 +193,8 @@ def test_durations_are_seconds_and_dates_are_days(given):
         (pd.array(LABELS, dtype="string"), ["a", "b"]),
         (pl.Series(LABELS), ["a", "b"]),
         (np.ma.MaskedArray(LABELS, mask=False), ["a", "b"]),
+        (np.where(Y > 0, "007", "7"), ["007", "7"]),
+        (2**53 + (Y > 0), [2**53, 2**53 + 1]),
     ],
 )
 def test_labels_come_back_as_they_were(given, labels, expected):
@@ -369,6 +371,12 @@ BAD_INPUTS = {
     "series of categories": (
         lambda: SequenceRegressor().fit(pd.DataFrame({"a": pd.Categorical(GROUPS)}), Y), "but holds categories",
     ),
+    "unclear numbers": (
+        lambda: regressor().fit(pd.DataFrame({"a": [f"1,{k:03d}" for k in range(ROWS)]}), Y), "Text columns need encod"
+    ),
+    "targets beyond arithmetic": (lambda: regressor().fit(X, 1e300 * Y), "target 'y' spans .*Use other units"),
+    "inputs beyond arithmetic": (lambda: regressor().fit(1e300 * X, Y), "spans .*Use other units"),
+    "weights beyond arithmetic": (lambda: regressor().fit(X, Y, np.full(ROWS, 1e300)), "Divide the weights by their"),
     "no weight": (
         lambda: NetworkClassifier(class_weight={"a": np.nan}).fit(X, LABELS), "at least 0 for each class, got nan",
     ),
@@ -380,8 +388,18 @@ BAD_INPUTS = {
 @pytest.mark.parametrize("case", BAD_INPUTS)
 def test_what_is_wrong_is_named(case):
     fit, sentence = BAD_INPUTS[case]
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(ValueError, match=sentence):
         fit()
+
+
+@pytest.mark.parametrize("rows", [[0], [0, 1, 4], [5, 5]])
+def test_rows_that_are_held_out_may_be_few_and_of_one_class(given, rows):
+    few = np.flatnonzero(LABELS == "a")[rows]
+    data = given(lambda: NetworkClassifier(**SMALL).fit(X, LABELS, X_val=X[few], y_val=LABELS[few]))
+    assert (data.task, data.classes, data.rows) == ("binary", ("a", "b"), ROWS + len(few))
+    assert data.targets[ROWS:].tolist() == [0] * len(few)
+    with pytest.raises(InputError, match="classes that were not there before"):
+        NetworkClassifier(**SMALL).fit(X, LABELS, X_val=X[few], y_val=["z"] * len(few))
 
 
 def test_targets_that_are_of_no_kind_are_told():

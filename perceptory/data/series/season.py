@@ -72,6 +72,7 @@ def _autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
     sums = np.cumsum(np.concatenate([[0.0], values]))
     first = np.clip(np.arange(n) - wide // 2, 0, n - wide)
     x = values - (sums[first + wide] - sums[first]) / wide
+    x = np.ldexp(x, -np.frexp(np.max(np.abs(x)))[1])  # so that no square is beyond arithmetic; no digit changes
     size = 1 << (2 * n - 1).bit_length()
     power = np.abs(np.fft.rfft(x, size)) ** 2
     sums = np.fft.irfft(power, size)[: most + 1]

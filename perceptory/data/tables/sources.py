@@ -116,7 +116,7 @@ def _read_binary(path: Path, kind: str) -> Table:
     if kind == "parquet":
         check_pages(path)
     with damaged(f"{path.name} is not a readable {what} file"):
-        frame = pl.read_parquet(path) if kind == "parquet" else pl.read_ipc(path)
+        frame = (pl.read_parquet if kind == "parquet" else pl.read_ipc)(files.readable(path))
     table = _from_frame(frame)
     if table is None or not table.rows or not table.columns:
         raise InputError(f"{path.name} has no rows.")

@@ -31,7 +31,7 @@ from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table, one_form
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
-from perceptory.files import path_of
+from perceptory.files import path_of, readable
 from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked, without_target
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.
     if kind in BINARY:
         if BINARY[kind] == "parquet":
             check_pages(path)
-        return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(path), None, reading
+        return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(readable(path)), None, reading
     if kind not in TEXT:
         raise InputError(f"a stream is read from {', '.join([*TEXT, *BINARY])}, and {path.name} is none of them.")
     folder = _Folder()

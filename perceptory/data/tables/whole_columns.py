@@ -21,6 +21,7 @@ import numpy as np
 
 from perceptory.data.tables.damaged import damaged
 from perceptory.errors import InputError
+from perceptory.files import readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -120,9 +121,10 @@ class _File(NamedTuple):
         """All columns or some, below the header; None where polars refuses."""
         import polars as pl
 
+        data = readable(self.data) if isinstance(self.data, Path) else self.data
         with contextlib.suppress(InputError), damaged("the file cannot be read"):
             return pl.read_csv(
-                self.data, has_header=False, skip_lines=1, separator=self.delimiter,
+                data, has_header=False, skip_lines=1, separator=self.delimiter,
                 quote_char='"' if self.quotes else None, schema=dict(zip(self.names, types, strict=True)),
                 columns=columns, glob=False,
             )  # fmt: skip
