@@ -81,40 +81,60 @@ def read_table(
     source. Rows without a target are left out, with a note. Raises `InputError` for everything that cannot be read.
     """
     source = columns_of_rows(source)
-    target, weights, groups, color = (
-        as_written(given, source, what)
-        for given, what in (
-            (target, "target"),
-            (weights, "column of weights"),
-            (groups, "column of groups"),
-            (color, "column to color by"),
-        )
-    )
-    ignore = () if ignore is None else as_written(ignore, source, "column to ignore")
-    for what, given in (("target", target), ("weights", weights), ("groups", groups)):
-        check_order(given, source, what)
+    asked = _Asked.of(source, target, weights, groups, color, ignore)
     if like is not None:
-        _check_like(like, target)
-        return read_like(source, like, weights)
+        _check_like(like, asked.target)
+        return read_like(source, like, asked.weights)
     reading = reading_of(missing, decimal, thousands)
-    table = _table(source, reading, target, weights, groups, task)
-    labels = _color(table, color, task)
-    ignore = [*([ignore] if isinstance(ignore, str) else ignore), *([] if color is None else [color])]
-    roles = _roles(table, target, weights, groups, ignore, task, is_file=isinstance(source, (str, Path)))
+    table = _table(source, reading, asked, task)
+    labels = _color(table, asked.color, task)
+    roles = _roles(table, asked, task, is_file=isinstance(source, (str, Path)))
+    return _dataset(table, roles, reading, labels, task)
+
+
+class _Asked(NamedTuple):
+    """What columns are named for, each name as the table writes it, or values beside the table."""
+
+    target: Any
+    weights: Any
+    groups: Any
+    color: str | None
+    ignore: frozenset[str]  # with the column of colors
+
+    @classmethod
+    def of(cls, source: Any, target: Any, weights: Any, groups: Any, color: str | None, ignore: Any) -> _Asked:
+        target, weights, groups, color = (
+            as_written(given, source, what)
+            for given, what in (
+                (target, "target"),
+                (weights, "column of weights"),
+                (groups, "column of groups"),
+                (color, "column to color by"),
+            )
+        )
+        ignore = () if ignore is None else as_written(ignore, source, "column to ignore")
+        for what, given in (("target", target), ("weights", weights), ("groups", groups)):
+            check_order(given, source, what)
+        ignored = {ignore} if isinstance(ignore, str) else {str(name) for name in ignore}
+        return cls(target, weights, groups, color, frozenset(ignored if color is None else ignored | {color}))
+
+
+def _dataset(table: Table, roles: _Roles, reading: Reading, labels: Labels | None, task: str | None) -> Dataset:
+    """The rows of a table that have a target, and what each column is."""
     has_target, rows_left_out = _rows_with_target(roles.targets, table)
     copies = _copies(table, roles)
     rows = np.flatnonzero(has_target)
     whole = len(rows) == table.rows
-    of_target = _target(roles.targets if whole else [c.take(rows) for c in roles.targets], task, len(rows))
+    target = _target(roles.targets if whole else [c.take(rows) for c in roles.targets], task, len(rows))
     taken = roles.taken.union(name for name, _ in copies)
     columns = _columns(table, None if whole else rows, taken, roles.ignored)
     dataset = Dataset(
         columns=columns,
         target_names=tuple(c.name for c in roles.targets),
-        task=of_target.task,
-        targets=of_target.targets,
-        classes=of_target.classes,
-        class_values=of_target.class_values,
+        task=target.task,
+        targets=target.targets,
+        classes=target.classes,
+        class_values=target.class_values,
         weights=_weights(roles.weights, rows),
         groups=_groups(roles.groups, rows),
         notes=(
@@ -123,8 +143,8 @@ def read_table(
             *(values_beside(name, what) for name, what in copies),
             *_about_targets(roles.targets),
             *_about_texts(columns),
-            *of_target.notes,
-            *_functions_of(of_target, roles.targets, columns),
+            *target.notes,
+            *_functions_of(target, roles.targets, columns),
             *numbers_for_missing([*columns, *roles.targets]),
         ),
         row_numbers=rows.astype(np.int64),
@@ -180,8 +200,9 @@ def check_no_target(task: str | None, target: Any) -> bool:
     return True
 
 
-def _table(source: Any, reading: Reading, target: Any, weights: Any, groups: Any, task: str | None) -> Table:
+def _table(source: Any, reading: Reading, asked: _Asked, task: str | None) -> Table:
     """The table, with rows, columns and a target to look for."""
+    target, weights, groups = asked[:3]
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
     table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
     if not table.rows or not table.columns:
@@ -209,31 +230,29 @@ class _Roles(NamedTuple):
     groups: RawColumn | None
     beside: dict[str, list[RawColumn]]  # values that are no column of the table: "target", "weights", "groups"
     taken: set[str]  # names of the columns that are targets, weights or groups
-    ignored: set[str]  # names of the columns that are no inputs because they were named so
+    ignored: frozenset[str]  # names of the columns that are no inputs because they were named so
 
 
-def _roles(
-    table: Table, target: Any, weights: Any, groups: Any, ignore: Sequence[str] | str, task: str | None, is_file: bool
-) -> _Roles:
+def _roles(table: Table, asked: _Asked, task: str | None, is_file: bool) -> _Roles:
+    target = asked.target
     targets = [] if target is None else [typed(c, task) for c in _targets(table, target, is_file)]
     named = target is None or _is_names(target, table)
     names = {c.name for c in targets}
     taken = set(names) if named else set()
     side: dict[str, RawColumn | None] = {}
-    for what, given in (("weights", weights), ("groups", groups)):
+    for what, given in (("weights", asked.weights), ("groups", asked.groups)):
         side[what] = _beside(table, what, given)
         if isinstance(given, str):
             if given in taken:
                 raise InputError(f"column {given!r} cannot be both the target and the {what}. Name another column.")
             taken.add(given)
-    ignored = {ignore} if isinstance(ignore, str) else {str(n) for n in ignore}
-    for name in sorted(ignored):
+    for name in sorted(asked.ignore):
         table.column(name, "column to ignore", clear=False)
         if name in names and name in taken:
             raise InputError(f"column {name!r} cannot be both the target and ignored. Name another column.")
     beside = {"target": [] if named else targets}
     beside |= {what: [c] for what, c in side.items() if c is not None and c.name not in taken}
-    return _Roles(targets, side["weights"], side["groups"], beside, taken, ignored)
+    return _Roles(targets, side["weights"], side["groups"], beside, taken, asked.ignore)
 
 
 def _is_names(target: Any, table: Table) -> bool:
@@ -320,7 +339,7 @@ def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
 # --- the rows that have a target ----------------------------------------------------------------------------------
 
 
-def _columns(table: Table, rows: np.ndarray | None, taken: set[str], ignored: set[str]) -> tuple[Column, ...]:
+def _columns(table: Table, rows: np.ndarray | None, taken: set[str], ignored: frozenset[str]) -> tuple[Column, ...]:
     """The columns that are not taken, with their meaning. rows: those of the table that are meant; None for all."""
 
     def meant(column: RawColumn) -> Column:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from perceptory.backend import cores
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.damaged import damaged
 from perceptory.errors import InputError
 from perceptory.files import readable
@@ -26,6 +28,7 @@ from perceptory.files import readable
 if TYPE_CHECKING:
     import polars as pl
 
+LEAST_SHARE = 1 << 22  # bytes of a file that a thread is worth its start
 BLOCK = 1 << 18  # bytes that are counted at once, so that they stay in the cache
 SAMPLED_ROWS, SAMPLED_CELLS = 200, 50_000
 QUOTE, LINE = 34, 10
@@ -86,19 +89,31 @@ class Scanned(NamedTuple):
 def scan(path: Path, start: int, delimiter: str) -> Scanned | None:
     """Look through a file below its header, which ends at `start`, without holding it; None where it has quotes, bytes
     that are not ASCII, a zero, carriage returns, or lines without a cell at its end."""
-    delimiters, lines, last = 0, 0, b"\n"
+    size = path.stat().st_size
+    each = max(LEAST_SHARE, -(-(size - start) // cores()))
+    shares = [(first, min(first + each, size)) for first in range(start, size, each)]
+    counts = on_all_cores(lambda share: _plain_marks(path, *share, ord(delimiter)), shares, size - start)
+    with path.open("rb") as file:
+        file.seek(max(start, size - 2))
+        last = (b"\n" + file.read(2))[-2:]
+    if any(count is None for count in counts) or last == b"\n\n":
+        return None
+    delimiters, lines = (sum(one) for one in zip((0, 0), *filter(None, counts), strict=True))
+    return Scanned(path, _Marks(delimiters, lines + (not last.endswith(b"\n")), quotes=False))
+
+
+def _plain_marks(path: Path, start: int, end: int, delimiter: int) -> tuple[int, int] | None:
+    """Delimiters and line ends between two places of a file; None where there is what `scan` refuses."""
+    delimiters, lines = 0, 0
     with path.open("rb") as file:
         file.seek(start)
-        while piece := file.read(BLOCK):
+        while piece := file.read(min(BLOCK, end - file.tell())):
             if not piece.isascii() or b'"' in piece or b"\0" in piece or b"\r" in piece:
                 return None
             block = np.frombuffer(piece, np.uint8)
-            delimiters += int(np.count_nonzero(block == ord(delimiter)))
+            delimiters += int(np.count_nonzero(block == delimiter))
             lines += int(np.count_nonzero(block == LINE))
-            last = (last + piece)[-2:]
-    if last == b"\n\n":
-        return None
-    return Scanned(path, _Marks(delimiters, lines + (not last.endswith(b"\n")), quotes=False))
+    return delimiters, lines
 
 
 class _Marks(NamedTuple):
