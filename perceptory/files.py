@@ -11,9 +11,12 @@ import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from perceptory.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def path_of(value: Any) -> Path:
@@ -52,6 +55,39 @@ def not_written(path: Any, error: OSError) -> InputError:
     return InputError(f"cannot write to {path}: {why}. Choose a folder that you may write to.")
 
 
+def no_temporary(folder: Any, error: OSError) -> InputError:
+    """A temporary file or folder that could not be written, and what to do."""
+    return InputError(
+        f"cannot write to the temporary folder {folder}: {error.strerror or error}. Make room there, or name another"
+        " folder in the environment variable TMPDIR."
+    )
+
+
+def write_part(frame: pl.DataFrame, path: Path) -> Path:
+    """Write a frame as Parquet into a temporary folder. Raises `InputError`, which names the folder."""
+    try:
+        with open(path, "wb") as file, said_by_the_system(file):
+            frame.write_parquet(file)
+    except OSError as error:
+        raise no_temporary(path.parent, error) from None
+    return path
+
+
+@contextlib.contextmanager
+def said_by_the_system(file: BinaryIO) -> Iterator[None]:
+    """What polars raises where a file cannot be written, as the system's own error, which tells why."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        file.write(bytes(PROBE))  # what hindered polars hinders this
+        file.flush()
+        os.fsync(file.fileno())
+        raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+
+
+PROBE = 1 << 20  # bytes that are written where polars could not write, to hear why
 TEMPORARY = ".perceptory-*.tmp"  # what a process that was killed may leave
 _DIGEST = 32
 SEAL = b"\nperceptory seal 1\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-PROBE = 1 << 20  # bytes that are written where writing fails, to hear why
 MOST_HELD = 1 << 28  # bytes of predictions in memory before a file takes them
 
 
@@ -111,37 +109,14 @@ def _write_parquet(file: BinaryIO, first: pl.DataFrame, others: Iterator[pl.Data
         held = first
         for frame in others:
             if held.estimated_size() > MOST_HELD:
-                parts.append(_written(held, Path(folder, f"{len(parts):06d}.parquet")))
+                parts.append(files.write_part(held, Path(folder, f"{len(parts):06d}.parquet")))
                 held = frame
             else:
                 held = pl.concat([held, frame])
         if parts:
-            parts.append(_written(held, Path(folder, f"{len(parts):06d}.parquet")))
-        with _said_by_the_system(file):
+            parts.append(files.write_part(held, Path(folder, f"{len(parts):06d}.parquet")))
+        with files.said_by_the_system(file):
             if parts:
                 pl.scan_parquet(parts).sink_parquet(file)
             else:
                 held.write_parquet(file)
-
-
-def _written(frame: pl.DataFrame, path: Path) -> Path:
-    try:
-        with open(path, "wb") as part, _said_by_the_system(part):
-            frame.write_parquet(part)
-    except OSError as error:
-        raise files.not_written(path.parent, error) from None
-    return path
-
-
-@contextlib.contextmanager
-def _said_by_the_system(file: BinaryIO) -> Iterator[None]:
-    """What polars raises where a file cannot be written, as the system's own error, which tells why."""
-    import polars as pl
-
-    try:
-        yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        file.write(bytes(PROBE))  # what hindered polars hinders this
-        file.flush()
-        os.fsync(file.fileno())
-        raise OSError(errno.EIO, os.strerror(errno.EIO)) from error

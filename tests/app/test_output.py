@@ -7,13 +7,14 @@ import resource
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
 import polars as pl
 import pytest
 
-from perceptory import wording
+from perceptory import stream_table, wording
 from perceptory.app.cli import main
 from perceptory.app.output import _guarded, open_streams, write_data, write_frames
 from perceptory.app.rendering import fitted
@@ -174,18 +175,32 @@ def test_a_folder_is_refused(tmp_path):
     assert tmp_path.is_dir()
 
 
+@pytest.fixture
+def small_files():
+    """Calling it lets no file grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_temporary_folder_without_room_is_told_with_the_remedy(small_files, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lines = "".join(f"{k},{k / 7}\n" for k in range(150))
+    (tmp_path / "t.csv").write_text(f"x,y\n{lines}")
+    small_files(100)
+    with pytest.raises(InputError, match=rf"temporary folder {tmp_path}.*File too large. Make room there, or.*TMPDIR"):
+        stream_table(tmp_path / "t.csv", "y")
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
 @pytest.mark.parametrize("name", ["new.csv", "new.parquet"])
-def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_nothing(name, tmp_path):
+def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_nothing(name, small_files, tmp_path):
     """What polars writes without Python says of its failure nothing but that it failed."""
     (tmp_path / name).write_bytes(b"older")
+    small_files(3000)
     frame = pl.DataFrame({"a": np.random.default_rng(0).normal(size=5000)})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
-    try:
-        with pytest.raises(InputError, match=r"cannot write to .*: File too large"):
-            write_frames(str(tmp_path / name), iter([frame, frame]))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(InputError, match=r"cannot write to .*: File too large"):
+        write_frames(str(tmp_path / name), iter([frame, frame]))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {name: b"older"}
 
 

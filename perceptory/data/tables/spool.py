@@ -17,6 +17,7 @@ from perceptory.data.tables.inference import convert, infer
 from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.table import RawColumn, Table, floats
 from perceptory.errors import InputError
+from perceptory.files import write_part
 from perceptory.notes import Note, decimal_commas, thousands_marked
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def spool(
         except InputError as error:
             raise InputError(f"of the rows from {rows + 1} on: ", error) from None
         written.append(folder / f"{len(written):06d}.parquet")
-        frame.write_parquet(written[-1])
+        write_part(frame, written[-1])
         rows += table.rows
     return written, reading
 

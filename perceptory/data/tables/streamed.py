@@ -31,7 +31,7 @@ from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table, one_form
 from perceptory.data.tables.targets import typed
 from perceptory.errors import InputError, Setting
-from perceptory.files import path_of, readable
+from perceptory.files import no_temporary, path_of, readable
 from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked, without_target
 
 if TYPE_CHECKING:
@@ -259,5 +259,8 @@ class _Folder:
     """A temporary folder that goes with whoever holds it."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="perceptory-"))
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix="perceptory-"))
+        except OSError as error:
+            raise no_temporary(tempfile.gettempdir(), error) from None
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
