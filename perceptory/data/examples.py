@@ -89,8 +89,11 @@ class ExampleEncoder(Protocol):
     def examples(self, source: Any) -> ModelInputs:
         """Those inputs with the lengths of series and the place of each example in its source."""
 
+    def one(self, source: Any) -> np.ndarray | None:
+        """The inputs [1, in] of one plain row of a table, on a short way; None for anything else."""
+
     def many(self, source: Any) -> Features | None:
-        """The columns of a table of several rows, of which inputs can be made when they are asked for."""
+        """The columns of a table, of which inputs can be made when they are asked for."""
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """Those, at most `rows` of them at a time."""

@@ -93,6 +93,9 @@ class Model:
     def distributions(self, table: Any) -> np.ndarray:
         """As `members`, with all that the cost learned of a target: [member, row, head · target], such as all means and
         then all deviations."""
+        one = self.encoder.one(table)
+        if one is not None:
+            return self.distributions_of(one)
         kernel = self._kernel
         features = None if kernel is None else self.encoder.many(table)
         if kernel is not None and features is not None:

@@ -204,6 +204,9 @@ class ArrayEncoder:
         check_finite(array, self.kind, self.feature_names)
         return ModelInputs(array, steps, np.arange(len(array), dtype=np.int64) if rows is None else rows)
 
+    def one(self, source: Any) -> None:
+        """What is no table has no short way for a row."""
+
     def many(self, source: Any) -> None:
         """What is no table has no `Features`."""
 

@@ -89,7 +89,7 @@ class Encoder:
         array without names needs all input columns in the order of the training table. Raises `InputError` for missing
         columns, columns of another type and infinite values.
         """
-        single = self._single(source)
+        single = self.one(source)
         if single is not None:
             return single
         return self.features(source).dense()
@@ -100,7 +100,7 @@ class Encoder:
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""
-        single = self._single(source)
+        single = self.one(source)
         if single is not None:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
@@ -112,15 +112,13 @@ class Encoder:
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
 
     def many(self, source: Any) -> Features | None:
-        """The features of what `batches` takes, with its warnings; None where it is one plain row, or has no rows."""
-        if not isinstance(source, Features) and self._single(source) is not None:
-            return None
+        """The features of what `batches` takes, with its warnings; None where it has no rows."""
         features = self.features(source)
         if features is not source:  # who makes features tells of them
             self.tell_unseen(source, features)
         return features if features.rows else None
 
-    def _single(self, source: Any) -> np.ndarray | None:
+    def one(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""
         row = row_of(self._named(source)) if self.reading == PLAIN else None
         return None if row is None else encode_row(row, self._places)

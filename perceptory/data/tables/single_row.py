@@ -78,7 +78,7 @@ def encode_row(row: Mapping[str, Any], places: list[Place]) -> np.ndarray | None
     for plan, categories, features in places:
         if plan.name not in row:
             return None
-        value = row[plan.name]
+        value = None if _is_absent(row[plan.name]) else row[plan.name]
         code = _code(value, categories) if plan.kind == "categorical" else _number(value, plan.kind)
         if code is None:
             return None
@@ -94,6 +94,11 @@ def encode_row(row: Mapping[str, Any], places: list[Place]) -> np.ndarray | None
         elif plan.value:
             numbers[features.start] = code
     return inputs
+
+
+def _is_absent(value: Any) -> bool:
+    """Whether this is what pandas has for a missing value of any kind."""
+    return (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _code(value: Any, categories: dict[str, int]) -> int | None:
