@@ -24,7 +24,7 @@ def build_model(
     targets = outputs[-1] if task == "regression" else 1
     whole = cost.shape(outputs)
     with backend.precision(precision):
-        net = pack(network.build(shape, whole, key=jax.random.key(0)))
+        net = jax.jit(lambda: pack(network.build(shape, whole, key=jax.random.key(0))))()
     weights = np.asarray(net, float) + 0.3 * rng.normal(size=(members, net.size))
     at = layout(network, shape, whole)
     variances = at.vector([name.endswith("variance") for name in at.names])

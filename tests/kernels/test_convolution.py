@@ -138,14 +138,15 @@ def off(monkeypatch):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-5)])
 def test_stages_equal_xlas(as_users, monkeypatch, dtype, tolerance):
-    """Detector and pools of all kinds, batches that do not fill their blocks, images and series."""
+    """Detector and pools of all kinds, in single precision two of them, batches that do not fill their blocks, images
+    and series."""
     hows = [
         {},
         {"activation": jnp.tanh, "size": (3, 1)},
         {"activation": jax.nn.gelu, "dilation": (2, 1)},
         {"kind": "average", "padding": (0, 3)},
         {"size": (1, 1)},
-    ]
+    ][: None if dtype is np.float64 else 2]
     images = [numbers(*s, seed=1, dtype=dtype) for s in ((11, 9, 8, 2), (3, 2, 2, 5), (5,))]
     series = [numbers(*s, seed=1, dtype=dtype) for s in ((17, 21, 9), (5, 9, 8), (8,))]
 
