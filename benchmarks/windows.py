@@ -39,7 +39,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     began = time.perf_counter()
     data = read_series(
         series(options.count, options.length), "y", predict="ahead", series="series", window=options.window,
-        horizon=range(1, options.horizon + 1), season=24,
+        stride=options.stride, horizon=range(1, options.horizon + 1), season=24,
     )  # fmt: skip
     if options.copied:
         data = dataclasses.replace(data, inputs=np.asarray(data.inputs))
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=500)
     parser.add_argument("--window", type=int, default=64)
     parser.add_argument("--horizon", type=int, default=1)
+    parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--plain", action="store_true", help="an MLP of the windows as they are")
     parser.add_argument("--copied", action="store_true", help=argparse.SUPPRESS)
@@ -81,7 +82,7 @@ def main() -> None:
         return
     for count, copied in ((options.count, False), (options.count // 10, True), (options.count // 10, False)):
         argv = [sys.executable, "-m", "benchmarks.windows", "--one", "--series", str(count)]
-        for name in ("length", "window", "horizon", "epochs"):
+        for name in ("length", "window", "horizon", "stride", "epochs"):
             argv += [f"--{name}", str(getattr(options, name))]
         argv += ["--plain"] * options.plain + ["--copied"] * copied
         found = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()[-1])

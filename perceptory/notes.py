@@ -690,6 +690,21 @@ def tested_far_off(target: str, row: int, value: float) -> tuple[Piece, ...]:
 
 
 @_kind
+def spike_in_series(
+    column: str, row: int, value: float, deviations: float, series: str, others: int
+) -> tuple[Piece, ...]:
+    """One value of a series that is forecast is far away from all others. others: series in which that is so too."""
+    own = f"series {series!r}" if series else "the series"
+    also = f"; in {others} more series there is such a value" if others else ""
+    return (
+        f"column {column!r} holds {value:.3g} in row {row}, {deviations:g} deviations away from all other values of "
+        f"{own}{also}. If it is a mistake, correct it, or leave the cell empty and have it filled in",
+        Remedy(" (", Setting("fill", "linear"), ")"),
+        ".",
+    )
+
+
+@_kind
 def value_far_off(column: str, row: int, value: float) -> tuple[Piece, ...]:
     """One value of a column of numbers is far away from all others."""
     return (

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -455,7 +456,7 @@ def test_a_single_record_is_cut_where_it_is_asked_to_be():
     record = {"u": np.sin(np.arange(400.0)), "y": np.cos(np.arange(400.0))}
     data = read_series(record, "y", predict="every step", window="auto")
     assert data.shape == (100, 1)
-    assert data.timeline.seen[:2].tolist() == [[0, 100], [25, 125]]
+    assert data.timeline.seen[:2].tolist() == [[30, 100], [55, 125]]  # of a washout inputs alone
     assert data.timeline.scored[0].tolist() == [30, 100]
     assert data.weights[0].sum() == 70
     measured = read_series(record, "y", predict="every step", window="auto", known="all")
@@ -466,3 +467,22 @@ def test_a_single_record_is_cut_where_it_is_asked_to_be():
     assert read_series(several, "y", predict="every step", window="auto", series="id").shape == (200, 1)
     short = {name: column[:100] for name, column in record.items()}
     assert read_series(short, "y", predict="every step", window="auto").shape == (100, 1)
+
+
+def test_a_value_far_away_from_all_others_of_its_series_is_named():
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.normal(100, 10, 40), rng.normal(1e6, 1, 40), np.full(40, 5.0)])
+    names = np.repeat(["a", "b", "c"], 40).tolist()
+
+    def said():
+        data = read_series({"s": names, "y": y}, "y", predict="ahead", series="s", window=6)
+        return [str(note) for note in data.notes if "deviations away" in str(note)]
+
+    assert not said()
+    y[17], y[90] = 1e6, 7.0
+    (sentence,) = said()
+    said_of_it = r"column 'y' holds 1e\+06 in row 18, [\d.e+]+ deviations away from all other values of series 'a'\."
+    assert re.match(said_of_it, sentence)
+    y[50] = -1e9
+    assert "row 51" in said()[0]
+    assert "in 1 more series" in said()[0]

@@ -32,6 +32,7 @@ from perceptory.data.series.scored import (
     timeline_of,
     units_of,
 )
+from perceptory.data.series.spikes import notes_on_spikes
 from perceptory.data.series.told import told_by_inputs
 from perceptory.data.series.weights import check_series_weights
 from perceptory.data.series.windows import Cut, cut_rows, record_cut, usual_cut
@@ -39,6 +40,7 @@ from perceptory.data.tables.cells import reading_of
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import columns_of_rows
+from perceptory.notes import Note
 
 
 def read_series(
@@ -210,6 +212,12 @@ def _inputs(found: Found, examples: _Examples) -> tuple[Any, np.ndarray, tuple[s
     return inputs, values, channels, beside
 
 
+def _spikes(channels: tuple[str, ...], goals: tuple[str, ...], values: np.ndarray, clock: Any) -> tuple[Note, ...]:
+    """Of what is forecast from its own past: values that are far away from all others."""
+    own = [name for name in goals if name in channels]
+    return notes_on_spikes(tuple(own), values[:, [channels.index(name) for name in own]], clock) if own else ()
+
+
 def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
     asked, table, clock, like, use = found.asked, found.table, found.clock, found.asked.like, found.asked.use
     all_of, cut, scored = examples.of_all, examples.cut, examples.scored
@@ -237,12 +245,13 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
         weights=scored.weights,
         lengths=all_of.lengths[scored.keep] if (all_of.lengths != all_of.steps).any() else None,
         groups=None if ids is None else ids[scored.keep],
-        timeline=timeline_of(use, cut, scored, examples.washout, examples.horizons) if windows else None,
+        timeline=timeline_of(use, cut, scored, examples.washout, examples.horizons, asked.known) if windows else None,
         notes=(
             *table.notes,
             *found.notes,
             *clock.notes,
             *all_of.notes(clock, ahead=ahead, to_learn=like is None),
+            *_spikes(channels, goals, values, clock),
             *scored.notes,
             *scored.target.notes,
             *told_by_inputs(found, values, examples.horizons),

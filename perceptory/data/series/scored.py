@@ -11,6 +11,7 @@ from perceptory.data.arrays.dataset import ArrayDataset
 from perceptory.data.labels import Labels
 from perceptory.data.series.clock import Clock
 from perceptory.data.series.columns import ITSELF, ahead, every_step, groups_of_series, numbers, one_value
+from perceptory.data.series.feedback import Known
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.windows import Cut
@@ -66,8 +67,11 @@ def scored_by(
     return Scored(target, names, None, owner, cut.starts, keep, notes)
 
 
-def timeline_of(use: str, cut: Cut, scored: Scored, washout: int, horizons: tuple[int, ...]) -> Timeline:
-    """Steps of the washout are not scored; a forecast is scored by its horizons alone."""
+def timeline_of(
+    use: str, cut: Cut, scored: Scored, washout: int, horizons: tuple[int, ...], known: Known = 0
+) -> Timeline:
+    """Steps of the washout are not scored; a forecast is scored by its horizons alone. Where no output is known, what a
+    network is given of a washout are inputs, which tell nothing of another example's targets."""
     seen = cut.spans
     judged = seen
     if use == "ahead":
@@ -75,6 +79,7 @@ def timeline_of(use: str, cut: Cut, scored: Scored, washout: int, horizons: tupl
         judged = np.stack([first + min(horizons), first + max(horizons) + 1], axis=1).astype(np.int64)
     elif washout:
         judged = np.stack([seen[:, 0] + washout, seen[:, 1]], axis=1)
+        seen = seen if known else judged
     return Timeline.small(scored.owner[scored.keep], seen, judged, use == "ahead")
 
 
