@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from perceptory.layers.arrays import Shape
 from perceptory.layers.kernel import KERNELS, KernelMachine, kernel_values
@@ -34,10 +35,10 @@ NEWTON, PRIOR = 15, 1e-2  # steps of the calibration, and what pulls it to leavi
 class KernelRidge(ForTables):
     """Kernel ridge regression for tables: y = Σ_c k(x, c) α_c + x W + b, with a kernel neuron c at every training row.
 
-    The widths s of the kernel, one a column, its share and that of the linear part, and the ridge are those that make
-    some training rows likeliest (a Gaussian process with relevance of each input, Rasmussen & Williams 2006); α and W
-    are then solved from all rows. Where the cost is that of classes, outputs are scaled and shifted so that rows which
-    are left out cost least.
+    The widths s of the kernel, one a column of the table, its share and that of the linear part, and the ridge are
+    those that make some training rows likeliest (a Gaussian process with relevance of each input, Rasmussen & Williams
+    2006); α and W are then solved from all rows. Where the cost is that of classes, outputs are scaled and shifted so
+    that rows which are left out, as far as there are any of others than these, cost least.
 
     centers: how many rows at most; of more a sample is all that it learns from. Time grows with their cube, and that of
         a prediction with their number.
@@ -45,7 +46,10 @@ class KernelRidge(ForTables):
     inputs: how columns of numbers are scaled, by the training rows: "quantiles" or "standard".
     narrow: factor of 1/s beside what is likeliest. ridge: factor of the ridge.
     likely: how many rows the likelihood is of.
-    columns: of each input 0 for a number, otherwise a column of 0 and 1; a study fills it in from the table.
+    deviation: how far ln s is expected to lie from its mean over columns: a normal prior, without which hundreds of
+        rows would find dozens of widths by chance.
+    columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories, whose columns
+        of 0 and 1 share a width; a study fills it in from the table.
     """
 
     centers: int = checked(2000, check=count)
@@ -54,6 +58,7 @@ class KernelRidge(ForTables):
     narrow: float = traced(1.0, check=positive, log=True)
     ridge: float = traced(1.0, check=positive, log=True)
     likely: int = checked(512, check=count)
+    deviation: float = traced(0.5, check=positive, log=True)
     columns: tuple[int, ...] = ()
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> KernelMachine:
@@ -89,11 +94,13 @@ class KernelRidge(ForTables):
         spread = jnp.where(spread > 0, spread, 1)
         kernel = partial(kernel_values, self.kernel, numbers=len(module.places[0]))
         aims = getattr(rows, "aims", False)
-        chosen = _some(w, LEFT_OUT, two) if aims else jnp.zeros(0, int)
-        start = _start(self.kernel, x.shape[1]).astype(x.dtype)
-        factors = (jnp.asarray(factor, x.dtype) for factor in (self.narrow, self.ridge))
+        learn = _some(w, self.likely, three)
+        chosen = _some(w, LEFT_OUT, two, but=learn) if aims else jnp.zeros(0, int)
+        groups = self._groups(x.shape[1])
+        start = _start(self.kernel, x.shape[1], groups).astype(x.dtype)
+        narrow, ridge, deviation = (jnp.asarray(v, x.dtype) for v in (self.narrow, self.ridge, self.deviation))
         found = kernel_ridge(
-            kernel, x, (t - mean) / spread, w, _some(w, self.likely, three), start, chosen, *factors
+            kernel, x, (t - mean) / spread, w, learn, start, chosen, narrow, ridge, groups, deviation
         )  # fmt: skip
         size, shift = spread, mean
         if aims:
@@ -110,6 +117,14 @@ class KernelRidge(ForTables):
             module,
             [v.astype(dtype) for v in values],
         )
+
+    def _groups(self, features: int) -> np.ndarray:
+        """[feature] which of them share a width: those of one column of categories. Numbers stand first."""
+        kinds = self.kinds(features)
+        ordered = [kind for kind in kinds if not kind] + [kind for kind in kinds if kind]
+        names = [(kind, 0 if kind > 0 else place) for place, kind in enumerate(ordered)]
+        place = {name: k for k, name in enumerate(dict.fromkeys(names))}
+        return np.array([place[name] for name in names])
 
     @property
     def neurons(self) -> str:
@@ -139,18 +154,22 @@ class KernelRidge(ForTables):
         return 3 * self.centers
 
 
-def _some(w: jax.Array, most: int, key: jax.Array) -> jax.Array:
-    """Places of at most so many rows that count, ascending; where fewer count, of some that do not as well."""
+def _some(w: jax.Array, most: int, key: jax.Array, but: jax.Array | None = None) -> jax.Array:
+    """Places of at most so many rows that count, ascending, those of `but` only where there are no others; where fewer
+    count, of some that do not as well."""
     if len(w) <= most:
         return jnp.arange(len(w))
-    score = jax.random.uniform(key, w.shape) + (w > 0)
+    score = jax.random.uniform(key, w.shape)
+    if but is not None:
+        score = 0.5 * score.at[but].add(-1.0) + 0.5
+    score = score + (w > 0)
     return jnp.sort(jax.lax.top_k(score, most)[1])
 
 
-def _start(kernel: str, features: int) -> jax.Array:
-    """Logarithm of 1/s, of every feature alike: so that two rows have a distance of about 1."""
+def _start(kernel: str, features: int, groups: np.ndarray) -> jax.Array:
+    """[group] logarithm of 1/s, of every feature alike: so that two rows have a distance of about 1."""
     power = 1.0 if kernel == "laplacian" else 0.5
-    return jnp.full(features, -power * jnp.log(features))
+    return jnp.full(groups.max() + 1, -power * jnp.log(features))
 
 
 def _calibrated(

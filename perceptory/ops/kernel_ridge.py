@@ -38,25 +38,33 @@ def gram(kernel: Kernel, x: jax.Array, w: jax.Array, scales: Scales) -> jax.Arra
     return root[:, None] * (jnp.exp(scales.smooth) * kernel(x, x, jnp.exp(scales.narrowness)) + linear) * root
 
 
-def likely_scales(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, start: jax.Array) -> Scales:
-    """Those that make targets t [row, out] likely, by Adam on -log p(t) a row: ½ tᵀ C⁻¹ t + ½ ln |C|, C = K + λ.
+def likely_scales(
+    kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, start: jax.Array, groups: np.ndarray, deviation: jax.Array
+) -> Scales:
+    """Those that make targets t [row, out] likely, by Adam on -log p(t) a row: ½ tᵀ C⁻¹ t + ½ ln |C|, C = K + λ, and
+    with ½ Σ_g (ν_g - ν̄)² / d² for a normal prior of the narrowness ν_g of each group of features about their mean.
 
-    start: [feature] the logarithms of the narrowness to begin with. Targets have mean 0 and deviation 1.
+    start: [group] the logarithms of the narrowness to begin with. groups: [feature] its group, whose narrowness it
+    has. deviation: d. Targets have mean 0 and deviation 1.
     """
     dtype, outputs = x.dtype, t.shape[1]
     t = t * jnp.sqrt(w)[:, None]
-    features = x.shape[1]
+    features, count = x.shape[1], jnp.maximum(jnp.sum(w > 0), 1) * outputs
     first = Scales(start, jnp.zeros((), dtype), jnp.asarray(-2 - np.log(features), dtype), jnp.asarray(-1.5, dtype))
 
     def slope(scales: Scales) -> Scales:
-        matrix, back = jax.vjp(lambda s: gram(kernel, x, w, s), scales)
+        matrix, back = jax.vjp(lambda s: gram(kernel, x, w, _by_feature(s, groups)), scales)
         factor = factorize(shifted(matrix, jnp.exp(scales.noise)), LEAF)
         alpha = solve(factor, t)
         below = forward_substitution(factor, jnp.eye(len(x), dtype=dtype))
         inverse = below.T @ below
         by_matrix = 0.5 * (outputs * inverse - alpha @ alpha.T) / (len(x) * outputs)
         (by_scales,) = back(by_matrix)
-        return by_scales._replace(noise=by_scales.noise + jnp.trace(by_matrix) * jnp.exp(scales.noise))
+        away = scales.narrowness - jnp.mean(scales.narrowness)
+        return by_scales._replace(
+            narrowness=by_scales.narrowness + away / (deviation**2 * count),
+            noise=by_scales.noise + jnp.trace(by_matrix) * jnp.exp(scales.noise),
+        )
 
     def step(k: jax.Array, state: Any) -> Any:
         scales, mean, square = state
@@ -72,7 +80,11 @@ def likely_scales(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, star
         return Scales(narrowness, smooth, linear, noise), mean, square
 
     zero = jax.tree.map(jnp.zeros_like, first)
-    return jax.lax.fori_loop(0, STEPS, step, (first, zero, zero))[0]
+    return _by_feature(jax.lax.fori_loop(0, STEPS, step, (first, zero, zero))[0], groups)
+
+
+def _by_feature(scales: Scales, groups: np.ndarray) -> Scales:
+    return scales._replace(narrowness=scales.narrowness[groups])
 
 
 class Solution(NamedTuple):
@@ -87,11 +99,12 @@ class Solution(NamedTuple):
 
 def kernel_ridge(
     kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, learn: jax.Array, start: jax.Array, chosen: jax.Array,
-    narrow: jax.Array, ridge: jax.Array,
+    narrow: jax.Array, ridge: jax.Array, groups: np.ndarray, deviation: jax.Array,
 ) -> Solution:  # fmt: skip
     """Scales by likelihood from some rows, then the solution from all.
 
-    kernel, x, t, w: as in `likely_scales`. learn: places of the rows whose likelihood is looked at; start: as there.
+    kernel, x, t, w, groups, deviation: as in `likely_scales`. learn: places of the rows whose likelihood is looked at;
+    start: as there.
     chosen: places of rows to leave out, one at a time. narrow, ridge: factors of the narrowness and of the noise that
     were found likely: fewer rows ask for wider kernels than all of them.
 
@@ -99,8 +112,8 @@ def kernel_ridge(
     """
 
     def one(*args: Any) -> Solution:
-        x, t, w, learn, start, chosen, narrow, ridge = args
-        scales = likely_scales(kernel, x[learn], t[learn], w[learn], start)
+        x, t, w, learn, start, chosen, narrow, ridge, deviation = args
+        scales = likely_scales(kernel, x[learn], t[learn], w[learn], start, groups, deviation)
         scales = scales._replace(narrowness=scales.narrowness + jnp.log(narrow), noise=scales.noise + jnp.log(ridge))
         return _solution(kernel, x, t, w, scales, chosen)
 
@@ -112,7 +125,7 @@ def kernel_ridge(
         out = jax.lax.map(lambda each: one(*each), tuple(every))
         return out, jax.tree.map(lambda _: True, out)
 
-    return mapped(x, t, w, learn, start, chosen, narrow, ridge)
+    return mapped(x, t, w, learn, start, chosen, narrow, ridge, deviation)
 
 
 def _solution(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array) -> Solution:

@@ -193,15 +193,8 @@ def prepare(
     encoder = encoder_for(known) if start is None else start.encoder
     encoded = encode(known, encoder)
     check_weights(known, encoded.weights)
-    far_off = values_far_off(known, encoded, encoder)
+    far_off = _checked_spans(known, encoded, encoder, study.arithmetic)
     sealed = dataclasses.replace(sealed, notes=(*sealed.notes, *far_off))
-    try:
-        check_spans(encoded.columns(), encoder.feature_names, study.arithmetic, "input")
-        if known.task == "regression":
-            columns = enumerate(np.moveaxis(encoded.aims, -1, 0))
-            check_spans(columns, known.target_names, study.arithmetic, "target")
-    except InputError as error:
-        raise InputError(error, *hints(far_off)) from None
     if known.task == "autoencode":
         candidates = for_reconstruction(candidates, encoder, encoded, beside_pca=splitting is None)
     if objectives:
@@ -211,12 +204,7 @@ def prepare(
     check_candidates(candidates, known, encoded, score.name)
     check_rule(study.rule, known.task)
     check_final(study.final, known.task, candidates)
-    unlabeled = None
-    if study.unlabeled is not None:
-        if not any(isinstance(c.start, Pretraining) for c in candidates):
-            raise InputError(f"unlabeled rows are for pretraining, and there is none. Leave them out, or add {EXAMPLE}")
-        tested = [] if sealed.test is None else [encoder.transform(sealed.test)]
-        unlabeled = Unlabeled.of(study.unlabeled, encoder, [encoded.inputs, *tested])
+    unlabeled = _unlabeled_of(study, candidates, sealed, encoder, encoded)
     plan, folds = None, [] if splitting is None else splitting(encoded)
     parts: tuple[Part, ...] = ()
     if splitting is None:
@@ -234,6 +222,33 @@ def prepare(
     return Prepared(
         study, sealed, encoder, candidates, validation, split, score, groups, padded, unlabeled, pretexts, parts
     )  # fmt: skip
+
+
+def _checked_spans(
+    known: Examples, encoded: EncodedExamples, encoder: ExampleEncoder, arithmetic: str
+) -> tuple[Note, ...]:
+    """Notes on values far off all others; refuses what the arithmetic cannot tell apart, with these as hints."""
+    far_off = values_far_off(known, encoded, encoder)
+    try:
+        check_spans(encoded.columns(), encoder.feature_names, arithmetic, "input")
+        if known.task == "regression":
+            columns = enumerate(np.moveaxis(encoded.aims, -1, 0))
+            check_spans(columns, known.target_names, arithmetic, "target")
+    except InputError as error:
+        raise InputError(error, *hints(far_off)) from None
+    return far_off
+
+
+def _unlabeled_of(
+    study: StudyDesign, candidates: list[Candidate], sealed: Sealed, encoder: ExampleEncoder, encoded: EncodedExamples
+) -> Unlabeled | None:
+    """The study's rows without targets, encoded, none of them a row that has one."""
+    if study.unlabeled is None:
+        return None
+    if not any(isinstance(c.start, Pretraining) for c in candidates):
+        raise InputError(f"unlabeled rows are for pretraining, and there is none. Leave them out, or add {EXAMPLE}")
+    tested = [] if sealed.test is None else [encoder.transform(sealed.test)]
+    return Unlabeled.of(study.unlabeled, encoder, [encoded.inputs, *tested])
 
 
 def for_table(candidates: list[Candidate], encoder: ExampleEncoder, rows: int) -> list[Candidate]:

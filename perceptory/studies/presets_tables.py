@@ -12,14 +12,13 @@ from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.tabular import TabularMLP
 from perceptory.optimizers.first_order import AdamW
 from perceptory.optimizers.schedules import CosineCycles
-from perceptory.selection.search import Choice, choice
+from perceptory.selection.search import Choice
 
 SMALL = 2000  # study rows up to which steps are of few rows, and bins few
 BATCH = {True: 32, False: 128}  # rows a step, of a small table or not
 EPOCHS = {True: (68, 96), False: (40, 48)}  # of a regression or not; of a large and of a small table
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
-EPS = 5e-4, 3e-3  # of classes; the larger one learns less from single rows
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
@@ -53,8 +52,9 @@ def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Net
         smooth = one.replace(numbers="periodic", bins=32, width=4)
         others = [smooth, one, one.replace(inputs="quantiles")]
     else:
-        one = TabularMLP(hidden, "selu", one_hot=ONE_HOT, dropout=0.4, inputs="quantiles")
-        others = [one.replace(hidden=(), activation="mish", dropout=0.0), one]
+        one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, dropout=0.2)
+        calm = one.replace(activation="selu", dropout=0.4, inputs="quantiles", numbers="periodic")
+        others = [one.replace(hidden=(), dropout=0.0, inputs="quantiles"), one, calm]
     if effort == "quick":
         return [baseline, one]
     kernels = rows <= KERNEL_ROWS and rows * inputs <= KERNEL_CELLS
@@ -65,7 +65,7 @@ def _kernels(task: str, rows: int) -> list[Network]:
     """The kernel of a rough function, as wide as is likeliest, or narrower, as for more rows than the likelihood is
     of."""
     one = KernelRidge(centers=rows)
-    return [one, one.replace(narrow=3.5, ridge=0.2)] if task == "regression" else [one]
+    return [one, one.replace(narrow=3.5, ridge=0.2) if task == "regression" else one.replace(kernel="exponential")]
 
 
 def table_optimizer(task: str) -> AdamW:
@@ -76,7 +76,7 @@ def table_optimizer(task: str) -> AdamW:
     """
     if task == "regression":
         return AdamW(CosineCycles(1e-2), beta2=0.95, eps=5e-4, weight_decay=0.2, decay_falls=True)
-    return AdamW(CosineCycles(8e-3), beta2=0.95, eps=choice(*EPS), weight_decay=0.3, decay_falls=True)
+    return AdamW(CosineCycles(8e-3), beta2=0.95, eps=1.5e-3, weight_decay=0.3, decay_falls=True)
 
 
 def table_training(task: str, effort: str, rows: int, members: int) -> dict[str, int]:

@@ -91,13 +91,22 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
     x, t = x[:, :2], t - x[:, 2:3]
     t = (t - t.mean()) / t.std()
     kernel = partial(kernel_values, "gaussian", numbers=2)
-    found = jax.jit(lambda: kernel_ridge.likely_scales(kernel, *map(jnp.asarray, (x, t, np.ones(60))), jnp.zeros(2)))()
+    rows = [jnp.asarray(a) for a in (x, t, np.ones(60))]
+
+    @partial(jax.jit, static_argnums=0)
+    def likely(groups, deviation):
+        return kernel_ridge.likely_scales(kernel, *rows, jnp.zeros(1 + max(groups)), np.array(groups), deviation)
+
+    found = likely((0, 1), 1e6)
     shape = ConstantKernel(0.5) * RBF([1.0, 1.0]) + ConstantKernel(0.1) * DotProduct(0, "fixed") + WhiteKernel(0.1)
     process = GaussianProcessRegressor(shape, n_restarts_optimizer=1, random_state=0).fit(x, t)
     theta = np.array([found.smooth, *-found.narrowness, found.linear, found.noise])
     ours = process.log_marginal_likelihood(theta) / 60
     best = process.log_marginal_likelihood_value_ / 60
     assert best - 0.02 < ours <= best + 1e-3
+    free, near = np.ptp(found.narrowness), np.ptp(likely((0, 1), 0.05).narrowness)
+    assert 0 < near < 0.2 * free  # a prior about their mean; features of one column share a width
+    assert np.ptp(likely((0, 0), 1e6).narrowness) == 0
 
 
 def test_members_are_solved_one_after_another():
@@ -106,7 +115,8 @@ def test_members_are_solved_one_after_another():
     rest = jnp.ones(24), jnp.arange(24), jnp.full(4, -1.0), jnp.arange(3)
 
     def solved(t, narrow):
-        return kernel_ridge.kernel_ridge(kernel, jnp.asarray(x), t, *rest, narrow, jnp.float32(1))
+        more = narrow, jnp.float32(1), np.arange(4), jnp.float32(0.5)
+        return kernel_ridge.kernel_ridge(kernel, jnp.asarray(x), t, *rest, *more)
 
     both = jax.vmap(solved)(jnp.stack([t, -2 * t]), jnp.array([1.0, 3.0]))
     alone = solved(jnp.asarray(-2 * t), jnp.float32(3))
