@@ -48,8 +48,8 @@ class KernelRidge(ForTables):
     likely: how many rows the likelihood is of.
     deviation: how far ln s is expected to lie from its mean over columns: a normal prior, without which hundreds of
         rows would find dozens of widths by chance.
-    columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories, whose columns
-        of 0 and 1 share a width; a study fills it in from the table.
+    columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories, whose inputs
+        share a width; a study fills it in from the table.
     """
 
     centers: int = checked(2000, check=count)
