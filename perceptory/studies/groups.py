@@ -18,7 +18,7 @@ from perceptory.optimizers.second_order import SecondOrder
 from perceptory.specs import partition
 from perceptory.studies.auxiliary import Aims
 from perceptory.studies.design import Candidate, StudyDesign
-from perceptory.studies.encoded_examples import split_number
+from perceptory.studies.encoded_examples import EncodedExamples, split_number
 from perceptory.studies.keys import member_key
 from perceptory.studies.split import Split
 from perceptory.studies.starts import Beginning, Turn, from_model
@@ -119,6 +119,14 @@ def batch_size(candidate: Candidate, rows: int) -> int:
     return candidate.optimizer.step_rows(candidate.batch_size or usual, rows)
 
 
+def _is_crossed(study: StudyDesign, static: Any, encoded: EncodedExamples) -> bool:
+    """Whether held-out outputs come from epochs that the rows themselves had no part in choosing: shares of a mixture
+    are only right between outputs that nothing flatters, or what stops early takes all from what is solved. Rows of
+    tables only: every other window of a series tells much of those between."""
+    table = len(encoded.shape) == 1 and encoded.task != "autoencode" and encoded.auxiliary is None
+    return table and study.final == "weighted" and study.patience >= 0 and not static.network.solved
+
+
 def _epochs(study: StudyDesign, static: Candidate, epochs: int | None) -> int:
     return 1 if static.network.solved else epochs or study.epochs
 
@@ -158,6 +166,7 @@ def _plan(
         batch, segment, block, blocks, ragged=len(batches) > 1, replacement=study.sampling == "replacement",
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
         augmentation=static.augmentation, start=static.start, layout=encoded.layout,
+        crossed=most_validation > 1 and _is_crossed(study, static, encoded),
     )  # fmt: skip
     if static.augmentation is not None:
         plan = replace(

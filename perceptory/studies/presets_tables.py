@@ -76,7 +76,7 @@ def table_optimizer(task: str) -> AdamW:
     """
     if task == "regression":
         return AdamW(CosineCycles(1e-2), beta2=0.95, eps=5e-4, weight_decay=0.2, decay_falls=True)
-    return AdamW(CosineCycles(8e-3), beta2=0.95, eps=1.5e-3, weight_decay=0.3, decay_falls=True)
+    return AdamW(CosineCycles(8e-3), beta2=0.95, eps=3e-3, weight_decay=0.3, decay_falls=True)
 
 
 def table_training(task: str, effort: str, rows: int, members: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
 from perceptory.training.rows import Batch, output_of
 from perceptory.training.run import Run, Specs
-from perceptory.training.state import State, advance
+from perceptory.training.state import Crossed, State, advance
 from perceptory.training.weights import Weights
 
 CALIBRATION_ROWS = 4096  # enough for means and variances
@@ -61,8 +61,10 @@ def start(run: Run) -> State:
 
 def state_at(specs: Specs, weights: Weights) -> State:
     """The state of a member that begins with these weights."""
-    infinite = jnp.asarray(jnp.inf, specs.dtype)
-    return State(weights, weights, procedure_of(specs.plan).begin(specs, weights), infinite, jnp.zeros(4, jnp.int32))
+    infinite, plan = jnp.asarray(jnp.inf, specs.dtype), specs.plan
+    crossed = Crossed.begun(plan.validation_rows, plan.outputs, specs.dtype) if plan.crossed else ()
+    optimizer = procedure_of(plan).begin(specs, weights)
+    return State(weights, weights, optimizer, infinite, jnp.zeros(4, jnp.int32), crossed)
 
 
 def epoch(run: Run, state: State) -> tuple[State, Float[Array, " cost"]]:
@@ -73,19 +75,34 @@ def epoch(run: Run, state: State) -> tuple[State, Float[Array, " cost"]]:
     result = result._replace(weights=weights)
     validation_cost, parts = jnp.full_like(result.cost, jnp.nan), parts_of(run.cost)
     others = jnp.full(len(parts), jnp.nan, run.dtype)
+    halves = None
     if run.plan.validation_rows:
-        validation_cost, others = _validation_costs(run, module)
+        validation_cost, others, output = _validation_costs(run, module)
+        if run.plan.crossed:
+            halves = _cost_of_halves(run, output, validation_cost), output
     costs = jnp.stack([result.cost, validation_cost])
     if parts:
         costs = jnp.concatenate([costs, jnp.stack([result.others, others], axis=1).ravel()])
-    return advance(run, state, result, validation_cost), costs
+    return advance(run, state, result, validation_cost, halves), costs
 
 
-def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any]:
-    """Of the network as in use, with what it adds to the cost of each row; and that of each auxiliary objective."""
+def _cost_of_halves(run: Run, output: Array, whole: Array) -> Array:
+    """[2] the validation cost of every other row, from the first and from the second; the whole one of half no row."""
+    truth, weights = run.rows.validation_truth()
+    costs = []
+    for half in range(2):
+        own = weights * (jnp.arange(len(weights)) % 2 == half)
+        cost, _ = objective_costs(run.cost, output, truth, own)
+        costs.append(jnp.where(jnp.sum(own) > 0, cost, whole))
+    return jnp.stack(costs)
+
+
+def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any, Array]:
+    """Of the network as in use, with what it adds to the cost of each row; that of each auxiliary objective; outputs."""
     truth, weights = run.rows.validation_truth()
     if not run.network.added_cost:
-        return objective_costs(run.cost, run.rows.of_validation(partial(output_of, module)), truth, weights)
+        output = run.rows.of_validation(partial(output_of, module))
+        return *objective_costs(run.cost, output, truth, weights), output
 
     def both(batch: Batch) -> Array:
         output, added = output_of(Costed(module), batch)
@@ -94,7 +111,7 @@ def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any]:
     values = run.rows.of_validation(both)
     output = values[:, :-1].reshape(len(values), *run.plan.outputs)
     cost, others = objective_costs(run.cost, output, truth, weights)
-    return cost + weighted_mean(values[:, -1], weights), others
+    return cost + weighted_mean(values[:, -1], weights), others, output
 
 
 def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:
@@ -110,11 +127,15 @@ def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:
     return (module, weights) if new is module else (new, run.weights_of(new))
 
 
-def predictions(run: Run, weights: Weights) -> Any:
-    """[rows + validation_rows, *outputs] of all rows, on the trained scale (probabilities [.., class] for
-    classification); of autoencoders the errors by column [.., column]."""
-    module = run.module(weights)
+def predictions(run: Run, state: State) -> Any:
+    """[rows + validation_rows, *outputs] of all rows by the best weights, on the trained scale (probabilities
+    [.., class] for classification); of autoencoders the errors by column [.., column]. Validation rows as `Crossed`
+    has them, where there is that."""
+    module = run.module(state.best)
     cost = run.cost
     if isinstance(cost, Reconstruction):
         return run.rows.of_all(lambda b: cost.errors(output_of(module, b), b.t, b.w))
-    return cost.inverse_link(run.rows.of_all(partial(output_of, module)))
+    output = run.rows.of_all(partial(output_of, module))
+    if run.plan.crossed:
+        output = output.at[run.plan.rows :].set(state.crossed.output)
+    return cost.inverse_link(output)

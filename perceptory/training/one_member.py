@@ -91,4 +91,5 @@ def resumed(state: Any) -> Any:
     counters = state.counters.copy()
     counters[:, 2:] = (0, RUNNING)
     best_cost = np.full_like(state.best_cost, np.inf)
-    return state._replace(weights=state.best, best_cost=best_cost, counters=counters)
+    crossed = state.crossed and state.crossed._replace(least=np.full_like(state.crossed.least, np.inf))
+    return state._replace(weights=state.best, best_cost=best_cost, counters=counters, crossed=crossed)

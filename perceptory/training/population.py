@@ -65,10 +65,10 @@ def block_segment(
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
     outputs = jax.vmap(predictions, in_axes=(axes, 0))
-    shape = jax.eval_shape(outputs, runs, state.best)
+    shape = jax.eval_shape(outputs, runs, state)
     output = jax.lax.cond(
         jnp.any(before & ~running(state)) | (asked < 0),
-        lambda: outputs(runs, state.best),
+        lambda: outputs(runs, state),
         lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
     )
     return state, Segment(records, output)

@@ -14,6 +14,26 @@ RUNNING, FINISHED, STOPPED, DIVERGED = 0, 1, 2, 3
 STATUS = ("running", "finished", "stopped", "diverged")
 
 
+class Crossed(NamedTuple):
+    """What each half of the validation rows, every other one, is predicted at the epoch that is best for the other
+    half: no row has a say in the epoch of its own prediction, as it has in that of the best weights. An estimate from
+    these outputs is not flattered by early stopping."""
+
+    least: Any  # [2] the least cost of each half so far
+    output: Any  # [validation_rows, *outputs]
+
+    @classmethod
+    def begun(cls, rows: int, outputs: tuple[int, ...], dtype: Any) -> Crossed:
+        return cls(jnp.full(2, jnp.inf, dtype), jnp.zeros((rows, *outputs), dtype))
+
+    def after(self, costs: Any, output: Any, counts: Any) -> Crossed:
+        """costs: [2] of each half after an epoch; output: of all rows; counts: whether the epoch does."""
+        better = counts & (costs < self.least)
+        taken = better[1 - jnp.arange(len(output)) % 2]
+        taken = taken.reshape(taken.shape + (1,) * (output.ndim - 1))
+        return Crossed(jnp.where(better, costs, self.least), jnp.where(taken, output, self.output))
+
+
 class State(NamedTuple):
     """Few arrays: the cost of a loop grows with their number. In a population each has a leading axis [member]."""
 
@@ -22,6 +42,7 @@ class State(NamedTuple):
     optimizer: Any  # what the procedure carries beside them (`Procedure.begin`)
     best_cost: Any
     counters: Any  # [4] int32, read by the properties below
+    crossed: Any = ()  # `Crossed`, of a plan that asks for it
 
     @property
     def epoch(self) -> Any:
@@ -53,8 +74,9 @@ class EpochResult(NamedTuple):
     others: Any = ()  # [part] mean cost of each auxiliary objective
 
 
-def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -> State:
-    """The state after an epoch: best so far, patience, divergence.
+def advance(run: Run, state: State, result: EpochResult, validation_cost: Any, halves: Any = None) -> State:
+    """The state after an epoch: best so far, patience, divergence. halves: of a plan with `crossed` the costs of both
+    and the outputs (`Crossed.after`).
 
     What is judged is the network as it will be used, so the best weights may be of any phase; but no member stops or
     diverges by what is judged before a first phase has ended (`Network.opening`), and none runs out of patience while
@@ -81,7 +103,9 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any) -
     counters = jnp.stack([epoch, jnp.where(better, epoch, state.best_epoch), waited, status]).astype(jnp.int32)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), result.weights, state.best)
     best_cost = jnp.where(better, judged, state.best_cost)
-    return State(result.weights, best, result.optimizer, best_cost, jnp.where(running, counters, state.counters))
+    crossed = state.crossed if halves is None else state.crossed.after(*halves, running & finite)
+    counters = jnp.where(running, counters, state.counters)
+    return State(result.weights, best, result.optimizer, best_cost, counters, crossed)
 
 
 def resting(run: Run, epoch: Any) -> Any:
