@@ -18,7 +18,7 @@ from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
 from perceptory.training.rows import Batch, output_of
 from perceptory.training.run import Run, Specs
-from perceptory.training.state import Crossed, State, advance
+from perceptory.training.state import PARTS, Crossed, State, advance
 from perceptory.training.weights import Weights
 
 CALIBRATION_ROWS = 4096  # enough for means and variances
@@ -75,30 +75,31 @@ def epoch(run: Run, state: State) -> tuple[State, Float[Array, " cost"]]:
     result = result._replace(weights=weights)
     validation_cost, parts = jnp.full_like(result.cost, jnp.nan), parts_of(run.cost)
     others = jnp.full(len(parts), jnp.nan, run.dtype)
-    halves = None
+    without = None
     if run.plan.validation_rows:
         validation_cost, others, output = _validation_costs(run, module)
         if run.plan.crossed:
-            halves = _cost_of_halves(run, output, validation_cost), output
+            without = _costs_without_parts(run, output, validation_cost), output
     costs = jnp.stack([result.cost, validation_cost])
     if parts:
         costs = jnp.concatenate([costs, jnp.stack([result.others, others], axis=1).ravel()])
-    return advance(run, state, result, validation_cost, halves), costs
+    return advance(run, state, result, validation_cost, without), costs
 
 
-def _cost_of_halves(run: Run, output: Array, whole: Array) -> Array:
-    """[2] the validation cost of every other row, from the first and from the second; the whole one of half no row."""
+def _costs_without_parts(run: Run, output: Array, whole: Array) -> Array:
+    """[part] the validation cost of all rows but every `PARTS`-th from its first; where that leaves none, of all."""
     truth, weights = run.rows.validation_truth()
-    costs = []
-    for half in range(2):
-        own = weights * (jnp.arange(len(weights)) % 2 == half)
-        cost, _ = objective_costs(run.cost, output, truth, own)
-        costs.append(jnp.where(jnp.sum(own) > 0, cost, whole))
-    return jnp.stack(costs)
+
+    def cost(part: Array) -> Array:
+        others = weights * (jnp.arange(len(weights)) % PARTS != part)
+        own, _ = objective_costs(run.cost, output, truth, others)
+        return jnp.where(jnp.sum(others) > 0, own, whole)
+
+    return jax.vmap(cost)(jnp.arange(PARTS))
 
 
 def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any, Array]:
-    """Of the network as in use, with what it adds to the cost of each row; that of each auxiliary objective; outputs."""
+    """Of the network as in use, with what it adds to the cost of each row; of each auxiliary objective; the outputs."""
     truth, weights = run.rows.validation_truth()
     if not run.network.added_cost:
         output = run.rows.of_validation(partial(output_of, module))

@@ -64,7 +64,7 @@ class ProgramPlan:
     target_columns: tuple[int, ...] = ()  # with augmentation: `About.target_columns`
     start: GivenStart | None = None  # where members begin with weights that there are
     layout: tuple[int, ...] = ()  # of a table's rows: `Features.layout`
-    crossed: bool = False  # validation rows are predicted at the best epoch of the other half of them (`state.Crossed`)
+    crossed: bool = False  # validation rows are predicted at the best epoch of others of them (`state.Crossed`)
 
     @property
     def has_code(self) -> bool:

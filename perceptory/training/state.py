@@ -10,26 +10,28 @@ import jax.numpy as jnp
 from perceptory.training.run import Run
 from perceptory.training.weights import Weights
 
+PARTS = 8  # of validation rows
 RUNNING, FINISHED, STOPPED, DIVERGED = 0, 1, 2, 3
 STATUS = ("running", "finished", "stopped", "diverged")
 
 
 class Crossed(NamedTuple):
-    """What each half of the validation rows, every other one, is predicted at the epoch that is best for the other
-    half: no row has a say in the epoch of its own prediction, as it has in that of the best weights. An estimate from
+    """What each part of the validation rows, every `PARTS`-th, is predicted at the epoch that is best for all other
+    parts: no row has a say in the epoch of its own prediction, as it has in that of the best weights. An estimate from
     these outputs is not flattered by early stopping."""
 
-    least: Any  # [2] the least cost of each half so far
+    least: Any  # [part] the least cost so far, of all rows but the part's
     output: Any  # [validation_rows, *outputs]
 
     @classmethod
     def begun(cls, rows: int, outputs: tuple[int, ...], dtype: Any) -> Crossed:
-        return cls(jnp.full(2, jnp.inf, dtype), jnp.zeros((rows, *outputs), dtype))
+        return cls(jnp.full(PARTS, jnp.inf, dtype), jnp.zeros((rows, *outputs), dtype))
 
     def after(self, costs: Any, output: Any, counts: Any) -> Crossed:
-        """costs: [2] of each half after an epoch; output: of all rows; counts: whether the epoch does."""
+        """costs: [part] after an epoch, of all rows but the part's; output: of all rows; counts: whether the epoch
+        does."""
         better = counts & (costs < self.least)
-        taken = better[1 - jnp.arange(len(output)) % 2]
+        taken = better[jnp.arange(len(output)) % PARTS]
         taken = taken.reshape(taken.shape + (1,) * (output.ndim - 1))
         return Crossed(jnp.where(better, costs, self.least), jnp.where(taken, output, self.output))
 
@@ -74,9 +76,10 @@ class EpochResult(NamedTuple):
     others: Any = ()  # [part] mean cost of each auxiliary objective
 
 
-def advance(run: Run, state: State, result: EpochResult, validation_cost: Any, halves: Any = None) -> State:
-    """The state after an epoch: best so far, patience, divergence. halves: of a plan with `crossed` the costs of both
-    and the outputs (`Crossed.after`).
+def advance(run: Run, state: State, result: EpochResult, validation_cost: Any, parts: Any = None) -> State:
+    """The state after an epoch: best so far, patience, divergence.
+
+    parts: of a plan with `crossed` the costs without each part, and the outputs (`Crossed.after`).
 
     What is judged is the network as it will be used, so the best weights may be of any phase; but no member stops or
     diverges by what is judged before a first phase has ended (`Network.opening`), and none runs out of patience while
@@ -103,7 +106,7 @@ def advance(run: Run, state: State, result: EpochResult, validation_cost: Any, h
     counters = jnp.stack([epoch, jnp.where(better, epoch, state.best_epoch), waited, status]).astype(jnp.int32)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), result.weights, state.best)
     best_cost = jnp.where(better, judged, state.best_cost)
-    crossed = state.crossed if halves is None else state.crossed.after(*halves, running & finite)
+    crossed = state.crossed if parts is None else state.crossed.after(*parts, running & finite)
     counters = jnp.where(running, counters, state.counters)
     return State(result.weights, best, result.optimizer, best_cost, counters, crossed)
 
