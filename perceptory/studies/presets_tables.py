@@ -42,9 +42,9 @@ EFFORTS = {
 
 def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Network) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
-    that see the same numbers in several ways, smoothly too where a number is aimed at; of classes also one without
-    hidden units, which adds up what each column says. Of tables that are not too large kernel ridge regression, which
-    looks at the nearest rows where networks draw a surface through all of them."""
+    that see the same numbers in several ways; of classes one that is held back more, and one without hidden units,
+    which adds up what each column says. Of tables that are not too large kernel ridge regression, which looks at the
+    nearest rows where networks draw a surface through all of them."""
     small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     if task == "regression":
@@ -62,8 +62,8 @@ def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Net
 
 
 def _kernels(task: str, rows: int) -> list[Network]:
-    """The kernel of a rough function, as wide as is likeliest, or narrower, as for more rows than the likelihood is
-    of."""
+    """The kernel of a rough function, as wide as is likeliest; of numbers narrower too, as for more rows than the
+    likelihood is of; of classes also one that takes columns together."""
     one = KernelRidge(centers=rows)
     return [one, one.replace(narrow=3.5, ridge=0.2) if task == "regression" else one.replace(kernel="exponential")]
 
