@@ -183,3 +183,17 @@ struct Part<2> {
   static INLINE T total(const T* p) { return p[0] + p[1]; }
 };
 INLINE T total(V<T> v) { return Part<WIDE>::total((const T*)&v); }
+
+INLINE V<T> inverse_root(V<T> v) {
+#if defined(__AVX512F__) && !defined(DOUBLE)
+  typedef float Whole __attribute__((vector_size(64)));
+  const V<T> r = __builtin_ia32_rsqrt14ps512_mask((Whole)v, Whole{}, -1);
+  return r * ((T)1.5 - (T)0.5 * v * r * r);
+#else
+  T part[WIDE];
+  memcpy(part, &v, sizeof v);
+  for (I i = 0; i < WIDE; i++) part[i] = 1 / (sizeof(T) == 4 ? __builtin_sqrtf(part[i]) : __builtin_sqrt(part[i]));
+  memcpy(&v, part, sizeof v);
+  return v;
+#endif
+}

@@ -28,20 +28,6 @@ typedef Bits AllBits __attribute__((vector_size(BYTES), may_alias));
 
 INLINE V<T> size_of(V<T> v) { return (V<T>)((AllBits)v & (AllBits{} + ((Bits)-1 >> 1))); }
 
-INLINE V<T> root_of(V<T> v) {
-#if defined(__AVX512F__) && !defined(DOUBLE)
-  typedef float Whole __attribute__((vector_size(64)));
-  V<T> r = __builtin_ia32_rsqrt14ps512_mask((Whole)v, Whole{}, -1), half = v * r * (T)0.5;
-  return v * (r + r * ((T)0.5 - half * r));
-#else
-  T part[WIDE];
-  memcpy(part, &v, sizeof v);
-  for (I i = 0; i < WIDE; i++) part[i] = sizeof(T) == 4 ? __builtin_sqrtf(part[i]) : __builtin_sqrt(part[i]);
-  memcpy(&v, part, sizeof v);
-  return v;
-#endif
-}
-
 struct Machines {
   I members, inputs, numbers, flags, outputs, bins, count;  // bins: 0 where there are no edges
   const I* places;          // [numbers + flags] among the inputs
@@ -108,7 +94,7 @@ struct Machines {
         EACH for (int n = 0; n < 2; n++) {
           const V<T> apart = sum[r][n], least = all(LEAST), positive = apart < least ? least : apart;
           at(to + r * count + c + n * WIDE) = exp_of(
-              KIND == LAPLACIAN ? -apart : KIND == EXPONENTIAL ? -root_of(positive) : positive * (T)-0.5);
+              KIND == LAPLACIAN ? -apart : KIND == EXPONENTIAL ? -positive * inverse_root(positive) : positive * (T)-0.5);
         }
     }
   }

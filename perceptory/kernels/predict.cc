@@ -6,12 +6,17 @@
 // missing; a flag, one of two numbers; or one of a column's features, of which at most one is 1. So the first layer's
 // weighted sums begin with a row of a table for each column, and only numbers and flags are multiplied.
 //
+// Networks for tables have more inputs. A number, or a flag, is v = clip((x - center) factor), with clip(x) = x / sqrt(1 +
+// (x / most)²), and behind all inputs stand width numbers for each number: P[k] + s W[k], k being its bin and s how much
+// of that lies below it, as in columns.cc. Hidden units are z + a (s(z) - z), where a [n[l]] follows b.
+//
 // Each member's weights, rows filled up to whole LANES with zeros: of each column of categories [1 + features, n[1]]
 // what its code adds, from -1 on; W [inputs, n[1]] of the other inputs, b [n[1]]; W, b of each layer that follows. Of
 // the last one, where it is narrow and not the first, W' [n[L], n[L-1]].
 
 #include <new>
 
+#include "bins.h"
 #include "layers.h"
 #include "memory.h"
 
@@ -69,13 +74,18 @@ struct Networks {
   const T* scaling;  // [member, input, 2]: shift and factor of a number; a flag where the number is there, where not
   const T* weights;
   I each;  // numbers of a member's weights
+  // Of networks for tables, else null or 0:
+  I embedded, width, bins, parametric;  // how many inputs, the first ones, have numbers beside them
+  const T *column, *most;               // [member, input, 2] center and factor; [member] 0 for no clip
+  const T *edges, *sums;                // [member, embedded, bins + 1], [member, embedded, bins, 2, width] P and W
 
+  I depth() const { return inputs + embedded * width; }
   I widest() const {
     I most = filled(n[1]);
     for (I l = 2; l <= layers; l++) most = greater(most, filled(n[l]));
     return most;
   }
-  I scratch() const { return BLOCK * (numbers + inputs + 2 * widest()); }
+  I scratch() const { return BLOCK * (numbers + depth() + 2 * widest()); }
 
   void scale(const T* x, const T* scaling, T* to) const {
     for (I i = 0; i < inputs; i++, scaling += 2, to += BLOCK) {
@@ -88,11 +98,34 @@ struct Networks {
     }
   }
 
+  // v of a network for tables [depth, BLOCK] from its scaled inputs, in place; those of the numbers behind them.
+  void columns(I m, T* v) const {
+    const T greatest = most[m], inverse = greatest > 0 ? 1 / greatest : 0;
+    for (I i = 0; i < inputs; i++) {
+      T* own = v + i * BLOCK;
+      const T *by = column + (m * inputs + i) * 2, center = by[0], factor = by[1];
+      for (I r = 0; r < BLOCK; r += WIDE) {
+        V<T> u = (at(own + r) - center) * factor;
+        if (greatest > 0) u *= inverse_root(1 + u * inverse * (u * inverse));
+        at(own + r) = u;
+      }
+      if (i >= embedded) continue;
+      const T* edge = edges + (m * embedded + i) * (bins + 1);
+      const T* table = sums + (m * embedded + i) * bins * 2 * width;
+      T* to = v + (inputs + i * width) * BLOCK;
+      for (I r = 0; r < BLOCK; r++) {
+        const I k = bin_of(own[r], edge, bins);
+        const T s = share_of(own[r], edge, k), *p = table + k * 2 * width;
+        for (I j = 0; j < width; j++) to[j * BLOCK + r] = p[j] + s * p[width + j];
+      }
+    }
+  }
+
   // z [rows, wide] = b and what the codes of rows from `from` on add; behind the tables.
   const T* begin(const Rows& table, I from, I rows, I wide, const T* w, T* z) const {
     const T* first = w;
     for (I g = 0; g < groups; g++) w += (1 + sizes[g]) * wide;
-    const T* bias = w + inputs * wide;
+    const T* bias = w + depth() * wide;
     const T** own = rows_of.of(groups);
     for (I r = 0; r < rows; r++, z += wide) {
       const T* next = first + wide;  // behind what -1 stands for
@@ -109,16 +142,20 @@ struct Networks {
 
   // One member's y [rows, n[layers]] of the block x [number, BLOCK].
   void forward(const Rows& table, I m, I from, I rows, const T* x, T* y, T* scratch) const {
-    T *scaled = scratch, *z = scaled + BLOCK * inputs, *other = z + BLOCK * widest();
+    T *scaled = scratch, *z = scaled + BLOCK * depth(), *other = z + BLOCK * widest();
     scale(x, scaling + m * inputs * 2, scaled);
+    if (column) columns(m, scaled);
     I wide = filled(n[1]);
     const T* w = begin(table, from, rows, wide, weights + m * each, z);
-    product<true>(rows, wide, inputs, scaled, BLOCK, w, wide, z, wide, z, wide);
-    w += (inputs + 1) * wide;
+    product<true>(rows, wide, depth(), scaled, BLOCK, w, wide, z, wide, z, wide);
+    w += (depth() + 1) * wide;
     for (I l = 2; l <= layers; l++) {
-      activated(kind[l - 2], parameter[l - 2], z, rows * wide);
+      if (parametric)
+        units_of(kind[l - 2], parameter[l - 2], w, {0, 0, 0, 0}, 0, rows, wide, z, z), w += wide;
+      else
+        activated(kind[l - 2], parameter[l - 2], z, rows * wide);
       const I in = wide, out = n[l];
-      if (l == layers && out <= NARROW) return sums(rows, in, out, z, w, y);
+      if (l == layers && out <= NARROW) return narrow_sums(rows, in, out, z, w, y);
       wide = filled(out);
       product<false>(rows, wide, n[l - 1], z, in, w, wide, w + n[l - 1] * wide, 0, other, wide);
       w += (n[l - 1] + 1) * wide;
@@ -128,7 +165,7 @@ struct Networks {
     for (I r = 0; r < rows; r++, y += n[layers]) memcpy(y, z + r * wide, n[layers] * sizeof(T));
   }
 
-  static void sums(I rows, I in, I out, const T* v, const T* w, T* y) {
+  static void narrow_sums(I rows, I in, I out, const T* v, const T* w, T* y) {
     const T* bias = w + in * out;
     for (I r = 0; r < rows; r++, v += in)
       for (I o = 0; o < out; o++) {

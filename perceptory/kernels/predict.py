@@ -39,6 +39,8 @@ class _Networks(Structure):
         ("members", c_int64), ("layers", c_int64), ("numbers", c_int64), ("inputs", c_int64), ("groups", c_int64),
         ("n", c_void_p), ("sizes", c_void_p), ("of", c_void_p), ("kind", c_void_p), ("parameter", c_void_p),
         ("scaling", c_void_p), ("weights", c_void_p), ("each", c_int64),
+        ("embedded", c_int64), ("width", c_int64), ("bins", c_int64), ("parametric", c_int64),
+        ("column", c_void_p), ("most", c_void_p), ("edges", c_void_p), ("sums", c_void_p),
     )  # fmt: skip
 
 
@@ -47,51 +49,75 @@ def accepts(dtype: Any) -> bool:
     return build.loads("predict", np.dtype(dtype).name)
 
 
+class Columns(NamedTuple):
+    """What k networks for tables make of their scaled inputs, as `layers.tabular.Tabular` does.
+
+    numbers: places of the inputs that are numbers; the others are flags. center, factor: [k, in]. most: [k] of the
+    smooth clip, 0 for none. scale: [k, feature] of the numbers, what stands beside them, and the flags. edges: [k,
+    number, bins + 1] and vectors: [k, number, bins, width] of what stands beside them, or None.
+    """
+
+    numbers: tuple[int, ...]
+    center: np.ndarray
+    factor: np.ndarray
+    most: np.ndarray
+    scale: np.ndarray
+    edges: np.ndarray | None
+    vectors: np.ndarray | None
+
+
 class Networks:
     """k networks as the kernel takes them, made once.
 
     weights: [k, weight] in the order of `Stack`. common, shift, factor: inputs [in] less `common` are scaled by (x +
     shift) · factor with shift and factor [k, in], and 0 where they are missing then; numbers come without `common`.
-    layout: of the inputs, as `Features.layout`.
+    layout: of the inputs, as `Features.layout`. columns: of networks for tables, whose stack begins with its features.
     """
 
     def __init__(
         self, stack: Stack, weights: np.ndarray, common: np.ndarray, shift: np.ndarray, factor: np.ndarray,
-        layout: Sequence[int], dtype: Any,
+        layout: Sequence[int], dtype: Any, columns: Columns | None = None,
     ):  # fmt: skip
-        self.dtype, self.outputs = np.dtype(dtype), stack.widths[-1]
-        runs = list(layout) if layout else [stack.widths[0]]
+        self.dtype, self.outputs, self.members = np.dtype(dtype), stack.widths[-1], len(weights)
+        runs = list(layout) if layout else [len(common)]
         ends = np.cumsum([abs(run) or 1 for run in runs])
         spans = [(run, np.arange(end - (abs(run) or 1), end)) for run, end in zip(runs, ends, strict=True)]
-        multiplied = [places for run, places in spans if run >= 0]
-        self._of = _numbers_of([run for run, _ in spans])
-        apart = factor * (np.array([[[0.0]], [[1.0]]]) - common + shift)  # an input of 0 and one of 1, scaled
-        none, one = apart.astype(self.dtype)
-        scaling = [np.stack([none, one] if run == 0 else [shift, factor], -1)[:, at] for run, at in spans if run >= 0]
-        parts, at = [], 0
-        for place, (n, wide) in enumerate(pairwise(stack.widths)):
-            w, b = weights[:, at : at + n * wide].reshape(-1, n, wide), weights[:, at + n * wide :][:, :wide]
-            at += (n + 1) * wide
-            if place == 0:
-                parts += [_table(w[:, places], none[:, places], one[:, places]) for run, places in spans if run < 0]
-                w = w[:, np.concatenate(multiplied)] if multiplied else w[:, :0]
-            if place and place + 2 == len(stack.widths) and wide <= NARROW:
-                parts += [_filled(w.swapaxes(1, 2)), b[:, None]]
-            else:
-                parts += [_filled(w), _filled(b[:, None])]
-        all_parts = np.concatenate([part.reshape(len(weights), -1) for part in parts], axis=1)
-        self._weights = np.ascontiguousarray(all_parts, self.dtype)
-        scaled = np.concatenate(scaling or [np.zeros((len(weights), 0, 2))], axis=1)
-        self._scaling = np.ascontiguousarray(scaled, self.dtype)
-        self._widths = np.array(stack.widths, np.int64)
+        dense = np.concatenate([np.zeros(0, int), *(places for run, places in spans if run >= 0)])
+        of = _numbers_of(runs)
+        first = () if columns is None else columns.numbers
+        order = np.argsort(~np.isin(dense, first), kind="stable")
+        dense, of = dense[order], of[order]
+        none, one = (factor * (value - common + shift) for value in (0.0, 1.0))  # an input of 0 and one of 1, scaled
+        scaling = np.where(
+            (of < 0)[:, None], np.stack([none, one], -1)[:, dense], np.stack([shift, factor], -1)[:, dense]
+        )
+        (w, bias, _), *others = _layers(stack, weights)
+        beside = w[:, :0]
+        if columns is not None:
+            none, one = (_as_column(columns, v) for v in (none, one))
+            w, beside = _by_input(columns, w)
+        parts = [_table(w[:, places], none[:, places], one[:, places]) for run, places in spans if run < 0]
+        parts += [_filled(np.concatenate([w[:, dense], beside], axis=1)), _filled(bias)]
+        for place, (w, b, a) in enumerate(others, 1):
+            parts += [] if a is None else [_filled(a)]
+            narrow = place == len(others) and w.shape[2] <= NARROW
+            parts += [_filled(w.swapaxes(1, 2)), b] if narrow else [_filled(w), _filled(b)]
+        self.numbers, embedded = sum(run for run in runs if run > 0), _embedded(columns)
+        column = np.zeros((0, 2)) if columns is None else np.stack([columns.center, columns.factor], -1)[:, dense]
         self._sizes = np.array([-run for run in runs if run < 0], np.int64)
-        self._kinds = np.array([KINDS[name] for name, _ in stack.activations], np.int32)
-        self._parameters = np.array([parameter for _, parameter in stack.activations], np.float64)
-        self.members, self.numbers = len(weights), sum(run for run in runs if run > 0)
-        arrays = (self._widths, self._sizes, self._of, self._kinds, self._parameters, self._scaling, self._weights)
+        self._arrays = [
+            np.array(stack.widths, np.int64), self._sizes, of,
+            np.array([KINDS[name] for name, _ in stack.activations], np.int32),
+            np.array([parameter for _, parameter in stack.activations], np.float64),
+            *(np.ascontiguousarray(array, self.dtype) for array in (
+                scaling, np.concatenate([part.reshape(self.members, -1) for part in parts], axis=1), column, *embedded
+            )),
+        ]  # fmt: skip
+        *before, most, edges, sums = (array.ctypes.data for array in self._arrays)
         self._described = _Networks(
-            self.members, len(stack.widths) - 1, self.numbers, len(self._of), len(self._sizes),
-            *(array.ctypes.data for array in arrays), self._weights.shape[1],
+            self.members, len(stack.widths) - 1, self.numbers, len(of), len(self._sizes), *before[:-1],
+            self._arrays[6].shape[1], *(embedded[2].shape[axis] for axis in (1, 4, 2)), stack.parametric,
+            None if columns is None else before[-1], most, edges, sums,
         )  # fmt: skip
         self._run = build.library("predict", self.dtype.name).predict_outputs
 
@@ -122,6 +148,50 @@ def _numbers_of(runs: Sequence[int]) -> np.ndarray:
         elif run == 0:
             found.append(-number)  # -1 - (number - 1)
     return np.array(found, np.int32)
+
+
+def _layers(stack: Stack, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Of each layer W [k, in, out], b [k, 1, out], and a [k, 1, in] of the hidden layer before it, or None."""
+    layers: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+    strength: np.ndarray | None = None
+    at = 0
+    for place, (n, wide) in enumerate(pairwise(stack.widths)):
+        w, b = weights[:, at : at + n * wide].reshape(-1, n, wide), weights[:, None, at + n * wide :][..., :wide]
+        at += (n + 1) * wide
+        layers.append((w, b, strength))
+        if stack.parametric and place + 2 < len(stack.widths):
+            strength, at = weights[:, None, at : at + wide], at + wide
+    return layers
+
+
+def _as_column(columns: Columns, v: np.ndarray) -> np.ndarray:
+    """[k, in] what becomes of scaled inputs."""
+    u, most = (v - columns.center) * columns.factor, columns.most[:, None]
+    return u / np.sqrt(1 + (u / np.where(most > 0, most, np.inf)) ** 2)
+
+
+def _by_input(columns: Columns, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first layer's weights times the features' scale: those of the inputs [k, in, unit], and of what stands beside
+    the numbers."""
+    w = w * columns.scale[:, :, None]
+    inputs, numbers = columns.center.shape[1], list(columns.numbers)
+    end = w.shape[1] - (inputs - len(numbers))
+    found = np.zeros((len(w), inputs, w.shape[2]))
+    found[:, numbers] = w[:, : len(numbers)]
+    found[:, [place for place in range(inputs) if place not in columns.numbers]] = w[:, end:]
+    return found, w[:, len(numbers) : end]
+
+
+def _embedded(columns: Columns | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """most, edges and sums as the kernel takes them: sums [k, number, bins, 2, width] of the vectors of the bins below
+    less half of all, and beside them the bin's own vector, 0 where it has no width."""
+    if columns is None or columns.edges is None or columns.vectors is None:
+        most = np.zeros(0) if columns is None else columns.most
+        return most, np.zeros(0), np.zeros((len(most), 0, 0, 2, 0))
+    vectors = columns.vectors.astype(float)
+    own = vectors * (np.diff(columns.edges, axis=2) > 0)[..., None]
+    below = np.cumsum(own, axis=2) - own - 0.5 * vectors.sum(axis=2, keepdims=True)
+    return columns.most, columns.edges, np.stack([below, own], axis=3)
 
 
 def _table(w: np.ndarray, none: np.ndarray, one: np.ndarray) -> np.ndarray:

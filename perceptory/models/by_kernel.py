@@ -94,10 +94,12 @@ def _made(model: Any) -> ByKernel | None:
     link, network, inputs = model.cost.host_link, model.network, model.encoder.shape
     if link is None or network.windows is not None or len(model.outputs) != 1 or len(inputs) != 1:
         return None
-    stack = network.stack(inputs, model.outputs)
+    stack, of_columns = network.stack(inputs, model.outputs), network.columns_stack(inputs[0], model.outputs[0])
     made: ByKernel | None = None
     if network.neurons is not None:
         made = ByNeurons(model, link) if neurons.accepts(dtype_of(model)) else None
+    elif of_columns is not None:
+        made = ByLayers(model, link, of_columns) if predict.accepts(dtype_of(model)) else None
     elif stack is not None and not (stack.parametric or stack.dropout or stack.weights > MOST_WEIGHTS):
         made = ByLayers(model, link, stack) if predict.accepts(dtype_of(model)) else None
     if made is not None:
@@ -114,6 +116,7 @@ class ByLayers(ByKernel):
     def __init__(self, model: Any, link: Link, stack: Stack):
         super().__init__(model, link)
         self._stack = stack
+        self._columns, self._weights = _columns(model, stack)
         self._networks: dict[tuple[int, ...], predict.Networks] = {}  # by the layout of inputs
 
     def _of_inputs(self, inputs: np.ndarray) -> Written:
@@ -143,9 +146,38 @@ class ByLayers(ByKernel):
     def _with(self, layout: tuple[int, ...]) -> predict.Networks:
         if layout not in self._networks:
             self._networks[layout] = predict.Networks(
-                self._stack, self.weights, self.common, self.shift, self.factor, layout, self.dtype
+                self._stack, self._weights, self.common, self.shift, self.factor, layout, self.dtype, self._columns
             )
         return self._networks[layout]
+
+
+def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, np.ndarray]:
+    """What networks for tables make of their inputs, None for others, and the weights of the layers behind that."""
+    inputs, k = model.encoder.shape[0], len(model.weights)
+    if model.network.columns_stack(inputs, model.outputs[0]) is None:
+        return None, model.weights
+    of, kinds = _arrays(model), model.network.kinds(inputs)
+    numbers = tuple(place for place, kind in enumerate(kinds) if not kind)
+    flags = [place for place, kind in enumerate(kinds) if kind]
+    center, factor = np.zeros((k, inputs)), np.ones((k, inputs))
+    for name, places in (("scaling", list(numbers)), ("flags", flags)):
+        if places:
+            center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
+    scale = of.get("scale", np.ones((k, stack.widths[0])))
+    most = np.full(k, float(model.network.clip))
+    columns = predict.Columns(
+        numbers, center, factor, most, scale, of.get("embedding.edges"), of.get("embedding.weight")
+    )
+    return columns, model.weights[:, -stack.weights :]
+
+
+def _arrays(model: Any) -> dict[str, np.ndarray]:
+    """[k, ...] of the arrays of all networks by their names."""
+    from perceptory.networks.base import layout
+
+    found = layout(model.network, model.encoder.shape, model.outputs)
+    parts = zip(found.names, found.shapes, found.parts(model.weights.T), strict=True)
+    return {name: part.T.reshape(-1, *shape) for name, shape, part in parts}
 
 
 class ByNeurons(ByKernel):
@@ -154,13 +186,8 @@ class ByNeurons(ByKernel):
     rows_at_once = 512
 
     def __init__(self, model: Any, link: Link):
-        from perceptory.networks.base import layout
-
         super().__init__(model, link)
-        network, inputs = model.network, model.encoder.shape
-        found = layout(network, inputs, model.outputs)
-        parts = zip(found.names, found.shapes, found.parts(self.weights.T), strict=True)
-        of = {name: part.T.reshape(-1, *shape) for name, shape, part in parts}
+        network, inputs, of = model.network, model.encoder.shape, _arrays(model)
         kinds, none = network.kinds(inputs[0]), np.zeros((len(self.weights), 0))
         self._machines = neurons.Machines(
             neurons.Centers(

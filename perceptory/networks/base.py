@@ -163,6 +163,10 @@ class Network(Spec):
         """The kernel, where it is nothing but kernel neurons and a linear part, as `kernels.neurons` knows them."""
         return None
 
+    def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
+        """What follows the features of a table's columns, where the kernel knows both (`kernels.predict.Columns`)."""
+        return None
+
     def stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
         """The network as the kernel of layers of neurons knows it, its weights as in the flat vector, where it is
         nothing but such layers."""

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.errors import InputError
-from perceptory.kernels.stack import unit
+from perceptory.kernels.stack import Stack, unit
 from perceptory.layers.arrays import Layout, Shape
 from perceptory.layers.base import fixed_number
 from perceptory.layers.tabular import (
@@ -140,6 +140,15 @@ class TabularMLP(ForTables):
             _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
             TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
+
+    def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
+        numbers, flags, *groups = self._places(inputs)
+        kind, known = unit(self.activation), self.inputs != "quantiles" and self.numbers != "periodic"
+        if kind is None or groups or not known:
+            return None
+        width = 1 if self.numbers == "none" else self.width
+        widths = (len(numbers) * width + len(flags), *self.hidden, outputs)
+        return Stack(widths, (kind,) * len(self.hidden), self.parametric)
 
     def _scaling(self, columns: int, edges: Any = None) -> ColumnScaling | None:
         return _unit(columns, edges, fixed_number(self.clip) if is_on(self.clip) else None)

@@ -132,6 +132,24 @@ def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeyp
     assert np.allclose(by_kernel[1], expected[:, :3], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        pt.TabularMLP((6, 5), bins=4, width=3),
+        pt.TabularMLP((6,), "relu", numbers="none", parametric=False, clip=0.0, feature_scale=0.0),
+    ],
+)
+def test_networks_for_tables(untrained, monkeypatch, network):
+    model, frame = untrained(network)
+    by_kernel = model.distributions(frame), model.distributions_of(model.encoder.transform(frame)[:3])
+    assert ByKernel.of_model(model) is not None
+    monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
+    expected = model.distributions(frame)
+    assert np.ptp(expected) > 0.1
+    assert np.allclose(by_kernel[0], expected, rtol=1e-4, atol=1e-5)
+    assert np.allclose(by_kernel[1], expected[:, :3], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("cost", [pt.SigmoidCrossEntropy(), pt.SigmoidSquaredError(), pt.SoftmaxCrossEntropy()])
 def test_links_of_the_host(cost):
     z = np.array([[-300.0, -20.0], [0.0, 1.0], [3.0, 1e3]]) if "Softmax" in cost.label else np.array([[-300.0], [2.0]])
