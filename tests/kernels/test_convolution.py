@@ -158,7 +158,7 @@ def test_stages_equal_xlas(as_users, monkeypatch, dtype, tolerance):
     assert "perceptory_convolution_by_kernel" in ours.lower(images, series).as_text()
     a = ours(images, series)
     off(monkeypatch)
-    close(a, jax.jit(lambda *a: all_of(*a))(images, series), tolerance)
+    close(a, as_users(lambda *a: all_of(*a))(images, series), tolerance)
 
 
 def test_finite_differences():
