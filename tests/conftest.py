@@ -77,8 +77,7 @@ hypothesis.settings.load_profile("perceptory")
 # derivatives of their own, jitted gradients of every activation and cost), they jit by the fixture `as_users`; a test
 # that trains so uses the fixture `for_users`.
 FULL = (
-    "layers/test_layers.py", "ops/test_toom_cook.py", "ops/test_cholesky.py", "training/test_population.py",
-    "training/test_second_order.py",
+    "layers/test_layers.py", "ops/test_toom_cook.py", "training/test_population.py", "training/test_second_order.py",
 )  # fmt: skip
 LITTLE_EFFORT = {
     "xla_cpu_use_fusion_emitters": False,
@@ -101,11 +100,9 @@ LONG = (
 )  # fmt: skip
 
 # Every run folder holds a report, and matplotlib takes longer to write its seven figures than a small study to train.
-# These files read reports, or look at commands as users do; in the others a figure is drawn and not written.
+# These files read the figures of reports; in the others one is drawn and not written.
 REPORTS = (
-    "app/test_autoencode.py", "app/test_commands.py", "results/test_forecasts.py", "results/test_page.py",
-    "results/test_report_examples.py", "studies/test_auxiliary.py", "studies/test_mixtures.py",
-    "studies/test_nested.py",
+    "app/test_autoencode.py", "results/test_forecasts.py", "results/test_page.py", "results/test_report_examples.py",
 )  # fmt: skip
 
 MOST_PROGRAMS = 2000  # of a worker, a megabyte each, above which those of earlier modules are let go
