@@ -134,7 +134,7 @@ def forecast(
             shape = (len(mean), len(horizons), len(names), len(found.levels))
             by_level = Quantiles(found.levels, found.values.reshape(shape)[:, order])
         elif knows_intervals(model) and (asked or enough_for(model, mean.shape[1], float(coverage))):
-            both = ends_of_intervals(model, ends.windows, mean, float(coverage))
+            both = ends_of_intervals(model, ends.windows, mean, float(coverage), ends.names)
             lower, upper = (by_horizon(both[..., k], len(horizons))[:, order] for k in (0, 1))
     steps = horizons[order]
     times = np.stack([plan.calendar.after(moment, steps) for moment in ends.moments.tolist()])

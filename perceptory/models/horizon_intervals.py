@@ -15,11 +15,19 @@ Horizons with too few scores for the coverage share them all, each scaled by its
 What series do changes, so a score whose forecast was made a steps before the last one of its series counts
 w = 2^(-a / (2 H)), H the longest horizon (Barber, Candès, Ramdas & Tibshirani 2023). The weighted scores are kept as
 m = (Σ w)² / Σ w² equal ones: with weights that sum to m, rank k of m + 1 is the score up to which they sum to k.
+
+Some series are harder than others. Where there are several, a series that the model knows has its own factor,
+
+    g = (n₀ z̄ + Σ w |z|) / (n₀ + Σ w) / z̄    over the series' own scores, z̄ the mean |z| of all,
+
+and intervals from the scores z / g. Of these each half of a series, by time, is divided by the g of the other half, so
+that they tell how little is known of g. A new series has intervals of all scores together.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +40,7 @@ MOST_IN_ALL = 16_384
 TAIL = 20
 FLOOR = 1e-4  # of the level, below which no spread is taken: a window may be constant
 USUAL = 0.9
+SHARED = 5.0  # n₀: forecasts of a series' own that count as much as all others
 HALF_LIFE = 2.0  # longest horizons after which a score counts half
 
 
@@ -42,13 +51,14 @@ def with_horizon_intervals(
     prediction: np.ndarray,
     weights: np.ndarray,
     ages: np.ndarray | None = None,
+    series: np.ndarray | None = None,
 ) -> None:
     """Put into the model's facts what `ends_of_intervals` needs.
 
     inputs: [n, time, channel] windows in their own units. truth, prediction: [n, out] of forecasts by networks that did
     not train on them. weights: [n]; what has weight 0 does not count. ages: [n] of each forecast, in its model's
-    longest horizons before the last one of its series; None where all count the same. Nothing is put there where no
-    forecast is left.
+    longest horizons before the last one of its series; None where all count the same. series: [n] the name of each
+    one's series. Nothing is put there where no forecast is left.
     """
     sound = (weights > 0) & np.isfinite(prediction).all(axis=1)
     inputs, error = inputs[sound], (truth - prediction)[sound]
@@ -68,8 +78,37 @@ def with_horizon_intervals(
     model.facts[KEY] = {
         "count": count,
         "relative": relative,
-        "scores": [[float(f"{z:.6g}") for z in column] for column in kept.T],
+        "scores": _rounded(kept),
     }
+    if series is not None and ages is not None and len(names := np.unique(series[sound])) > 1:
+        own = np.searchsorted(names, series[sound])
+        factors, crossed = _factors(np.abs(scores).mean(axis=1), fresh, own, ages[sound])
+        kept = _kept(scores / crossed[:, None], fresh, count, len(kept))
+        model.facts[KEY] |= {
+            "own_scores": _rounded(kept),
+            "factors": dict(zip(names.tolist(), [float(f"{g:.6g}") for g in factors], strict=True)),
+        }
+
+
+def _rounded(kept: np.ndarray) -> list[list[float]]:
+    return [[float(f"{z:.6g}") for z in column] for column in kept.T]
+
+
+def _factors(
+    sizes: np.ndarray, weights: np.ndarray, own: np.ndarray, ages: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """([series] g, [n] that of the other half of the series' scores) of mean |z| [n], their series and ages."""
+    oldest = np.zeros(own.max() + 1)
+    np.maximum.at(oldest, own, ages)
+    late = ages <= oldest[own] / 2
+
+    def found(some: np.ndarray) -> np.ndarray:
+        count = np.bincount(own[some], weights[some], len(oldest))
+        total = np.bincount(own[some], (weights * sizes)[some], len(oldest))
+        usual = total.sum() / max(count.sum(), 1e-300)
+        return (SHARED * usual + total) / (SHARED + count) / usual if usual > 0 else np.ones(len(oldest))
+
+    return found(np.ones(len(own), bool)), np.where(late, found(~late)[own], found(late)[own])
 
 
 def _kept(scores: np.ndarray, weights: np.ndarray, count: int, keep: int) -> np.ndarray:
@@ -94,28 +133,36 @@ def knows_intervals(model: Any) -> bool:
 
 def enough_for(model: Any, outputs: int, coverage: float) -> bool:
     """Whether the held-out forecasts can tell intervals of this coverage, of each horizon or of all together."""
-    count, _, scores = _known(model, outputs)
+    count, _, scores = _known(model, outputs)[:3]
     most = max(count, scores.size)
     return math.ceil(coverage * (most + 1) - 1e-9) <= most
 
 
-def ends_of_intervals(model: Any, inputs: np.ndarray, prediction: np.ndarray, coverage: float) -> np.ndarray:
-    """[n, out, 2] lower and upper ends around forecasts [n, out] from windows [n, time, channel].
+def ends_of_intervals(
+    model: Any, inputs: np.ndarray, prediction: np.ndarray, coverage: float, series: Sequence[str] = ()
+) -> np.ndarray:
+    """[n, out, 2] lower and upper ends around forecasts [n, out] from windows [n, time, channel]. series: [n] their
+    names; none where they are not known.
 
     `InputError` where the model has too few held-out forecasts for the coverage, or its facts were altered.
     """
-    count, relative, scores = _known(model, prediction.shape[1])
-    alpha = 1 - coverage
+    count, relative, scores, own, factors = _known(model, prediction.shape[1])
     spread = spreads(model, inputs) if relative else np.ones_like(prediction)
-    if math.ceil(coverage * (count + 1) - 1e-9) > count:  # one horizon has too few: all share theirs
-        size = np.sqrt(np.mean(scores**2, axis=0))
-        shared = (scores / np.where(size > 0, size, 1)).ravel()
-        low, high = _ends(np.sort(shared), len(shared), alpha)
-        low, high = low * size, high * size
-    else:
-        ends = [_ends(column, count, alpha) for column in scores.T]
-        low, high = np.array(ends).T
-    return np.stack([prediction + spread * low, prediction + spread * high], axis=-1)
+    ends = np.broadcast_to(_of_horizons(scores, count, 1 - coverage), (len(prediction), 2, prediction.shape[1]))
+    g = np.array([factors.get(name, np.nan) for name in series])
+    if (~np.isnan(g)).any():
+        known = g[:, None, None] * _of_horizons(own, count, 1 - coverage)
+        ends = np.where(np.isnan(known), ends, known)
+    return np.stack([prediction + spread * ends[:, 0], prediction + spread * ends[:, 1]], axis=-1)
+
+
+def _of_horizons(scores: np.ndarray, count: int, alpha: float) -> np.ndarray:
+    """[2, out] lower and upper scores of each horizon."""
+    if math.ceil((1 - alpha) * (count + 1) - 1e-9) <= count:
+        return np.array([_ends(column, count, alpha) for column in scores.T]).T
+    size = np.sqrt(np.mean(scores**2, axis=0))  # one horizon has too few: all share theirs
+    shared = (scores / np.where(size > 0, size, 1)).ravel()
+    return np.outer(_ends(np.sort(shared), len(shared), alpha), size)
 
 
 def _ends(scores: np.ndarray, count: int, alpha: float) -> tuple[float, float]:
@@ -158,21 +205,24 @@ def spreads(model: Any, inputs: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray]:
+def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray, np.ndarray, dict[str, float]]:
+    """(count, relative, scores, those of series that are known, by name their factors)."""
     facts = model.facts[KEY]
     try:
+        count, relative, factors = facts["count"], facts["relative"], facts.get("factors", {})
         scores = np.asarray(facts["scores"], float).T
-        count, relative = facts["count"], facts["relative"]
+        own = np.asarray(facts["own_scores"], float).T if factors else scores
         fits = (
             type(count) is int
             and type(relative) is bool
-            and scores.ndim == 2
-            and scores.shape[1] == outputs
-            and 0 < len(scores) <= count
-            and np.isfinite(scores).all()
+            and all(
+                each.ndim == 2 and each.shape[1] == outputs and 0 < len(each) <= count and np.isfinite(each).all()
+                for each in (scores, own)
+            )
+            and all(isinstance(n, str) and type(g) is float and 0 < g < math.inf for n, g in factors.items())
         )
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, AttributeError):
         fits = False
     if not fits:
         raise InputError("the held-out scores do not fit the model: the file was altered. Take another copy.")
-    return count, relative, np.sort(scores, axis=0)
+    return count, relative, np.sort(scores, axis=0), np.sort(own, axis=0), factors

@@ -67,16 +67,16 @@ def shown_forecasts(part: str, data: Any, rows: np.ndarray, output: np.ndarray, 
     def first(outputs: np.ndarray) -> np.ndarray:
         return np.asarray(outputs.reshape(shape)[:, far, 0], np.float64)
 
+    known = () if data.ends is None else data.ends.names
+    series = [known[s] if s < len(known) else "" for s in data.timeline.series[rows[chosen]].tolist()]
     ends = np.full((*output[chosen].shape, 2), np.nan)
     if knows_intervals(model) and np.isfinite(output[chosen]).all():
         with suppress(InputError):  # too few forecasts were held out for such a band: none is drawn
-            ends = ends_of_intervals(model, inputs, output[chosen], COVERAGE)
-    known = () if data.ends is None else data.ends.names
-    series = data.timeline.series[rows[chosen]].tolist()
+            ends = ends_of_intervals(model, inputs, output[chosen], COVERAGE, series)
     return ShownForecasts(
         part,
         names[0],
-        tuple(known[s] if s < len(known) else "" for s in series),
+        tuple(series),
         np.asarray(inputs[..., data.channels.index(names[0])], np.float64),
         np.asarray(plan.horizons, np.int64)[far],
         first(output[chosen]),

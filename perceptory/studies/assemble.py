@@ -204,8 +204,12 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
         output = np.concatenate(list(held.values()))
         some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD)).round().astype(int)
         rows, output = rows[some], output[some]
-        ages = _ages(records.prepared.data.timeline, rows)
-        with_horizon_intervals(model, encoded.inputs_at(rows), encoded.truth[rows], output, encoded.weights[rows], ages)
+        timeline: Any = records.prepared.data.timeline
+        inputs = encoded.inputs_at(rows)
+        names = np.array(model.ends.names) if model.ends is not None else None
+        series = None if names is None else names[timeline.series[rows]]
+        ages = _ages(timeline, rows)
+        with_horizon_intervals(model, inputs, encoded.truth[rows], output, encoded.weights[rows], ages, series)
 
 
 def _ages(timeline: Any, rows: np.ndarray) -> np.ndarray:

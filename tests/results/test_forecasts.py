@@ -252,6 +252,28 @@ def test_what_was_forecast_long_ago_counts_less():
     assert model.facts["horizon_scores"]["count"] == int(share.sum() ** 2 / (share**2).sum())
 
 
+def test_a_series_that_is_harder_than_others_has_wider_intervals():
+    """Two series in windows alike, one of errors four times as large; a third that nobody knows."""
+    rng, n = np.random.default_rng(4), 3000
+    series = np.array(["easy", "hard"])[rng.integers(0, 2, n)]
+    error = rng.normal(0, np.where(series == "hard", 4.0, 1.0), (2, n)).T
+    model = SimpleNamespace(facts={}, encoder=SimpleNamespace(feature_names=("y",)), targets=("a", "b"))
+    x, zeros = np.ones((n, 3, 1)), np.zeros_like(error)
+    with_horizon_intervals(model, x, error, zeros, np.ones(n), rng.integers(0, 4, n) / 4, series)
+    ends = ends_of_intervals(model, x[:3], zeros[:3], 0.9, ["new", "hard", "easy"])
+    width = (ends[..., 1] - ends[..., 0])[:, 0]
+    assert width[1:] == pytest.approx([2 * 1.645 * 4, 2 * 1.645], rel=0.12)
+    assert width[0] == pytest.approx(np.ptp(np.quantile(error, [0.05, 0.95])), rel=0.1)
+    np.testing.assert_array_equal(ends_of_intervals(model, x[:1], zeros[:1], 0.9), ends[:1])
+    plain = ends_of_intervals(model, x, zeros, 0.9, series.tolist())
+    covered = (plain[..., 0] <= error) & (error <= plain[..., 1])
+    for name in ("easy", "hard"):
+        assert 0.87 < covered[series == name].mean() < 0.93
+    model.facts["horizon_scores"]["factors"]["hard"] = -1.0
+    with pytest.raises(pt.InputError, match="the file was altered"):
+        ends_of_intervals(model, x[:1], zeros[:1], 0.9)
+
+
 def test_intervals_are_as_wide_as_their_windows_are_wild():
     _, model, ends, x = judge(500, 20)
     assert model.facts["horizon_scores"]["relative"]

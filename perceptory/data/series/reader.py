@@ -245,7 +245,9 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
         weights=scored.weights,
         lengths=all_of.lengths[scored.keep] if (all_of.lengths != all_of.steps).any() else None,
         groups=None if ids is None else ids[scored.keep],
-        timeline=timeline_of(use, cut, scored, examples.washout, examples.horizons, asked.known) if windows else None,
+        timeline=timeline_of(use, clock, cut, scored, examples.washout, examples.horizons, asked.known)
+        if windows
+        else None,
         notes=(
             *table.notes,
             *found.notes,

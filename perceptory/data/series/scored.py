@@ -68,19 +68,22 @@ def scored_by(
 
 
 def timeline_of(
-    use: str, cut: Cut, scored: Scored, washout: int, horizons: tuple[int, ...], known: Known = 0
+    use: str, clock: Clock, cut: Cut, scored: Scored, washout: int, horizons: tuple[int, ...], known: Known = 0
 ) -> Timeline:
     """Steps of the washout are not scored; a forecast is scored by its horizons alone. Where no output is known, what a
-    network is given of a washout are inputs, which tell nothing of another example's targets."""
+    network is given of a washout are inputs, which tell nothing of another example's targets. Of forecasts series are
+    numbered as in `Ends`, without those shorter than a window."""
     seen = cut.spans
     judged = seen
+    owner = scored.owner[scored.keep]
     if use == "ahead":
         first = cut.starts + cut.steps - 1
+        owner = np.cumsum(clock.lengths >= cut.steps)[owner] - 1
         judged = np.stack([first + min(horizons), first + max(horizons) + 1], axis=1).astype(np.int64)
     elif washout:
         judged = np.stack([seen[:, 0] + washout, seen[:, 1]], axis=1)
         seen = seen if known else judged
-    return Timeline.small(scored.owner[scored.keep], seen, judged, use == "ahead")
+    return Timeline.small(owner, seen, judged, use == "ahead")
 
 
 def season_asked(
