@@ -141,6 +141,12 @@ class Windowed(Network):
         window, lost = self.window or inputs[0], self.how.lost
         season = self.season or 1
         needed = max(lost + 1, season + 1 if self.scale == "season" or self.level == "season" else 1)
+        least = max(needed, window)
+        if inputs[0] < least <= season + 1:
+            raise InputError(
+                f"a season of {season} steps needs windows of at least {least}, and those of the data have {inputs[0]}"
+                ". Read them with ", Setting("window", least), ", or with ", Setting("season", 1), ", which is none.",
+            )  # fmt: skip
         if window > inputs[0] or window < needed:
             what = f"at least {needed}" if window < needed else f"at most {inputs[0]}, the window of the data"
             raise InputError(f"Windowed needs a window of {what} steps, got {window}. Give another one.")

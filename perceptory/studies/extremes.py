@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 
 from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.data.far_off import far_off
 from perceptory.errors import InputError, Piece
 from perceptory.notes import Note, value_far_off
 from perceptory.studies.encoded_examples import EncodedExamples
 
 MOST_WEIGHT, LEAST_WEIGHT = 1e30, 1e-30  # in single precision they may still be summed up and divided
-FAR = 1e6  # deviations of all other values
 
 
 def check_weights(known: Examples, weights: np.ndarray) -> None:
@@ -42,23 +42,7 @@ def values_far_off(known: Examples, encoded: EncodedExamples, encoder: ExampleEn
         columns = chain(columns, zip(known.target_names, encoded.targets.T, strict=True))
     found = []
     for name, column in columns:
-        place = _far_off(column)
+        place = far_off(column)
         if place is not None:
             found.append(value_far_off(name, int(known.row_numbers[place]) + 1, float(column[place])))
     return tuple(found)
-
-
-def _far_off(column: np.ndarray) -> int | None:
-    """The place of the value, if there is one."""
-    if len(column) < 3:
-        return None
-    size = np.abs(column)
-    most, total = np.fmax.reduce(size), np.nansum(size)
-    # Beside such a value all others together are little, which is soon seen.
-    if not np.isfinite(most) or total - most > 1e-5 * most * len(column):
-        return None
-    place = int(np.nanargmax(size))
-    others = np.delete(column, place)
-    others = others[np.isfinite(others)]
-    spread = float(np.std(others)) if len(others) > 1 else 0.0
-    return place if spread > 0 and abs(column[place] - np.mean(others)) > FAR * spread else None

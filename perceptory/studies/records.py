@@ -159,7 +159,8 @@ def _sampled(
     sampled = np.full((len(rows), *validation.shape[1:]), np.nan, np.float32)
     for own, output in ((train_rows, train), (validation_rows, validation)):
         here = place[own] >= 0
-        sampled[place[own][here]] = output[here]
+        with np.errstate(over="ignore"):  # beyond single precision is infinite
+            sampled[place[own][here]] = output[here]
     return sampled
 
 

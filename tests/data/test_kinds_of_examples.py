@@ -6,9 +6,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from perceptory import Linear, Study, read_arrays, read_series
+from perceptory import Linear, Naive, Study, read_arrays, read_series
 from perceptory.errors import InputError
-from perceptory.notes import ordered_as_later_target, ordered_as_target
+from perceptory.notes import ordered_as_later_target, ordered_as_target, spike_in_series, value_far_off
 from perceptory.studies.prepare import prepare
 from perceptory.studies.split import on_all_rows
 
@@ -200,3 +200,23 @@ def test_limits_of_series(case):
         else:
             with pytest.raises(InputError, match=sentence):
                 prepare(ALONE, data)
+
+
+@pytest.mark.parametrize("options", [STEPS, AHEAD])
+@pytest.mark.parametrize("where", ["u", "y"])
+def test_a_value_that_is_far_off_is_told_with_its_row(where, options):
+    data = read_series(FRAME | {where: np.where(T == 40, 1e30, FRAME[where])}, "y", **options)
+    kinds = value_far_off, spike_in_series
+    (note,) = [n for n in data.notes if any(kind.describes(n) for kind in kinds)]
+    assert (note.facts["column"], note.facts["row"], note.facts["value"]) == (where, 41, 1e30)
+    assert not any(kind.describes(n) for kind in kinds for n in read_series(FRAME, "y", **options).notes)
+
+
+def test_a_season_longer_than_the_windows_says_which_do():
+    """And the remedy works."""
+    data = {"y": 10 + np.sin(T * np.pi / 6)}
+    study = Study(Naive(), test=0)
+    with pytest.raises(InputError, match=r"season of 12 steps needs windows of at least 12, .*window=12, or with sea"):
+        prepare(study, read_series(data, "y", predict="ahead", window=8))
+    for more in ({"window": 12}, {"window": 8, "season": 1}):
+        assert prepare(study, read_series(data, "y", predict="ahead", **more)).groups

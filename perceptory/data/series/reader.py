@@ -33,7 +33,7 @@ from perceptory.data.series.scored import (
     units_of,
 )
 from perceptory.data.series.spikes import notes_on_spikes
-from perceptory.data.series.told import told_by_inputs
+from perceptory.data.series.told import told_of_rows
 from perceptory.data.series.weights import check_series_weights
 from perceptory.data.series.windows import Cut, cut_rows, record_cut, usual_cut
 from perceptory.data.tables.cells import reading_of
@@ -256,7 +256,7 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
             *_spikes(channels, goals, values, clock),
             *scored.notes,
             *scored.target.notes,
-            *told_by_inputs(found, values, examples.horizons),
+            *told_of_rows(found, values, examples.horizons),
         ),
         row_numbers=clock.rows[scored.rows[scored.keep]].astype(np.int64),
         kind="series",

@@ -35,7 +35,8 @@ def spikes(values: np.ndarray, starts: np.ndarray) -> list[tuple[int, float]]:
     count = np.add.reduceat(there.astype(float), first)
     filled = np.where(there, values, 0.0)
     means = np.add.reduceat(filled, first) / np.maximum(count, 1)
-    squares = np.where(there, (filled - np.repeat(means, lengths)) ** 2, 0.0)
+    away = np.where(there, filled - np.repeat(means, lengths), 0.0)
+    squares = np.ldexp(away, -np.frexp(np.max(np.abs(away)))[1]) ** 2  # none is beyond arithmetic
     most, total = np.maximum.reduceat(squares, first), np.add.reduceat(squares, first)
     found = []
     for k in np.flatnonzero((most > total / 2) & (count >= LEAST)):  # beside a spike all others together are little

@@ -1,4 +1,5 @@
-"""Inputs of series that hold the target itself: told, since a network that leans on them is of no use."""
+"""What is told of the rows of series: inputs that hold the target itself, since a network that leans on them is of no
+use, and single values that are far off."""
 
 from __future__ import annotations
 
@@ -6,10 +7,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perceptory.data.far_off import far_off
 from perceptory.data.series.found import Found
 from perceptory.data.tables.beside import in_its_order
 from perceptory.data.tables.inference import infer
-from perceptory.notes import Note, ordered_as_later_target, ordered_as_target
+from perceptory.notes import Note, ordered_as_later_target, ordered_as_target, value_far_off
+
+
+def told_of_rows(found: Found, values: np.ndarray, horizons: Sequence[int]) -> list[Note]:
+    """Notes on what stands in single rows; values, horizons: as in `told_by_inputs`."""
+    if found.asked.like is not None:
+        return []
+    return [*_far_off(found, values), *told_by_inputs(found, values, horizons)]
+
+
+def _far_off(found: Found, values: np.ndarray) -> list[Note]:
+    """A note on each input and target of which one value is more than a million deviations of all others away; of what
+    is forecast `spikes` tells."""
+    ahead, goals = found.asked.use == "ahead", [c.name for c in found.columns]
+    columns = {n: v for n, v in zip(found.names, values.T, strict=False) if not (ahead and n in goals)}
+    for goal in [] if ahead else found.columns:
+        column = infer(goal)
+        if column.kind == "numeric":
+            columns[goal.name] = np.asarray(column.values, np.float64)[found.clock.order]
+    places = {name: far_off(column) for name, column in columns.items()}
+    rows = found.clock.rows
+    return [value_far_off(n, int(rows[k]) + 1, float(columns[n][k])) for n, k in places.items() if k is not None]
 
 
 def told_by_inputs(found: Found, values: np.ndarray, horizons: Sequence[int]) -> list[Note]:
@@ -19,7 +42,7 @@ def told_by_inputs(found: Found, values: np.ndarray, horizons: Sequence[int]) ->
     read as a study's own were.
     """
     asked, clock = found.asked, found.clock
-    if asked.like is not None or len(found.columns) != 1 or len(found.names) < 2:
+    if len(found.columns) != 1 or len(found.names) < 2:
         return []
     goal = found.columns[0]
     column = infer(goal)
