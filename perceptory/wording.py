@@ -102,3 +102,9 @@ def one_line(text: object) -> str:
     if len(line) <= LONGEST:
         return line
     return f"{line[: 2 * LONGEST // 3]} ... {line[-LONGEST // 3 :]}"
+
+
+def one_form(text: str) -> str:
+    """The text with its letters composed (Unicode's NFC): ö written as one character or as o and two dots is one name,
+    and some systems write names of files and columns in the second way."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

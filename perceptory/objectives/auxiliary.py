@@ -9,6 +9,7 @@ from perceptory.errors import InputError
 from perceptory.objectives.base import Cost
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.specs import Spec, checked, not_negative, traced
+from perceptory.wording import one_form
 
 EXAMPLE = 'Auxiliary("another column", weight=0.1)'
 
@@ -79,6 +80,8 @@ class Auxiliary(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.target, str):
+            object.__setattr__(self, "target", one_form(self.target))
         if isinstance(self.target, Reconstruction) and self.cost is not None:
             raise InputError(f"Reconstruction is a cost of its own, so {self.cost!r} is one too many. Leave cost out.")
 

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from perceptory import read_series, read_table, stream_table
+from perceptory import Auxiliary, read_series, read_table, stream_table
 from perceptory.data import Encoder
 from perceptory.errors import InputError
 
@@ -94,6 +94,7 @@ def test_a_name_is_one_however_its_letters_are_composed(learned, new, tmp_path):
         assert read_table(columns, target, ignore=["k", "y"][:1]).target_names == (data.columns[0].name,)
         series = read_series(tmp_path / "t.csv", target, predict="ahead", window=5, ignore="k")
         assert series.target_names == (data.columns[0].name,)
+    assert Auxiliary(learned) == Auxiliary(new)
     assert stream_table(pl.DataFrame(other).lazy(), new, ignore=["k"]).target_names == (data.columns[0].name,)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from perceptory.errors import InputError
 from perceptory.notes import Note
 from perceptory.registry import did_you_mean
 from perceptory.wording import listed as listed
+from perceptory.wording import one_form as one_form
 from perceptory.wording import shown_value as shown_value
 
 if TYPE_CHECKING:
@@ -178,12 +178,6 @@ def series_of(array: np.ndarray, name: str = "") -> pl.Series:
     if array.dtype == object:
         return pl.Series(name, array.tolist(), pl.String)
     return pl.Series(name, np.ascontiguousarray(array))
-
-
-def one_form(text: str) -> str:
-    """The text with its letters composed (Unicode's NFC): ö written as one character or as o and two dots is one name,
-    and some systems write names of files and columns in the second way."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def composed(texts: pl.Series) -> pl.Series:
