@@ -27,12 +27,10 @@ os.environ["PERCEPTORY_CACHE"] = "off"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A program is compiled as one piece of code, not as 32 in turn: the same numbers, a fifth less work.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
+# Imports and tracing make many objects that stay; an eighth of the time went into looking at them again.
+gc.set_threshold(50_000, 20, 20)
 backend.prepare()
 os.environ["PERCEPTORY_CACHE"] = str(RUN)
-
-
-# Tracing makes many objects that stay; an eighth of the time went into looking at them again.
-gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_unconfigure(config):
@@ -93,10 +91,12 @@ AS_FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in LITTLE_E
 
 # The longest files of both kinds come first, so that neither worker is left alone with one at the end.
 LONG = (
-    "training/test_population.py", "test_backend.py", "training/test_epoch.py", "estimators/test_checks.py",
-    "test_examples.py", "app/test_examples.py", "studies/test_study.py", "ops/test_scans.py", "training/test_rows.py",
-    "training/test_second_order_studies.py", "networks/test_recurrent.py", "kernels/test_build.py",
-    "kernels/test_convolution.py", "kernels/test_dense.py", "kernels/test_lstm.py",
+    "training/test_population.py", "test_examples.py", "estimators/test_checks.py", "app/test_examples.py",
+    "ops/test_scans.py", "service/test_service.py", "studies/test_study.py", "networks/test_recurrent.py",
+    "test_backend.py", "kernels/test_convolution.py", "app/test_commands.py", "networks/test_rbf.py",
+    "app/test_resume.py", "kernels/test_build.py", "kernels/test_dense.py", "kernels/test_lstm.py",
+    "training/test_rows.py", "training/test_second_order_studies.py", "export/test_networks.py",
+    "studies/test_cluster.py",
 )  # fmt: skip
 
 # Every run folder holds a report, and matplotlib takes longer to write its seven figures than a small study to train.
