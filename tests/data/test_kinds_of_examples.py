@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from perceptory import Linear, Naive, Study, read_arrays, read_series
+from perceptory import Linear, Naive, Study, read_arrays, read_series, read_table
 from perceptory.errors import InputError
 from perceptory.notes import ordered_as_later_target, ordered_as_target, spike_in_series, value_far_off
 from perceptory.studies.prepare import prepare
@@ -153,18 +153,21 @@ LABELS = {  # labels of pictures, their classes as they come back, pictures that
     "nullable": (pd.array([None, *CODES[1:]], dtype="Int64"), [0, 1, 2], ROWS - 1),
     "texts with gaps": (pd.array([None, *np.array(list("abc"))[CODES][1:]], dtype="string"), ["a", "b", "c"], ROWS - 1),
     "categories": (pd.Categorical(np.array(["lo", "hi"])[T % 2], ["lo", "mid", "hi"]), ["hi", "lo"], ROWS),
+    "categories of whole numbers": (pd.Categorical(np.array([10, 2])[T % 2], [10, 2, 7]), [2, 10], ROWS),
+    "categories of truth": (pd.Series(T % 2 == 0, dtype="category"), [False, True], ROWS),
     "polars": (pl.Series(np.array(["lo", "hi"])[T % 2]).cast(pl.Enum(["lo", "mid", "hi"])), ["hi", "lo"], ROWS),
     "arrow": (pa.array(np.array(list("abc"))[CODES].tolist()), ["a", "b", "c"], ROWS),
 }
 
 
 @pytest.mark.parametrize("case", LABELS)
-def test_labels_of_pictures_stay_what_they_are(case):
+def test_labels_of_pictures_and_tables_stay_what_they_are(case):
     labels, classes, rows = LABELS[case]
-    data = read_arrays(PICTURES, labels)
-    assert data.class_values.tolist() == classes
-    assert type(data.class_values.tolist()[0]) is type(classes[0])
-    assert data.rows == rows
+    pictures, table = read_arrays(PICTURES, labels), read_table({"x": U, "y": labels}, "y", task="classification")
+    for data in (pictures, table):
+        assert data.class_values.tolist() == classes
+        assert type(data.class_values.tolist()[0]) is type(classes[0])
+        assert data.rows == rows
 
 
 ARRAYS = {"series": RANDOM.normal(size=(24, 5, 2)), "pictures": PICTURES[:24]}

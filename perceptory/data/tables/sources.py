@@ -11,7 +11,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path, PurePath
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import numpy as np
@@ -191,8 +191,17 @@ def from_series(series: Any) -> RawColumn:
         native = series.to_native()
         texts = pl.Series([None if is_missing(c) else label(c) for c in native.cat.categories], dtype=pl.String)
         codes = pl.Series(np.asarray(native.cat.codes, np.int64))
-        return RawColumn(name, "label", texts.gather(pl.select(pl.when(codes >= 0).then(codes)).to_series()))
+        labels = texts.gather(pl.select(pl.when(codes >= 0).then(codes)).to_series())
+        return RawColumn(name, "label", labels, of=_kind_of(native.cat.categories.tolist()))
     return from_objects(name, series.to_list())
+
+
+def _kind_of(categories: list[Any]) -> Literal["texts", "whole numbers", "truth values"]:
+    """What the categories of a column are: predicted classes come back as such."""
+    if categories and all(isinstance(c, bool | np.bool_) for c in categories):
+        return "truth values"
+    whole = categories and all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in categories)
+    return "whole numbers" if whole else "texts"
 
 
 def from_polars(name: str, series: pl.Series) -> RawColumn:

@@ -39,6 +39,7 @@ class RawColumn:
     notes: remarks on how it was read. cells: of a "text" column whose every cell has been read as a number already
     (`data` is Float64), a function that gives the cells as they are written.
     unclear: why numbers in the cells can be read in two ways, as pieces of an `InputError`.
+    of: of "label" what its categories are where they are no texts, "whole numbers" or "truth values".
     """
 
     name: str
@@ -47,6 +48,7 @@ class RawColumn:
     notes: tuple[Note, ...] = ()
     cells: Callable[[], pl.Series] | None = None
     unclear: tuple[Any, ...] = ()
+    of: Literal["texts", "whole numbers", "truth values"] = "texts"
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray):

@@ -216,10 +216,10 @@ def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> T
         )
     order = in_order(labels)
     original: np.ndarray
-    if raw.storage == "boolean":
+    if raw.storage == "boolean" or raw.of == "truth values":
         original = np.array([name == "True" for name in order])
-    elif raw.storage == "number":
-        original = as_numbers(order, raw.integer)
+    elif raw.storage == "number" or raw.of == "whole numbers":
+        original = as_numbers(order, raw.storage == "label" or raw.integer)
     else:
         original = np.array(order, dtype=str)
     names = tuple(label(v) for v in original.tolist())
