@@ -169,13 +169,16 @@ void units_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I 
   OF_KIND(units)
 }
 #undef ARGUMENTS
-// The sum of the first N numbers of a vector, halves first.
+// The sum of a vector's N numbers, halves first. Halves are copied: a type that a template makes may be taken for one
+// that lies on its boundary.
 template <int N>
 struct Part {
-  typedef T Half __attribute__((vector_size(N / 2 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef T Half __attribute__((vector_size(N / 2 * sizeof(T))));
   static INLINE T total(const T* p) {
-    alignas(BYTES) Half sum = *(const Half*)p + *(const Half*)(p + N / 2);
-    return Part<N / 2>::total((const T*)&sum);
+    Half first, second;
+    memcpy(&first, p, sizeof first), memcpy(&second, p + N / 2, sizeof second);
+    first += second;
+    return Part<N / 2>::total((const T*)&first);
   }
 };
 template <>

@@ -93,8 +93,9 @@ struct Machines {
       EACH for (int r = 0; r < M; r++)
         EACH for (int n = 0; n < 2; n++) {
           const V<T> apart = sum[r][n], least = all(LEAST), positive = apart < least ? least : apart;
-          at(to + r * count + c + n * WIDE) = exp_of(
+          const V<T> value = exp_of(
               KIND == LAPLACIAN ? -apart : KIND == EXPONENTIAL ? -positive * inverse_root(positive) : positive * (T)-0.5);
+          memcpy(to + r * count + c + n * WIDE, &value, sizeof value);  // not `at`: see vectors.h
         }
     }
   }
@@ -102,7 +103,7 @@ struct Machines {
   // y [M, output] of M rows x, each `row` apart.
   template <int KIND, int M>
   void rows(I m, const T* x, I row, T* y, T* room, I* which) const {
-    T *v = room, *a = v + M * features(), *to = a + M * features(), own[M];
+    T *to = room, *v = to + M * count, *a = v + M * features(), own[M];
     for (int r = 0; r < M; r++) {
       scaled(m, x + r * row, v + r * features());
       own[r] = 0;
@@ -121,7 +122,7 @@ struct Machines {
     for (int r = 0; r < M; r++)
       for (I o = 0; o < outputs; o++) {
         const T *strengths = alpha + (m * outputs + o) * count, *w = weight + (m * outputs + o) * features();
-        V<T> sum[2]{};
+        alignas(BYTES) V<T> sum[2]{};
         for (I c = 0; c < count; c += STEP)
           for (int n = 0; n < 2; n++) sum[n] += at(to + r * count + c + n * WIDE) * at(strengths + c + n * WIDE);
         T all = total(sum[0] + sum[1]) + bias[m * outputs + o];
