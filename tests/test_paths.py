@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import perceptory as pt
+from perceptory.app.cli import main
 from perceptory.data.images.files import load_pictures
 from perceptory.runs.run_folder import RunFolder
 
@@ -58,3 +59,13 @@ def test_a_name_that_is_not_utf8(ending, tmp_path):
     assert pt.read_table(path, "y").rows == 20
     assert pt.stream_table(path, "y").rows == 20
     assert pt.read_series(path, "y", predict="ahead", window=4).rows == 16
+
+
+@pytest.mark.parametrize(
+    "argv", ["fit {} --target y", "predict {} t.csv", "predict run {}", "backtest run {}", "report {}"]
+)
+def test_the_command_line_quotes_no_path_of_thousands_of_characters(argv, capsys):
+    assert main(argv.format("n" * 5000).split()) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert len(said) < 250

@@ -16,7 +16,7 @@ from perceptory.app.fit import StoppedError
 from perceptory.app.output import open_streams
 from perceptory.app.stopping import INTERRUPTED
 from perceptory.errors import InputError
-from perceptory.wording import one_line
+from perceptory.wording import one_line, shown_value
 
 app = typer.Typer(
     name="perceptory", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -294,7 +294,7 @@ def main(argv: list[str] | None = None) -> int:
         return _unread()
     except OSError as error:
         _silence()
-        return _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", 2)
+        return _say(f"{error.strerror or error}{f': {shown_value(error.filename)}' if error.filename else ''}.", 2)
 
 
 def _unread() -> int:
