@@ -403,6 +403,7 @@ FINALS: Registry[str] = Registry(
         "refit": "trained on all study rows",
         "weighted": "weighted ensemble of the fold members of several candidates",
         "weighted_refit": "the same, each candidate trained anew on all study rows",
+        "weighted_by_error": "fold members of all candidates, weighted by the fourth power of their inverse errors",
     },
 )
 PRECISIONS: Registry[str] = Registry("precision", {"single": "float32", "double": "float64"})

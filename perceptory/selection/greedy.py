@@ -4,6 +4,9 @@ Of candidates with held-out predictions y_c one is added at a time, each as ofte
 ensemble predicts (1/m) Σ_c n_c y_c, and round m + 1 raises that n_c which makes the loss of the mean least. Of all
 rounds the ensemble with the least loss is taken; shares are n_c / m.
 
+Where few rows are held out, what they select is partly chance, and `shares_by_error` takes all candidates instead,
+each with a share in proportion to 1 / loss⁴ of its own.
+
 A loss that is the least of many is a promise that is not kept. `cross_fitted` measures the procedure instead: each
 block of rows is predicted with shares that were selected on the rows of all other blocks.
 """
@@ -17,6 +20,8 @@ import numpy as np
 
 from perceptory.selection.metrics import METRICS, score
 
+BY_ERROR = "weighted_by_error"  # `Study.final`, of numbers
+POWER, LEAST_SHARE = 4, 0.02  # of shares by error
 ROUNDS = 50  # so that a share is a multiple of 1/m, m <= 50
 LEAST = np.finfo(float).eps  # of a probability, as `metrics.log_loss` has it
 
@@ -35,6 +40,14 @@ def greedy_shares(losses: Losses, candidates: int, rounds: int = ROUNDS) -> np.n
     if not best.any():  # nothing is finite: the first one, as ranked
         best[0] = 1
     return best / best.sum()
+
+
+def shares_by_error(losses: Losses, candidates: int) -> np.ndarray:
+    """[candidate] shares in proportion to loss^-4 of each alone, those below `LEAST_SHARE` 0; losses are above 0."""
+    own = np.maximum(np.nan_to_num(losses(np.zeros(candidates)), nan=np.inf), np.finfo(float).tiny)
+    shares = (own.min() / own) ** POWER if np.isfinite(own.min()) else np.eye(candidates)[0]
+    shares = np.where(shares < LEAST_SHARE * shares.sum(), 0.0, shares)
+    return np.asarray(shares / shares.sum())
 
 
 def losses_of(
@@ -92,9 +105,11 @@ def cross_fitted(
     blocks: np.ndarray,
     rows: np.ndarray,
     units: Any = None,
+    choose: Callable[[Losses, int], np.ndarray] = greedy_shares,
 ) -> np.ndarray:
     """[item, ...] predictions of each item by shares selected on the items of other blocks, none of whose rows is
     among the block's. blocks: [item] its block; rows: [item] its row, since a row may be held out more than once.
+    choose: how shares are selected.
     Arguments else as `losses_of`."""
     mixed = np.empty(outputs.shape[1:])
     for block in np.unique(blocks):
@@ -102,7 +117,7 @@ def cross_fitted(
         others = ~np.isin(rows, rows[here]) & (weights > 0)
         if others.any():
             own = None if units is None else units[others]
-            shares = greedy_shares(losses_of(name, task, *_of(others, truth, outputs, weights), own), len(outputs))
+            shares = choose(losses_of(name, task, *_of(others, truth, outputs, weights), own), len(outputs))
         else:
             shares = np.full(len(outputs), 1 / len(outputs))
         mixed[here] = np.tensordot(shares, outputs[:, here], axes=1)

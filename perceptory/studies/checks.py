@@ -31,6 +31,7 @@ from perceptory.optimizers.averaging import WeightAverage
 from perceptory.optimizers.clipping import Clip
 from perceptory.optimizers.descent import second, traceable
 from perceptory.optimizers.second_order import SecondOrder
+from perceptory.selection.greedy import BY_ERROR
 from perceptory.selection.metrics import OWN_COST
 from perceptory.specs import combine, partition
 from perceptory.studies.design import Candidate
@@ -75,6 +76,9 @@ def check_final(final: str, task: str, candidates: Sequence[Candidate]) -> None:
     """What cannot be weighed: the networks of autoencoders, which are used one by one, and those that no file holds."""
     if not final.startswith("weighted"):
         return
+    if final == BY_ERROR and task not in ("regression", "autoencode"):
+        said = " weighs by errors of numbers, and these are classes. Use "
+        raise InputError(Setting("final", final), said, Setting("final", "weighted"), ".")
     custom = [c.network.label for c in candidates if isinstance(c.network, Custom)]
     if task == "autoencode" or custom:
         why = f"a file cannot hold {custom[0]} among others" if custom else "autoencoders are used one by one"

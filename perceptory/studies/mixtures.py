@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from perceptory.results.predictions import judged_rows
-from perceptory.selection.greedy import cross_fitted, greedy_shares, losses_of
-from perceptory.selection.metrics import OWN_COST, score, score_for
+from perceptory.selection.greedy import BY_ERROR, cross_fitted, greedy_shares, losses_of, shares_by_error
+from perceptory.selection.metrics import METRICS, OWN_COST, score, score_for
 from perceptory.studies.records import Records
 
 BLOCKS = 10  # of folds, at most, whose shares are selected without them; of one fold's rows half as many
@@ -36,7 +36,8 @@ class Mixture:
 
 
 def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
-    """Shares of candidates in the mean, by greedy selection on rows that their members did not train on.
+    """Shares of candidates in the mean, by greedy selection on rows that their members did not train on, or by their
+    errors there (`Study.final`).
 
     order: candidates that may be chosen, best first. best: the chosen one; candidates go in whose outputs are of its
     kind (those of a likelihood only with its own) and none of whose folds lacks a network.
@@ -60,8 +61,11 @@ def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
     name, task = prepared.score.name, prepared.encoded.task
     units = None if prepared.encoded.units is None else np.concatenate([prepared.encoded.units[p] for p in places])
     name = score_for(task, None, units is not None).name if name == OWN_COST else name
-    shares = greedy_shares(losses_of(name, task, target, outputs, counts, units), len(able))
-    honest = cross_fitted(name, task, target, outputs, counts, _blocks(fold, rows, prepared.study.seed), rows, units)
+    choose = shares_by_error if prepared.study.final == BY_ERROR else greedy_shares
+    by = "rmse" if prepared.study.final == BY_ERROR and METRICS[name].better == "max" else name  # errors are above 0
+    shares = choose(losses_of(by, task, target, outputs, counts, units), len(able))
+    blocks = _blocks(fold, rows, prepared.study.seed)
+    honest = cross_fitted(by, task, target, outputs, counts, blocks, rows, units, choose)
 
     def scored(here: np.ndarray) -> float:
         own = None if units is None else units[here]

@@ -17,6 +17,7 @@ from perceptory.optimizers.first_order import Adam
 from perceptory.optimizers.schedules import Cosine
 from perceptory.optimizers.second_order import SecondOrder
 from perceptory.registry import Registry
+from perceptory.selection.greedy import BY_ERROR
 from perceptory.selection.plans import HoldOut
 from perceptory.selection.search import choice
 from perceptory.studies.forecasts import for_forecasts
@@ -27,6 +28,7 @@ from perceptory.studies.presets_examples import (
     example_networks,
     linear_model,
     seconds_of,
+    simulated,
 )
 from perceptory.studies.presets_forecasts import LAST, forecast_settings, forecasts_numbers, more_time
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
@@ -165,6 +167,7 @@ def _example_study(data: ArrayDataset, level: Effort, effort: str, changes: dict
         "seeds": level.seeds,
         "epochs": level.most_epochs,
         **(forecast_settings(data) if ahead else {}),
+        **({"final": BY_ERROR} if "networks" not in changes and simulated(data) else {}),
     }
     draft = Study(**{**study, **changes})
     rows = round(data.rows * (1 - draft.test))

@@ -104,6 +104,13 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     return [*arx, linear, temporal, GRU((16,)), GRU((32,)), LSTM((32,)), *_more(effort, more)]
 
 
+def simulated(data: ArrayDataset) -> bool:
+    """Whether examples are of a dynamic system that is simulated from its inputs alone: a record has few independent
+    stretches, so which candidate validates best is partly chance."""
+    steps = data.kind == "series" and data.task == "regression" and data.targets.ndim == 3
+    return steps and (data.plan is None or data.plan.known == 0)
+
+
 def _for_one_value(data: ArrayDataset, effort: str) -> list[Network]:
     steps, channels = data.shape
     if data.lengths is not None:  # of any length: each channel's mean, over the steps that there are

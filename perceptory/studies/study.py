@@ -35,7 +35,8 @@ class Study(StudyDesign):
     score: what candidates are ranked by; None takes rmse for regression, log_loss for classes; "cost" takes the cost
     itself on the validation rows, on the trained scale: a likelihood, or the pinball cost of quantiles.
     rule: "best" or "one_standard_error". final: "folds", "refit", or "weighted": an ensemble of several candidates,
-    with shares by greedy selection on held-out rows (`selection.greedy`). precision: "single" or "double"; None takes
+    with shares by greedy selection on held-out rows (`selection.greedy`), or "weighted_by_error", by how little each
+    errs there. precision: "single" or "double"; None takes
     double where an optimizer of second order wants it, else single.
     memory: GiB that training may hold. seed: of every random number of the study.
     clip: `ClipByNorm` or `ClipByValue`, of every step's gradient. average: `WeightAverage`, whose averaged weights are

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perceptory.selection.greedy import cross_fitted, greedy_shares, losses_of
+from perceptory.selection.greedy import cross_fitted, greedy_shares, losses_of, shares_by_error
 from perceptory.selection.metrics import score
 
 
@@ -74,3 +74,14 @@ def test_a_row_that_is_held_out_twice_takes_no_part_in_its_own_shares():
     outputs = random.normal(size=(3, 12, 1))
     mixed = cross_fitted("rmse", "regression", truth, outputs, np.ones(12), blocks, rows)
     np.testing.assert_allclose(mixed, outputs.mean(axis=0))  # nothing is left to select on: all alike
+
+
+def test_shares_by_error_by_hand():
+    """Three forecasts with errors of 1, 2 and 10: the last one's share would be below 0.02."""
+    truth = np.zeros((6, 1))
+    outputs = np.array([1.0, 2.0, 10.0])[:, None, None] * np.array([1, -1, 1, -1, 1, -1.0])[:, None]
+    losses = losses_of("rmse", "regression", truth, outputs, np.ones(6))
+    np.testing.assert_allclose(shares_by_error(losses, 3), [16 / 17, 1 / 17, 0])
+    rows = np.arange(6)
+    given = ("rmse", "regression", truth, outputs, np.ones(6), rows % 2, rows, None, shares_by_error)
+    np.testing.assert_allclose(cross_fitted(*given), np.tensordot([16 / 17, 1 / 17, 0], outputs, axes=1))

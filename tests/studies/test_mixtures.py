@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from perceptory import PCA, Adam, HoldOut, KFold, Linear, Model, Study, load_result, read_table
+from perceptory import NARX, PCA, Adam, HoldOut, KFold, Linear, Model, Study, default_study, load_result, read_table
 from perceptory.app.predict import predict
+from perceptory.data import read_series
 from perceptory.errors import InputError
 from perceptory.estimators import NetworkRegressorCV
 from perceptory.models.weighted import WeightedModel
@@ -113,3 +114,24 @@ def test_what_cannot_be_weighed_is_refused():
         Study(PCA(2), final="weighted").run(
             read_table(np.random.default_rng(0).normal(size=(30, 3)), task="autoencode")
         )
+    classes = read_table({"x": np.arange(40.0), "y": ["a", "b"] * 20}, "y")
+    with pytest.raises(InputError, match="weighs by errors of numbers, and these are classes"):
+        Study(Linear(), final="weighted_by_error").run(classes)
+
+
+def test_a_record_is_simulated_by_all_candidates_by_their_errors():
+    """By default, with shares and an estimate as they should be."""
+    rng = np.random.default_rng(0)
+    u, y = rng.normal(size=400), np.zeros(400)
+    for t in range(1, 400):
+        y[t] = 0.8 * y[t - 1] + np.tanh(u[t])
+    data = read_series({"u": u, "y": y}, "y", predict="every step", window="auto")
+    assert default_study(data).final == "weighted_by_error"
+    networks = [NARX((), input_lags=2, output_lags=m, train="least squares", at_rest=True) for m in (1, 2)]
+    result = Study(networks, final="weighted_by_error", test=0.0).run(data)
+    shares, errors = (np.array([values[c.id] for c in result.candidates]) for values in (
+        result.mixture.shares, {c.id: c.mean for c in result.candidates}
+    ))  # fmt: skip
+    assert shares == pytest.approx(errors**-4 / np.sum(errors**-4), abs=0.02)
+    assert result.mixture.mean < errors.max()
+    assert len(result.model.parts) == 2
