@@ -63,7 +63,11 @@ def mixture_of(records: Records, order: Sequence[int], best: int) -> Mixture:
     name = score_for(task, None, units is not None).name if name == OWN_COST else name
     choose = shares_by_error if prepared.study.final == BY_ERROR else greedy_shares
     by = "rmse" if prepared.study.final == BY_ERROR and METRICS[name].better == "max" else name  # errors are above 0
-    shares = choose(losses_of(by, task, target, outputs, counts, units), len(able))
+    losses = [
+        losses_of(by, task, target[own], outputs[:, own], counts[own], None if units is None else units[own])
+        for own in ([fold == k for k in range(len(folds))] if choose is shares_by_error else [fold >= 0])
+    ]  # errors as candidates are ranked by: the mean over folds
+    shares = choose(lambda n: np.mean([one(n) for one in losses], axis=0), len(able))
     blocks = _blocks(fold, rows, prepared.study.seed)
     honest = cross_fitted(by, task, target, outputs, counts, blocks, rows, units, choose)
 
