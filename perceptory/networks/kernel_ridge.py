@@ -46,8 +46,8 @@ class KernelRidge(ForTables):
     inputs: how columns of numbers are scaled, by the training rows: "quantiles" or "standard".
     narrow: factor of 1/s beside what is likeliest. ridge: factor of the ridge.
     likely: how many rows the likelihood is of.
-    deviation: how far ln s is expected to lie from its mean over columns: a normal prior, without which hundreds of
-        rows would find dozens of widths by chance.
+    deviation: how far ln s is expected to lie from its mean over columns: the width of a Cauchy prior, without which
+        hundreds of rows would find dozens of widths by chance.
     columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories, whose inputs
         share a width; a study fills it in from the table.
     """

@@ -42,7 +42,8 @@ def likely_scales(
     kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, start: jax.Array, groups: np.ndarray, deviation: jax.Array
 ) -> Scales:
     """Those that make targets t [row, out] likely, by Adam on -log p(t) a row: ½ tᵀ C⁻¹ t + ½ ln |C|, C = K + λ, and
-    with ½ Σ_g (ν_g - ν̄)² / d² for a normal prior of the narrowness ν_g of each group of features about their mean.
+    with Σ_g ln(1 + (ν_g - ν̄)² / d²) for a Cauchy prior of the narrowness ν_g of each group of features about their
+    mean, which holds most of them together and lets a few go far.
 
     start: [group] the logarithms of the narrowness to begin with. groups: [feature] its group, whose narrowness it
     has. deviation: d. Targets have mean 0 and deviation 1.
@@ -62,7 +63,7 @@ def likely_scales(
         (by_scales,) = back(by_matrix)
         away = scales.narrowness - jnp.mean(scales.narrowness)
         return by_scales._replace(
-            narrowness=by_scales.narrowness + away / (deviation**2 * count),
+            narrowness=by_scales.narrowness + 2 * away / ((deviation**2 + away**2) * count),
             noise=by_scales.noise + jnp.trace(by_matrix) * jnp.exp(scales.noise),
         )
 

@@ -104,8 +104,8 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
     ours = process.log_marginal_likelihood(theta) / 60
     best = process.log_marginal_likelihood_value_ / 60
     assert best - 0.02 < ours <= best + 1e-3
-    free, near = np.ptp(found.narrowness), np.ptp(likely((0, 1), 0.05).narrowness)
-    assert 0 < near < 0.2 * free  # a prior about their mean; features of one column share a width
+    free, near = np.ptp(found.narrowness), np.ptp(likely((0, 1), 0.5).narrowness)
+    assert 0 < near < 0.99 * free  # a prior about their mean; features of one column share a width
     assert np.ptp(likely((0, 0), 1e6).narrowness) == 0
 
 
