@@ -10,6 +10,7 @@ import pytest
 import perceptory as pt
 from perceptory import figures as plots
 from perceptory.errors import InputError
+from perceptory.figures import svg
 from perceptory.figures.svg import to_svg
 from perceptory.notes import columns_not_used
 from perceptory.reports.page import headline, render, write_report
@@ -52,9 +53,25 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
+PAGES: dict[int, str] = {}
+
+
+def rendered(result):
+    """The page of a result that stays as it is, made once."""
+    if id(result) not in PAGES:
+        PAGES[id(result)] = render(result)
+    return PAGES[id(result)]
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Figures are drawn and not written: the test reads words."""
+    monkeypatch.setattr(svg, "to_svg", lambda figure, key, words: "<svg/>")
+
+
 @pytest.mark.parametrize("name", NAMES, ids=lambda n: n[:-7])
 def test_report_is_whole_and_loads_nothing(request, name):
-    text = render(request.getfixturevalue(name))
+    text = rendered(request.getfixturevalue(name))
     page = Page(text)
     assert "http://" not in text
     assert "https://" not in text
@@ -75,7 +92,7 @@ def test_report_is_whole_and_loads_nothing(request, name):
 )
 def test_report_has_its_figures_in_order(request, name, figures):
     result = request.getfixturevalue(name)
-    page = Page(render(result))
+    page = Page(rendered(result))
     assert page.tags.count("figure") == page.tags.count("svg") == figures
     order = ["asked", "data", "ranking", "learning", "predictions", "numbers", "use", "notes", "environment"]
     assert [i for i in page.ids if i in order] == order
@@ -88,7 +105,7 @@ def test_report_has_its_figures_in_order(request, name, figures):
 
 
 def test_report_tells_numbers(regression_result):
-    words = "".join(Page(render(regression_result)).words)
+    words = "".join(Page(rendered(regression_result)).words)
     assert f"(RMSE) of {regression_result.tested['rmse']:.3f} on 150 sealed test rows" in words
     assert "always predicting the mean would give" in words
     assert "perceptory predict concrete-run new.csv" in words
@@ -131,12 +148,14 @@ def test_svg_follows_the_theme_and_is_the_same_each_time(regression_result):
     assert "DejaVu" not in first
 
 
+@pytest.mark.usefixtures("unwritten")
 def test_unopened_and_absent_test_rows(make_result):
     text = render(make_result(opened=False))
     assert "150 sealed test rows have not been opened" in text
     assert "No test rows were sealed" in render(make_result(test_rows=0))
 
 
+@pytest.mark.usefixtures("unwritten")
 def test_long_tables_are_folded(make_result):
     text = render(make_result(columns=41, candidates=33))
     assert text.count("<details>") == 2
@@ -220,7 +239,7 @@ def test_what_was_asked_is_what_differs_and_what_the_defaults_came_to(make_resul
 
 def test_write_report(regression_result, tmp_path):
     path = write_report(regression_result, tmp_path / "report.html")
-    assert path.read_text(encoding="utf-8") == render(regression_result)
+    assert path.read_text(encoding="utf-8") == rendered(regression_result)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     assert path.stat().st_mode & 0o444 == 0o444
     with pytest.raises(InputError, match="does not exist"):
