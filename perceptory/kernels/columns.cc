@@ -28,7 +28,6 @@ constexpr I ROWS_AT_ONCE = 256;  // whose waves stay in a cache
 enum Kind { NONE, PIECEWISE, PERIODIC };
 
 INLINE V<T> all(T value) { return value - V<T>{}; }
-INLINE V<T>& at(T* p) { return *(V<T>*)p; }
 INLINE I whole(I n) { return (n + WIDE - 1) / WIDE * WIDE; }
 INLINE T total(const T* p, I count) {
   T sum = 0;
@@ -170,7 +169,7 @@ struct Columns {
       for (I f = 0; f < bins; f++)
         for (I r = 0; r < filled; r += WIDE) {
           const V<T> c = wave_of(at(x + r) * frequency[f] + phase[f] * (T)0.15915494309189533577).cos;
-          for (I i = 0; i < width; i++) at(v + i * filled + r) += c * w[f * width + i];
+          for (I i = 0; i < width; i++) put(v + i * filled + r, at(v + i * filled + r) + c * w[f * width + i]);
         }
       for (I r = 0; r < rows; r++)
         for (I i = 0; i < width; i++) y[(from + r) * row + i] = v[i * filled + r] * scale[i];
@@ -200,7 +199,7 @@ struct Columns {
           for (I i = 0; i < width; i++) {
             const V<T> own = at(d + i * filled + r);
             due += own * (w[f * width + i] * scale[i]);
-            at(sum + i * WIDE) += wave.cos * own;
+            put(sum + i * WIDE, at(sum + i * WIDE) + wave.cos * own);
           }
           due *= wave.sin;
           turned += due, slope += due * at(x + r);

@@ -40,10 +40,10 @@ void units_back(T parameter, const T* a, Noise noise, I from, I rows, I wide, co
       if (noise.more) g = noise.apply(g, (from + r) * wide + i);
       value_and_slope<KIND>(own, parameter, s, slope);
       if (a) {
-        at(da + i) += g * (s - own);
+        put(da + i, at(da + i) + g * (s - own));
         slope = (slope - 1) * at(a + i) + 1;
       }
-      at(d) = g * slope;
+      put(d, g * slope);
     }
 }
 

@@ -18,8 +18,6 @@ typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywher
 INLINE I filled(I n) { return (n + LANES - 1) / LANES * LANES; }
 INLINE I greater(I a, I b) { return a > b ? a : b; }
 INLINE V<T> all(T value) { return value - V<T>{}; }
-INLINE V<T>& at(T* p) { return *(V<T>*)p; }
-INLINE V<T> at(const T* p) { return *(const V<T>*)p; }
 
 // c [M, N vectors] = first + a b over `depth`: a [M, depth] with rows `a_row` apart, or, transposed, a [depth, M]. Row
 // m starts from first + m first_row, from 0 without `first`.
@@ -41,7 +39,7 @@ INLINE void tile(I depth, const T* a, I a_row, const T* b, I b_row, const T* fir
     }
   }
   EACH for (int m = 0; m < M; m++)
-    EACH for (int n = 0; n < N; n++) at(c + m * c_row + n * WIDE) = sum[m][n];
+    EACH for (int n = 0; n < N; n++) put(c + m * c_row + n * WIDE, sum[m][n]);
 }
 
 template <int N, bool TRANSPOSED>
@@ -71,7 +69,7 @@ void product(I rows, I columns, I depth, const T* a, I a_row, const T* b, I b_ro
 
 template <class F>
 INLINE void every(T* p, I count, F f) {
-  for (I i = 0; i < count; i += WIDE) at(p + i) = f(at(p + i), i);
+  for (I i = 0; i < count; i += WIDE) put(p + i, f(at(p + i), i));
 }
 
 // v = s(z), in place. A comparison with nan is false, and lets it through.
@@ -147,7 +145,8 @@ void units(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T
       V<T> s, slope, own = at(z);
       value_and_slope<KIND>(own, parameter, s, slope);
       if (a) s = own + (s - own) * at(a + i);
-      at(v) = noise.more ? noise.apply(s, (from + r) * wide + i) : s;
+      if (noise.more) s = noise.apply(s, (from + r) * wide + i);
+      put(v, s);
     }
 }
 

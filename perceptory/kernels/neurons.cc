@@ -93,9 +93,10 @@ struct Machines {
       EACH for (int r = 0; r < M; r++)
         EACH for (int n = 0; n < 2; n++) {
           const V<T> apart = sum[r][n], least = all(LEAST), positive = apart < least ? least : apart;
-          const V<T> value = exp_of(
-              KIND == LAPLACIAN ? -apart : KIND == EXPONENTIAL ? -positive * inverse_root(positive) : positive * (T)-0.5);
-          memcpy(to + r * count + c + n * WIDE, &value, sizeof value);  // not `at`: see vectors.h
+          put(to + r * count + c + n * WIDE,
+              exp_of(KIND == LAPLACIAN ? -apart
+                     : KIND == EXPONENTIAL ? -positive * inverse_root(positive)
+                                           : positive * (T)-0.5));
         }
     }
   }

@@ -93,7 +93,7 @@ struct Networks {
       const V<T> first = all(scaling[0]), second = all(scaling[1]);
       for (I r = 0; r < BLOCK; r += WIDE) {
         const V<T> own = at(from + r);
-        at(to + r) = of[i] < 0 ? (own == own ? first : second) : own == own ? (own + first) * second : V<T>{};
+        put(to + r, of[i] < 0 ? (own == own ? first : second) : own == own ? (own + first) * second : V<T>{});
       }
     }
   }
@@ -107,7 +107,7 @@ struct Networks {
       for (I r = 0; r < BLOCK; r += WIDE) {
         V<T> u = (at(own + r) - center) * factor;
         if (greatest > 0) u *= inverse_root(1 + u * inverse * (u * inverse));
-        at(own + r) = u;
+        put(own + r, u);
       }
       if (i >= embedded) continue;
       const T* edge = edges + (m * embedded + i) * (bins + 1);
@@ -134,7 +134,7 @@ struct Networks {
       for (I i = 0; i < wide; i += WIDE) {
         V<T> sum = at(bias + i);
         for (I g = 0; g < groups; g++) sum += at(own[g] + i);
-        at(z + i) = sum;
+        put(z + i, sum);
       }
     }
     return w;

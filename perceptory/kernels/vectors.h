@@ -42,6 +42,20 @@ using V = typename Vector<T>::type;
 template <class T>
 constexpr int W = BYTES / sizeof(T);
 
+// A vector of the library's own numbers that lies anywhere, read and written. clang++ may take a reference to one for
+// memory on the boundary of a vector, so there it is copied, which GCC does by way of the stack.
+#if defined(__clang__)
+INLINE V<Number> at(const Number* p) {
+  V<Number> v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+INLINE void put(Number* p, V<Number> v) { memcpy(p, &v, sizeof v); }
+#else
+INLINE V<Number> at(const Number* p) { return *(const V<Number>*)p; }
+INLINE void put(Number* p, V<Number> v) { *(V<Number>*)p = v; }
+#endif
+
 // The first n of a vector's numbers; the others are 0.
 template <class T>
 INLINE V<T> load(const T* p, int n) {
