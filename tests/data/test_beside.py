@@ -158,3 +158,18 @@ def test_the_description_in_a_file():
     for change in ({"window": 0}, {"times": ["noon"]}, {"static": [{"name": "a", "categories": None, "usual": "x"}]}):
         with pytest.raises(pt.InputError):
             Beside.from_json(beside.to_json() | change)
+
+
+def test_a_gap_is_named_by_its_row_in_the_file_where_series_go_on_into_the_future():
+    days = np.arange("2023-01-01", np.datetime64("2023-01-01") + 20, dtype="datetime64[D]").astype(str)
+    keep = np.arange(20) != 9
+    table = {
+        "day": [*days, *days[keep]], "shop": ["a"] * 20 + ["b"] * 19, "promotion": [0.0, 1.0, 0.0] * 13,
+        "sales": np.where(np.arange(39) % 20 < 17, np.arange(39.0), np.nan),
+    }  # fmt: skip
+    usual = {"predict": "ahead", "series": "shop", "time": "day", "known_ahead": "promotion", "window": 4}
+    with pytest.raises(
+        pt.InputError, match=r"gap of 2 days between 2023-01-09 and 2023-01-11 in row 30 \(series 'b'\)"
+    ):
+        read_series(table, "sales", **usual)
+    assert read_series(table, "sales", **usual, fill="linear").rows

@@ -25,7 +25,8 @@ class Clock:
     """Series in a table. order: [row] rows of the table, series by series, each in order of time. starts: [series + 1]
     where each begins in that order. names: one for each series. moments: [row] in that order, the time, or the place
     in its series. calendar: the step from row to row, unknown without a time column. numbers: [row] in that order,
-    where each row stood in the table as it was given; one that was filled in has that of the row before it."""
+    where each row stood in the table as it was given; one that was filled in has that of the row before it. given: of a
+    table that is a part of one, [row of the table] where each stood in that; for messages."""
 
     order: np.ndarray
     starts: np.ndarray
@@ -34,6 +35,7 @@ class Clock:
     calendar: Calendar = UNKNOWN
     numbers: np.ndarray | None = None
     notes: tuple[Note, ...] = ()
+    given: np.ndarray | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -55,28 +57,31 @@ class Clock:
         """A place in the order, in words: "row 5", or "row 5 (series 'a')", counted in the table from 1."""
         series = int(np.searchsorted(self.starts, place, side="right")) - 1
         name = f" (series {self.names[series]!r})" if len(self.names) > 1 else ""
-        return f"row {self.rows[place] + 1}{name}"
+        row = self.rows[place] if self.given is None else self.given[self.rows[place]]
+        return f"row {row + 1}{name}"
 
 
-def read_clock(table: Table, time: str | None, series: str | None, *, found: bool = False) -> Clock:
+def read_clock(
+    table: Table, time: str | None, series: str | None, *, found: bool = False, given: np.ndarray | None = None
+) -> Clock:
     """Sort out the series of a table and check their times.
 
     Series are the rows that have the same value in the column `series`, in their order of first appearance; rows of
     one series need not stand together. The column `time` (numbers or dates) must increase from row to row of a series,
     in equal steps of one calendar, the same for all series: dates may go by months, by business days, or leave out
-    leap days. found: the column was not named but found to hold times. Raises `InputError` with the place of the first
-    row that breaks this, and what to do.
+    leap days. found: the column was not named but found to hold times. given: as in `Clock`. Raises
+    `InputError` with the place of the first row that breaks this, and what to do.
     """
-    clock, dates = times_of(table, time, series)
+    clock, dates = times_of(table, time, series, given)
     return clock if time is None else even(clock, time, dates, found)
 
 
-def times_of(table: Table, time: str | None, series: str | None) -> tuple[Clock, bool]:
+def times_of(table: Table, time: str | None, series: str | None, given: np.ndarray | None = None) -> tuple[Clock, bool]:
     """The series of a table with their times as they stand, and whether these are dates."""
     names, order, starts = _series(table, series)
     if time is None:
         moments = np.arange(table.rows, dtype=np.float64) - np.repeat(starts[:-1], np.diff(starts))
-        return Clock(order, starts, names, moments), False
+        return Clock(order, starts, names, moments, given=given), False
     raw = table.column(time, "column of time")
     column = infer(raw)
     if column.kind not in ("numeric", "date") and not is_index(column):
@@ -86,7 +91,7 @@ def times_of(table: Table, time: str | None, series: str | None) -> tuple[Clock,
             f"{'no value' if example is None else f'values such as {str(example)[:40]!r}'}. Write dates as 2020-12-31."
         )
     moments = np.asarray(column.values[order], np.float64)
-    clock = Clock(order, starts, names, moments)
+    clock = Clock(order, starts, names, moments, given=given)
     missing = np.flatnonzero(np.isnan(moments))
     if missing.size:
         raise InputError(

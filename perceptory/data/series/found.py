@@ -106,7 +106,7 @@ def columns_of(source: Any, asked: Asked) -> Found:
     notes = [*remarks, *notes]
     if found and inputs is None:
         notes = [taken_for_time(times[0], times[1:]), *notes]
-    table, clock = regular(table, time, asked.series, fill, found=found)
+    table, clock = regular(table, time, asked.series, fill, found=found, given=whole.given)
     clock = whole.numbered(clock)
     if fill and columns:
         columns = target_columns(table, asked.target, asked.like_task)

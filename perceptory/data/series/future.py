@@ -38,7 +38,12 @@ class Ended:
 
     def numbered(self, clock: Clock) -> Clock:
         """The clock of the table with the numbers of the rows as they were given."""
-        return clock if self.later is None else dataclasses.replace(clock, numbers=self.rows[clock.rows])
+        return clock if self.later is None else dataclasses.replace(clock, numbers=self.rows[clock.rows], given=None)
+
+    @property
+    def given(self) -> np.ndarray | None:
+        """`Clock.given` of the table."""
+        return None if self.later is None else self.rows
 
     def future(self, clock: Clock, columns: int) -> Future | None:
         """What comes after each series of the clock; `InputError` where it does not go on by the next step."""

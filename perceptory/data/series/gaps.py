@@ -26,7 +26,13 @@ MISSING = " missing"  # after the name of a column: the further input that is 1 
 
 
 def regular(
-    table: Table, time: str | None, series: str | None, fill: str | None, *, found: bool = False
+    table: Table,
+    time: str | None,
+    series: str | None,
+    fill: str | None,
+    *,
+    found: bool = False,
+    given: np.ndarray | None = None,
 ) -> tuple[Table, Clock]:
     """The table with its gaps filled in, and the clock of its rows; without `fill`, the table as it is, with a clock
     that refuses gaps (`read_clock`).
@@ -34,11 +40,11 @@ def regular(
     fill: "previous", "linear" or "missing" (see `FILLS`); the first missing values of a series take the first known
     one. Rows are put in where times leave some out (leap days and clocks that go forward among them); of rows with the
     same time, and of the hour that clocks repeat, the first ones stay. Raises `InputError` for times that go back, that
-    stand between the steps, or of which more are missing than there are.
+    stand between the steps, or of which more are missing than there are. given: as in `Clock`.
     """
     if fill is None:
-        return table, read_clock(table, time, series, found=found)
-    clock, dates = times_of(table, time, series)
+        return table, read_clock(table, time, series, found=found, given=given)
+    clock, dates = times_of(table, time, series, given)
     if time is not None and clock.inside.any():
         clock = _without_repeats(clock, time, dates)
         source, clock = _with_missing_rows(clock, time, dates, fill)

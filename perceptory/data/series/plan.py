@@ -81,7 +81,7 @@ class SeriesPlan:
         ahead_of = self.beside.known_ahead
         past = self.goals if any(n in table.names for n in self.goals) else [n for n in inputs if n not in ahead_of]
         whole = ended(table, time, series, ahead_of, past)
-        table, clock = regular(whole.table, time, series, self.fill, found=self.found)
+        table, clock = regular(whole.table, time, series, self.fill, found=self.found, given=whole.given)
         clock = whole.numbered(clock)
         self._same_step(clock)
         windowed = self.window if self.predict != "every step" else None
