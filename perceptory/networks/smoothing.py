@@ -210,10 +210,11 @@ def _best(y: jax.Array, t: jax.Array, w: jax.Array, season: int, horizons: tuple
     around = np.unique(np.array(list(product((0, -1, 1), repeat=4))) * _moving(season), axis=0)
     around = around[np.argsort(np.abs(around).sum(axis=1), kind="stable")]  # of equal errors that which stays
     moves = jnp.asarray(around, y.dtype)
-    wide = REACH
-    for _ in range(ROUNDS):
+
+    def closer(best: jax.Array, wide: jax.Array) -> tuple[jax.Array, None]:
         ways = jnp.clip(best + wide * moves, 0.0, 1.0)
         ways = jnp.where(best[3] > 0, ways, ways.at[:, 1].set(0).at[:, 3].set(0))  # what has no trend gets none here
-        best, _ = least(ways)
-        wide *= NARROWER
+        return least(ways)[0], None
+
+    best, _ = jax.lax.scan(closer, best, jnp.asarray(REACH * NARROWER ** np.arange(ROUNDS), y.dtype))
     return best
