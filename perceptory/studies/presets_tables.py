@@ -20,6 +20,7 @@ EPOCHS = {True: (68, 96), False: (40, 48)}  # of a regression or not; of a large
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
+NEAR = {True: 0.5, False: 2.0}  # how near one another the widths of kernels are expected
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
 
@@ -64,7 +65,7 @@ def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Net
 def _kernels(task: str, rows: int) -> list[Network]:
     """The kernel of a rough function, as wide as is likeliest; of numbers narrower too, as for more rows than the
     likelihood is of; of classes also one that takes columns together."""
-    one = KernelRidge(centers=rows)
+    one = KernelRidge(centers=rows, deviation=NEAR[rows <= SMALL])
     return [one, one.replace(narrow=3.5, ridge=0.2) if task == "regression" else one.replace(kernel="exponential")]
 
 
