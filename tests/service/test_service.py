@@ -101,12 +101,12 @@ def test_every_door_gives_the_model_s_predictions(client, runs, rows):
     for body in bodies:
         answer = client.post("/models/number/invocations", json=body)
         assert answer.status_code == 200
-        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=1e-6)
+        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=1e-6, atol=1e-6)
     answer = client.post("/v2/models/number/infer", json={"inputs": tensors(frame), "id": "x"}).json()
     assert (answer["model_name"], answer["id"]) == ("number", "x")
     (output,) = answer["outputs"]
     assert (output["name"], output["datatype"], output["shape"]) == ("y", "FP64", [rows])
-    np.testing.assert_allclose(output["data"], expected, rtol=1e-6)
+    np.testing.assert_allclose(output["data"], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_values_of_json_mean_what_they_mean_to_the_model(client, runs, sizes):
     if isinstance(expected, str):
         assert answer.json() == {"error": expected}
     else:
-        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=1e-6)
+        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=1e-6, atol=1e-6)
 
 
 def test_classes_come_with_probabilities(client, runs):
@@ -162,7 +162,7 @@ def test_the_protocol_s_binary_data(client, runs):
     (output,) = json.loads(answer.content[:size])["outputs"]
     values = np.frombuffer(answer.content[size:], "<f8")
     assert output["parameters"] == {"binary_data_size": 24}
-    np.testing.assert_allclose(values, pt.Model.load(runs[0]).predict(frame), rtol=1e-6)
+    np.testing.assert_allclose(values, pt.Model.load(runs[0]).predict(frame), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_a_client_of_the_protocol(runs):
     ready, *values = done.stdout.split()
     frame = pd.DataFrame({"size": [1.0, np.nan], "color": ["red", "other"], "old": [True, False]})
     assert ready == "True"
-    np.testing.assert_allclose([float(v) for v in values], pt.Model.load(runs[0]).predict(frame), rtol=1e-6)
+    np.testing.assert_allclose([float(v) for v in values], pt.Model.load(runs[0]).predict(frame), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="a browser, for those who have it")
