@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 
 from perceptory.app.stopping import watched
@@ -15,6 +16,7 @@ COLLECT_AFTER = 10_000
 def main() -> int:
     """Run the command line, with an eye on signals from the first moment."""
     gc.set_threshold(COLLECT_AFTER)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it may not write its settings is nobody's concern
     with watched():
         from perceptory.app.cli import main as run
 
