@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from perceptory.errors import InputError, Setting
+from perceptory.errors import InputError
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
-from perceptory.networks.baseline import Baseline
+from perceptory.networks.baseline import Continuation
 from perceptory.networks.windowed import SeriesFacts, Windowed, count_or_none
 from perceptory.ops.relative import seasonal_places
 from perceptory.specs import checked, flag
@@ -134,7 +134,7 @@ class Smoothed(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Smoothing(Baseline):
+class Smoothing(Continuation):
     """Exponential smoothing (Holt & Winters, with a damped trend, Gardner & McKenzie 1985): level, trend and season of
     a window follow its values, each at a rate of its own, and are continued to the horizons.
 
@@ -160,10 +160,7 @@ class Smoothing(Baseline):
         return Windowed(filled, None, "last", scale, season, self.log, channels=places, horizons=horizons)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Smoothed:
-        if not self.horizons or len(inputs) != 2:
-            raise InputError(
-                "Smoothing is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), "."
-            )
+        self.check_windows(inputs)
         targets = outputs[0] // len(self.horizons)
         return Smoothed(jnp.tile(jnp.asarray(rates_of(False)[0]), (targets, 1)), self._phases(inputs), self.horizons)
 
@@ -182,13 +179,8 @@ class Smoothing(Baseline):
         return eqx.tree_at(lambda m: m.rates, module, jnp.stack(found).astype(module.rates.dtype))
 
     @property
-    def fixed_steps(self) -> bool:
-        return True
-
-    @property
     def label(self) -> str:
-        season = f" and season {self.season}" if self.season not in (None, 1) else ""
-        return f"exponential smoothing{season}{' of logarithms' if self.log else ''}"
+        return f"exponential smoothing{self.season_words}{' of logarithms' if self.log else ''}"
 
 
 def _best(y: jax.Array, t: jax.Array, w: jax.Array, season: int, horizons: tuple[int, ...]) -> jax.Array:

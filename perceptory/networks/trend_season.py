@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
-from perceptory.networks.baseline import Baseline
+from perceptory.networks.baseline import Continuation
 from perceptory.networks.windowed import SeriesFacts, Windowed, count_or_none
 from perceptory.ops.relative import seasonal_places
 from perceptory.ops.ridge import ridge_regression
@@ -78,7 +77,7 @@ class Continued(eqx.Module):
 
 
 @dataclass(frozen=True)
-class TrendSeason(Baseline):
+class TrendSeason(Continuation):
     """The forecast of a window's level, trend and season, with a weight for each by horizon, solved by least squares: a
     handful of numbers a horizon, where a linear model of the whole window has one a step.
 
@@ -97,10 +96,7 @@ class TrendSeason(Baseline):
         return Windowed(filled, None, "mean", "spread", season, channels=facts.targets, horizons=facts.horizons)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Continued:
-        if not self.horizons or len(inputs) != 2:
-            raise InputError(
-                "TrendSeason is for forecasts of numbers. Read the series with ", Setting("predict", "ahead"), "."
-            )
+        self.check_windows(inputs)
         season = self.season or 1
         count = patterns(inputs[0], season, self.horizons).shape[1]
         shape = len(self.horizons), outputs[0] // len(self.horizons)
@@ -123,10 +119,5 @@ class TrendSeason(Baseline):
         return eqx.tree_at(lambda m: (m.weight, m.bias), module, found)
 
     @property
-    def fixed_steps(self) -> bool:
-        return True
-
-    @property
     def label(self) -> str:
-        season = f" and season {self.season}" if self.season not in (None, 1) else ""
-        return f"linear trend{season}"
+        return f"linear trend{self.season_words}"

@@ -104,19 +104,22 @@ class Encoder:
         if single is not None:
             yield ModelInputs(single, None, np.zeros(1, np.int64))
             return
-        features = self.features(source)
-        if features is not source:  # who makes features tells of them
-            self.tell_unseen(source, features)
+        features = self._told(source)
         for start in range(0, features.rows, rows):
             at = slice(start, min(start + rows, features.rows))
             yield ModelInputs(features.dense(at), None, np.arange(at.start, at.stop))
 
     def many(self, source: Any) -> Features | None:
         """The features of what `batches` takes, with its warnings; None where it has no rows."""
-        features = self.features(source)
-        if features is not source:  # who makes features tells of them
-            self.tell_unseen(source, features)
+        features = self._told(source)
         return features if features.rows else None
+
+    def _told(self, source: Any) -> Features:
+        """The features, with warnings of what is unseen, unless they come as such: who makes them tells of them."""
+        features = self.features(source)
+        if features is not source:
+            self.tell_unseen(source, features)
+        return features
 
     def one(self, source: Any) -> np.ndarray | None:
         """Inputs [1, in] of a source that is one plain row, else None."""
