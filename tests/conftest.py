@@ -14,6 +14,7 @@ from typing import Any
 
 import hypothesis
 import jaxtyping
+import numpy as np
 import pytest
 from jaxtyping._import_hook import Typechecker
 
@@ -61,6 +62,13 @@ def _once(check: Any) -> Any:
 
 
 Typechecker.lookup.update({name: _once(check) for name, check in Typechecker.lookup.items()})
+
+
+@pytest.fixture(autouse=True)
+def _drawn_again():
+    """What is drawn where no seed is given (scikit-learn's `random_state=None`) is the same in every run."""
+    np.random.seed(0)
+
 
 # A busy machine must not fail a test, and a failure must come again.
 hypothesis.settings.register_profile("perceptory", deadline=None, derandomize=True)

@@ -224,7 +224,7 @@ def test_verbose(numbers, capsys):
 
 def test_a_spec_as_network(numbers):
     X, y = numbers
-    network = NetworkRegressor(MLP((8,), "tanh"), optimizer=Adam(0.05), epochs=60).fit(X, y)
+    network = NetworkRegressor(MLP((8,), "tanh"), optimizer=Adam(0.05), epochs=60, random_state=0).fit(X, y)
     assert network.model_.network == MLP((8,), "tanh")
     assert network.score(X, y) > 0.8
 
