@@ -24,6 +24,7 @@ from perceptory.results.result_data import CandidateResult, ResultData
 from perceptory.wording import number, score_axis
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SIZES = 3  # different sizes that make a curve
@@ -43,7 +44,7 @@ def size_curve(result: ResultData) -> Figure:
     """Validation and training score over the number of weights, of the best candidate of each size.
 
     Solid with circles: validation, a bar of one standard deviation over folds and seeds; dashed with open squares:
-    training. Dots: other candidates of the same size. Diamond: the chosen one. To the left both are poor (the
+    training. Dots: other candidates of the same size. Diamonds: the chosen ones. To the left both are poor (the
     network is too small), to the right the gap grows (it memorizes the training rows). Raises `InputError` for fewer
     than three sizes.
     """
@@ -68,17 +69,11 @@ def size_curve(result: ResultData) -> Figure:
     if rest:
         ax.plot([c.weights for c in rest], [c.mean for c in rest], ls="", marker=".", ms=4, color=MUTED,
                 label="others", gid="others")  # fmt: skip
-    chosen = result.candidate(result.best)
-    ax.plot(chosen.weights, chosen.mean, ls="", marker="D", ms=8, mfc=INK, mec=PAPER, mew=0.7, zorder=5,
-            label="chosen", gid="chosen")  # fmt: skip
-    left = chosen.weights > np.sqrt(x[0] * x[-1])
-    ax.axvline(chosen.weights, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=0.5)
-    ax.annotate(
-        f"{clean(chosen.label, 34)}\n{number(chosen.mean)}, {chosen.weights} weights", (chosen.weights, 0),
-        xycoords=("data", "axes fraction"), xytext=(-6 if left else 6, 5), textcoords="offset points",
-        ha="right" if left else "left", va="bottom", fontsize=8, zorder=6,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1},
-    )  # fmt: skip
+    chosen = [result.candidate(id) for id in result.shares]
+    ax.plot([c.weights for c in chosen], [c.mean for c in chosen], ls="", marker="D", ms=8, mfc=INK, mec=PAPER,
+            mew=0.7, zorder=5, label="chosen" if len(chosen) == 1 else "in the final model", gid="chosen")  # fmt: skip
+    if len(chosen) == 1:
+        _named(ax, chosen[0], left=chosen[0].weights > np.sqrt(x[0] * x[-1]))
     ax.set_xscale("log")
     log_ticks(ax.xaxis, x[0], x[-1])
     ax.set_ylim(low, high)
@@ -91,6 +86,17 @@ def size_curve(result: ResultData) -> Figure:
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, columnspacing=1.0, handletextpad=0.5)
     footnote(ax, ["Lines: of each size the candidate of the best validation score; dots: the others"])
     return figure
+
+
+def _named(ax: Axes, c: CandidateResult, left: bool) -> None:
+    """A candidate's name and numbers at the foot of a line through its size, on the left of it or on the right."""
+    ax.axvline(c.weights, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=0.5)
+    ax.annotate(
+        f"{clean(c.label, 34)}\n{number(c.mean)}, {c.weights} weights", (c.weights, 0),
+        xycoords=("data", "axes fraction"), xytext=(-6 if left else 6, 5), textcoords="offset points",
+        ha="right" if left else "left", va="bottom", fontsize=8, zorder=6,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1},
+    )  # fmt: skip
 
 
 def _limits(values: np.ndarray, spread: np.ndarray) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from perceptory.figures.style import (
     styled,
 )
 from perceptory.results.result_data import CandidateResult, MemberResult, ResultData
-from perceptory.results.wording import plan_words
+from perceptory.results.wording import plan_words, share_of
 from perceptory.selection.metrics import METRICS
 from perceptory.wording import count_of, number, score_axis
 
@@ -56,21 +56,22 @@ def ranking(result: ResultData) -> Figure:
     """Validation score of the candidates, best on top, at most 25 of them.
 
     Filled marker: mean over folds and seeds, with a bar of one standard deviation; small ticks: the folds; open
-    marker: score on the training rows, so that the gap shows. The chosen candidate is a diamond, its name bold.
+    marker: score on the training rows, so that the gap shows. The chosen candidates are diamonds, their names bold.
     """
     shown = result.candidates[:SHOWN]
     if not shown:
         raise InputError("this result has no candidates to rank. Was the study run?")
-    if all(c.id != result.best for c in shown):  # the chosen one is always shown
-        shown = [*shown[:-1], result.candidate(result.best)]
+    if all(c.id not in result.shares for c in shown):  # one of the chosen is always shown
+        shown = [*shown[:-1], result.candidate(next(iter(result.shares)))]
     figure = new_figure((WIDE[0], 1.3 + 0.42 * len(shown)))
     ax = figure.add_subplot()
     drawn = [c for c in shown if np.isfinite(c.mean)]
     low, high = _limits(drawn, result.score["name"]) if drawn else (0.0, 1.0)
     place = {c.id: i for i, c in enumerate(result.candidates, start=1)}
     for y, c in enumerate(shown):
-        best = c.id == result.best
-        words = f"{place[c.id]}  {clean(c.label, 62)}" + ("  (chosen)" if best else "")
+        best = c.id in result.shares
+        counts = "chosen" if len(result.shares) == 1 else share_of(result, c.id)
+        words = f"{place[c.id]}  {clean(c.label, 62)}" + (f"  ({counts})" if best else "")
         ax.annotate(
             words,
             (0, y - 0.06),
@@ -82,9 +83,9 @@ def ranking(result: ResultData) -> Figure:
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
         )
         _row(ax, y, c, best, (low, high))
-    chosen = result.candidate(result.best)
-    if np.isfinite(chosen.mean) and low < chosen.mean < high:
-        ax.axvline(chosen.mean, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=0.5)
+    promised = result.estimate.mean
+    if np.isfinite(promised) and low < promised < high:
+        ax.axvline(promised, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=0.5)
     ax.set_xlim(low, high)
     ax.set_ylim(len(shown) - 0.5, -0.6)
     ax.set_yticks([])

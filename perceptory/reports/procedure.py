@@ -10,15 +10,16 @@ from perceptory.wording import count_of, metric_name, number
 
 
 def mixture_words(result: ResultData) -> str:
-    """Shares of the candidates, and what they promise; "" where the final model is of one candidate."""
+    """How the shares of candidates were selected, and what they promise; "" where the final model is of one candidate
+    because it was asked for."""
     mixture = result.mixture
     if mixture is None:
         return ""
-    shares = "; ".join(f"{share:.0%} {result.candidate(id).label}" for id, share in mixture.shares.items())
     score, spread = metric_name(result.score["name"]), mixture.spread
     apart = f" ± {number(spread)}" if spread == spread else ""
     return (
-        f"Weighted mean: {shares}. Shares were selected on {thing(result)}s that the networks had not trained on; on "
+        f"{'It has all of a weighted mean. ' if len(mixture.shares) == 1 else ''}"
+        f"Shares were selected on {thing(result)}s that the networks had not trained on; on "
         f"{thing(result)}s that took no part in the selection either the {score} is {number(mixture.mean)}{apart} "
         f"(on those that did {number(mixture.selected)}, which flatters)."
     )

@@ -92,11 +92,16 @@ class ResultData:
         raise InputError(f"no candidate {id!r}. Known: {', '.join(c.id for c in self.candidates)}.")
 
     @property
+    def shares(self) -> dict[str, float]:
+        """What each candidate counts in the final model, by id: of one candidate {its id: 1}."""
+        return {self.best: 1.0} if self.mixture is None else self.mixture.shares
+
+    @property
     def label(self) -> str:
         """The final model in a few words: the chosen candidate's label, or how many candidates are weighed."""
-        if self.mixture is None or len(self.mixture.shares) == 1:
-            return self.candidate(next(iter(self.mixture.shares)) if self.mixture else self.best).label
-        return f"a weighted mean of {len(self.mixture.shares)} candidates"
+        if len(self.shares) == 1:
+            return self.candidate(next(iter(self.shares))).label
+        return f"a weighted mean of {len(self.shares)} candidates"
 
     @property
     def estimate(self) -> CandidateResult | MixtureResult:
@@ -104,8 +109,7 @@ class ResultData:
         return self.candidate(self.best) if self.mixture is None else self.mixture
 
     def __repr__(self) -> str:
-        best, data = self.candidate(self.best), self.data
-        name = self.score["name"]
+        data, name = self.data, self.score["name"]
         scores = [f"{name} {self.estimate.mean:.4g} on validation"]
         if self.nested is not None:
             scores.append(f"{self.nested.mean:.4g} ± {self.nested.spread:.2g} nested")
@@ -114,7 +118,7 @@ class ResultData:
         sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""
         return (
             f"{type(self).__name__}: {len(self.candidates)} candidates, {len(self.members)} networks\n"
-            f"  chosen {best.id if self.mixture is None else ', '.join(self.mixture.shares)}: {self.label}\n"
+            f"  chosen {', '.join(self.shares)}: {self.label}\n"
             f"  {', '.join(scores)}\n"
             f"  {data.rows} rows: {data.study_rows} for the study{sealed}"
         )

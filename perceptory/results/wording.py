@@ -18,6 +18,17 @@ def judged(result: ResultData) -> str:
     return thing(result) if result.predictions.step is None else "step"
 
 
+def the_chosen(result: ResultData) -> str:
+    """Those whose networks are the final model."""
+    return "the chosen candidate" if len(result.shares) == 1 else "the chosen candidates"
+
+
+def share_of(result: ResultData, candidate: str) -> str:
+    """What a candidate counts in the final model, as it is printed: '42 %', '-' for nothing."""
+    share = result.shares.get(candidate)
+    return "-" if share is None else f"{100 * share:.0f} %" if share >= 0.005 else "< 1 %"
+
+
 def plan_words(members: Sequence[MemberResult]) -> str:
     """'10 folds × 3 seeds' of some members."""
     folds, seeds = len({m.fold for m in members}), len({m.seed for m in members})

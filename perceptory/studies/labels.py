@@ -10,9 +10,12 @@ from perceptory.studies.design import Candidate
 
 
 def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -> str:
-    """Network and optimizer, and of the rest what differs between the candidates."""
+    """The network, and of the rest what differs between the candidates; the optimizer also of a single one."""
     stepped = not candidate.network.solved  # what is solved takes no steps, and nothing is to be said of them
-    parts = [candidate.network.label, *([candidate.optimizer.label] if stepped else [])]
+    others = [c for c in all_candidates if not c.network.solved and c is not candidate]
+    parts = [candidate.network.label]
+    if stepped and (not others or any(c.optimizer != candidate.optimizer for c in others)):
+        parts.append(candidate.optimizer.label)
     if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
         penalty = candidate.penalty
         parts.append("no penalty" if penalty is None else penalty.label)
@@ -34,7 +37,7 @@ def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -
         parts.append(auxiliary_label(candidate.auxiliary))
     elif any(c.auxiliary for c in all_candidates):
         parts.append("no auxiliary")
-    if candidate.batch_size is not None and len({c.batch_size for c in all_candidates}) > 1:
+    if stepped and any(c.batch_size != candidate.batch_size for c in others) and candidate.batch_size is not None:
         parts.append(f"batch {candidate.batch_size}")
     if len({c.cost for c in all_candidates}) > 1:
         parts.append(candidate.cost.label)

@@ -13,7 +13,8 @@ from perceptory.errors import InputError
 from perceptory.figures import svg
 from perceptory.figures.svg import to_svg
 from perceptory.notes import columns_not_used
-from perceptory.reports.page import headline, render, write_report
+from perceptory.reports.headline import headline
+from perceptory.reports.page import render, write_report
 from perceptory.reports.request import plan_words, request_lines, spec_words
 from perceptory.selection.plans import plan_json
 from perceptory.specs import to_json
@@ -94,7 +95,7 @@ def test_report_has_its_figures_in_order(request, name, figures):
     result = request.getfixturevalue(name)
     page = Page(rendered(result))
     assert page.tags.count("figure") == page.tags.count("svg") == figures
-    order = ["asked", "data", "ranking", "learning", "predictions", "numbers", "use", "notes", "environment"]
+    order = ["notes", "numbers", "predictions", "ranking", "learning", "data", "use", "asked", "environment"]
     assert [i for i in page.ids if i in order] == order
     words = "".join(page.words)
     for c in result.candidates:

@@ -12,9 +12,11 @@ from perceptory import figures as plots
 from perceptory.data import read_arrays, read_series
 from perceptory.errors import InputError
 from perceptory.figures.examples import stretch
+from perceptory.reports.advice import naive
 from perceptory.reports.examples import shape_words
-from perceptory.reports.page import headline, render
-from perceptory.reports.summary import naive, summary
+from perceptory.reports.headline import headline
+from perceptory.reports.page import render
+from perceptory.reports.summary import summary
 from perceptory.results.data_facts import packed, shown_examples, unpacked
 from perceptory.results.predictions import Predictions
 from perceptory.results.wording import judged, thing

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceptory.reports.summary import advice, metric_rows, naive, print_summary, summary
+from perceptory.reports.advice import advice, naive
+from perceptory.reports.summary import metric_rows, print_summary, summary
 from perceptory.wording import duration, number
 
 

@@ -1,5 +1,7 @@
 """Final models of several candidates: through every door, and honest."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from perceptory.errors import InputError
 from perceptory.estimators import NetworkRegressorCV
 from perceptory.models.weighted import WeightedModel
 from perceptory.networks.mlp import MLP
+from perceptory.reports.advice import advice
 from perceptory.selection.metrics import rmse
 
 
@@ -62,6 +65,12 @@ def test_what_is_shown_is_predicted_by_shares_that_were_selected_without_the_row
     page = (folder / "report.html").read_text()
     assert "A weighted mean of 2 candidates predicts y" in page
     assert "6 networks of 2 candidates" in page
+    for id, share in result.mixture.shares.items():  # beside the candidate, and none is called the chosen one
+        counts = f"{100 * share:.0f} %"
+        assert re.search(rf"{result.candidate(id).label} +{counts}", result.summary())
+        assert re.search(rf"{result.candidate(id).label}</td><td class=\"n\">{counts}</td>", page)
+    assert "badge" not in page.partition("</style>")[2]
+    assert not any("standard error" in note for note in advice(result))
 
 
 def test_file_folder_and_command_line_give_it_back(ran, tmp_path):
