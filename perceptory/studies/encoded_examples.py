@@ -281,5 +281,5 @@ def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:
     """What a network is to give for these targets: numbers as they are, 0 or 1 for two classes, else one of them 1."""
     if task == "multiclass":
         return np.asarray(np.eye(classes)[targets])
-    numbers = targets.astype(float)
+    numbers = targets.astype(float, copy=False)
     return numbers if task == "regression" else numbers[:, None]

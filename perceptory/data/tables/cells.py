@@ -12,6 +12,7 @@ import numpy as np
 
 from perceptory.data.tables.table import MISSING, RawColumn, composed, label, listed, one_form, shown_value
 from perceptory.errors import InputError, Setting
+from perceptory.kernels import texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,6 +22,7 @@ SEPARATORS = (",", ".", " ", "'", "_")
 _NUMBER = re.compile(r"[+-]?\.?[0-9]|[+-]?[iInN]")  # how a number begins
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 FEW = 20  # categories that are counted one by one: bytes are compared many at a time
+MANY_CELLS = 1000  # that a kernel is worth its call
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -144,6 +146,11 @@ def coded_by(cells: pl.Series, known: Any) -> pl.Series:
 
     if isinstance(cells.dtype, pl.Enum):
         return cells
+    found = texts.codes_of(cells, pl.Series(known, dtype=pl.String)) if len(cells) >= MANY_CELLS else None
+    if found is not None:
+        codes, written = found
+        coded = written.cast(pl.Enum(written)).gather(pl.Series(codes))
+        return pl.select(pl.when(cells.is_not_null()).then(coded)).to_series() if cells.null_count() else coded
     coded = cells.cast(pl.Enum(known), strict=False)
     if coded.null_count() == cells.null_count():
         return coded

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from perceptory.data.tables.table import rows_of, series_of
+from perceptory.data.tables.table import ends_of, rows_of, series_of
 from perceptory.notes import Note
 
 Kind = Literal["numeric", "boolean", "categorical", "date", "ignored"]
@@ -40,6 +40,11 @@ class Column:
     def values(self) -> np.ndarray:
         """[row] float64, or objects, str or None, for "categorical"."""
         return self.data if isinstance(self.data, np.ndarray) else np.asarray(self.data.to_list(), object)
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest of its numbers, NaN where there is none."""
+        return ends_of(self.values)
 
     def take(self, rows: np.ndarray | slice) -> Column:
         """The same column with the given rows only."""

@@ -125,7 +125,7 @@ def facts_of(column: Column) -> ColumnFacts:
     if empty == len(values):
         return ColumnFacts(len(values), empty)
     whole = column.kind != "date" or int(np.count_nonzero(values == np.floor(values))) == len(values) - empty
-    return ColumnFacts(len(values), empty, float(np.fmin.reduce(values)), float(np.fmax.reduce(values)), whole)
+    return ColumnFacts(len(values), empty, *column.ends, whole)
 
 
 def counted_labels(labels: pl.Series) -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
+from perceptory.data.tables.table import ends_of
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
 Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
@@ -183,14 +184,14 @@ def _writes_one(codes: np.ndarray, start: int) -> Callable[[At, np.ndarray], Non
 
 def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
     """Days and phases: looked up where dates are whole days, of which there are fewer than rows."""
-    width, table = 1 + 2 * len(plan.periods), _by_day(plan, days)
+    width, (low, high) = 1 + 2 * len(plan.periods), ends_of(days)
+    few = high - low < len(days) and low == np.floor(low)
+    by_day = _of_days(plan, np.append(np.arange(low, high + 1), np.nan)) if few else None
 
     def write(at: At, out: np.ndarray) -> None:
-        features = out[:, place : place + width]
-        if table is not None:
-            features[:] = np.take(table[1], table[0][at], axis=0)
-        else:
-            features[:, :] = _of_days(plan, days[at])
+        own = days[at]
+        places = None if by_day is None else _places_of_days(own, low, len(by_day) - 1)
+        out[:, place : place + width] = _of_days(plan, own) if places is None else np.take(by_day, places, axis=0)
 
     return write
 
@@ -201,17 +202,11 @@ def _of_days(plan: ColumnPlan, days: np.ndarray) -> np.ndarray:
     return np.stack([days - plan.origin, *phases], axis=1)
 
 
-def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Place [row] of a date in a table of days, and the features of each day; None where there is time of day, or where
-    there are fewer rows than days between the first and the last."""
-    low, high = np.fmin.reduce(days), np.fmax.reduce(days)
-    if not high - low < len(days) or low != np.floor(low):
-        return None
-    since = np.where(np.isnan(days), high - low + 1, days - low)
+def _places_of_days(days: np.ndarray, first: float, none: int) -> np.ndarray | None:
+    """[row] days since the first one, `none` where there is no date; None where one has a time of day."""
+    since = np.where(np.isnan(days), none, days - first)
     places = since.astype(np.int32)
-    if not np.array_equal(places, since):
-        return None
-    return places, _of_days(plan, np.append(np.arange(low, high + 1), np.nan))
+    return places if np.array_equal(places, since) else None
 
 
 def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:

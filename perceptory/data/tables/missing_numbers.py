@@ -21,8 +21,7 @@ def numbers_for_missing(columns: Sequence[Column | RawColumn]) -> list[Note]:
         values = column.values if isinstance(column, RawColumn) or column.kind == "numeric" else None
         if values is None or values.dtype != float or len(values) < 10:
             continue
-        low, high = np.fmin.reduce(values), np.fmax.reduce(values)
-        for value in {low, high} & PERHAPS_MISSING:
+        for value in {*column.ends} & PERHAPS_MISSING:
             others = values[(values != value) & ~np.isnan(values)]
             rows = len(values) - len(others) - int(np.isnan(values).sum())
             if rows > 1 and len(others) > 1 and np.abs(others - value).min() > max(np.ptp(others), 1):

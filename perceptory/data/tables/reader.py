@@ -147,7 +147,7 @@ def _dataset(table: Table, roles: _Roles, reading: Reading, labels: Labels | Non
             *_functions_of(target, roles.targets, columns),
             *numbers_for_missing([*columns, *roles.targets]),
         ),
-        row_numbers=rows.astype(np.int64),
+        row_numbers=rows.astype(np.int64, copy=False),
         reading=replace(reading, usual="" if reading.decimal else usual_mark(table.notes)),
         labels=labels,
     )
@@ -346,7 +346,10 @@ def _columns(table: Table, rows: np.ndarray | None, taken: set[str], ignored: fr
         column = column if rows is None else column.take(rows)  # one at a time, so that no second table is held
         if column.name in ignored:
             return Column(column.name, "ignored", column.data, (ignored_as_asked(),))
-        return infer(column, rows)
+        found = infer(column, rows)
+        if found.kind in ("numeric", "date"):
+            _ = found.ends  # kept, and found here by all cores
+        return found
 
     return tuple(on_all_cores(meant, [c for c in table.columns if c.name not in taken], table.rows))
 

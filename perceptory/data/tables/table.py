@@ -77,6 +77,11 @@ class RawColumn:
         return floats(self.data)
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest of `numbers`, NaN where there is none."""
+        return ends_of(self.numbers)
+
+    @property
     def text(self) -> pl.Series:
         """[row] String: the cells of "text" as they are written, the categories of "label"."""
         return self.data if self.cells is None else self.cells()
@@ -164,6 +169,11 @@ def floats(series: pl.Series) -> np.ndarray:
     if numbers.null_count():
         numbers = numbers.fill_null(math.nan)  # in half the time that `to_numpy` takes, and other threads run meanwhile
     return numbers.rechunk().to_numpy()
+
+
+def ends_of(values: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest of numbers [row], NaN where there is none."""
+    return (math.nan, math.nan) if not len(values) else (float(np.fmin.reduce(values)), float(np.fmax.reduce(values)))
 
 
 def rows_of(series: pl.Series, rows: np.ndarray | slice) -> pl.Series:
