@@ -84,7 +84,7 @@ def codes_of(cells: pl.Series, known: pl.Series) -> tuple[np.ndarray, pl.Series]
             if run(byref(texts), part.length, part.offset, valid, views, others, codes[at:].ctypes.data):
                 return None
             at += part.length
-        if at < len(column) or not texts.count and column is cells:  # of another form, or nothing but null
+        if at < len(column) or (not texts.count and column is cells):  # of another form, or nothing but null
             return None
     new = np.array(texts.first[len(known) : texts.count], np.int64) - len(known)
     return codes, pl.concat([known, cells.gather(new)]) if len(new) else known
