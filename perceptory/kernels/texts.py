@@ -45,7 +45,8 @@ class _Stream(Structure):
 
 
 _Schema._fields_ = (
-    ("format", c_char_p), *((name, c_void_p) for name in ("name", "metadata", "flags", "count", "children", "dictionary")),
+    ("format", c_char_p),
+    *((name, c_void_p) for name in ("name", "metadata", "flags", "count", "children", "dictionary")),
     ("release", CFUNCTYPE(None, POINTER(_Schema))), ("private", c_void_p),
 )  # fmt: skip
 _Array._fields_ = (
@@ -68,8 +69,8 @@ class _Texts(Structure):
 
 
 def codes_of(cells: pl.Series, known: pl.Series) -> tuple[np.ndarray, pl.Series] | None:
-    """(code of each row, texts by code) of cells [row] String: the texts `known` are the first, each once, others follow
-    as they come; of null it is 0. None where there are more different texts than `MOST`, none at all, or no kernel."""
+    """(code of each row, 0 of null; texts by code) of cells [row] String: the texts `known` are the first, each once,
+    others follow as they come. None where there are more different texts than `MOST`, none at all, or no kernel."""
     import polars as pl
 
     if not build.loads("texts", "float32"):
@@ -84,7 +85,7 @@ def codes_of(cells: pl.Series, known: pl.Series) -> tuple[np.ndarray, pl.Series]
             if run(byref(texts), part.length, part.offset, valid, views, others, codes[at:].ctypes.data):
                 return None
             at += part.length
-        if at < len(column) or (not texts.count and column is cells):  # of another form, or nothing but null
+        if at < len(column) or (column is cells and not texts.count):  # of another form, or nothing but null
             return None
     new = np.array(texts.first[len(known) : texts.count], np.int64) - len(known)
     return codes, pl.concat([known, cells.gather(new)]) if len(new) else known

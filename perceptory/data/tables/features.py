@@ -189,9 +189,10 @@ def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[A
     by_day = _of_days(plan, np.append(np.arange(low, high + 1), np.nan)) if few else None
 
     def write(at: At, out: np.ndarray) -> None:
-        own = days[at]
-        places = None if by_day is None else _places_of_days(own, low, len(by_day) - 1)
-        out[:, place : place + width] = _of_days(plan, own) if places is None else np.take(by_day, places, axis=0)
+        own, found = days[at], None
+        if by_day is not None and (places := _places_of_days(own, low, len(by_day) - 1)) is not None:
+            found = np.take(by_day, places, axis=0)
+        out[:, place : place + width] = _of_days(plan, own) if found is None else found
 
     return write
 
