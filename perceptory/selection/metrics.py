@@ -8,7 +8,7 @@ Gaussian's mean, the quantile whose level is nearest one half.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import catalog
+from perceptory.data.series.rolled import Ahead
 from perceptory.errors import InputError
 from perceptory.registry import Registry
 
@@ -57,6 +58,7 @@ def metric(
 
 
 METRICS: Registry[Metric] = catalog.METRICS
+MANY = 1 << 22  # numbers of which some columns are judged at a time
 OWN_COST = "cost"  # the name of `own_cost`
 
 # --- regression: f(target [row, out], output [row, out], weights [row] or None) -> [out] ---------------------------
@@ -291,18 +293,38 @@ def evaluate(
 
     Regression: target and output [row, out]. Classification: target [row] class index, output [row, class].
     """
-    values: dict[str, float | list[float]] = {}
-    rows = _rows(target, output, weights) if TASK_KINDS[task] == "regression" else target
-    for name, one in metrics_of(task, units is not None).items():
-        value = np.asarray(one(rows if one.of_rows else target, output, weights, **_more(one, units)))
-        values[name] = value.tolist() if value.size > 1 else float(value.reshape(()))
-    return values
+    found: dict[str, list[np.ndarray]] = {name: [] for name in metrics_of(task, units is not None)}
+    for t, y, u in _parts(task, target, output, units):
+        rows = _rows(t, y, weights) if TASK_KINDS[task] == "regression" else t
+        for name, values in found.items():
+            one = METRICS[name]
+            values.append(np.asarray(one(rows if one.of_rows else t, y, weights, **_more(one, u))))
+    whole = {name: v[0] if len(v) == 1 else np.concatenate(list(map(np.atleast_1d, v))) for name, v in found.items()}
+    return {name: v.tolist() if v.size > 1 else float(v.reshape(())) for name, v in whole.items()}
+
+
+def _parts(task: str, target: Any, output: Any, units: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """(target, output, units) of numbers some columns at a time, each of which is judged by itself, where there are
+    many."""
+    shape = np.shape(output)
+    if TASK_KINDS[task] != "regression" or len(shape) != 2 or shape[0] * shape[1] <= MANY or shape[1] < 2:
+        yield target, output, units
+        return
+    each = max(1, MANY // shape[0])
+    for k in range(0, shape[1], each):
+        at = slice(k, k + each)
+        yield _columns(target, at), _columns(output, at), None if units is None else _columns(units, at)
+
+
+def _columns(values: Any, at: slice) -> np.ndarray:
+    return values.columns(at) if isinstance(values, Ahead) else np.asarray(values)[:, at]
 
 
 def score(name: str, task: str, target: Any, output: Any, weights: Any = None, units: Any = None) -> float:
     """One number for a ranking: the metric, for several targets its mean over them (each in its own units)."""
     one = METRICS[score_for(task, name, units is not None).name]
-    return float(np.mean(one(target, output, weights, **_more(one, units))))
+    parts = [one(t, y, weights, **_more(one, u)) for t, y, u in _parts(task, target, output, units)]
+    return float(np.mean(parts[0] if len(parts) == 1 else np.concatenate(parts)))
 
 
 def _more(one: Metric, units: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend, kernels
+from perceptory.data.series.rolled import taken
 from perceptory.errors import InputError, Setting
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
@@ -31,7 +32,7 @@ from perceptory.selection.ranking import Chosen, Ranking
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate
 from perceptory.studies.groups import Group, Who
-from perceptory.studies.held_out import add_intervals, add_temperature, out_of_fold
+from perceptory.studies.held_out import add_intervals, add_temperature, out_of_fold, some_of
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import PROMISE
 from perceptory.studies.labels import candidate_label
@@ -201,9 +202,8 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
     held = out_of_fold(records, chosen, mixture)
     if held:
         rows = np.concatenate([records.prepared.folds[fold][1] for fold in held])
-        output = np.concatenate(list(held.values()))
         some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD)).round().astype(int)
-        rows, output = rows[some], output[some]
+        rows, output = rows[some], some_of(held, some)
         timeline: Any = records.prepared.data.timeline
         inputs = encoded.inputs_at(rows)
         names = np.array(model.ends.names) if model.ends is not None else None
@@ -322,8 +322,9 @@ def _honest(records: Records, mixture: Mixture) -> list[dict[str, Any]]:
     each = []
     for fold, output in mixture.outputs.items():
         rows = prepared.folds[fold][1]
-        units = None if prepared.encoded.units is None else prepared.encoded.units[rows]
-        each.append(evaluate(prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]), units=units))
+        units = None if prepared.encoded.units is None else taken(prepared.encoded.units, rows)
+        judged = judged_rows(taken(truth, rows), output, weights[rows])
+        each.append(evaluate(prepared.encoded.task, *judged, units=units))
     return each
 
 
@@ -400,17 +401,18 @@ def _validation_predictions(records: Records, chosen: int, mixture: Mixture | No
     truth, weights = encoded.judged
     names = data.classes or records.prepared.target_names
     outputs = encoded.truth.shape[1:] if data.task == "regression" else (len(names),)
-    total, count = np.zeros((data.rows, *outputs)), np.zeros(data.rows)
     held: list[tuple[int, np.ndarray]] = []
     if mixture is None:
         own = ((fold, record) for (c, fold, _), record in records.members.items() if c == chosen and record.sound)
         held += [(fold, record.output) for fold, record in own]
     else:
         held += mixture.outputs.items()
-    for fold, output in held:
-        rows = records.prepared.folds[fold][1]
-        total[rows] += output
-        count[rows] += 1
-    judged = np.flatnonzero(count)
-    mean = total[judged] / count[judged].reshape(-1, *[1] * len(outputs))
+    rows = [records.prepared.folds[fold][1] for fold, _ in held]
+    judged = np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
+    mean, count = np.zeros((len(judged), *outputs)), np.zeros(len(judged))
+    for places, (_, output) in zip(rows, held, strict=True):
+        here = np.searchsorted(judged, places)
+        mean[here] += output
+        count[here] += 1
+    mean /= count.reshape(-1, *[1] * len(outputs))
     return Predictions.of("validation", data.row_numbers[judged], truth[judged], mean, weights[judged])

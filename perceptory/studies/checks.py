@@ -17,6 +17,7 @@ import numpy as np
 from perceptory.augmentation.base import Augmentation, parts
 from perceptory.augmentation.tables import TargetNoise
 from perceptory.data.examples import Examples
+from perceptory.data.series.rolled import Ahead, target_columns
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
@@ -50,8 +51,7 @@ def check_data(known: Examples) -> None:
     if known.task == "autoencode":
         return
     if known.task == "regression":
-        columns = known.targets.reshape(-1, known.targets.shape[-1]).T
-        for name, column in zip(known.target_names, columns, strict=True):
+        for name, column in zip(known.target_names, target_columns(known.targets), strict=True):
             if np.ptp(column) == 0:
                 raise InputError(f"the target {name!r} is constant in the study rows. There is nothing to learn.")
     elif len(np.unique(known.targets)) < 2:
@@ -106,7 +106,11 @@ def _check_cost(candidate: Candidate, known: Examples) -> None:
         targets, lengths = known.targets, known.lengths
         if lengths is not None and targets.ndim == 3:  # padding is no data
             targets = targets[np.arange(targets.shape[1]) < lengths[:, None]]
-        cost.check_targets(targets, tuple(known.target_names))
+        if isinstance(targets, Ahead):
+            for name, column in zip(known.target_names, targets.by_column, strict=True):
+                cost.check_targets(column[:, None], (name,))
+        else:
+            cost.check_targets(targets, tuple(known.target_names))
     if network.solved and cost.heads > 1:
         raise InputError(
             f"{network.label} is solved by least squares, which cannot fit what {cost.label} takes beside the point"

@@ -14,7 +14,7 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.aligned import aligned_empty
 from perceptory.data.examples import ExampleEncoder, Examples
 from perceptory.data.own_targets import own_targets
-from perceptory.data.series.rolled import Rolled, values_of
+from perceptory.data.series.rolled import Ahead, Rolled, values_of
 from perceptory.data.series.weights import weights_of_series
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.features import Features
@@ -23,7 +23,8 @@ from perceptory.layers.arrays import Shape
 from perceptory.objectives.table import Cost
 from perceptory.studies.auxiliary import Aims
 from perceptory.studies.design import Candidate
-from perceptory.training.rows import RolledRows, Shared
+from perceptory.studies.record import MOST_SAMPLED, sampled_rows
+from perceptory.training.rows import AheadRows, RolledRows, Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
 BLOCK = 16384  # rows of a table that are made ready at once
@@ -34,7 +35,8 @@ class EncodedExamples:
     """The study's examples as numbers; a row of a table is one. Test examples are not in it."""
 
     given: Any  # `Features` of a table; or the inputs of other examples, [n, *inputs] as given
-    targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class; see `own_targets`
+    targets: np.ndarray  # [row, out] or [n, time, out] float64: the target's units, or 0/1 a class; see `own_targets`;
+    # of forecasts of numbers `Ahead`, as truth and units
     truth: np.ndarray  # what metrics take: as targets, or [row] class index
     weights: np.ndarray  # [row], or [n, time]
     task: str
@@ -86,6 +88,15 @@ class EncodedExamples:
     def target_shape(self) -> Shape:
         return self.targets.shape[1:]
 
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """Of training rows those whose predictions are looked at: all of them; of forecasts that make more than `SHOWN`
+        numbers so many spread over all, and those of `sampled_rows`."""
+        most = max(1, SHOWN // max(1, int(np.prod(self.target_shape))))
+        if not isinstance(self.targets, Ahead) or len(rows) <= most + MOST_SAMPLED:
+            return rows
+        spread = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+        return np.union1d(spread, rows[np.isin(rows, sampled_rows(self.count))])
+
     @property
     def judged(self) -> tuple[np.ndarray, np.ndarray]:
         """(truth, weights) as metrics take them. Of autoencoders, whose errors are what is judged, no truth [row, 0]
@@ -132,7 +143,7 @@ class EncodedExamples:
         length = coarse_bucket(self.count, 2) if padded else self.count
         if len(self.shape) == 1:
             return self._rows(dtype, length)
-        x, t = _input_parts(self.given, dtype), _lean_parts(self.aims, dtype)
+        x, t = _input_parts(self.given, dtype), _target_parts(self.aims, dtype)
         lengths = None if self.lengths is None else self.lengths.astype(np.int32)
         weights = self.weights if self.shares is None else self.weights * self.shares
         parts = (*x, *t, weights.astype(dtype), lengths)
@@ -172,6 +183,7 @@ class EncodedExamples:
         return out
 
 
+SHOWN = 1 << 22  # numbers that are predicted of training rows, from which on some of them tell of all
 AT_ONCE = 1 << 22  # numbers that are made ready at a time
 LEAST = {"single": 1e-30, "double": 1e-150}  # span of a column below which its numbers, or their squares, lose digits
 FEW_DIGITS = 16  # steps between float64 numbers that a target has to span
@@ -241,9 +253,22 @@ def _input_parts(given: Any, dtype: Any) -> tuple[Any, Any]:
     return tuple(None if part is None else RolledRows(part, starts, given.steps) for part in parts)  # type: ignore[return-value]
 
 
+def _target_parts(aims: Any, dtype: Any) -> tuple[Any, Any]:
+    """As `_lean_parts`; of forecasts the rows that they are of."""
+    if not isinstance(aims, Ahead):
+        return _lean_parts(aims, dtype)
+    parts = _lean_parts(aims.values, dtype)
+    first = min(aims.horizons)
+    starts, steps = (aims.origins + first).astype(np.int32), max(aims.horizons) - first + 1
+    picked = tuple(h - first for h in aims.horizons)
+    return tuple(None if part is None else AheadRows(RolledRows(part, starts, steps), picked) for part in parts)  # type: ignore[return-value]
+
+
 def _padded(part: Any, length: int) -> Any:
     if isinstance(part, RolledRows):
         return RolledRows(part.values, pad_first(part.starts, length), part.steps)
+    if isinstance(part, AheadRows):
+        return AheadRows(_padded(part.windows, length), part.picked)
     return pad_first(part, length)
 
 
@@ -256,7 +281,7 @@ def split_number(exact: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]
 
 def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> EncodedExamples:
     """Encode the inputs and targets of examples. dense: whether to make all features of a table at once."""
-    targets = np.asarray(data.targets)
+    targets: Any = data.targets if isinstance(data.targets, Ahead) else np.asarray(data.targets)
     lazy = isinstance(encoder, Encoder) and not dense
     inputs: Any = encoder.features(data) if lazy else encoder.transform(data)  # type: ignore[attr-defined]
     if data.task == "autoencode":
@@ -279,6 +304,8 @@ def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> Enco
 
 def target_numbers(task: str, targets: np.ndarray, classes: int) -> np.ndarray:
     """What a network is to give for these targets: numbers as they are, 0 or 1 for two classes, else one of them 1."""
+    if isinstance(targets, Ahead):
+        return targets
     if task == "multiclass":
         return np.asarray(np.eye(classes)[targets])
     numbers = targets.astype(float, copy=False)

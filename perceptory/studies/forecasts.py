@@ -9,7 +9,7 @@ import numpy as np
 
 from perceptory.data.examples import Examples
 from perceptory.data.series.calendar_inputs import turns_of
-from perceptory.data.series.rolled import values_of
+from perceptory.data.series.rolled import target_columns, values_of
 from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
 from perceptory.objectives.distribution import GaussianLikelihood
@@ -27,7 +27,7 @@ def series_facts(known: Examples) -> SeriesFacts | None:
         return None
     places = tuple(channels.index(name) for name in plan.goals)
     past = values_of(known.inputs)[..., places]  # type: ignore[attr-defined]
-    positive = bool(np.nanmin(past) > 0 and np.nanmin(known.targets) > 0)
+    positive = bool(np.nanmin(past) > 0 and all(np.nanmin(column) > 0 for column in target_columns(known.targets)))
     still, ahead = (
         tuple(channels.index(name) for name in names if name in channels)
         for names in (plan.beside.still, plan.beside.ahead)

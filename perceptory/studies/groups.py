@@ -167,6 +167,7 @@ def _plan(
         piece=piece_of(first.network, inputs, outputs), clip=static.clip, average=static.average,
         augmentation=static.augmentation, start=static.start, layout=encoded.layout,
         crossed=most_validation > 1 and _is_crossed(study, static, encoded),
+        shown=_shown(split),
     )  # fmt: skip
     if static.augmentation is not None:
         plan = replace(
@@ -174,6 +175,12 @@ def _plan(
             target_columns=columns_of_targets(encoded.encoder) if encoded.task == "autoencode" else (),
         )  # fmt: skip
     return plan, layout(first.network, inputs, first.cost.shape(encoded.target_shape)).size
+
+
+def _shown(split: Split) -> int:
+    """`ProgramPlan.shown`"""
+    each = [(len(split.encoded.shown(rows)), len(rows)) for rows, _ in split.folds]
+    return max(some for some, _ in each) if any(some < every for some, every in each) else 0
 
 
 def _members(
@@ -212,7 +219,17 @@ def _members(
         factor=np.stack([np.concatenate([s.in_factor, 1 / s.out_scale]) for s in own]).astype(dtype)[scaling],
         epochs=np.full(len(who), epochs, np.int32),
         patience=np.full(len(who), 0 if refit else study.patience, np.int32),
+        shown=_shown_places(split, plan.shown)[fold] if plan.shown else (),
     )
+
+
+def _shown_places(split: Split, most: int) -> np.ndarray:
+    """[fold, most] `Member.shown`"""
+    places = np.full((len(split.folds), most), -1, np.int32)
+    for own, (rows, _) in zip(places, split.folds, strict=True):
+        some = split.encoded.shown(rows)
+        own[: len(some)] = some
+    return places
 
 
 def _whole_scaling(scaling: Scaling, cost: Cost, aims: Aims | None) -> Scaling:

@@ -25,9 +25,21 @@ def out_of_fold(records: Records, chosen: int, mixture: Mixture | None = None) -
         return mixture.outputs
     sound = records.sound_members(chosen)
     return {
-        fold: np.mean([record.output for who, record in sound.items() if who[1] == fold], axis=0)
+        fold: _mean([record.output for who, record in sound.items() if who[1] == fold])
         for fold in sorted({f for _, f, _ in sound})
     }
+
+
+def _mean(outputs: list[np.ndarray]) -> np.ndarray:
+    return outputs[0] if len(outputs) == 1 else np.asarray(np.mean(outputs, axis=0))
+
+
+def some_of(outputs: dict[int, np.ndarray], places: np.ndarray) -> np.ndarray:
+    """[place, ...] of all folds' outputs one after the other; places: increasing."""
+    ends = np.cumsum([0, *map(len, outputs.values())])
+    cuts = np.searchsorted(places, ends)
+    own = zip(outputs.values(), ends, cuts[:-1], cuts[1:], strict=False)
+    return np.concatenate([output[places[a:b] - first] for output, first, a, b in own])
 
 
 def add_intervals(records: Records, chosen: int, model: Model, mixture: Mixture | None = None) -> None:
@@ -45,9 +57,8 @@ def held_out(records: Records, chosen: int, mixture: Mixture | None = None) -> H
         return None
     rows = np.concatenate([prepared.folds[fold][1] for fold in outputs])
     groups = np.concatenate([np.full(len(output), fold) for fold, output in outputs.items()])
-    prediction = np.concatenate(list(outputs.values()))
     some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD_OUT)).astype(int)
-    rows, groups, prediction = rows[some], groups[some], prediction[some]
+    rows, groups, prediction = rows[some], groups[some], some_of(outputs, some)
     gain = 1.0 if "refit" in prepared.study.final else _gain(records, chosen, mixture)
     return HeldOut(encoded.inputs_at(rows), encoded.truth[rows], prediction, encoded.weights[rows], groups, gain)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples
+from perceptory.data.series.rolled import Ahead
 from perceptory.kernels import build
 from perceptory.specs import to_json
 from perceptory.studies.design import Candidate, StudyDesign
@@ -48,7 +49,8 @@ def fingerprint(
     rows = (x for fold in split.folds for x in fold)
     tested = _arrays(sealed.test, encoder)
     for array in (*encoded.digested, encoded.aims, encoded.weights, *lengths, *rows, *tested, *more):
-        digest.update(np.ascontiguousarray(array).data)
+        for part in (block for _, block in array.blocks()) if isinstance(array, Ahead) else (array,):
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

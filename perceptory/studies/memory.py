@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import Examples
-from perceptory.data.series.rolled import Rolled
+from perceptory.data.series.rolled import Ahead, Rolled
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.features import Features
 from perceptory.notes import Note, beyond_memory
@@ -33,7 +33,8 @@ def arrays_of(data: Examples) -> list[Any]:
     else:
         inputs: Any = data.inputs  # type: ignore[attr-defined]
         columns = [inputs.values if isinstance(inputs, Rolled) else inputs]
-    return [*columns, *(part for part in (data.targets, data.weights, data.row_numbers) if part is not None)]
+    targets: Any = data.targets.values if isinstance(data.targets, Ahead) else data.targets
+    return [*columns, *(part for part in (targets, data.weights, data.row_numbers) if part is not None)]
 
 
 def _bytes(values: Any) -> int:
@@ -51,7 +52,8 @@ def as_taken_bytes(encoded: EncodedExamples, arithmetic: str) -> int:
     given: np.ndarray = encoded.given.values if isinstance(encoded.given, Rolled) else encoded.given
     plain = given.dtype == np.uint8 or given.dtype == np.dtype(f"f{number}")
     inputs = given.nbytes if plain else 2 * number * given.size
-    return int(inputs) + number * (2 * encoded.count * aims + int(encoded.weights.size))
+    targets: int = encoded.aims.values.size if isinstance(encoded.aims, Ahead) else encoded.count * aims
+    return int(inputs) + number * (2 * targets + int(encoded.weights.size))
 
 
 def resident_bytes(encoded: EncodedExamples, arrays: Iterable[Any], arithmetic: str) -> int:

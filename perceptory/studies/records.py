@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.data.series.rolled import taken
 from perceptory.models.units import in_own_units
 from perceptory.results.predictions import judged_rows
 from perceptory.selection.metrics import OWN_COST, evaluate
@@ -20,7 +21,7 @@ from perceptory.studies.record import DISCARDED, Learned, Place, Record, sampled
 from perceptory.training.driver import Outcome
 from perceptory.training.scaling import targets_as
 
-PIECE = 1 << 16  # windows that are cut at once, to put forecasts back into their units
+PIECE = 1 << 15  # windows that are cut at once, to put forecasts back into their units
 
 
 @dataclass
@@ -120,13 +121,13 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     """Scores of a finished member in the target's own units."""
     encoded, own_cost, diverged = prepared.encoded, prepared.score.name == OWN_COST, outcome.status == "diverged"
     truth, weights = encoded.judged
-    train_rows, validation_rows = prepared.folds[who[1]]
+    train_rows, validation_rows = encoded.shown(prepared.folds[who[1]][0]), prepared.folds[who[1]][1]
     train_output, output = _predictions(prepared, who, outcome)
     sampled = _sampled(prepared, train_rows, train_output, validation_rows, output)
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
-        judged = judged_rows(truth[rows], y, weights[rows])
-        units = None if encoded.units is None else encoded.units[rows]
+        judged = judged_rows(taken(truth, rows), y, weights[rows])
+        units = None if encoded.units is None else taken(encoded.units, rows)
         values = evaluate(encoded.task, *judged, units=units)
         score = float("nan") if own_cost else values.get(prepared.score.name)
         if isinstance(score, int | float):
@@ -172,14 +173,16 @@ def validation_score(prepared: Prepared, who: Who, outcome: Outcome) -> float:
         return float(outcome.validation_cost[outcome.best_epoch - 1])
     truth, weights = prepared.encoded.judged
     rows, output = prepared.folds[who[1]][1], _predictions(prepared, who, outcome)[1]
-    return score_of(prepared.score.name, prepared.encoded.task, *judged_rows(truth[rows], output, weights[rows]))
+    judged = judged_rows(taken(truth, rows), output, weights[rows])
+    units = None if prepared.encoded.units is None else taken(prepared.encoded.units, rows)
+    return score_of(prepared.score.name, prepared.encoded.task, *judged, units=units)
 
 
 def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, ...]:
-    """Of the fold's training and validation rows, in the target's own units."""
-    train, validation = outcome.train_output.astype(float), outcome.validation_output.astype(float)
+    """Of the fold's training rows that are shown and of its validation rows, in the target's own units."""
+    outputs, folds = (outcome.train_output, outcome.validation_output), prepared.folds[who[1]]
     if prepared.encoded.task != "regression":
-        return train, validation
+        return tuple(output.astype(float) for output in outputs)
     network, cost = prepared.candidates[who[0]].network, prepared.candidates[who[0]].cost
     own = prepared.scaling_of(who) if network.windows is not None else prepared.scalings[who[1]]
     scaling = targets_as(own, cost)
@@ -187,9 +190,11 @@ def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.nda
 
     def predicted(output: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if network.windows is None:
-            return np.asarray(cost.point_prediction(in_own_units(network, cost, output, units, rows)))
-        parts = [slice(k, k + PIECE) for k in range(0, max(1, len(rows)), PIECE)]
-        some = [in_own_units(network, cost, output[p], units, prepared.encoded.inputs_at(rows[p])) for p in parts]
-        return np.concatenate([np.asarray(cost.point_prediction(one)) for one in some])
+            return np.asarray(cost.point_prediction(in_own_units(network, cost, output.astype(float), units, rows)))
+        found = np.empty((len(rows), *prepared.encoded.target_shape))
+        for k in range(0, len(rows), PIECE):
+            part, inputs = output[k : k + PIECE].astype(float), prepared.encoded.inputs_at(rows[k : k + PIECE])
+            found[k : k + PIECE] = cost.point_prediction(in_own_units(network, cost, part, units, inputs))
+        return found
 
-    return tuple(predicted(y, rows) for y, rows in zip((train, validation), prepared.folds[who[1]], strict=True))
+    return tuple(map(predicted, outputs, (prepared.encoded.shown(folds[0]), folds[1])))

@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data import seal
 from perceptory.data.examples import Examples
 from perceptory.data.partition import seal_horizons
+from perceptory.data.series.rolled import target_columns
 from perceptory.data.series.timeline import Timeline
 from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
@@ -102,8 +103,7 @@ def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
     if test.timeline is not None and test.timeline.ahead and test.rows == 1:
         return ()  # one forecast is no test of a constant
     if known.classes is None:
-        columns = test.targets.reshape(-1, test.targets.shape[-1]).T
-        pairs = zip(test.target_names, columns, strict=True)
+        pairs = zip(test.target_names, target_columns(test.targets), strict=True)
         remarks = [tested_on_constant(name) for name, column in pairs if np.all(column == column[0])]
         return (*remarks, *_tested_far_off(known, test))
     held = np.unique(test.targets)
@@ -116,7 +116,7 @@ def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
 def _tested_far_off(known: Examples, test: Examples) -> tuple[Note, ...]:
     """A test value of a target that is far away from all that the study has."""
     found = []
-    seen, tested = (a.reshape(-1, a.shape[-1]).T for a in (known.targets, test.targets))
+    seen, tested = target_columns(known.targets), target_columns(test.targets)
     for name, own, column in zip(known.target_names, seen, tested, strict=True):
         low, high = np.fmin.reduce(own), np.fmax.reduce(own)
         off = np.fmax(column / 2 - high / 2, low / 2 - column / 2)  # halves, for the sum may be beyond float64

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.examples import Examples, classes_of
+from perceptory.data.series.rolled import Ahead
 from perceptory.data.tables.features import Features
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.nested import Nested
@@ -57,7 +58,8 @@ def _suiting(data: Examples) -> ValidationPlan:
 
 
 def _scaling_of(encoded: EncodedExamples, rows: np.ndarray) -> Scaling:
-    t = encoded.targets[rows]
+    targets: Any = encoded.targets
+    t: Any = RowsOf(targets, rows) if isinstance(targets, Ahead) else targets[rows]
     x: Any = RowsOf(encoded.given, rows) if isinstance(encoded.given, Features) else encoded.given[rows]
     if encoded.lengths is not None:  # padding is no data
         padding = np.arange(x.shape[1]) >= encoded.lengths[rows, None]

@@ -34,7 +34,7 @@ class Outcome:
     weights: np.ndarray  # [weight]
     train_cost: np.ndarray  # [epoch]
     validation_cost: np.ndarray  # [epoch]
-    train_output: np.ndarray  # [rows, *outputs]
+    train_output: np.ndarray  # [rows, *outputs], or of the rows that are shown (`ProgramPlan.shown`)
     validation_output: np.ndarray  # [validation_rows, *outputs]
     facts: dict[str, float] = field(default_factory=dict)  # `Procedure.diagnostics` at the end
     # [objective, 2, epoch] training and validation cost of each auxiliary objective
@@ -51,6 +51,9 @@ def outcome(
 ) -> Outcome:
     """What a finished member leaves: its counters, best weights, costs [epoch, recorded], outputs of all its rows."""
     count, validation = int(member.count), int(member.validation_count)
+    first = plan.rows
+    if plan.shown:
+        count, first = int(np.sum(member.shown >= 0)), plan.shown
     return Outcome(
         STATUS[counters[3]],
         int(counters[0]),
@@ -59,7 +62,7 @@ def outcome(
         cost[:, 0],
         cost[:, 1],
         output[:count].copy(),
-        output[plan.rows : plan.rows + validation].copy(),
+        output[first : first + validation].copy(),
         auxiliary=np.ascontiguousarray(np.moveaxis(cost[:, 2:].reshape(len(cost), (cost.shape[1] - 2) // 2, 2), 0, 2)),
     )
 

@@ -129,9 +129,9 @@ def calibrated(run: Run, weights: Weights) -> tuple[Any, Weights]:
 
 
 def predictions(run: Run, state: State) -> Any:
-    """[rows + validation_rows, *outputs] of all rows by the best weights, on the trained scale (probabilities
-    [.., class] for classification); of autoencoders the errors by column [.., column]. Validation rows as `Crossed`
-    has them, where there is that."""
+    """[rows + validation_rows, *outputs] of all rows (`Rows.of_all`) by the best weights, on the trained scale
+    (probabilities [.., class] for classification); of autoencoders the errors by column [.., column]. Validation rows
+    as `Crossed` has them, where there is that."""
     module = run.module(state.best)
     cost = run.cost
     if isinstance(cost, Reconstruction):

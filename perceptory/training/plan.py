@@ -64,6 +64,7 @@ class ProgramPlan:
     target_columns: tuple[int, ...] = ()  # with augmentation: `About.target_columns`
     start: GivenStart | None = None  # where members begin with weights that there are
     layout: tuple[int, ...] = ()  # of a table's rows: `Features.layout`
+    shown: int = 0  # training rows whose outputs are given back, 0 for all of them
     crossed: bool = False  # validation rows are predicted at the best epoch of others of them (`state.Crossed`)
 
     @property
@@ -113,6 +114,7 @@ class Member(NamedTuple):
     epochs: Any  # int32, epochs to go
     patience: Any  # int32, epochs without a better validation cost before stopping; 0 for never, -1: the last weights
     balance: Any = ()  # [class] weights that follow from the frequencies in its training rows; () without
+    shown: Any = ()  # [shown] int32, places in the data of the plan's `shown` rows, -1 beyond the last one; () of all
     given: Any = ()  # the arrays of `GivenStart.given`, in the order of the layout; () without
 
 

@@ -25,7 +25,7 @@ class Segment(NamedTuple):
     """What a segment returns for each member beside its state."""
 
     records: Any  # [segment, 2 + 2 parts] training and validation cost of each objective; nan where no epoch ran
-    output: Any  # [rows + validation_rows, *outputs] `predictions` at the best weights; nan where no member has ended
+    output: Any  # [row, *outputs] `predictions` at the best weights; nan where no member has ended
 
 
 OUTPUTS = -1  # in place of a number of epochs: no training, and the outputs of all; -1 - n: after n epochs

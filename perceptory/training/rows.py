@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Integer
 
 from perceptory.kernels import dense
@@ -49,6 +50,23 @@ class RolledRows(eqx.Module):
         return jax.vmap(window)(first)
 
 
+class AheadRows(eqx.Module):
+    """Targets [n, horizon · target] that stand in rows after windows, gathered in the program.
+
+    windows: of the targets' rows, from the first horizon to the last. picked: which steps of them are horizons.
+    """
+
+    windows: RolledRows
+    picked: tuple[int, ...] = eqx.field(static=True)
+
+    def cut(self, places: Array) -> Array:
+        """[place, horizon · target]"""
+        rows = self.windows.cut(places)
+        if self.picked != tuple(range(rows.shape[1])):
+            rows = rows[:, np.array(self.picked)]
+        return rows.reshape(len(rows), -1)
+
+
 class Shared(NamedTuple):
     """A study's examples of any shape, on the device once for all members.
 
@@ -57,7 +75,7 @@ class Shared(NamedTuple):
 
     x: Any  # [n, *inputs], of the given type (bytes stay bytes); or `RolledRows`
     x_rest: Any  # the same shape, or None where nothing was lost
-    t: Any  # [n, target] or [n, time, target]
+    t: Any  # [n, target] or [n, time, target]; or `AheadRows`
     t_rest: Any
     w: Any  # [n], or [n, time] where steps count apart
     lengths: Any  # [n] int32: steps from there on are padding; None where there are none
@@ -82,7 +100,7 @@ def row_axes(data: Any, plan: ProgramPlan) -> Any:
     """Along which axis of `Rows` members lie: 0, and None for what is one for all."""
     if not isinstance(data, Shared):
         return 0
-    own = ("training", "validation", "weight", "count", "center", "factor", "validation_count", "balance")
+    own = ("training", "validation", "weight", "count", "center", "factor", "validation_count", "balance", "shown")
     return tree_of_axes(SharedRows, plan, data=None, **dict.fromkeys(own, 0))
 
 
@@ -147,13 +165,20 @@ class Rows(eqx.Module):
         return self.training[: self.plan.rows]
 
     @property
+    def shown_entries(self) -> Array:
+        """[..., ...] entries of the training rows whose outputs are given back."""
+        return self.training_entries
+
+    @property
     def validation_entries(self) -> Array:
         """[validation_rows, ...] entries of the validation rows."""
         return self.validation[: self.plan.validation_rows]
 
     def of_all(self, function: Callable[[Batch], Array]) -> Array:
-        """[rows + validation_rows, ...] of function(batch) [row, ...]. The rows of large tables are not put together
-        for it."""
+        """[rows + validation_rows, ...] of function(batch) [row, ...], of a plan with `shown` rows of these in place of
+        all training rows. The rows of large tables are not put together for it."""
+        if self.plan.shown:
+            return self.mapped(function, jnp.concatenate([self.shown_entries, self.validation_entries]))
         if self.training.size + self.validation.size > LARGE and self.plan.rows > self.plan.piece:
             return jnp.concatenate([self.of_training(function), self.of_validation(function)])
         return self.mapped(function, jnp.concatenate([self.training_entries, self.validation_entries]))
@@ -235,6 +260,7 @@ class SharedRows(Rows):
     data: Shared
     validation_count: Int[Array, ""]
     balance: Any  # `Member.balance`
+    shown: Any  # `Member.shown`
 
     @classmethod
     def of(cls, member: Member, data: Shared, plan: ProgramPlan) -> SharedRows:
@@ -253,7 +279,12 @@ class SharedRows(Rows):
             data,
             member.validation_count,
             member.balance,
+            member.shown,
         )
+
+    @property
+    def shown_entries(self) -> Array:
+        return jnp.maximum(self.shown, 0) if self.plan.shown else self.training_entries
 
     def read(self, entries: Array) -> Batch:
         inputs = self.plan.inputs[-1]
@@ -382,7 +413,7 @@ def _filled(x: Array) -> Array:
 
 
 def _take(a: Any, places: Any) -> Any:
-    if isinstance(a, RolledRows):
+    if isinstance(a, RolledRows | AheadRows):
         return a.cut(places)
     return None if a is None else a.at[places].get(mode="promise_in_bounds")
 

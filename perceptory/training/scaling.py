@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perceptory.data.series.rolled import Rolled, counts_of
+from perceptory.data.series.rolled import Ahead, Rolled, counts_of
 from perceptory.data.tables.features import Features
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.base import Cost
@@ -31,9 +31,9 @@ class Scaling(NamedTuple):
 
 
 class RowsOf(NamedTuple):
-    """Some rows of a table, of which no more than a block is made at once."""
+    """Some rows of a table, or targets of some forecasts, of which no more than a block is made at once."""
 
-    features: Features
+    features: Features | Ahead
     rows: np.ndarray
 
     @property
@@ -57,7 +57,11 @@ class RowsOf(NamedTuple):
 
 
 def fit_scaling(
-    inputs: np.ndarray | RowsOf | Rolled, targets: np.ndarray, *, scale_targets: bool, weights: np.ndarray | None = None
+    inputs: np.ndarray | RowsOf | Rolled,
+    targets: np.ndarray | RowsOf,
+    *,
+    scale_targets: bool,
+    weights: np.ndarray | None = None,
 ) -> Scaling:
     """Fit on training rows; inputs [..., in] may hold NaN (missing), which do not count; targets [..., out].
 
@@ -68,6 +72,8 @@ def fit_scaling(
         columns = _sure(inputs.values, counts_of(inputs, weights))
     else:
         columns = _sure(inputs, weights) if isinstance(inputs, RowsOf) else _of_last_axis(inputs, weights)
+    if isinstance(targets, RowsOf):
+        return _scaling(columns, _sure(targets, weights) if scale_targets else targets.width)
     return _scaling(columns, _of_last_axis(targets, weights) if scale_targets else targets.shape[-1])
 
 

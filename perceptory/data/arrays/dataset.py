@@ -21,7 +21,7 @@ from perceptory.data.series.beside import unknown_future
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
-from perceptory.data.series.rolled import Rolled, values_of
+from perceptory.data.series.rolled import Ahead, Rolled, values_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
@@ -40,7 +40,8 @@ class ArrayDataset:
     inputs: [n, *shape] of uint8, float32 or float64, kept as given; of forecasts `Rolled`. Series:
     [n, time, channel]; images: [n, height,
     width, channel], with one channel where they are gray. channels: names of the last axis.
-    targets: regression [n, out], or [n, time, out] for a value every step, float64 in the target's units;
+    targets: regression [n, out], or [n, time, out] for a value every step, float64 in the target's units; of forecasts
+    of numbers, as units, `Ahead`;
     classification [n] int64 index into `classes`. classes, class_values: as in `Dataset`.
     weights: [n] or [n, time] float64, 0 for an example or step that is not to be scored.
     lengths: [n] int64, steps of each series; later steps are padding: 0 in inputs and targets, not to be scored.
@@ -71,7 +72,7 @@ class ArrayDataset:
     plan: SeriesPlan | None = None  # how the table was cut that the examples are made of
     encoder: Any = None  # an `ArrayEncoder` that is to be used instead of one learned from the study examples
     labels: Labels | None = None
-    units: np.ndarray | None = None
+    units: Any = None
     ends: Ends | None = None
 
     def __post_init__(self) -> None:
@@ -133,7 +134,11 @@ class ArrayDataset:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
         names = ("targets", "weights", "lengths", "groups", "row_numbers", "units")
         given = {name: getattr(self, name) for name in names}
-        taken: dict[str, Any] = {name: values[rows] for name, values in given.items() if values is not None}
+        taken: dict[str, Any] = {
+            name: values.take(rows) if isinstance(values, Ahead) else values[rows]
+            for name, values in given.items()
+            if values is not None
+        }
         windows = isinstance(self.inputs, Rolled)  # which are never copied
         taken["inputs"] = self.inputs[rows] if windows else aligned_take(self.inputs, rows)
         taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}

@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data.arrays.targets import check_varies, group_index, target_of
 from perceptory.data.series.clock import Clock, is_index
 from perceptory.data.series.gaps import MISSING, marked
+from perceptory.data.series.rolled import Ahead
 from perceptory.data.series.windows import Cut
 from perceptory.data.tables.cells import identity
 from perceptory.data.tables.inference import infer
@@ -190,6 +191,10 @@ def ahead(
         task = "regression"  # a series of small whole numbers is counts, not classes
     if len(horizons) > 1 and (TASKS[task] if task else "classes") != "regression":
         raise InputError("several horizons are several numbers, but the target holds classes. Give one horizon.")
+    if task is not None and TASKS[task] == "regression" and all(c.storage == "number" for c in targets):
+        found = _numbers_ahead(targets, clock, cut, horizons, like, may_miss=may_miss)
+        if found is not None:
+            return found
     columns, keep = [], np.ones(len(cut.starts), bool)
     for h in horizons:
         rows = cut.starts + cut.steps - 1 + h
@@ -207,10 +212,36 @@ def ahead(
                     Remedy(" (", Setting("fill", "previous"), ")"),
                     ", or part the series there by a column of series.",
                 )
-            columns.append(here if len(horizons) == 1 else replace(here, name=f"{raw.name}(t+{h})"))
+            columns.append(replace(here, name=_name_ahead(raw, h, horizons)))
     if not keep.any():
         raise InputError("no forecast has all of its targets, since values are missing. Use a shorter horizon.")
     return _target([c.take(keep) for c in columns], task, like), tuple(c.name for c in columns), keep
+
+
+def _name_ahead(raw: RawColumn, h: int, horizons: tuple[int, ...]) -> str:
+    return raw.name if len(horizons) == 1 else f"{raw.name}(t+{h})"
+
+
+def _numbers_ahead(
+    targets: list[RawColumn], clock: Clock, cut: Cut, horizons: tuple[int, ...], like: Any, *, may_miss: bool
+) -> tuple[Target, tuple[str, ...], np.ndarray] | None:
+    """As `ahead`, of columns of numbers, which are not copied; None where they hold what is refused."""
+    values = np.stack([numbers(raw, clock, "target", may_miss=may_miss) for raw in targets], axis=1)
+    origins = cut.starts + cut.steps - 1
+    missing, keep = np.isnan(values).any(axis=1), np.ones(len(origins), bool)
+    if missing.any():
+        for h in horizons:
+            keep &= ~missing[origins + h]
+    gathered = Ahead(values, origins[keep], horizons)
+    if not keep.any() or np.isinf(values).any():
+        return None
+    if like is not None:
+        target = target_of(like, gathered)  # type: ignore[arg-type]
+    elif any((column == column[0]).all() for column in gathered.by_column):
+        return None
+    else:
+        target = Target("regression", gathered)  # type: ignore[arg-type]
+    return target, tuple(_name_ahead(raw, h, horizons) for h in horizons for raw in targets), keep
 
 
 def one_value(targets: list[RawColumn], clock: Clock, task: str | None, like: Any) -> tuple[Target, np.ndarray]:

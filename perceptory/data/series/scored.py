@@ -12,6 +12,7 @@ from perceptory.data.labels import Labels
 from perceptory.data.series.clock import Clock
 from perceptory.data.series.columns import ITSELF, ahead, every_step, groups_of_series, numbers, one_value
 from perceptory.data.series.feedback import Known
+from perceptory.data.series.rolled import Ahead
 from perceptory.data.series.season import changes, season_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.series.windows import Cut
@@ -102,12 +103,13 @@ def season_asked(
     return season_of([part for a, b in ends for part in values[a:b].T], clock.calendar.step, clock.calendar.unit)
 
 
-def units_of(columns: list[RawColumn], clock: Clock, cut: Cut, season: int, scored: Scored) -> np.ndarray | None:
+def units_of(columns: list[RawColumn], clock: Clock, cut: Cut, season: int, scored: Scored) -> Ahead | None:
     """[n, out] the mean change over a season up to each example's origin, of numbers."""
     if scored.target.task != "regression":
         return None
     values = np.stack([numbers(c, clock, "target", may_miss=True) for c in columns], axis=1)
-    return np.tile(changes(values, clock.starts, cut.starts + cut.steps, season), len(scored.names) // len(columns))
+    by_row = changes(values, clock.starts, np.arange(1, len(values) + 1), season)
+    return Ahead(by_row, cut.starts + cut.steps - 1, (0,) * (len(scored.names) // len(columns)))
 
 
 def group_ids(
