@@ -691,15 +691,19 @@ def tested_far_off(target: str, row: int, value: float) -> tuple[Piece, ...]:
 
 @_kind
 def spike_in_series(
-    column: str, row: int, value: float, deviations: float, series: str, others: int
+    column: str, row: int, value: float, deviations: float, series: str, others: int, how: str
 ) -> tuple[Piece, ...]:
-    """One value of a series that is forecast is far away from all others. others: series in which that is so too."""
+    """A value of a series that is forecast is far away from all others. others: how many more there are. how: "fill"
+    where the straight line between its neighbors stands in its place, or "keep"."""
     own = f"series {series!r}" if series else "the series"
-    also = f"; in {others} more series there is such a value" if others else ""
+    also = f", as {count_of(others, 'more value')}" if others else ""
+    start = f"column {column!r} holds {value:.3g} in row {row}, {deviations:g} deviations away from all other values "
+    if how == "keep":
+        return (f"{start}of {own}{also}. If it is a mistake, correct it, or leave ", Setting("spikes", "keep"), " out.")
     return (
-        f"column {column!r} holds {value:.3g} in row {row}, {deviations:g} deviations away from all other values of "
-        f"{own}{also}. If it is a mistake, correct it, or leave the cell empty and have it filled in",
-        Remedy(" (", Setting("fill", "linear"), ")"),
+        f"{start}of {own}{also}. It is taken for a mistake: the straight line between its neighbors stands in its "
+        "place, in forecasts and in scores",
+        Remedy(". If it is none, keep it (", Setting("spikes", "keep"), ")"),
         ".",
     )
 

@@ -88,6 +88,7 @@ def fit(
     horizon: Annotated[Text, sequence("--horizon", "N")] = None,
     season: Annotated[int | None, sequence("--season", "N")] = None,
     fill: Annotated[Text, sequence("--fill", "HOW")] = None,
+    spikes: Annotated[Text, sequence("--spikes", "HOW")] = None,
     known_ahead: Annotated[Texts, sequence("--known-ahead", "COLUMN,...")] = [],  # noqa: B006
     static: Annotated[Texts, sequence("--static", "COLUMN,...")] = [],  # noqa: B006
     calendar: Annotated[Text, sequence("--calendar", "TIME,...")] = None,

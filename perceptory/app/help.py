@@ -108,6 +108,8 @@ FIT_OPTIONS = {
     "--stride": "Rows from one window to the next. [dim](default: the window; of forecasts 1, or more)[/dim]",
     "--horizon": "Rows ahead to predict: 1, or 1,6,12, or 1..12. [dim](default: 1)[/dim]",
     "--season": "Steps after which forecast series repeat themselves, 1: never. [dim](default: told or found)[/dim]",
+    "--spikes": "Values of what is forecast that stand alone, far off all others: fill (by the straight line between "
+    "their neighbors), or keep. [dim](default: fill)[/dim]",
     "--fill": "Fill gaps of the time and missing cells: previous, linear, or missing (marked by a further input).",
     "--known-ahead": "Columns whose future is known, such as holidays: forecasts see it. Repeatable.",
     "--static": "Columns with one value a series, such as a region. Repeatable. [dim](default: found)[/dim]",

@@ -47,6 +47,7 @@ OPTIONS = {
     "window": ("series",),
     "stride": ("series",),
     "fill": ("series",),
+    "spikes": ("series",),
     "horizon": ("series",),
     "season": ("series",),
     "washout": ("series",),
@@ -127,7 +128,8 @@ class Source:
             horizon=o["horizon"] or 1, season=o["season"], washout=o["washout"] or 0, known=o["known"] or 0,
             known_ahead=o["known_ahead"], static=o["static"], calendar=o["calendar"],
             series_weights=o["series_weights"] or "window",
-            fill=o["fill"], task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
+            fill=o["fill"], spikes=o["spikes"] or "fill",
+            task=task, ignore=o["ignore"], together=together, color=o["color"], like=like, **cells,
         )  # fmt: skip
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from perceptory.notes import classes_only_tested
 from perceptory.reports.codes import code_advice
 from perceptory.results.codes import AUTOENCODE
+from perceptory.results.horizons import horizons_of
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import judged, the_chosen, thing
 from perceptory.wording import count_of, metric_name, number
@@ -52,6 +53,13 @@ def _useless(result: ResultData) -> str:
     r2 = result.validation.get("r2")
     if result.task == "regression" and r2 is not None:
         bad = [t for t, v in zip(result.targets, as_list(r2), strict=False) if not v >= 0.05]
+        ahead = horizons_of(result.targets)
+        if bad and ahead:
+            where = "any horizon" if len(bad) == len(result.targets) else f"{len(bad)} of {len(ahead[1])} horizons"
+            return (
+                f"{ahead[0]} is hardly forecast better than by the mean of what is forecast, at {where} (validation R2 "
+                "below 0.05). Compare the naive forecast: it may be as good as any."
+            )
         if bad:
             return (
                 f"The network hardly predicts {', '.join(bad)} better than the mean does (validation R2 below 0.05). "
@@ -81,6 +89,11 @@ def _gap(result: ResultData) -> str:
         wide = mean > _RATIO.get(name, 1.5) * train and mean - train > floor
     if not wide:
         return ""
+    if horizons_of(result.targets) and all(m.epochs <= 1 for m in result.members if m.candidate in result.shares):
+        return (
+            f"What is forecast at the end is harder than what came before ({metric_name(name)} {number(mean)} in "
+            f"validation, {number(train)} in training): the series change in time, or {word} are few."
+        )
     return (
         f"The network fits its training {word} far better than {word} it has not seen ({metric_name(name)} "
         f"{number(train)} against {number(mean)} in validation): it overfits. More {word}, "
@@ -96,6 +109,8 @@ def _train_score(result: ResultData) -> float:
 
 
 def _last_epoch(result: ResultData) -> str:
+    if result.study.get("patience") == -1:  # the last weights are taken, so that the last epoch is no best one
+        return ""
     members = [m for m in result.members if m.candidate in result.shares and m.epochs > 1]
     ended = [m for m in members if m.status == "finished" and m.best_epoch >= 0.99 * m.epochs]
     if not members or len(ended) * 2 < len(members):

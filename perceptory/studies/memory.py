@@ -53,7 +53,8 @@ def as_taken_bytes(encoded: EncodedExamples, arithmetic: str) -> int:
     plain = given.dtype == np.uint8 or given.dtype == np.dtype(f"f{number}")
     inputs = given.nbytes if plain else 2 * number * given.size
     targets: int = encoded.aims.values.size if isinstance(encoded.aims, Ahead) else encoded.count * aims
-    return int(inputs) + number * (2 * targets + int(encoded.weights.size))
+    places = 2 * SINGLE * encoded.count * (isinstance(encoded.given, Rolled) + isinstance(encoded.aims, Ahead))
+    return int(inputs) + number * (2 * targets + int(encoded.weights.size)) + places
 
 
 def resident_bytes(encoded: EncodedExamples, arrays: Iterable[Any], arithmetic: str) -> int:
@@ -73,7 +74,7 @@ def in_training(plan: ProgramPlan) -> int:
         each = sizes(plan.network, plan.inputs, plan.outputs, plan.batch, plan.rows)
     table = number * plan.rows * (plan.inputs[0] + plan.outputs[0] + 1) if len(plan.inputs) == 1 else 0
     both = table + table * plan.validation_rows // max(1, plan.rows)
-    outputs = number * (plan.rows + plan.validation_rows) * int(np.prod(plan.outputs))
+    outputs = number * ((plan.shown or plan.rows) + plan.validation_rows) * int(np.prod(plan.outputs))
     solving = number * plan.network.solving(plan.rows)
     return plan.chunk * (each - table + outputs) + len(chunk_devices(plan.blocks)) * (plan.block * both + solving)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
 from perceptory.models.averages import mean_of
 from perceptory.models.ensemble import ensemble_gains
+from perceptory.models.horizon_intervals import USUAL, ends_of_intervals, knows_intervals
 from perceptory.models.intervals import density_metrics
 from perceptory.models.model import Model
 from perceptory.models.temperature import calibration_error
@@ -30,6 +32,7 @@ from perceptory.notes import (
     tested_on_constant,
     tested_on_one_class,
 )
+from perceptory.results.horizons import horizons_of
 from perceptory.results.predictions import Predictions, judged_rows
 from perceptory.results.sealed_test import TestOutcome
 from perceptory.results.shown_forecasts import shown_forecasts
@@ -39,6 +42,7 @@ from perceptory.selection.plans import BlockedKFold, RollingOrigin
 from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 
+PIECE = 1 << 14  # sealed forecasts whose windows are cut at once
 FAR = 1e6  # so many times as far off as the study's values reach
 
 
@@ -104,8 +108,11 @@ def remarks(known: Examples, test: Examples | None) -> tuple[Note, ...]:
         return ()  # one forecast is no test of a constant
     if known.classes is None:
         pairs = zip(test.target_names, target_columns(test.targets), strict=True)
-        remarks = [tested_on_constant(name) for name, column in pairs if np.all(column == column[0])]
-        return (*remarks, *_tested_far_off(known, test))
+        constant = [name for name, column in pairs if np.all(column == column[0])]
+        ahead = horizons_of(list(test.target_names))
+        if ahead and len(constant) == len(test.target_names):
+            constant = [ahead[0]]  # of one target at all of its horizons
+        return (*map(tested_on_constant, constant), *_tested_far_off(known, test))
     held = np.unique(test.targets)
     new = [known.classes[k] for k in np.setdiff1d(held, known.targets)]
     notes = [classes_only_tested(new)] if new else []
@@ -178,6 +185,7 @@ class SealedRows:
             more = {"ece": calibration_error(truth, output, weights)}
         else:
             more = density_metrics(model, encoded.inputs, members, truth, weights)
+            more |= _coverage_ahead(model, test, np.asarray(truth), output)
         return TestOutcome(
             metrics=metrics | more,
             predictions=Predictions.of("test", test.row_numbers, truth, output, weights),
@@ -194,3 +202,22 @@ class SealedRows:
             metrics=evaluate(self.examples.task, *judged_rows(truth, errors, weights)),
             predictions=Predictions.of("test", self.examples.row_numbers, truth, errors, weights),
         )
+
+
+def _coverage_ahead(model: Model, test: Examples, truth: np.ndarray, output: np.ndarray) -> dict[str, Any]:
+    """The coverage, by output, of the intervals that forecasts have (`Model.forecast`), in place of those of any row;
+    {} where the model knows none, or too few held-out forecasts for them."""
+    if not knows_intervals(model) or test.timeline is None or not np.isfinite(output).all():
+        return {}
+    names = () if model.ends is None else model.ends.names
+    series = [names[s] if s < len(names) else "" for s in test.timeline.series.tolist()]
+    windows: Any = test.inputs  # type: ignore[attr-defined]
+    inside, pieces = np.zeros(output.shape[1]), range(0, len(output), PIECE)
+    with suppress(InputError):
+        for k in pieces:
+            at = slice(k, k + PIECE)
+            ends = ends_of_intervals(model, np.asarray(windows[at]), output[at], USUAL, series[at])
+            inside += np.sum((ends[..., 0] <= truth[at]) & (truth[at] <= ends[..., 1]), axis=0)
+        share = inside / len(output)
+        return {"coverage_90": share.tolist() if len(share) > 1 else float(share[0])}
+    return {}

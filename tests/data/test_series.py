@@ -485,4 +485,4 @@ def test_a_value_far_away_from_all_others_of_its_series_is_named():
     assert re.match(said_of_it, sentence)
     y[50] = -1e9
     assert "row 51" in said()[0]
-    assert "in 1 more series" in said()[0]
+    assert "as 1 more value" in said()[0]

@@ -238,6 +238,12 @@ def _numbers_ahead(
     if like is not None:
         target = target_of(like, gathered)  # type: ignore[arg-type]
     elif any((column == column[0]).all() for column in gathered.by_column):
+        for k, raw in enumerate(targets):
+            if np.ptp(values[~missing, k]) == 0:
+                raise InputError(
+                    f"{raw.name!r} is always {values[~missing, k][0]:g}, so there is nothing to learn: its forecast is "
+                    "that value. Name another column, or give rows in which it changes."
+                )
         return None
     else:
         target = Target("regression", gathered)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from perceptory.data.series.feedback import PREFIX, Known
 from perceptory.data.series.future import Ended, ended
 from perceptory.data.series.gaps import check_fill, regular
 from perceptory.data.series.periods import with_dates
+from perceptory.data.series.spikes import check_spikes, without_spikes
 from perceptory.data.series.times import find_time
 from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.marks import usual_mark
@@ -50,6 +51,7 @@ class Asked:
     ignore: Any
     together: bool | None
     fill: str | None
+    spikes: str
     reading: Reading
     like: ArrayDataset | None
 
@@ -108,9 +110,14 @@ def columns_of(source: Any, asked: Asked) -> Found:
         notes = [taken_for_time(times[0], times[1:]), *notes]
     table, clock = regular(table, time, asked.series, fill, found=found, given=whole.given)
     clock = whole.numbered(clock)
-    if fill and columns:
+    spikes = check_spikes(asked.spikes) if like is None else getattr(like.plan, "spikes", "keep")
+    far_off: tuple[Note, ...] = ()
+    if use == "ahead":
+        table, far_off = without_spikes(table, clock, tuple(c.name for c in columns), spikes)
+    if (fill or far_off) and columns:
         columns = target_columns(table, asked.target, asked.like_task)
-    asked = replace(asked, fill=fill, time=time, inputs=inputs)
+    notes = [*notes, *far_off]
+    asked = replace(asked, fill=fill, spikes=spikes, time=time, inputs=inputs)
     return Found(asked, table, clock, whole, columns, names, statics, known_ahead, found, notes)
 
 

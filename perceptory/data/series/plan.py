@@ -20,6 +20,7 @@ from perceptory.data.series.feedback import PREFIX, Known, known_outputs
 from perceptory.data.series.future import ended
 from perceptory.data.series.gaps import FILLS, regular
 from perceptory.data.series.periods import with_dates
+from perceptory.data.series.spikes import SPIKES, without_spikes
 from perceptory.data.series.weights import SERIES_WEIGHTS
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
@@ -34,11 +35,11 @@ NO_TABLES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """predict, window, time, series, known, fill: as in `read_series`. Of forecasts: horizons, the rows ahead in the
-    order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none; beside, what they are
-    given beside the past; series_weights, what counts the same in training. calendar: the time from row to row, as far
-    as it is known. found: the column of time was not named, and may be absent later. reading: how cells of text are
-    written.
+    """predict, window, time, series, known, fill, spikes: as in `read_series`. Of forecasts: horizons, the rows ahead
+    in the order of the outputs; goals, the columns that are forecast; season, its steps, 1 for none; beside, what they
+    are given beside the past; series_weights, what counts the same in training. calendar: the time from row to row, as
+    far as it is known. found: the column of time was not named, and may be absent later. reading: how cells of text
+    are written.
     """
 
     predict: str
@@ -55,6 +56,7 @@ class SeriesPlan:
     season: int = 1
     beside: Beside = ONLY_THE_PAST
     series_weights: str = "window"
+    spikes: str = "keep"
 
     def cut(self, source: Any, channels: tuple[str, ...]) -> Later:
         """The examples of a table that came later, and where they stand.
@@ -84,6 +86,10 @@ class SeriesPlan:
         table, clock = regular(whole.table, time, series, self.fill, found=self.found, given=whole.given)
         clock = whole.numbered(clock)
         self._same_step(clock)
+        if self.predict == "ahead" and self.spikes != "keep":
+            table, notes = without_spikes(table, clock, tuple(n for n in self.goals if n in table.names), self.spikes)
+            for note in notes:
+                warnings.warn(str(note), UserWarning, stacklevel=2)
         windowed = self.window if self.predict != "every step" else None
         ahead = self.predict == "ahead"
         cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead, spare=ahead)
@@ -139,6 +145,7 @@ class SeriesPlan:
             and (data["fill"] is None or data["fill"] in FILLS)
             and type(data["found"]) is bool
             and data["series_weights"] in SERIES_WEIGHTS
+            and data["spikes"] in SPIKES
         )
         if not fits:
             raise InputError(ALTERED)

@@ -32,7 +32,6 @@ from perceptory.data.series.scored import (
     timeline_of,
     units_of,
 )
-from perceptory.data.series.spikes import notes_on_spikes
 from perceptory.data.series.told import told_of_rows
 from perceptory.data.series.weights import check_series_weights
 from perceptory.data.series.windows import Cut, cut_rows, record_cut, usual_cut
@@ -40,7 +39,6 @@ from perceptory.data.tables.cells import reading_of
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.reader import check_no_target
 from perceptory.data.tables.sources import columns_of_rows
-from perceptory.notes import Note
 
 
 def read_series(
@@ -67,6 +65,7 @@ def read_series(
     ignore: Sequence[str] | str = (),
     together: bool | None = None,
     fill: str | None = None,
+    spikes: str = "fill",
     missing: Sequence[str] | str = (),
     decimal: str | None = None,
     thousands: str | None = None,
@@ -100,6 +99,8 @@ def read_series(
     series: a column that tells several series apart; no example has rows of two.
     fill: what becomes of missing rows and cells: "previous", "linear" or "missing" (see `gaps.regular`); None refuses
     them, by their place.
+    spikes: of forecasts, what becomes of values that stand alone, more than a hundred deviations of all others away:
+    "fill" puts the straight line between their neighbors in their place, "keep" leaves them.
     window: steps of an example; by default two seasons or horizons of forecasts (a week and a day of hours), as far as
     the series are long enough. "auto" cuts a single record of a dynamic system into windows that overlap, with a
     washout (`windows.record_cut`), as `perceptory fit` does, and is None for anything else. stride: rows from one
@@ -146,7 +147,7 @@ def read_series(
     check_beside(use, known_ahead, static, calendar)
     asked = Asked(
         use, target, inputs, time, series, groups, color, window, stride, horizon, season, washout, known, known_ahead,
-        static, calendar, series_weights, task, ignore, together, fill, reading, like,
+        static, calendar, series_weights, task, ignore, together, fill, spikes, reading, like,
     )  # fmt: skip
     found = columns_of(source, asked)
     cut = _cut(found)
@@ -212,12 +213,6 @@ def _inputs(found: Found, examples: _Examples) -> tuple[Any, np.ndarray, tuple[s
     return inputs, values, channels, beside
 
 
-def _spikes(channels: tuple[str, ...], goals: tuple[str, ...], values: np.ndarray, clock: Any) -> tuple[Note, ...]:
-    """Of what is forecast from its own past: values that are far away from all others."""
-    own = [name for name in goals if name in channels]
-    return notes_on_spikes(tuple(own), values[:, [channels.index(name) for name in own]], clock) if own else ()
-
-
 def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
     asked, table, clock, like, use = found.asked, found.table, found.clock, found.asked.like, found.asked.use
     all_of, cut, scored = examples.of_all, examples.cut, examples.scored
@@ -232,7 +227,7 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
     ids = group_ids(table, asked.groups, clock, scored.owner, stay_together=several and together)
     plan = SeriesPlan(
         use, examples.window, asked.time, asked.series, clock.calendar, asked.known, asked.reading, examples.horizons,
-        asked.fill, found.time_found, goals, examples.season, beside, weighted_as,
+        asked.fill, found.time_found, goals, examples.season, beside, weighted_as, asked.spikes,
     )  # fmt: skip
     dataset = ArrayDataset(
         inputs=inputs,
@@ -253,7 +248,6 @@ def _dataset(found: Found, examples: _Examples) -> ArrayDataset:
             *found.notes,
             *clock.notes,
             *all_of.notes(clock, ahead=ahead, to_learn=like is None),
-            *_spikes(channels, goals, values, clock),
             *scored.notes,
             *scored.target.notes,
             *told_of_rows(found, values, examples.horizons),

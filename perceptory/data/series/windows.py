@@ -103,9 +103,11 @@ def cut_rows(
         name = f"series {clock.names[short[0]]!r}" if len(clock.names) > 1 else "the table"
         horizon = f" and a horizon of {reach}" if reach else ""
         also = f" ({short.size} series are too short)" if short.size > 1 else ""
+        remedy = "smaller window" if window > 1 else "shorter horizon"
+        remedy += ", or leave that series out" if len(clock.names) > 1 else ""
         raise InputError(
-            f"a window of {window} rows{horizon} needs at least {need} rows, but {name} has "
-            f"{clock.lengths[short[0]]}{also}. Use a smaller window, or leave that series out."
+            f"a window of {window} row{'s' if window > 1 else ''}{horizon} needs at least {need} rows, but {name} has "
+            f"{clock.lengths[short[0]]}{also}. Use a {remedy}."
         )
     counts = np.maximum((clock.lengths - need) // stride + 1, 0)
     rest = np.where(counts > 0, (clock.lengths - need) % stride, 0)
@@ -163,8 +165,9 @@ def usual_cut(
 
     A window is what `usual_sight` says, or four seasons of it where there are any, so that each phase is seen more than
     twice (of hours two weeks, where that leaves many examples); shorter where the shortest series could not give two
-    examples, or half of the series too few of them. A stride of 1, or more where that would make more than 60,000
-    windows, without a common divisor with the season. like: data that were cut before.
+    examples, the longest none to train on beside one to validate and one to test, or half of the series too few. A
+    stride of 1, or more where that would make more than 60,000 windows, without a common divisor with the season. like:
+    data that were cut before.
     """
     reach = max(horizons)
     if window is None and like is not None and like.plan is not None:
@@ -180,6 +183,8 @@ def usual_cut(
         long = lengths[lengths >= LEAST_WINDOW + 2 * reach]  # a few short series do not shorten the window of all
         shortest = int((long if 2 * len(long) >= len(lengths) else lengths).min())
         fits = min(shortest - 2 * reach, middle // share)
+        if int(lengths.max()) > 3 * reach:
+            fits = min(fits, int(lengths.max()) - 3 * reach)
         window = max(1, min(wanted, fits, max(MOST_WINDOW, 2 * season)))
     if stride is None:
         total = int(np.maximum(lengths - window - reach + 1, 0).sum())
