@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec
 
-from perceptory.errors import Door, InputError, Piece, Remedy, Setting, python_words, say
+from perceptory.errors import Door, InputError, Piece, Remedy, Setting, Written, python_words, say
 from perceptory.registry import Registry
 from perceptory.wording import count_of, listed, shown_value
 
@@ -190,6 +190,19 @@ def points_as_decimals(column: str) -> tuple[Piece, ...]:
 def values_beside(column: str, role: str) -> tuple[Piece, ...]:
     """A column holds the values that were given beside the table."""
     return (f"column {column!r} holds the values that are given as the {role}, so it is no input.",)
+
+
+@_kind
+def in_order_of_dates(column: str, upwards: bool) -> tuple[Piece, ...]:
+    """Dates of a column go on from row to row, and test rows are drawn from between them. upwards: in the whole table,
+    and not down, or up in each of several parts."""
+    sort = "" if upwards else "sort the rows by them and "
+    return (
+        f"the rows follow the dates in {column!r}, and test rows are drawn from between them. If the model is for later"
+        f" dates, {sort}judge it by the last rows, which may be harder",
+        Remedy(": ", Setting("validation", Written("RollingOrigin()", "rolling"))),
+        ".",
+    )
 
 
 @_kind
@@ -478,9 +491,8 @@ def truth_standardized() -> tuple[Piece, ...]:
 @_remark
 def column_a_category(count: int | None, rare: int | None) -> tuple[Piece, ...]:
     """count: categories that have a column. rare: the rarest ones, which have none."""
-    many = "some" if count is None else f"{count}"
     left = "" if rare == 0 else f"; the {'' if rare is None else f'{rare} '}rarest categories have none"
-    return (f"{many} columns, one a category{left}",)
+    return (f"a column a category{left}" if count is None else f"{count} columns, one a category{left}",)
 
 
 @_remark

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import InputError
+
+if TYPE_CHECKING:
+    from perceptory.notes import Note
 
 DEMO, DEMO_FOLDER = "diabetes", Path("demo-run")
 
@@ -87,10 +90,13 @@ class _Handed:
     """Data that the study takes over, so that they are not held twice, and what is said of them."""
 
     def __init__(self, data: Any, test: Any = None):
-        from perceptory.app.rendering import data_lines, fitted
+        from perceptory.app.door import command_line
+        from perceptory.app.rendering import fitted
         from perceptory.data.examples import Examples, HandedOver
+        from perceptory.data.words import data_lines
 
-        self.lines = fitted(data_lines(data, test))
+        self.lines = fitted(data_lines(data, test, command_line))
+        self.notes = tuple(data.notes)
         self.data = HandedOver(data) if isinstance(data, Examples) else data
 
 
@@ -126,7 +132,7 @@ def _work(study: Any, handed: _Handed, folder: Path, *, test: Any, options: Mapp
     if options["json"]:
         write_data((folder / "result.json").read_text(encoding="utf-8"))
     elif talk:
-        _tell(result, folder)
+        _tell(result, folder, handed.notes)
 
 
 def _import_drawing() -> None:
@@ -169,7 +175,8 @@ def _stopped(folder: Path, again: str) -> str:
     return f"stopped. What is trained is kept; go on with: {again}"
 
 
-def _tell(result: Any, folder: Path) -> None:
+def _tell(result: Any, folder: Path, said: Collection[Note]) -> None:
+    """What came out, and what to do with it. said: notes that stand above."""
     from rich.console import Console
 
     from perceptory.app.door import command_line
@@ -179,7 +186,7 @@ def _tell(result: Any, folder: Path) -> None:
     from perceptory.wording import count_of, duration
 
     print()
-    print_summary(result, Console(), command_line)
+    print_summary(result, Console(), command_line, said)
     print(f"\n{count_of(len(result.members), 'network')} trained, {duration(result.seconds)} in all.")
     stem, dot, ending = new_data(result)[0].partition(".")
     new = stem.upper() + dot + ending if (folder / "model.safetensors").is_file() else None

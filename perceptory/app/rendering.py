@@ -1,4 +1,4 @@
-"""What the command line says in words: of the data, of what comes next."""
+"""What the command line says in words: of what comes next, and how lines fit a terminal."""
 
 from __future__ import annotations
 
@@ -6,93 +6,10 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from perceptory.app.door import command_line
-from perceptory.data import ArrayDataset, Dataset, Encoder
-from perceptory.data.tables.column_plan import ColumnPlan
-from perceptory.notes import Note, cut_from_rows, in_common, joined, standardized
-from perceptory.results.codes import AUTOENCODE
-from perceptory.wording import count_of, printable
-
-NAMES_SHOWN = 6
-
-
-def data_lines(data: Any, test: Any = None) -> list[str]:
-    """What was made of the data: one line for the whole, one for every kind of column that says more, then the notes.
-
-    test: data that are sealed for the test, where they are not a share of these.
-    """
-    lines = [f"{_examples(data)}, {_target(data)}"] if isinstance(data, ArrayDataset) else _columns(data)
-    if test is not None:
-        lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
-    notes = [note for note in data.notes if not cut_from_rows.describes(note)]  # the first line says it
-    return lines + [f"  note: {note.said(command_line)}" for note in notes]
-
-
-def _examples(data: ArrayDataset) -> str:
-    """'1797 images of 8 x 8 pixels, gray'."""
-    channels = listed(data.channels)
-    if data.kind == "image":
-        return f"{count_of(data.rows, 'image')} of {data.shape[0]} x {data.shape[1]} pixels, {channels}"
-    if data.kind == "series":
-        steps = "" if data.lengths is None else f"{data.lengths.min()} to "
-        what = "window" if data.plan is not None and data.plan.window is not None else "example"
-        inputs = f"{count_of(len(data.channels), 'input')} ({channels})"
-        rows = "".join(_origin(note.facts) for note in data.notes if cut_from_rows.describes(note))
-        return f"{count_of(data.rows, what)} of {steps}{count_of(data.shape[0], 'step')}{rows}, {inputs}"
-    return f"{count_of(data.rows, 'example')} of {' x '.join(map(str, data.shape))} numbers"
-
-
-def _origin(facts: Mapping[str, Any]) -> str:
-    """' from 300 rows of 3 series'."""
-    several = f" of {facts['series']} series" if facts["series"] > 1 else ""
-    return f" from {count_of(facts['rows'], 'row')}{several}"
-
-
-def _columns(data: Dataset) -> list[str]:
-    columns = Encoder.fit(data).columns
-    kinds = [c.kind if c.used else "ignored" for c in columns]
-    counts = [
-        f"{kinds.count(kind)} {kind}"
-        for kind in ("numeric", "boolean", "categorical", "date", "ignored")
-        if kind in kinds
-    ]
-    inputs = f"{', '.join(counts)} {'column' if len(columns) == 1 else 'columns'}"
-    lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
-    alike: dict[tuple[str, ...], list[ColumnPlan]] = {}
-    for column, kind in zip(columns, kinds, strict=True):
-        if column.treatment != (standardized(),):
-            alike.setdefault((kind, *(note.kind for note in _fate(column))), []).append(column)
-    for (form, *_), group in alike.items():
-        remarks = [in_common(notes) for notes in zip(*map(_fate, group), strict=True)]
-        lines.append(f"  {listed(c.name for c in group)}: {form}{': ' if form == 'ignored' else ', '}{joined(remarks)}")
-    return lines
-
-
-def _fate(column: ColumnPlan) -> tuple[Note, ...]:
-    """What was made of a column, or why it is ignored."""
-    return column.treatment if column.used else column.notes
-
-
-def _target(data: Dataset | ArrayDataset) -> str:
-    names = listed(data.target_names)
-    if data.task == AUTOENCODE:
-        colored = "" if data.labels is None else f", colored by {data.labels.name}"
-        return f"no target: what is learned is to give them back{colored}"
-    what = "target" if len(data.target_names) == 1 else "targets"
-    if data.classes is None:
-        return f"{what} {names}: {data.task}"
-    return f"{what} {names}: {len(data.classes)} classes ({listed(data.classes)})"
-
-
-def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
-    """'a, b, c and 4 more'."""
-    names = [str(n) for n in names]
-    more = f" and {len(names) - most} more" if len(names) > most + 1 else ""
-    return ", ".join(names[:most] if more else names) + more
+from perceptory.wording import printable
 
 
 def what_next(folder: Path, new: str | None, task: str, ahead: bool = False) -> list[tuple[str, str]]:
@@ -102,7 +19,7 @@ def what_next(folder: Path, new: str | None, task: str, ahead: bool = False) -> 
     steps = [("Report", str(folder / "report.html"))]
     if not new:
         return steps
-    codes = [("Encode", f"perceptory encode {where} {new}")] if task == AUTOENCODE else []
+    codes = [("Encode", f"perceptory encode {where} {new}")] if task == "autoencode" else []
     if ahead:
         return [
             *steps,

@@ -47,7 +47,7 @@ def study_figures(result: ResultData) -> dict[str, dict[str, str]]:
             "Validation score of each candidate with error bars and training score",
             "Filled marks: mean validation score, with one standard deviation over folds and seeds. Ticks: single "
             f"folds. Open circles: the score on the training {thing(result)}s; the farther they lie from the filled "
-            "marks, the more the network overfits.",
+            "marks, the more the network overfits. Dotted: what validation promises of the final model.",
             lambda: plots.ranking(result),
         ),
     }

@@ -15,13 +15,13 @@ def mixture_words(result: ResultData) -> str:
     mixture = result.mixture
     if mixture is None:
         return ""
-    score, spread = metric_name(result.score["name"]), mixture.spread
+    rows, score, spread = f"{thing(result)}s", metric_name(result.score["name"]), mixture.spread
     apart = f" ± {number(spread)}" if spread == spread else ""
     return (
         f"{'It has all of a weighted mean. ' if len(mixture.shares) == 1 else ''}"
-        f"Shares were selected on {thing(result)}s that the networks had not trained on; on "
-        f"{thing(result)}s that took no part in the selection either the {score} is {number(mixture.mean)}{apart} "
-        f"(on those that did {number(mixture.selected)}, which flatters)."
+        f"Shares were selected on {rows} that the networks had not trained on. {score} on {rows} that took no part in "
+        f"the selection either: {number(mixture.mean)}{apart}; on those that did: {number(mixture.selected)}, which "
+        "flatters."
     )
 
 

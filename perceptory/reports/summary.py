@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory.errors import Door, python_words
+from perceptory.notes import Note
 from perceptory.reports.advice import advice
 from perceptory.reports.codes import kept_words
 from perceptory.reports.procedure import discarded_words, mixture_words, nested_words
@@ -58,7 +60,7 @@ def metric_rows(result: ResultData) -> list[tuple[str, str, list[str]]]:
     return rows
 
 
-def _parts(result: ResultData, door: Door) -> list[RenderableType]:
+def _parts(result: ResultData, door: Door, said: Collection[Note]) -> list[RenderableType]:
     """The summary piece by piece. Names go in as Text: a column called '[red]' is no markup."""
     from rich.table import Table
     from rich.text import Text
@@ -83,7 +85,7 @@ def _parts(result: ResultData, door: Door) -> list[RenderableType]:
         parts.append(Text(by_step + "\n"))
     if result.tested is None:
         parts.append(Text(sealed_words(result), style="dim"))
-    notes = advice(result) + [note.said(door) for note in result.data.notes]
+    notes = advice(result) + [note.said(door) for note in result.data.notes if note not in said]
     if notes:
         parts.append(Text("Notes", style="bold"))
         listed = Table.grid(padding=(0, 1))
@@ -175,13 +177,17 @@ def sealed_words(result: ResultData) -> str:
     return f"No test {thing(result)}s were sealed, so there are no test numbers."
 
 
-def print_summary(result: ResultData, console: Console | None = None, door: Door = python_words) -> None:
-    """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns. door: whose words it uses
-    for settings."""
+def print_summary(
+    result: ResultData, console: Console | None = None, door: Door = python_words, said: Collection[Note] = ()
+) -> None:
+    """Print the chosen candidate, the ranking, the metrics and the notes; fits 80 columns.
+
+    door: whose words it uses for settings. said: notes on the data that have been told before.
+    """
     from rich.console import Console
 
     console = console or Console()
-    for part in _parts(result, door):
+    for part in _parts(result, door, said):
         console.print(part, highlight=False)
 
 

@@ -15,6 +15,7 @@ from perceptory.results.nested import NestedResult
 from perceptory.results.predictions import Predictions
 from perceptory.results.reconstructions import Reconstructions
 from perceptory.results.shown_forecasts import ShownForecasts
+from perceptory.wording import count_of
 
 
 @dataclass
@@ -117,7 +118,8 @@ class ResultData:
             scores.append(f"{self.tested[name]:.4g} on test")
         sealed = f", {data.test_rows} {'sealed' if self.tested is None else 'for the test'}" if data.test_rows else ""
         return (
-            f"{type(self).__name__}: {len(self.candidates)} candidates, {len(self.members)} networks\n"
+            f"{type(self).__name__}: {count_of(len(self.candidates), 'candidate')}, "
+            f"{count_of(len(self.members), 'network')}\n"
             f"  chosen {', '.join(self.shares)}: {self.label}\n"
             f"  {', '.join(scores)}\n"
             f"  {data.rows} rows: {data.study_rows} for the study{sealed}"

@@ -14,6 +14,7 @@ from perceptory.data.examples import Examples
 from perceptory.data.partition import seal_horizons
 from perceptory.data.series.rolled import target_columns
 from perceptory.data.series.timeline import Timeline
+from perceptory.data.tables.dataset import Dataset
 from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
 from perceptory.models.averages import mean_of
@@ -26,6 +27,7 @@ from perceptory.notes import (
     Note,
     classes_not_learned,
     classes_only_tested,
+    in_order_of_dates,
     sealed_ends,
     shares_sealed_steps,
     tested_far_off,
@@ -43,6 +45,8 @@ from perceptory.studies.design import StudyDesign
 from perceptory.studies.encoded_examples import EncodedExamples, encode
 
 PIECE = 1 << 14  # sealed forecasts whose windows are cut at once
+MANY_STEPS = 20  # between dates, of which an order by chance has as many back as on
+TURNS = 0.1  # share of steps that go back, from the end of one part of a table to the beginning of the next
 FAR = 1e6  # so many times as far off as the study's values reach
 
 
@@ -69,6 +73,7 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     timeline = data.timeline
     if timeline is not None and timeline.ahead and data.groups is None:
         study_rows, cut = seal_horizons(timeline, study.test)
+        by_time = True
     else:
         plans = [study.validation]
         if isinstance(study.validation, Nested):
@@ -78,7 +83,7 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
         study_rows, cut = seal(data, study.test, seed=study.seed, last=by_time)
     if not len(cut):
         return Sealed(data, None)
-    notes: tuple[Note, ...] = ()
+    notes = _by_dates(data) if study.validation is None and not by_time else ()
     if timeline is not None:
         leaks = timeline.leaks(study_rows, cut)
         study_rows = study_rows[~leaks]
@@ -88,6 +93,19 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
         notes = (_sealed_ends(timeline, cut), *notes)
     known, test = data.take(study_rows), data.take(cut)
     return Sealed(known, test, (*notes, *remarks(known, test)))
+
+
+def _by_dates(data: Examples) -> tuple[Note, ...]:
+    """A note where a table's rows follow a column of dates, as a whole or in each of several parts."""
+    if not isinstance(data, Dataset) or data.task == "autoencode":
+        return ()
+    for column in data.columns:
+        if column.kind == "date":
+            steps = np.diff(column.data[np.isfinite(column.data)])
+            down, up = int((steps < 0).sum()), int((steps > 0).sum())
+            if down + up >= MANY_STEPS and min(down, up) <= TURNS * (down + up):
+                return (in_order_of_dates(column.name, down == 0),)
+    return ()
 
 
 def _sealed_ends(timeline: Timeline, cut: np.ndarray) -> Note:

@@ -38,8 +38,13 @@ def test_fit_says_what_it_did_and_writes_the_run_folder(perceptory, tmp_path):
     # Again: refused, then with --overwrite, where one of two candidates is given up on the way.
     assert perceptory("fit", "data.csv", "--target", "y", *TINY)[0] == 2
     more = ("--learning-rate", "0.02", "--discard", "after:0.34:0.5", "--overwrite")
+    (tmp_path / "data.csv").write_text((tmp_path / "data.csv").read_text().replace(",", ";"))
     code, out, _ = perceptory("fit", "data.csv", "--target", "y", *TINY, *more)
-    assert code == 0
+    assert (code, out.count("data.csv is separated by semicolon.")) == (
+        0,
+        1,
+    )  # and not among the notes at the end again
+    assert "data.csv is separated by semicolon." in perceptory("report", "data-run")[1]
     result = json.loads((tmp_path / "data-run" / "result.json").read_text())
     assert [c["status"] for c in result["candidates"]] == ["ok", "discarded"]
     assert {m["epochs"] for m in result["members"]} == {1, 3}

@@ -58,6 +58,9 @@ def test_csv_of_every_kind(write):
     assert data.notes == ()
     made = {d["name"]: d["made"] for d in data.describe()}
     assert made["color"] == "2 columns, one a category; a column that tells where it is missing"
+    shown = repr(data).splitlines()
+    assert shown[0] == "4 rows, 1 numeric, 1 boolean, 1 categorical, 1 date, 1 ignored columns, target y: regression"
+    assert "  color: categorical, 2 columns, one a category; a column that tells where it is missing" in shown
     assert made["same"] == "ignored: constant, carries no information (always 5)"
 
 

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 import perceptory as pt
-from perceptory.app.rendering import data_lines
 from perceptory.app.source import OPTIONS, Source
 from perceptory.data.tables import spool, streamed
 from perceptory.data.tables.encoder import Encoder
+from perceptory.data.words import data_lines
 from perceptory.runs.run_folder import RUNNING
 from perceptory.studies import keeping, portions, streaming
 from perceptory.studies.encoded_examples import encode

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from perceptory import Study, notes, read_table
+from perceptory import KFold, RollingOrigin, Study, notes, read_table
+from perceptory.app.door import command_line
 from perceptory.errors import InputError
 from perceptory.studies.sealing import seal_off
 
@@ -92,3 +93,27 @@ def test_a_study_tells_what_was_not_tested():
     assert notes.tested_on_one_class("q") in result.data.notes
     assert np.isfinite(result.tested["accuracy"])
     assert "all of the class 'q'" in " ".join(result.summary().split())
+
+
+DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]").astype("datetime64[us]")
+
+
+@pytest.mark.parametrize(
+    ("days", "upwards"),
+    [
+        (DAYS, True),
+        (DAYS[::-1], False),
+        (np.tile(DAYS[:30], 2), False),
+        (np.roll(DAYS, 7).reshape(4, 15).T.ravel(), None),
+    ],
+    ids=["up", "down", "two series", "no order"],
+)
+def test_rows_that_follow_dates_are_noticed_where_nobody_said_how_to_judge(days, upwards):
+    data = read_table({"x": X, "day": days, "y": X + 1}, "y")
+    found = [note for note in seal_off(Study(), data).notes if notes.in_order_of_dates.describes(note)]
+    assert found == ([] if upwards is None else [notes.in_order_of_dates("day", upwards)])
+    if upwards:
+        assert "judge it by the last rows, which may be harder: validation=RollingOrigin()." in str(found[0])
+        assert found[0].said(command_line).endswith("--validation rolling.")
+    assert seal_off(Study(validation=KFold(5)), data).notes == ()
+    assert seal_off(Study(validation=RollingOrigin(3)), data).notes == ()

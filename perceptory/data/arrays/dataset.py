@@ -103,6 +103,11 @@ class ArrayDataset:
                 f"beside targets of the shape {self.targets.shape}."
             )
 
+    def __repr__(self) -> str:
+        from perceptory.data.words import data_lines
+
+        return "\n".join(data_lines(self))
+
     @property
     def rows(self) -> int:
         """The number of examples."""

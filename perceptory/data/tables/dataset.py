@@ -54,6 +54,11 @@ class Dataset:
             if values is not None and len(values) != self.rows:
                 raise InputError(f"a dataset of {self.rows} rows cannot hold {name} with {len(values)} rows.")
 
+    def __repr__(self) -> str:
+        from perceptory.data.words import data_lines
+
+        return "\n".join(data_lines(self))
+
     @property
     def kind(self) -> Literal["table"]:
         """What one example is: a row of a table."""

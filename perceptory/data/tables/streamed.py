@@ -56,6 +56,11 @@ class StreamedTable:
     weights: str | None = None
     held: Any = None
 
+    def __repr__(self) -> str:
+        from perceptory.data.words import data_lines
+
+        return "\n".join(data_lines(self))
+
     @property
     def kind(self) -> str:
         return "stream"
