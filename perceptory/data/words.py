@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from perceptory.data.arrays.dataset import ArrayDataset
@@ -10,7 +10,7 @@ from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import Door, python_words
-from perceptory.notes import Note, cut_from_rows, in_common, joined, standardized
+from perceptory.notes import Note, about_column, cut_from_rows, in_common, joined, standardized
 from perceptory.wording import count_of
 
 NAMES_SHOWN = 6
@@ -21,11 +21,19 @@ def data_lines(data: Any, test: Any = None, door: Door = python_words) -> list[s
 
     test: data that are sealed for the test, where they are not a share of these. door: whose words name settings.
     """
-    lines = [f"{_examples(data)}, {_target(data)}"] if isinstance(data, ArrayDataset) else _columns(data)
+    examples = isinstance(data, ArrayDataset)
+    columns = () if examples else Encoder.fit(data).columns
+    lines = [f"{_examples(data)}, {_target(data)}"] if examples else _columns(data, columns)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
-    notes = [note for note in data.notes if not cut_from_rows.describes(note)]  # the first line says it
+    ignored = {c.name for c in columns if not c.used}
+    notes = [note for note in data.notes if not _stands_above(note, ignored)]
     return lines + [f"  note: {note.said(door)}" for note in notes]
+
+
+def _stands_above(note: Note, ignored: set[str]) -> bool:
+    """Whether the lines before the notes say it: how examples were cut, why a column is ignored."""
+    return cut_from_rows.describes(note) or (about_column.describes(note) and note.facts["column"] in ignored)
 
 
 def _examples(data: ArrayDataset) -> str:
@@ -48,8 +56,7 @@ def _origin(facts: Mapping[str, Any]) -> str:
     return f" from {count_of(facts['rows'], 'row')}{several}"
 
 
-def _columns(data: Dataset) -> list[str]:
-    columns = Encoder.fit(data).columns
+def _columns(data: Dataset, columns: Sequence[ColumnPlan]) -> list[str]:
     kinds = [c.kind if c.used else "ignored" for c in columns]
     counts = [
         f"{kinds.count(kind)} {kind}"
@@ -64,7 +71,10 @@ def _columns(data: Dataset) -> list[str]:
             alike.setdefault((kind, *(note.kind for note in _fate(column))), []).append(column)
     for (form, *_), group in alike.items():
         remarks = [in_common(notes) for notes in zip(*map(_fate, group), strict=True)]
-        lines.append(f"  {listed(c.name for c in group)}: {form}{': ' if form == 'ignored' else ', '}{joined(remarks)}")
+        fate = joined(remarks)
+        if not fate.startswith(form):  # "ignored as asked"
+            fate = f"{form}{': ' if form == 'ignored' else ', '}{fate}"
+        lines.append(f"  {listed(c.name for c in group)}: {fate}")
     return lines
 
 

@@ -1,5 +1,6 @@
 """Where output goes: other encodings, closed and full streams, devices, pipes and links; what may stand in it."""
 
+import contextlib
 import errno
 import io
 import os
@@ -175,31 +176,33 @@ def test_a_folder_is_refused(tmp_path):
     assert tmp_path.is_dir()
 
 
-@pytest.fixture
-def small_files():
-    """Calling it lets no file grow beyond so many bytes."""
+@contextlib.contextmanager
+def small_files(size):
+    """No file grows beyond so many bytes, not even the one that the tests' own output may go to."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_temporary_folder_without_room_is_told_with_the_remedy(small_files, tmp_path, monkeypatch):
+def test_a_temporary_folder_without_room_is_told_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lines = "".join(f"{k},{k / 7}\n" for k in range(150))
     (tmp_path / "t.csv").write_text(f"x,y\n{lines}")
-    small_files(100)
-    with pytest.raises(InputError, match=rf"temporary folder {tmp_path}.*File too large. Make room there, or.*TMPDIR"):
+    told = rf"temporary folder {tmp_path}.*File too large. Make room there, or.*TMPDIR"
+    with small_files(100), pytest.raises(InputError, match=told):
         stream_table(tmp_path / "t.csv", "y")
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
 @pytest.mark.parametrize("name", ["new.csv", "new.parquet"])
-def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_nothing(name, small_files, tmp_path):
+def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_nothing(name, tmp_path):
     """What polars writes without Python says of its failure nothing but that it failed."""
     (tmp_path / name).write_bytes(b"older")
-    small_files(3000)
     frame = pl.DataFrame({"a": np.random.default_rng(0).normal(size=5000)})
-    with pytest.raises(InputError, match=r"cannot write to .*: File too large"):
+    with small_files(3000), pytest.raises(InputError, match=r"cannot write to .*: File too large"):
         write_frames(str(tmp_path / name), iter([frame, frame]))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {name: b"older"}
 
