@@ -331,11 +331,13 @@ def test_real_files(file, target, shape):
 
 
 def test_what_is_said_of_an_ignored_column_is_said_once(write):
-    rows = "\n".join(f"K{k:04d},{k / 7},{k % 3}" for k in range(120))
-    data = read_table(write(f"customer,a,b\n{rows}\n"), "a", ignore=["b"])
-    assert repr(data).splitlines() == [  # though no column is left to learn from
-        "120 rows, 2 ignored columns, target a: regression",
+    rows = "\n".join(f"K{k:04d},{k / 7},{k % 3},{k * k}" for k in range(120))
+    data = read_table(write(f"customer,a,b,c\n{rows}\n"), "a", ignore=["b"])
+    shown = repr(data).splitlines()
+    assert shown[:3] == [
+        "120 rows, 1 numeric, 2 ignored columns, target a: regression",
         "  customer: ignored: every value differs (identifier)",
         "  b: ignored as asked",
     ]
+    assert not any("customer" in line for line in shown[3:])
     assert notes.about_column("customer", notes.identifier("every value differs")) in data.notes
