@@ -43,13 +43,6 @@ struct Machines {
 
   I features() const { return numbers + flags; }
 
-  T place_of(T x, I column) const {  // column: of all members
-    const T *edge = edges + column * (bins + 1), *under = below + column * (bins + 1);
-    const I k = bin_of(x, edge, bins);
-    const T all = under[bins] > 1 ? under[bins] : 1;
-    return ((under[k] + share_of(x, edge, k)) / all - (T)0.5) * (T)3.4641016151377545871;  // deviation 1
-  }
-
   // v [feature] of one row x [input].
   void scaled(I m, const T* x, T* v) const {
     for (I i = 0; i < features(); i++) {
@@ -58,7 +51,7 @@ struct Machines {
       v[i] = value == value ? value : 0;
       if (i >= numbers) continue;
       v[i] = (v[i] - center[column]) * scale[column];
-      if (bins) v[i] = place_of(v[i], column);
+      if (bins) v[i] = place_of(v[i], edges + column * (bins + 1), below + column * (bins + 1), bins);
     }
   }
 

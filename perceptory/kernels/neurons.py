@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perceptory.kernels import build
+from perceptory.kernels.predict import below
 from perceptory.kernels.stack import LANES
 
 KINDS = {"laplacian": 0, "exponential": 1, "gaussian": 2}
@@ -69,11 +70,10 @@ class Machines:
         else:
             g = flags * narrow[..., numbers:]
             base, g = (g * g).sum(axis=2), 2 * g
-        width = np.zeros((self.members, numbers, 1)) if of.edges is None else np.diff(of.edges, axis=2) > 0
-        below = np.cumsum(np.pad(width.astype(float), ((0, 0), (0, 0), (1, 0))), axis=2)
+        edges = np.zeros((self.members, numbers, 1)) if of.edges is None else of.edges
         arrays = {
             "shift": shift, "factor": factor, "center": of.center, "scale": of.factor,
-            "edges": below if of.edges is None else of.edges, "below": below, "narrow": of.narrowness,
+            "edges": edges, "below": below(edges), "narrow": of.narrowness,
             "b": apart.swapaxes(1, 2), "g": g.swapaxes(1, 2), "base": base, "alpha": alpha.swapaxes(1, 2),
             "weight": of.weight.swapaxes(1, 2), "bias": of.bias,
         }  # fmt: skip

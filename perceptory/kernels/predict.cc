@@ -7,8 +7,9 @@
 // weighted sums begin with a row of a table for each column, and only numbers and flags are multiplied.
 //
 // Networks for tables have more inputs. A number, or a flag, is v = clip((x - center) factor), with clip(x) = x / sqrt(1 +
-// (x / most)²), and behind all inputs stand width numbers for each number: P[k] + s W[k], k being its bin and s how much
-// of that lies below it, as in columns.cc. Hidden units are z + a (s(z) - z), where a [n[l]] follows b.
+// (x / most)²), before which a number may become its place among bins. Behind all inputs stand width numbers for each
+// number: P[k] + s W[k], k being its bin and s how much of that lies below it, or bias + sum over f of cos(2 pi (v
+// frequency[f] + phase[f])) W[f], as in columns.cc. Hidden units are z + a (s(z) - z), where a [n[l]] follows b.
 //
 // Each member's weights, rows filled up to whole LANES with zeros: of each column of categories [1 + features, n[1]]
 // what its code adds, from -1 on; W [inputs, n[1]] of the other inputs, b [n[1]]; W, b of each layer that follows. Of
@@ -19,6 +20,7 @@
 #include "bins.h"
 #include "layers.h"
 #include "memory.h"
+#include "waves.h"
 
 // 1 / q, to the last bit or two, where a division takes twice as long.
 INLINE V<T> inverse(V<T> q) {
@@ -76,8 +78,12 @@ struct Networks {
   I each;  // numbers of a member's weights
   // Of networks for tables, else null or 0:
   I embedded, width, bins, parametric;  // how many inputs, the first ones, have numbers beside them
+  I placed, steps;                      // how many of the first ones become places, among so many bins
   const T *column, *most;               // [member, input, 2] center and factor; [member] 0 for no clip
+  const T *place_edges, *below;         // [member, placed, steps + 1], of `place_of`
   const T *edges, *sums;                // [member, embedded, bins + 1], [member, embedded, bins, 2, width] P and W
+  const T *turns, *waves, *bias;        // or [member, embedded, bins, 2] frequency and phase, [member, embedded, bins,
+                                        // width] W, [member, embedded, width]
 
   I depth() const { return inputs + embedded * width; }
   I widest() const {
@@ -87,11 +93,11 @@ struct Networks {
   }
   I scratch() const { return BLOCK * (numbers + depth() + 2 * widest()); }
 
-  void scale(const T* x, const T* scaling, T* to) const {
+  void scale(I lanes, const T* x, const T* scaling, T* to) const {  // lanes: as many rows as are looked at
     for (I i = 0; i < inputs; i++, scaling += 2, to += BLOCK) {
       const T* from = x + (of[i] < 0 ? -1 - of[i] : of[i]) * BLOCK;
       const V<T> first = all(scaling[0]), second = all(scaling[1]);
-      for (I r = 0; r < BLOCK; r += WIDE) {
+      for (I r = 0; r < lanes; r += WIDE) {
         const V<T> own = at(from + r);
         put(to + r, of[i] < 0 ? (own == own ? first : second) : own == own ? (own + first) * second : V<T>{});
       }
@@ -99,26 +105,52 @@ struct Networks {
   }
 
   // v of a network for tables [depth, BLOCK] from its scaled inputs, in place; those of the numbers behind them.
-  void columns(I m, T* v) const {
+  void columns(I m, I lanes, T* v) const {
     const T greatest = most[m], inverse = greatest > 0 ? 1 / greatest : 0;
     for (I i = 0; i < inputs; i++) {
       T* own = v + i * BLOCK;
       const T *by = column + (m * inputs + i) * 2, center = by[0], factor = by[1];
-      for (I r = 0; r < BLOCK; r += WIDE) {
+      for (I r = 0; r < lanes; r += WIDE) {
         V<T> u = (at(own + r) - center) * factor;
+        if (i < placed) u = places(m * placed + i, u);
         if (greatest > 0) u *= inverse_root(1 + u * inverse * (u * inverse));
         put(own + r, u);
       }
       if (i >= embedded) continue;
-      const T* edge = edges + (m * embedded + i) * (bins + 1);
-      const T* table = sums + (m * embedded + i) * bins * 2 * width;
-      T* to = v + (inputs + i * width) * BLOCK;
-      for (I r = 0; r < BLOCK; r++) {
-        const I k = bin_of(own[r], edge, bins);
-        const T s = share_of(own[r], edge, k), *p = table + k * 2 * width;
-        for (I j = 0; j < width; j++) to[j * BLOCK + r] = p[j] + s * p[width + j];
-      }
+      if (turns)
+        periodic(m * embedded + i, lanes, own, v + (inputs + i * width) * BLOCK);
+      else
+        piecewise(m * embedded + i, lanes, own, v + (inputs + i * width) * BLOCK);
     }
+  }
+
+  V<T> places(I column, V<T> u) const {
+    T each[WIDE];
+    put(each, u);
+    for (I r = 0; r < WIDE; r++)
+      each[r] = place_of(each[r], place_edges + column * (steps + 1), below + column * (steps + 1), steps);
+    return at(each);
+  }
+
+  // Of a column of all members, [BLOCK] to [width, BLOCK].
+  void piecewise(I column, I lanes, const T* own, T* to) const {
+    const T *edge = edges + column * (bins + 1), *table = sums + column * bins * 2 * width;
+    for (I r = 0; r < lanes; r++) {
+      const I k = bin_of(own[r], edge, bins);
+      const T s = share_of(own[r], edge, k), *p = table + k * 2 * width;
+      for (I j = 0; j < width; j++) to[j * BLOCK + r] = p[j] + s * p[width + j];
+    }
+  }
+
+  void periodic(I column, I lanes, const T* own, T* to) const {
+    const T *turn = turns + column * bins * 2, *w = waves + column * bins * width, *first = bias + column * width;
+    for (I j = 0; j < width; j++)
+      for (I r = 0; r < lanes; r += WIDE) put(to + j * BLOCK + r, all(first[j]));
+    for (I f = 0; f < bins; f++, turn += 2, w += width)
+      for (I r = 0; r < lanes; r += WIDE) {
+        const V<T> c = wave_of(at(own + r) * turn[0] + turn[1]).cos;
+        for (I j = 0; j < width; j++) put(to + j * BLOCK + r, at(to + j * BLOCK + r) + c * w[j]);
+      }
   }
 
   // z [rows, wide] = b and what the codes of rows from `from` on add; behind the tables.
@@ -143,8 +175,9 @@ struct Networks {
   // One member's y [rows, n[layers]] of the block x [number, BLOCK].
   void forward(const Rows& table, I m, I from, I rows, const T* x, T* y, T* scratch) const {
     T *scaled = scratch, *z = scaled + BLOCK * depth(), *other = z + BLOCK * widest();
-    scale(x, scaling + m * inputs * 2, scaled);
-    if (column) columns(m, scaled);
+    const I lanes = (rows + WIDE - 1) / WIDE * WIDE;
+    scale(lanes, x, scaling + m * inputs * 2, scaled);
+    if (column) columns(m, lanes, scaled);
     I wide = filled(n[1]);
     const T* w = begin(table, from, rows, wide, weights + m * each, z);
     product<true>(rows, wide, depth(), scaled, BLOCK, w, wide, z, wide, z, wide);

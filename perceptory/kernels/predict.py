@@ -6,7 +6,7 @@ call it at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import Structure, byref, c_int64, c_void_p
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -34,14 +34,18 @@ class _Rows(Structure):
     )  # fmt: skip
 
 
+SIZES = ("members", "layers", "numbers", "inputs", "groups")
+LAYERS = ("n", "sizes", "of", "kind", "parameter", "scaling", "weights")
+COLUMN_SIZES = ("each", "embedded", "width", "bins", "parametric", "placed", "steps")
+COLUMNS = ("column", "most", "place_edges", "below", "edges", "sums", "turns", "waves", "bias")
+
+
 class _Networks(Structure):
-    _fields_ = (
-        ("members", c_int64), ("layers", c_int64), ("numbers", c_int64), ("inputs", c_int64), ("groups", c_int64),
-        ("n", c_void_p), ("sizes", c_void_p), ("of", c_void_p), ("kind", c_void_p), ("parameter", c_void_p),
-        ("scaling", c_void_p), ("weights", c_void_p), ("each", c_int64),
-        ("embedded", c_int64), ("width", c_int64), ("bins", c_int64), ("parametric", c_int64),
-        ("column", c_void_p), ("most", c_void_p), ("edges", c_void_p), ("sums", c_void_p),
-    )  # fmt: skip
+    _fields_ = tuple(
+        (name, kind)
+        for names, kind in ((SIZES, c_int64), (LAYERS, c_void_p), (COLUMN_SIZES, c_int64), (COLUMNS, c_void_p))
+        for name in names
+    )
 
 
 def accepts(dtype: Any) -> bool:
@@ -52,18 +56,20 @@ def accepts(dtype: Any) -> bool:
 class Columns(NamedTuple):
     """What k networks for tables make of their scaled inputs, as `layers.tabular.Tabular` does.
 
-    numbers: places of the inputs that are numbers; the others are flags. center, factor: [k, in]. most: [k] of the
-    smooth clip, 0 for none. scale: [k, feature] of the numbers, what stands beside them, and the flags. edges: [k,
-    number, bins + 1] and vectors: [k, number, bins, width] of what stands beside them, or None.
+    numbers: places of the inputs that are numbers; the others are flags. center, factor: [k, in]. places: [k, number,
+    step + 1] edges of bins among which a number becomes its place, or None. most: [k] of the smooth clip, 0 for none.
+    scale: [k, feature] of the numbers, what stands beside them, and the flags. beside: of what stands beside numbers
+    the arrays by name: "edges" [k, number, bins + 1] and "weight" [k, number, bins, width], or "frequency" and "phase"
+    [k, number, bins], "weight" and "bias" [k, number, width]; {} for nothing.
     """
 
     numbers: tuple[int, ...]
     center: np.ndarray
     factor: np.ndarray
+    places: np.ndarray | None
     most: np.ndarray
     scale: np.ndarray
-    edges: np.ndarray | None
-    vectors: np.ndarray | None
+    beside: Mapping[str, np.ndarray]
 
 
 class Networks:
@@ -102,22 +108,24 @@ class Networks:
             parts += [] if a is None else [_filled(a)]
             narrow = place == len(others) and w.shape[2] <= NARROW
             parts += [_filled(w.swapaxes(1, 2)), b] if narrow else [_filled(w), _filled(b)]
-        self.numbers, embedded = sum(run for run in runs if run > 0), _embedded(columns)
-        column = np.zeros((0, 2)) if columns is None else np.stack([columns.center, columns.factor], -1)[:, dense]
+        self.numbers = sum(run for run in runs if run > 0)
         self._sizes = np.array([-run for run in runs if run < 0], np.int64)
-        self._arrays = [
-            np.array(stack.widths, np.int64), self._sizes, of,
-            np.array([KINDS[name] for name, _ in stack.activations], np.int32),
-            np.array([parameter for _, parameter in stack.activations], np.float64),
-            *(np.ascontiguousarray(array, self.dtype) for array in (
-                scaling, np.concatenate([part.reshape(self.members, -1) for part in parts], axis=1), column, *embedded
-            )),
-        ]  # fmt: skip
-        *before, most, edges, sums = (array.ctypes.data for array in self._arrays)
+        weights = np.concatenate([part.reshape(self.members, -1) for part in parts], axis=1)
+        whole = {
+            "n": np.array(stack.widths, np.int64), "sizes": self._sizes, "of": of,
+            "kind": np.array([KINDS[name] for name, _ in stack.activations], np.int32),
+            "parameter": np.array([parameter for _, parameter in stack.activations], np.float64),
+        }  # fmt: skip
+        rounded = {"scaling": scaling, "weights": weights}
+        sizes: dict[str, int] = {"each": weights.shape[1], "parametric": stack.parametric}
+        if columns is not None:
+            rounded["column"] = np.stack([columns.center, columns.factor], -1)[:, dense]
+            rounded |= _of_columns(columns)
+            sizes |= _sizes_of(columns)
+        self._arrays = whole | {name: np.ascontiguousarray(a, self.dtype) for name, a in rounded.items()}
         self._described = _Networks(
-            self.members, len(stack.widths) - 1, self.numbers, len(of), len(self._sizes), *before[:-1],
-            self._arrays[6].shape[1], *(embedded[2].shape[axis] for axis in (1, 4, 2)), stack.parametric,
-            None if columns is None else before[-1], most, edges, sums,
+            self.members, len(stack.widths) - 1, self.numbers, len(of), len(self._sizes), **sizes,
+            **{name: array.ctypes.data for name, array in self._arrays.items()},
         )  # fmt: skip
         self._run = build.library("predict", self.dtype.name).predict_outputs
 
@@ -182,16 +190,38 @@ def _by_input(columns: Columns, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found, w[:, len(numbers) : end]
 
 
-def _embedded(columns: Columns | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """most, edges and sums as the kernel takes them: sums [k, number, bins, 2, width] of the vectors of the bins below
-    less half of all, and beside them the bin's own vector, 0 where it has no width."""
-    if columns is None or columns.edges is None or columns.vectors is None:
-        most = np.zeros(0) if columns is None else columns.most
-        return most, np.zeros(0), np.zeros((len(most), 0, 0, 2, 0))
-    vectors = columns.vectors.astype(float)
-    own = vectors * (np.diff(columns.edges, axis=2) > 0)[..., None]
-    below = np.cumsum(own, axis=2) - own - 0.5 * vectors.sum(axis=2, keepdims=True)
-    return columns.most, columns.edges, np.stack([below, own], axis=3)
+def _sizes_of(columns: Columns) -> dict[str, int]:
+    """Of what `_of_columns` gives."""
+    found: dict[str, int] = {}
+    if columns.places is not None:
+        found |= {"placed": columns.places.shape[1], "steps": columns.places.shape[2] - 1}
+    if columns.beside:
+        found |= dict(zip(("embedded", "bins", "width"), columns.beside["weight"].shape[1:], strict=True))
+    return found
+
+
+def _of_columns(columns: Columns) -> dict[str, np.ndarray]:
+    """Arrays as the kernel takes them. sums: [k, number, bins, 2, width] of the vectors of the bins below less half of
+    all, and beside them the bin's own vector, 0 where it has no width."""
+    found = {"most": columns.most}
+    if columns.places is not None:
+        found |= {"place_edges": columns.places, "below": below(columns.places)}
+    if "edges" in columns.beside:
+        edges, vectors = columns.beside["edges"], columns.beside["weight"].astype(float)
+        own = vectors * (np.diff(edges, axis=2) > 0)[..., None]
+        lower = np.cumsum(own, axis=2) - own - 0.5 * vectors.sum(axis=2, keepdims=True)
+        found |= {"edges": edges, "sums": np.stack([lower, own], axis=3)}
+    elif columns.beside:
+        frequency, phase, weight, bias = (columns.beside[name] for name in ("frequency", "phase", "weight", "bias"))
+        turns = np.stack([frequency, phase.astype(float) / (2 * np.pi)], axis=3)
+        found |= {"turns": turns, "waves": weight, "bias": bias}
+    return found
+
+
+def below(edges: np.ndarray) -> np.ndarray:
+    """[..., bins + 1] how many bins that have a width lie below each, and how many there are; edges: the same shape."""
+    width = (np.diff(edges, axis=-1) > 0).astype(float)
+    return np.cumsum(np.pad(width, [(0, 0)] * (edges.ndim - 1) + [(1, 0)]), axis=-1)
 
 
 def _table(w: np.ndarray, none: np.ndarray, one: np.ndarray) -> np.ndarray:

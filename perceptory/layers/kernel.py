@@ -10,19 +10,9 @@ import jax.numpy as jnp
 
 from perceptory.layers.dense import matmul
 from perceptory.layers.tabular import ColumnScaling, some_columns
-from perceptory.registry import Registry
 
 UNROLLED = 32  # columns whose differences are one expression; more go through a loop
 LEAST = 1e-12  # of a squared distance, below which its root has no slope
-
-KERNELS: Registry[str] = Registry(
-    "kernel",
-    {
-        "laplacian": "exp(-Σ |x - c| / s), rough, and each column by itself",
-        "exponential": "exp(-√Σ ((x - c) / s)²), rough, and alike in all directions",
-        "gaussian": "exp(-½ Σ ((x - c) / s)²), smooth",
-    },
-)
 
 
 def kernel_values(kernel: str, x: jax.Array, c: jax.Array, narrowness: jax.Array, numbers: int) -> jax.Array:

@@ -1,7 +1,7 @@
 """A model's networks applied to rows by kernels that Python calls itself, where they are nothing but layers of neurons
 (`kernels.predict`) or kernel neurons (`kernels.neurons`).
 
-No program is compiled, and layers of neurons need no JAX; what comes out is that of `models.forward` up to rounding.
+No program is compiled and no JAX needed; what comes out is that of `models.forward` up to rounding.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _made(model: Any) -> ByKernel | None:
     link, network, inputs = model.cost.host_link, model.network, model.encoder.shape
     if link is None or network.windows is not None or len(model.outputs) != 1 or len(inputs) != 1:
         return None
-    stack, of_columns = network.stack(inputs, model.outputs), network.columns_stack(inputs[0], model.outputs[0])
+    stack, of_columns = network.used_stack(inputs, model.outputs), network.columns_stack(inputs[0], model.outputs[0])
     made: ByKernel | None = None
     if network.neurons is not None:
         made = ByNeurons(model, link) if neurons.accepts(dtype_of(model)) else None
@@ -165,9 +165,8 @@ def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, np.ndarr
             center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
     scale = of.get("scale", np.ones((k, stack.widths[0])))
     most = np.full(k, float(model.network.clip))
-    columns = predict.Columns(
-        numbers, center, factor, most, scale, of.get("embedding.edges"), of.get("embedding.weight")
-    )
+    beside = {name.partition(".")[2]: array for name, array in of.items() if name.startswith("embedding.")}
+    columns = predict.Columns(numbers, center, factor, of.get("scaling.edges"), most, scale, beside)
     return columns, model.weights[:, -stack.weights :]
 
 

@@ -81,6 +81,15 @@ class WeightedModel(Model):
     def _kernel(self) -> None:
         """Each part has its own."""
 
+    def distributions(self, table: Any) -> np.ndarray:
+        if any(part._kernel is None for part in self._parts) or self.encoder.one(table) is not None:
+            return super().distributions(table)
+        features = self.encoder.many(table)  # once for all parts
+        return super().distributions(table) if features is None else self._of_parts(features)
+
+    def _of_parts(self, features: Any) -> np.ndarray:
+        return np.concatenate([part.distributions(features) for part in self._parts])
+
     def distributions_of(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         return np.concatenate([part.distributions_of(inputs, lengths) for part in self._parts])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from perceptory.catalog import MIRRORS
@@ -172,15 +173,26 @@ class Network(Spec):
         nothing but such layers."""
         return None
 
+    def used_stack(self, inputs: Shape, outputs: Shape) -> Stack | None:
+        """As `stack`, of use alone: training may be another thing."""
+        return self.stack(inputs, outputs)
+
+    def arrays(self, inputs: int, outputs: int) -> dict[str, Shape] | None:
+        """Shapes of the arrays by their names, in the order of the weight vector, where that is told without JAX."""
+        return None
+
 
 def weights_of(network: Network, inputs: Shape, outputs: Shape) -> int:
     """How many weights a network has; of layers of neurons that is told without JAX."""
-    stack = network.stack(inputs, outputs)
+    stack = network.used_stack(inputs, outputs)
     return layout(network, inputs, outputs).size if stack is None else stack.weights
 
 
 def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     """The layout of a network's weight vector; computes no array. Traced numbers of the spec may be left open."""
+    own = network.arrays(prod(inputs), prod(outputs))
+    if own is not None:
+        return Layout(tuple(own.values()), tuple(own))
     look: Any = _layout.__wrapped__ if has_code(network) else _layout
     found: Layout = look(network, inputs, outputs)
     return found

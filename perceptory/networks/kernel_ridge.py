@@ -6,22 +6,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from perceptory.later import later
 from perceptory.layers.arrays import Shape
-from perceptory.layers.kernel import KERNELS, KernelMachine, kernel_values
-from perceptory.layers.tabular import ColumnScaling, edges_of
 from perceptory.networks.for_tables import ForTables
-from perceptory.ops.cholesky import damped
-from perceptory.ops.kernel_ridge import Solution, kernel_ridge
 from perceptory.registry import Registry
 from perceptory.specs import checked, count, is_plain, positive, traced
 
+if TYPE_CHECKING:
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from perceptory.layers import kernel as layers
+    from perceptory.layers import tabular
+    from perceptory.ops import cholesky
+    from perceptory.ops import kernel_ridge as solving
+else:
+    eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
+    layers, tabular = later("perceptory.layers.kernel", "perceptory.layers.tabular")
+    cholesky, solving = later("perceptory.ops.cholesky", "perceptory.ops.kernel_ridge")
+
+KERNELS: Registry[str] = Registry(
+    "kernel",
+    {
+        "laplacian": "exp(-Σ |x - c| / s), rough, and each column by itself",
+        "exponential": "exp(-√Σ ((x - c) / s)²), rough, and alike in all directions",
+        "gaussian": "exp(-½ Σ ((x - c) / s)²), smooth",
+    },
+)
 SCALINGS: Registry[str] = Registry(
     "scaling of columns",
     {"quantiles": "the place among the training rows", "standard": "mean 0, deviation 1"},
@@ -61,29 +77,38 @@ class KernelRidge(ForTables):
     deviation: float = traced(0.5, check=positive, log=True)
     columns: tuple[int, ...] = ()
 
-    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> KernelMachine:
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> layers.KernelMachine:
         features, out = prod(inputs), prod(outputs)
         kinds = self.kinds(features)
         numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
         flags = tuple(i for i, kind in enumerate(kinds) if kind)
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
-        scaling = ColumnScaling(jnp.zeros(len(numbers)), jnp.ones(len(numbers)), edges, None) if numbers else None
-        return KernelMachine(
+        scaling = (
+            tabular.ColumnScaling(jnp.zeros(len(numbers)), jnp.ones(len(numbers)), edges, None) if numbers else None
+        )
+        return layers.KernelMachine(
             scaling, jnp.ones(features) / features, jnp.zeros((self.centers, features)),
             jnp.zeros((self.centers, out)), jnp.zeros((features, out)), jnp.zeros(out), self.kernel, (numbers, flags),
             outputs,
         )  # fmt: skip
 
+    def arrays(self, inputs: int, outputs: int) -> dict[str, Shape]:
+        numbers = self.kinds(inputs).count(0)
+        scaling = {"scaling.center": (numbers,), "scaling.factor": (numbers,)} if numbers else {}
+        edges = {"scaling.edges": (numbers, EDGES + 1)} if numbers and self.inputs == "quantiles" else {}
+        own = {"narrowness": (inputs,), "centers": (self.centers, inputs), "strengths": (self.centers, outputs)}
+        return scaling | edges | own | {"weight": (inputs, outputs), "bias": (outputs,)}
+
     def for_rows(self, rows: int) -> KernelRidge:
         """Without centers that no row can fill: they would be computed and kept for nothing."""
         return self.replace(centers=min(self.centers, rows))
 
-    def prime(self, module: KernelMachine, rows: Any, *, key: jax.Array) -> KernelMachine:
+    def prime(self, module: layers.KernelMachine, rows: Any, *, key: jax.Array) -> layers.KernelMachine:
         """Scaling, widths and strengths from the training rows."""
         x, t, w = rows()
         x, t = x.reshape(len(x), -1), t.reshape(len(t), -1)
         if module.scaling is not None and module.scaling.edges is not None:
-            edges = edges_of(x[:, jnp.array(module.places[0])], w, EDGES)
+            edges = tabular.edges_of(x[:, jnp.array(module.places[0])], w, EDGES)
             module = eqx.tree_at(lambda m: m.scaling.edges, module, edges)
         one, two, three = jax.random.split(key, 3)
         kept = _some(w, self.centers, one)
@@ -92,14 +117,14 @@ class KernelRidge(ForTables):
         mean = w @ t / jnp.sum(w)
         spread = jnp.sqrt(w @ jnp.mean((t - mean) ** 2, axis=1) / jnp.sum(w))
         spread = jnp.where(spread > 0, spread, 1)
-        kernel = partial(kernel_values, self.kernel, numbers=len(module.places[0]))
+        kernel = partial(layers.kernel_values, self.kernel, numbers=len(module.places[0]))
         aims = getattr(rows, "aims", False)
         learn = _some(w, self.likely, three)
         chosen = _some(w, LEFT_OUT, two, but=learn) if aims else jnp.zeros(0, int)
         groups = self._groups(x.shape[1])
         start = _start(self.kernel, x.shape[1], groups).astype(x.dtype)
         narrow, ridge, deviation = (jnp.asarray(v, x.dtype) for v in (self.narrow, self.ridge, self.deviation))
-        found = kernel_ridge(
+        found = solving.kernel_ridge(
             kernel, x, (t - mean) / spread, w, learn, start, chosen, narrow, ridge, groups, deviation
         )  # fmt: skip
         size, shift = spread, mean
@@ -173,7 +198,7 @@ def _start(kernel: str, features: int, groups: np.ndarray) -> jax.Array:
 
 
 def _calibrated(
-    found: Solution, mean: jax.Array, spread: jax.Array, w: jax.Array, cost: Callable[[jax.Array], jax.Array]
+    found: solving.Solution, mean: jax.Array, spread: jax.Array, w: jax.Array, cost: Callable[[jax.Array], jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     """A factor of what the function adds to the mean, and a shift [out] instead of the mean, with which rows that are
     left out cost least, by Newton's steps."""
@@ -184,7 +209,7 @@ def _calibrated(
         return w @ cost(at[0] * away + at[1:]) / jnp.sum(w) + PRIOR * jnp.sum((at - first) ** 2) / 2
 
     def step(_: int, at: jax.Array) -> jax.Array:
-        move = damped(jax.hessian(total)(at), jnp.asarray(1e-4, at.dtype), jax.grad(total)(at))
+        move = cholesky.damped(jax.hessian(total)(at), jnp.asarray(1e-4, at.dtype), jax.grad(total)(at))
         new = at - jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -1, 1)
         return jnp.where(total(new) < total(at), new, at)
 

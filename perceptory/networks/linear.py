@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
-
-import equinox as eqx
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, Any
 
 from perceptory.errors import InputError
-from perceptory.layers.dense import Dense, Reshape
-from perceptory.layers.sequential import Sequential
+from perceptory.kernels.stack import Stack
 from perceptory.networks.base import Network
-from perceptory.networks.chain_layers import Pooled
-from perceptory.ops.activations import ACTIVATIONS
-from perceptory.ops.initializers import initial_weights
-from perceptory.ops.ridge import conjugate_gradients, ridge_regression
 from perceptory.registry import Registry
 from perceptory.specs import checked, count, flag, is_plain, not_negative, traced
 
-MOST_BY_MATRIX = 512  # inputs up to which normal equations are formed and factored; above, conjugate gradients
+if TYPE_CHECKING:
+    import jax
+
 WAYS: Registry[str] = Registry(
     "way to train",
     {
@@ -30,18 +23,6 @@ WAYS: Registry[str] = Registry(
         "descent": "from that solution, the optimizer takes the cost down",
     },
 )
-
-
-class Past(eqx.Module):
-    """The last `taps` steps of series [batch, time, channel] as features of each step [batch, time, taps · channel];
-    before the first step there are zeros."""
-
-    taps: int = eqx.field(static=True)
-    takes: ClassVar[tuple[str, ...]] = ()
-
-    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        padded = jnp.pad(x, ((0, 0), (self.taps - 1, 0), (0, 0)))
-        return jnp.concatenate([padded[:, k : k + x.shape[1]] for k in range(self.taps)], axis=2)
 
 
 @dataclass(frozen=True)
@@ -67,7 +48,7 @@ class Linear(Network):
     train: str = checked("least squares", check=lambda _, value: WAYS[value])
     pooled: bool = checked(False, check=flag, neutral=False)
 
-    def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Sequential:
+    def build(self, inputs: tuple[int, ...], outputs: tuple[int, ...], *, key: jax.Array) -> Any:
         every_step = len(outputs) == 2
         if self.taps > 1 and not every_step:
             raise InputError(
@@ -78,23 +59,19 @@ class Linear(Network):
             raise InputError("Linear.pooled is for series with one target each. Leave it out.")
         features = self.taps * inputs[-1] if every_step else inputs[-1] if self.pooled else prod(inputs)
         out = outputs[-1] if every_step else prod(outputs)
-        (weight,) = initial_weights(key, ["glorot"], [(features, out)])
-        before: list[Any] = [Past(self.taps)] if every_step else [] if len(inputs) == 1 else [Reshape((features,))]
-        before = [Pooled("average")] if self.pooled else before
-        return Sequential((*before, Dense(weight, jnp.zeros(out, weight.dtype), ACTIVATIONS["linear"].function)))
+        from perceptory.networks.linear_module import built
+
+        return built(self, inputs, features, out, every_step, key)
+
+    def used_stack(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Stack | None:
+        plain = len(inputs) == len(outputs) == 1 and self.taps == 1 and not self.pooled
+        return Stack((*inputs, *outputs), ()) if plain else None
 
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
         """Weights by least squares from the training rows."""
-        *before, dense = module.layers
-        x, t, w = rows()
-        if t.shape[-1] != dense.bias.shape[0]:  # a cost of several outputs a target: no least squares
-            return module
-        if self.pooled:  # once for all rows, whose lengths a basis does not see
-            x, before = before[0](x, lengths=getattr(rows, "lengths", None)), []
-        basis = Sequential(tuple(before))
-        solve = ridge_regression if dense.weight.shape[0] <= MOST_BY_MATRIX else conjugate_gradients
-        weight, bias = solve(basis, x, t, w, self.ridge)
-        return Sequential((*module.layers[:-1], Dense(weight, bias, dense.activation)))
+        from perceptory.networks.linear_module import solved
+
+        return solved(module, rows, self.ridge, self.pooled)
 
     @property
     def solved(self) -> bool:

@@ -7,33 +7,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from perceptory.catalog import ACTIVATIONS
 from perceptory.errors import InputError
-from perceptory.kernels.stack import Stack, unit
+from perceptory.kernels.stack import KINDS, Stack, unit
+from perceptory.later import later
 from perceptory.layers.arrays import Layout, Shape
-from perceptory.layers.base import fixed_number
-from perceptory.layers.tabular import (
-    STORED,
-    ColumnScaling,
-    Periodic,
-    Piecewise,
-    Tabular,
-    TabularDense,
-    TabularStack,
-    edges_of,
-    quantiles,
-)
 from perceptory.networks.for_tables import ForTables
 from perceptory.networks.mlp import widths
-from perceptory.ops.activations import ACTIVATIONS
 from perceptory.registry import Registry
 from perceptory.specs import below_one, checked, count, flag, is_on, not_negative, positive, traced
+
+if TYPE_CHECKING:
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from perceptory.layers import base, tabular
+else:
+    eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
+    base, tabular = later("perceptory.layers.base", "perceptory.layers.tabular")
 
 INPUTS: Registry[str] = Registry(
     "scaling of columns",
@@ -63,7 +59,8 @@ SIMPLEX = 5  # rows whose mean, weighted at random, a unit bends at
 def _activation(name: Any, value: Any) -> None:
     if not isinstance(value, str):
         raise InputError(name, f" needs the name of an activation, got {value!r}. Example: activation='mish'")
-    ACTIVATIONS[value]
+    if value not in KINDS:
+        ACTIVATIONS[value]
 
 
 @dataclass(frozen=True)
@@ -131,27 +128,56 @@ class TabularMLP(ForTables):
         for i, (fan_in, fan_out) in enumerate(fans):
             weight = jax.random.normal(jax.random.fold_in(keys[2], i), (fan_in, fan_out)) / fan_in**0.5
             bends = self.parametric and i + 1 < len(fans)
-            layers.append(TabularDense(weight, jnp.zeros(fan_out), jnp.ones(fan_out) if bends else None))
+            layers.append(tabular.TabularDense(weight, jnp.zeros(fan_out), jnp.ones(fan_out) if bends else None))
         sigma, kernel = ACTIVATIONS[self.activation].function, unit(self.activation)
-        rate = fixed_number(self.dropout) if is_on(self.dropout) else None
+        rate = base.fixed_number(self.dropout) if is_on(self.dropout) else None
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
-        return Tabular(
+        return tabular.Tabular(
             self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
             _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
-            TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
+            tabular.TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
 
     def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
-        numbers, flags, *groups = self._places(inputs)
-        kind, known = unit(self.activation), self.inputs != "quantiles" and self.numbers != "periodic"
-        if kind is None or groups or not known:
+        kind = unit(self.activation)
+        if kind is None or len(self._places(inputs)) > 2:
             return None
-        width = 1 if self.numbers == "none" else self.width
-        widths = (len(numbers) * width + len(flags), *self.hidden, outputs)
+        widths = (self._features(inputs), *self.hidden, outputs)
         return Stack(widths, (kind,) * len(self.hidden), self.parametric)
 
-    def _scaling(self, columns: int, edges: Any = None) -> ColumnScaling | None:
-        return _unit(columns, edges, fixed_number(self.clip) if is_on(self.clip) else None)
+    def arrays(self, inputs: int, outputs: int) -> dict[str, Shape]:
+        numbers, flags, *groups = map(len, self._places(inputs))
+        found: dict[str, Shape] = {}
+        for name, columns in (("scaling", numbers), ("flags", flags)):
+            if columns:
+                found |= {f"{name}.center": (columns,), f"{name}.factor": (columns,)}
+            if columns and name == "scaling" and self.inputs == "quantiles":
+                found["scaling.edges"] = (columns, EDGES + 1)
+        more, bins, waves = self.width - 1, self.bins, (numbers, self.frequencies)
+        if numbers and self.numbers == "piecewise":
+            found |= {"embedding.edges": (numbers, bins + 1), "embedding.weight": (numbers, bins, more)}
+        elif numbers and self.numbers == "periodic":
+            found |= {"embedding.frequency": waves, "embedding.phase": waves}
+            found |= {"embedding.weight": (*waves, more), "embedding.bias": (numbers, more)}
+        found |= {f"categories.{k}": (group, self.categories) for k, group in enumerate(groups)}
+        if groups:
+            found |= {"seen.center": (sum(groups),), "seen.factor": (sum(groups),)}
+        if is_on(self.feature_scale):
+            found["scale"] = (self._features(inputs),)
+        for k, fans in enumerate(pairwise((self._features(inputs), *self.hidden, outputs))):
+            found |= {f"stack.layers.{k}.weight": fans, f"stack.layers.{k}.bias": fans[1:]}
+            if self.parametric and k < len(self.hidden):
+                found[f"stack.layers.{k}.strength"] = fans[1:]
+        return found
+
+    def _features(self, inputs: int) -> int:
+        """How many features a row has."""
+        numbers, flags, *groups = map(len, self._places(inputs))
+        width = 1 if self.numbers == "none" else self.width
+        return numbers * width + flags + self.categories * len(groups)
+
+    def _scaling(self, columns: int, edges: Any = None) -> tabular.ColumnScaling | None:
+        return _unit(columns, edges, base.fixed_number(self.clip) if is_on(self.clip) else None)
 
     def _embedding(self, columns: int, key: jax.Array) -> tuple[Any, int]:
         """The embedding of numbers, and how many features a number becomes."""
@@ -162,11 +188,11 @@ class TabularMLP(ForTables):
         more = self.width - 1
         weight = jax.random.uniform(one, (columns, count, more), minval=-1, maxval=1) / count**0.5
         if self.numbers == "piecewise":
-            return Piecewise(jnp.tile(jnp.linspace(-1, 1, count + 1), (columns, 1)), weight), self.width
+            return tabular.Piecewise(jnp.tile(jnp.linspace(-1, 1, count + 1), (columns, 1)), weight), self.width
         frequency = self.sigma * jax.random.normal(two, (columns, count))
         phase = jax.random.uniform(three, (columns, count), minval=-jnp.pi, maxval=jnp.pi)
         bias = jax.random.uniform(four, (columns, more), minval=-1, maxval=1) / count**0.5
-        return Periodic(frequency, phase, weight, bias), self.width
+        return tabular.Periodic(frequency, phase, weight, bias), self.width
 
     def _places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Places of the numbers, of the columns of 0 and 1, and of each column of categories that is embedded."""
@@ -200,21 +226,21 @@ class TabularMLP(ForTables):
     def _with_numbers(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
         scaling = module.scaling
         if self.inputs == "robust":
-            low, first, middle, third, high = quantiles(x, w, np.array([0, 0.25, 0.5, 0.75, 1])).T
+            low, first, middle, third, high = tabular.quantiles(x, w, np.array([0, 0.25, 0.5, 0.75, 1])).T
             spread = jnp.where(third > first, third - first, 0.5 * (high - low))
             factor = jnp.where(spread > 0, 1 / jnp.where(spread > 0, spread, 1), 0)
             scaling = eqx.tree_at(lambda s: (s.center, s.factor), scaling, (middle, factor))
         if self.inputs == "quantiles":
-            scaling = eqx.tree_at(lambda s: s.edges, scaling, edges_of(x, w, EDGES))
+            scaling = eqx.tree_at(lambda s: s.edges, scaling, tabular.edges_of(x, w, EDGES))
         module = eqx.tree_at(lambda m: m.scaling, module, scaling)
-        if isinstance(module.embedding, Piecewise):
-            edges = edges_of(scaling(x), w, self.bins)
+        if isinstance(module.embedding, tabular.Piecewise):
+            edges = tabular.edges_of(scaling(x), w, self.bins)
             module = eqx.tree_at(lambda m: m.embedding.edges, module, edges)
         return module
 
     def trains(self, name: str) -> bool:
         """Whether the optimizer moves the array of this path."""
-        return name.rpartition(".")[2] not in STORED
+        return name.rpartition(".")[2] not in tabular.STORED
 
     def paces(self, where: Layout) -> list[tuple[Any, Any]]:
         """For each array what its steps are multiplied by, and its weight decay, in terms of the usual ones."""
@@ -254,11 +280,11 @@ class TabularMLP(ForTables):
         return 2 * sum(self.hidden) + prod(inputs) * (embedded + self.width)
 
 
-def _unit(columns: int, edges: Any, clip: Any) -> ColumnScaling | None:
-    return ColumnScaling(jnp.zeros(columns), jnp.ones(columns), edges, clip) if columns else None
+def _unit(columns: int, edges: Any, clip: Any) -> tabular.ColumnScaling | None:
+    return tabular.ColumnScaling(jnp.zeros(columns), jnp.ones(columns), edges, clip) if columns else None
 
 
-def _flag_scaling(scaling: ColumnScaling, x: jax.Array, w: jax.Array, centered: bool) -> ColumnScaling:
+def _flag_scaling(scaling: tabular.ColumnScaling, x: jax.Array, w: jax.Array, centered: bool) -> tabular.ColumnScaling:
     """Of columns of 0 and 1 [row, column]: the robust scaling, or, not centered, 1 for those that rows have."""
     real = (w > 0).astype(x.dtype)
     share = real @ x / jnp.maximum(jnp.sum(real), 1)
@@ -269,7 +295,7 @@ def _flag_scaling(scaling: ColumnScaling, x: jax.Array, w: jax.Array, centered: 
     return eqx.tree_at(lambda s: (s.center, s.factor), scaling, (center, factor))
 
 
-def _started(stack: TabularStack, v: jax.Array, key: jax.Array) -> TabularStack:
+def _started(stack: tabular.TabularStack, v: jax.Array, key: jax.Array) -> tabular.TabularStack:
     """Weights divided by the deviation of their sums over rows v [row, feature], biases that are minus a mean of some
     rows' sums, so that every unit bends among the rows."""
     layers = []
@@ -282,6 +308,7 @@ def _started(stack: TabularStack, v: jax.Array, key: jax.Array) -> TabularStack:
         rows = jax.random.randint(one, (SIMPLEX, z.shape[1]), 0, len(z))
         part = jax.random.exponential(two, rows.shape, z.dtype)
         bias = -jnp.sum(jnp.take_along_axis(z, rows, axis=0) * part / jnp.sum(part, axis=0), axis=0)
-        layers.append(TabularDense(weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype), layer.strength))
+        weight, bias = weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype)
+        layers.append(tabular.TabularDense(weight, bias, layer.strength))
         v = stack.hidden(z + bias, layers[-1]) if i + 1 < len(stack.layers) else z
     return eqx.tree_at(lambda s: s.layers, stack, tuple(layers))

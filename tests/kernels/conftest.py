@@ -41,9 +41,9 @@ def untrained():
         center, factor = np.nanmean(x, axis=0), 1 / np.nanstd(x, axis=0)
         arrays = layout(network, encoder.shape, (1,))
         weights = 0.3 * random.normal(size=(2, arrays.size)).astype(np.float32)
-        for name, part in zip(arrays.names, arrays.parts(weights.T), strict=True):
-            if name == "embedding.edges":  # which ascend
-                part[:] = np.sort(part.T.reshape(2, -1, 5), axis=2).reshape(2, -1).T
+        for name, shape, part in zip(arrays.names, arrays.shapes, arrays.parts(weights.T), strict=True):
+            if name.endswith("edges"):  # which ascend
+                part[:] = np.sort(part.T.reshape(2, *shape), axis=2).reshape(2, -1).T
         model = Model(
             "regression", ("y",), None, encoder, network, pt.SquaredError(), (1,), weights,
             np.stack([center, center + 0.1]), np.stack([factor, 1.5 * factor]), np.ones((2, 1)), np.full((2, 1), 2.0),

@@ -5,8 +5,8 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import neurons
-from perceptory.layers.kernel import KERNELS
 from perceptory.models.by_kernel import ByKernel, ByNeurons
+from perceptory.networks.kernel_ridge import KERNELS
 
 KERNEL = "neurons"
 pytestmark = pytest.mark.usefixtures("kernel")

@@ -11,7 +11,9 @@ import pytest
 import perceptory as pt
 from perceptory.kernels import predict
 from perceptory.kernels.stack import KINDS, Stack, unit
+from perceptory.models.averages import mean_of
 from perceptory.models.by_kernel import ByKernel
+from perceptory.models.weighted import WeightedModel
 
 KERNEL = "predict"
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -113,7 +115,12 @@ def test_arrays_that_do_not_fit_are_refused():
 
 
 def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeypatch, tmp_path):
-    model, frame = untrained(pt.MLP((6,)))
+    networks = pt.MLP((6,)), pt.Linear(), pt.KernelRidge(9), pt.TabularMLP((6,), "selu", inputs="quantiles", bins=4)
+    parts = [untrained(network) for network in networks]
+    (_, frame), encoder = parts[0], parts[0][0].encoder
+    for part, _ in parts:
+        part.encoder = encoder
+    model = WeightedModel([part for part, _ in parts], [0.4, 0.3, 0.2, 0.1])
     by_kernel = model.distributions(frame), model.distributions_of(model.encoder.transform(frame)[:3])
     model.save(tmp_path / "model")
     frame.write_csv(tmp_path / "rows.csv")
@@ -125,7 +132,7 @@ def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeyp
     """
     run = [sys.executable, "-c", code, "predict", str(tmp_path / "model"), str(tmp_path / "rows.csv")]
     printed = subprocess.run(run, capture_output=True, check=True).stdout
-    assert np.allclose(pl.read_csv(printed)["predicted y"], by_kernel[0].mean(axis=0)[:, 0], atol=1e-6)
+    assert np.allclose(pl.read_csv(printed)["predicted y"], mean_of(model, by_kernel[0])[:, 0], atol=1e-6)
     monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
     expected = model.distributions(frame)
     assert np.allclose(by_kernel[0], expected, rtol=1e-4, atol=1e-5)
@@ -137,6 +144,9 @@ def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeyp
     [
         pt.TabularMLP((6, 5), bins=4, width=3),
         pt.TabularMLP((6,), "relu", numbers="none", parametric=False, clip=0.0, feature_scale=0.0),
+        pt.TabularMLP((6,), "selu", inputs="quantiles", numbers="periodic", frequencies=5, width=4),
+        pt.TabularMLP((), inputs="quantiles", bins=4, width=3),
+        pt.Linear(),
     ],
 )
 def test_networks_for_tables(untrained, monkeypatch, network):

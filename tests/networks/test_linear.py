@@ -20,7 +20,7 @@ from perceptory import (
     choice,
 )  # fmt: skip
 from perceptory.errors import InputError
-from perceptory.networks import linear
+from perceptory.networks import linear_module
 from perceptory.objectives.table import AbsoluteError, SigmoidCrossEntropy, SquaredError
 from perceptory.studies.design import Candidate
 
@@ -39,7 +39,7 @@ def primed(spec, x, t, w):
 @pytest.mark.parametrize("way", ["matrix", "conjugate gradients"])
 @pytest.mark.parametrize(("shape", "ridge"), [((40, 60), 0.1), ((1100, 3), 1e-3), ((50, 4, 3), 1e-3)])
 def test_ridge_regression_is_that_of_scikit_learn(way, shape, ridge, monkeypatch):
-    monkeypatch.setattr(linear, "MOST_BY_MATRIX", 512 if way == "matrix" else 0)
+    monkeypatch.setattr(linear_module, "MOST_BY_MATRIX", 512 if way == "matrix" else 0)
     x = RANDOM.normal(size=shape)
     flat = x.reshape(len(x), -1)
     t = np.stack([flat[:, 0] - flat[:, 1], RANDOM.normal(size=len(x))], 1) + 0.5
@@ -84,7 +84,7 @@ def test_means_of_series_of_any_length():
 @pytest.mark.parametrize("way", ["matrix", "conjugate gradients"])
 def test_a_value_every_step_is_a_finite_impulse_response(way, monkeypatch):
     """Least squares over the steps that count; what stands in others, and before a series begins, does not."""
-    monkeypatch.setattr(linear, "MOST_BY_MATRIX", 512 if way == "matrix" else 0)
+    monkeypatch.setattr(linear_module, "MOST_BY_MATRIX", 512 if way == "matrix" else 0)
     x = RANDOM.normal(size=(20, 15, 2))
     w = np.ones((20, 15))
     w[:, :2] = 0

@@ -11,7 +11,7 @@ import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.layers.base import call
 from perceptory.layers.tabular import edges_of, quantiles, shares
-from perceptory.networks.base import layout
+from perceptory.networks.base import _layout, layout
 from perceptory.training.plan import ProgramPlan
 from perceptory.training.procedures.first_order import decay_mask, update_rule
 from perceptory.training.run import Specs
@@ -174,3 +174,22 @@ def test_a_table_with_everything_to_a_model_file(tmp_path):
     np.testing.assert_array_equal(again.predict(table), model.predict(table))
     new = table.head(3).with_columns(town=pl.Series([None, "t0", "elsewhere"]), kind=pl.Series(["z", None, "a"]))
     assert np.isfinite(again.predict(new)).all()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        SMALL,
+        pt.TabularMLP((8,), inputs="quantiles"),
+        pt.TabularMLP((), numbers="none", feature_scale=0.0, one_hot=1),
+        pt.TabularMLP((8, 5), parametric=False, feature_scale=pt.uniform(1.0, 2.0)),
+        pt.KernelRidge(7),
+        pt.KernelRidge(7, inputs="standard"),
+    ],
+)
+def test_the_arrays_that_are_told_without_jax_are_those_that_are_built(network):
+    for kinds in (KINDS, (0, 0), (-1, 1, 1)):
+        spec = network.for_columns(kinds)
+        shapes, names = _layout(spec, (len(kinds),), (3,))
+        assert spec.arrays(len(kinds), 3) == dict(zip(names, shapes, strict=True))
+        assert list(spec.arrays(len(kinds), 3)) == list(names)
