@@ -14,6 +14,5 @@ import jax
 import numpy as np
 
 Array = jax.Array
-Key = jax.Array
 Numbers = np.ndarray
 Progress = Callable[[dict[str, Any]], None]

@@ -59,7 +59,7 @@ def write_frames(path: str | None, frames: Iterator[pl.DataFrame], *, formulas: 
     """Write frames of the same columns, one below the other, as they come: as Parquet where the path says so, else as
     CSV; None is standard output. A file is there whole or not at all. In CSV a text that a spreadsheet would take for a
     formula is `guarded`, unless `formulas`."""
-    parquet = path is not None and Path(path).suffix.lower() in (".parquet", ".pq")
+    parquet = writes_parquet(path)
     frames = frames if parquet or formulas else map(_guarded, frames)
     if path is None:
         for number, frame in enumerate(frames):

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from perceptory.data.ahead import on_all_cores
-from perceptory.data.arrays.dataset import ArrayDataset
 from perceptory.data.tables.column_plan import ColumnPlan, plan_column
-from perceptory.data.tables.dataset import Dataset
 from perceptory.errors import Door, python_words
 from perceptory.notes import Note, about_column, cut_from_rows, in_common, joined, standardized
 from perceptory.wording import count_of
 
 NAMES_SHOWN = 6
+ROWS = ("table", "stream")  # kinds of data whose examples are rows
 
 
 def data_lines(data: Any, test: Any = None, door: Door = python_words) -> list[str]:
@@ -21,11 +20,11 @@ def data_lines(data: Any, test: Any = None, door: Door = python_words) -> list[s
 
     test: data that are sealed for the test, where they are not a share of these. door: whose words name settings.
     """
-    examples = isinstance(data, ArrayDataset)
+    examples = data.kind not in ROWS
     columns = () if examples else tuple(on_all_cores(plan_column, data.columns, data.rows))
     lines = [f"{_examples(data)}, {_target(data)}"] if examples else _columns(data, columns)
     if test is not None:
-        lines.append(f"  test: {count_of(test.rows, 'row' if isinstance(data, Dataset) else 'example')} of their own")
+        lines.append(f"  test: {count_of(test.rows, 'row' if data.kind in ROWS else 'example')} of their own")
     ignored = {c.name for c in columns if not c.used}
     notes = [note for note in data.notes if not _stands_above(note, ignored)]
     return lines + [f"  note: {note.said(door)}" for note in notes]
@@ -36,7 +35,7 @@ def _stands_above(note: Note, ignored: set[str]) -> bool:
     return cut_from_rows.describes(note) or (about_column.describes(note) and note.facts["column"] in ignored)
 
 
-def _examples(data: ArrayDataset) -> str:
+def _examples(data: Any) -> str:
     """'1797 images of 8 x 8 pixels, gray'."""
     channels = listed(data.channels)
     if data.kind == "image":
@@ -56,7 +55,7 @@ def _origin(facts: Mapping[str, Any]) -> str:
     return f" from {count_of(facts['rows'], 'row')}{several}"
 
 
-def _columns(data: Dataset, columns: Sequence[ColumnPlan]) -> list[str]:
+def _columns(data: Any, columns: Sequence[ColumnPlan]) -> list[str]:
     kinds = [c.kind if c.used else "ignored" for c in columns]
     counts = [
         f"{kinds.count(kind)} {kind}"
@@ -83,7 +82,7 @@ def _fate(column: ColumnPlan) -> tuple[Note, ...]:
     return column.treatment if column.used else column.notes
 
 
-def _target(data: Dataset | ArrayDataset) -> str:
+def _target(data: Any) -> str:
     names = listed(data.target_names)
     if data.task == "autoencode":
         colored = "" if data.labels is None else f", colored by {data.labels.name}"

@@ -22,7 +22,6 @@ from perceptory.networks.custom import Custom
 
 OPSET, ML_OPSET, IR = 18, 3, 9  # what onnxruntime reads since 1.16 (2023)
 ARRAY, LENGTHS, CODE = "x", "lengths", "code"  # names of inputs that are no columns
-EVERY_STEP = 1 << 40  # of `lengths`, where none are given
 
 
 @dataclass

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from perceptory.kernels import build
 from perceptory.kernels import convolution as kernel
 from perceptory.kernels.convolution import Axis, Stage
+from perceptory.ops.derivatives import differentiated_as
 from perceptory.ops.patches import (
     Window,
     Windows,
@@ -98,12 +99,12 @@ def _differentiable_stage(stage: Stage) -> Callable[..., Any]:
         dx, dweight = correlate_backward(windows, (_to_first(x), _flat(weight)), g)
         return _to_blocks(dx, x.shape[-1]), dweight.reshape(weight.shape), g.sum((1, 2, 3))
 
-    value = _differentiable(lambda *a: kernel.values(stage, *a), lambda *a: plain(*a)[0])
-    keeping = _differentiable(lambda *a: kernel.keeping(stage, *a), plain)
-    by_inputs = _differentiable(
+    value = differentiated_as(lambda *a: kernel.values(stage, *a), lambda *a: plain(*a)[0])
+    keeping = differentiated_as(lambda *a: kernel.keeping(stage, *a), plain)
+    by_inputs = differentiated_as(
         lambda x, weight, z, which, g: kernel.by_inputs(stage, x, g, z, which, weight), lambda *a: plain_back(*a)[0]
     )
-    by_kernel = _differentiable(
+    by_kernel = differentiated_as(
         lambda x, weight, z, which, g: kernel.by_kernel(stage, x, g, z, which, weight), lambda *a: plain_back(*a)[1:]
     )
 
@@ -118,13 +119,6 @@ def _differentiable_stage(stage: Stage) -> Callable[..., Any]:
     # Two calls: where nobody asks for the gradient by x, as in the first stage, XLA leaves that one out.
     run.defvjp(forward_pass, lambda residuals, g: (by_inputs(*residuals, g), *by_kernel(*residuals, g)))
     return run
-
-
-def _differentiable(f: Callable[..., Any], same: Callable[..., Any]) -> Callable[..., Any]:
-    """f with the derivatives of another function that has the same values."""
-    g = jax.custom_jvp(f)
-    g.defjvp(lambda primals, tangents: jax.jvp(same, primals, tangents))
-    return g
 
 
 def _flat(weight: jax.Array) -> jax.Array:

@@ -22,6 +22,7 @@ from jax.custom_batching import custom_vmap
 from perceptory import backend
 from perceptory.kernels import lstm
 from perceptory.ops.cells import Cell, CellState, MemoryCell
+from perceptory.ops.derivatives import differentiated_as
 
 
 class Weights(NamedTuple):
@@ -111,17 +112,10 @@ def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable[..., Any], 
         return (*products(w, x, before, (), lengths, da, da), first)
 
     return (
-        _differentiable(value, lambda *arrays: _forward(options, *arrays)[0]),
-        _differentiable(run, lambda *arrays: _forward(options, *arrays)),
-        _differentiable(back, lambda *arrays: _backward(options, *arrays)),
+        differentiated_as(value, lambda *arrays: _forward(options, *arrays)[0]),
+        differentiated_as(run, lambda *arrays: _forward(options, *arrays)),
+        differentiated_as(back, lambda *arrays: _backward(options, *arrays)),
     )
-
-
-def _differentiable(f: Callable[..., Any], same: Callable[..., Any]) -> Callable[..., Any]:
-    """f with the derivatives of another function that has the same values."""
-    g = jax.custom_jvp(f)
-    g.defjvp(lambda primals, tangents: jax.jvp(same, primals, tangents))
-    return g
 
 
 def members_in_turn(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -146,19 +146,6 @@ def owa(target: Any, output: Any, weights: Any = None, units: Any = None) -> np.
     return np.asarray((relative / NAIVE2[0] + scaled / NAIVE2[1]) / 2)
 
 
-def two_sets_criterion(a_on_b: Any, b_on_a: Any) -> Any:
-    """Regularity criterion of two data sets [E27]: the mean of both models' MSE on the set they do not know.
-
-    a_on_b: mean squared error on B of the model fitted on A; b_on_a: the other way round. Numbers or [out], as is the
-    answer.
-    """
-    first, second = np.asarray(a_on_b, float), np.asarray(b_on_a, float)
-    if first.shape != second.shape:
-        raise InputError(f"the two errors need one shape, got {first.shape} and {second.shape}.")
-    criterion = (first + second) / 2
-    return criterion if criterion.ndim else float(criterion)
-
-
 # --- classification: f(target [row] class index, probability [row, class], weights [row] or None) -> float ---------
 
 

@@ -336,11 +336,7 @@ def application(shelf: Shelf, limits: Limits | None = None) -> Starlette:
     async def other(_: Request, error: Exception) -> Response:
         """What no route has taken."""
         status = error.status_code if isinstance(error, HTTPException) else 404
-        said = {
-            404: "there is nothing at this address. See / or /openapi.json.",
-            405: "this address takes another method.",
-        }
-        return Json({"error": said.get(status, str(error))}, status)
+        return Json({"error": ELSEWHERE.get(status, str(error))}, status)
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:

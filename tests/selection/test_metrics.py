@@ -26,7 +26,6 @@ from perceptory.selection.metrics import (
     rmse,
     score,
     score_for,
-    two_sets_criterion,
     vaf,
 )
 
@@ -183,11 +182,6 @@ def test_scores():
         assert one.ends[0] <= poor <= one.ends[1]
 
 
-def test_two_sets_criterion():
-    assert two_sets_criterion(1.0, 4.0) == 2.5
-    assert two_sets_criterion([1.0, 2.0], [3.0, 6.0]).tolist() == [2.0, 4.0]
-
-
 two = np.zeros((4, 2))
 
 
@@ -207,7 +201,6 @@ two = np.zeros((4, 2))
         (lambda: score("cost", "regression", two, two), "the cost is a score of studies only"),
         (lambda: score("auc", "regression", two, two), "score 'auc' is for another task than regression"),
         (lambda: score_for("regresion"), "Did you mean 'regression'"),
-        (lambda: two_sets_criterion([1.0], 2.0), "one shape"),
     ],
 )
 def test_bad_input(call, message):
