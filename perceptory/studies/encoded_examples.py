@@ -28,6 +28,7 @@ from perceptory.training.rows import AheadRows, RolledRows, Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
 BLOCK = 16384  # rows of a table that are made ready at once
+TILE = 256  # of their numbers that are turned from columns into rows at once
 
 
 @dataclass
@@ -177,7 +178,8 @@ class EncodedExamples:
             for k, code in enumerate(codes, 2 * width):
                 block[k] = code[at]
             block[-1] = self.weights[at]
-            out[at] = block.T
+            for k in range(0, len(block), TILE):  # rows whose parts stay in the cache: wide ones do not
+                out[at, k : k + TILE] = block[k : k + TILE].T
 
         on_all_cores(write, range(0, self.count, each), self.count)
         return out
@@ -289,7 +291,7 @@ def encode(data: Examples, encoder: ExampleEncoder, dense: bool = False) -> Enco
     else:
         numbers = target_numbers(data.task, targets, len(data.classes or ()))
     lengths = data.lengths
-    given = np.ones(numbers.shape[:-1]) if data.weights is None else np.asarray(data.weights, float)
+    given = np.broadcast_to(1.0, numbers.shape[:-1]) if data.weights is None else np.asarray(data.weights, float)
     weights = np.broadcast_to(given[:, None], numbers.shape[:2]) if given.ndim < numbers.ndim - 1 else given
     if lengths is not None and weights.ndim == 2:
         weights = np.where(np.arange(weights.shape[1]) < lengths[:, None], weights, 0.0)

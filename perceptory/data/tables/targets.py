@@ -26,6 +26,7 @@ TASKS: Names[str] = Names(
     "task", {t: t for t in ("regression", "classification", "binary", "multiclass", "autoencode")}
 )
 MOST_CLASSES = 100
+LOOKED_AT = 1 << 14  # numbers at once
 CLASSES = "classification"
 
 
@@ -92,7 +93,8 @@ def _check_no_units(name: str, cells: pl.Series, wrong: pl.Series, task: str | N
 
 
 def _has_fraction(values: np.ndarray) -> bool:
-    return bool(np.isfinite(values[values != np.floor(values)]).any())
+    parts = (values[k : k + LOOKED_AT] for k in range(0, len(values), LOOKED_AT))  # most are told from the first ones
+    return any(np.isfinite(part[part != np.floor(part)]).any() for part in parts)
 
 
 def _check_no_dates(name: str, cells: pl.Series) -> None:
@@ -174,7 +176,7 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
         return _regression(columns, ())
     if wanted is not None:
         return _classes(raw, wanted, ())
-    if _has_fraction(raw.values[:1000]) or _has_fraction(raw.values):
+    if _has_fraction(raw.values):
         return _regression(columns, ())
     distinct = np.unique(raw.values)
     few = 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
@@ -194,7 +196,8 @@ def _regression(columns: Sequence[RawColumn], remarks: tuple[Note, ...]) -> Targ
                 f"several targets make a regression, but {raw.name!r} holds texts. Name targets that are numbers."
             )
         _varies(raw, 1 if (raw.values == raw.values[0]).all() else 2)
-    return Target("regression", np.stack([c.values for c in columns], axis=1), notes=remarks)
+    values = columns[0].values[:, None] if len(columns) == 1 else np.stack([c.values for c in columns], axis=1)
+    return Target("regression", values, notes=remarks)
 
 
 def _classes(raw: RawColumn, wanted: str | None, remarks: tuple[Note, ...]) -> Target:
