@@ -95,6 +95,7 @@ NETWORKS: Registry[Any] = Registry(
             ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
         ),
         "kernel": Entry(".networks.kernel_ridge:KernelRidge", "kernel ridge regression, solved", "CENTERS:KERNEL"),
+        "thresholds": Entry(".networks.thresholds:ThresholdNetwork", "threshold units, sparse, solved", "BINS:STRENGTH"),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
         "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),
         "chain": Entry(".networks.chain:Chain", "layer by layer", "LAYER,VALUE+LAYER,VALUE"),
@@ -174,6 +175,7 @@ CONVERSIONS: Registry[Any] = Registry(
         "StateSpaceNetwork": Entry(".export.steps:state_space"),
         "Steps": Entry(".export.steps:every_step"),
         "Tabular": Entry(".export.tables:tabular"),
+        "Thresholds": Entry(".export.tables:thresholds"),
         "Told": Entry(".export.windows:told"),
         "TransposedConvolution": Entry(".export.places:transposed_convolution"),
         "WeightNoise": Entry(".export.units:inner"),
@@ -248,7 +250,6 @@ OPTIMIZERS: Registry[Any] = Registry(
 PRETEXTS: Registry[Any] = Registry(
     "task of pre-training",
     {
-        "kernel": Entry(".networks.kernel_ridge:KernelRidge", "kernel ridge regression, solved", "CENTERS:KERNEL"),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "gives back the inputs", "CODE"),
         "masked": Entry(".studies.pretraining:Masked", "fills in hidden parts", "CODE:SHARE:PATCH"),
     },

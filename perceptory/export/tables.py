@@ -141,6 +141,23 @@ def kernel_machine(b: Builder, module: Any, x: Value) -> Value:
     return b.shaped(b.put(y, b.op("Add", y.name, linear.name)), module.outputs)
 
 
+def thresholds(b: Builder, module: Any, x: Value) -> Value:
+    """Which thresholds each number lies above, times their heights, and what is linear beside them."""
+    x = b.flat(x)
+    numbers, flags = module.places
+    edges, heights = (np.asarray(a, float) for a in (module.edges, module.heights))
+    terms: list[Value] = []
+    if numbers:
+        own = b.op("Unsqueeze", b.spread(_some(b, x, numbers)).name, b.integers(-1))
+        above = b.cast(b.op("Greater", own, b.stacked(edges, 1)), b.dtype)
+        units = b.flat(b.put(b.spread(x), above, edges.shape[1:]))
+        terms.append(b.product(units, heights.reshape(len(heights), -1, heights.shape[-1])))
+    if flags:
+        terms.append(b.product(_some(b, x, flags), module.weight))
+    y = terms[0] if len(terms) == 1 else b.put(terms[0], b.op("Add", terms[0].name, terms[1].name))
+    return b.shaped(b.plus(y, module.bias), module.outputs)
+
+
 def _laplacian(b: Builder, x: Value, centers: np.ndarray, narrowness: np.ndarray, numbers: int) -> Value:
     """exp(-Σ|x - c|), a column of numbers at a time, so that no row meets all centers in all columns at once; of
     columns of 0 and 1 the distance is linear in x."""

@@ -16,6 +16,7 @@ from perceptory.networks.mlp import MLP
 from perceptory.networks.naive import Naive
 from perceptory.networks.narx import NARX
 from perceptory.networks.smoothing import Smoothing
+from perceptory.networks.thresholds import ThresholdNetwork
 from perceptory.networks.trend_season import TrendSeason
 from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import EXAMPLE as AUXILIARY_EXAMPLE
@@ -186,7 +187,7 @@ def settled(candidate: Candidate) -> Candidate:
         return inner.replace(network=network.replace(network=inner.network))
     if isinstance(network, NARX) and network.solved:
         return Candidate(network, cost, Adam())
-    if isinstance(network, KernelRidge):
+    if isinstance(network, KernelRidge | ThresholdNetwork):
         return Candidate(network, cost if cost.heads == 1 else SquaredError(), Adam())
     if isinstance(network, TrendSeason):
         return Candidate(network, SquaredError(), Adam())

@@ -111,8 +111,9 @@ def _small_ones(changes: dict[str, Any]) -> bool:
 
 
 def _tabular_study(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
+    kinds = [column["kind"] for column in data.describe()]
     study: dict[str, Any] = {
-        "networks": table_networks(data.task, data.rows, len(data.describe()), effort, linear_model(data)),
+        "networks": table_networks(data.task, data.rows, kinds, effort, linear_model(data)),
         "optimizer": table_optimizer(data.task),
         "final": "weighted",
         "seeds": TABLE_EFFORTS[effort].seeds,

@@ -10,6 +10,7 @@ from typing import Any
 from perceptory.networks.base import Network
 from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.tabular import TabularMLP
+from perceptory.networks.thresholds import ThresholdNetwork
 from perceptory.optimizers.first_order import AdamW
 from perceptory.optimizers.schedules import CosineCycles
 from perceptory.selection.search import Choice
@@ -21,6 +22,8 @@ BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
 NEAR = {True: 0.5, False: 2.0}  # how near one another the widths of kernels are expected
+THRESHOLD_WORK, LEAST_BINS = 2e10, 8  # rows x units² up to which, and units of a number from which, they are solved
+PENALTY = {True: 2.0, False: 0.3}  # of their weights
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
 
@@ -41,12 +44,12 @@ EFFORTS = {
 }
 
 
-def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Network) -> list[Network]:
+def table_networks(task: str, rows: int, kinds: list[str], effort: str, baseline: Network) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
-    that see the same numbers in several ways; of classes one that is held back more, and one without hidden units,
-    which adds up what each column says. Of tables that are not too large kernel ridge regression, which looks at the
-    nearest rows where networks draw a surface through all of them."""
-    small = rows <= SMALL
+    that see the same numbers in several ways; of classes one that is held back more, and threshold units, which add up
+    what each column says in steps. Of tables that are not too large kernel ridge regression, which looks at the nearest
+    rows where networks draw a surface through all of them."""
+    small, inputs = rows <= SMALL, len(kinds)
     hidden = EFFORTS[effort].hidden
     if task == "regression":
         one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, bins=BINS[small], width=WIDTH)
@@ -55,11 +58,19 @@ def table_networks(task: str, rows: int, inputs: int, effort: str, baseline: Net
     else:
         one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, dropout=0.2)
         calm = one.replace(activation="selu", dropout=0.4, inputs="quantiles", numbers="periodic")
-        others = [one.replace(hidden=(), dropout=0.0, inputs="quantiles"), one, calm]
+        others = [*_thresholds(rows, kinds), one, calm]
     if effort == "quick":
         return [baseline, one]
     kernels = rows <= KERNEL_ROWS and rows * inputs <= KERNEL_CELLS
     return [baseline, *others, *(_kernels(task, rows) if kernels else [])]
+
+
+def _thresholds(rows: int, kinds: list[str]) -> list[Network]:
+    """Threshold units, as many as can be solved beside the networks."""
+    numbers = kinds.count("numeric")
+    most = int((THRESHOLD_WORK / rows) ** 0.5)
+    bins = min(BINS[rows <= SMALL], most // max(1, numbers))
+    return [ThresholdNetwork(bins, PENALTY[rows <= SMALL])] if bins >= LEAST_BINS and numbers else []
 
 
 def _kernels(task: str, rows: int) -> list[Network]:

@@ -103,6 +103,10 @@ CASES = {
         (pt.KernelRidge(4, "exponential", "standard", columns=(0, -1)), (2,), (1,)),
         (pt.KernelRidge(3, "gaussian"), (3,), (1,)),
     ],
+    "thresholds": [
+        (pt.ThresholdNetwork(3, columns=(0, -1, 1, 1, 0)), (5,), (2,)),
+        (pt.ThresholdNetwork(4), (2,), (1,)),
+    ],
     "autoencoder": [],  # in test_onnx.py
     "pca": [],
 }  # fmt: skip

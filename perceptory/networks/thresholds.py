@@ -1,0 +1,122 @@
+"""Threshold units at places of a table's columns, with sparse weights that are solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from perceptory.layers.arrays import Shape
+from perceptory.layers.thresholds import Thresholds, thresholds_of
+from perceptory.networks.for_tables import ForTables
+from perceptory.ops.sparse_weights import Features, each_alone, sparse_weights
+from perceptory.specs import checked, count, positive, traced
+
+
+@dataclass(frozen=True)
+class ThresholdNetwork(ForTables):
+    """A hidden layer of threshold units at given places of a table's numbers, beside it the columns of 0 and 1, and
+    weights that are solved: those with which the training rows cost least together with λ Σ |W|.
+
+    What each column says adds up, as steps of any height at any place: thus it sees a jump at a single value or a
+    limit, which smooth units draw as a slope, and most units get exactly no weight. It is what boosted stumps of trees
+    approach (Efron, Hastie, Johnstone & Tibshirani 2004), as the minimum of a convex cost.
+
+    bins: thresholds of a number at most, between equal shares of rows and of distinct values.
+    strength: λ beside the sum of the rows' costs, in the cost's units of scaled targets.
+    columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories; a study
+        fills it in from the table.
+
+    Time grows with rows · features² and memory with their product. Any smooth cost of one output a target.
+    """
+
+    bins: int = checked(128, check=count)
+    strength: float = traced(1.0, check=positive, log=True)
+    columns: tuple[int, ...] = ()
+
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Thresholds:
+        features, out = prod(inputs), prod(outputs)
+        kinds = self.kinds(features)
+        numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
+        flags = tuple(i for i, kind in enumerate(kinds) if kind)
+        edges = jnp.tile(jnp.linspace(-1, 1, self.bins), (len(numbers), 1))
+        heights = jnp.zeros((len(numbers), self.bins, out))
+        return Thresholds(edges, heights, jnp.zeros((len(flags), out)), jnp.zeros(out), (numbers, flags), outputs)
+
+    def prime(self, module: Thresholds, rows: Any, *, key: jax.Array) -> Thresholds:
+        """Thresholds and weights from the training rows."""
+        x, t, w = rows()
+        x = x.reshape(len(x), -1)
+        w = w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
+        numbers = module.places[0]
+        edges = thresholds_of(x[:, jnp.array(numbers)], w, self.bins) if numbers else module.edges
+        module = eqx.tree_at(lambda m: m.edges, module, edges.astype(module.edges.dtype))
+        every, out = jnp.arange(len(x)), len(module.bias)
+        size, shape = numbers and len(numbers) * self.bins or 0, (len(x), *t.shape[1:])
+
+        def cost(y: jax.Array) -> jax.Array:
+            own: jax.Array = rows.cost(y.reshape(shape), every)
+            return own
+
+        mean = _against(module, x, w[:, None])[:, 0] / jnp.sum(w)
+        found = sparse_weights(
+            _features(module, x, mean), len(mean), cost, w, out, jnp.asarray(self.strength, x.dtype)
+        )  # fmt: skip
+        values = (
+            found.weight[:size].reshape(module.heights.shape), found.weight[size:], found.bias - mean @ found.weight,
+        )  # fmt: skip
+        dtype = module.bias.dtype
+        return eqx.tree_at(lambda m: (m.heights, m.weight, m.bias), module, [v.astype(dtype) for v in values])
+
+    @property
+    def solved(self) -> bool:
+        return True
+
+    @property
+    def label(self) -> str:
+        return f"threshold units, {self.bins} a number, penalty {self.strength:.3g}"
+
+    def solving(self, rows: int) -> int:
+        """The units of all rows, less their mean and times their weights, and matrices of units by units."""
+        features = self.bins * max(1, self.columns.count(0)) + len(self.columns)
+        return 3 * (rows + features) * features
+
+    def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
+        return self.bins * prod(inputs)
+
+
+def _against(module: Thresholds, x: jax.Array, g: jax.Array) -> jax.Array:
+    """Zᵀ g of the units Z of rows x."""
+
+    def product(x: jax.Array, g: jax.Array, edges: jax.Array) -> jax.Array:
+        return _with(module, edges).units(x).T @ g
+
+    return each_alone(product)(x, g, module.edges)
+
+
+def _features(module: Thresholds, x: jax.Array, mean: jax.Array) -> Features:
+    """Products with the units of rows x less their mean."""
+
+    def times(weight: jax.Array, x: jax.Array, mean: jax.Array, edges: jax.Array) -> jax.Array:
+        return _with(module, edges).units(x) @ weight - mean @ weight
+
+    def gram(h: jax.Array, x: jax.Array, mean: jax.Array, edges: jax.Array) -> tuple[jax.Array, jax.Array]:
+        apart = _with(module, edges).units(x) - mean
+        by = h[:, None] * apart
+        return apart.T @ by, jnp.sum(by, axis=0)
+
+    return Features(
+        lambda weight: each_alone(times)(weight, x, mean, module.edges),
+        lambda g: _against(module, x, g) - mean[:, None] * jnp.sum(g, axis=0),
+        lambda h: each_alone(gram)(h, x, mean, module.edges),
+    )
+
+
+def _with(module: Thresholds, edges: jax.Array) -> Thresholds:
+    """The module with these edges, and without what is mapped: closures may hold no member's arrays."""
+    nothing = jnp.zeros(0)
+    return Thresholds(edges, nothing, nothing, nothing, module.places, module.outputs)
