@@ -95,7 +95,9 @@ NETWORKS: Registry[Any] = Registry(
             ".networks.tabular:TabularMLP", "for tables of numbers and categories", "WIDTHS:ACTIVATION:DROPOUT"
         ),
         "kernel": Entry(".networks.kernel_ridge:KernelRidge", "kernel ridge regression, solved", "CENTERS:KERNEL"),
-        "thresholds": Entry(".networks.thresholds:ThresholdNetwork", "threshold units, sparse, solved", "BINS:STRENGTH"),
+        "thresholds": Entry(
+            ".networks.thresholds:ThresholdNetwork", "threshold units, sparse, solved", "BINS:STRENGTH"
+        ),
         "autoencoder": Entry(".networks.autoencoder:Autoencoder", "through a narrow code", "ENCODER:CODE"),
         "pca": Entry(".networks.autoencoder:PCA", "the linear autoencoder, solved", "CODE"),
         "chain": Entry(".networks.chain:Chain", "layer by layer", "LAYER,VALUE+LAYER,VALUE"),
