@@ -56,7 +56,7 @@ class ThresholdNetwork(ForTables):
         edges = thresholds_of(x[:, jnp.array(numbers)], w, self.bins) if numbers else module.edges
         module = eqx.tree_at(lambda m: m.edges, module, edges.astype(module.edges.dtype))
         every, out = jnp.arange(len(x)), len(module.bias)
-        size, shape = numbers and len(numbers) * self.bins or 0, (len(x), *t.shape[1:])
+        size, shape = len(numbers) * self.bins, (len(x), *t.shape[1:])
 
         def cost(y: jax.Array) -> jax.Array:
             own: jax.Array = rows.cost(y.reshape(shape), every)

@@ -51,6 +51,7 @@ def table_networks(task: str, rows: int, kinds: list[str], effort: str, baseline
     rows where networks draw a surface through all of them."""
     small, inputs = rows <= SMALL, len(kinds)
     hidden = EFFORTS[effort].hidden
+    others: list[Network]
     if task == "regression":
         one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, bins=BINS[small], width=WIDTH)
         smooth = one.replace(numbers="periodic", bins=32, width=4)

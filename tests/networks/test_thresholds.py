@@ -25,9 +25,8 @@ def test_thresholds_lie_amid_gaps():
 def test_lookup_is_the_sum_over_units():
     random = np.random.default_rng(0)
     edges, heights = np.sort(random.normal(size=(2, 5))), random.normal(size=(2, 5, 3))
-    module = Thresholds(
-        *map(jnp.asarray, (edges, heights, random.normal(size=(2, 3)), np.ones(3))), ((0, 2), (1, 3)), (3,)
-    )
+    arrays = map(jnp.asarray, (edges, heights, random.normal(size=(2, 3)), np.ones(3)))
+    module = Thresholds(*arrays, ((0, 2), (1, 3)), (3,))
     x = np.where(np.arange(4) % 2, random.integers(0, 2, (9, 4)), random.normal(size=(9, 4)))
     weight = np.concatenate([heights.reshape(-1, 3), module.weight])
     np.testing.assert_allclose(module(jnp.asarray(x)), module.units(jnp.asarray(x)) @ weight + 1, atol=1e-5)
