@@ -1,5 +1,5 @@
 """A model's networks applied to rows by kernels that Python calls itself, where they are nothing but layers of neurons
-(`kernels.predict`) or kernel neurons (`kernels.neurons`).
+(`kernels.predict`) or kernel neurons (`kernels.neurons`), or by NumPy, where each column's steps add up.
 
 No program is compiled and no JAX needed; what comes out is that of `models.forward` up to rounding.
 """
@@ -98,6 +98,8 @@ def _made(model: Any) -> ByKernel | None:
     made: ByKernel | None = None
     if network.neurons is not None:
         made = ByNeurons(model, link) if neurons.accepts(dtype_of(model)) else None
+    elif network.adds_steps:
+        made = BySteps(model, link)
     elif of_columns is not None:
         made = ByLayers(model, link, of_columns) if predict.accepts(dtype_of(model)) else None
     elif stack is not None and not (stack.parametric or stack.dropout or stack.weights > MOST_WEIGHTS):
@@ -203,6 +205,34 @@ class ByNeurons(ByKernel):
 
     def _of_features(self, features: Features) -> Written:
         return lambda at, out: self._machines(self._less_common(features.dense(at)), out)
+
+
+class BySteps(ByKernel):
+    """What a column adds is looked up by the place of its value between the thresholds."""
+
+    rows_at_once = 65536
+
+    def __init__(self, model: Any, link: Link):
+        super().__init__(model, link)
+        of, kinds = _arrays(model), np.array(model.network.kinds(model.encoder.shape[0]))
+        self._numbers, self._flags = np.flatnonzero(kinds == 0), np.flatnonzero(kinds)
+        self._edges, heights = of["edges"].astype(self.dtype), of["heights"].astype(self.dtype)
+        self._tables = np.cumsum(np.pad(heights, ((0, 0), (0, 0), (1, 0), (0, 0))), axis=2, dtype=self.dtype)
+        self._weight, self._bias = of["weight"].astype(self.dtype), of["bias"].astype(self.dtype)
+
+    def _of_inputs(self, inputs: np.ndarray) -> Written:
+        return lambda at, out: self._write(self._less_common(inputs[at]), out)
+
+    def _of_features(self, features: Features) -> Written:
+        return lambda at, out: self._write(self._less_common(features.dense(at)), out)
+
+    def _write(self, x: np.ndarray, out: np.ndarray) -> None:
+        """x: inputs [row, in] less what is common to the networks."""
+        for k, own in enumerate(out):
+            scaled = np.nan_to_num((x + self.shift[k]) * self.factor[k], copy=False)  # missing: the mean
+            own[:] = scaled[:, self._flags] @ self._weight[k] + self._bias[k]
+            for j, column in enumerate(self._numbers):
+                own += self._tables[k, j][np.searchsorted(self._edges[k, j], scaled[:, column])]
 
 
 def _places_of_numbers(layout: Sequence[int]) -> np.ndarray:

@@ -164,6 +164,11 @@ class Network(Spec):
         """The kernel, where it is nothing but kernel neurons and a linear part, as `kernels.neurons` knows them."""
         return None
 
+    @property
+    def adds_steps(self) -> bool:
+        """Whether it is nothing but a sum of each column's steps (`layers.thresholds.Thresholds`)."""
+        return False
+
     def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
         """What follows the features of a table's columns, where the kernel knows both (`kernels.predict.Columns`)."""
         return None

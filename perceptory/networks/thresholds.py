@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-
+from perceptory.later import later
 from perceptory.layers.arrays import Shape
-from perceptory.layers.thresholds import Thresholds, thresholds_of
 from perceptory.networks.for_tables import ForTables
-from perceptory.ops.sparse_weights import Features, each_alone, sparse_weights
 from perceptory.specs import checked, count, positive, traced
+
+if TYPE_CHECKING:
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from perceptory.layers import thresholds as layers
+    from perceptory.ops import sparse_weights as solving
+else:
+    eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
+    layers, solving = later("perceptory.layers.thresholds", "perceptory.ops.sparse_weights")
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,29 @@ class ThresholdNetwork(ForTables):
     strength: float = traced(1.0, check=positive, log=True)
     columns: tuple[int, ...] = ()
 
-    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Thresholds:
+    def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> layers.Thresholds:
         features, out = prod(inputs), prod(outputs)
         kinds = self.kinds(features)
         numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
         flags = tuple(i for i, kind in enumerate(kinds) if kind)
         edges = jnp.tile(jnp.linspace(-1, 1, self.bins), (len(numbers), 1))
         heights = jnp.zeros((len(numbers), self.bins, out))
-        return Thresholds(edges, heights, jnp.zeros((len(flags), out)), jnp.zeros(out), (numbers, flags), outputs)
+        return layers.Thresholds(
+            edges, heights, jnp.zeros((len(flags), out)), jnp.zeros(out), (numbers, flags), outputs
+        )
 
-    def prime(self, module: Thresholds, rows: Any, *, key: jax.Array) -> Thresholds:
+    def arrays(self, inputs: int, outputs: int) -> dict[str, Shape]:
+        numbers = self.kinds(inputs).count(0)
+        steps, flags = (numbers, self.bins), inputs - numbers
+        return {"edges": steps, "heights": (*steps, outputs), "weight": (flags, outputs), "bias": (outputs,)}
+
+    def prime(self, module: layers.Thresholds, rows: Any, *, key: jax.Array) -> layers.Thresholds:
         """Thresholds and weights from the training rows."""
         x, t, w = rows()
         x = x.reshape(len(x), -1)
         w = w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
         numbers = module.places[0]
-        edges = thresholds_of(x[:, jnp.array(numbers)], w, self.bins) if numbers else module.edges
+        edges = layers.thresholds_of(x[:, jnp.array(numbers)], w, self.bins) if numbers else module.edges
         module = eqx.tree_at(lambda m: m.edges, module, edges.astype(module.edges.dtype))
         every, out = jnp.arange(len(x)), len(module.bias)
         size, shape = len(numbers) * self.bins, (len(x), *t.shape[1:])
@@ -63,7 +76,7 @@ class ThresholdNetwork(ForTables):
             return own
 
         mean = _against(module, x, w[:, None])[:, 0] / jnp.sum(w)
-        found = sparse_weights(
+        found = solving.sparse_weights(
             _features(module, x, mean), len(mean), cost, w, out, jnp.asarray(self.strength, x.dtype)
         )  # fmt: skip
         values = (
@@ -71,6 +84,10 @@ class ThresholdNetwork(ForTables):
         )  # fmt: skip
         dtype = module.bias.dtype
         return eqx.tree_at(lambda m: (m.heights, m.weight, m.bias), module, [v.astype(dtype) for v in values])
+
+    @property
+    def adds_steps(self) -> bool:
+        return True
 
     @property
     def solved(self) -> bool:
@@ -89,16 +106,16 @@ class ThresholdNetwork(ForTables):
         return self.bins * prod(inputs)
 
 
-def _against(module: Thresholds, x: jax.Array, g: jax.Array) -> jax.Array:
+def _against(module: layers.Thresholds, x: jax.Array, g: jax.Array) -> jax.Array:
     """Zᵀ g of the units Z of rows x."""
 
     def product(x: jax.Array, g: jax.Array, edges: jax.Array) -> jax.Array:
         return _with(module, edges).units(x).T @ g
 
-    return each_alone(product)(x, g, module.edges)
+    return solving.each_alone(product)(x, g, module.edges)
 
 
-def _features(module: Thresholds, x: jax.Array, mean: jax.Array) -> Features:
+def _features(module: layers.Thresholds, x: jax.Array, mean: jax.Array) -> solving.Features:
     """Products with the units of rows x less their mean."""
 
     def times(weight: jax.Array, x: jax.Array, mean: jax.Array, edges: jax.Array) -> jax.Array:
@@ -109,14 +126,14 @@ def _features(module: Thresholds, x: jax.Array, mean: jax.Array) -> Features:
         by = h[:, None] * apart
         return apart.T @ by, jnp.sum(by, axis=0)
 
-    return Features(
-        lambda weight: each_alone(times)(weight, x, mean, module.edges),
+    return solving.Features(
+        lambda weight: solving.each_alone(times)(weight, x, mean, module.edges),
         lambda g: _against(module, x, g) - mean[:, None] * jnp.sum(g, axis=0),
-        lambda h: each_alone(gram)(h, x, mean, module.edges),
+        lambda h: solving.each_alone(gram)(h, x, mean, module.edges),
     )
 
 
-def _with(module: Thresholds, edges: jax.Array) -> Thresholds:
+def _with(module: layers.Thresholds, edges: jax.Array) -> layers.Thresholds:
     """The module with these edges, and without what is mapped: closures may hold no member's arrays."""
     nothing = jnp.zeros(0)
-    return Thresholds(edges, nothing, nothing, nothing, module.places, module.outputs)
+    return layers.Thresholds(edges, nothing, nothing, nothing, module.places, module.outputs)

@@ -11,7 +11,7 @@ from perceptory.errors import InputError
 from perceptory.export.activations import FORMULAS
 from perceptory.export.measure import run_graph
 from perceptory.export.pipeline import IR, OPSET, predictor
-from perceptory.kernels import neurons
+from perceptory.models.by_kernel import ByKernel
 
 FAR = 1 << 40
 ANY = [name for name in catalog.ACTIVATIONS if name != "softmax"]
@@ -136,8 +136,8 @@ def agree(model, feeds, want, evaluate=True, lengths=False):
 
 @pytest.mark.parametrize(("name", "k", "case"), EVERY, ids=[f"{name}-{k}" for name, k, _ in EVERY])
 def test_network(make_model, monkeypatch, name, k, case):
-    # That kernel relies on what training leaves, edges in order and flags of 0 and 1; random weights are others.
-    monkeypatch.setattr(neurons, "accepts", lambda dtype: False)
+    # Kernels rely on what training leaves, edges in order and flags of 0 and 1; random weights are others.
+    monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
     network, shape, outputs = case
     x = inputs(network, shape)
     if k == 0:

@@ -9,6 +9,7 @@ from sklearn.linear_model import Lasso
 import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.layers.thresholds import NOWHERE, Thresholds, thresholds_of
+from perceptory.models.by_kernel import ByKernel, BySteps
 from perceptory.ops import sparse_weights as ops
 from perceptory.ops.sparse_weights import Features, each_alone, sparse_weights
 
@@ -86,7 +87,7 @@ def table(count=200, task="regression"):
     return x
 
 
-def test_a_table_to_a_model_file(tmp_path):
+def test_a_table_to_a_model_file(tmp_path, monkeypatch):
     data = pt.read_table(table(), "y")
     network = pt.ThresholdNetwork(40, pt.choice(0.3, 3.0))
     result = pt.Study([network, pt.Linear()], validation=pt.KFold(4), test=0.0).run(data)
@@ -94,8 +95,12 @@ def test_a_table_to_a_model_file(tmp_path):
     assert means["threshold units, 40 a number, penalty 0.3"] < 0.6 * means["linear model"]
     path = tmp_path / "model"
     result.model.save(path)
-    new = {k: v[:7] for k, v in table().items()}
-    np.testing.assert_array_equal(pt.Model.load(path).predict(new), result.model.predict(new))
+    new = {k: v[:17] for k, v in table().items()}
+    by_numpy = pt.Model.load(path).predict(new)
+    np.testing.assert_array_equal(by_numpy, result.model.predict(new))
+    assert isinstance(ByKernel.of_model(result.model), BySteps)
+    monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
+    np.testing.assert_allclose(by_numpy, result.model.predict(new), atol=1e-5)
 
 
 def test_classes_and_a_likelihood():
