@@ -53,7 +53,8 @@ def told_by_inputs(found: Found, values: np.ndarray, horizons: Sequence[int]) ->
     if asked.use == "ahead":
         return _later(target, values, others, found, horizons)
     rows: slice | np.ndarray = clock.starts[:-1] if asked.use == "one value" else slice(None)
-    return [ordered_as_target(name, goal.name) for k, name in others if in_its_order(target[rows], values[rows, k])]
+    told = in_its_order(target[rows], [values[rows, k] for k, _ in others])
+    return [ordered_as_target(name, goal.name) for (_, name), is_so in zip(others, told, strict=True) if is_so]
 
 
 def _later(
@@ -63,12 +64,12 @@ def _later(
     notes = []
     for k, name in others:
         if name in found.known_ahead:
-            if in_its_order(target, values[:, k]):
+            if in_its_order(target, [values[:, k]])[0]:
                 notes.append(ordered_as_target(name, found.columns[0].name))
             continue
         for h in horizons:
             both = owner[h:] == owner[:-h]
-            if in_its_order(target[h:][both], values[:-h, k][both]):
+            if in_its_order(target[h:][both], [values[:-h, k][both]])[0]:
                 notes.append(ordered_as_later_target(name, found.columns[0].name, int(h)))
                 break
     return notes

@@ -95,21 +95,27 @@ def no_chance(values: RawColumn | np.ndarray) -> bool:
     return bool(total and -(counts * np.log2(counts / total)).sum() >= CHANCE)
 
 
-def in_its_order(target: np.ndarray, values: np.ndarray) -> bool:
-    """Whether numbers [row] rise, or fall, with the target in every row, and are equal where it is: they are a function
-    of it, such as the same in other units or its logarithm. False for few different values."""
+def in_its_order(target: np.ndarray, columns: Sequence[np.ndarray]) -> list[bool]:
+    """Whether numbers [row] of each column rise, or fall, with the target in every row, and are equal where it is: they
+    are a function of it, such as the same in other units or its logarithm. False for few different values."""
     some = np.linspace(0, len(target) - 1, min(len(target), SAMPLE)).astype(int)
-    for rows in (some, slice(None)):  # most are told from some rows
-        t, v = target[rows], values[rows]
-        if np.isnan(v).any() or np.isnan(t).any():
-            return False
-        order = np.argsort(t, kind="stable")
-        steps, moves = np.diff(t[order]), np.diff(v[order])
-        if np.count_nonzero(steps) < CHANCE or not np.array_equal(steps != 0, moves != 0):
-            return False
-        if not ((moves >= 0).all() or (moves <= 0).all()):
-            return False
-    return True
+    found = _in_its_order(target[some], [values[some] for values in columns])  # most are told from some rows
+    left = [values for values, is_so in zip(columns, found, strict=True) if is_so]
+    whole = iter(_in_its_order(target, left) if left else ())
+    return [is_so and next(whole) for is_so in found]
+
+
+def _in_its_order(target: np.ndarray, columns: Sequence[np.ndarray]) -> list[bool]:
+    order = np.argsort(target, kind="stable")
+    changes = np.diff(target[order]) != 0
+    told = np.count_nonzero(changes) >= CHANCE and not np.isnan(target).any()
+
+    def is_so(values: np.ndarray) -> bool:
+        moves = np.diff(values[order])
+        same = not np.isnan(moves).any() and np.array_equal(changes, moves != 0)
+        return same and bool((moves >= 0).all() or (moves <= 0).all())
+
+    return [bool(told) and is_so(values) for values in columns]
 
 
 def check_order(given: Any, source: Any, what: str) -> None:

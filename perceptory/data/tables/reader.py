@@ -363,8 +363,9 @@ def _functions_of(target: Target, names: Sequence[RawColumn], columns: Sequence[
     """A note on each column of numbers that is a function of the target, where there are others to learn from."""
     if target.task != "regression" or len(names) != 1 or sum(c.kind != "ignored" for c in columns) < 2:
         return []
-    found = [c.name for c in columns if c.kind == "numeric" and in_its_order(target.targets[:, 0], c.values)]
-    return [ordered_as_target(name, names[0].name) for name in found]
+    numbers = [c for c in columns if c.kind == "numeric"]
+    found = in_its_order(target.targets[:, 0], [c.values for c in numbers])
+    return [ordered_as_target(c.name, names[0].name) for c, is_so in zip(numbers, found, strict=True) if is_so]
 
 
 def _about_texts(columns: Sequence[Column]) -> list[Note]:
