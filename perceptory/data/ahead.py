@@ -49,8 +49,4 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], waiting: int = 4)
 
 def on_all_cores(function: Callable[[T], R], items: Sequence[T], rows: int) -> list[R]:
     """function(item) of each item, in their order; rows: of the table, few of which need no threads."""
-    workers = min(len(items), os.cpu_count() or 1)
-    if rows < LARGE or workers < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(workers) as threads:
-        return list(threads.map(function, items))
+    return list(map(function, items) if rows < LARGE else in_threads(function, items))

@@ -11,20 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data.tables.table import listed, shown_value
+from perceptory.data.tables.table import listed, nothing_at
 from perceptory.errors import InputError
 from perceptory.notes import Note, other_part
 from perceptory.registry import Registry as Names
 
 PARTS: Names[str] = Names("part", {"train": "train", "test": "test"})
-
-
 INPUTS = ("x", "inputs", "images", "data", "features")
-
-
 TARGETS = ("y", "targets", "target", "labels", "label")
-
-
 LABELED = (
     "arrays x and y (or inputs and targets, images and labels)",
     "Write it with numpy.savez(path, x=..., y=...), or x_train, y_train, x_test, y_test for two parts.",
@@ -40,7 +34,7 @@ def load_numpy(path: Path) -> Any:
     if path.suffix.lower() not in (".npy", ".npz"):
         raise InputError(f"the file name {path.name!r} has to end in .npy or .npz. Write it with numpy.savez.")
     if not path.is_file():
-        raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
+        raise nothing_at(path)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")

@@ -31,6 +31,11 @@ from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, target_in_inputs
 from perceptory.registry import Registry as Names
 
+NO_TARGETS = (
+    "the targets are missing: give an array of one value an example, read_arrays(x, y). Without them, ",
+    Setting("task", "autoencode"),
+    " learns a code of few numbers from which the examples are given back.",
+)
 EXAMPLE_KINDS: Names[ExampleKind] = Names("kind of inputs", {k: k for k in KINDS})
 COLORS = {1: ("gray",), 2: ("gray", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 
@@ -79,31 +84,21 @@ def read_arrays(
         task, kind, target = like.task, like.kind, like.target_names or None
     unlabeled = check_no_target(task, targets)
     given = _given(_Arrays(inputs, targets, lengths, weights, groups), part, unlabeled)
+    if given.targets is None and not unlabeled:
+        raise InputError(*NO_TARGETS)
     x, what = shaped(as_inputs(given.inputs), kind, channels)
     if like is not None and x.shape[-1] == len(like.channels):
         channels = like.channels
     if color is not None and not unlabeled:
         raise InputError(Setting("color"), " is for ", Setting("task", "autoencode"), ", which has no target.")
-    if given.targets is None and not unlabeled:
-        raise InputError(
-            "the targets are missing: give an array of one value an example, read_arrays(x, y). Without them, ",
-            Setting("task", "autoencode"),
-            " learns a code of few numbers from which the examples are given back.",
-        )
-    names = tuple(channels) if channels is not None else channel_names(x, what)
-    steps = None
-    if given.lengths is not None:
-        if x.ndim != 3 or what != "series":
-            raise InputError(f"lengths are for series [n, time, channel], got inputs of the shape {x.shape}.")
-        steps = check_lengths(given.lengths, *x.shape[:2])
-        x = padded(x, steps)
+    x, steps = _with_lengths(x, what, given.lengths)
     if unlabeled:
         keep, of_target, target_names, notes = without_targets(len(x))
     else:
         keep, of_target, target_names, notes = read_targets(given.targets, x, what, task, target, steps, like)
     dataset = ArrayDataset(
         inputs=x if keep.all() else x[keep],
-        channels=names,
+        channels=tuple(channels) if channels is not None else channel_names(x, what),
         target_names=target_names,
         task=of_target.task,
         targets=of_target.targets,
@@ -117,14 +112,31 @@ def read_arrays(
         kind=what,
         labels=_labels(given.targets if color is None else color, len(x)) if unlabeled else None,
     )
-    if like is not None:
-        fits(dataset, like)
-        return dataset
+    if like is None:
+        return _checked(dataset, given, keep)
+    fits(dataset, like)
+    return dataset
+
+
+def _with_lengths(x: np.ndarray, kind: ExampleKind, lengths: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inputs with 0 beyond the end of each series, and the steps of each; None where they are whole."""
+    if lengths is None:
+        return x, None
+    if x.ndim != 3 or kind != "series":
+        raise InputError(f"lengths are for series [n, time, channel], got inputs of the shape {x.shape}.")
+    steps = check_lengths(lengths, *x.shape[:2])
+    return padded(x, steps), steps
+
+
+def _checked(dataset: ArrayDataset, given: _Arrays, keep: np.ndarray) -> ArrayDataset:
+    """The examples to learn from, with a note where their inputs hold the target at one place; `InputError` where they
+    hold what is given beside them everywhere, for missing inputs, and where none varies."""
     _check_beside(dataset, given, keep)
-    place = one_place(dataset.inputs, dataset.targets) if of_target.task == "regression" else None
+    place = one_place(dataset.inputs, dataset.targets) if dataset.task == "regression" else None
     if place is not None:
-        dataset = replace(dataset, notes=(*dataset.notes, target_in_inputs(names[place[-1]], place[:-1])))
-    ArrayEncoder.fit(dataset)  # raises for missing inputs, and where none varies
+        note = target_in_inputs(dataset.channels[place[-1]], place[:-1])
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    ArrayEncoder.fit(dataset)
     return dataset
 
 

@@ -16,7 +16,7 @@ from perceptory.data.images.files import check_size, load_pictures, pictures_in
 from perceptory.data.images.idx import read_idx
 from perceptory.data.tables.like import not_learned, targets_like
 from perceptory.data.tables.reader import check_no_target
-from perceptory.data.tables.table import RawColumn, listed, objects, shown_value
+from perceptory.data.tables.table import RawColumn, listed, nothing_at, objects
 from perceptory.data.tables.targets import read_target
 from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, files_left_aside, other_part
@@ -68,7 +68,7 @@ def read_images(
     if size is not None:
         size = check_size(size)
     if not (path.is_dir() or path.is_file()):
-        raise InputError(f"there is no file or folder {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
+        raise nothing_at(path, "file or folder")
     if path.is_file():
         if size is not None:
             raise InputError(*SIZED)

@@ -159,7 +159,4 @@ def _times(
 
 def _table(source: Any, reading: Reading, target: Any, series: str | None, groups: str | None) -> Table:
     wanted = [series, groups, *(target if isinstance(target, (list, tuple)) else [target])]
-    table = with_dates(as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)]))
-    if not table.rows or not table.columns:
-        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
-    return table
+    return with_dates(as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])).filled()

@@ -24,7 +24,7 @@ from perceptory.data.tables.features import Features
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.single_row import Place, encode_row, named_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
-from perceptory.data.tables.table import RawColumn, Storage, Table, columns_are, listed
+from perceptory.data.tables.table import RawColumn, Storage, Table, listed
 from perceptory.errors import InputError
 from perceptory.notes import Note, auxiliary_target, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
@@ -191,13 +191,7 @@ class Encoder:
                     f"order, got {len(table.columns)} columns. Expected: {listed(p.name for p in plans)}."
                 )
             return {p.name: dataclasses.replace(c, name=p.name) for p, c in zip(plans, table.columns, strict=True)}
-        by_name = {column.name: column for column in table.columns}
-        missing = [plan.name for plan in self.columns if plan.used and plan.name not in by_name]
-        if missing:
-            some = "columns" if len(missing) > 1 else "column"
-            raise InputError(
-                f"the table lacks the {some} {listed(missing)}, which the model needs. {columns_are(table.names)}"
-            )
+        table.needs((plan.name for plan in self.columns if plan.used), "the model needs")
         # Columns of one name were told apart by their order in training, so they are here.
         known = {re.sub(r"\.\d+$", "", plan.name) for plan in self.columns if plan.name.count(".")}
         return {p.name: table.column(p.name, clear=p.name not in known) for p in self.columns if p.used}

@@ -12,7 +12,8 @@ from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.encoder import Encoder
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.sources import as_table
-from perceptory.data.tables.table import RawColumn, columns_are, listed, series_of
+from perceptory.data.tables.table import RawColumn, listed, series_of
+from perceptory.data.tables.targets import sound_weights
 from perceptory.errors import InputError
 from perceptory.notes import Note, classes_not_learned, without_target
 
@@ -28,15 +29,8 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
     used = [plan for plan in encoder.columns if plan.used]
     texts = [plan.name for plan in used if plan.kind in ("categorical", "date")]
     texts += like.target_names if like.classes is not None else ()
-    table = as_table(source, reading=like.reading, as_text=texts)
-    if not table.rows or not table.columns:
-        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
-    missing = [plan.name for plan in used if plan.name not in table.names]
-    if missing:
-        some = "columns" if len(missing) > 1 else "column"
-        raise InputError(
-            f"the table lacks the {some} {listed(missing)}, which was learned from. {columns_are(table.names)}"
-        )
+    table = as_table(source, reading=like.reading, as_text=texts).filled()
+    table.needs((plan.name for plan in used), "was learned from")
     raw_targets = [table.column(name, "target") for name in like.target_names]
     targets, has, unknown = targets_like(raw_targets, like, table.rows)
     if not has.any():
@@ -121,7 +115,4 @@ def _classes(raw: RawColumn, classes: tuple[str, ...]) -> LikeTargets:
 
 
 def _weights(raw: RawColumn) -> np.ndarray:
-    values = np.asarray(convert(raw, "numeric"), np.float64)
-    if np.isnan(values).any() or (values < 0).any() or not (values > 0).any():
-        raise InputError(f"weights need numbers of at least 0, some above 0, and {raw.name!r} holds others.")
-    return values
+    return sound_weights(np.asarray(convert(raw, "numeric"), np.float64), raw.name)

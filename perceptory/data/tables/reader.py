@@ -27,7 +27,7 @@ from perceptory.data.tables.missing_numbers import numbers_for_missing
 from perceptory.data.tables.names import as_written
 from perceptory.data.tables.sources import as_array, as_series, as_table, column_of, columns_of_rows, from_array
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed, rows_of
-from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
+from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, sound_weights, typed
 from perceptory.errors import InputError, Setting
 from perceptory.notes import (
     READ_AS_TEXT,
@@ -170,10 +170,7 @@ def read_inputs(source: Any, names: Sequence[str] | None = None) -> Table:
 
     names: column names for an array that has none; without them its columns are matched by their order.
     """
-    table = as_table(source, names)
-    if not table.columns or not table.rows:
-        raise InputError("the table has no rows to predict." if table.columns else "the table has no columns.")
-    return table
+    return as_table(source, names).filled(" to predict")
 
 
 def _check_like(like: Dataset, target: Any) -> None:
@@ -204,9 +201,7 @@ def _table(source: Any, reading: Reading, asked: _Asked, task: str | None) -> Ta
     """The table, with rows, columns and a target to look for."""
     target, weights, groups = asked[:3]
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
-    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)])
-    if not table.rows or not table.columns:
-        raise InputError("the table has no rows." if table.columns else "the table has no columns.")
+    table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)]).filled()
     if not check_no_target(task, target) and target is None:
         raise InputError(
             "name the target, the column to predict, as ",
@@ -381,12 +376,7 @@ def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
     values = column.values[rows]
     if column.kind not in ("numeric", "boolean"):
         raise InputError(f"weights need numbers, but {raw.name!r} holds other values.")
-    if np.isnan(values).any() or (values < 0).any() or not (values > 0).any():
-        bad = (
-            "a missing value" if np.isnan(values).any() else "a negative value" if (values < 0).any() else "only zeros"
-        )
-        raise InputError(f"weights need numbers of at least 0, some above 0, but {raw.name!r} holds {bad}.")
-    return values
+    return sound_weights(values, raw.name)
 
 
 def _groups(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:

@@ -25,7 +25,16 @@ from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.single_row import is_named, is_plain
-from perceptory.data.tables.table import RawColumn, Table, floats, label, series_of, shown_value, unique_names
+from perceptory.data.tables.table import (
+    RawColumn,
+    Table,
+    floats,
+    label,
+    nothing_at,
+    series_of,
+    shown_value,
+    unique_names,
+)
 from perceptory.errors import InputError
 from perceptory.notes import Note, duration, index_not_read, rounded, several_types, time_of_day, unreadable
 
@@ -90,7 +99,7 @@ def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool =
     comes back as well; `as_text` and `numbers` as in `read_delimited`."""
     kind = path.suffix.lower()
     if not path.exists():
-        raise InputError(f"there is no file {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
+        raise nothing_at(path)
     if not path.is_file():
         what = "a folder, not a table" if path.is_dir() else "a pipe or a device, which cannot be read twice"
         raise InputError(f"{str(path)!r} is {what}. Give a CSV, TSV, Parquet or Arrow file.")

@@ -29,7 +29,7 @@ from perceptory.data.tables.reader import read_table
 from perceptory.data.tables.sources import BINARY, TEXT, as_table
 from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table, one_form
-from perceptory.data.tables.targets import typed
+from perceptory.data.tables.targets import sound_weights, typed
 from perceptory.errors import InputError, Setting
 from perceptory.files import no_temporary, path_of, readable
 from perceptory.notes import Note, decimal_commas, meaning_from_some_rows, thousands_marked, without_target
@@ -132,9 +132,7 @@ class StreamedTable:
         if self.weights is None:
             return None
         values = np.asarray(convert(table.column(self.weights, "column of weights"), "numeric"), float)
-        if np.isnan(values).any() or (values < 0).any():
-            raise InputError(f"weights need numbers of at least 0, and {self.weights!r} holds others.")
-        return values
+        return sound_weights(values, self.weights, zeros=True)
 
 
 def _numbers(raw: RawColumn) -> RawColumn:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -147,6 +148,19 @@ class Table:
             return self.columns[self._places[name]]
         raise InputError(f"the table has no {what} {name!r}.{nearest(name, self.names)} {columns_are(self.names)}")
 
+    def filled(self, use: str = "") -> Table:
+        """The table itself; `InputError` where it has no rows or no columns. use: what its rows are for."""
+        if not self.rows or not self.columns:
+            raise InputError(f"the table has no rows{use}." if self.columns else "the table has no columns.")
+        return self
+
+    def needs(self, names: Iterable[str], why: str) -> None:
+        """Raise `InputError` where columns of these names are not there, which are needed; why: says what for."""
+        missing = [name for name in names if name not in self._places]
+        if missing:
+            some = "columns" if len(missing) > 1 else "column"
+            raise InputError(f"the table lacks the {some} {listed(missing)}, which {why}. {columns_are(self.names)}")
+
     def take(self, rows: np.ndarray) -> Table:
         """The same table with the given rows only (indices or a mask)."""
         if rows.dtype == bool:
@@ -199,6 +213,11 @@ def composed(texts: pl.Series) -> pl.Series:
     if not isinstance(texts.dtype, pl.String) or bool((texts.str.len_bytes() == texts.str.len_chars()).all()):
         return texts  # of letters of ASCII alone
     return texts.str.normalize("NFC")
+
+
+def nothing_at(path: Path, what: str = "file") -> InputError:
+    """Of something that is not at its path."""
+    return InputError(f"there is no {what} {str(path)!r} (looked for it in {shown_value(str(Path.cwd()))}).")
 
 
 def nearest(name: object, known: Sequence[str]) -> str:

@@ -136,6 +136,14 @@ def _int64() -> Any:
     return pl.Int64
 
 
+def sound_weights(values: np.ndarray, name: str, zeros: bool = False) -> np.ndarray:
+    """Weights [row] as they are; `InputError` where they are none. zeros: whether all may be 0, as of some rows."""
+    bad = "a missing value" if np.isnan(values).any() else "a negative value" if (values < 0).any() else ""
+    if bad or not (zeros or (values > 0).any()):
+        raise InputError(f"weights need numbers of at least 0, some above 0, but {name!r} holds {bad or 'only zeros'}.")
+    return values
+
+
 def has_value(raw: RawColumn) -> np.ndarray:
     """[row] bool: True where the typed target column has a value."""
     return ~raw.missing
