@@ -559,6 +559,17 @@ def series_not_forecast(count: int, first: str, needed: int) -> tuple[Piece, ...
 
 
 @_kind
+def beyond_what_was_learned(target: str, last: float, low: float, high: float) -> tuple[Piece, ...]:
+    """A forecast from a level that no row of the study had, by a model of values that return to their mean."""
+    return (
+        f"the last value of {target!r} is {last:.4g}, beyond all that the model has learned from ({low:.4g} to "
+        f"{high:.4g}), and its forecast returns there. If the level has changed for good, fit again with ",
+        Setting("test", 0),
+        ", which learns from the last rows too.",
+    )
+
+
+@_kind
 def too_few_for_intervals() -> tuple[Piece, ...]:
     """A forecast without the usual intervals."""
     return ("there are no intervals, for the model has held out too few forecasts to tell those of 90 %.",)

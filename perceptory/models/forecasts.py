@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,15 @@ from perceptory.errors import InputError, Setting
 from perceptory.models.averages import mean_of
 from perceptory.models.distribution import Quantiles, quantiles
 from perceptory.models.horizon_intervals import USUAL, ends_of_intervals, enough_for, knows_intervals
+from perceptory.notes import beyond_what_was_learned
 from perceptory.objectives.table import Quantile
 from perceptory.specs import count
 
 if TYPE_CHECKING:
     import polars as pl
+
+MUCH = 0.2  # share of networks that take values as they are
+BEYOND = 0.5  # of the range that was learned from
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +126,7 @@ def forecast(
     horizons = np.asarray(plan.horizons)
     order = np.argsort(horizons)
     names = base_names(model.targets, len(horizons))
+    warn_of_other_levels(model, ends)
     learned = model.distributions_of(ends.windows, None)
     each = model.cost.point_prediction(learned)
     mean = mean_of(model, each)
@@ -161,6 +167,23 @@ def ends_of(model: Any, data: Any) -> Ends:
         raise InputError("the model keeps no series of its own to forecast from. Give the series up to now.")
     ends: Ends = model.ends
     return ends
+
+
+def warn_of_other_levels(model: Any, ends: Ends) -> None:
+    """Say which series ends beyond all values that the model has learned from, where much of it takes values as they
+    are, so that it expects them to return. Of a single column, of which the range is known."""
+    shares = getattr(model, "part_shares", np.ones(1))
+    windows = [getattr(part.network, "windows", None) for part in model.parts]
+    fixed = [w is not None and w.level == "none" and not w.log for w in windows]
+    if model.encoder.shape[-1] != 1 or float(shares @ np.array(fixed, float)) < MUCH:
+        return
+    low, high = model.encoder.low, model.encoder.high
+    last = ends.windows[:, -1, 0]
+    off = np.maximum(low - last, last - high)
+    if len(off) and off.max() > BEYOND * (high - low):
+        place = int(off.argmax())
+        name = base_names(model.targets, len(model.encoder.plan.horizons))[0]
+        warnings.warn(str(beyond_what_was_learned(name, float(last[place]), low, high)), UserWarning, stacklevel=4)
 
 
 def _with_future(plan: Any, ends: Ends, future: Any) -> Ends:

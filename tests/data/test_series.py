@@ -10,11 +10,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import perceptory as pt
 from perceptory import notes
 from perceptory.data import ArrayEncoder, read_series
 from perceptory.data.series.calendar import Calendar
 from perceptory.data.series.windows import windows
 from perceptory.errors import InputError
+from perceptory.networks.naive import Naive
+from perceptory.studies.prepare import prepare
 
 RANDOM = np.random.default_rng(0)
 
@@ -467,6 +470,20 @@ def test_a_single_record_is_cut_where_it_is_asked_to_be():
     assert read_series(several, "y", predict="every step", window="auto", series="id").shape == (200, 1)
     short = {name: column[:100] for name, column in record.items()}
     assert read_series(short, "y", predict="every step", window="auto").shape == (100, 1)
+
+
+def test_a_series_of_little_more_than_three_horizons_is_forecast_by_default():
+    y = np.random.default_rng(1).normal(100, 10, 40)
+    data = read_series({"y": y}, "y", predict="ahead", horizon=range(1, 13))
+    assert data.shape == (4, 1)
+    assert prepare(pt.Study(networks=Naive(1)), data).row_counts == (13, 1)
+
+
+def test_a_constant_series_is_refused_by_its_name():
+    with pytest.raises(InputError, match=r"^'y' is always 7, so there is nothing to learn: its forecast is that value"):
+        read_series({"y": np.full(60, 7.0)}, "y", predict="ahead", horizon=(1, 2))
+    with pytest.raises(InputError, match=r"needs at least 13 rows, but the table has 7. Use a shorter horizon\.$"):
+        read_series({"y": np.arange(7.0)}, "y", predict="ahead", horizon=range(1, 13))
 
 
 def test_a_value_far_away_from_all_others_of_its_series_is_named():

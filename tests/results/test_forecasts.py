@@ -1,5 +1,6 @@
 """Forecasts from the end of series: their times, values, intervals by horizon, files, and backtests."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 import perceptory as pt
 from perceptory.app.cli import main
-from perceptory.data import read_series
+from perceptory.data import ArrayEncoder, read_series
+from perceptory.models.forecasts import warn_of_other_levels
 from perceptory.models.horizon_intervals import ends_of_intervals, spreads, with_horizon_intervals
 from perceptory.models.model import Model
 from perceptory.networks.linear import Linear
@@ -188,6 +190,30 @@ def test_models_that_forecast_nothing():
 
     with pytest.raises(pt.InputError, match='models of predict="ahead"'):
         forecast(model, None, None, None, 1, None, None)
+
+
+@pytest.mark.parametrize(("level", "last", "said"), [("none", 110, True), ("none", 61, False), ("last", 110, False)])
+def test_a_level_that_no_row_of_the_study_had_is_told(level, last, said):
+    """By models that take values as they are, and expect them to return."""
+    y = np.append(50 + np.arange(30) % 10, [last])
+    data = read_series({"y": y}, "y", predict="ahead", window=4, horizon=(1, 2))
+    encoder = ArrayEncoder.fit(data.take(np.arange(20)))
+    part = SimpleNamespace(network=pt.Windowed(Linear(1e-3), level=level, scale="none"))
+    model = SimpleNamespace(parts=(part,), encoder=encoder, targets=data.target_names)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_other_levels(model, data.ends)
+    assert [f"'y' is {last}, beyond all that the model has learned" in str(w.message) for w in caught] == [True] * said
+
+
+def test_the_coverage_that_is_tested_is_that_of_what_is_forecast(run):
+    test = run.result.sealed.examples
+    model, inputs = run.model, np.asarray(test.inputs)
+    names = [run.data.ends.names[s] for s in test.timeline.series]
+    ends = ends_of_intervals(model, inputs, model.predict(inputs), 0.9, names)
+    inside = (ends[..., 0] <= test.targets) & (test.targets <= ends[..., 1])
+    tested = pt.Study(networks=Linear(1e-3)).run(run.data, open_test=True).tested
+    np.testing.assert_allclose(tested["coverage_90"], inside.mean(axis=0))
 
 
 def test_damaged_ends_are_refused(run, tmp_path):
