@@ -563,9 +563,8 @@ def beyond_what_was_learned(target: str, last: float, low: float, high: float) -
     """A forecast from a level that no row of the study had, by a model of values that return to their mean."""
     return (
         f"the last value of {target!r} is {last:.4g}, beyond all that the model has learned from ({low:.4g} to "
-        f"{high:.4g}), and its forecast returns there. If the level has changed for good, fit again with ",
-        Setting("test", 0),
-        ", which learns from the last rows too.",
+        f"{high:.4g}), and its forecast returns there. If the level has changed for good, fit again without sealed "
+        "rows, so that the last ones are learned from too.",
     )
 
 

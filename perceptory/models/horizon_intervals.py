@@ -10,7 +10,8 @@ or, where a tail holds fewer than `TAIL` scores, m ± s |z|_(⌈(1 - α)(n + 1)�
 within the window, so that series of any level and scale have intervals of their own width; where all series have nearly
 one spread it only adds noise, and s = 1 is taken where that gives narrower intervals at the held-out forecasts, by the
 mean logarithm of their widths.
-Horizons with too few scores for the coverage share them all, each scaled by its own root mean square.
+Horizons with too few scores for the coverage share them all, each divided by s_h, s_h² = (n z̄_h² + n₀ z̄²) / (n + n₀)
+with the mean squares z̄_h² of its own scores and z̄² of all, so that a single score makes no narrow interval.
 
 What series do changes, so a score whose forecast was made a steps before the last one of its series counts
 w = 2^(-a / (2 H)), H the longest horizon (Barber, Candès, Ramdas & Tibshirani 2023). The weighted scores are kept as
@@ -40,7 +41,7 @@ MOST_IN_ALL = 16_384
 TAIL = 20
 FLOOR = 1e-4  # of the level, below which no spread is taken: a window may be constant
 USUAL = 0.9
-SHARED = 5.0  # n₀: forecasts of a series' own that count as much as all others
+SHARED = 5.0  # n₀: forecasts of a series' own, or of a horizon's, that count as much as all others
 HALF_LIFE = 2.0  # longest horizons after which a score counts half
 
 
@@ -160,7 +161,8 @@ def _of_horizons(scores: np.ndarray, count: int, alpha: float) -> np.ndarray:
     """[2, out] lower and upper scores of each horizon."""
     if math.ceil((1 - alpha) * (count + 1) - 1e-9) <= count:
         return np.array([_ends(column, count, alpha) for column in scores.T]).T
-    size = np.sqrt(np.mean(scores**2, axis=0))  # one horizon has too few: all share theirs
+    squares, n = np.mean(scores**2, axis=0), len(scores)  # one horizon has too few: all share theirs
+    size = np.sqrt((n * squares + SHARED * squares.mean()) / (n + SHARED))
     shared = (scores / np.where(size > 0, size, 1)).ravel()
     return np.outer(_ends(np.sort(shared), len(shared), alpha), size)
 

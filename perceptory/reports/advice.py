@@ -152,8 +152,8 @@ def _few_rows(result: ResultData) -> str:
     if result.predictions.step is not None:
         rows = int((np.asarray(result.predictions.part) == "test").sum())
     if 0 < rows < 50 and result.tested:
-        tested = count_of(rows, f"test {judged(result)}")
-        return f"There are only {tested}: the test numbers are rough, so look at validation too."
+        tested = f"{'is' if rows == 1 else 'are'} only {count_of(rows, f'test {judged(result)}')}"
+        return f"There {tested}: the test numbers are rough, so look at validation too."
     return ""
 
 

@@ -99,7 +99,7 @@ def read_series(
     series: a column that tells several series apart; no example has rows of two.
     fill: what becomes of missing rows and cells: "previous", "linear" or "missing" (see `gaps.regular`); None refuses
     them, by their place.
-    spikes: of forecasts, what becomes of values that stand alone, more than a hundred deviations of all others away:
+    spikes: of forecasts, what becomes of values that stand alone, more than forty deviations of all others away:
     "fill" puts the straight line between their neighbors in their place, "keep" leaves them.
     window: steps of an example; by default two seasons or horizons of forecasts (a week and a day of hours), as far as
     the series are long enough. "auto" cuts a single record of a dynamic system into windows that overlap, with a

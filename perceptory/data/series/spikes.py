@@ -20,7 +20,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.notes import Note, spike_in_series
 from perceptory.registry import Registry
 
-FAR = 100.0  # deviations of all other values of the series
+FAR = 40.0  # deviations of all other values of the series: the farthest of 773 weekly and hourly ones is 27 away
 LEAST = 10  # values of a series that tell what is usual
 SHARE = 50  # one value in so many may be such a one; there may be one in any case
 SPIKES: Registry[str] = Registry(
