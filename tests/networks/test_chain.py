@@ -154,10 +154,16 @@ def test_shapes_of_every_layer_spec():
                 Residual: Residual((NormLayer(),)),
                 ReshapeLayer: ReshapeLayer(inputs[::-1]),
             }
-            module, shape = (made[kind] if kind in made else kind()).build(inputs, key=KEY)
-            x = jnp.ones((2, *inputs))
-            assert module(x).shape == module(x, KEY).shape == (2, *shape), kind
-            assert kind is not Flatten or shape == (prod(inputs),)
+            spec, said = made[kind] if kind in made else kind(), []
+
+            def outputs(x, spec=spec, said=said, inputs=inputs):
+                module, shape = spec.build(inputs, key=KEY)
+                said.append(shape)
+                return module(x), module(x, KEY)
+
+            in_use, in_training = jax.eval_shape(outputs, jnp.ones((2, *inputs)))
+            assert in_use.shape == in_training.shape == (2, *said[0]), kind
+            assert kind is not Flatten or said[0] == (prod(inputs),)
 
 
 def test_survives_a_file_and_is_searched():

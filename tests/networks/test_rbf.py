@@ -207,11 +207,16 @@ def test_all_rows_as_centers_without_ridge_interpolate_like_scipy(x64):
     t = np.sin(2 * x[:, :1]) + x[:, 1:] ** 3
     s = 0.8
     narrow = jnp.full(8, 1 / s)
-    weight, bias = ridge_regression(Kernels(jnp.ravel(x), narrow), jnp.asarray(x), jnp.asarray(t), jnp.ones(8), 1e-12)
-    theirs = RBFInterpolator(x, t, kernel="gaussian", epsilon=1 / s, degree=-1)
     new = np.random.default_rng(6).normal(size=(5, 2))
-    ours = Kernels(jnp.ravel(x), narrow)(jnp.asarray(new)) @ weight + bias
-    np.testing.assert_allclose(ours, theirs(new), atol=1e-8)
+
+    @jax.jit
+    def fitted(x, t, new):
+        kernels = Kernels(jnp.ravel(x), narrow)
+        weight, bias = ridge_regression(kernels, x, t, jnp.ones(8), 1e-12)
+        return kernels(new) @ weight + bias
+
+    theirs = RBFInterpolator(x, t, kernel="gaussian", epsilon=1 / s, degree=-1)
+    np.testing.assert_allclose(fitted(x, t, new), theirs(new), atol=1e-8)
 
 
 def test_normal_equations_that_rounding_makes_indefinite():

@@ -101,12 +101,12 @@ def test_softmax_over_the_units(precision):
     with jax.enable_x64(precision == "double"):
         z = jnp.asarray([[0.0, np.log(2), np.log(5)], [1e4, -1e4, 1e4 - 1]], jnp.result_type(float))
         f = ACTIVATIONS["softmax"]
-        for value in (f(z), jax.jit(f)(z), jax.vmap(f)(z)):
+        for value in (f(z), jax.jit(f)(z), jax.jit(jax.vmap(f))(z)):
             np.testing.assert_allclose(value[0], [1 / 8, 2 / 8, 5 / 8], rtol=1e-6)
             np.testing.assert_allclose(value[1], [1 / (1 + np.exp(-1)), 0, 1 / (1 + np.e)], rtol=1e-6)
         v = np.asarray(f(z), float)
         expected = [np.diag(row) - np.outer(row, row) for row in v]
-        np.testing.assert_allclose(jax.vmap(jax.jacrev(f))(z), expected, atol=1e-6)
+        np.testing.assert_allclose(jax.jit(jax.vmap(jax.jacrev(f)))(z), expected, atol=1e-6)
 
 
 def test_torch():
