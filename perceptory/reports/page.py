@@ -30,6 +30,7 @@ from perceptory.reports.request import request_lines, spec_words, task_words
 from perceptory.reports.summary import evidence_words, metric_rows, sealed_words
 from perceptory.results.auxiliary import auxiliary_words
 from perceptory.results.codes import AUTOENCODE
+from perceptory.results.horizons import horizons_of, over_horizons
 from perceptory.results.result_data import ResultData
 from perceptory.results.wording import share_of, thing
 from perceptory.wording import better, duration, metric_name, number
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 ROWS_OPEN = 30  # of the ranking, before the rest is folded
 COLUMNS_OPEN = 40  # of the data summary, before it is folded
+
+
+def _naive(result: ResultData) -> dict[str, Any] | None:
+    """What predicting without a network gives, of one target at several horizons one number."""
+    found = naive(result) if result.tested is not None else None
+    if found and "rmse" in found and horizons_of(result.targets):
+        found |= {"rmse": [over_horizons({"rmse": found["rmse"]})["rmse"]]}
+    return found
 
 
 def _plain(value: Any) -> str:
@@ -120,7 +129,8 @@ def render(result: ResultData) -> str:
         lost=codes.lost_rows(result) if result.task == AUTOENCODE else [],
         shown_rows=codes.shown_rows(result),
         sampled=codes.sampled_rows(result),
-        naive=naive(result) if result.tested is not None else None,
+        naive=_naive(result),
+        by_target=len(result.targets) > 1 and horizons_of(result.targets) is None,
         number=number,
         sealed=sealed_words(result),
         environment=[(str(k).replace("_", " "), _plain(v)) for k, v in result.environment.items()],

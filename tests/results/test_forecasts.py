@@ -181,7 +181,9 @@ def test_the_report_shows_the_last_windows(run):
     assert [ax.get_title(loc="left") for ax in axes] == ["small", "large"]
     came = next(line for line in axes[1].lines if line.get_label() == "what came")
     np.testing.assert_array_equal(came.get_xydata(), np.stack([shown.horizons, shown.truth[1]], axis=1))
-    assert "and what came" in (run.folder / "tested" / "report.html").read_text()
+    page = (run.folder / "tested" / "report.html").read_text()
+    assert "and what came" in page
+    assert page.count("RMSE of always predicting the mean") == 1  # of all horizons together
 
 
 def test_models_that_forecast_nothing():
