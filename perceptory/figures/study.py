@@ -211,7 +211,7 @@ def learning_curves(result: ResultData, candidate: str | None = None) -> Figure:
     ax.grid(axis="y")
     ax.set_xlabel("epoch")
     ax.set_ylabel("cost, as trained on (scaled)")
-    ax.set_title(f"Learning curves: {clean(chosen.label, 44)}", loc="left", pad=26)
+    ax.set_title(f"Learning curves: {clean(chosen.label, 40)}", loc="left", pad=26)
     if len(members) > 1:
         ax.plot([], [], color=MUTED, lw=0.7, label=plan_words(members))
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, handlelength=2.2, columnspacing=1.4)
