@@ -19,9 +19,9 @@ def mixture_words(result: ResultData) -> str:
     apart = f" ± {number(spread)}" if spread == spread else ""
     return (
         f"{'It has all of a weighted mean. ' if len(mixture.shares) == 1 else ''}"
-        f"Shares were selected on {rows} that the networks had not trained on. {score} on {rows} that took no part in "
-        f"the selection either: {number(mixture.mean)}{apart}; on those that did: {number(mixture.selected)}, which "
-        "flatters."
+        f"Shares were selected on {rows} that the networks had not trained on. On {rows} that took no part in the "
+        f"selection either the {score} is {number(mixture.mean)}{apart}; on those that did {number(mixture.selected)}, "
+        "which flatters."
     )
 
 
