@@ -178,7 +178,7 @@ def _arrays(model: Any) -> dict[str, np.ndarray]:
 
     found = layout(model.network, model.encoder.shape, model.outputs)
     parts = zip(found.names, found.shapes, found.parts(model.weights.T), strict=True)
-    return {name: part.T.reshape(-1, *shape) for name, shape, part in parts}
+    return {name: part.T.reshape(len(model.weights), *shape) for name, shape, part in parts}
 
 
 class ByNeurons(ByKernel):

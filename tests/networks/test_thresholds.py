@@ -1,5 +1,8 @@
 """Threshold units: their places, the minimum that is found, steps that smooth units cannot draw, files."""
 
+from math import prod
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,6 +104,19 @@ def test_a_table_to_a_model_file(tmp_path, monkeypatch):
     assert isinstance(ByKernel.of_model(result.model), BySteps)
     monkeypatch.setattr(ByKernel, "of_model", lambda model: None)
     np.testing.assert_allclose(by_numpy, result.model.predict(new), atol=1e-5)
+
+
+@pytest.mark.parametrize("columns", [(0, 0), (-1, 1, 1)])
+def test_numbers_or_flags_alone(columns):
+    """Where there are no columns of the other kind there are no weights of it."""
+    network = pt.ThresholdNetwork(3, columns=columns)
+    size = sum(map(prod, network.arrays(len(columns), 1).values()))
+    model = SimpleNamespace(
+        network=network, encoder=SimpleNamespace(shape=(len(columns),)), outputs=(1,), weights=np.ones((2, size)),
+        in_center=np.zeros((2, len(columns))), in_factor=np.ones((2, len(columns))), precision="double",
+    )  # fmt: skip
+    out = BySteps(model, lambda out: out).of_inputs(np.full((4, len(columns)), 2.0), lambda out: out)
+    assert out.tolist() == [[[1.0 + (2 * 3 if columns == (0, 0) else 3 * 2)]] * 4] * 2
 
 
 def test_classes_and_a_likelihood():
