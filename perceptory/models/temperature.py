@@ -5,7 +5,8 @@
 (Platt 1999; Guo, Pleiss, Sun & Weinberger 2017.) T has the least log loss on held-out rows, as the networks of one fold
 predict them. The mean over networks of k folds is less sure than these, and is given T a_k / a_1: with v the variance
 of logits over rows and n that between folds' networks, f = v - n is that of the logits without what scatters, and a
-mean over k of them needs (by the probit approximation of the mean of a sigmoid, MacKay 1992)
+mean over k of them needs (n by rows that both folds trained on, or what a network knows by heart would count as
+scatter; by the probit approximation of the mean of a sigmoid, MacKay 1992)
 
     a_k = (f + n/k) / f · √(1 + (π/8) f (n/k) / (f + n/k)) / √(1 + (π/8) n (1 - 1/k)).
 

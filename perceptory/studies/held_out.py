@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,12 +82,25 @@ def add_temperature(records: Records, chosen: int, model: Model, mixture: Mixtur
         return
     noise, folds = 0.0, 1
     if prepared.study.final != "refit":
-        compared = _compared(records, chosen, mixture, logits)
-        folds = max(1, compared.folds)
-        noise = noise_between(np.concatenate([np.zeros(0), *(d.ravel() for d, _ in compared.differences)]))
+        noise, folds = _scatter(records, chosen, mixture)
     rows = np.concatenate([prepared.folds[fold][1] for fold in outputs])
     probability = np.concatenate(list(outputs.values()))
     with_temperature(model, probability, encoded.truth[rows], encoded.weights[rows], noise, folds)
+
+
+def _scatter(records: Records, chosen: int, mixture: Mixture | None) -> tuple[float, int]:
+    """n of `models.temperature` and how many folds there are, from rows that two folds' networks both trained on. Held
+    beside trained would take what networks know by heart for scatter: all of it, of kernels."""
+    prepared = records.prepared
+    inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
+    by_fold = _sampled(records, inside, shares)
+    rows = sampled_rows(prepared.encoded.count)
+    differences = [np.zeros(0)]
+    for (one, a), (other, b) in pairwise(by_fold.items()):
+        both = np.isin(rows, prepared.folds[one][0]) & np.isin(rows, prepared.folds[other][0])
+        difference = logits(a[both]) - logits(b[both])
+        differences.append(difference[np.isfinite(difference)])
+    return noise_between(np.concatenate(differences)), max(1, len(by_fold))
 
 
 class Compared(NamedTuple):
@@ -99,8 +113,7 @@ class Compared(NamedTuple):
     differences: list[tuple[np.ndarray, np.ndarray]]
 
 
-def _compared(records: Records, chosen: int, mixture: Mixture | None, of: Any = np.asarray) -> Compared:
-    """of: what is compared of predictions."""
+def _compared(records: Records, chosen: int, mixture: Mixture | None) -> Compared:
     prepared, encoded = records.prepared, records.prepared.encoded
     inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
     by_fold = _sampled(records, inside, shares)
@@ -119,7 +132,7 @@ def _compared(records: Records, chosen: int, mixture: Mixture | None, of: Any = 
         for other, known in by_fold.items():
             trained = own & np.isin(rows, prepared.folds[other][0])
             if other != fold and trained.any():
-                compared.differences.append((of(held[trained]) - of(known[trained]), each[trained]))
+                compared.differences.append((held[trained] - known[trained], each[trained]))
     return compared
 
 

@@ -10,6 +10,7 @@ import perceptory as pt
 from perceptory.models.averages import mean_of
 from perceptory.models.temperature import calibration_error, logits, noise_between, tempered, with_temperature
 from perceptory.selection.metrics import log_loss
+from perceptory.studies import held_out
 
 
 def drawn(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -110,3 +111,17 @@ def test_networks_that_are_not_sure_enough(tmp_path):
     assert exported.difference["relative"] < 1e-4
     arrays = {name: 2 * a for name, a in model.arrays().items()}
     assert "temperature" not in model.with_arrays(arrays).facts
+
+
+def test_what_networks_know_by_heart_is_no_scatter(monkeypatch):
+    """Folds that agree on all rows but those that one held out and the others learned by heart."""
+    rows = np.arange(30)
+    folds = [(np.flatnonzero(rows % 3 != k), np.flatnonzero(rows % 3 == k)) for k in range(3)]
+    said = {
+        k: np.where(np.isin(rows, held)[:, None], [[0.5, 0.5]], [[0.99, 0.01]]) for k, (_, held) in enumerate(folds)
+    }
+    monkeypatch.setattr(held_out, "_sampled", lambda records, inside, shares: said)
+    records = SimpleNamespace(prepared=SimpleNamespace(folds=folds, encoded=SimpleNamespace(count=30)))
+    assert held_out._scatter(records, 0, None) == (0.0, 3)
+    said[1] = said[1] * [[0.9, 1]] + [[0, 0.099]]
+    assert held_out._scatter(records, 0, None)[0] > 0.5
