@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from perceptory.data.tables.column_plan import MANY
 from perceptory.networks.base import Network
 from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.tabular import TabularMLP
@@ -22,7 +23,8 @@ BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
 NEAR = {True: 0.5, False: 2.0}  # how near one another the widths of kernels are expected
-THRESHOLD_WORK, LEAST_BINS = 2e10, 8  # rows x units² up to which, and units of a number from which, they are solved
+THRESHOLD_WORK, THRESHOLD_CELLS = 2e10, 4e7  # rows x units², and rows x units, up to which threshold units are solved
+LEAST_BINS = 8  # of a number, with fewer of which they are left out
 PENALTY = {True: 2.0, False: 0.3}  # of their weights
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
 
@@ -69,7 +71,8 @@ def table_networks(task: str, rows: int, kinds: list[str], effort: str, baseline
 def _thresholds(rows: int, kinds: list[str]) -> list[Network]:
     """Threshold units, as many as can be solved beside the networks."""
     numbers = kinds.count("numeric")
-    most = int((THRESHOLD_WORK / rows) ** 0.5)
+    most = int(min((THRESHOLD_WORK / rows) ** 0.5, THRESHOLD_CELLS / rows))
+    most -= MANY * (len(kinds) - numbers)  # what columns of categories may become
     bins = min(BINS[rows <= SMALL], most // max(1, numbers))
     return [ThresholdNetwork(bins, PENALTY[rows <= SMALL])] if bins >= LEAST_BINS and numbers else []
 

@@ -13,10 +13,12 @@ import pytest
 from perceptory.data import load_bundled, read_arrays, read_series, read_table
 from perceptory.networks.base import layout
 from perceptory.networks.cnn import CNN
+from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
 from perceptory.networks.recurrent import GRU
 from perceptory.networks.tabular import TabularMLP
+from perceptory.networks.thresholds import ThresholdNetwork
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.plans import BlockedKFold, HoldOut, KFold, RollingOrigin, StratifiedKFold
 from perceptory.studies.forecasts import series_facts
@@ -25,6 +27,7 @@ from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
 from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
 from perceptory.studies.presets_tables import EPOCHS as TABLE_EPOCHS
+from perceptory.studies.presets_tables import table_networks
 
 random = np.random.default_rng(0)
 
@@ -80,6 +83,19 @@ def test_every_candidate_can_be_built(kind):
         study = default_study(data, effort)
         assert LEAST_EPOCHS <= study.epochs <= 2000
         assert list(study.networks) == networks
+
+
+def test_threshold_units_stay_within_their_work():
+    """Of adult all thresholds; of a million rows or hundreds of categories none, which would hold gigabytes."""
+
+    def found(rows, numbers, categories):
+        kinds = ["numeric"] * numbers + ["categorical"] * categories
+        networks = table_networks("classification", rows, kinds, "normal", Linear())
+        return [one.bins for one in networks if isinstance(one, ThresholdNetwork)]
+
+    assert found(8000, 6, 8) == [128]
+    assert found(100_000, 6, 0) == [66]
+    assert found(1_000_000, 6, 0) == found(8000, 6, 300) == found(500, 0, 3) == []
 
 
 def test_efforts_grow():
