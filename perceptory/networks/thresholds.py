@@ -95,7 +95,7 @@ class ThresholdNetwork(ForTables):
 
     @property
     def label(self) -> str:
-        return f"threshold units, {self.bins} a number, penalty {self.strength:.3g}"
+        return f"threshold units, {self.bins} a number, λ {self.strength:.3g}"
 
     def solving(self, rows: int) -> int:
         """The units of all rows, less their mean and times their weights, and matrices of units by units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perceptory.augmentation.base import augmentation_label
+from perceptory.networks.linear import Linear
 from perceptory.objectives.auxiliary import auxiliary_label
 from perceptory.studies.design import Candidate
 
@@ -12,13 +13,18 @@ from perceptory.studies.design import Candidate
 def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -> str:
     """The network, and of the rest what differs between the candidates; the optimizer also of a single one."""
     stepped = not candidate.network.solved  # what is solved takes no steps, and nothing is to be said of them
-    others = [c for c in all_candidates if not c.network.solved and c is not candidate]
+    baseline = isinstance(
+        candidate.network, Linear
+    )  # trained in its own way, unlike all others
+    others = [c for c in all_candidates if not c.network.solved and isinstance(c.network, Linear) == baseline]
+    others = [c for c in others if c is not candidate]
     parts = [candidate.network.label]
     if stepped and (not others or any(c.optimizer != candidate.optimizer for c in others)):
         parts.append(candidate.optimizer.label)
-    if len({c.penalty for c in all_candidates}) > 1 or candidate.penalty is not None:
-        penalty = candidate.penalty
-        parts.append("no penalty" if penalty is None else penalty.label)
+    if candidate.penalty is not None:
+        parts.append(candidate.penalty.label)
+    elif stepped and any(c.penalty is not None for c in others):
+        parts.append("no penalty")
     for name in ("clip", "average"):
         part = getattr(candidate, name)
         if part is not None:

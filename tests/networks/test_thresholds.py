@@ -95,7 +95,7 @@ def test_a_table_to_a_model_file(tmp_path, monkeypatch):
     network = pt.ThresholdNetwork(40, pt.choice(0.3, 3.0))
     result = pt.Study([network, pt.Linear()], validation=pt.KFold(4), test=0.0).run(data)
     means = {c.label: c.mean for c in result.candidates}
-    assert means["threshold units, 40 a number, penalty 0.3"] < 0.6 * means["linear model"]
+    assert means["threshold units, 40 a number, λ 0.3"] < 0.6 * means["linear model"]
     path = tmp_path / "model"
     result.model.save(path)
     new = {k: v[:17] for k, v in table().items()}
