@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.table_contenders import error_of
 from benchmarks.table_sets import FOLDER, TABLES, TableSet, parts_of
 
 
@@ -50,16 +51,11 @@ def errors_of(one: TableSet, train: Any, test: Any) -> tuple[float, dict[str, tu
     if one.task == "classification":
         truth = np.searchsorted(np.asarray(data.class_values), truth)
 
-    def error(predicted: np.ndarray) -> float:
-        if one.task == "regression":
-            return float(np.sqrt(np.mean((predicted - truth) ** 2)))
-        return float(-np.mean(np.log(np.maximum(predicted[np.arange(len(truth)), truth], 1e-15))))
-
     def mixed(among: list[int]) -> tuple[float, dict[int, float]]:
         order = sorted(among, key=lambda c: float(records.scores()[c].mean()))
         mixture = mixture_of(records, order, order[0])
         shares = dict(zip(mixture.candidates, mixture.shares, strict=True))
-        return error(sum(share * outputs[c] for c, share in shares.items())), shares
+        return error_of(one.task, truth, sum(share * outputs[c] for c, share in shares.items())), shares
 
     kinds = [kind_of(candidate.network) for candidate in prepared.candidates]
     whole, shares = mixed(list(range(len(kinds))))
@@ -68,7 +64,7 @@ def errors_of(one: TableSet, train: Any, test: Any) -> tuple[float, dict[str, tu
         own = [c for c, name in enumerate(kinds) if name == kind]
         best = min(own, key=lambda c: float(records.scores()[c].mean()))
         left = [c for c in range(len(kinds)) if c not in own]
-        found[kind] = sum(shares.get(c, 0.0) for c in own), error(outputs[best]), mixed(left)[0]
+        found[kind] = sum(shares.get(c, 0.0) for c in own), error_of(one.task, truth, outputs[best]), mixed(left)[0]
     return whole, found
 
 

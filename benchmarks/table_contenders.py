@@ -137,19 +137,25 @@ CONTENDERS: dict[str, Callable[[TableSet, Any, Any], Found]] = {
 }
 
 
+def error_of(task: str, truth: np.ndarray, predicted: np.ndarray) -> float:
+    """RMSE of numbers [row], or log loss of probabilities [row, class] of the places of classes [row]."""
+    if task == "regression":
+        return float(np.sqrt(np.mean((predicted - truth) ** 2)))
+    return float(-np.log(np.clip(predicted, 1e-15, 1)[np.arange(len(truth)), truth]).mean())
+
+
 def judged(one: TableSet, train: Any, test: Any, found: Found) -> dict[str, float]:
     """What is kept of a fit: RMSE or log loss, seconds, and what its intervals and probabilities are worth."""
     out = {"seconds": float(found["seconds"]), "processor_seconds": time.process_time()}
     target = test[one.target].to_numpy()
     if one.task == "classification":
         place = np.searchsorted(np.unique(train[one.target].to_numpy()), target)
-        p = np.clip(found["proba"], 1e-15, 1)
-        out["error"] = float(-np.log(p[np.arange(len(p)), place]).mean())
-        out["accuracy"] = float((p.argmax(axis=1) == place).mean())
+        out["error"] = error_of(one.task, place, found["proba"])
+        out["accuracy"] = float((np.clip(found["proba"], 1e-15, 1).argmax(axis=1) == place).mean())
         out |= calibration(found["proba"], place)
         return out
     target = target.astype(float)
-    out["error"] = float(np.sqrt(np.mean((found["mean"] - target) ** 2)))
+    out["error"] = error_of(one.task, target, found["mean"])
     if "interval" in found:
         low, high = found["interval"].T
         out["coverage"] = float(np.mean((low <= target) & (target <= high)))

@@ -17,7 +17,6 @@ typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywher
 
 INLINE I filled(I n) { return (n + LANES - 1) / LANES * LANES; }
 INLINE I greater(I a, I b) { return a > b ? a : b; }
-INLINE V<T> all(T value) { return value - V<T>{}; }
 
 // c [M, N vectors] = first + a b over `depth`: a [M, depth] with rows `a_row` apart, or, transposed, a [depth, M]. Row
 // m starts from first + m first_row, from 0 without `first`.

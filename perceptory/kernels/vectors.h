@@ -42,6 +42,8 @@ using V = typename Vector<T>::type;
 template <class T>
 constexpr int W = BYTES / sizeof(T);
 
+INLINE V<Number> all(Number value) { return value - V<Number>{}; }
+
 // A vector of the library's own numbers that lies anywhere, read and written. clang++ may take a reference to one for
 // memory on the boundary of a vector, so there it is copied, which GCC does by way of the stack.
 #if defined(__clang__)

@@ -6,8 +6,6 @@
 
 typedef Number T;
 
-INLINE V<T> every_lane(T value) { return value - V<T>{}; }
-
 // cos and sin of 2 pi t: by half turns, so that both only change their sign, then by their series.
 struct Wave {
   V<T> cos, sin;
@@ -23,13 +21,13 @@ constexpr int TERMS = 7;
 #endif
 typedef Word Words __attribute__((vector_size(BYTES), may_alias));
 INLINE Wave wave_of(V<T> t) {
-  const V<T> half = t * 2 + every_lane(MAGIC);  // rounds to a whole number, whose last bit is that of the half turns
+  const V<T> half = t * 2 + all(MAGIC);  // rounds to a whole number, whose last bit is that of the half turns
   const Words sign = (Words)half << (8 * sizeof(T) - 1);
-  V<T> r = t - (half - every_lane(MAGIC)) * (T)0.5;
-  r = r > (T)0.25 ? every_lane(0.25) : r;  // of so large a number no digit is left
-  r = r < (T)-0.25 ? every_lane(-0.25) : r;
+  V<T> r = t - (half - all(MAGIC)) * (T)0.5;
+  r = r > (T)0.25 ? all(0.25) : r;  // of so large a number no digit is left
+  r = r < (T)-0.25 ? all(-0.25) : r;
   const V<T> y = r * (T)6.283185307179586476925, square = y * y;
-  V<T> c = every_lane(1), s = every_lane(1);
+  V<T> c = all(1), s = all(1);
 #pragma GCC unroll 11
   for (int i = TERMS; i > 0; i--) {  // 1 - y²/2 (1 - y²/12 (...))
     c = 1 - square * (T)(1.0 / ((2 * i - 1) * (2 * i))) * c;

@@ -53,6 +53,11 @@ def edges_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
     return jnp.take_along_axis(ordered.T, jnp.minimum(place, last), axis=1)
 
 
+def evened(w: jax.Array) -> jax.Array:
+    """Weights [row] with a mean of 1 over those above 0."""
+    return w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
+
+
 def quantiles(x: jax.Array, w: jax.Array, at: np.ndarray) -> jax.Array:
     """[column, level] quantiles of x [row, column] at levels from 0 to 1, of the rows with a weight above 0, linear
     between neighbors."""

@@ -158,11 +158,9 @@ def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, np.ndarr
     inputs, k = model.encoder.shape[0], len(model.weights)
     if model.network.columns_stack(inputs, model.outputs[0]) is None:
         return None, model.weights
-    of, kinds = _arrays(model), model.network.kinds(inputs)
-    numbers = tuple(place for place, kind in enumerate(kinds) if not kind)
-    flags = [place for place, kind in enumerate(kinds) if kind]
+    of, (numbers, flags) = _arrays(model), model.network.parted(inputs)
     center, factor = np.zeros((k, inputs)), np.ones((k, inputs))
-    for name, places in (("scaling", list(numbers)), ("flags", flags)):
+    for name, places in (("scaling", list(numbers)), ("flags", list(flags))):
         if places:
             center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
     scale = of.get("scale", np.ones((k, stack.widths[0])))
@@ -181,44 +179,8 @@ def _arrays(model: Any) -> dict[str, np.ndarray]:
     return {name: part.T.reshape(len(model.weights), *shape) for name, shape, part in parts}
 
 
-class ByNeurons(ByKernel):
-    """Each row meets thousands of centers, beside which its features cost nothing."""
-
-    rows_at_once = 512
-
-    def __init__(self, model: Any, link: Link):
-        super().__init__(model, link)
-        network, inputs, of = model.network, model.encoder.shape, _arrays(model)
-        kinds, none = network.kinds(inputs[0]), np.zeros((len(self.weights), 0))
-        self._machines = neurons.Machines(
-            neurons.Centers(
-                network.neurons, tuple(i for i, kind in enumerate(kinds) if not kind),
-                tuple(i for i, kind in enumerate(kinds) if kind), of.get("scaling.center", none),
-                of.get("scaling.factor", none), of.get("scaling.edges"), of["narrowness"], of["centers"],
-                of["strengths"], of["weight"], of["bias"],
-            ),
-            self.shift, self.factor, self.dtype,
-        )  # fmt: skip
-
-    def _of_inputs(self, inputs: np.ndarray) -> Written:
-        return lambda at, out: self._machines(self._less_common(inputs[at]), out)
-
-    def _of_features(self, features: Features) -> Written:
-        return lambda at, out: self._machines(self._less_common(features.dense(at)), out)
-
-
-class BySteps(ByKernel):
-    """What a column adds is looked up by the place of its value between the thresholds."""
-
-    rows_at_once = 65536
-
-    def __init__(self, model: Any, link: Link):
-        super().__init__(model, link)
-        of, kinds = _arrays(model), np.array(model.network.kinds(model.encoder.shape[0]))
-        self._numbers, self._flags = np.flatnonzero(kinds == 0), np.flatnonzero(kinds)
-        self._edges, heights = of["edges"].astype(self.dtype), of["heights"].astype(self.dtype)
-        self._tables = np.cumsum(np.pad(heights, ((0, 0), (0, 0), (1, 0), (0, 0))), axis=2, dtype=self.dtype)
-        self._weight, self._bias = of["weight"].astype(self.dtype), of["bias"].astype(self.dtype)
+class ByRows(ByKernel):
+    """From rows of all inputs, whose features are made some at a time."""
 
     def _of_inputs(self, inputs: np.ndarray) -> Written:
         return lambda at, out: self._write(self._less_common(inputs[at]), out)
@@ -226,8 +188,47 @@ class BySteps(ByKernel):
     def _of_features(self, features: Features) -> Written:
         return lambda at, out: self._write(self._less_common(features.dense(at)), out)
 
+    @abstractmethod
     def _write(self, x: np.ndarray, out: np.ndarray) -> None:
-        """x: inputs [row, in] less what is common to the networks."""
+        """The outputs [k, row, out] of inputs [row, in] less what is common to the networks."""
+
+
+class ByNeurons(ByRows):
+    """Each row meets thousands of centers, beside which its features cost nothing."""
+
+    rows_at_once = 512
+
+    def __init__(self, model: Any, link: Link):
+        super().__init__(model, link)
+        network, inputs, of = model.network, model.encoder.shape, _arrays(model)
+        (numbers, flags), none = network.parted(inputs[0]), np.zeros((len(self.weights), 0))
+        self._machines = neurons.Machines(
+            neurons.Centers(
+                network.neurons, numbers, flags, of.get("scaling.center", none),
+                of.get("scaling.factor", none), of.get("scaling.edges"), of["narrowness"], of["centers"],
+                of["strengths"], of["weight"], of["bias"],
+            ),
+            self.shift, self.factor, self.dtype,
+        )  # fmt: skip
+
+    def _write(self, x: np.ndarray, out: np.ndarray) -> None:
+        self._machines(x, out)
+
+
+class BySteps(ByRows):
+    """What a column adds is looked up by the place of its value between the thresholds."""
+
+    rows_at_once = 65536
+
+    def __init__(self, model: Any, link: Link):
+        super().__init__(model, link)
+        of, (self._numbers, flags) = _arrays(model), model.network.parted(model.encoder.shape[0])
+        self._flags = list(flags)
+        self._edges, heights = of["edges"].astype(self.dtype), of["heights"].astype(self.dtype)
+        self._tables = np.cumsum(np.pad(heights, ((0, 0), (0, 0), (1, 0), (0, 0))), axis=2, dtype=self.dtype)
+        self._weight, self._bias = of["weight"].astype(self.dtype), of["bias"].astype(self.dtype)
+
+    def _write(self, x: np.ndarray, out: np.ndarray) -> None:
         for k, own in enumerate(out):
             scaled = np.nan_to_num((x + self.shift[k]) * self.factor[k], copy=False)  # missing: the mean
             own[:] = scaled[:, self._flags] @ self._weight[k] + self._bias[k]

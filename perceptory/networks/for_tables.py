@@ -24,6 +24,12 @@ class ForTables(Network):
             )
         return kinds
 
+    def parted(self, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Places of the numbers, and of all columns of 0 and 1."""
+        kinds = self.kinds(inputs)
+        numbers = tuple(place for place, kind in enumerate(kinds) if not kind)
+        return numbers, tuple(place for place, kind in enumerate(kinds) if kind)
+
     def for_columns(self, kinds: tuple[int, ...]) -> Self:
         """The spec with what each input is."""
         return self.replace(columns=kinds) if not self.columns else self

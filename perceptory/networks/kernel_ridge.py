@@ -79,9 +79,7 @@ class KernelRidge(ForTables):
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> layers.KernelMachine:
         features, out = prod(inputs), prod(outputs)
-        kinds = self.kinds(features)
-        numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
-        flags = tuple(i for i, kind in enumerate(kinds) if kind)
+        numbers, flags = self.parted(features)
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
         scaling = (
             tabular.ColumnScaling(jnp.zeros(len(numbers)), jnp.ones(len(numbers)), edges, None) if numbers else None
@@ -112,8 +110,7 @@ class KernelRidge(ForTables):
             module = eqx.tree_at(lambda m: m.scaling.edges, module, edges)
         one, two, three = jax.random.split(key, 3)
         kept = _some(w, self.centers, one)
-        x, t, w = module.features(x[kept]), t[kept], w[kept]
-        w = w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
+        x, t, w = module.features(x[kept]), t[kept], tabular.evened(w[kept])
         mean = w @ t / jnp.sum(w)
         spread = jnp.sqrt(w @ jnp.mean((t - mean) ** 2, axis=1) / jnp.sum(w))
         spread = jnp.where(spread > 0, spread, 1)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     import jax
     import jax.numpy as jnp
 
+    from perceptory.layers import tabular
     from perceptory.layers import thresholds as layers
+    from perceptory.ops import members
     from perceptory.ops import sparse_weights as solving
 else:
     eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
-    layers, solving = later("perceptory.layers.thresholds", "perceptory.ops.sparse_weights")
+    layers, tabular = later("perceptory.layers.thresholds", "perceptory.layers.tabular")
+    members, solving = later("perceptory.ops.members", "perceptory.ops.sparse_weights")
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,7 @@ class ThresholdNetwork(ForTables):
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> layers.Thresholds:
         features, out = prod(inputs), prod(outputs)
-        kinds = self.kinds(features)
-        numbers = tuple(i for i, kind in enumerate(kinds) if not kind)
-        flags = tuple(i for i, kind in enumerate(kinds) if kind)
+        numbers, flags = self.parted(features)
         edges = jnp.tile(jnp.linspace(-1, 1, self.bins), (len(numbers), 1))
         heights = jnp.zeros((len(numbers), self.bins, out))
         return layers.Thresholds(
@@ -63,8 +64,7 @@ class ThresholdNetwork(ForTables):
     def prime(self, module: layers.Thresholds, rows: Any, *, key: jax.Array) -> layers.Thresholds:
         """Thresholds and weights from the training rows."""
         x, t, w = rows()
-        x = x.reshape(len(x), -1)
-        w = w / jnp.maximum(jnp.sum(w) / jnp.maximum(jnp.sum(w > 0), 1), jnp.finfo(w.dtype).tiny)
+        x, w = x.reshape(len(x), -1), tabular.evened(w)
         numbers = module.places[0]
         edges = layers.thresholds_of(x[:, jnp.array(numbers)], w, self.bins) if numbers else module.edges
         module = eqx.tree_at(lambda m: m.edges, module, edges.astype(module.edges.dtype))
@@ -112,7 +112,7 @@ def _against(module: layers.Thresholds, x: jax.Array, g: jax.Array) -> jax.Array
     def product(x: jax.Array, g: jax.Array, edges: jax.Array) -> jax.Array:
         return _with(module, edges).units(x).T @ g
 
-    return solving.each_alone(product)(x, g, module.edges)
+    return members.members_in_turn(product, everywhere=True)(x, g, module.edges)
 
 
 def _features(module: layers.Thresholds, x: jax.Array, mean: jax.Array) -> solving.Features:
@@ -127,9 +127,9 @@ def _features(module: layers.Thresholds, x: jax.Array, mean: jax.Array) -> solvi
         return apart.T @ by, jnp.sum(by, axis=0)
 
     return solving.Features(
-        lambda weight: solving.each_alone(times)(weight, x, mean, module.edges),
+        lambda weight: members.members_in_turn(times, everywhere=True)(weight, x, mean, module.edges),
         lambda g: _against(module, x, g) - mean[:, None] * jnp.sum(g, axis=0),
-        lambda h: solving.each_alone(gram)(h, x, mean, module.edges),
+        lambda h: members.members_in_turn(gram, everywhere=True)(h, x, mean, module.edges),
     )
 
 

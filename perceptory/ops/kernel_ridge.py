@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from perceptory.ops.cholesky import factorize, forward_substitution, shifted, solve
+from perceptory.ops.members import members_in_turn
 
 Kernel = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # (x, c, narrowness) -> [row, center]
 LEAF = 64  # of Cholesky's factor: half of the time to compile is its leaves
@@ -118,15 +119,7 @@ def kernel_ridge(
         scales = scales._replace(narrowness=scales.narrowness + jnp.log(narrow), noise=scales.noise + jnp.log(ridge))
         return _solution(kernel, x, t, w, scales, chosen)
 
-    mapped = jax.custom_batching.custom_vmap(one)
-
-    @mapped.def_vmap
-    def one_by_one(size: int, batched: Any, *args: Any) -> Any:
-        every = [v if own else jnp.broadcast_to(v, (size, *v.shape)) for v, own in zip(args, batched, strict=True)]
-        out = jax.lax.map(lambda each: one(*each), tuple(every))
-        return out, jax.tree.map(lambda _: True, out)
-
-    return mapped(x, t, w, learn, start, chosen, narrow, ridge, deviation)
+    return members_in_turn(one, everywhere=True)(x, t, w, learn, start, chosen, narrow, ridge, deviation)
 
 
 def _solution(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array) -> Solution:

@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_batching import custom_vmap
 
-from perceptory import backend
 from perceptory.kernels import lstm
 from perceptory.ops.cells import Cell, CellState, MemoryCell
 from perceptory.ops.derivatives import differentiated_as
+from perceptory.ops.members import members_in_turn
 
 
 class Weights(NamedTuple):
@@ -116,28 +115,6 @@ def _by_kernel(options: ScanOptions, threads: int) -> tuple[Callable[..., Any], 
         differentiated_as(run, lambda *arrays: _forward(options, *arrays)),
         differentiated_as(back, lambda *arrays: _backward(options, *arrays)),
     )
-
-
-def members_in_turn(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f, which under `vmap` runs for one member after the other: a member's arrays then stay in cache during its loop,
-    and a step is a plain matrix product. Off the CPU the members are batched."""
-    mapped = custom_vmap(f)
-
-    @mapped.def_vmap
-    def rule(size: int, batched: Any, *args: Any) -> tuple[Any, Any]:
-        leaves, tree = jax.tree.flatten(args)
-        marks = jax.tree.leaves(batched)
-
-        def one(own: list[Any], run: Callable[..., Any]) -> Any:
-            own = list(own)
-            return run(*jax.tree.unflatten(tree, [own.pop(0) if m else v for v, m in zip(leaves, marks, strict=True)]))
-
-        own = [v for v, m in zip(leaves, marks, strict=True) if m]
-        # `vmap` of `mapped` would come back here.
-        out = jax.vmap(partial(one, run=f))(own) if backend.native() else lax.map(partial(one, run=mapped), own)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return mapped
 
 
 def _scaled(cell: Cell, array: jax.Array) -> jax.Array:

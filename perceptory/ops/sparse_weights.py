@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,17 +116,3 @@ def _descended(matrix: jax.Array, pull: jax.Array, now: jax.Array, strength: jax
         return at, slope + take(matrix, j)[:, None] * move
 
     return jax.lax.fori_loop(0, SWEEPS * count, one, (now, pull))[0]
-
-
-def each_alone(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays that goes through members one after another where it is mapped over them: each holds
-    something large for a while."""
-    mapped = jax.custom_batching.custom_vmap(function)
-
-    @mapped.def_vmap
-    def one_by_one(size: int, batched: Any, *args: Any) -> Any:
-        every = [v if own else jnp.broadcast_to(v, (size, *v.shape)) for v, own in zip(args, batched, strict=True)]
-        out = jax.lax.map(lambda each: function(*each), tuple(every))
-        return out, jax.tree.map(lambda _: True, out)
-
-    return mapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,9 +91,7 @@ def add_temperature(records: Records, chosen: int, model: Model, mixture: Mixtur
 def _scatter(records: Records, chosen: int, mixture: Mixture | None) -> tuple[float, int]:
     """n of `models.temperature` and how many folds there are, from rows that two folds' networks both trained on. Held
     beside trained would take what networks know by heart for scatter: all of it, of kernels."""
-    prepared = records.prepared
-    inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
-    by_fold = _sampled(records, inside, shares)
+    prepared, by_fold = records.prepared, _sampled(records, chosen, mixture)
     rows = sampled_rows(prepared.encoded.count)
     differences = [np.zeros(0)]
     for (one, a), (other, b) in pairwise(by_fold.items()):
@@ -115,8 +113,7 @@ class Compared(NamedTuple):
 
 def _compared(records: Records, chosen: int, mixture: Mixture | None) -> Compared:
     prepared, encoded = records.prepared, records.prepared.encoded
-    inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
-    by_fold = _sampled(records, inside, shares)
+    by_fold = _sampled(records, chosen, mixture)
     compared = Compared(len(by_fold), [], [])
     if len(by_fold) < 2:
         return compared
@@ -143,9 +140,10 @@ def _mean_square(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return np.where(sums > 0, (values**2 * weights).sum(axis=0) / np.maximum(sums, 1e-300), np.nan)
 
 
-def _sampled(records: Records, inside: Sequence[int], shares: Any) -> dict[int, np.ndarray]:
-    """By fold what its networks together say of the sampled rows [row, ...]; NaN of rows that they neither trained on
-    nor held out. Folds that lack a candidate are left out."""
+def _sampled(records: Records, chosen: int, mixture: Mixture | None) -> dict[int, np.ndarray]:
+    """By fold what its networks together, of the chosen candidate or of a mixture, say of the sampled rows [row, ...];
+    NaN of rows that they neither trained on nor held out. Folds that lack a candidate are left out."""
+    inside, shares = ((chosen,), None) if mixture is None else (mixture.candidates, mixture.shares)
     by_fold: dict[int, list[np.ndarray]] = {}
     for candidate in inside:
         sound = records.sound_members(candidate)

@@ -14,8 +14,8 @@ def candidate_label(candidate: Candidate, all_candidates: Sequence[Candidate]) -
     """The network, and of the rest what differs between the candidates; the optimizer also of a single one."""
     stepped = not candidate.network.solved  # what is solved takes no steps, and nothing is to be said of them
     baseline = isinstance(candidate.network, Linear)  # trained in its own way, unlike all others
-    others = [c for c in all_candidates if not c.network.solved and isinstance(c.network, Linear) == baseline]
-    others = [c for c in others if c is not candidate]
+    alike = [c for c in all_candidates if not c.network.solved and isinstance(c.network, Linear) == baseline]
+    others = [c for c in alike if c is not candidate]
     parts = [candidate.network.label]
     if stepped and (not others or any(c.optimizer != candidate.optimizer for c in others)):
         parts.append(candidate.optimizer.label)

@@ -13,7 +13,7 @@ import numpy as np
 from perceptory import backend
 from perceptory.data.examples import ExampleEncoder, Examples, check_examples, encoder_for, taken_over
 from perceptory.data.own_targets import own_names
-from perceptory.data.series.rolled import Ahead
+from perceptory.data.series.rolled import target_columns
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
 from perceptory.notes import Note
@@ -233,9 +233,7 @@ def _checked_spans(
     try:
         check_spans(encoded.columns(), encoder.feature_names, arithmetic, "input")
         if known.task == "regression":
-            aims = encoded.aims
-            columns = enumerate(aims.by_column if isinstance(aims, Ahead) else np.moveaxis(aims, -1, 0))
-            check_spans(columns, known.target_names, arithmetic, "target")
+            check_spans(enumerate(target_columns(encoded.aims)), known.target_names, arithmetic, "target")
     except InputError as error:
         raise InputError(error, *hints(far_off)) from None
     return far_off

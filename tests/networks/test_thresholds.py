@@ -14,7 +14,7 @@ from perceptory.errors import InputError
 from perceptory.layers.thresholds import NOWHERE, Thresholds, thresholds_of
 from perceptory.models.by_kernel import ByKernel, BySteps
 from perceptory.ops import sparse_weights as ops
-from perceptory.ops.sparse_weights import Features, each_alone, sparse_weights
+from perceptory.ops.sparse_weights import Features, sparse_weights
 
 
 def test_thresholds_lie_amid_gaps():
@@ -66,14 +66,6 @@ def test_the_minimum(monkeypatch):
     assert np.abs(pull[weight == 0]).max() <= 1 + 1e-4
     np.testing.assert_allclose(pull[weight != 0], -np.sign(weight[weight != 0]), atol=1e-4)
     assert np.sum(weight == 0) > 3
-
-
-def test_members_go_one_after_another():
-    alone = each_alone(lambda a, b: (a @ b, jnp.sum(a)))
-    a, b = np.random.default_rng(0).normal(size=(3, 4, 5)), np.ones((5, 2))
-    product, total = jax.vmap(alone, in_axes=(0, None))(a, b)
-    np.testing.assert_allclose(product, a @ b, rtol=1e-5)
-    np.testing.assert_allclose(total, a.sum(axis=(1, 2)), rtol=1e-4)
 
 
 def table(count=200, task="regression"):

@@ -11,7 +11,8 @@ import pytest
 import perceptory as pt
 from perceptory import backend
 from perceptory.ops.cells import GatedCell, MemoryCell, ResetFirstCell, SimpleCell
-from perceptory.ops.scans import ScanOptions, Weights, members_in_turn, recur, recur_plain
+from perceptory.ops.members import members_in_turn
+from perceptory.ops.scans import ScanOptions, Weights, recur, recur_plain
 
 pt.backend.prepare()  # a device a core
 CELLS = {"rnn": SimpleCell(), "elu": SimpleCell("elu"), "gru": GatedCell(), "lstm": MemoryCell()}
@@ -251,6 +252,14 @@ def test_probes_add_to_the_hidden_state(name):
     np.testing.assert_allclose(g[2, 1, 2], (up - down) / (2 * step), rtol=1e-6)
     assert not np.any(g[3, 1])
     assert not np.any(g[:, 2])
+
+
+def test_members_go_one_after_another():
+    alone = members_in_turn(lambda a, b: (a @ b, jnp.sum(a)), everywhere=True)
+    a, b = np.random.default_rng(0).normal(size=(3, 4, 5)), np.ones((5, 2))
+    product, total = jax.vmap(alone, in_axes=(0, None))(a, b)
+    np.testing.assert_allclose(product, a @ b, rtol=1e-5)
+    np.testing.assert_allclose(total, a.sum(axis=(1, 2)), rtol=1e-4)
 
 
 def test_members_batched_off_the_cpu(monkeypatch):

@@ -120,7 +120,7 @@ def test_what_networks_know_by_heart_is_no_scatter(monkeypatch):
     said = {
         k: np.where(np.isin(rows, held)[:, None], [[0.5, 0.5]], [[0.99, 0.01]]) for k, (_, held) in enumerate(folds)
     }
-    monkeypatch.setattr(held_out, "_sampled", lambda records, inside, shares: said)
+    monkeypatch.setattr(held_out, "_sampled", lambda records, chosen, mixture: said)
     records = SimpleNamespace(prepared=SimpleNamespace(folds=folds, encoded=SimpleNamespace(count=30)))
     assert held_out._scatter(records, 0, None) == (0.0, 3)
     said[1] = said[1] * [[0.9, 1]] + [[0, 0.099]]

@@ -21,7 +21,7 @@ from perceptory.data.series.beside import unknown_future
 from perceptory.data.series.ends import Ends
 from perceptory.data.series.feedback import Known
 from perceptory.data.series.plan import SeriesPlan, is_table
-from perceptory.data.series.rolled import Ahead, Rolled, values_of
+from perceptory.data.series.rolled import Rolled, taken, values_of
 from perceptory.data.series.timeline import Timeline
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.encoder import _keys, _texts
@@ -139,15 +139,11 @@ class ArrayDataset:
         """The given examples only (indices, in their order, or a mask). Classes stay as they are."""
         names = ("targets", "weights", "lengths", "groups", "row_numbers", "units")
         given = {name: getattr(self, name) for name in names}
-        taken: dict[str, Any] = {
-            name: values.take(rows) if isinstance(values, Ahead) else values[rows]
-            for name, values in given.items()
-            if values is not None
-        }
+        kept: dict[str, Any] = {name: taken(values, rows) for name, values in given.items() if values is not None}
         windows = isinstance(self.inputs, Rolled)  # which are never copied
-        taken["inputs"] = self.inputs[rows] if windows else aligned_take(self.inputs, rows)
-        taken |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}
-        return replace(self, **taken)
+        kept["inputs"] = self.inputs[rows] if windows else aligned_take(self.inputs, rows)
+        kept |= {name: part.take(rows) for name in TAKING if (part := getattr(self, name)) is not None}
+        return replace(self, **kept)
 
     def describe(self) -> list[dict[str, str]]:
         """What was made of each channel: dicts of "name", "kind", "made" and "note"."""
