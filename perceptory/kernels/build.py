@@ -45,6 +45,7 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "predict": (),  # no program calls these, but Python itself
     "neurons": (),
     "texts": (),
+    "table": (),
 }
 LEVEL = {
     "dense": "-O2",

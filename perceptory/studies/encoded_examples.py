@@ -24,11 +24,11 @@ from perceptory.objectives.table import Cost
 from perceptory.studies.auxiliary import Aims
 from perceptory.studies.design import Candidate
 from perceptory.studies.record import MOST_SAMPLED, sampled_rows
+from perceptory.studies.table_rows import row_writer, split_into
 from perceptory.training.rows import AheadRows, RolledRows, Shared
 from perceptory.training.size_classes import coarse_bucket, pad_first
 
 BLOCK = 16384  # rows of a table that are made ready at once
-TILE = 256  # of their numbers that are turned from columns into rows at once
 
 
 @dataclass
@@ -159,29 +159,14 @@ class EncodedExamples:
         width += aims.shape[1]
         out = aligned_empty((length, 2 * width + len(codes) + 1), dtype)
         out[self.count :] = 0
-
         each = max(1, min(BLOCK, AT_ONCE // out.shape[1]))  # rows of a wide table are many numbers
+        write = row_writer(numbers, aims, codes, self.weights, dtype)
 
-        def write(start: int) -> None:
+        def write_block(start: int) -> None:
             at = slice(start, min(start + each, self.count))
-            rows = at.stop - start
-            exact, block = (
-                np.empty((width, rows)),
-                np.empty((out.shape[1], rows), dtype),
-            )  # columns by columns are quick
-            if isinstance(numbers, Features):
-                numbers.write(at, exact[: numbers.width].T)
-            elif numbers is not None:
-                exact[: numbers.shape[1]] = numbers[at].T
-            exact[width - aims.shape[1] :] = aims[at].T
-            split_into(exact, block[:width], block[width : 2 * width])
-            for k, code in enumerate(codes, 2 * width):
-                block[k] = code[at]
-            block[-1] = self.weights[at]
-            for k in range(0, len(block), TILE):  # rows whose parts stay in the cache: wide ones do not
-                out[at, k : k + TILE] = block[k : k + TILE].T
+            write(at, out[at])
 
-        on_all_cores(write, range(0, self.count, each), self.count)
+        on_all_cores(write_block, range(0, self.count, each), self.count)
         return out
 
 
@@ -213,21 +198,6 @@ def check_spans(columns: Iterable[tuple[int, np.ndarray]], names: Sequence[str],
             f"the {what} {names[k]!r} spans {span:.3g}, and {arithmetic} precision takes spans from"
             f" {LEAST[arithmetic]:g} to {MOST[arithmetic]:g}. Use other units",
             *((", or choose ", Setting("precision", "double")) if wider else ()),
-            ".",
-        )
-
-
-def split_into(exact: np.ndarray, rounded: np.ndarray, rest: np.ndarray) -> None:
-    """Write numbers rounded to the type of `rounded`, and what is left of them: their sum is the number to twice the
-    digits. `InputError` for what that type cannot hold."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded[...] = exact
-        np.subtract(exact, rounded, out=rest, casting="same_kind")
-    if np.isinf(rounded).any() and not np.array_equal(np.isfinite(rounded), np.isfinite(exact)):
-        raise InputError(
-            f"the table holds numbers beyond {np.finfo(rounded.dtype).max:.1g}, more than single precision can take."
-            " Rescale the column, or choose ",
-            Setting("precision", "double"),
             ".",
         )
 

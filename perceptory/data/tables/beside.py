@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from perceptory.data.tables.cells import identity, numbers_in, stripped
-from perceptory.data.tables.table import RawColumn, Table, floats
+from perceptory.data.tables.numbers import floats
+from perceptory.data.tables.table import RawColumn, Table
 from perceptory.errors import InputError
 
 CHANCE = 24.0  # bits: equal values are no chance where as many would have to be guessed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from perceptory.data.tables.table import ends_of, rows_of, series_of
+from perceptory.data.tables.numbers import NumberFacts, facts_of
+from perceptory.data.tables.table import rows_of, series_of
 from perceptory.notes import Note
 
 Kind = Literal["numeric", "boolean", "categorical", "date", "ignored"]
@@ -20,7 +21,8 @@ class Column:
 
     data is [row]: an array of float64 with NaN for missing for "numeric", "boolean" (0 or 1) and "date" (days since
     1970-01-01); a polars series of String for "categorical" (an array of objects is turned into one); either for
-    "ignored". `layout` tells how dates in text were written, such as "d.m.y".
+    "ignored". `layout` tells how dates in text were written, such as "d.m.y". `known`: its `facts`, where they are
+    known already.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Column:
     data: Any
     notes: tuple[Note, ...] = ()  # remarks; the first one says why it is ignored
     layout: str = ""
+    known: NumberFacts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray) and self.data.dtype == object:
@@ -42,10 +45,11 @@ class Column:
         return self.data if isinstance(self.data, np.ndarray) else np.asarray(self.data.to_list(), object)
 
     @cached_property
-    def ends(self) -> tuple[float, float]:
-        """The least and the greatest of its numbers, NaN where there is none."""
-        return ends_of(self.values)
+    def facts(self) -> NumberFacts:
+        """Of its numbers."""
+        return self.known or facts_of(self.values)
 
     def take(self, rows: np.ndarray | slice) -> Column:
         """The same column with the given rows only."""
-        return replace(self, data=self.data[rows] if isinstance(self.data, np.ndarray) else rows_of(self.data, rows))
+        data = self.data[rows] if isinstance(self.data, np.ndarray) else rows_of(self.data, rows)
+        return replace(self, data=data, known=None)

@@ -120,12 +120,8 @@ def facts_of(column: Column) -> ColumnFacts:
     """Of a column that is not ignored."""
     if column.kind == "categorical":
         return ColumnFacts(len(column), column.data.null_count(), counts=counted_labels(column.data))
-    values = column.values
-    empty = int(np.count_nonzero(np.isnan(values)))
-    if empty == len(values):
-        return ColumnFacts(len(values), empty)
-    whole = column.kind != "date" or int(np.count_nonzero(values == np.floor(values))) == len(values) - empty
-    return ColumnFacts(len(values), empty, *column.ends, whole)
+    found, rows = column.facts, len(column)
+    return ColumnFacts(rows, found.missing, found.low, found.high, found.whole == rows - found.missing)
 
 
 def counted_labels(labels: pl.Series) -> dict[str, int]:

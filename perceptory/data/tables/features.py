@@ -14,7 +14,7 @@ import numpy as np
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
-from perceptory.data.tables.table import ends_of
+from perceptory.data.tables.numbers import facts_of
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
 Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
@@ -83,6 +83,20 @@ class Features:
                 for k, period in enumerate(plan.periods):
                     yield from enumerate(waves(values, period), place + 1 + 2 * k)
             place += len(plan.features)
+
+    def as_stored(self) -> tuple[list[tuple[np.ndarray | None, float]], Features | None]:
+        """Of each feature, none of which is of a category, the values [row] that it is and an origin that is taken off
+        them; None for one that has to be made, with what makes these, in their order."""
+        stored: list[tuple[np.ndarray | None, float]] = []
+        made: list[Part] = []
+        for plan, values in self.parts:
+            width = self._width((plan, values))
+            if plan.value and width == 1:
+                stored.append((values, plan.origin if plan.kind == "date" else 0.0))
+            else:
+                stored += [(None, 0.0)] * width
+                made.append((plan, values))
+        return stored, Features(made, self.told) if made else None
 
     def column(self, number: int) -> np.ndarray:
         """[row] of one feature."""
@@ -184,8 +198,8 @@ def _writes_one(codes: np.ndarray, start: int) -> Callable[[At, np.ndarray], Non
 
 def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
     """Days and phases: looked up where dates are whole days, of which there are fewer than rows."""
-    width, (low, high) = 1 + 2 * len(plan.periods), ends_of(days)
-    few = high - low < len(days) and low == np.floor(low)
+    width, (missing, _, whole, low, high) = 1 + 2 * len(plan.periods), facts_of(days)
+    few = high - low < len(days) and whole == len(days) - missing
     by_day = _of_days(plan, np.append(np.arange(low, high + 1), np.nan)) if few else None
 
     def write(at: At, out: np.ndarray) -> None:

@@ -24,7 +24,8 @@ from perceptory.data.tables.cells import (
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
 from perceptory.data.tables.marks import refuse_unclear
-from perceptory.data.tables.table import MISSING, RawColumn, composed, floats, label, series_of, shown_value
+from perceptory.data.tables.numbers import NumberFacts, floats
+from perceptory.data.tables.table import MISSING, RawColumn, composed, label, series_of, shown_value
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note
 
@@ -51,12 +52,12 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
         raise InputError(*raw.unclear)
     if raw.storage == "text" and raw.cells is None:
         return _text(raw, row_numbers)
-    if np.isnan(raw.numbers[0]) and np.isnan(raw.numbers).all():
+    if raw.facts.missing == len(raw):
         return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     if raw.storage in ("number", "text"):
-        return _numeric(raw.name, raw.numbers, raw.notes, row_numbers)
+        return _numeric(raw.name, raw.numbers, raw.notes, row_numbers, raw.facts)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
-    return Column(raw.name, kind, raw.values, raw.notes)
+    return Column(raw.name, kind, raw.values, raw.notes, known=raw.facts)
 
 
 def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
@@ -164,12 +165,19 @@ def _row(wrong: pl.Series, row_numbers: np.ndarray | None) -> int:
     return first + 1 if row_numbers is None else int(row_numbers[first]) + 1
 
 
-def _numeric(name: str, values: np.ndarray, remarks: tuple[Note, ...], row_numbers: np.ndarray | None) -> Column:
-    finite(name, values, row_numbers=row_numbers)
+def _numeric(
+    name: str,
+    values: np.ndarray,
+    remarks: tuple[Note, ...],
+    row_numbers: np.ndarray | None,
+    facts: NumberFacts | None = None,
+) -> Column:
+    if facts is None or facts.infinite:
+        finite(name, values, row_numbers=row_numbers)
     rows = len(values)
     if rows > 2 and _numbers_rows(name, values):
         return Column(name, "ignored", values, (notes.counts_rows(),))
-    return Column(name, "numeric", values, remarks)
+    return Column(name, "numeric", values, remarks, known=facts)
 
 
 def _numbers_rows(name: str, values: np.ndarray) -> bool:
@@ -281,7 +289,7 @@ def label_cells(raw: RawColumn) -> pl.Series:
     if raw.storage == "date":
         if not raw.missing.all():
             raise _differs(raw, "categorical", "a date")
-        return raw.data.fill_nan(None).cast(pl.String)
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
     return identity(raw) if raw.storage in ("number", "boolean") else raw.text
 
 

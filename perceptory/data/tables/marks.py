@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, numbers_in, stripped
-from perceptory.data.tables.table import RawColumn, composed, floats, shown_value
+from perceptory.data.tables.numbers import floats
+from perceptory.data.tables.table import RawColumn, composed, shown_value
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, decimal_commas, points_as_decimals, thousands_marked, thousands_possible
 

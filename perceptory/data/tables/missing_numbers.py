@@ -18,10 +18,11 @@ def numbers_for_missing(columns: Sequence[Column | RawColumn]) -> list[Note]:
     """A note on each column of numbers where one of those that programs write for a missing value stands far off."""
     found = []
     for column in columns:
-        values = column.values if isinstance(column, RawColumn) or column.kind == "numeric" else None
-        if values is None or values.dtype != float or len(values) < 10:
+        numeric = column.storage == "number" if isinstance(column, RawColumn) else column.kind == "numeric"
+        if not numeric or len(column) < 10:
             continue
-        for value in {*column.ends} & PERHAPS_MISSING:
+        values, facts = column.values, column.facts
+        for value in {facts.low, facts.high} & PERHAPS_MISSING:
             others = values[(values != value) & ~np.isnan(values)]
             rows = len(values) - len(others) - int(np.isnan(values).sum())
             if rows > 1 and len(others) > 1 and np.abs(others - value).min() > max(np.ptp(others), 1):

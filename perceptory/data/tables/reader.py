@@ -343,7 +343,7 @@ def _columns(table: Table, rows: np.ndarray | None, taken: set[str], ignored: fr
             return Column(column.name, "ignored", column.data, (ignored_as_asked(),))
         found = infer(column, rows)
         if found.kind in ("numeric", "date"):
-            _ = found.ends  # kept, and found here by all cores
+            _ = found.facts  # kept, and found here by all cores
         return found
 
     return tuple(on_all_cores(meant, [c for c in table.columns if c.name not in taken], table.rows))

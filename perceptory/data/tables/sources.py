@@ -23,12 +23,12 @@ from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited
 from perceptory.data.tables.marks import read_cells
+from perceptory.data.tables.numbers import floats
 from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.single_row import is_named, is_plain
 from perceptory.data.tables.table import (
     RawColumn,
     Table,
-    floats,
     label,
     nothing_at,
     series_of,
@@ -229,7 +229,7 @@ def from_polars(name: str, series: pl.Series) -> RawColumn:
     if kind in (pl.Categorical, pl.Enum):
         return RawColumn(name, "label", series.cast(pl.String))
     if kind == pl.Date:
-        return RawColumn(name, "date", series.cast(pl.Int32).cast(pl.Float64))
+        return RawColumn(name, "date", series)
     if kind == pl.Datetime:  # with a time zone it is stored in universal time
         return RawColumn(name, "date", floats(series.dt.cast_time_unit("us").cast(pl.Int64)) / DAY)
     if kind == pl.Duration:

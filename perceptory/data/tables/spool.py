@@ -15,7 +15,8 @@ from perceptory.data.tables.cells import MARKS, Reading
 from perceptory.data.tables.delimited import read_text
 from perceptory.data.tables.inference import convert, infer
 from perceptory.data.tables.marks import read_cells
-from perceptory.data.tables.table import RawColumn, Table, floats
+from perceptory.data.tables.numbers import floats
+from perceptory.data.tables.table import RawColumn, Table
 from perceptory.errors import InputError
 from perceptory.files import write_part
 from perceptory.notes import Note, decimal_commas, thousands_marked

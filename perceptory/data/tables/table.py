@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from perceptory import notes
+from perceptory.data.tables.numbers import NumberFacts, facts_of, numbers_of
 from perceptory.errors import InputError
 from perceptory.notes import Note
 from perceptory.registry import did_you_mean
@@ -35,10 +36,11 @@ class RawColumn:
     """One column as it was stored.
 
     data: [row] a polars series (an array is turned into one). By `storage`: "number", integers or Float64; "boolean";
-    "date", Float64 days since 1970-01-01; "text", String (may turn out to hold numbers or dates); "label", String
-    (categories, taken as they are); "other", what no network can use, such as lists. Null, or NaN, is missing.
+    "date", Date, or Float64 days since 1970-01-01; "text", String (may turn out to hold numbers or dates); "label",
+    String (categories, taken as they are); "other", what no network can use, such as lists. Null, or NaN, is missing.
     notes: remarks on how it was read. cells: of a "text" column whose every cell has been read as a number already
     (`data` is Float64), a function that gives the cells as they are written.
+    read: of numbers that another column with the same `data` has read already, what `numbers_of` gave.
     unclear: why numbers in the cells can be read in two ways, as pieces of an `InputError`.
     of: of "label" what its categories are where they are no texts, "whole numbers" or "truth values".
     """
@@ -50,6 +52,7 @@ class RawColumn:
     cells: Callable[[], pl.Series] | None = None
     unclear: tuple[Any, ...] = ()
     of: Literal["texts", "whole numbers", "truth values"] = "texts"
+    read: tuple[np.ndarray, NumberFacts | None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray):
@@ -74,13 +77,17 @@ class RawColumn:
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """[row] float64 of `data` that holds numbers or truth values, NaN for missing."""
-        return floats(self.data)
+        """[row] float64 of `data` that holds numbers, truth values or dates, NaN for missing."""
+        return self._numbers[0]
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The least and the greatest of `numbers`, NaN where there is none."""
-        return ends_of(self.numbers)
+    @cached_property
+    def facts(self) -> NumberFacts:
+        """Of `numbers`."""
+        return self._numbers[1] or facts_of(self.numbers)
+
+    @cached_property
+    def _numbers(self) -> tuple[np.ndarray, NumberFacts | None]:
+        return self.read or numbers_of(self.data)
 
     @property
     def text(self) -> pl.Series:
@@ -91,19 +98,19 @@ class RawColumn:
     def missing(self) -> np.ndarray:
         """[row] bool: True where there is no value."""
         if self.data.dtype.is_float():
-            return np.isnan(self.numbers)
+            return np.isnan(self.numbers) if self.facts.missing else np.zeros(len(self), bool)
         return self.data.is_null().to_numpy()
 
     def take(self, rows: np.ndarray) -> RawColumn:
         """The same column with the given rows only (indices or a mask)."""
         cells = self.cells
         if cells is None:
-            return replace(self, data=rows_of(self.data, rows))
-        return replace(self, data=rows_of(self.data, rows), cells=lambda: rows_of(cells(), rows))
+            return replace(self, data=rows_of(self.data, rows), read=None)
+        return replace(self, data=rows_of(self.data, rows), read=None, cells=lambda: rows_of(cells(), rows))
 
     def append(self, other: RawColumn) -> RawColumn:
         """The same column with the rows of another one below."""
-        return replace(self, data=stacked(self.data, other.data))
+        return replace(self, data=stacked(self.data, other.data), read=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,21 +180,6 @@ def stacked(first: pl.Series, second: pl.Series) -> pl.Series:
     import polars as pl
 
     return pl.concat([pl.DataFrame({"a": first}), pl.DataFrame({"a": second})], how="vertical_relaxed").to_series()
-
-
-def floats(series: pl.Series) -> np.ndarray:
-    """[row] float64 of a series of numbers or truth values, NaN where it is null."""
-    import polars as pl
-
-    numbers = series.cast(pl.Float64)
-    if numbers.null_count():
-        numbers = numbers.fill_null(math.nan)  # in half the time that `to_numpy` takes, and other threads run meanwhile
-    return numbers.rechunk().to_numpy()
-
-
-def ends_of(values: np.ndarray) -> tuple[float, float]:
-    """The least and the greatest of numbers [row], NaN where there is none."""
-    return (math.nan, math.nan) if not len(values) else (float(np.fmin.reduce(values)), float(np.fmax.reduce(values)))
 
 
 def rows_of(series: pl.Series, rows: np.ndarray | slice) -> pl.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,6 @@ TASKS: Names[str] = Names(
     "task", {t: t for t in ("regression", "classification", "binary", "multiclass", "autoencode")}
 )
 MOST_CLASSES = 100
-LOOKED_AT = 1 << 14  # numbers at once
 CLASSES = "classification"
 
 
@@ -56,8 +55,8 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         return raw
     if raw.unclear:
         raise InputError(*raw.unclear)
-    if raw.cells is not None and raw.data.dtype.is_float() and _has_fraction(raw.numbers):
-        return RawColumn(raw.name, "number", raw.data, raw.notes, cells=lambda: stripped(raw.text))
+    if raw.cells is not None and raw.data.dtype.is_float() and _has_fraction(raw):
+        return replace(raw, storage="number", cells=lambda: stripped(raw.text), read=(raw.numbers, raw.facts))
     cells = stripped(raw.text)
     truth = parse_truth(cells)
     if truth is not None:
@@ -92,9 +91,8 @@ def _check_no_units(name: str, cells: pl.Series, wrong: pl.Series, task: str | N
         )
 
 
-def _has_fraction(values: np.ndarray) -> bool:
-    parts = (values[k : k + LOOKED_AT] for k in range(0, len(values), LOOKED_AT))  # most are told from the first ones
-    return any(np.isfinite(part[part != np.floor(part)]).any() for part in parts)
+def _has_fraction(raw: RawColumn) -> bool:
+    return raw.facts.whole + raw.facts.missing < len(raw)
 
 
 def _check_no_dates(name: str, cells: pl.Series) -> None:
@@ -160,7 +158,7 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
     """
     wanted = None if task is None else TASKS[task]
     for raw in columns:
-        if raw.storage == "number":
+        if raw.storage == "number" and raw.facts.infinite:
             finite(raw.name, raw.values, "the target")
     if len(columns) > 1:
         if wanted not in (None, "regression"):
@@ -184,7 +182,7 @@ def read_target(columns: Sequence[RawColumn], task: str | None) -> Target:
         return _regression(columns, ())
     if wanted is not None:
         return _classes(raw, wanted, ())
-    if _has_fraction(raw.values):
+    if _has_fraction(raw):
         return _regression(columns, ())
     distinct = np.unique(raw.values)
     few = 2 < len(distinct) <= 20 and len(raw.values) >= 2 * len(distinct)
@@ -203,7 +201,7 @@ def _regression(columns: Sequence[RawColumn], remarks: tuple[Note, ...]) -> Targ
             raise InputError(
                 f"several targets make a regression, but {raw.name!r} holds texts. Name targets that are numbers."
             )
-        _varies(raw, 1 if (raw.values == raw.values[0]).all() else 2)
+        _varies(raw, 1 if raw.facts.low == raw.facts.high else 2)
     values = columns[0].values[:, None] if len(columns) == 1 else np.stack([c.values for c in columns], axis=1)
     return Target("regression", values, notes=remarks)
 

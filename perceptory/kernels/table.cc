@@ -1,0 +1,171 @@
+// Columns of a table: read as numbers from Arrow's buffers, with what is asked of them, in one pass; and written as the
+// rows that a program takes. Called by Python itself, without XLA.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "vectors.h"
+
+constexpr int64_t PIECE = 256;           // numbers that stay in the first cache
+constexpr int64_t LONG = 64, TILE = 16;  // of what is turned from columns into rows at once
+
+struct Facts {
+  int64_t rows, missing, infinite, whole;
+  double low, high;  // of what is not missing
+};
+
+static void look(const double* x, int64_t rows, Facts* facts) {
+  typedef V<double> Vector;
+  typedef decltype(Vector{} < Vector{}) Count;
+  constexpr int64_t LANES = W<double>;
+  constexpr double WHOLE = 4503599627370496.0;  // 2^52: from here on all numbers are whole, and adding it rounds others
+  alignas(BYTES) double low[LANES], high[LANES];
+  alignas(BYTES) int64_t missing[LANES], infinite[LANES], whole[LANES];
+  Vector least = Vector{} + INFINITY, most = Vector{} - INFINITY;
+  Count nans{}, endless{}, round{};
+  auto one = [&](Vector v) {
+    const Vector size = v < 0 ? -v : v;
+    least = v < least ? v : least;
+    most = v > most ? v : most;
+    nans -= v != v;
+    endless -= size == INFINITY;
+    round -= (size >= WHOLE) | (size + WHOLE - WHOLE == size);
+  };
+  int64_t r = 0;
+  for (; r + LANES <= rows; r += LANES) {
+    Vector v;
+    memcpy(&v, x + r, sizeof v);
+    one(v);
+  }
+  memcpy(low, &least, sizeof low), memcpy(high, &most, sizeof high);
+  memcpy(missing, &nans, sizeof missing), memcpy(infinite, &endless, sizeof infinite);
+  memcpy(whole, &round, sizeof whole);
+  for (; r < rows; r++) {
+    const double v = x[r];
+    low[0] = v < low[0] ? v : low[0];
+    high[0] = v > high[0] ? v : high[0];
+    missing[0] += v != v;
+    infinite[0] += std::fabs(v) == INFINITY;
+    whole[0] += v == std::floor(v);
+  }
+  for (int64_t k = 0; k < LANES; k++) {
+    facts->low = low[k] < facts->low ? low[k] : facts->low;
+    facts->high = high[k] > facts->high ? high[k] : facts->high;
+    facts->missing += missing[k];
+    facts->infinite += infinite[k];
+    facts->whole += whole[k];
+  }
+  facts->rows += rows;
+}
+
+// 64 bits of which the first is that of a row; `at` of them lie before it.
+static inline uint64_t bits(const uint8_t* valid, int64_t at) {
+  uint64_t word;
+  memcpy(&word, valid + (at >> 3), sizeof word);
+  return at & 7 ? word >> (at & 7) | (uint64_t)valid[(at >> 3) + 8] << (64 - (at & 7)) : word;
+}
+
+template <class T>
+static void numbers(const void* from, const uint8_t* valid, int64_t offset, int64_t rows, double* out, Facts* facts) {
+  const T* x = (const T*)from + offset;
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  for (int64_t start = 0; start < rows; start += PIECE) {
+    const int64_t count = rows - start < PIECE ? rows - start : PIECE;
+    double* y = out + start;
+    for (int64_t r = 0; r < count; r++) y[r] = (double)x[start + r];
+    int64_t r = 0;
+    if (valid) {
+      for (; r + 64 <= count; r += 64) {
+        const uint64_t there = bits(valid, offset + start + r);
+        for (int64_t k = 0; k < 64; k++) y[r + k] = there >> k & 1 ? y[r + k] : none;
+      }
+      for (; r < count; r++) {
+        const int64_t at = offset + start + r;
+        y[r] = valid[at >> 3] >> (at & 7) & 1 ? y[r] : none;
+      }
+    }
+    look(y, count, facts);
+  }
+}
+
+// Writes rows of a column as float64 to out, NaN where they are null (valid: a bit a row from `offset` on, or null), and
+// adds to `facts`. format: Arrow's letter of the type. 1 where that is none of a number.
+extern "C" int table_numbers(char format, const void* from, const uint8_t* valid, int64_t offset, int64_t rows,
+                             double* out, Facts* facts) {
+  switch (format) {
+    case 'g': numbers<double>(from, valid, offset, rows, out, facts); return 0;
+    case 'f': numbers<float>(from, valid, offset, rows, out, facts); return 0;
+    case 'l': numbers<int64_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'i': numbers<int32_t>(from, valid, offset, rows, out, facts); return 0;
+    case 's': numbers<int16_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'c': numbers<int8_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'L': numbers<uint64_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'I': numbers<uint32_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'S': numbers<uint16_t>(from, valid, offset, rows, out, facts); return 0;
+    case 'C': numbers<uint8_t>(from, valid, offset, rows, out, facts); return 0;
+  }
+  return 1;
+}
+
+// Adds to `facts` what is asked of numbers that are there already.
+extern "C" void table_facts(const double* x, int64_t rows, Facts* facts) {
+  for (int64_t start = 0; start < rows; start += PIECE)
+    look(x + start, rows - start < PIECE ? rows - start : PIECE, facts);
+}
+
+struct Columns {
+  int64_t rows, numbers, codes, width;
+  const double* const* values;  // of each number
+  const int64_t* steps;         // from a row's to the next one's
+  const double* origins;        // what is taken off
+  const int8_t* const* code;
+  const double* weights;
+  int64_t weight_step;
+};
+
+// Writes for each row its numbers rounded, what that rounds off, its codes and its weight into out [row, width]. 1 where
+// a number is too large to be rounded.
+extern "C" int table_rows(const Columns* c, Number* out) {
+  Number rounded[TILE][LONG], rest[TILE][LONG];
+  const int64_t width = c->width;
+  bool lost = false;
+  for (int64_t start = 0; start < c->rows; start += LONG) {
+    const int64_t count = c->rows - start < LONG ? c->rows - start : LONG;
+    Number* own = out + start * width;
+    for (int64_t first = 0; first < c->numbers; first += TILE) {
+      const int64_t tile = c->numbers - first < TILE ? c->numbers - first : TILE;
+      for (int64_t k = 0; k < tile; k++) {
+        const int64_t step = c->steps[first + k];
+        const double* x = c->values[first + k] + start * step;
+        const double origin = c->origins[first + k];
+        int32_t beyond = 0;
+        auto part = [&](int64_t r, double exact) {
+          const Number near = (Number)exact;
+          rounded[k][r] = near;
+          rest[k][r] = (Number)(exact - (double)near);
+          beyond |= (std::fabs(near) == INFINITY) & (std::fabs(exact) != INFINITY);
+        };
+        if (step == 1)
+          for (int64_t r = 0; r < count; r++) part(r, x[r] - origin);
+        else
+          for (int64_t r = 0; r < count; r++) part(r, x[r * step] - origin);
+        lost |= beyond;
+      }
+      for (int64_t r = 0; r < count; r++) {
+        Number *near = own + r * width + first, *less = near + c->numbers;
+        for (int64_t k = 0; k < tile; k++) near[k] = rounded[k][r];
+        for (int64_t k = 0; k < tile; k++) less[k] = rest[k][r];
+      }
+    }
+    for (int64_t k = 0; k < c->codes; k++) {
+      Number* place = own + 2 * c->numbers + k;
+      const int8_t* code = c->code[k] + start;
+      for (int64_t r = 0; r < count; r++) place[r * width] = (Number)code[r];
+    }
+    const double* weight = c->weights + start * c->weight_step;
+    for (int64_t r = 0; r < count; r++) own[r * width + width - 1] = (Number)weight[r * c->weight_step];
+  }
+  return lost;
+}
