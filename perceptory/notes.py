@@ -569,6 +569,12 @@ def beyond_what_was_learned(target: str, last: float, low: float, high: float) -
 
 
 @_kind
+def own_rows_left_out(count: int) -> tuple[Piece, ...]:
+    """Rows that a model was trained on, in a table that it is to be judged by."""
+    return (f"this is the table of the run itself: only the {count_of(count, 'row')} that it sealed are looked at.",)
+
+
+@_kind
 def too_few_for_intervals() -> tuple[Piece, ...]:
     """A forecast without the usual intervals."""
     return ("there are no intervals, for the model has held out too few forecasts to tell those of 90 %.",)

@@ -62,7 +62,8 @@ def test_a_name_that_is_not_utf8(ending, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "argv", ["fit {} --target y", "predict {} t.csv", "predict run {}", "backtest run {}", "report {}"]
+    "argv",
+    ["fit {} --target y", "predict {} t.csv", "predict run {}", "backtest run {}", "explain run {}", "report {}"],
 )
 def test_the_command_line_quotes_no_path_of_thousands_of_characters(argv, capsys):
     assert main(argv.format("n" * 5000).split()) == 2

@@ -193,6 +193,22 @@ def backtest(
     use.backtest(run, data, origins, every, coverage, out)
 
 
+@app.command(help=h.EXPLAIN)
+def explain(
+    run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],
+    data: Annotated[Text, typer.Argument(help=h.EXPLAIN_DATA, metavar="DATA", show_default=False)] = None,
+    score: Annotated[Text, _option("--score", h.EXPLAIN_SCORE, "NAME")] = None,
+    rows: Annotated[int | None, _option("--rows", h.EXPLAIN_ROWS, "N")] = None,
+    repeats: Annotated[int | None, _option("--repeats", h.EXPLAIN_REPEATS, "N")] = None,
+    seed: Annotated[int | None, _option("--seed", h.EXPLAIN_SEED, "N")] = None,
+    out: Annotated[Text, _option("--out", h.EXPLAIN_OUT, "FILE", short="-o")] = None,
+    figure: Annotated[Text, _option("--figure", h.EXPLAIN_FIGURE, "FILE")] = None,
+) -> None:
+    from perceptory.app import explain as use
+
+    use.explain(run, data, {"score": score, "rows": rows, "repeats": repeats, "seed": seed}, out, figure)
+
+
 @app.command(help=h.ENCODE)
 def encode(
     run: Annotated[str, typer.Argument(help=h.RUN, metavar="RUN", show_default=False)],

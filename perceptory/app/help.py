@@ -261,6 +261,21 @@ ORIGINS = (
     "With --ahead and DATA: forecasts from so many moments of the past, a horizon apart, beside what came. "
     "[dim](default: 1, the end)[/dim]"
 )
+EXPLAIN = _text("""Which columns the model of a run rests on: by how much its error rises when the values of one column
+are shuffled among rows, with standard errors, and which columns share information.
+
+Without DATA what fit found on the sealed test rows; with a table that holds the target too, on its rows. Where DATA is
+the table of the run itself, its sealed rows alone are looked at. It is of tables: in Python, Model.importance tells it
+of series by column as well; a picture has no columns.""")
+EXPLAIN_DATA = "Table with the input columns and the target."
+EXPLAIN_SCORE = "rmse or mae; of classes log_loss or accuracy. [dim](default: rmse, log_loss)[/dim]"
+EXPLAIN_ROWS = "Rows to look at, drawn at random. [dim](default: as many as take a second or two)[/dim]"
+EXPLAIN_REPEATS = "How often each column is shuffled. [dim](default: as rows)[/dim]"
+EXPLAIN_SEED = "Of the random numbers. [dim](default: 0)[/dim]"
+EXPLAIN_OUT = "CSV or Parquet file for the numbers."
+EXPLAIN_FIGURE = (
+    "Draw the columns: .png, .svg or .pdf; beside it FILE-effects, how predictions move with the most important ones."
+)
 MEMBERS = "The prediction of each network of the ensemble as well."
 SERVE = "Answer requests over HTTP: predictions, a page to try one, and metrics."
 RUNS = "Run folders or model files; NAME=RUN gives one another name in addresses."

@@ -250,6 +250,25 @@ class TableEstimator(NetworkEstimator):
             encoder=encoder_for(inputs, names, targets.names, getattr(self, "_copies", {})),
         )
 
+    def importance(
+        self, X: Any, y: Any, sample_weight: Any = None, *, score: str | None = None, n_repeats: int | None = None,
+        max_samples: int | None = None, random_state: Any = 0,
+    ) -> Any:  # fmt: skip
+        """How much predictions rest on each column of X: `Model.importance`, an `Importance`, which prints, has a
+        `frame()` and arrays `columns`, `values` and `errors`, and tells which columns share information.
+
+        X, y, sample_weight: rows that the estimator was not fitted on. A category or a date is one column.
+        score: "rmse" or "mae", of classes "log_loss" or "accuracy". n_repeats, max_samples: shuffles of each column and
+        rows looked at, by default as many as take a second or two. random_state: of both draws.
+        `sklearn.inspection.permutation_importance` takes these estimators too; it predicts each shuffle of all rows.
+        """
+        model = self._fitted()
+        with self._in_own_words():
+            inputs, targets, weights, _ = self._rows(X, y, sample_weight, reset=False, known=None, trained_on=False)
+            data = self._dataset(inputs, targets, weights)
+            seed = int(check_random_state(random_state).randint(2**31 - 1))
+            return model.importance(data, score=score, repeats=n_repeats, rows=max_samples, seed=seed)
+
 
 class IntervalMixin:
     """Regression: numbers and intervals."""

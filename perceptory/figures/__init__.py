@@ -19,6 +19,7 @@ from perceptory.figures.ensemble import ensemble_error
 from perceptory.figures.examples import few_examples, over_time
 from perceptory.figures.forecasts import last_forecasts
 from perceptory.figures.horizons import error_by_horizon
+from perceptory.figures.importance import effects, importance
 from perceptory.figures.regression import predicted_against_true, residuals
 from perceptory.figures.sizes import size_curve
 from perceptory.figures.study import learning_curves, ranking
@@ -30,11 +31,13 @@ __all__ = [
     "code_curve",
     "code_map",
     "confusion_matrix",
+    "effects",
     "ensemble_error",
     "error_by_horizon",
     "errors_by_column",
     "fan",
     "few_examples",
+    "importance",
     "last_forecasts",
     "learning_curves",
     "over_time",

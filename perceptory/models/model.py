@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from perceptory.models.distribution import Quantiles
     from perceptory.models.forecasts import Forecast
     from perceptory.models.heads import Heads
+    from perceptory.models.importance import Importance
 
 ROWS_AT_ONCE = 8192
 IN_FLIGHT = 3  # pieces that are computed while the next ones are made ready
@@ -288,6 +289,26 @@ class Model:
         from perceptory.models.backtest import backtest
 
         return backtest(self, data, origins, every, coverage, series)
+
+    def importance(
+        self, data: Any, *, score: str | None = None, repeats: int | None = None, rows: int | None = None, seed: int = 0
+    ) -> Importance:
+        """By how much the score gets worse when the values of one column are shuffled among rows (`Importance`), and
+        how predictions move with the most important columns (`Effect`). It prints as a table.
+
+        data: rows with their targets that the model was not trained on, or it tells what the networks know by heart: a
+            table with the target's column, or what `read_table`, `read_series` or `read_arrays` gave. A category or a
+            date is one column, whatever features it has; of series, whole courses of a column are exchanged.
+        score: "rmse" (default) or "mae"; of classes "log_loss" (default) or "accuracy". repeats: how often each column
+            is shuffled; rows: how many rows, drawn at random, are looked at. By default as many of both as take a
+            second or two. seed: of both draws.
+
+        `InputError` for images, autoencoders, series of different lengths, and fewer than two rows. Sources: Breiman
+        2001, section 10; Fisher, Rudin & Dominici 2019; effects: Apley & Zhu 2020.
+        """
+        from perceptory.models.importance import importance
+
+        return importance(self, data, score=score, repeats=repeats, rows=rows, seed=seed)
 
     # --- without targets: an autoencoder's uses -----------------------------------------------------------------------
 

@@ -100,6 +100,37 @@ def _horizon_figure(result: ResultData) -> list[dict[str, str]]:
     return [figure("horizons", f"{name} by horizon", caption, lambda: plots.error_by_horizon(result))]
 
 
+def importance_figures(result: ResultData) -> list[dict[str, str]]:
+    """Which columns the model rests on, and how predictions move with them; [] where that is not known."""
+    from perceptory import figures as plots
+
+    found = result.importance
+    if found is None:
+        return []
+    name = metric_name(found.score)
+    drawn = [
+        figure(
+            "importance",
+            f"Rise of the {name} when a column is shuffled, by column",
+            f"By how much the {name} rises when the values of one column are shuffled among {found.looked_at()}: what"
+            " the model loses without that column, beside the others. Whiskers: two standard errors. Open bars are not"
+            f" told from 0.{' Names in italics share information.' if found.shared else ''}",
+            lambda: plots.importance(result),
+        )
+    ]
+    if found.effects:
+        drawn.append(
+            figure(
+                "effects",
+                "How predictions move with the most important columns",
+                "How the prediction moves with one column while the others stay what they are in each row (accumulated"
+                " local effects), around its mean. Marks below: where the rows lie.",
+                lambda: plots.effects(result),
+            )
+        )
+    return drawn
+
+
 def prediction_figures(result: ResultData) -> list[dict[str, Any]]:
     """Groups of figures: one a target in regression, one in all in classification. Test rows where opened."""
     if result.task == AUTOENCODE:

@@ -16,6 +16,7 @@ from perceptory.reports.advice import advice, naive
 from perceptory.reports.drawn import (
     TARGETS_DRAWN,
     figure,
+    importance_figures,
     in_a_report,
     prediction_figures,
     shown_figure,
@@ -123,6 +124,8 @@ def render(result: ResultData) -> str:
         figures=study_figures(result),
         learned=[*width_figures(result), *more_figures(result, figure)],
         groups=prediction_figures(result),
+        importance=importance_figures(result),
+        importance_remarks=[] if result.importance is None else result.importance.remarks(),
         undrawn=undrawn if undrawn > 0 else 0,
         metrics=metric_rows(result),
         unlabeled=result.task == AUTOENCODE,

@@ -81,6 +81,8 @@ def _parts(result: ResultData, door: Door, said: Collection[Note]) -> list[Rende
     parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
     parts += _ranking(result)
     parts.append(_columns_lost(result) if result.task == AUTOENCODE else _metrics(result))
+    if most := importance_words(result):
+        parts.append(Text(most + "\n"))
     if by_step := horizon_words(result):
         parts.append(Text(by_step + "\n"))
     if result.tested is None:
@@ -138,6 +140,16 @@ def _metrics(result: ResultData) -> Table:
     for metric, target, cells in metric_rows(result):
         metrics.add_row(metric, *([Text(printable(target))] if several else []), *(cell or "-" for cell in cells))
     return metrics
+
+
+def importance_words(result: ResultData) -> str:
+    """The columns that the final model rests on most, in one line; "" where that is not known or none is told from
+    0."""
+    found = result.importance
+    most = "" if found is None else found.most()
+    if found is None or not most:
+        return ""
+    return f"Columns that matter most (rise of the {metric_name(found.score)} when shuffled): {printable(most)}"
 
 
 def _columns_lost(result: ResultData) -> Table:

@@ -9,6 +9,7 @@ import numpy as np
 
 from perceptory.errors import InputError
 from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.models.importance import Importance
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.mixture import MixtureResult
 from perceptory.results.nested import NestedResult
@@ -79,6 +80,7 @@ class ResultData:
     ensemble: tuple[ErrorDecomposition, ...] = ()  # of the sealed rows, one a target: what the mean of networks gains
     reconstructions: Reconstructions | None = None  # of autoencoders: what the report shows
     forecasts: ShownForecasts | None = None  # of forecasts: what the report shows
+    importance: Importance | None = None  # of the sealed rows: which columns the final model rests on
     mixture: MixtureResult | None = None  # where the final model weighs several candidates
     nested: NestedResult | None = None  # where validation is nested: what the whole procedure errs
     model: Any = None  # the final `Model`; None where the result was read from a run folder

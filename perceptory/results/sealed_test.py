@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.models.importance import Importance
 from perceptory.models.model import Model
 from perceptory.results.predictions import Predictions
 from perceptory.results.shown_forecasts import ShownForecasts
@@ -27,3 +28,6 @@ class SealedTest(Protocol):
 
     def open(self, model: Model) -> TestOutcome:
         """Predict the sealed rows and compare."""
+
+    def importance(self, model: Model, score: str) -> Importance | None:
+        """Which columns the model rests on there; None where that is not known in about a second."""

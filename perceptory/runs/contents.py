@@ -15,7 +15,7 @@ from perceptory.models.autoencoding import row_errors
 from perceptory.results.result_data import ResultData
 from perceptory.runs.spreadsheet import guarded
 
-FORMAT = 3  # of study.json and result.json
+FORMAT = 4  # of study.json and result.json
 MARK, RESULT = "study.json", "result.json"
 HISTORY, PREDICTIONS, MODEL, REPORT = "history.parquet", "predictions.csv", "model.safetensors", "report.html"
 COSTS = ("train_cost", "validation_cost")  # columns of history.parquet
@@ -81,6 +81,7 @@ def result_json(result: ResultData, contents: Mapping[str, bytes]) -> dict[str, 
             for m in result.members
         ],
         "data": result.data.to_json(),
+        "importance": None if result.importance is None else result.importance.to_json(),
         "ensemble": [d.to_json() for d in result.ensemble],
         "reconstructions": None if result.reconstructions is None else result.reconstructions.to_json(),
         "forecasts": None if result.forecasts is None else result.forecasts.to_json(),

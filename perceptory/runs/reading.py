@@ -12,6 +12,7 @@ import numpy as np
 from perceptory import files
 from perceptory.errors import InputError, Setting
 from perceptory.models.ensemble import ErrorDecomposition
+from perceptory.models.importance import Importance
 from perceptory.quiet import without_panics
 from perceptory.results.data_facts import DataFacts
 from perceptory.results.mixture import MixtureResult
@@ -74,6 +75,7 @@ def _fields(path: Path) -> dict[str, Any]:
         "predictions": predictions_from(contents[PREDICTIONS], data),
         "data": DataFacts.from_json(data["data"]),
         "ensemble": tuple(ErrorDecomposition.from_json(d) for d in data["ensemble"]),
+        "importance": None if data["importance"] is None else Importance.from_json(data["importance"]),
         "reconstructions": None
         if data["reconstructions"] is None
         else Reconstructions.from_json(data["reconstructions"]),

@@ -21,8 +21,9 @@ class Result(ResultData):
     study: what was asked, as JSON data. best: id of the chosen candidate, rule: why it was chosen. candidates: best
     first. members: every training with its costs. train, validation, tested: metrics of the chosen candidate; `tested`
     is None until `test`. predictions: of every row. data: what is known of the data. ensemble: what the mean of the
-    networks gains on the sealed rows. model: the final `Model`. folder: where it is written. sealed: the sealed rows,
-    until they are opened.
+    networks gains on the sealed rows. importance: of their columns, where that is quickly known (`Model.importance`
+    always tells it). model: the final `Model`. folder: where it is written. sealed: the sealed rows, until they are
+    opened.
     """
 
     sealed: SealedTest | None = None
@@ -33,7 +34,9 @@ class Result(ResultData):
         None where no row was sealed. With a run folder, its files are written anew with the test numbers in them.
         """
         if self.tested is None and self.sealed is not None and self.model is not None:
-            opened, self.sealed = self.sealed.open(self.model), None
+            opened = self.sealed.open(self.model)
+            self.importance = self.sealed.importance(self.model, self.score["name"])
+            self.sealed = None
             self.tested, self.ensemble = opened.metrics, opened.ensemble
             self.forecasts = opened.forecasts or self.forecasts
             self.predictions = self.predictions + opened.predictions

@@ -56,11 +56,20 @@ FORECASTS = {
     "part": str, "target": str, "series": [str], "history": ARRAY, "horizons": ARRAY, "predicted": ARRAY,
     "truth": ARRAY, "lower": ARRAY, "upper": ARRAY, "coverage": float,
 }  # fmt: skip
+EFFECT = {
+    "column": str, "kind": str, "points": [Or((float, str))], "values": [[float]], "rows": [int], "outputs": [str],
+}  # fmt: skip
+SHARED = {"columns": [str], "strength": float, "value": NUMBER, "error": NUMBER}
+IMPORTANCE = {
+    "columns": [str], "values": [NUMBER], "errors": [NUMBER], "score": str, "base": NUMBER, "unit": str, "rows": int,
+    "of": int, "repeats": int, "shared": [SHARED], "effects": [EFFECT],
+}  # fmt: skip
 RESULT_FORM = {
     "format": int, "fingerprint": str, "task": str, "targets": [str], "target": Or((str, [str])),
     "classes": Or(([str], None)), "score": {"name": str, "direction": str}, "best": str, "rule": str,
     "candidates": [CANDIDATE], "train": METRICS, "validation": METRICS, "test": Or((METRICS, None)),
     "members": [MEMBER], "data": DATA, "ensemble": [ENSEMBLE],
+    "importance": Or((IMPORTANCE, None)),
     "reconstructions": Or((RECONSTRUCTIONS, None)), "forecasts": Or((FORECASTS, None)),
     "mixture": Or((MIXTURE, None)), "nested": Or((NESTED, None)),
     "environment": Each(ANYTHING),

@@ -19,9 +19,12 @@ from perceptory.errors import InputError
 from perceptory.models.autoencoding import errors_of
 from perceptory.models.averages import mean_of
 from perceptory.models.ensemble import ensemble_gains
+from perceptory.models.exchange import Judged, TableColumns
 from perceptory.models.horizon_intervals import USUAL, ends_of_intervals, knows_intervals
+from perceptory.models.importance import WORK, Importance, affordable, importance
 from perceptory.models.intervals import density_metrics
 from perceptory.models.model import Model
+from perceptory.models.row_measures import NUMBERS
 from perceptory.models.temperature import calibration_error
 from perceptory.notes import (
     Note,
@@ -211,6 +214,16 @@ class SealedRows:
             ensemble=() if model.shares is not None else ensemble_gains(*about, truth, members, weights),
             forecasts=shown_forecasts("test", test, np.arange(test.rows), output, model),
         )
+
+    @quiet
+    def importance(self, model: Model, score: str) -> Importance | None:
+        """Of a table that is predicted without a program: others would cost more than a user may wait for unasked."""
+        test = self.examples
+        if test.task == "autoencode" or not isinstance(test, Dataset) or not affordable(model, test.rows, WORK / 2):
+            return None
+        encoded = encode(test, model.encoder)
+        given = Judged(TableColumns(encoded.given.parts), encoded.truth, encoded.weights)
+        return importance(model, given, score=score if score in NUMBERS else None, work=WORK / 2)
 
     def _reconstructed(self, model: Model, encoded: EncodedExamples) -> TestOutcome:
         """Errors of a single network, the mean over all of them: an autoencoder's networks are used one by one."""

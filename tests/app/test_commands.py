@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -151,6 +152,40 @@ def test_predict_classes(perceptory, tmp_path):
         assert green + red == pytest.approx(1)
         assert r["predicted color"] == ("green" if green >= red else "red")
     assert list(rows_of(perceptory("predict", "c", "data.csv")[1])[0]) == ["row", "predicted color"]
+
+
+def test_explain(perceptory, run, tmp_path):
+    """What fit found on the sealed rows, and the same of the run's own table; other tables as they are."""
+    code, kept, error = perceptory("explain", run)
+    assert (code, error) == (0, "")
+    assert "Importance: the rise of the RMSE" in kept
+    assert "among 8 rows" in kept
+    own = run.parent / "data.csv"
+    code, out, error = perceptory("explain", run, own, "--out", "importance.csv", "--figure", "columns.png")
+    assert (code, out) == (0, kept)
+    assert "only the 8 rows that it sealed" in error
+    frame = pl.read_csv("importance.csv")
+    assert sorted(frame["column"].to_list()) == ["a", "b", "color"]
+    assert Path("columns.png").stat().st_size > 1000
+    other = pl.read_csv(own).head(20)
+    other.write_csv("other.csv")
+    code, out, error = perceptory("explain", run, "other.csv", "--score", "mae", "--rows", "15", "--repeats", "2")
+    assert (code, error) == (0, "")
+    assert "rise of the MAE" in out
+    assert "15 of 20 rows" in out
+    model = Model.load(run)
+    assert str(model.importance("other.csv", score="mae", rows=15, repeats=2)) == out.rstrip("\n")
+    other.drop("y").write_csv("new.csv")
+    for argv, words in (
+        (("new.csv",), "has no target 'y'"),
+        (("--rows", "3"), "--rows needs the rows to look at"),
+        (("other.csv", "--figure", "x.doc"), "--figure needs a file"),
+    ):
+        code, out, error = perceptory("explain", run, *argv)
+        assert (code, out) == (2, "")
+        assert words in error
+    assert perceptory("report", run, "--out", tmp_path / "again.html")[0] == 0
+    assert "Columns that matter" in (tmp_path / "again.html").read_text()
 
 
 def test_report(perceptory, run, tmp_path, monkeypatch):

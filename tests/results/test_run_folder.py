@@ -127,7 +127,7 @@ def test_the_files_of_a_run_and_their_contract(make_result, tmp_path):
     data = json.loads((tmp_path / "run" / "result.json").read_bytes())
     contract = "format task target score best candidates validation test members environment seconds"
     assert set(contract.split()) <= set(data)
-    assert data["format"] == 3
+    assert data["format"] == 4
     assert set(data["files"]) == {"history.parquet", "predictions.csv"}
     assert data["target"] == "sick"
     assert list(data["candidates"][0])[:3] == ["id", "label", "spec"]
