@@ -135,6 +135,21 @@ def separator(source: str, name: str) -> tuple[Piece, ...]:
 
 
 @_kind
+def read_as_western(source: str, example: str) -> tuple[Piece, ...]:
+    """A text file that is not in Unicode. example: a word or sign of it beyond ASCII."""
+    return (
+        f"{source} is not UTF-8 and is read as Western Windows text (cp1252). If {shown_value(example)} is not what"
+        " stands there, save it as UTF-8.",
+    )
+
+
+@_kind
+def one_sheet_of(source: str, sheet: str, others: Names) -> tuple[Piece, ...]:
+    """Of a workbook one sheet is read."""
+    return (f"of {source} the sheet {shown_value(sheet)} is read, not {listed(others, 4)}.",)
+
+
+@_kind
 def empty_lines(source: str, count: int) -> tuple[Piece, ...]:
     return (f"{source} has {count_of(count, 'empty line')} between its rows, left out.",)
 

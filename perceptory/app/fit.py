@@ -50,8 +50,12 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
 
 def _run_folder(data: str, out: str | None) -> Path:
     """Where the run goes: beside a folder of images, never into it, where it would be taken for a class."""
+    from perceptory.data.tables.other_files import PACKED
+
     path = Path(data)
     name = path.resolve().name if path.is_dir() else path.stem
+    if path.suffix.lower() in PACKED:  # table.csv.gz
+        name = Path(name).stem
     folder = Path(out or f"{name}-run")
     if path.is_dir() and path.resolve() in folder.resolve().parents:
         raise InputError(f"the run folder {folder} would stand among the images of {data}. Name another with --out.")

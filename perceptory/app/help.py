@@ -77,7 +77,10 @@ A network, optimizer, schedule or validation plan is written [bold]NAME:VALUE:FI
 [bold]mlp:64,64:relu:dropout=0.1[/bold]. Alternatives, apart by / or given by repeating the option, become candidates,
 and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--learning-rate 1e-4..1e-1[/bold].""")
 
-DATA = "Table (.csv, .tsv, .txt, .parquet, .arrow, .feather), folder of images, idx file, or .npz."
+DATA = (
+    "Table (.csv, .tsv, .txt, also packed as .csv.gz, .zst, .bz2, .xz or .zip; .parquet, .arrow, .feather, .jsonl,"
+    " .json, .xlsx), folder of images, idx file, or .npz."
+)
 
 FIT_OPTIONS = {
     # Data

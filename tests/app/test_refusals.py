@@ -38,7 +38,7 @@ FILES = {
     "missing.csv": (b"a,y\n1,\n2,\n3,\n", "missing in all 3 rows"),
     "infinite.csv": (b"a,y\n1,2\n2,inf\n3,4\n4,5\n", "'y'"),
     "featureless.csv": (b"a,y\n1,2\n1,3\n1,4\n1,5\n", "no feature is left"),
-    "latin.csv": ("name,y\nMüller,1\nJosé,2\n".encode("latin-1"), "UTF-8"),
+    "cyrillic.csv": ("name,y\nМосква,1\nЛондон,2\n".encode("cp1251"), "UTF-8"),
 }
 
 

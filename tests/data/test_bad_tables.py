@@ -27,7 +27,7 @@ def write(tmp_path):
         (b" \n\n", "is empty"),
         (b"a,b\x00,y\n1,2,3\n", "is binary.*byte 3"),
         (b"PK\x03\x04abc", "ZIP or Excel"),
-        ("a,ä,y\n1,2,3\n".encode("latin-1"), r"not UTF-8 text: byte 2 \(line 1\) is 0xe4.*iconv"),
+        ("a,дата,y\n1,2,3\n".encode("cp1251"), r"not UTF-8 text: byte 2 \(line 1\) is 0xe4.*iconv"),
         (b"\xff\xfea", "not UTF-16"),
         (b"1,2,3\n4,5,6\n", "numbers only.*header line, such as x0,x1,x2"),
         (b"a,b,y\n", "no rows"),
@@ -62,7 +62,7 @@ def test_bad_sources(tmp_path, write):
     cases = [
         ((tmp_path / "none.csv", "y"), {}, "there is no file"),
         ((tmp_path, "y"), {}, "is a folder"),
-        ((write("a", "a.xls"), "y"), {}, "'a.xls' has to end in one of .csv"),
+        ((write("a", "a.doc"), "y"), {}, "'a.doc' has to end in one of .csv"),
         ((write(b"PAR1 no", "a.parquet"), "y"), {}, "not a readable Parquet"),
         ((write(b"no", "a.feather"), "y"), {}, "not a readable Arrow"),
         ((good,), {}, "name the target.*'a', 'b', 'y'"),

@@ -12,6 +12,7 @@ from perceptory.data import Encoder
 from perceptory.models.exchange import TableColumns
 from perceptory.models.importance import Importance, importance
 from perceptory.models.shared_information import associations
+from perceptory.reports.page import render
 from perceptory.runs.schema import IMPORTANCE, check
 
 
@@ -169,5 +170,10 @@ def test_figures_are_of_what_was_found(make_result):
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(found.values.tolist())
     panels = figures.effects(found).axes
     assert [ax.get_title(loc="left") for ax in panels[:2]] == ["a", "b"]
+    result = make_result()
     with pytest.raises(InputError, match="holds no importance"):
-        figures.importance(make_result())
+        figures.importance(result)
+    result.importance = found
+    assert f"(rise of the RMSE when shuffled): a +{found.values[0]:.2f}" in result.summary().replace("\n", " ")
+    page = render(result)
+    assert page.index('id="figure-importance"') < page.index('id="figure-effects"') < page.index('id="ranking"')

@@ -14,10 +14,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from perceptory.data.tables.other_encodings import western
 from perceptory.data.tables.table import RawColumn, Table, listed, unique_names
 from perceptory.data.tables.whole_columns import Cells, read_whole_columns, scan
 from perceptory.errors import InputError
-from perceptory.notes import Note, empty_lines, separator
+from perceptory.notes import Note, empty_lines, read_as_western, separator
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -32,7 +33,8 @@ def read_delimited(
 ) -> tuple[Table, str]:
     """Read a text file with a header line and one row a line; cells may be quoted and hold line breaks.
 
-    The encoding is UTF-8, or UTF-16 or 32 with a byte order mark. The delimiter is found among comma, semicolon, tab
+    The encoding is UTF-8, UTF-16 or 32 with a byte order mark, or, with a note, that of Western Windows where the bytes
+    can mean nothing else (`other_encodings`). The delimiter is found among comma, semicolon, tab
     and vertical bar where none is given; it comes back beside the table. Every column is text; of those whose cells are
     all plain numbers the numbers are read at once, unless they are named in `as_text`, or not at all (`numbers`).
     Raises `InputError` for what is not such a file: empty, binary, of another encoding, without a header, with lines of
@@ -75,15 +77,15 @@ def read_text(
     before: int = 0,
 ) -> tuple[Table, str]:
     """As `read_delimited`, of a file's bytes; before: lines that stand between its header and its other lines."""
-    data = unicode_bytes(data, name)
+    data, remarks = unicode_bytes(data, name)
     if not data[:SAMPLE].strip() and not data.decode().strip():
         raise InputError(f"{name} is empty. Give a file with a header line and at least one row.")
     length = max(SAMPLE, 8 * (data.find(b"\n") + 1))  # the header of a wide table is long
     sample = data[:length].decode(errors="ignore")
     delimiter = delimiter or sniff(sample, cut=length < len(data))
     read = read_whole_columns(data, sample, delimiter, as_text, numbers, is_number)
-    found = (*read, []) if read else read_exactly(data.decode(), delimiter, name, before)
-    return _table(*found, name, delimiter)
+    header, columns, notes = (*read, []) if read else read_exactly(data.decode(), delimiter, name, before)
+    return _table(header, columns, [*remarks, *notes], name, delimiter)
 
 
 def _table(header: list[str], columns: list[Cells], notes: list[Note], name: str, delimiter: str) -> tuple[Table, str]:
@@ -113,13 +115,18 @@ def _by_spaces(header: str, cells: list[Any]) -> bool:
     return count > 1 and all(len(one) == count and any(map(is_number, one)) for one in words)
 
 
-def unicode_bytes(data: bytes, name: str) -> bytes:
-    """The bytes of a file's text in UTF-8, without a byte order mark; `InputError` for what `decode` refuses."""
+def unicode_bytes(data: bytes, name: str) -> tuple[bytes, list[Note]]:
+    """The bytes of a file's text in UTF-8, without a byte order mark, and a note where they were in another encoding;
+    `InputError` for what `decode` refuses."""
     if data.startswith((*MAGIC, b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
-        return decode(data, name).encode()
-    if b"\0" in data or not _is_utf8(data):
+        return decode(data, name).encode(), []
+    if b"\0" not in data and _is_utf8(data):
+        return data.removeprefix(b"\xef\xbb\xbf"), []
+    found = None if b"\0" in data else western(data)
+    if found is None:
         decode(data, name)  # says where
-    return data.removeprefix(b"\xef\xbb\xbf")
+        return data, []
+    return found[0].encode(), [read_as_western(name, found[1])]
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -137,7 +144,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of a file's bytes. Other encodings than Unicode are not guessed, for a wrong guess goes unseen."""
+    """The text of a file's bytes in Unicode."""
     for magic, what in MAGIC.items():
         if data.startswith(magic):
             raise InputError(f"{name} is {what}, not text. Save the table as CSV (UTF-8), or name a Parquet file so.")
@@ -157,8 +164,8 @@ def decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         where = f"byte {error.start} (line {data.count(bytes([10]), 0, error.start) + 1}) is 0x{data[error.start]:02x}"
         raise InputError(
-            f"{name} is not {encoding.removesuffix('-sig').upper()} text: {where}. Save it as UTF-8, or convert it: "
-            f"iconv -f latin1 -t utf-8 {name} > new-{name}"
+            f"{name} is not {encoding.removesuffix('-sig').upper()} text: {where}, and may be in one of several other"
+            f" encodings. Save it as UTF-8, or convert it: iconv -f ITS-ENCODING -t utf-8 {name} > new-{name}"
         ) from None
     if "\0" in text:
         raise InputError(f"{name} is binary, not text (a character is zero). Save the table as CSV in UTF-8.")

@@ -21,9 +21,10 @@ from perceptory.data.tables.beside import check_alike
 from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
-from perceptory.data.tables.delimited import read_delimited
+from perceptory.data.tables.delimited import read_delimited, read_text
 from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.numbers import floats
+from perceptory.data.tables.other_files import JSON, PACKED, WORKBOOKS, read_json, read_workbook, unpacked
 from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.single_row import is_named, is_plain
 from perceptory.data.tables.table import (
@@ -95,7 +96,8 @@ def _read_cells(table: Table, reading: Reading, delimiter: str | None) -> Table:
 
 
 def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool = True) -> tuple[Table, str | None]:
-    """Read a CSV, TSV, Parquet or Arrow (Feather) file; the end of its name says which. Of a file of text the delimiter
+    """Read a CSV, TSV, Parquet or Arrow (Feather) file, packed text, JSON records or a workbook; the end of its name
+    says which. Of a file of text the delimiter
     comes back as well; `as_text` and `numbers` as in `read_delimited`."""
     kind = path.suffix.lower()
     if not path.exists():
@@ -110,11 +112,20 @@ def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool =
             return read_delimited(path, TEXT[kind], as_text=as_text, numbers=numbers)
         if kind in BINARY:
             return _read_binary(path, BINARY[kind]), None
+        if kind in PACKED:
+            name, data = unpacked(path, TEXT)
+            return read_text(data, name, TEXT[Path(name).suffix.lower()], as_text=as_text, numbers=numbers)
+        if kind in JSON:
+            return as_table(read_json(path)).filled(), None
+        if kind in WORKBOOKS:
+            frame, notes = read_workbook(path)
+            table = as_table(frame)
+            return replace(table, notes=(*notes, *table.notes)), None
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be read: {error.strerror or type(error).__name__}.") from None
     raise InputError(
-        f"the file name {path.name!r} has to end in one of {', '.join([*TEXT, *BINARY])}, which say how to read it. "
-        "Save it as CSV or Parquet, or rename it."
+        f"the file name {path.name!r} has to end in one of {', '.join([*TEXT, *BINARY, *JSON, *WORKBOOKS])}, of packed"
+        " text .csv.gz and the like, which say how to read it. Save it as CSV or Parquet, or rename it."
     )
 
 

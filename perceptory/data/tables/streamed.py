@@ -230,7 +230,10 @@ def _scanned(source: Any, reading: Reading, targets: Sequence[str]) -> tuple[pl.
             check_pages(path)
         return (pl.scan_parquet if BINARY[kind] == "parquet" else pl.scan_ipc)(readable(path)), None, reading
     if kind not in TEXT:
-        raise InputError(f"a stream is read from {', '.join([*TEXT, *BINARY])}, and {path.name} is none of them.")
+        raise InputError(
+            f"a stream is read from {', '.join([*TEXT, *BINARY])}, and {path.name} is none of them. Unpack it, or write"
+            " it as Parquet."
+        )
     folder = _Folder()
     files, reading = spool(path, folder.path, TEXT[kind], reading, targets)
     return pl.scan_parquet(files), folder, reading
@@ -241,7 +244,7 @@ def tables_of(path: Path, reading: Reading, as_text: Collection[str]) -> Iterato
     import polars as pl
 
     kind = path.suffix.lower()
-    if not path.is_file() or (kind in TEXT and path.stat().st_size <= BYTES):
+    if not path.is_file() or kind not in (*TEXT, *BINARY) or (kind in TEXT and path.stat().st_size <= BYTES):
         yield as_table(path, reading=reading, as_text=as_text)
     elif kind in TEXT:
         yield from (table for table, _ in text_tables(path, TEXT[kind], reading))
