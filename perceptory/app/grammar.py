@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from perceptory.catalog import NETWORKS
 from perceptory.errors import InputError
 from perceptory.registry import did_you_mean
 from perceptory.selection.search import Choice, choice, integers, log_uniform, uniform
@@ -91,8 +92,15 @@ def _inner(text: str, table: Mapping[str, Callable[..., Any]]) -> tuple[Any, fro
 def _example(make: Callable[..., Any]) -> tuple[Any, list[str]]:
     """A spec with its defaults, and the fields that have none, which stand at some value of their kind."""
     cls: Any = make.func if isinstance(make, partial) else make
-    free = [f for f in dataclasses.fields(cls) if f.init and f.default is dataclasses.MISSING]
-    return make(**{f.name: () if "table" in f.metadata else 1 for f in free}), [f.name for f in free]
+    none = dataclasses.MISSING
+    free = [f for f in dataclasses.fields(cls) if f.init and f.default is none and f.default_factory is none]
+    return make(**{f.name: _placeholder(f) for f in free}), [f.name for f in free]
+
+
+def _placeholder(f: dataclasses.Field[Any]) -> Any:
+    if str(f.type).startswith("Network"):
+        return NETWORKS["mlp"]()
+    return () if "table" in f.metadata else 1
 
 
 def _several(text: str, table: Mapping[str, Callable[..., Any]]) -> Any:

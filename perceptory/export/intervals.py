@@ -27,9 +27,12 @@ def scales(b: Builder, inputs: Value, common: np.ndarray, mean: Value, known: An
     return b.op("Mul", b.concat(each, -1), b.constant(known.gain, np.float64))
 
 
-def interval(b: Builder, mean: Value, scale: str, ends: np.ndarray) -> Value:
-    """[row, ..., target, 2] mean + scale · ends, ends: [target, 2]."""
+def interval(b: Builder, mean: Value, scale: str, ends: np.ndarray, least: np.ndarray) -> Value:
+    """[row, ..., target, 2] mean + scale · ends, ends: [target, 2], not below `least` [target]."""
     lower_upper = [b.op("Add", mean.name, b.op("Mul", scale, b.constant(ends[:, side], np.float64))) for side in (0, 1)]
+    if np.isfinite(least).any():
+        floor = b.constant(np.maximum(least, np.finfo(np.float64).min), np.float64)
+        lower_upper = [b.op("Max", end, floor) for end in lower_upper]
     apart = [b.op("Unsqueeze", end, b.integers(-1)) for end in lower_upper]
     return Value(b.concat(apart, -1), (*mean.shape, 2))
 

@@ -230,7 +230,7 @@ def give_interval(whole: Whole, model: Any, inputs: Value, point: Value, residua
         sizes = b.constant(np.array([one.law.deviation for one in known.targets]), np.float64)
         deviation = without_single(b, b.put(mean, b.op("Mul", scale, sizes)))
         whole.give("deviation", deviation.name, np.float64, named_shape(deviation.shape))
-    both = interval(b, mean, scale, ends)
+    both = interval(b, mean, scale, ends, known.least)
     if mean.shape[-1] == 1:
         both = b.put(both, b.op("Squeeze", both.name, b.integers(-2)), (*mean.shape[:-1], 2))
     whole.give("interval", both.name, np.float64, named_shape(both.shape))

@@ -311,6 +311,16 @@ def narx(b: Builder, module: Any, x: Value) -> Value:
     return time_back(b, outputs, out, x.shape[0])
 
 
+def over_linear(b: Builder, module: Any, x: Value) -> Value:
+    """A linear model's free run, and what a network adds that sees the inputs and that run."""
+    x = b.spread(x)
+    y = narx(b, module.linear, x)
+    seen = b.put(x, b.concat([x.name, y.name], -1), (x.shape[0], (x.shape[-1] or 0) + (y.shape[-1] or 0)))
+    added = convert(b, module.inner, seen)
+    scaled = b.op("Mul", added.name, b.stacked(module.share, 2))
+    return b.put(y, b.op("Add", y.name, scaled), y.shape)
+
+
 def state_space(b: Builder, module: Any, x: Value) -> Value:
     """States that an encoder makes of the first steps and that go on by themselves; the known outputs as they were."""
     out, lead = module.readout[-1].weight.shape[-1], module.lead
@@ -342,4 +352,4 @@ def state_space(b: Builder, module: Any, x: Value) -> Value:
     return b.put(v, b.concat([first.name, v.name], v.axes - 2), (x.shape[0], out))
 
 
-__all__ = ["code_to_series", "every_step", "narx", "recurrent_network", "state_space"]
+__all__ = ["code_to_series", "every_step", "narx", "over_linear", "recurrent_network", "state_space"]

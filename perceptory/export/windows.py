@@ -117,6 +117,9 @@ def in_own_units(b: Builder, model: Any, y: Value, own: WindowUnits) -> Value:
         has = _has_level(model).reshape(several)
         levels = b.op("Mul", b.op("Add", level, base), _double(b, has))
         value = b.op("Add", levels, b.op("Mul", scale, each))
+    least = model.network.windows.least
+    if least is not None:
+        value = b.op("Max", value, _double(b, np.maximum(least, np.finfo(np.float64).min)))
     return b.put(y, b.reshape(value, *lead, y.shape[-1] or 0))
 
 

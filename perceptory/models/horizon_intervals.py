@@ -53,6 +53,7 @@ def with_horizon_intervals(
     weights: np.ndarray,
     ages: np.ndarray | None = None,
     series: np.ndarray | None = None,
+    least: np.ndarray | None = None,
 ) -> None:
     """Put into the model's facts what `ends_of_intervals` needs.
 
@@ -81,6 +82,8 @@ def with_horizon_intervals(
         "relative": relative,
         "scores": _rounded(kept),
     }
+    above = [] if least is None else np.flatnonzero(least >= 0).tolist()
+    model.facts[KEY] |= {"nonnegative": above} if above else {}
     if series is not None and ages is not None and len(names := np.unique(series[sound])) > 1:
         own = np.searchsorted(names, series[sound])
         factors, crossed = _factors(np.abs(scores).mean(axis=1), fresh, own, ages[sound])
@@ -147,14 +150,15 @@ def ends_of_intervals(
 
     `InputError` where the model has too few held-out forecasts for the coverage, or its facts were altered.
     """
-    count, relative, scores, own, factors = _known(model, prediction.shape[1])
+    count, relative, scores, own, factors, least = _known(model, prediction.shape[1])
     spread = spreads(model, inputs) if relative else np.ones_like(prediction)
     ends = np.broadcast_to(_of_horizons(scores, count, 1 - coverage), (len(prediction), 2, prediction.shape[1]))
     g = np.array([factors.get(name, np.nan) for name in series])
     if (~np.isnan(g)).any():
         known = g[:, None, None] * _of_horizons(own, count, 1 - coverage)
         ends = np.where(np.isnan(known), ends, known)
-    return np.stack([prediction + spread * ends[:, 0], prediction + spread * ends[:, 1]], axis=-1)
+    both = np.stack([prediction + spread * ends[:, 0], prediction + spread * ends[:, 1]], axis=-1)
+    return np.maximum(both, least[:, None])
 
 
 def _of_horizons(scores: np.ndarray, count: int, alpha: float) -> np.ndarray:
@@ -207,8 +211,8 @@ def spreads(model: Any, inputs: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray, np.ndarray, dict[str, float]]:
-    """(count, relative, scores, those of series that are known, by name their factors)."""
+def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray, np.ndarray, dict[str, float], np.ndarray]:
+    """(count, relative, scores, those of series that are known, by name their factors, the least end by output)."""
     facts = model.facts[KEY]
     try:
         count, relative, factors = facts["count"], facts["relative"], facts.get("factors", {})
@@ -222,9 +226,11 @@ def _known(model: Any, outputs: int) -> tuple[int, bool, np.ndarray, np.ndarray,
                 for each in (scores, own)
             )
             and all(isinstance(n, str) and type(g) is float and 0 < g < math.inf for n, g in factors.items())
+            and all(type(k) is int and 0 <= k < outputs for k in facts.get("nonnegative", ()))
         )
+        least = np.where(np.isin(np.arange(outputs), facts.get("nonnegative", ())), 0.0, -np.inf)
     except (TypeError, KeyError, ValueError, AttributeError):
         fits = False
     if not fits:
         raise InputError("the held-out scores do not fit the model: the file was altered. Take another copy.")
-    return count, relative, np.sort(scores, axis=0), np.sort(own, axis=0), factors
+    return count, relative, np.sort(scores, axis=0), np.sort(own, axis=0), factors, least

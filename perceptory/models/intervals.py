@@ -8,9 +8,10 @@ Normalized conformal prediction (Papadopoulos, Gammerman & Vovk 2008): with s(x)
 and the interval of coverage 1 - α around the final model's prediction m(x) is m(x) ± g s(x) q, with q the
 ⌈(1 - α) (n + 1)⌉-th smallest of the n |z_i|; of weighted rows the score that so great a share of the weights reaches.
 Where each tail of the scores holds `TAIL` rows, its ends are the scores' own quantiles to either side, so that an
-interval follows a skewed residual. For one network and its validation rows, g = 1 and this is split conformal
-prediction: if rows are exchangeable, a new target lies within with probability of at least 1 - α, but for what s was
-learned from, and what early stopping saw, the same rows.
+interval follows a skewed residual. Of a target that is never below 0 in training no end is below 0.
+For one network and its validation rows, g = 1 and this is split conformal prediction: if rows are exchangeable, a new
+target lies within with probability of at least 1 - α, but for what s was learned from, and what early stopping saw, the
+same rows.
 
 The mean over networks of k folds errs less than the networks of one fold, whose residuals these are. If all folds'
 networks err by E[(t - m_f)²] = V and differ by E[(m_f - m_h)²] = D on rows that neither knows, their mean errs by
@@ -51,7 +52,8 @@ class HeldOut:
 
     inputs: [row, in] encoded, or examples of another shape, which scales do not look at. truth, prediction: [row, ...,
     target] in the target's units. weights: [row], or [row, time]; what has weight 0 does not count. groups: [row] index
-    of what was held out together. gain: g of this file's formulas.
+    of what was held out together. gain: g of this file's formulas. least: [target] the least value of each target that
+    is known, of more rows than these; None for that of these.
     """
 
     inputs: np.ndarray
@@ -60,6 +62,7 @@ class HeldOut:
     weights: np.ndarray
     groups: np.ndarray
     gain: float = 1.0
+    least: np.ndarray | None = None
 
     def flat(self, most: int) -> HeldOut:
         """As rows [row, target] with a weight above 0, at most so many, spread over all; steps of time are rows."""
@@ -74,7 +77,8 @@ class HeldOut:
         inputs = np.zeros((len(places), 0))
         if self.inputs.ndim == 2 and len(shape) == 1:  # not copied where all rows count: of a wide table they are large
             inputs = self.inputs if len(places) == len(self.inputs) else self.inputs[places]
-        return HeldOut(inputs, truth, prediction, weights.ravel()[places], groups.ravel()[places], self.gain)
+        groups = groups.ravel()[places]
+        return HeldOut(inputs, truth, prediction, weights.ravel()[places], groups, self.gain, self.least)
 
 
 def gain_of(squares: float, difference: float, folds: int) -> float:
@@ -87,13 +91,15 @@ def gain_of(squares: float, difference: float, folds: int) -> float:
 @dataclass(frozen=True)
 class Residuals:
     """What a model knows of one target's residuals. center, spread: of the target, to scale predictions; nll: mean
-    `density_cost` of the held-out rows, by scales that were learned without them."""
+    `density_cost` of the held-out rows, by scales that were learned without them. nonnegative: whether no value of the
+    target is below 0."""
 
     center: float
     spread: float
     scale: Scale
     law: Law
     nll: float
+    nonnegative: bool = False
 
 
 class Known(NamedTuple):
@@ -103,6 +109,11 @@ class Known(NamedTuple):
     gain: float
     inputs: tuple[np.ndarray, np.ndarray] | None
     targets: list[Residuals]
+
+    @property
+    def least(self) -> np.ndarray:
+        """[target] the least end that an interval may have."""
+        return np.where([one.nonnegative for one in self.targets], 0.0, -np.inf)
 
 
 def with_intervals(model: Any, held: HeldOut) -> None:
@@ -116,13 +127,15 @@ def with_intervals(model: Any, held: HeldOut) -> None:
     inputs = None if scaling is None else _scaled(rows.inputs, *scaling, out=rows.inputs)
     most = min(MOST_SCORES, max(LEAST_SCORES, MOST_IN_ALL // targets))
     known = []
-    for t, m in zip(rows.truth.T, rows.prediction.T, strict=True):
+    above = (rows.truth.min(axis=0) if rows.least is None else rows.least) >= 0
+    for t, m, nonnegative in zip(rows.truth.T, rows.prediction.T, above.tolist(), strict=True):
         center = float(np.average(t, weights=rows.weights))
         spread = float(np.sqrt(np.average((t - center) ** 2, weights=rows.weights))) or 1.0
         scale, own = learn(Inputs(inputs, (m - center) / spread), np.abs(t - m), rows.weights, rows.groups)
         law = law_of((t - m) / own, rows.weights, most)
         nll = np.average(law.cost((t - m) / own) + np.log(own), weights=rows.weights)
-        known.append(Residuals(center, spread, scale, law, float(f"{nll:.9g}") if np.isfinite(nll) else 0.0))
+        nll = float(f"{nll:.9g}") if np.isfinite(nll) else 0.0
+        known.append(Residuals(center, spread, scale, law, nll, nonnegative))
     facts: dict[str, Any] = {
         "gain": float(f"{held.gain:.6g}"),
         "targets": [vars(one) | {"scale": one.scale.to_json(), "law": one.law.to_json()} for one in known],
@@ -184,7 +197,7 @@ def interval_of(model: Any, inputs: np.ndarray, each: np.ndarray, coverage: floa
     """
     known, ends = check_coverage(model, coverage)
     mean, scales = _scales(known, mean_of(model, each), inputs)
-    out = mean[..., None] + scales[..., None] * ends
+    out = np.maximum(mean[..., None] + scales[..., None] * ends, known.least[:, None])
     return out[..., 0, :] if out.shape[-2] == 1 else out
 
 
@@ -285,7 +298,10 @@ def _facts(facts: Any, targets: int) -> Known:
     for one in facts["targets"]:
         scale = Scale(**{**one["scale"], "coefficients": tuple(map(float, one["scale"]["coefficients"]))})
         center, spread, nll = (float(one[name]) for name in ("center", "spread", "nll"))
-        known.append(Residuals(center, spread, scale, Law.from_json(one["law"]), nll))
+        nonnegative = one.get("nonnegative", False)
+        if type(nonnegative) is not bool:
+            raise ValueError("nonnegative")
+        known.append(Residuals(center, spread, scale, Law.from_json(one["law"]), nll, nonnegative))
     gain, scaling, width = float(facts["gain"]), None, 0
     if "inputs" in facts:
         centers, factors = (np.asarray(part, float) for part in facts["inputs"])

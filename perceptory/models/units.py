@@ -24,9 +24,14 @@ def window_units(network: Any, inputs: np.ndarray) -> tuple[np.ndarray, Units]:
 def in_own_units(network: Any, cost: Any, output: Any, scaling: tuple[Any, Any], inputs: Any) -> Any:
     """Predictions [..., n, heads · target] in the target's own units. output: what `cost.inverse_link` gave; scaling:
     center and scale of the targets, as `cost.unscale` takes them; inputs: the examples [n, ...] as encoded, which only
-    networks with a `Windowed` look at."""
+    networks with a `Windowed` look at. No forecast of what is never below 0 is below it."""
     if network.windows is None:
         return cost.unscale(output, *scaling)
+    found, least = _of_windows(network, cost, output, scaling, inputs), network.windows.least
+    return found if least is None else np.maximum(found, np.tile(least.ravel(), cost.heads))
+
+
+def _of_windows(network: Any, cost: Any, output: Any, scaling: tuple[Any, Any], inputs: Any) -> Any:
     how, (_, units) = network.windows.how, window_units(network, inputs)
     center, scale = scaling
     if not how.bends:  # a center and a scale for each row, which every cost knows how to put back

@@ -16,7 +16,7 @@ from perceptory.layers.arrays import Shape
 from perceptory.networks.base import Network
 from perceptory.ops.relative import Relation, change, relative, relative_targets, zeros
 from perceptory.registry import Registry
-from perceptory.specs import Search, checked, count, flag
+from perceptory.specs import Search, checked, count, flag, remark
 
 LEVELS: Registry[str] = Registry(
     "level",
@@ -46,7 +46,7 @@ class SeriesFacts(NamedTuple):
     and future values of the targets are above 0. still, ahead: channels of which the last step tells all, and those
     that hold what is known ahead (`data.series.beside.Beside`); known: those of the same columns' past. turns: of each
     time of the calendar (channel of the sine, of the cosine, angle from one step to the next); None where steps are no
-    equal turns."""
+    equal turns. nonnegative: places of the targets that are never below 0."""
 
     targets: tuple[int, ...]
     horizons: tuple[int, ...]
@@ -56,6 +56,7 @@ class SeriesFacts(NamedTuple):
     ahead: tuple[int, ...] = ()
     known: tuple[int, ...] = ()
     turns: tuple[tuple[int, int, float], ...] | None = ()
+    nonnegative: tuple[int, ...] = ()
 
 
 def count_or_none(name: Any, value: Any) -> None:
@@ -79,6 +80,7 @@ class Windowed(Network):
     channels, horizons: where the targets' past stands among the inputs, and how far ahead each output is; found in
     the data. still, ahead: which channels hold for a whole window, and which hold what is known ahead; likewise,
     and what recursive forecasts need: known, the past of what is known ahead, and turns, of times of the calendar.
+    nonnegative: places of the targets of which no value in training is below 0, so that no forecast is.
 
     The network gets the targets' channels first and then the others, which are scaled by the fold's training rows.
     Differences and seasonal differences take one step, or one season, off the window. For forecasts of numbers alone.
@@ -98,6 +100,7 @@ class Windowed(Network):
     recursive: bool = checked(False, check=flag, neutral=False)
     known: tuple[int, ...] = checked((), neutral=())
     turns: tuple[tuple[int, int, float], ...] = checked((), neutral=())
+    nonnegative: tuple[int, ...] = remark(())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +116,7 @@ class Windowed(Network):
         filled = replace(
             self, network=self.network.for_series(facts), season=season, channels=facts.targets,
             horizons=facts.horizons, still=facts.still, ahead=facts.ahead, known=facts.known,
-            turns=facts.turns or (),
+            turns=facts.turns or (), nonnegative=facts.nonnegative,
         )  # fmt: skip
         if self.recursive and facts.turns is None:
             raise InputError(
@@ -127,6 +130,14 @@ class Windowed(Network):
     @property
     def windows(self) -> Windowed:
         return self
+
+    @property
+    def least(self) -> np.ndarray | None:
+        """[horizon, target] the least value that a forecast may have; None where all may have any."""
+        if not self.nonnegative:
+            return None
+        floor = np.where(np.isin(np.arange(len(self.channels)), self.nonnegative), 0.0, -np.inf)
+        return np.broadcast_to(floor, (len(self.horizons), len(self.channels)))
 
     @property
     def how(self) -> Relation:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perceptory import backend, kernels
-from perceptory.data.series.rolled import taken
+from perceptory.data.series.rolled import lowest, taken
 from perceptory.errors import InputError, Setting
 from perceptory.models.anomalies import HeldOut, with_held_out_errors
 from perceptory.models.heads import Head, Heads, places_of_heads
@@ -209,7 +209,8 @@ def _add_forecasts(records: Records, chosen: int, model: Model, mixture: Mixture
         names = np.array(model.ends.names) if model.ends is not None else None
         series = None if names is None else names[timeline.series[rows]]
         ages = _ages(timeline, rows)
-        with_horizon_intervals(model, inputs, encoded.truth[rows], output, encoded.weights[rows], ages, series)
+        least = lowest(encoded.truth)
+        with_horizon_intervals(model, inputs, encoded.truth[rows], output, encoded.weights[rows], ages, series, least)
 
 
 def _ages(timeline: Any, rows: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from perceptory.data.series.rolled import Ahead, target_columns
 from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import pack, unpack
 from perceptory.layers.base import call
+from perceptory.networks.arx_residual import ARXResidual
 from perceptory.networks.autoencoder import CodedNetwork
 from perceptory.networks.base import layout
 from perceptory.networks.custom import Custom
@@ -116,7 +117,7 @@ def _check_cost(candidate: Candidate, known: Examples) -> None:
             f"{network.label} is solved by least squares, which cannot fit what {cost.label} takes beside the point"
             ' prediction. Train all of it (train="all"), or take another network.'
         )
-    if network.feedback and not cost.outputs_are_targets:
+    if (network.feedback or isinstance(network, ARXResidual)) and not cost.outputs_are_targets:
         raise InputError(
             f"{network.label} feeds its outputs back, so they have to be the targets themselves, which those of"
             f" {cost.label} are not. Use squared, absolute or huber."

@@ -9,7 +9,7 @@ import numpy as np
 
 from perceptory.data.examples import Examples
 from perceptory.data.series.calendar_inputs import turns_of
-from perceptory.data.series.rolled import target_columns, values_of
+from perceptory.data.series.rolled import lowest, values_of
 from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
 from perceptory.objectives.distribution import GaussianLikelihood
@@ -27,7 +27,8 @@ def series_facts(known: Examples) -> SeriesFacts | None:
         return None
     places = tuple(channels.index(name) for name in plan.goals)
     past = values_of(known.inputs)[..., places]  # type: ignore[attr-defined]
-    positive = bool(np.nanmin(past) > 0 and all(np.nanmin(column) > 0 for column in target_columns(known.targets)))
+    least = lowest(known.targets).reshape(-1, len(places)).min(axis=0)
+    least = np.minimum(least, np.nanmin(past.reshape(-1, len(places)), axis=0, initial=np.inf))
     still, ahead = (
         tuple(channels.index(name) for name in names if name in channels)
         for names in (plan.beside.still, plan.beside.ahead)
@@ -35,7 +36,10 @@ def series_facts(known: Examples) -> SeriesFacts | None:
     own_past = tuple(channels.index(name) for name in plan.beside.known_ahead) if ahead else ()
     waves = turns_of(plan.beside.times, plan.calendar)
     turns = None if waves is None else tuple((channels.index(s), channels.index(c), angle) for s, c, angle in waves)
-    return SeriesFacts(places, plan.horizons, plan.season, positive, still, ahead, own_past, turns)
+    above = tuple(np.flatnonzero(least >= 0).tolist())
+    return SeriesFacts(
+        places, plan.horizons, plan.season, bool((least > 0).all()), still, ahead, own_past, turns, above
+    )
 
 
 def for_forecasts(candidates: Sequence[Candidate], known: Examples) -> list[Candidate]:

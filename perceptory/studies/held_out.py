@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from perceptory.data.series.rolled import lowest
 from perceptory.models.averages import weighted_mean
 from perceptory.models.intervals import HeldOut, gain_of, with_intervals
 from perceptory.models.model import Model
@@ -61,7 +62,8 @@ def held_out(records: Records, chosen: int, mixture: Mixture | None = None) -> H
     some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_HELD_OUT)).astype(int)
     rows, groups, prediction = rows[some], groups[some], some_of(outputs, some)
     gain = 1.0 if "refit" in prepared.study.final else _gain(records, chosen, mixture)
-    return HeldOut(encoded.inputs_at(rows), encoded.truth[rows], prediction, encoded.weights[rows], groups, gain)
+    known = encoded.inputs_at(rows), encoded.truth[rows], prediction, encoded.weights[rows]
+    return HeldOut(*known, groups, gain, lowest(encoded.truth))
 
 
 def _gain(records: Records, chosen: int, mixture: Mixture | None) -> float:

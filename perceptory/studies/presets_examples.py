@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data import ArrayDataset
 from perceptory.data.examples import Examples, classes_of
 from perceptory.layers.arrays import Shape
+from perceptory.networks.arx_residual import ARXResidual
 from perceptory.networks.autoencoder import Autoencoder
 from perceptory.networks.base import Network, layout
 from perceptory.networks.beside import Telling
@@ -27,7 +28,8 @@ from perceptory.studies.presets_forecasts import forecasters, forecasts_numbers
 
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 RIDGES = 1e-5, 1e-3, 1e-1  # strengths of the linear model's ridge, which cost little
-ORDERS = 2, 8  # past inputs and outputs of ARX models, the baselines of dynamic systems
+ORDERS = 2, 4, 8, 16  # past inputs and outputs of ARX models, the baselines of dynamic systems
+BELOW = 8  # the order of those that networks stand on, at most
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees
 FOLDS = 5
 # Arithmetic a second of a population on two cores, measured: small matrices in a loop over time are slowest.
@@ -85,10 +87,9 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     """Every one of these is causal and runs on series of any length."""
     steps = data.shape[0]
     known = 0 if data.plan is None else data.plan.known
+    orders = [lags for lags in ORDERS if 4 * lags <= steps]
     arx: list[Network] = [
-        NARX((), input_lags=lags, output_lags=lags, train="least squares", at_rest=known != "all")
-        for lags in ORDERS
-        if 4 * lags <= steps
+        NARX((), input_lags=lags, output_lags=lags, train="least squares", at_rest=known != "all") for lags in orders
     ]
     if known == "all":
         simple: list[Network] = [*arx, NARX((), increment=True), NARX((16,), increment=True)]
@@ -98,10 +99,18 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     linear = linear_model(data, taps)
     dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
     temporal = CNN((16,) * len(dilation), dilation=dilation, padding="causal", hidden=())
+
+    def over(*networks: Network) -> list[Network]:
+        """Each over the linear model: what that knows need not be learned from few rows; and a system that bends
+        strongly is learned better without it."""
+        lags = max([one for one in orders if one <= BELOW], default=0)
+        return [ARXResidual(network, lags) for network in networks] if lags and data.task == "regression" else []
+
     if effort == "quick":
-        return [*arx, linear, temporal, GRU((16,))]
+        return [*arx, linear, temporal, GRU((16,)), *over(GRU((16,)))]
     more: list[Network] = [LSTM((64,)), GRU((32, 32))]
-    return [*arx, linear, temporal, GRU((16,)), GRU((32,)), LSTM((32,)), *_more(effort, more)]
+    every = [temporal, GRU((32,)), LSTM((32,)), *over(GRU((32,)), LSTM((32,)))]
+    return [*arx, linear, *(every if len(every) > 3 else [GRU((16,)), *every]), *_more(effort, more)]
 
 
 def simulated(data: ArrayDataset) -> bool:
@@ -138,6 +147,8 @@ def seconds_of(network: Network, inputs: Shape, outputs: Shape) -> float:
         return steps * seconds_of(network.network, network.within(inputs), (network.roll.targets,))
     if isinstance(network, Telling):
         return seconds_of(network.network, network.within(inputs), outputs)
+    if isinstance(network, ARXResidual):
+        return seconds_of(network.network, network.within(inputs, outputs), outputs) + 1e-7 * inputs[0]
     if isinstance(network, Autoencoder):
         return 2 * seconds_of(network.encoder, inputs, (network.code,))  # the way back costs what the way there does
     names = layout(network, inputs, outputs)

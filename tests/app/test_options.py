@@ -14,6 +14,7 @@ from perceptory.augmentation.tables import TableAugmentation, TargetNoise
 from perceptory.catalog import NETWORKS, VALIDATION_PLANS
 from perceptory.data import load_bundled
 from perceptory.errors import InputError
+from perceptory.networks.arx_residual import ARXResidual
 from perceptory.networks.chain import Chain
 from perceptory.networks.chain_layers import GRULayer
 from perceptory.networks.chain_places import PoolLayer, TransposedConvolutionLayer
@@ -22,9 +23,11 @@ from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
+from perceptory.networks.nbeats import NBEATS
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import GRU, LSTM, RNN
 from perceptory.networks.tabular import TabularMLP
+from perceptory.networks.windowed import Windowed
 from perceptory.objectives.auxiliary import Auxiliary, NextStep
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.reconstruction import Reconstruction
@@ -71,6 +74,11 @@ def asked(text: str = "") -> StudyOptions:
         ("gru:32,16:yes:0.1", GRU((32, 16), True, 0.1)),
         ("lstm:8/16:truncation=20", LSTM(choice((8,), (16,)), truncation=20)),
         ("narx:none:input-lags=3", NARX((), input_lags=3)),
+        (
+            "windowed:nbeats:level=last:scale=spread:log=true",
+            Windowed(NBEATS(), level="last", scale="spread", log=True),
+        ),
+        ("arx-residual:lstm,16:4", ARXResidual(LSTM((16,)), 4)),
         ("narx:16:open-share=0/0.5", NARX((16,), open_share=choice(0.0, 0.5))),
         ("rbf:10/30:width=1..4", RBFNetwork(choice(10, 30), width=uniform(1.0, 4.0))),
         ("cnn:8,16:5:hidden=none", CNN((8, 16), 5, hidden=())),

@@ -32,6 +32,7 @@ CASES = {
         (pt.NARX((), at_rest=True), (8, 1), (8, 2)),
         (pt.NARX((4,), input_lags=1, output_lags=1, increment=True, loop="open"), (8, 3), (8, 1)),
     ],
+    "arx_residual": [(pt.ARXResidual(pt.GRU((3,)), lags=2), (8, 2), (8, 2))],
     "state_space": [(pt.StateSpace(3, (4, 4), (5,), lead=3), (8, 3), (8, 1))],
     "cnn": [
         (
@@ -72,7 +73,7 @@ CASES = {
         ),
     ],
     "windowed": [
-        (pt.Windowed(pt.Linear(), 6, "mean", "spread", 2, channels=(1,), horizons=(1, 2)), (8, 2), (2,)),
+        (pt.Windowed(pt.Linear(), 6, "mean", "spread", 2, False, (1,), (1, 2), nonnegative=(0,)), (8, 2), (2,)),
         (pt.Windowed(pt.Linear(), None, "difference", "season", 2, False, (0, 1), (1, 3)), (8, 2), (4,)),
         (pt.Windowed(pt.Linear(), None, "season", "level", 2, True, (0,), (1, 2)), (8, 2), (2,)),
         (pt.Windowed(pt.Linear(), 5, "difference", "spread", 2, False, (1,), (1, 10), (2, 3), (4, 5)), (8, 6), (2,)),

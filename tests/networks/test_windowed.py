@@ -115,6 +115,23 @@ def test_quantiles_of_logarithms_are_quantiles():
     np.testing.assert_allclose(values, expected.reshape(3, 6))
 
 
+def test_no_forecast_of_what_is_never_below_0_is_below_it():
+    random = np.random.default_rng(0)
+    table = {"count": random.poisson(0.5, 60).astype(float), "change": random.normal(size=60)}
+    data = pt.read_series(table, ["count", "change"], predict="ahead", window=6, horizon=(1, 2))
+    (candidate,) = for_forecasts(pt.Study(pt.Windowed(pt.Linear(), scale="spread")).candidates(pt.SquaredError()), data)
+    network, windows = candidate.network, np.asarray(data.inputs)[:3]
+    assert network.nonnegative == (0,)
+    one = np.zeros(4), np.ones(4)
+    low = in_own_units(network, pt.SquaredError(), np.full((3, 4), -50.0), one, windows)
+    assert np.all(low[:, ::2] == 0)
+    assert np.all(low[:, 1::2] < -1)
+    either = in_own_units(network, pt.Quantile((0.1, 0.9)), np.full((3, 8), -50.0), one, windows)
+    assert np.all(either[:, ::2] == 0)
+    free = in_own_units(network.replace(nonnegative=()), pt.SquaredError(), np.full((3, 4), 9.0), one, windows)
+    np.testing.assert_array_equal(in_own_units(network, pt.SquaredError(), np.full((3, 4), 9.0), one, windows), free)
+
+
 def test_seasons_are_told_by_the_step_or_found():
     assert season_of(list(waves(120))) == 6
     assert season_of([np.random.default_rng(0).normal(size=200)]) == 1

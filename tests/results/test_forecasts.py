@@ -302,6 +302,19 @@ def test_a_series_that_is_harder_than_others_has_wider_intervals():
         ends_of_intervals(model, x[:1], zeros[:1], 0.9)
 
 
+def test_intervals_of_what_is_never_below_0_end_there():
+    error = np.random.default_rng(5).normal(size=(100, 2))
+    model = SimpleNamespace(facts={}, encoder=SimpleNamespace(feature_names=("y",)), targets=("a", "b"))
+    x, zeros, least = np.ones((100, 3, 1)), np.zeros((100, 2)), np.array([0.0, -1.0])
+    with_horizon_intervals(model, x, error, zeros, np.ones(100), least=least)
+    ends = ends_of_intervals(model, x[:1], zeros[:1], 0.9)[0]
+    assert ends[0, 0] == 0
+    assert ends[1, 0] < -1 < 1 < ends[0, 1]
+    model.facts["horizon_scores"]["nonnegative"] = [2]
+    with pytest.raises(pt.InputError, match="the file was altered"):
+        ends_of_intervals(model, x[:1], zeros[:1], 0.9)
+
+
 def test_intervals_are_as_wide_as_their_windows_are_wild():
     _, model, ends, x = judge(500, 20)
     assert model.facts["horizon_scores"]["relative"]

@@ -98,7 +98,7 @@ def test_coverage_of_new_rows(coverage):
 
 def test_rows_of_weight_zero_steps_and_constant_residuals():
     m = model()
-    residuals = np.array([[[1.0], [99.0]], [[1.0], [1.0]]])  # [row, step, target]
+    residuals = np.array([[[1.0], [99.0]], [[-1.0], [1.0]]])  # [row, step, target]
     with_intervals(m, held(residuals, weights=np.array([[1.0, 0.0], [1.0, 1.0]])))
     assert m.facts["intervals"]["targets"][0]["law"]["rows"] == 3
     found = interval_of(m, np.zeros((4, 2, 0)), np.zeros((1, 4, 2, 1)), 0.7)
@@ -106,6 +106,14 @@ def test_rows_of_weight_zero_steps_and_constant_residuals():
     with_intervals(m, held(np.zeros((100, 1))))
     assert not np.any(interval_of(m, np.zeros((3, 0)), np.zeros((1, 3, 1))))
     assert not np.any(deviation_of(m, np.zeros((3, 0)), np.zeros((1, 3, 1))))
+
+
+def test_intervals_of_what_is_never_below_0_end_there():
+    m, truth = model(), np.random.default_rng(3).exponential(size=(200, 1))
+    with_intervals(m, HeldOut(np.zeros((200, 0)), truth, np.ones((200, 1)), np.ones(200), np.zeros(200, int)))
+    low, high = interval_of(m, np.zeros((2, 0)), np.array([[[0.1], [5.0]]])).T
+    assert low[0] == 0 < low[1] < 5 < high[1]
+    assert high[0] > 0.1
 
 
 def test_inputs_that_are_constant_missing_or_huge():

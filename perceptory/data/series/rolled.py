@@ -182,6 +182,11 @@ def target_columns(targets: Any) -> Iterator[np.ndarray]:
     return targets.by_column if isinstance(targets, Ahead) else iter(targets.reshape(-1, targets.shape[-1]).T)
 
 
+def lowest(targets: Any) -> np.ndarray:
+    """[column] the least number of each column of the last axis; infinite where all are missing."""
+    return np.array([np.nanmin(column, initial=np.inf) for column in target_columns(targets)])
+
+
 def counts_of(windows: Rolled, weights: np.ndarray | None) -> np.ndarray:
     """[row] the sum of the weights [n] of the windows in which each row stands; without weights, how many they are."""
     rows = len(windows.values)
