@@ -176,6 +176,12 @@ def decimal_commas(columns: Names) -> tuple[Piece, ...]:
 
 
 @_kind
+def unit_taken_off(sign: str, columns: Names) -> tuple[Piece, ...]:
+    """Columns whose 12.5 % was read as 12.5. sign: the percent sign or currency."""
+    return (f"numbers with {shown_value(sign)} are read as numbers in that unit in {listed(columns)}.",)
+
+
+@_kind
 def thousands_possible(column: str, mark: str, sign: str) -> tuple[Piece, ...]:
     """A column that is read as text, since what stands in its cells may be codes. mark: what the sign is called."""
     return (

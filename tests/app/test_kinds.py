@@ -56,6 +56,10 @@ def table(**columns):
 CODES = ["007", "7", "01067", "10115"]
 READ = {  # columns, options -> what the data are
     "codes are classes": (table(y=CODES * 15), (), lambda d: sorted(d.classes) == sorted(CODES)),
+    "percent and money": (
+        table(p=[f"{k % 30}.5 %" for k in range(ROWS)], y=[f"${k + 1},250.50" for k in range(ROWS)]), (),
+        "numbers with '%' are read as numbers in that unit in 'p'",
+    ),
     "codes beside exponents": (
         table(y=["007", "7", "1E3"] * 20), (), lambda d: sorted(d.classes) == ["007", "1E3", "7"],
     ),
@@ -93,8 +97,9 @@ REFUSED = {  # columns, options, the sentence, options that make it work (None: 
     "an error among targets": (table(y=[*CELL[:5], "#N/A!", *CELL[6:]]), (), "in row 6", ("--missing", "#N/A!")),
     "below a limit": (table(x=["<0.01", *CELL[1:]]), (), "'<0.01' in row 1", ("--missing", "<0.01")),
     "a unit": (table(x=[f"{v} kg" for v in CELL]), (), "a unit, such as", ("--ignore", "x")),
-    "percent of the target": (
-        table(y=[f"{k % 30}%" for k in range(ROWS)]), (), "'0%' in row 1", ("--task", "classification"),
+    "two units": (
+        table(x=[f"{k}.5 {'%' if k % 2 else '€'}" for k in range(ROWS)]), (), "'0.5 €' in row 1 and '1.5 %' in row 2",
+        ("--ignore", "x"),
     ),
     "three digits behind every mark": (
         table(x=[f"{k % 9 + 1},{100 + k}" for k in range(ROWS)], z=PLACE, y=PLACE % 50),

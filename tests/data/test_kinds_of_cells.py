@@ -319,12 +319,15 @@ def test_several_targets_beside_an_array():
 
 @pytest.mark.parametrize(
     ("cell", "said"),
-    [("{:.1f}%", "'0.0%' in row 1"), ("${:,.2f}", "a unit"), ("{:.1f} kg", "a unit"), ("€ {:.2f}", "a unit")],
+    [("{:.1f}%", ""), ("${:,.2f}", ""), ("{:.1f} kg", "a unit"), ("€ {:.2f}", "")],
 )
 def test_a_target_with_units_is_no_list_of_classes(cell, said):
     table = {"x": np.sin(np.arange(60)), "y": [cell.format(k % 30) for k in range(60)]}
-    with pytest.raises(InputError, match=said):
-        read_table(table, "y")
+    if said:
+        with pytest.raises(InputError, match=said):
+            read_table(table, "y")
+    else:
+        assert read_table(table, "y").targets[:, 0].tolist() == [k % 30 for k in range(60)]
     assert len(read_table(table, "y", task="classification").classes) == 30
     few = read_table(table | {"y": [cell.format(10 * (k % 3)) for k in range(60)]}, "y")  # doses, say
     assert few.task == "multiclass"

@@ -1,4 +1,4 @@
-"""Files that people bring: packed text, JSON records, workbooks, and text that is not Unicode."""
+"""Files that people bring: packed text, JSON records, workbooks, text that is not Unicode, numbers with units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from perceptory import InputError, read_table
+from perceptory import InputError, read_table, stream_table
 from perceptory.data import Encoder
 from perceptory.data.tables.other_encodings import western
 from perceptory.data.tables.streamed import tables_of
@@ -187,3 +187,48 @@ def test_words_of_the_west(text):
 )  # fmt: skip
 def test_other_encodings_are_not_taken_for_it(text, encoding):
     assert western(text.encode(encoding)) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "unit", "value"),
+    [
+        ("{:.1f} %", "%", 1), ("{:.1f}‰", "‰", 1), ("${:,.1f}", "$", 1), ("-${:,.1f}", "$", -1),
+        ("EUR {:.1f}", "EUR", 1), ("\u2212{:.1f}\u00a0€", "€", -1), ("£-{:.1f}", "£", -1),
+    ],
+)  # fmt: skip
+def test_percent_and_currency_are_units_of_numbers(cell, unit, value):
+    numbers = np.arange(60) * 123.5
+    table = {"x": ["NA", *[cell.format(v) for v in numbers[1:]]], "y": np.cos(numbers)}
+    data = read_table(table, "y")
+    (column,) = data.columns
+    assert (column.kind, column.unit) == ("numeric", unit)
+    np.testing.assert_array_equal(column.values, [np.nan, *(value * numbers[1:])])
+    encoder = Encoder.from_json(json.loads(json.dumps(Encoder.fit(data).to_json())))
+    assert (
+        encoder.transform({"x": [cell.format(2469)]})[0, 0]
+        == value * 2469
+        == encoder.transform({"x": value * 2469})[0, 0]
+    )
+    other = "%" if unit != "%" else "€"
+    with pytest.raises(InputError, match=f"held numbers with '.*written with '{other}'"):
+        encoder.transform({"x": [f"5 {other}", f"6 {other}"]})
+    with pytest.raises(InputError, match="held numbers without a unit"):
+        Encoder.fit(read_table({"x": numbers, "y": np.cos(numbers)}, "y")).transform({"x": [f"5 {other}"]})
+
+
+def test_decimal_commas_and_thousands_stand_beside_a_currency(tmp_path):
+    rows = "".join(f"{k}.234,5{k % 10} €;{k}\n" for k in range(1, 60))
+    data = read_table(written(tmp_path / "a.csv", "x;y\n" + rows), "y")
+    assert data.columns[0].values[:2].tolist() == [1234.51, 2234.52]
+    streamed = stream_table(tmp_path / "a.csv", "y")
+    assert (streamed.columns[0].kind, streamed.columns[0].unit) == ("numeric", "€")
+    table = streamed.table(streamed.frame(0, 59))
+    np.testing.assert_array_equal(Encoder.fit(streamed.head).transform(table)[:, 0], data.columns[0].values)
+
+
+def test_more_units_than_one_are_refused_with_both_rows():
+    cells = [f"{k}.5 %" if k != 7 else "7.5" for k in range(40)]
+    with pytest.raises(InputError, match=r"more than one unit: '0.5 %' in row 1 and '7.5' in row 8.*ignore=\"x\""):
+        read_table({"x": cells, "y": np.arange(40.0)}, "y")
+    with pytest.raises(InputError, match=r"the target 'y' holds numbers in more than one unit"):
+        read_table({"y": cells, "x": np.arange(40.0)}, "y")

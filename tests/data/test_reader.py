@@ -154,12 +154,12 @@ def test_nearly_numbers_are_read_as_text_with_a_note(write):
     assert [str(n) for n in data.notes] == [
         "column 'a': read as text because of values that are not plain numbers, such as '3 kg'."
     ]
-    many = "".join(f'"€{k},{k}00",{k % 7}\n' for k in range(1, 60))
+    many = "".join(f'"€{k},{k},0",{k % 7}\n' for k in range(1, 60))
     data = read_table(write("a,b,y\n" + many.replace('",', '",1,').replace("1,1\n", "2,1\n")), "y", task="regression")
     assert kinds(data)["a"] == "ignored"
     assert tuple(map(str, data.notes)) == (
         "column 'a': every value differs (identifier).",
-        "column 'a': read as text because of values that are not plain numbers, such as '€1,100'.",
+        "column 'a': read as text because of values that are not plain numbers, such as '€1,1,0'.",
     )
     assert kinds(read_table(write("a,y\n1_0,1\n2_0,2\n1_0,4\n"), "y")) == {"a": "categorical"}
 

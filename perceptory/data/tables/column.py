@@ -31,6 +31,7 @@ class Column:
     notes: tuple[Note, ...] = ()  # remarks; the first one says why it is ignored
     layout: str = ""
     known: NumberFacts | None = field(default=None, repr=False)
+    unit: str = ""  # that its numbers were written with, such as "%"
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray) and self.data.dtype == object:

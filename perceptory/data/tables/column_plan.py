@@ -13,6 +13,7 @@ from perceptory.data.tables.cells import codes_of, counts_of, looked_up, places
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
+from perceptory.errors import InputError
 from perceptory.notes import Note
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ColumnPlan:
     periods: tuple[str, ...] = ()  # those of PERIODS whose phase is given as sine and cosine
     layout: str = ""
     notes: tuple[Note, ...] = ()  # remarks; the first one says why it is not used
+    unit: str = ""  # that its numbers were written with, such as "%"
 
     @property
     def used(self) -> bool:
@@ -54,16 +56,28 @@ class ColumnPlan:
 
     def column(self, raw: RawColumn) -> Column:
         """A column of rows that come later, as it was learned."""
+        self._check_unit(raw)
         return Column(self.name, self.kind, convert(raw, self.kind, self.layout, self.categories), layout=self.layout)
 
     def values(self, raw: RawColumn) -> np.ndarray:
         """[row] what the features are made of: float64 with NaN for missing, or the int8 place of each category in
         `categories`, -1 for a missing one and -2 for a rare or unseen one."""
         if self.kind != "categorical":
+            self._check_unit(raw)
             return np.asarray(convert(raw, self.kind, self.layout, self.categories))
         cells = convert(raw, self.kind, self.layout, self.categories)
         of_category = places(cells.dtype.categories, self.categories, OTHER)
         return looked_up(np.append(of_category, MISSES).astype(np.int8), codes_of(cells))
+
+    def _check_unit(self, raw: RawColumn) -> None:
+        """Raise `InputError` for numbers with another percent sign or currency than in training; those without one are
+        in its unit."""
+        if self.kind == "numeric" and raw.unit and raw.unit != self.unit:
+            held = f"numbers with {self.unit!r}" if self.unit else "numbers without a unit"
+            raise InputError(
+                f"column {self.name!r} held {held} when the model was trained, and here they are written with"
+                f" {raw.unit!r}. Write them as they were, or as plain numbers in that unit."
+            )
 
     def write(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the features of these rows' `values` into out [row, feature]. A missing number or date is NaN; a
@@ -154,7 +168,17 @@ def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:
         if not facts.whole:
             periods.append("day")
     return ColumnPlan(
-        column.name, column.kind, varies, missing, (), 0, origin, tuple(periods), column.layout, column.notes
+        column.name,
+        column.kind,
+        varies,
+        missing,
+        (),
+        0,
+        origin,
+        tuple(periods),
+        column.layout,
+        column.notes,
+        column.unit,
     )
 
 

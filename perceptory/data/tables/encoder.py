@@ -278,6 +278,7 @@ def reading_from_json(data: Any) -> Reading:
 
 def _plan_from_json(data: Any) -> ColumnPlan:
     fields = {f.name: str(f.type) for f in dataclasses.fields(ColumnPlan)}
+    data = {"unit": ""} | data if isinstance(data, dict) else data  # files of before it was found lack it
     _keys(data, set(fields), "the description of a column")
     values: dict[str, Any] = {}
     for name, kind in fields.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_da
 from perceptory.data.tables.marks import refuse_unclear
 from perceptory.data.tables.numbers import NumberFacts, floats
 from perceptory.data.tables.table import MISSING, RawColumn, composed, label, series_of, shown_value
+from perceptory.data.tables.unit_signs import two_units
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note
 
@@ -55,7 +57,7 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     if raw.facts.missing == len(raw):
         return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     if raw.storage in ("number", "text"):
-        return _numeric(raw.name, raw.numbers, raw.notes, row_numbers, raw.facts)
+        return replace(_numeric(raw.name, raw.numbers, raw.notes, row_numbers, raw.facts), unit=raw.unit)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
     return Column(raw.name, kind, raw.values, raw.notes, known=raw.facts)
 
@@ -103,6 +105,8 @@ def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -
     words = cells.str.to_lowercase().is_in(["true", "false"])
     if words.any() and text.present > 4 and text.count(~words) <= MOST_BAD * text.present:
         return (notes.beside_truth(*_example(text, ~words, row_numbers)),)
+    if len(cells.unique()) > FEW and two_units(cells) is not None:
+        raise of_two_units("column", name, text.expand(cells), row_numbers)
     units = wrong & cells.str.contains(UNIT)
     if units.any() and text.count(units) > 0.9 * text.count(wrong) and text.count(wrong) > text.present / 2:
         example, row = _example(text, wrong, row_numbers)
@@ -120,6 +124,19 @@ def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -
         return ()
     example, row = _example(text, wrong, row_numbers)
     return (notes.not_plain_numbers(example, row if few else None),)
+
+
+def of_two_units(what: str, name: str, cells: pl.Series, row_numbers: np.ndarray | None) -> InputError:
+    """The error of a column of numbers with different signs of units, of which `two_units` tells."""
+    one, other = two_units(cells) or (0, 0)
+    rows = [k + 1 if row_numbers is None else int(row_numbers[k]) + 1 for k in (one, other)]
+    remedy = () if what != "column" else (Remedy(", or leave the column out: ", Setting("ignore", name)),)
+    return InputError(
+        f"{what} {name!r} holds numbers in more than one unit: {shown_value(cells[one])} in row {rows[0]} and"
+        f" {shown_value(cells[other])} in row {rows[1]}. Write all in one, such as plain numbers",
+        *remedy,
+        ".",
+    )
 
 
 def _example(text: Distinct, wrong: pl.Series, row_numbers: np.ndarray | None) -> tuple[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, numbers_in, stripped
 from perceptory.data.tables.numbers import floats
 from perceptory.data.tables.table import RawColumn, composed, shown_value
+from perceptory.data.tables.unit_signs import with_units, without_signs
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, decimal_commas, points_as_decimals, thousands_marked, thousands_possible
 
@@ -25,7 +26,8 @@ _LIKE = rf"^[+-]?[0-9.,'’ {BLANKS}]+" + EXPONENT
 def read_cells(
     columns: Sequence[RawColumn], reading: Reading, delimiter: str | None = None
 ) -> tuple[list[RawColumn], list[Note]]:
-    """Columns whose texts are numbers with a decimal comma, or with marks between thousands, as numbers; and notes.
+    """Columns whose texts are numbers with a decimal comma, with marks between thousands, or with a percent sign or a
+    currency, as numbers; and notes.
 
     delimiter: of the file that the columns are from. What the marks mean is told by `reading`, or by the cells of all
     columns: a mark that is not followed by exactly three digits stands before decimals, one that stands twice in a
@@ -33,11 +35,16 @@ def read_cells(
     digits and no other column tells, the column is `unclear`.
     """
     columns = [_without(_in_plain_characters(c), reading.missing) for c in columns]
+    columns, taken = without_signs(columns)
+    notes: list[Note] = []
     if reading.decimal:
-        return [_as_asked(c, reading.decimal, reading.thousands) for c in columns], []
-    commas = delimiter not in (None, ",")  # in other files a comma may stand before decimals
-    uses = {place: use for place, c in enumerate(columns) if c.storage == "text" and (use := _use(c, commas))}
-    return _by_use(columns, uses, commas, reading.usual)
+        columns = [_as_asked(c, reading.decimal, reading.thousands) for c in columns]
+    else:
+        commas = delimiter not in (None, ",")  # in other files a comma may stand before decimals
+        uses = {place: use for place, c in enumerate(columns) if c.storage == "text" and (use := _use(c, commas))}
+        columns, notes = _by_use(columns, uses, commas, reading.usual)
+    columns, more = with_units(columns, taken)
+    return columns, [*notes, *more]
 
 
 def usual_mark(notes: Sequence[Note]) -> str:
@@ -100,6 +107,8 @@ def _use(column: RawColumn, commas: bool) -> _Use | None:
     """What marks the column's numbers hold; None where it has none, or does not hold numbers. commas: whether decimal
     commas are to be expected; where they are not, points in whole numbers mean nothing."""
     cells = None
+    if column.unit and column.cells is not None:  # read before, when its text has its unit
+        return None
     if column.cells is None:
         if not stripped(column.data.head(1000)).drop_nulls().str.contains(_LIKE).all():
             return None
@@ -234,6 +243,8 @@ def _unclear(column: RawColumn, mark: str) -> tuple[Any, ...]:
 
 def _as_asked(column: RawColumn, decimal: str, thousands: str) -> RawColumn:
     """As `_as_written`; a column that is written with the other mark before decimals is `unclear`."""
+    if column.unit and column.cells is not None:
+        return column
     read = _as_written(column, decimal, thousands)
     if decimal != "," or read.storage != "text" or read.cells is not None:
         return read

@@ -79,7 +79,9 @@ def _told_by(notes: Sequence[Note], reading: Reading) -> Reading:
 
 
 def _is_numeric(column: RawColumn, targets: Sequence[str]) -> bool:
-    """Whether a column holds numbers; whole numbers of a target may be names of classes."""
+    """Whether a column holds plain numbers; whole numbers of a target may be names of classes."""
+    if column.unit:  # stays as it is written, for the model has to know the unit
+        return False
     if column.name not in targets:
         return infer(column).kind == "numeric"
     return column.cells is not None and bool((floats(column.data) % 1 != 0).any())

@@ -41,6 +41,7 @@ class RawColumn:
     notes: remarks on how it was read. cells: of a "text" column whose every cell has been read as a number already
     (`data` is Float64), a function that gives the cells as they are written.
     read: of numbers that another column with the same `data` has read already, what `numbers_of` gave.
+    unit: the percent sign or currency that every cell of a "text" column had, and that is no part of `data`.
     unclear: why numbers in the cells can be read in two ways, as pieces of an `InputError`.
     of: of "label" what its categories are where they are no texts, "whole numbers" or "truth values".
     """
@@ -53,6 +54,7 @@ class RawColumn:
     unclear: tuple[Any, ...] = ()
     of: Literal["texts", "whole numbers", "truth values"] = "texts"
     read: tuple[np.ndarray, NumberFacts | None] | None = field(default=None, repr=False)
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray):

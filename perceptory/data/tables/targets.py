@@ -12,8 +12,9 @@ from perceptory import notes
 from perceptory.data.tables.cells import identity, in_order, numbers_in, parse_truth, places, stripped
 from perceptory.data.tables.dataset import Task
 from perceptory.data.tables.dates import PATTERNS, days_in
-from perceptory.data.tables.inference import FEW, MOST_BAD, NEARLY, UNIT, bad_cells, finite
+from perceptory.data.tables.inference import FEW, MOST_BAD, NEARLY, UNIT, bad_cells, finite, of_two_units
 from perceptory.data.tables.table import RawColumn, label, listed
+from perceptory.data.tables.unit_signs import two_units
 from perceptory.errors import InputError, Piece, Remedy, Setting
 from perceptory.notes import Note, joined
 from perceptory.registry import Registry as Names
@@ -55,6 +56,8 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         return raw
     if raw.unclear:
         raise InputError(*raw.unclear)
+    if raw.unit:
+        return _with_unit(raw, task)
     if raw.cells is not None and raw.data.dtype.is_float() and _has_fraction(raw):
         return replace(raw, storage="number", cells=lambda: stripped(raw.text), read=(raw.numbers, raw.facts))
     cells = stripped(raw.text)
@@ -70,6 +73,8 @@ def typed(raw: RawColumn, task: str | None = None) -> RawColumn:
         few = cells.n_unique() <= min(MOST_CLASSES, present / 2)
         classes = (Remedy("; or read all values as classes: ", Setting("task", CLASSES)),) if few and not task else ()
         raise bad_cells("the target", raw.name, "numbers", cells, wrong, None, classes)
+    if task in (None, "regression") and cells.n_unique() > FEW and two_units(cells) is not None:
+        raise of_two_units("the target", raw.name, cells, None)
     if len(cells.unique()) > MOST_CLASSES or present < 2 * cells.n_unique():
         _check_no_dates(raw.name, cells.drop_nulls())
     if task in (None, "regression") and cells.n_unique() > FEW:
@@ -89,6 +94,14 @@ def _check_no_units(name: str, cells: pl.Series, wrong: pl.Series, task: str | N
             *classes,
             ".",
         )
+
+
+def _with_unit(raw: RawColumn, task: str | None) -> RawColumn:
+    """Numbers that were written with a percent sign or a currency; a few whole ones may be classes, such as doses."""
+    quantity = task is None and (raw.data.n_unique() > FEW or _has_fraction(raw))
+    if task != "regression" and not quantity:
+        return _of_labels(raw, stripped(raw.text))
+    return replace(raw, storage="number", cells=lambda: stripped(raw.text), read=(raw.numbers, raw.facts))
 
 
 def _has_fraction(raw: RawColumn) -> bool:
