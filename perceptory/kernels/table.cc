@@ -120,6 +120,8 @@ struct Columns {
   const double* const* values;  // of each number
   const int64_t* steps;         // from a row's to the next one's
   const double* origins;        // what is taken off
+  const double* const* among;   // or null: what stands at the place that a number is, at `last` where it is missing
+  const int64_t* last;
   const int8_t* const* code;
   const double* weights;
   int64_t weight_step;
@@ -147,7 +149,12 @@ extern "C" int table_rows(const Columns* c, Number* out) {
           rest[k][r] = (Number)(exact - (double)near);
           beyond |= (std::fabs(near) == INFINITY) & (std::fabs(exact) != INFINITY);
         };
-        if (step == 1)
+        if (const double* among = c->among[first + k])
+          for (int64_t r = 0; r < count; r++) {
+            const double place = x[r * step] - origin;
+            part(r, among[place >= 0 && place < (double)c->last[first + k] ? (int64_t)place : c->last[first + k]]);
+          }
+        else if (step == 1)
           for (int64_t r = 0; r < count; r++) part(r, x[r] - origin);
         else
           for (int64_t r = 0; r < count; r++) part(r, x[r * step] - origin);

@@ -27,7 +27,8 @@ class _Facts(Structure):
 class _Columns(Structure):
     _fields_ = (
         *((name, c_int64) for name in ("rows", "numbers", "codes", "width")),
-        *((name, c_void_p) for name in ("values", "steps", "origins", "code", "weights")), ("weight_step", c_int64),
+        *((name, c_void_p) for name in ("values", "steps", "origins", "among", "last", "code", "weights")),
+        ("weight_step", c_int64),
     )  # fmt: skip
 
 
@@ -69,12 +70,19 @@ def _told(facts: _Facts) -> tuple[int, int, int, float, float]:
     return (facts.missing, facts.infinite, facts.whole, *ends)
 
 
-class Row(NamedTuple):
-    """What rows are made of, each [row], with any steps between rows. numbers: float64, None for one that is given with
-    the rows; origins: what is taken off each; codes: int8 that lie together; weights: float64."""
+class Stored(NamedTuple):
+    """A number of rows. values: [row] float64, with any steps between rows, less an origin; None where it is given with
+    the rows. among: what stands at that place, if it is one, and last of a missing place."""
 
-    numbers: Sequence[np.ndarray | None]
-    origins: Sequence[float]
+    values: np.ndarray | None
+    origin: float = 0.0
+    among: np.ndarray | None = None
+
+
+class Row(NamedTuple):
+    """What rows are made of: numbers, codes [row] int8 that lie together, weights [row] float64 with any steps."""
+
+    numbers: Sequence[Stored]
     codes: Sequence[np.ndarray]
     weights: np.ndarray
 
@@ -89,16 +97,20 @@ class RowWriter:
 
     def __init__(self, row: Row, dtype: Any):
         self._row, self._rows, self._dtype = row, len(row.weights), np.dtype(dtype)
-        there = [row.weights if values is None else values for values in row.numbers]
+        there = [row.weights if number.values is None else number.values for number in row.numbers]
+        among = [number.among for number in row.numbers]
         self._values = np.array([values.ctypes.data for values in there], np.int64)
         self._steps = np.array([values.strides[0] // 8 for values in there], np.int64)
-        self._made = np.array([values is None for values in row.numbers], bool)
+        self._made = np.array([number.values is None for number in row.numbers], bool)
+        self._among = np.array([0 if table is None else table.ctypes.data for table in among], np.int64)
+        self._last = np.array([0 if table is None else len(table) - 1 for table in among], np.int64)
         self._steps[self._made] = 1
         self._codes = np.array([codes.ctypes.data for codes in row.codes], np.int64)
-        self._origins = np.array(row.origins, np.float64)
+        self._origins = np.array([number.origin for number in row.numbers], np.float64)
         fits = all(values.dtype == np.float64 and len(values) == self._rows for values in (*there, row.weights))
         fits = fits and all(c.dtype == np.int8 and len(c) == self._rows and c.strides == (1,) for c in row.codes)
-        if not fits or len(self._origins) != len(row.numbers):
+        fits = fits and all(t is None or (t.dtype == np.float64 and t.strides == (8,)) for t in among)
+        if not fits:
             raise ValueError("the arrays of rows do not fit together")
         self._write = build.library("table", self._dtype.name).table_rows
 
@@ -121,6 +133,7 @@ class RowWriter:
         weights, step = self._row.weights, self._row.weights.strides[0] // 8
         described = _Columns(
             rows, numbers, codes, width, values.ctypes.data, self._steps.ctypes.data, self._origins.ctypes.data,
-            places.ctypes.data, weights.ctypes.data + 8 * step * start, step,
+            self._among.ctypes.data, self._last.ctypes.data, places.ctypes.data,
+            weights.ctypes.data + 8 * step * start, step,
         )  # fmt: skip
         return not self._write(byref(described), c_void_p(out.ctypes.data))

@@ -29,12 +29,12 @@ A_TEXT = 16  # bytes of a cell of text, at the least
 def arrays_of(data: Examples) -> list[Any]:
     """Of examples as they were read: arrays, and columns of text."""
     if isinstance(data, Dataset):
-        columns: list[Any] = [column.data for column in data.columns]
+        columns: list[Any] = [*(column.data for column in data.columns), data.kept]
     else:
         inputs: Any = data.inputs  # type: ignore[attr-defined]
-        columns = [inputs.values if isinstance(inputs, Rolled) else inputs]
+        columns = [inputs.values if isinstance(inputs, Rolled) else inputs, data.row_numbers]
     targets: Any = data.targets.values if isinstance(data.targets, Ahead) else data.targets
-    return [*columns, *(part for part in (targets, data.weights, data.row_numbers) if part is not None)]
+    return [part for part in (*columns, targets, data.weights) if part is not None]
 
 
 def _bytes(values: Any) -> int:

@@ -93,7 +93,7 @@ class Meaning:
             classes=None if classes is None else tuple(label(v) for v in classes.tolist()),
             class_values=classes,
             weights=weights,
-            row_numbers=rows,
+            kept=rows,
             reading=self.table.reading,
             encoder=self.encoder,
         )

@@ -23,17 +23,16 @@ def row_writer(numbers: Any, aims: np.ndarray, codes: list[np.ndarray], weights:
     weights: [row]. It raises `InputError` for numbers that the type cannot hold.
     """
     made: Features | None = None
-    stored: list[tuple[np.ndarray | None, float]] = []
+    stored: list[table.Stored] = []
     if isinstance(numbers, Features):
         stored, made = numbers.as_stored()
     elif numbers is not None:
-        stored = [(column, 0.0) for column in numbers.T]
-    stored += [(column, 0.0) for column in aims.T]
-    types = {column.dtype for column, _ in stored if column is not None} | {weights.dtype}
+        stored = list(map(table.Stored, numbers.T))
+    stored += map(table.Stored, aims.T)
+    types = {number.values.dtype for number in stored if number.values is not None} | {weights.dtype}
     if not stored or types != {np.dtype(np.float64)} or not table.accepts(dtype):
         return lambda at, out: _by_numpy(numbers, aims, codes, weights, at, out)
-    columns, origins = zip(*stored, strict=True)
-    writer = table.RowWriter(table.Row(columns, origins, codes, weights), dtype)
+    writer = table.RowWriter(table.Row(stored, codes, weights), dtype)
 
     def write(at: slice, out: np.ndarray) -> None:
         given = None

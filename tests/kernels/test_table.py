@@ -99,12 +99,12 @@ def test_numbers_beyond_the_type_are_refused():
 
 def test_arrays_that_do_not_fit_are_no_rows():
     ten, row = np.arange(10.0), np.zeros((10, 4), np.float32)
-    writer = table.RowWriter(table.Row([ten], [0.0], [np.zeros(10, np.int8)], ten), np.float32)
+    writer = table.RowWriter(table.Row([table.Stored(ten)], [np.zeros(10, np.int8)], ten), np.float32)
     assert writer(0, row)
     assert row.tolist() == np.stack([ten, 0 * ten, 0 * ten, ten], axis=1).tolist()
     with pytest.raises(ValueError, match="do not fit"):
         writer(1, row)
     with pytest.raises(ValueError, match="do not fit"):
-        table.RowWriter(table.Row([ten[:5]], [0.0], [], ten), np.float32)
+        table.RowWriter(table.Row([table.Stored(ten[:5])], [], ten), np.float32)
     with pytest.raises(ValueError, match="lack"):
-        table.RowWriter(table.Row([None], [0.0], [np.zeros(10, np.int8)], ten), np.float32)(0, row)
+        table.RowWriter(table.Row([table.Stored(None)], [np.zeros(10, np.int8)], ten), np.float32)(0, row)

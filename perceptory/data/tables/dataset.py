@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -26,8 +27,8 @@ class Dataset:
         the task "autoencode", which has no target but the columns themselves, [row, 0].
     classes: names of the classes, in sorted order; class_values: the labels as the user gave them, in the same order.
     weights: [row] float64, at least 0. groups: [row] int64, equal for rows that must stay together.
-    row_numbers: [row] int64, the place of each row in the table that was given, from 0 (rows without a target are
-    left out, so there may be gaps).
+    kept: [row] int64, the place of each row in the table that was given, from 0; None for all of them in their order
+    (rows without a target are left out, so there may be gaps).
     labels: of the task "autoencode", what figures of the rows are colored by.
     """
 
@@ -40,16 +41,14 @@ class Dataset:
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     notes: tuple[Note, ...] = ()
-    row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    kept: np.ndarray | None = None
     reading: Reading = PLAIN  # how cells of text were written
     encoder: Any = None  # an `Encoder` that is to be used instead of one learned from the study rows
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
-        if not self.row_numbers.size:
-            object.__setattr__(self, "row_numbers", np.arange(self.rows, dtype=np.int64))
         parts = {f"column {c.name!r}": c.data for c in self.columns}
-        parts |= {"weights": self.weights, "groups": self.groups, "row_numbers": self.row_numbers}
+        parts |= {"weights": self.weights, "groups": self.groups, "row_numbers": self.kept}
         for name, values in parts.items():
             if values is not None and len(values) != self.rows:
                 raise InputError(f"a dataset of {self.rows} rows cannot hold {name} with {len(values)} rows.")
@@ -63,6 +62,11 @@ class Dataset:
     def kind(self) -> Literal["table"]:
         """What one example is: a row of a table."""
         return "table"
+
+    @cached_property
+    def row_numbers(self) -> np.ndarray:
+        """[row] int64, the place of each row in the table that was given, from 0."""
+        return np.arange(self.rows, dtype=np.int64) if self.kept is None else self.kept
 
     @property
     def lengths(self) -> None:
@@ -100,7 +104,7 @@ class Dataset:
             targets=self.targets[rows],
             weights=cut(self.weights),
             groups=cut(self.groups),
-            row_numbers=self.row_numbers[rows],
+            kept=self.row_numbers[rows],
             labels=None if self.labels is None else self.labels.take(rows),
         )
 

@@ -15,6 +15,7 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
 from perceptory.data.tables.numbers import facts_of
+from perceptory.kernels.table import Stored
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
 Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
@@ -84,17 +85,21 @@ class Features:
                     yield from enumerate(waves(values, period), place + 1 + 2 * k)
             place += len(plan.features)
 
-    def as_stored(self) -> tuple[list[tuple[np.ndarray | None, float]], Features | None]:
-        """Of each feature, none of which is of a category, the values [row] that it is and an origin that is taken off
-        them; None for one that has to be made, with what makes these, in their order."""
-        stored: list[tuple[np.ndarray | None, float]] = []
+    def as_stored(self) -> tuple[list[Stored], Features | None]:
+        """Of each feature, none of which is of a category, what it is of; None for one that has to be made, with what
+        makes these, in their order."""
+        stored: list[Stored] = []
         made: list[Part] = []
         for plan, values in self.parts:
             width = self._width((plan, values))
+            waves_alone = plan.value and width > 1 and width == 1 + 2 * len(plan.periods)
+            by_day = _by_day(plan, values) if waves_alone else None
             if plan.value and width == 1:
-                stored.append((values, plan.origin if plan.kind == "date" else 0.0))
+                stored.append(Stored(values, plan.origin if plan.kind == "date" else 0.0))
+            elif by_day is not None:
+                stored += [Stored(values, by_day[0], feature) for feature in by_day[1]]
             else:
-                stored += [(None, 0.0)] * width
+                stored += [Stored(None)] * width
                 made.append((plan, values))
         return stored, Features(made, self.told) if made else None
 
@@ -197,31 +202,32 @@ def _writes_one(codes: np.ndarray, start: int) -> Callable[[At, np.ndarray], Non
 
 
 def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[At, np.ndarray], None]:
-    """Days and phases: looked up where dates are whole days, of which there are fewer than rows."""
-    width, (missing, _, whole, low, high) = 1 + 2 * len(plan.periods), facts_of(days)
-    few = high - low < len(days) and whole == len(days) - missing
-    by_day = _of_days(plan, np.append(np.arange(low, high + 1), np.nan)) if few else None
+    width, known = 1 + 2 * len(plan.periods), _by_day(plan, days)
 
     def write(at: At, out: np.ndarray) -> None:
-        own, found = days[at], None
-        if by_day is not None and (places := _places_of_days(own, low, len(by_day) - 1)) is not None:
-            found = np.take(by_day, places, axis=0)
-        out[:, place : place + width] = _of_days(plan, own) if found is None else found
+        own = days[at]
+        if known is None:
+            out[:, place : place + width] = _of_days(plan, own).T
+            return
+        first, by_day = known
+        since = np.where(np.isnan(own), by_day.shape[1] - 1, own - first).astype(np.int32)
+        np.take(by_day, since, axis=1, out=out[:, place : place + width].T, mode="clip")
 
     return write
 
 
+def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """The first day, and [feature, day] what is made of each from it on, last of none; None where dates are no whole
+    days, or fewer than those would be."""
+    missing, _, whole, low, high = facts_of(days)
+    few = high - low < len(days) and whole == len(days) - missing
+    return (low, _of_days(plan, np.append(np.arange(low, high + 1), np.nan))) if few else None
+
+
 def _of_days(plan: ColumnPlan, days: np.ndarray) -> np.ndarray:
-    """[row, feature] of dates."""
+    """[feature, row] of dates."""
     phases = [wave for period in plan.periods for wave in waves(days, period)]
-    return np.stack([days - plan.origin, *phases], axis=1)
-
-
-def _places_of_days(days: np.ndarray, first: float, none: int) -> np.ndarray | None:
-    """[row] days since the first one, `none` where there is no date; None where one has a time of day."""
-    since = np.where(np.isnan(days), none, days - first)
-    places = since.astype(np.int32)
-    return places if np.array_equal(places, since) else None
+    return np.stack([days - plan.origin, *phases])
 
 
 def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def read_like(source: Any, like: Dataset, weights: str | None = None) -> Dataset
         class_values=like.class_values,
         weights=None if weights is None else _weights(with_target.column(weights, "column of weights")),
         notes=(*table.notes, *([without_target(lost, "row", like.target_names)] if lost else []), *new),
-        row_numbers=rows.astype(np.int64),
+        kept=rows.astype(np.int64),
         reading=like.reading,
     )
 

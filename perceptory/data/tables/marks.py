@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, numbers_in, stripped
+from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, first_of, numbers_in, stripped
 from perceptory.data.tables.numbers import floats
-from perceptory.data.tables.table import RawColumn, composed, shown_value
+from perceptory.data.tables.table import MISSING, RawColumn, composed, shown_value
 from perceptory.data.tables.unit_signs import with_units, without_signs
 from perceptory.errors import InputError, Remedy, Setting
 from perceptory.notes import Note, decimal_commas, points_as_decimals, thousands_marked, thousands_possible
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BLANKS = "\u00a0\u2009\u202f"  # that stand between thousands where a space does
 MANY = 20  # different numbers with a comma, in a file whose cells commas part, are no list of codes such as "1,2"
+_MAY_BE = re.compile(rf"\s*[+-]?[0-9.,'’ {BLANKS}]")
 _LIKE = rf"^[+-]?[0-9.,'’ {BLANKS}]+" + EXPONENT
 
 
@@ -110,6 +112,9 @@ def _use(column: RawColumn, commas: bool) -> _Use | None:
     if column.unit and column.cells is not None:  # read before, when its text has its unit
         return None
     if column.cells is None:
+        first = first_of(column.data)
+        if first is not None and first.strip() not in MISSING and not _MAY_BE.match(first):
+            return None
         if not stripped(column.data.head(1000)).drop_nulls().str.contains(_LIKE).all():
             return None
         cells = stripped(column.data).drop_nulls()

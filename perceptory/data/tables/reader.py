@@ -121,13 +121,12 @@ class _Asked(NamedTuple):
 
 def _dataset(table: Table, roles: _Roles, reading: Reading, labels: Labels | None, task: str | None) -> Dataset:
     """The rows of a table that have a target, and what each column is."""
-    has_target, rows_left_out = _rows_with_target(roles.targets, table)
+    rows, rows_left_out = _rows_with_target(roles.targets, table)
     copies = _copies(table, roles)
-    rows = np.flatnonzero(has_target)
-    whole = len(rows) == table.rows
-    target = _target(roles.targets if whole else [c.take(rows) for c in roles.targets], task, len(rows))
+    targets = roles.targets if rows is None else [c.take(rows) for c in roles.targets]
+    target = _target(targets, task, table.rows if rows is None else len(rows))
     taken = roles.taken.union(name for name, _ in copies)
-    columns = _columns(table, None if whole else rows, taken, roles.ignored)
+    columns = _columns(table, rows, taken, roles.ignored)
     dataset = Dataset(
         columns=columns,
         target_names=tuple(c.name for c in roles.targets),
@@ -145,9 +144,9 @@ def _dataset(table: Table, roles: _Roles, reading: Reading, labels: Labels | Non
             *_about_texts(columns),
             *target.notes,
             *_functions_of(target, roles.targets, columns),
-            *numbers_for_missing([*columns, *roles.targets]),
+            *numbers_for_missing([*columns, *targets]),
         ),
-        row_numbers=rows.astype(np.int64, copy=False),
+        kept=rows,
         reading=replace(reading, usual="" if reading.decimal else usual_mark(table.notes)),
         labels=labels,
     )
@@ -306,20 +305,19 @@ def _beside(table: Table, what: str, given: Any) -> RawColumn | None:
     return column
 
 
-def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray, list[Note]]:
-    if not targets:
-        return np.ones(table.rows, bool), []
+def _rows_with_target(targets: Sequence[RawColumn], table: Table) -> tuple[np.ndarray | None, list[Note]]:
+    """Places of the rows that have every target, None for all."""
     present = {c.name: has_value(c) for c in targets}
     for name, has in present.items():
         if not np.count_nonzero(has):
             raise InputError(
                 f"the target {name!r} is missing in all {counted(table.rows, 'row')}. Name another column."
             )
-    keep = functools.reduce(np.logical_and, present.values())
+    keep = functools.reduce(np.logical_and, present.values(), np.ones(table.rows, bool))
     lost = table.rows - int(np.count_nonzero(keep))
     if lost == table.rows:
         raise InputError(f"no row has a value of every target ({listed(present)}). Name fewer targets.")
-    return keep, [without_target(lost, "row", list(present))] if lost else []
+    return (np.flatnonzero(keep), [without_target(lost, "row", list(present))]) if lost else (None, [])
 
 
 def _copies(table: Table, roles: _Roles) -> list[tuple[str, str]]:
@@ -369,22 +367,22 @@ def _about_texts(columns: Sequence[Column]) -> list[Note]:
     return [about_column(c.name, remark) for c in texts for remark in c.notes]
 
 
-def _weights(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
+def _weights(raw: RawColumn | None, rows: np.ndarray | None) -> np.ndarray | None:
     if raw is None:
         return None
     column = infer(replace(raw, name=raw.name or "weights"))
-    values = column.values[rows]
+    values = column.values if rows is None else column.values[rows]
     if column.kind not in ("numeric", "boolean"):
         raise InputError(f"weights need numbers, but {raw.name!r} holds other values.")
     return sound_weights(values, raw.name)
 
 
-def _groups(raw: RawColumn | None, rows: np.ndarray) -> np.ndarray | None:
+def _groups(raw: RawColumn | None, rows: np.ndarray | None) -> np.ndarray | None:
     if raw is None:
         return None
     if raw.storage == "other":
         raise InputError(f"groups need texts or numbers, but {raw.name!r} has {joined(raw.notes)}.")
-    names = rows_of(identity(raw), rows)
+    names = identity(raw) if rows is None else rows_of(identity(raw), rows)
     if names.null_count():
         raise InputError(f"every row needs a group, but {raw.name!r} holds missing values. Fill them in.")
     return places(names, in_order(names))
