@@ -9,7 +9,7 @@
 #include "vectors.h"
 
 constexpr int64_t PIECE = 256;           // numbers that stay in the first cache
-constexpr int64_t LONG = 64, TILE = 16;  // of what is turned from columns into rows at once
+constexpr int64_t LONG = 64, TILE = 64;   // of what is turned from columns into rows at once
 
 struct Facts {
   int64_t rows, missing, infinite, whole;
@@ -127,52 +127,55 @@ struct Columns {
   int64_t weight_step;
 };
 
-// Writes for each row its numbers rounded, what that rounds off, its codes and its weight into out [row, width]. 1 where
-// a number is too large to be rounded.
-extern "C" int table_rows(const Columns* c, Number* out) {
+// Of some numbers, and as many rows, those rounded and what that rounds off. Whether one is too large to be rounded.
+static bool write(const Columns* c, int64_t first, int64_t tile, int64_t start, int64_t count, Number* out) {
   Number rounded[TILE][LONG], rest[TILE][LONG];
-  const int64_t width = c->width;
-  bool lost = false;
-  for (int64_t start = 0; start < c->rows; start += LONG) {
-    const int64_t count = c->rows - start < LONG ? c->rows - start : LONG;
-    Number* own = out + start * width;
-    for (int64_t first = 0; first < c->numbers; first += TILE) {
-      const int64_t tile = c->numbers - first < TILE ? c->numbers - first : TILE;
-      for (int64_t k = 0; k < tile; k++) {
-        const int64_t step = c->steps[first + k];
-        const double* x = c->values[first + k] + start * step;
-        const double origin = c->origins[first + k];
-        int32_t beyond = 0;
-        auto part = [&](int64_t r, double exact) {
-          const Number near = (Number)exact;
-          rounded[k][r] = near;
-          rest[k][r] = (Number)(exact - (double)near);
-          beyond |= (std::fabs(near) == INFINITY) & (std::fabs(exact) != INFINITY);
-        };
-        if (const double* among = c->among[first + k])
-          for (int64_t r = 0; r < count; r++) {
-            const double place = x[r * step] - origin;
-            part(r, among[place >= 0 && place < (double)c->last[first + k] ? (int64_t)place : c->last[first + k]]);
-          }
-        else if (step == 1)
-          for (int64_t r = 0; r < count; r++) part(r, x[r] - origin);
-        else
-          for (int64_t r = 0; r < count; r++) part(r, x[r * step] - origin);
-        lost |= beyond;
-      }
+  int32_t lost = 0;
+  for (int64_t k = 0; k < tile; k++) {
+    const int64_t step = c->steps[first + k];
+    const double* x = c->values[first + k] + start * step;
+    const double origin = c->origins[first + k];
+    int32_t beyond = 0;
+    auto part = [&](int64_t r, double exact) {
+      const Number near = (Number)exact;
+      rounded[k][r] = near;
+      rest[k][r] = (Number)(exact - (double)near);
+      beyond |= (std::fabs(near) == INFINITY) & (std::fabs(exact) != INFINITY);
+    };
+    if (const double* among = c->among[first + k])
       for (int64_t r = 0; r < count; r++) {
-        Number *near = own + r * width + first, *less = near + c->numbers;
-        for (int64_t k = 0; k < tile; k++) near[k] = rounded[k][r];
-        for (int64_t k = 0; k < tile; k++) less[k] = rest[k][r];
+        const double place = x[r * step] - origin;
+        part(r, among[place >= 0 && place < (double)c->last[first + k] ? (int64_t)place : c->last[first + k]]);
       }
-    }
-    for (int64_t k = 0; k < c->codes; k++) {
-      Number* place = own + 2 * c->numbers + k;
-      const int8_t* code = c->code[k] + start;
-      for (int64_t r = 0; r < count; r++) place[r * width] = (Number)code[r];
-    }
-    const double* weight = c->weights + start * c->weight_step;
-    for (int64_t r = 0; r < count; r++) own[r * width + width - 1] = (Number)weight[r * c->weight_step];
+    else if (step == 1)
+      for (int64_t r = 0; r < count; r++) part(r, x[r] - origin);
+    else
+      for (int64_t r = 0; r < count; r++) part(r, x[r * step] - origin);
+    lost |= beyond;
+  }
+  for (int64_t r = 0; r < count; r++) {
+    Number *near = out + (start + r) * c->width + first, *less = near + c->numbers;
+    for (int64_t k = 0; k < tile; k++) near[k] = rounded[k][r];
+    for (int64_t k = 0; k < tile; k++) less[k] = rest[k][r];
+  }
+  return lost;
+}
+
+// Writes for each row its numbers rounded, what that rounds off, its codes and its weight into out [row, width]. 1 where
+// a number is too large to be rounded. Of wide rows many are gone through for some columns before the next ones, so that
+// a page of memory is looked up once.
+extern "C" int table_rows(const Columns* c, Number* out) {
+  const int64_t width = c->width, most = c->numbers > TILE ? 8 * LONG : LONG;
+  bool lost = false;
+  for (int64_t begin = 0; begin < c->rows; begin += most) {
+    const int64_t end = c->rows - begin < most ? c->rows : begin + most;
+    for (int64_t first = 0; first < c->numbers; first += TILE)
+      for (int64_t start = begin; start < end; start += LONG)
+        lost |= write(c, first, c->numbers - first < TILE ? c->numbers - first : TILE, start,
+                      end - start < LONG ? end - start : LONG, out);
+    for (int64_t k = 0; k < c->codes; k++)
+      for (int64_t r = begin; r < end; r++) out[r * width + 2 * c->numbers + k] = (Number)c->code[k][r];
+    for (int64_t r = begin; r < end; r++) out[r * width + width - 1] = (Number)c->weights[r * c->weight_step];
   }
   return lost;
 }

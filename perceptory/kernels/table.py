@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DAYS = b"tdD"  # Arrow's name of dates, which are whole numbers of 32 bits
 WHOLE = b"i"
+WORTH = 1 << 14  # rows of a part that are worth a call of their own
 
 
 class _Facts(Structure):
@@ -37,7 +38,10 @@ def numbers_of(series: pl.Series) -> tuple[np.ndarray, tuple[int, int, int, floa
     and the greatest) of numbers or dates, as days; None where there is no kernel, or for another type."""
     if not build.loads("table", "float32"):
         return None
-    if series.dtype.is_float() and series.n_chunks() == 1 and not series.null_count():
+    parts = series.n_chunks()
+    if parts > 1 and len(series) < parts * WORTH:
+        series, parts = series.rechunk(), 1
+    if series.dtype.is_float() and parts == 1 and not series.null_count():
         values = series.to_numpy()
         if values.dtype == np.float64 and (told := facts_of(values)) is not None:
             return values, told
