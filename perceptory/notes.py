@@ -178,7 +178,7 @@ def decimal_commas(columns: Names) -> tuple[Piece, ...]:
 @_kind
 def unit_taken_off(sign: str, columns: Names) -> tuple[Piece, ...]:
     """Columns whose 12.5 % was read as 12.5. sign: the percent sign or currency."""
-    return (f"numbers with {shown_value(sign)} are read as numbers in that unit in {listed(columns)}.",)
+    return (f"numbers in {sign} are read without that sign in {listed(columns)}.",)
 
 
 @_kind

@@ -245,7 +245,7 @@ def sample(
 
 @app.command(help=h.SERVE)
 def serve(
-    runs: Annotated[Texts, typer.Argument(help=h.RUNS, metavar="RUN...", show_default=False)],
+    runs: Annotated[Texts, typer.Argument(help=h.RUNS, metavar="RUN", show_default=False)],
     port: Annotated[int, _option("--port", h.PORT, "N")] = 8080,
     host: Annotated[str, _option("--host", h.HOST, "ADDRESS")] = "127.0.0.1",
     token: Annotated[Text, _option("--token", h.TOKEN, "TOKEN")] = None,
@@ -260,7 +260,7 @@ def serve(
 
 @app.command(help=h.REPORT)
 def report(
-    run: Annotated[str, typer.Argument(help=h.RUN_FOLDER, metavar="DIR", show_default=False)],
+    run: Annotated[str, typer.Argument(help=h.RUN_FOLDER, metavar="RUN", show_default=False)],
     out: Annotated[Text, _option("--out", h.REPORT_OUT, "FILE")] = None,
 ) -> None:
     from perceptory.app import predict as use

@@ -194,5 +194,6 @@ def _tell(result: Any, folder: Path, said: Collection[Note]) -> None:
     print(f"\n{count_of(len(result.members), 'network')} trained, {duration(result.seconds)} in all.")
     stem, dot, ending = new_data(result)[0].partition(".")
     new = stem.upper() + dot + ending if (folder / "model.safetensors").is_file() else None
-    for step, file_or_command in what_next(folder, new, result.task, result.data.predict == "ahead"):
+    ahead, explained = result.data.predict == "ahead", result.importance is not None
+    for step, file_or_command in what_next(folder, new, result.task, ahead, explained):
         print(f"{step:<8} {file_or_command}")

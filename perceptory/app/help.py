@@ -58,11 +58,11 @@ def _default(value: object = "by the size of the data") -> str:
 PROGRAM = _text("""Neural networks that can be trusted: chosen by cross-validation, measured on sealed rows.
 
 [bold]perceptory fit data.csv --target y[/bold] does the whole job; [bold]perceptory demo[/bold] shows it.""")
-FIT = _text("""Train, choose and prove a network for a table, for series or for images.
+FIT = _text("""Train networks on a table, series or images, choose the best, and measure it on sealed rows.
 
-Every candidate network is trained on every fold of the data. The best one in validation becomes the model, and its
-error is measured once, on test rows that nothing has touched. With no options but --target the candidates are chosen by
-kind and size of the data; an option replaces that part of the choice only.
+Every candidate network is trained on every fold of the data. The best in validation, or a weighted mean of the best, is
+the model, and its error is measured once, on test rows that nothing has touched. With no options but --target the
+candidates are chosen by kind and size of the data; an option replaces that part of the choice only.
 
 [bold]Series[/bold] are a table with a row a moment: [bold]--predict every-step[/bold] (a dynamic system),
 [bold]ahead[/bold] (a forecast from a window) or [bold]one-value[/bold] (a number or class a series).
@@ -268,12 +268,12 @@ EXPLAIN = _text("""Which columns the model of a run rests on: by how much its er
 are shuffled among rows, with standard errors, and which columns share information.
 
 Without DATA what fit found on the sealed test rows; with a table that holds the target too, on its rows. Where DATA is
-the table of the run itself, its sealed rows alone are looked at. It is of tables: in Python, Model.importance tells it
-of series by column as well; a picture has no columns.""")
+the table of the run itself, its sealed rows alone are looked at. Tables only: in Python, Model.importance tells it of
+series by column as well; a picture has no columns.""")
 EXPLAIN_DATA = "Table with the input columns and the target."
 EXPLAIN_SCORE = "rmse or mae; of classes log_loss or accuracy. [dim](default: rmse, log_loss)[/dim]"
 EXPLAIN_ROWS = "Rows to look at, drawn at random. [dim](default: as many as take a second or two)[/dim]"
-EXPLAIN_REPEATS = "How often each column is shuffled. [dim](default: as rows)[/dim]"
+EXPLAIN_REPEATS = "How often each column is shuffled. [dim](default: as that time allows)[/dim]"
 EXPLAIN_SEED = "Of the random numbers. [dim](default: 0)[/dim]"
 EXPLAIN_OUT = "CSV or Parquet file for the numbers."
 EXPLAIN_FIGURE = (
@@ -289,7 +289,7 @@ MAX_MIB = "Most MiB of a request. [dim](default: 64)[/dim]"
 MAX_SECONDS = "Most seconds until an answer. [dim](default: 30)[/dim]"
 MAX_ROWS = "Most rows that may wait to be predicted. [dim](default: 200000)[/dim]"
 REPORT = "Draw the report of a finished run again, and print its summary."
-RUN_FOLDER = "Run folder."
+RUN_FOLDER = "Run folder of a finished fit."
 REPORT_OUT = "HTML file to write. [dim](default: report.html in the run folder)[/dim]"
 EXPORT = _text("""Write the model of a run as a file that runs without perceptory.
 

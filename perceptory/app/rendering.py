@@ -12,9 +12,11 @@ from pathlib import Path
 from perceptory.wording import printable
 
 
-def what_next(folder: Path, new: str | None, task: str, ahead: bool = False) -> list[tuple[str, str]]:
+def what_next(
+    folder: Path, new: str | None, task: str, ahead: bool = False, explained: bool = False
+) -> list[tuple[str, str]]:
     """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model;
-    ahead: whether that forecasts."""
+    ahead: whether that forecasts; explained: whether it holds the importance of columns."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
     if not new:
@@ -26,7 +28,9 @@ def what_next(folder: Path, new: str | None, task: str, ahead: bool = False) -> 
             ("Forecast", f"perceptory predict {where} --ahead"),
             ("Predict", f"perceptory predict {where} {new}"),
         ]
-    return [*steps, ("Predict", f"perceptory predict {where} {new}"), *codes]
+    classes = "" if task in ("regression", "autoencode") else "   (--proba adds probabilities)"
+    columns = [("Explain", f"perceptory explain {where}")] if explained else []
+    return [*steps, ("Predict", f"perceptory predict {where} {new}{classes}"), *columns, *codes]
 
 
 def again(argv: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ class Importance:
     def most(self, count: int = NAMED) -> str:
         """The columns that matter most in one line, "" where none is told from 0."""
         some = [k for k in range(len(self.columns)) if self.counts(k)][:count]
-        each = [f"{self.columns[k]} +{_told(self.values[k], self.errors[k])}" for k in some]
+        each = [f"{self.columns[k]} {_told(self.values[k], self.errors[k]).partition(' ')[0]}" for k in some]
         return ", ".join(each)
 
     def frame(self) -> Any:

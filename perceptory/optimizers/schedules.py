@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -115,5 +116,6 @@ def rate_at(rate: Any, progress: jax.Array) -> jax.Array:
 
 def rate_label(rate: Any) -> str:
     if isinstance(rate, Schedule):
-        return f"{rate_label(rate.inner)} {type(rate).__name__.lower()}"
+        name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(rate).__name__).lower()  # "cosine cycles"
+        return f"{rate_label(rate.inner)} {name}"
     return f"{rate:.3g}" if isinstance(rate, float | int) else str(rate)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from perceptory.models.row_measures import CLASSES, NUMBERS
 from perceptory.notes import classes_only_tested
 from perceptory.reports.codes import code_advice
 from perceptory.results.codes import AUTOENCODE
@@ -87,7 +88,7 @@ def _gap(result: ResultData) -> str:
         # A ratio alone would warn of 0.02 against 0.01 in log loss, where both are excellent.
         floor = {"log_loss": 0.05, "reconstruction_error": 0.02}.get(name, 0.0)
         wide = mean > _RATIO.get(name, 1.5) * train and mean - train > floor
-    if not wide:
+    if not wide or _tested_as_well(result, train):
         return ""
     if horizons_of(result.targets) and all(m.epochs <= 1 for m in result.members if m.candidate in result.shares):
         return (
@@ -99,6 +100,17 @@ def _gap(result: ResultData) -> str:
         f"{number(train)} against {number(mean)} in validation): it overfits. More {word}, "
         "augmentation, a larger penalty, dropout or a smaller network help."
     )
+
+
+def _tested_as_well(result: ResultData, train: float) -> bool:
+    """Whether the test, which had no part in anything, shows no such gap."""
+    name = result.score["name"]
+    if result.tested is None or name not in result.tested or result.data.test_rows < FEW_TESTED:
+        return False
+    test = float(np.mean(as_list(result.tested[name])))
+    if result.score["direction"] == "max":
+        return train - test <= _LARGE.get(name, math.inf) / 2
+    return test <= math.sqrt(_RATIO.get(name, 1.5)) * train
 
 
 def _train_score(result: ResultData) -> float:
@@ -135,16 +147,42 @@ def _test_apart(result: ResultData) -> str:
     test = float(np.mean(as_list(result.tested[name])))
     sign = 1 if result.score["direction"] == "min" else -1
     worse = sign * (test - chosen.mean)
-    spread = chosen.spread if math.isfinite(chosen.spread) else 0.0
-    # The score of few rows scatters more than that of a fold: by the root of how many fewer they are.
-    fold = result.data.study_rows / max(1, len({m.fold for m in result.members}))
-    spread *= math.sqrt(max(1.0, fold / max(1, result.data.test_rows)))
-    if result.data.test_rows < FEW_TESTED or not worse > max(3 * spread, 0.2 * abs(chosen.mean)):
+    error = _error_of_both(result)
+    if result.data.test_rows < FEW_TESTED or not worse > max(2 * error, 0.1 * abs(chosen.mean)):
         return ""
     return (
         f"The test {word} are predicted worse than validation promised ({metric_name(name)} {number(test)} against "
-        f"{number(chosen.mean)}): they may differ from the study {word}, or {word} of one group may be in both."
+        f"{number(chosen.mean)}, more than two standard errors, {number(error)}, apart): they may differ from the study"
+        f" {word}, or {word} of one group may be in both."
     )
+
+
+def _error_of_both(result: ResultData) -> float:
+    """Standard error of the test score less that of validation: of scores that are a mean over rows from what each row
+    errs, of others from folds, whose score scatters less than that of fewer test rows."""
+    chosen = result.estimate
+    folds = max(1, len({m.fold for m in result.members}))
+    spread = chosen.spread if math.isfinite(chosen.spread) else 0.0
+    by_rows = [error_of_score(result, part) for part in ("validation", "test")]
+    fold = result.data.study_rows / folds
+    by_folds = [spread / math.sqrt(folds), spread * math.sqrt(fold / max(1, result.data.test_rows))]
+    both = [max(a, b) if math.isfinite(a) else b for a, b in zip(by_rows, by_folds, strict=True)]
+    return math.hypot(*both)
+
+
+def error_of_score(result: ResultData, part: str) -> float:
+    """Standard error of a part's score, as rows drawn at random have it; nan for scores that are no mean over rows."""
+    p = result.predictions
+    measure = (CLASSES if result.classes else NUMBERS).get(result.score["name"])
+    rows = np.asarray(p.part) == part
+    if measure is None or rows.sum() < 2 or result.task == AUTOENCODE:
+        return math.nan
+    errors = measure.of_rows(np.asarray(p.target)[rows], np.asarray(p.output, float)[rows])
+    weights = np.ones(int(rows.sum())) if p.weight is None else np.asarray(p.weight, float)[rows]
+    shares = weights / weights.sum()
+    mean = (shares[:, None] * errors).sum(axis=0)
+    parts = shares * (measure.slope(mean) * (errors - mean)).mean(axis=1)
+    return float(np.sqrt(np.sum(parts**2)))
 
 
 def _few_rows(result: ResultData) -> str:

@@ -18,10 +18,10 @@ def mixture_words(result: ResultData) -> str:
     rows, score, spread = f"{thing(result)}s", metric_name(result.score["name"]), mixture.spread
     apart = f" ± {number(spread)}" if spread == spread else ""
     return (
-        f"{'It has all of a weighted mean. ' if len(mixture.shares) == 1 else ''}"
+        f"{'One candidate got all of the share. ' if len(mixture.shares) == 1 else ''}"
         f"Shares were selected on {rows} that the networks had not trained on. On {rows} that took no part in the "
-        f"selection either the {score} is {number(mixture.mean)}{apart}; on those that did {number(mixture.selected)}, "
-        "which flatters."
+        f"selection, the {score} is {number(mixture.mean)}{apart}; on those that did it is {number(mixture.selected)},"
+        " which flatters."
     )
 
 

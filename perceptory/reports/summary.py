@@ -149,7 +149,7 @@ def importance_words(result: ResultData) -> str:
     most = "" if found is None else found.most()
     if found is None or not most:
         return ""
-    return f"Columns that matter most (rise of the {metric_name(found.score)} when shuffled): {printable(most)}"
+    return f"Columns that matter most, by the rise of the {metric_name(found.score)} when shuffled: {printable(most)}"
 
 
 def _columns_lost(result: ResultData) -> Table:

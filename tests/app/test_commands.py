@@ -202,7 +202,7 @@ def test_report(perceptory, run, tmp_path, monkeypatch):
 def test_demo_writes_its_folder_anew_and_no_other(perceptory, run, tmp_path):
     code, out, err = perceptory("demo", "--quick")
     assert (code, err) == (0, "")
-    assert out.rstrip().splitlines()[-2] == "Report   demo-run/report.html"
+    assert [line.split()[0] for line in out.rstrip().splitlines()[-3:]] == ["Report", "Predict", "Explain"]
     assert json.loads((tmp_path / "demo-run" / "result.json").read_text())["target"] == "progression"
     before = (run / "result.json").read_bytes()
     assert perceptory("demo", "--out", run)[0] == 2

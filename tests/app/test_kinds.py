@@ -58,7 +58,7 @@ READ = {  # columns, options -> what the data are
     "codes are classes": (table(y=CODES * 15), (), lambda d: sorted(d.classes) == sorted(CODES)),
     "percent and money": (
         table(p=[f"{k % 30}.5 %" for k in range(ROWS)], y=[f"${k + 1},250.50" for k in range(ROWS)]), (),
-        "numbers with '%' are read as numbers in that unit in 'p'",
+        "numbers in % are read without that sign in 'p'",
     ),
     "codes beside exponents": (
         table(y=["007", "7", "1E3"] * 20), (), lambda d: sorted(d.classes) == ["007", "1E3", "7"],

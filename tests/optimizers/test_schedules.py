@@ -72,5 +72,5 @@ def test_bad_values(make, message):
 def test_labels():
     assert rate_label(0.01) == "0.01"
     assert rate_label(Cosine(0.01)) == "0.01 cosine"
-    assert rate_label(StepDecay(0.01)) == "0.01 stepdecay"
-    assert rate_label(WarmUp(Exponential(0.02))) == "0.02 exponential warmup"
+    assert rate_label(StepDecay(0.01)) == "0.01 step decay"
+    assert rate_label(WarmUp(Exponential(0.02))) == "0.02 exponential warm up"

@@ -174,6 +174,6 @@ def test_figures_are_of_what_was_found(make_result):
     with pytest.raises(InputError, match="holds no importance"):
         figures.importance(result)
     result.importance = found
-    assert f"(rise of the RMSE when shuffled): a +{found.values[0]:.2f}" in result.summary().replace("\n", " ")
+    assert f"by the rise of the RMSE when shuffled: a {found.values[0]:.2f}" in result.summary().replace("\n", " ")
     page = render(result)
     assert page.index('id="figure-importance"') < page.index('id="figure-effects"') < page.index('id="ranking"')

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perceptory.reports.advice import advice, naive
+from perceptory.reports.advice import advice, error_of_score, naive
 from perceptory.reports.summary import metric_rows, print_summary, summary
 from perceptory.wording import duration, number
 
@@ -140,10 +140,19 @@ def test_advice_to_train_longer(make_result):
     ],
 )
 def test_advice_on_overfit(make_result, name, direction, train, mean, warned):
-    result = make_result(last_diverges=False)
+    result = make_result(last_diverges=False, opened=False)
     result.score = {"name": name, "direction": direction}
     result.candidates[0].train, result.candidates[0].mean = train, mean
     assert bool(_said(result, "overfits")) is warned
+
+
+def test_a_gap_that_the_test_does_not_show_is_no_overfit(make_result):
+    result = make_result(last_diverges=False)
+    result.candidates[0].train, result.candidates[0].mean = 2.0, 5.0
+    result.tested["rmse"] = 2.2
+    assert not _said(result, "overfits")
+    result.tested["rmse"] = 4.0
+    assert _said(result, "overfits")
 
 
 def test_advice_on_useless_network_few_rows_tie_and_test_apart(make_result):
@@ -161,9 +170,25 @@ def test_a_test_on_few_rows_is_no_broken_promise(make_result, rows, said):
     result = make_result(last_diverges=False)
     result.data = dataclasses.replace(result.data, study_rows=300, test_rows=rows)
     candidate = result.candidates[0]
-    candidate.mean, candidate.spread = 1.0, 0.1
-    result.tested["rmse"] = 1.4
+    candidate.mean, candidate.spread = 4.8, 0.48
+    result.tested["rmse"] = 6.72
     assert bool(_said(result, "worse than validation")) is said
+
+
+def test_the_error_of_a_score_is_that_of_its_rows(make_result):
+    """Of log loss that of a mean; of a root, by its slope."""
+    result = make_result("binary", targets=("d",), classes=("no", "yes"))
+    result.score = {"name": "log_loss", "direction": "min"}
+    p = result.predictions
+    test = p.part == "test"
+    losses = -np.log(p.output[np.arange(len(p.target)), p.target])[test]
+    assert error_of_score(result, "test") == pytest.approx(losses.std() / np.sqrt(test.sum()))
+    result = make_result()
+    squares = (result.predictions.output - result.predictions.target)[result.predictions.part == "test"] ** 2
+    expected = squares.std() / np.sqrt(len(squares)) / (2 * np.sqrt(squares.mean()))
+    assert error_of_score(result, "test") == pytest.approx(expected)
+    result.score = {"name": "r2", "direction": "max"}
+    assert np.isnan(error_of_score(result, "test"))
 
 
 def test_advice_on_lopsided_classes(make_result):
