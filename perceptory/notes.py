@@ -474,6 +474,13 @@ def ambiguous_dates(example: str | None) -> tuple[Piece, ...]:
 
 
 @_remark
+def moments_as_text(example: str | None) -> tuple[Piece, ...]:
+    """Times of day, durations, months, weeks, quarters, years of two digits."""
+    such = "" if example is None else f" such as {shown_value(example)}"
+    return (f"times{such} are read as text (write dates as 2020-12-31, and times and durations as numbers)",)
+
+
+@_remark
 def several_types(types: Names | None) -> tuple[Piece, ...]:
     return (f"values of several types{'' if types is None else ' (' + ', '.join(types) + ')'} read as text",)
 
@@ -532,7 +539,7 @@ def missing_as_column() -> tuple[Piece, ...]:
     return ("a column that tells where it is missing",)
 
 
-READ_AS_TEXT = not_plain_numbers, ambiguous_dates, several_types, beside_truth, with_unit, identifier
+READ_AS_TEXT = not_plain_numbers, ambiguous_dates, moments_as_text, several_types, beside_truth, with_unit, identifier
 """Remarks that a person should know of without looking at the columns."""
 
 # --- series --------------------------------------------------------------------------------------------------------

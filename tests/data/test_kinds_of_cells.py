@@ -40,6 +40,111 @@ def column(data, name):
     return next(c for c in data.columns if c.name == name)
 
 
+# --- files as programs write them ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff\ufeffa,y\n{rows}",  # files that were put together
+        "a,y\r\n{rows}\x1a",  # DOS
+        "sep=,\n a , y \n{rows}",  # Excel
+        "sep=,\r\na,y\r\n{rows}",
+    ],
+)
+def test_marks_of_programs_are_no_cells(tmp_path, text):
+    path = tmp_path / "data.csv"
+    path.write_bytes(text.format(rows="".join(f"{x},{k % 7}.5\n" for k, x in enumerate(X))).encode())
+    data = read_table(path, "y")
+    assert [c.name for c in data.columns] == ["a"]
+    np.testing.assert_array_equal(data.columns[0].values, X)
+
+
+def test_lines_are_counted_with_the_one_that_names_the_separator(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("sep=;\na;y\n1;2\n3;4;5\n")
+    with pytest.raises(InputError, match=r"line 4 of data.csv has 3 cells"):
+        read_table(path, "y")
+
+
+def test_long_cells_are_cells(write):
+    path = write(a=[("x" * 70_000, "y" * 200_000)[k % 2] for k in range(6)], b=range(6), y=X[:6])
+    data = read_table(path, "y")
+    assert data.columns[0].data.str.len_chars().to_list() == [70_000, 200_000] * 3
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "said"),
+    [
+        ("a,y", "1,2,", "It ends with a separator, and the header does not"),
+        ("a,y,", "1,2", "The header ends with a separator, and the line does not"),
+        ("# of 2020", "1,2", "The first line begins with #: remove lines of comments"),
+        ("a,y", "1,2,3", "Correct the line, or quote cells"),
+    ],
+)
+def test_rows_of_another_length_come_with_a_remedy(tmp_path, header, line, said):
+    path = tmp_path / "data.csv"
+    path.write_text(f"{header}\n" + f"{line}\n" * 5)
+    with pytest.raises(InputError, match=f"line 2 of data.csv has .* cells?, but the header has .*{said}"):
+        read_table(path, "y")
+
+
+DIGITS = {"Arabic": 0x0660, "Persian": 0x06F0, "Indian": 0x0966, "wide": 0xFF10}
+
+
+@pytest.mark.parametrize("zero", DIGITS.values(), ids=DIGITS)
+def test_digits_of_other_scripts_are_digits(write, zero):
+    numbers = [str(abs(x)) for x in X]
+    path = write(a=["".join(chr(zero + int(d)) if d.isdigit() else d for d in n) for n in numbers], y=X)
+    np.testing.assert_array_equal(read_table(path, "y").columns[0].values, np.abs(X))
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\ufeff", "\u200e"])
+def test_marks_that_are_not_seen_are_no_part_of_numbers(write, mark):
+    path = write(a=[f"{mark}{x}" for x in X], y=X)
+    np.testing.assert_array_equal(read_table(path, "y").columns[0].values, X)
+
+
+@pytest.mark.parametrize(
+    "layout", ["%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%B %d %Y", "%d. %B %Y", "%d %b %Y %H:%M", "%b. %d %Y"]
+)
+def test_months_have_names(write, layout):
+    days = pd.date_range("2019-01-30", periods=ROWS, freq="17D")
+    cells = [f'"{day.strftime(layout)}"' for day in days]
+    found = read_table(write(a=cells, y=X), "y").columns[0]
+    assert found.kind == "date"
+    np.testing.assert_array_equal(found.values, (days - pd.Timestamp(0)).days)
+    again = Encoder.from_json(json.loads(json.dumps(Encoder.fit(read_table(write(a=cells, y=X), "y")).to_json())))
+    assert again.transform({"a": [cells[3].strip('"')], "y": [0.0]}).shape == (1, len(again.feature_names))
+    wrong = [f'"{cell}"' for cell in ["31 Feb 2020", *(day.strftime(layout) for day in days[1:])]]
+    with pytest.raises(InputError, match="holds dates, but '31 Feb 2020' in row 1"):
+        read_table(write(a=wrong, y=X), "y")
+
+
+MOMENTS = ["12:30", "100:59:59", "2020-W03", "2020-03", "2020Q3", "Q3 2020", "1.12.20", "01-Jan-20", "Jan 2020"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_times_that_are_read_as_text_are_told(write, moment):
+    data = read_table(write(a=cycle(moment, moment.replace("20", "21"), moment.replace("0", "1")), y=X), "y")
+    assert said(data) == [
+        f"column 'a': times such as {moment!r} are read as text (write dates as 2020-12-31, and times and durations as"
+        " numbers)."
+    ]
+
+
+def test_dates_in_several_layouts_are_told(write):
+    data = read_table(write(a=cycle("2020-01-31", "31.01.2021", "01/31/2022"), y=X), "y")
+    assert "times such as '2020-01-31' are read as text" in said(data)[0]
+
+
+@pytest.mark.parametrize("cell", ["0x1F", "0b11", "1_000", "(1.5)", "1.5-", "1.5D+00", "'15", '"=""015"""'])
+def test_numbers_that_are_read_as_text_are_told(write, cell):
+    data = read_table(write(a=cycle(cell, cell.replace("1", "2"), cell.replace("1", "7")), y=X), "y")
+    assert data.columns[0].kind == "categorical"
+    assert "read as text because of values that are not plain numbers" in said(data)[0]
+
+
 # --- identifiers --------------------------------------------------------------------------------------------------
 
 IDENTIFIERS = [

@@ -28,15 +28,33 @@ def written(cell, delimiter, quoted):
     return '"' + cell.replace('"', '""') + '"' if quoted or risky else cell
 
 
+STYLES = ("{:.2f}", "{:,.2f}", "{:,}", "{:.3e}", "\u2212{:.1f}", "{:,.1f} €", "$ {:,.2f}", "{:.0f}%", "({:.1f})")
+
+
+@st.composite
+def styled(draw):
+    """Numbers as one column writes them: with points or commas before decimals, and any mark between thousands."""
+    style, mark = draw(st.sampled_from(STYLES)), draw(st.sampled_from([",", ".", " ", "'", "\u202f"]))
+    marks = {",": mark, ".": "," if mark == "." else "."}
+    number = draw(st.floats(0, 1e7, width=32) | st.integers(0, 10**7).map(float))
+    return "".join(marks.get(letter, letter) for letter in style.format(number))
+
+
 @st.composite
 def files(draw):
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
     end = draw(st.sampled_from(["\n", "\r\n"]))
-    columns = draw(st.lists(st.sampled_from([WORDS, NUMBERS, st.floats().map(repr)]), min_size=1, max_size=4))
+    other = draw(st.sampled_from([end, end, "\n", "\r\n"]))  # of every second line
+    columns = draw(st.lists(st.sampled_from([WORDS, NUMBERS, st.floats().map(repr), styled()]), min_size=1, max_size=4))
     rows = draw(st.lists(st.tuples(*columns), min_size=1, max_size=8))
     lines = [delimiter.join(f"c{k}" for k in range(len(columns)))]
     lines += [delimiter.join(written(c, delimiter, draw(st.booleans())) for c in row) for row in rows]
-    text = draw(st.sampled_from(["", "\ufeff"])) + end.join(lines) + draw(st.sampled_from(["", end, end + end]))
+    text = (
+        draw(st.sampled_from(["", "\ufeff"]))
+        + "".join(f"{line}{(end, other)[k % 2]}" for k, line in enumerate(lines[:-1]))
+        + lines[-1]
+        + draw(st.sampled_from(["", end, end + end]))
+    )
     if draw(st.integers(0, 3)) == 0:  # damaged
         place = draw(st.integers(0, len(text)))
         text = text[:place] + draw(st.sampled_from(['"', delimiter, "\n", "\r", " ", ""])) + text[place + 1 :]

@@ -1,4 +1,4 @@
-"""Dates in text: ISO 8601 and a few common layouts, as days since 1970-01-01.
+"""Dates in text: ISO 8601 and a few common layouts, months in English among them, as days since 1970-01-01.
 
 Days are whole microseconds divided by those of a day, whatever source the date is from, so that they are the same
 numbers from text and from a data frame.
@@ -23,10 +23,15 @@ _TIME = (
     r"(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?$"
 )
+_NAMES: tuple[str, ...] = ("january", "february", "march", "april", "may", "june", "july", "august", "september")
+_NAMES = (*_NAMES, "october", "november", "december")
+_MONTH = "(?P<mon>" + "|".join(f"{name[:3]}(?:{name[3:]})?" if name[3:] else name for name in _NAMES) + "|sept)"
 PATTERNS = {
     "y-m-d": r"^(?P<y>[0-9]{4})(?:-(?P<m>[0-9]{1,2})-(?P<d>[0-9]{1,2})|/(?P<m2>[0-9]{1,2})/(?P<d2>[0-9]{1,2}))" + _TIME,
     "d.m.y": r"^(?P<d>[0-9]{1,2})\.(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})" + _TIME,
     "d/m/y": r"^(?P<d>[0-9]{1,2})/(?P<m>[0-9]{1,2})/(?P<y>[0-9]{4})" + _TIME,
+    "d mon y": rf"(?i)^(?P<d>[0-9]{{1,2}})(?:[ .-]|\. ){_MONTH}\.?[ -](?P<y>[0-9]{{4}})" + _TIME,
+    "mon d y": rf"(?i)^{_MONTH}\.? (?P<d>[0-9]{{1,2}}),? (?P<y>[0-9]{{4}})" + _TIME,
     "m/d/y": r"^(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4})" + _TIME,
 }
 _COMPILED = {layout: re.compile(pattern) for layout, pattern in PATTERNS.items()}
@@ -73,6 +78,10 @@ def days_in(cells: pl.Series, layout: str) -> np.ndarray:
     parts = cells.str.extract_groups(PATTERNS[layout]).struct.unnest()
     if "m2" in parts.columns:
         parts = parts.with_columns(m=pl.coalesce("m", "m2"), d=pl.coalesce("d", "d2"))
+    if "mon" in parts.columns:
+        numbers = {name[:3]: f"{number}" for number, name in enumerate(_NAMES, 1)}
+        month = pl.col("mon").str.slice(0, 3).str.to_lowercase()
+        parts = parts.with_columns(m=month.replace_strict(numbers, default=None, return_dtype=pl.String))
     whole = [pl.col(n).cast(pl.Int64).fill_null(0) for n in ("y", "m", "d", "hour", "minute", "second")]
     micro = pl.col("fraction").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0).alias("micro")
     zone = pl.col("zone").str.replace_all(":", "", literal=True).str.extract(r"^([+-][0-9]{2,4})$")

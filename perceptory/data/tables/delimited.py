@@ -25,6 +25,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?")
 MAGIC = {b"PK\x03\x04": "a ZIP or Excel file", b"\x1f\x8b": "a gzip file", b"PAR1": "a Parquet file"}
 MAGIC |= {b"ARROW1": "an Arrow file", b"%PDF": "a PDF file", b"\x89PNG": "a PNG image"}
+_SEPARATOR = re.compile(rb"sep=(?P<mark>[,;\t|])\r?\n", re.IGNORECASE)
 SAMPLE = 1 << 16  # bytes at the beginning of a file from which its delimiter is found
 
 
@@ -50,7 +51,8 @@ def read_delimited(
         and beginning.strip()
         and beginning.isascii()
         and not beginning.startswith((*MAGIC,))
-        and not {0, 13, 34} & {*beginning}
+        and not {0, 13, 26, 34} & {*beginning}
+        and not _SEPARATOR.match(beginning)
     ):
         sample = beginning.decode()
         delimiter = delimiter or sniff(sample, cut=len(beginning) < path.stat().st_size)
@@ -80,6 +82,8 @@ def read_text(
     data, remarks = unicode_bytes(data, name)
     if not data[:SAMPLE].strip() and not data.decode().strip():
         raise InputError(f"{name} is empty. Give a file with a header line and at least one row.")
+    if hint := _SEPARATOR.match(data):  # Excel's line on what separates the cells
+        data, delimiter, before = data[hint.end() :], hint["mark"].decode(), before + 1
     length = max(SAMPLE, 8 * (data.find(b"\n") + 1))  # the header of a wide table is long
     sample = data[:length].decode(errors="ignore")
     delimiter = delimiter or sniff(sample, cut=length < len(data))
@@ -121,7 +125,9 @@ def unicode_bytes(data: bytes, name: str) -> tuple[bytes, list[Note]]:
     if data.startswith((*MAGIC, b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
         return decode(data, name).encode(), []
     if b"\0" not in data and _is_utf8(data):
-        return data.removeprefix(b"\xef\xbb\xbf"), []
+        while data.startswith(b"\xef\xbb\xbf"):  # files that were put together have several
+            data = data[3:]
+        return data.removesuffix(b"\x1a"), []  # with which DOS ends a text
     found = None if b"\0" in data else western(data)
     if found is None:
         decode(data, name)  # says where
@@ -210,6 +216,7 @@ def read_exactly(text: str, delimiter: str, name: str, before: int = 0) -> tuple
     import polars as pl
 
     # Strict, for else a quote that is never closed swallows the rest of the file.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # which else refuses cells of 131072 letters
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] = []
     rows: list[list[str]] = []
@@ -223,8 +230,7 @@ def read_exactly(text: str, delimiter: str, name: str, before: int = 0) -> tuple
             elif len(row) != len(header):
                 raise InputError(
                     f"line {line + 1} of {name} has {counted(len(row), 'cell')}, but the header has {len(header)} "
-                    f"(separated by {DELIMITERS.get(delimiter, delimiter)}). Correct the line, or quote cells that "
-                    "hold the separator."
+                    f"(separated by {DELIMITERS.get(delimiter, delimiter)}). {_unequal(header, row)}"
                 )
             else:
                 if waiting:
@@ -242,6 +248,17 @@ def read_exactly(text: str, delimiter: str, name: str, before: int = 0) -> tuple
         notes.append(empty_lines(name, blank))
     columns: list[Cells] = [(pl.Series(cells, dtype=pl.String), None) for cells in zip(*rows, strict=True)]
     return header, columns, notes
+
+
+def _unequal(header: list[str], row: list[str]) -> str:
+    """What to do about a row of another length than the header."""
+    if header[0].startswith("#"):
+        return "The first line begins with #: remove lines of comments."
+    if len(row) == len(header) + 1 and not row[-1].strip():
+        return "It ends with a separator, and the header does not: write one at the end of the header, too."
+    if len(row) == len(header) - 1 and not header[-1]:
+        return "The header ends with a separator, and the line does not: take it off the header."
+    return "Correct the line, or quote cells that hold the separator."
 
 
 def counted(number: int, thing: str) -> str:

@@ -38,8 +38,19 @@ MANY = 50  # categories that become features; a text column of more, most of the
 FEW = 20  # different whole numbers that may be categories or classes
 MOST_BAD = 0.2  # of a column's cells may be no numbers (no dates) for it still to be meant as one of numbers (dates)
 ROW_NUMBER_NAMES = frozenset(["index", "id", "row", "rownames", "row_number", "rownumber", "no", "nr", "unnamed: 0"])
-NEARLY = r"^[€$£]? ?[+-]?[0-9][0-9.,' \x{a0}]*( ?[%€$£])?$"  # numbers with separators or a unit
+NEARLY = (  # numbers with separators or a unit, of bases but ten, in brackets, with the sign behind, as in Fortran
+    r"^(?:[€$£]? ?[+-]?[0-9][0-9.,' _\x{a0}]*(?: ?[%€$£])?|0[xXbBoO][0-9A-Fa-f_]+|\([0-9.,]+\)|[0-9.,]+-"
+    r"|[+-]?[0-9.]+[dD][+-]?[0-9]+|['\x{200b}\x{feff}][+-]?[0-9.,]+|=\"[^\"]*\")$"
+)
 UNIT = r"^[€$£<>≤≥~]? ?[+-]?[0-9]+(?:[.,][0-9]+)? ?(?:%|‰|[€$£]|°?[A-Za-zµμΩ°][A-Za-z0-9/²³^*]{0,7})$"
+DAY = (
+    r"^(?:[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4})(?:[T ][0-9:]+)?$"  # in any layout
+)
+MOMENT = (  # times of day, durations, months, weeks, quarters, days of a year without its century
+    r"^(?:[0-9]{1,3}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AaPp][Mm])?|[0-9]{4}-[0-9]{2}|[0-9]{4}-?W[0-9]{2}"
+    r"|[0-9]{4}[ -]?Q[1-4]|Q[1-4][ /-]?[0-9]{4}|[0-9]{1,2}[./-](?:[0-9]{1,2}|[A-Za-z]{3})[./-][0-9]{2}"
+    r"|[A-Za-z]{3}[ -][0-9]{2}(?:[0-9]{2})?)$"
+)
 ERROR = r"^#[A-Z]+[A-Z0-9/]*[!?]?$"  # of a spreadsheet
 
 
@@ -82,9 +93,21 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
     remarks = raw.notes
     if layout == "ambiguous":
         remarks = (notes.ambiguous_dates(first_of(cells)),)
+    elif not remarks and (moment := _moments(text, MOMENT)) is not None:
+        remarks = (notes.moments_as_text(moment),)
     elif not remarks:
         remarks = _nearly_numbers(raw.name, text, row_numbers)
+        if not remarks and (day := _moments(text, DAY)) is not None:
+            remarks = (notes.moments_as_text(day),)
     return _categorical(raw.name, text.labels(), remarks, cells)
+
+
+def _moments(text: Distinct, pattern: str) -> str | None:
+    """The first cell of a column most of which follow a pattern of moments, as does that cell."""
+    first = first_of(text.cells)
+    if first is None or re.match(pattern, first) is None:
+        return None
+    return first if text.count(text.cells.str.contains(pattern)) > (1 - MOST_BAD) * text.present else None
 
 
 def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -> tuple[Note, ...]:
@@ -107,7 +130,7 @@ def _nearly_numbers(name: str, text: Distinct, row_numbers: np.ndarray | None) -
         return (notes.beside_truth(*_example(text, ~words, row_numbers)),)
     if len(cells.unique()) > FEW and two_units(cells) is not None:
         raise of_two_units("column", name, text.expand(cells), row_numbers)
-    units = wrong & cells.str.contains(UNIT)
+    units = wrong & cells.str.contains(UNIT) & ~cells.str.contains("^0[xXbBoO]")
     if units.any() and text.count(units) > 0.9 * text.count(wrong) and text.count(wrong) > text.present / 2:
         example, row = _example(text, wrong, row_numbers)
         odd = cells.filter(wrong)

@@ -70,15 +70,19 @@ class _Use:
 
 
 def _in_plain_characters(column: RawColumn) -> RawColumn:
-    """Numbers with the minus sign of typography, or the wide digits of East Asian texts, in ASCII."""
+    """Numbers with the minus sign of typography, wide, Arabic, Persian or Indian digits, or beside marks that are not
+    seen, in ASCII."""
     if column.storage != "text" or column.cells is not None or not column.data.head(1000).str.contains(_TYPESET).any():
         return column
-    plain = column.data.str.replace_all("\u2212", "-", literal=True).str.normalize("NFKC")
+    plain = column.data.str.replace_many(_PLAIN).str.replace_all(f"[{_UNSEEN}]", "").str.normalize("NFKC")
     cells = stripped(plain).drop_nulls()
     return replace(column, data=plain) if len(cells) and cells.str.contains(_LIKE).all() else column
 
 
-_TYPESET = "^\\s*[\u2212\uff0b\uff0d]?[0-9\uff10-\uff19]*[\u2212\uff0b\uff0d\uff10-\uff19]"
+_UNSEEN = "\u200b\u200e\u200f\u2060\ufeff"  # spaces without width, and marks of the direction of writing
+_PLAIN = {"\u2212": "-", "\u066b": ".", "\u066c": ","}
+_PLAIN |= {chr(zero + k): f"{k}" for zero in (0x0660, 0x06F0, 0x0966) for k in range(10)}
+_TYPESET = rf"^\s*[+\-]?[0-9]*[\u2212\uff0b\uff0d{_UNSEEN}\p{{Nd}}&&[^0-9]]"
 
 
 def _without(column: RawColumn, missing: tuple[str, ...]) -> RawColumn:
