@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from perceptory.models.model import Model
 
 DRAWN_AS = (".png", ".svg", ".pdf")
+NO_TABLE = (
+    "explain reads tables. Of series, model.importance(read_series(...)) tells it in Python; pictures have no columns."
+)
 
 
 def explain(run: str, data: str | None, options: dict[str, Any], out: str | None, figure: str | None) -> None:
@@ -47,6 +50,8 @@ def _kept(run: str, asked: dict[str, Any]) -> tuple[Importance, list[Note]]:
     if not Path(run).is_dir():
         raise InputError(f"{run!r} is a model file, which holds no rows. Name a table with the target after it.")
     result = load_result(run)
+    if result.data.example_kind != "table":
+        raise InputError(NO_TABLE)
     if result.importance is None:
         raise InputError(
             f"the run in {run} holds no importance of columns: no test row was sealed, or it would have taken longer"
@@ -64,10 +69,7 @@ def _measured(run: str, path: str, asked: dict[str, Any]) -> tuple[Importance, l
         raise InputError(f"there is no file {path!r}.")
     model = Model.load(run)
     if not isinstance(model.encoder, Encoder) and model.task != "autoencode":
-        raise InputError(
-            "explain reads tables. Of series, model.importance(read_series(...)) tells it in Python; pictures have no"
-            " columns."
-        )
+        raise InputError(NO_TABLE)
     with warnings_as_notes():
         data = with_targets(model, path)
         sealed = _sealed(run, model, data)
@@ -79,11 +81,13 @@ def _measured(run: str, path: str, asked: dict[str, Any]) -> tuple[Importance, l
 
 def _sealed(run: str, model: Model, data: Dataset) -> np.ndarray | None:
     """Places of the rows that the run sealed, where the data are its own table; None for other data."""
+    from perceptory.runs.contents import RESULT
     from perceptory.runs.result import load_result
 
-    if not Path(run).is_dir():
+    folder = Path(run) if Path(run).is_dir() else Path(run).parent
+    if not (folder / RESULT).is_file():
         return None
-    p = load_result(run).predictions
+    p = load_result(folder).predictions
     place = np.searchsorted(data.row_numbers, p.row)
     known = place < data.rows
     if p.step is not None or not known.all() or not np.array_equal(data.row_numbers[place], p.row):

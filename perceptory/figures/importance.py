@@ -12,6 +12,7 @@ from perceptory.figures.style import (
     BLUE,
     INK,
     LINES,
+    MARKERS,
     MUTED,
     WIDE,
     clean,
@@ -21,6 +22,7 @@ from perceptory.figures.style import (
 )
 from perceptory.models.effects import Effect
 from perceptory.models.importance import Importance
+from perceptory.models.row_measures import NUMBERS
 from perceptory.results.result_data import ResultData
 from perceptory.wording import count_of, metric_name
 
@@ -70,22 +72,26 @@ def effects(source: Importance | ResultData) -> Figure:
     """Accumulated local effects of the most important columns, one panel each: how the prediction moves with the column
     while the others stay what they are. Marks below: where the rows lie; dots: categories and truth values.
     """
-    found = _of(source).effects
+    of = _of(source)
+    found, classes = of.effects, of.score not in NUMBERS
     if not found:
         raise InputError("there is no effect to draw: no column's importance is told from 0, or rows hold series.")
     high = -(-len(found) // 2)
     figure = new_figure((WIDE[0], 0.55 + 1.75 * high))
-    panels = figure.subplots(high, 2, squeeze=False, sharey=len(found[0].outputs) == 1)
+    panels = figure.subplots(high, 2, squeeze=False, sharey=True)
     for ax, effect in zip(panels.flat, found, strict=False):
         _panel(ax, effect)
     for ax in panels.flat[len(found) :]:
         ax.set_visible(False)
     several = len(found[0].outputs) > 1
     if several:
-        panels.flat[0].legend(loc="best", fontsize=7, handlelength=2)
-    what = "the prediction" if several else clean(found[0].outputs[0], 24)
-    classes = isinstance(source, ResultData) and source.classes is not None
-    figure.supylabel(f"change of {'P(' + what + ')' if classes and not several else what}", fontsize=9)
+        figure.legend(
+            *panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=CLASSES, fontsize=8
+        )
+    what = "predictions" if several else clean(found[0].outputs[0], 24)
+    if classes:
+        what = "probabilities" if several else f"P({what})"
+    figure.supylabel(f"change of {what}", fontsize=9)
     figure.suptitle("How predictions move with a column", x=0.02, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -107,7 +113,7 @@ def _panel(ax: Axes, effect: Effect) -> None:
         color, dashes = LINES[k]
         ax.plot(
             at, effect.values[:, k], color=color, ls="" if categories else dashes, lw=1.4,
-            marker="o" if categories else None, ms=4, label=clean(name, 16),
+            marker=MARKERS[k] if categories else None, ms=4, label=clean(name, 16),
         )  # fmt: skip
     ax.axhline(0, color=MUTED, lw=0.6, ls=(0, (1, 2)), zorder=0)
     if categories:

@@ -125,7 +125,9 @@ def _of_categories(
         steps.append((high - low).mean(axis=0))
     effect = np.cumsum(steps, axis=0)
     counts = np.array([(codes == k).sum() for k in kinds])
-    return kinds, effect - (counts[:, None] * effect).sum(axis=0) / counts.sum(), counts
+    effect = effect - (counts[:, None] * effect).sum(axis=0) / counts.sum()
+    shown = np.argsort(effect[:, -1 if predicted.shape[1] <= 2 else 0], kind="stable")
+    return kinds[shown], effect[shown], counts[shown]
 
 
 def _sums(places: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

@@ -148,7 +148,7 @@ def _commands(result: ResultData, folder: str) -> list[tuple[str, str]]:
     new = new_data(result)[0]
     if result.task == AUTOENCODE:
         return codes.use_words(result, folder, new)
-    return [("In a terminal", f"perceptory predict {folder} {new}")]
+    return [("In a terminal", f"perceptory predict {folder} {new}" + (" --proba" if result.classes else ""))]
 
 
 def _python(result: ResultData, folder: str) -> str:

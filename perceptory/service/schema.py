@@ -44,7 +44,7 @@ def example(served: Served) -> dict[str, Any]:
     """A row that the model takes: the middle of training, the first category."""
     values: dict[str, Any] = {}
     encoder: Any = served.model.encoder
-    middle = dict(zip(encoder.feature_names, served.model.in_center.mean(axis=0), strict=False))
+    middle = dict(zip(encoder.feature_names, served.middle, strict=False))
     for c in served.columns():
         if c["kind"] == "categorical":
             values[c["name"]] = c["categories"][0] if c["categories"] else None

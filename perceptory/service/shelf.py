@@ -78,6 +78,11 @@ class Served:
             {"name": "probability", "datatype": "FP64", "shape": [len(classes)], "classes": classes},
         ]
 
+    @property
+    def middle(self) -> np.ndarray:
+        """[in] the middle of training: of the networks of one structure, where there are several."""
+        return np.asarray(self.model.parts[0].in_center.mean(axis=0))
+
     # --- predictions ---------------------------------------------------------------------------------------------
 
     def encoded(self, rows: Any) -> np.ndarray:
@@ -122,9 +127,8 @@ class Served:
         """Compile what single rows and a few of them need, so that no request waits for it."""
         if not self.is_table:
             return
-        width = self.model.in_center.shape[1]
         for rows in (1, 16, 128):
-            self.answers(np.broadcast_to(self.model.in_center[0], (rows, width)).copy())
+            self.answers(np.tile(self.middle, (rows, 1)))
 
 
 def _together(rows: Any) -> Any:

@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 
 import perceptory as pt
 from perceptory.errors import InputError
+from perceptory.models.weighted import WeightedModel
 from perceptory.service.application import Limits, application
 from perceptory.service.server import bound, check_address
 from perceptory.service.shelf import Shelf
@@ -330,6 +331,17 @@ def test_a_new_file_is_taken_up_and_a_damaged_one_is_not(tmp_path, caplog):
     after = shelf.get("m")
     assert after.version != before.version
     assert shelf.swapped == 1
+
+
+def test_a_weighted_mean_of_candidates_is_served(runs, tmp_path):
+    """Which is what fit gives by default."""
+    part = pt.Model.load(runs[1])
+    model = WeightedModel((part, part), (0.7, 0.3))
+    model.save(tmp_path / "mixed.safetensors")
+    with TestClient(application(Shelf([str(tmp_path / "mixed.safetensors")]), Limits())) as client:
+        answer = client.post("/models/mixed/invocations", json={"dataframe_records": [GOOD]})
+        np.testing.assert_allclose(answer.json()["probability"], model.predict_proba(GOOD), rtol=1e-5)
+        assert client.get("/").status_code == client.get("/openapi.json").status_code == 200
 
 
 def test_metadata_schema_page_and_metrics(client):
