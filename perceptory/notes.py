@@ -591,8 +591,8 @@ def beyond_what_was_learned(target: str, last: float, low: float, high: float) -
     """A forecast from a level that no row of the study had, by a model of values that return to their mean."""
     return (
         f"the last value of {target!r} is {last:.4g}, beyond all that the model has learned from ({low:.4g} to "
-        f"{high:.4g}), and its forecast returns there. If the level has changed for good, fit again without sealed "
-        "rows, so that the last ones are learned from too.",
+        f"{high:.4g}), and its forecast returns there. If the level has changed for good, fit again on all rows up "
+        "to now, none of them sealed for good.",
     )
 
 
@@ -678,6 +678,27 @@ def sealed_ends(least: int, most: int, series: int, untested: int) -> tuple[Piec
     end = f"last {rows} rows{each} are" if most > 1 else f"last row{each} is"
     short = f"; {untested} series are too short to be tested" if untested else ""
     return (f"the {end} sealed for the test{short}.",)
+
+
+@_kind
+def learned_from_all() -> tuple[Piece, ...]:
+    """The model that is kept has learned from the sealed rows as well, once they had been opened."""
+    return (
+        "after the test the model was trained anew on all rows, the sealed ones too, so that forecasts begin with the "
+        "latest; the test numbers are of the model before",
+        Remedy(". To keep that one: ", Setting("keep_sealed", True)),
+        ".",
+    )
+
+
+@_kind
+def tested_on_what_was_learned() -> tuple[Piece, ...]:
+    """A backtest of a model that has learned from all rows of its study, on these rows."""
+    return (
+        "the model has learned from these rows, the sealed ones too, so its scores flatter",
+        Remedy(". For honest ones fit with ", Setting("keep_sealed", True)),
+        "; those of the sealed rows stand in the report.",
+    )
 
 
 @_kind

@@ -122,6 +122,7 @@ def fit(
     pretrain_epochs: Annotated[int | None, training("--pretrain-epochs", "N")] = None,
     auxiliary: Annotated[Texts, training("--auxiliary", "COLUMN")] = [],  # noqa: B006
     keep_heads: Annotated[bool, training("--keep-heads")] = False,
+    keep_sealed: Annotated[bool, training("--keep-sealed")] = False,
     clip_norm: Annotated[Texts, training("--clip-norm", "LIMIT")] = [],  # noqa: B006
     clip_value: Annotated[Texts, training("--clip-value", "LIMIT")] = [],  # noqa: B006
     average: Annotated[Texts, training("--average", "DECAY")] = [],  # noqa: B006

@@ -180,6 +180,9 @@ FIT_OPTIONS = {
         f" Repeat it for several at once. {_default('none')}"
     ),
     "--keep-heads": "Keep what predicts these in the model.",
+    "--keep-sealed": (
+        "Of forecasts: keep sealed rows out of the model for good. By default it learns from all rows after the test."
+    ),
     "--clip-norm": f"Largest norm of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--clip-value": f"Largest entry of a step's gradient. Repeatable, or a range. {_default('none')}",
     "--average": (

@@ -338,6 +338,8 @@ def _steps(o: Mapping[str, Any]) -> dict[str, Any]:
         changes["auxiliary"] = tuple(_auxiliary(text) for text in o["auxiliary"])
     if o["keep_heads"]:
         changes["keep_heads"] = True
+    if o["keep_sealed"]:
+        changes["keep_sealed"] = True
     if o["average"]:
         changes["average"] = WeightAverage(_numbers(o, "average", at_most_one))
     return changes

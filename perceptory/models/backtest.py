@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from perceptory.data.series.calendar import shown
 from perceptory.data.series.season import changes
 from perceptory.errors import InputError, Setting
-from perceptory.models.forecasts import Forecast, forecast
+from perceptory.models.forecasts import LEARNED_FROM, Forecast, forecast
+from perceptory.notes import tested_on_what_was_learned
 from perceptory.specs import count
 from perceptory.wording import count_of, number
 
@@ -117,7 +119,17 @@ def backtest(
             "nothing of what is forecast has come in the data, so there is nothing to score. Give more rows."
         )
     kept = _some(found, came)
+    if _learned_from(model, kept):
+        warnings.warn(str(tested_on_what_was_learned()), UserWarning, stacklevel=3)
     return Backtest(kept, _units(model, data, kept))
+
+
+def _learned_from(model: Any, found: Forecast) -> bool:
+    """Whether a model that has learned from all rows of its study is scored on some of them."""
+    if LEARNED_FROM not in model.facts or model.ends is None:
+        return False
+    ends = dict(zip(model.ends.names, model.ends.moments.tolist(), strict=True))
+    return any(o < ends.get(name, -np.inf) for name, o in zip(found.series, found.origins.tolist(), strict=True))
 
 
 def _some(found: Forecast, which: np.ndarray) -> Forecast:

@@ -27,6 +27,7 @@ from perceptory.specs import count
 if TYPE_CHECKING:
     import polars as pl
 
+LEARNED_FROM = "learned_from"  # in the facts of a model that has learned from sealed rows too
 MUCH = 0.2  # share of networks that take values as they are
 BEYOND = 0.5  # of the range that was learned from
 

@@ -283,8 +283,9 @@ class Model:
 
         data: the series, a table as in training. origins: from how many moments of each series, the last of which is
         `every` rows before its end; every: from one to the next, by default the longest horizon. coverage, series: as
-        in `forecast`. The model stays as it is: what it was trained on is forecast better than what comes (of a study,
-        the sealed rows are those that it has not seen). `InputError` as `forecast`.
+        in `forecast`. The model stays as it is: what it was trained on is forecast better than what comes, which a
+        warning says. Of a study that keeps sealed rows (`Study.keep_sealed`) those are rows that it has not seen.
+        `InputError` as `forecast`.
         """
         from perceptory.models.backtest import backtest
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from perceptory.models.ensemble import ErrorDecomposition
 from perceptory.models.importance import Importance
 from perceptory.models.model import Model
+from perceptory.notes import Note
 from perceptory.results.predictions import Predictions
 from perceptory.results.shown_forecasts import ShownForecasts
 
@@ -31,3 +32,7 @@ class SealedTest(Protocol):
 
     def importance(self, model: Model, score: str) -> Importance | None:
         """Which columns the model rests on there; None where that is not known in about a second."""
+
+    def learned_from(self, model: Model) -> tuple[Model, Note] | None:
+        """The model that has learned from these rows as well, once they are opened, and what is said of it; None where
+        the model stays as it is."""

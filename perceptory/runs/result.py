@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,20 @@ class Result(ResultData):
     def test(self) -> dict[str, Any] | None:
         """Open the sealed test rows, once, and record their metrics; later calls return the recorded numbers.
 
-        None where no row was sealed. With a run folder, its files are written anew with the test numbers in them.
+        None where no row was sealed. Of forecasts `model` is then one that has learned from all rows, which the notes
+        say (`Study.keep_sealed`). With a run folder, its files are written anew with the test numbers in them.
         """
         if self.tested is None and self.sealed is not None and self.model is not None:
             opened = self.sealed.open(self.model)
             self.importance = self.sealed.importance(self.model, self.score["name"])
+            learned = self.sealed.learned_from(self.model)
             self.sealed = None
             self.tested, self.ensemble = opened.metrics, opened.ensemble
             self.forecasts = opened.forecasts or self.forecasts
             self.predictions = self.predictions + opened.predictions
+            if learned is not None:
+                self.model, note = learned
+                self.data = replace(self.data, notes=(*self.data.notes, note))
             if self.folder is not None:
                 RunFolder(self.folder).rewrite(self)
         return self.tested

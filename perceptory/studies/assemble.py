@@ -104,7 +104,11 @@ def _refitted(records: Records, chosen: int, keep: bool = True) -> tuple[np.ndar
         first: dict[Place, Outcome] = {}
         learn(pretexts, finished=first.update, cluster=records.cluster)
         hand_over([group], pretexts, {place: outcome.weights for place, outcome in first.items()})
-    networks = _trained_anew(group, records, records.keeping if keep else None)
+    return sound_networks(trained_anew(group, records, records.keeping if keep else None), group)
+
+
+def sound_networks(networks: dict[int, tuple[str, np.ndarray]], group: Group) -> tuple[np.ndarray, list[Scaling]]:
+    """Weights [network, weight] of those that did not diverge, each with its scaling."""
     good = {place: weights for place, (status, weights) in sorted(networks.items()) if status != "diverged"}
     if not good:
         raise InputError(
@@ -118,7 +122,7 @@ def _start_facts(candidate: Candidate) -> dict[str, Any]:
     return {} if candidate.start is None else {"start": candidate.start.label, "start_spec": to_json(candidate.start)}
 
 
-def _trained_anew(group: Group, records: Records, keeping: Keeping | None) -> dict[int, tuple[str, np.ndarray]]:
+def trained_anew(group: Group, records: Records, keeping: Keeping | None) -> dict[int, tuple[str, np.ndarray]]:
     """(status, weights) of the group's members by place; those that the run folder holds are taken from there."""
     networks = {} if keeping is None else keeping.refitted()
     running = None if keeping is None else keeping.running("refit", group.who)

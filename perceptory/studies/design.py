@@ -102,6 +102,7 @@ class StudyDesign(Spec):
     auxiliary: Searchable[Auxiliary] | Sequence[Searchable[Auxiliary]] | None = checked(None, neutral=None)
     discard: Discarding | None = checked(None, neutral=None)
     keep_heads: bool = checked(False, check=flag, neutral=False)
+    keep_sealed: bool = checked(False, check=flag, neutral=False)
     pretraining: Any = checked(None, neutral=None)  # becomes `start`
     unlabeled: Any = held()  # examples without the study's target
 

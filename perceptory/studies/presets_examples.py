@@ -29,7 +29,6 @@ from perceptory.studies.presets_forecasts import forecasters, forecasts_numbers
 DENSE = 20_000  # inputs of an example up to which a dense hidden layer is worth its weights
 RIDGES = 1e-5, 1e-3, 1e-1  # strengths of the linear model's ridge, which cost little
 ORDERS = 2, 4, 8, 16  # past inputs and outputs of ARX models, the baselines of dynamic systems
-BELOW = 8  # the order of those that networks stand on, at most
 TAPS = 64  # most past inputs that the linear model of a dynamic system sees
 FOLDS = 5
 # Arithmetic a second of a population on two cores, measured: small matrices in a loop over time are slowest.
@@ -100,17 +99,17 @@ def _for_every_step(data: ArrayDataset, effort: str) -> list[Network]:
     dilation = tuple(1 << k for k in range(min(5, max(2, int(np.log2(max(4, steps // 4)))))))
     temporal = CNN((16,) * len(dilation), dilation=dilation, padding="causal", hidden=())
 
+    lags = max(orders, default=0) if data.task == "regression" else 0  # of the linear model that networks stand on
+
     def over(*networks: Network) -> list[Network]:
-        """Each over the linear model: what that knows need not be learned from few rows; and a system that bends
-        strongly is learned better without it."""
-        lags = max([one for one in orders if one <= BELOW], default=0)
-        return [ARXResidual(network, lags) for network in networks] if lags and data.task == "regression" else []
+        """Each over a linear model: what that knows need not be learned from few rows. A system that bends strongly is
+        learned better without it, so both are compared."""
+        return [ARXResidual(network, lags) for network in networks] if lags else []
 
     if effort == "quick":
         return [*arx, linear, temporal, GRU((16,)), *over(GRU((16,)))]
-    more: list[Network] = [LSTM((64,)), GRU((32, 32))]
-    every = [temporal, GRU((32,)), LSTM((32,)), *over(GRU((32,)), LSTM((32,)))]
-    return [*arx, linear, *(every if len(every) > 3 else [GRU((16,)), *every]), *_more(effort, more)]
+    small, more = over(GRU((32,)), LSTM((32,))) or [GRU((16,))], [LSTM((64,)), GRU((32, 32))]
+    return [*arx, linear, temporal, GRU((32,)), LSTM((32,)), *small, *_more(effort, more)]
 
 
 def simulated(data: ArrayDataset) -> bool:

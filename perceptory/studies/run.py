@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from perceptory.notes import beyond_memory
 from perceptory.runs.contents import MODEL
 from perceptory.runs.result import Result, load_result
 from perceptory.runs.run_folder import Request, RunFolder
+from perceptory.studies.all_rows import learns_from_all, with_all_rows
 from perceptory.studies.assemble import result_of
 from perceptory.studies.cluster import Cluster
 from perceptory.studies.design import StudyDesign
@@ -31,6 +33,7 @@ from perceptory.studies.prepare import Prepared, prepare
 from perceptory.studies.pretexts import Pretexts, hand_over, learn
 from perceptory.studies.records import Records
 from perceptory.studies.rungs import train_in_rungs
+from perceptory.studies.sealing import SealedRows
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.studies.units import Job
 from perceptory.training.driver import Outcome, Pause, Running, further, train_group
@@ -103,6 +106,10 @@ def concluded(records: Records, open_test: bool, started: float) -> Result:
         nested = judged_outside(records, ids)
     result = result_of(own, choice.ranking, choice.chosen, ids, choice.model, started, choice.mixture)
     result.nested, result.fingerprint = nested, prepared.fingerprint
+    if isinstance(result.sealed, SealedRows) and learns_from_all(prepared):
+        mixture = choice.mixture
+        inside, shares = ([choice.chosen.index], [1.0]) if mixture is None else (mixture.candidates, mixture.shares)
+        result.sealed = replace(result.sealed, anew=partial(with_all_rows, own, inside, shares))
     if open_test:
         result.test()
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ from perceptory.notes import (
     classes_not_learned,
     classes_only_tested,
     in_order_of_dates,
+    learned_from_all,
     sealed_ends,
     shares_sealed_steps,
     tested_far_off,
@@ -55,11 +57,13 @@ FAR = 1e6  # so many times as far off as the study's values reach
 
 @dataclass(frozen=True)
 class Sealed:
-    """study: the examples that the study may see; test: those that it must not, or None; notes on how they were cut."""
+    """study: the examples that the study may see; test: those that it must not, or None; notes on how they were cut.
+    whole: both, and what stood between them, of forecasts whose last rows are sealed."""
 
     study: Examples
     test: Examples | None
     notes: tuple[Note, ...] = ()
+    whole: Examples | None = None
 
 
 def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
@@ -95,7 +99,8 @@ def seal_off(study: StudyDesign, data: Examples, test: Any = None) -> Sealed:
     if timeline is not None and timeline.ahead and data.groups is None:
         notes = (_sealed_ends(timeline, cut), *notes)
     known, test = data.take(study_rows), data.take(cut)
-    return Sealed(known, test, (*notes, *remarks(known, test)))
+    ahead = timeline is not None and timeline.ahead and data.groups is None
+    return Sealed(known, test, (*notes, *remarks(known, test)), data if ahead else None)
 
 
 def _by_dates(data: Examples) -> tuple[Note, ...]:
@@ -184,9 +189,16 @@ def with_unknown(metrics: dict[str, Any], test: Examples) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SealedRows:
-    """Test examples that a study has not seen, as its result holds them (a `SealedTest`)."""
+    """Test examples that a study has not seen, as its result holds them (a `SealedTest`). anew: makes of a model the
+    one that has learned from these rows too, where there is one."""
 
     examples: Examples
+    anew: Callable[[Model], Model | None] | None = None
+
+    def learned_from(self, model: Model) -> tuple[Model, Note] | None:
+        """See `SealedTest`."""
+        whole = None if self.anew is None else self.anew(model)
+        return None if whole is None else (whole, learned_from_all())
 
     @quiet
     def open(self, model: Model) -> TestOutcome:

@@ -49,6 +49,9 @@ class Study(StudyDesign):
     `Autoencoder(code=32)`, `Masked(code=32)`, `Supervised()`, or one of them with its own epochs and rates
     (`Pretraining`). Searched like the start, in whose place it stands. unlabeled: rows without the target, as whatever
     the model could predict: a file, data frame, array, folder of pictures, or examples as they are read.
+    keep_sealed: of forecasts, whether the model never learns from the sealed rows. By default, once they are opened,
+    what was chosen is trained anew on all rows (of fewer than 20,000 windows), since the sealed ones are the latest;
+    what the test says is of the model before.
     auxiliary: `Auxiliary`, one or a list of several: what else the networks learn to predict, on heads beside the
     target's output; weights and all else are searched. keep_heads: whether the model keeps them (`Model.head`).
     """

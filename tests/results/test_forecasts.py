@@ -168,7 +168,8 @@ def test_the_report_shows_the_last_windows(run):
 
     before = run.result.forecasts
     assert before.part == "validation"
-    again = pt.Study(networks=Linear(1e-3)).run(run.data, folder=run.folder / "tested", open_test=True)
+    study = pt.Study(networks=Linear(1e-3), keep_sealed=True)
+    again = study.run(run.data, folder=run.folder / "tested", open_test=True)
     shown = load_result(run.folder / "tested").forecasts
     assert (shown.part, shown.target, shown.series) == ("test", "sales", ("small", "large"))
     np.testing.assert_array_equal(shown.truth[1], run.table["sales"][[117, 119]])
@@ -184,6 +185,34 @@ def test_the_report_shows_the_last_windows(run):
     page = (run.folder / "tested" / "report.html").read_text()
     assert "and what came" in page
     assert page.count("RMSE of always predicting the mean") == 1  # of all horizons together
+
+
+def test_once_it_is_tested_a_model_learns_from_the_latest_rows_too(run):
+    """A level that shifts where the study's rows end: the test is of the model before, the forecast of the one after;
+    resumed and read back it is the same."""
+    noise = np.random.default_rng(6).normal(size=60)
+    data = read_series({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, "y", predict="ahead", window=4, horizon=3)
+    network = pt.Windowed(Linear(1e-3), level="none", scale="none")
+    study = pt.Study(networks=network, validation=pt.RollingOrigin(1), final="refit")
+    kept = study.replace(keep_sealed=True).run(data, open_test=True)
+    folder = run.folder / "shifted"
+    result = study.run(data, folder=folder, open_test=True)
+    assert result.tested == kept.tested
+    assert result.model.facts["learned_from"] == {"rows": 54, "sealed_rows": 12}
+    assert "learned_from" not in kept.model.facts
+    assert "trained anew on all rows" in result.summary()
+    assert "trained anew" not in kept.summary()
+    with pytest.warns(UserWarning, match="beyond all that the model has learned from"):
+        assert kept.model.forecast().values.max() < 60
+    assert result.model.forecast().values.min() > 60
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = Model.load(folder).forecast()
+    np.testing.assert_array_equal(again.values, result.model.forecast().values)
+    with pytest.warns(UserWarning, match="has learned from these rows.*keep_sealed=True"):
+        result.model.backtest({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, origins=2)
+    resumed = study.run(data, folder=folder, open_test=True, resume=True)
+    np.testing.assert_array_equal(resumed.model.weights, result.model.weights)
 
 
 def test_models_that_forecast_nothing():
