@@ -67,7 +67,7 @@ def _effect(model: Any, columns: Any, place: int, predicted: np.ndarray) -> Effe
     else:
         found = _of_numbers(model, columns, place)
         points = () if found is None else tuple(map(float, found[0]))
-    if found is None:
+    if found is None or not np.isfinite(found[1]).all():
         return None
     _, values, rows = found
     outputs = tuple(model.targets) if model.classes is None else tuple(label(c) for c in model.classes)

@@ -17,7 +17,7 @@ from perceptory.wording import count_of, listed, metric_name, number
 
 WORK = 8e10  # multiplications that take two cores a second or two: one a weight and prediction of a row
 LEAST_WORK = 2e5  # of a row, for what predicting costs besides
-LEAST_ROWS, MOST_REPEATS = 200, 30
+LEAST_ROWS, MOST_REPEATS = 200, 10
 DRAWN = 4  # columns whose effects are looked at
 NAMED = 3  # columns in a sentence
 

@@ -61,11 +61,12 @@ def associations(columns: Any) -> np.ndarray:
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """[row, column] ranks, of equal values their mean, of missing ones that of all; mean 0 and length 1."""
-    from scipy.stats import rankdata
-
-    ranks = np.asarray(rankdata(values, axis=0, nan_policy="omit"), float)
-    there = ~np.isnan(ranks)
-    ranks = np.where(there, ranks - np.nanmean(np.where(there, ranks, np.nan), axis=0), 0.0) if there.any() else ranks
+    ranks = np.zeros(values.shape)
+    for own, column in zip(ranks.T, values.T, strict=True):
+        there = ~np.isnan(column)
+        _, place, counts = np.unique(column[there], return_inverse=True, return_counts=True)
+        own[there] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+        own[there] -= own[there].mean() if there.any() else 0.0
     length = np.sqrt((ranks**2).sum(axis=0))
     return ranks / np.where(length > 0, length, 1.0)
 

@@ -235,7 +235,8 @@ class SealedRows:
             return None
         encoded = encode(test, model.encoder)
         given = Judged(TableColumns(encoded.given.parts), encoded.truth, encoded.weights)
-        return importance(model, given, score=score if score in NUMBERS else None, work=WORK / 2)
+        found = importance(model, given, score=score if score in NUMBERS else None, work=WORK / 2)
+        return found if np.isfinite(found.values).all() else None  # networks that diverged
 
     def _reconstructed(self, model: Model, encoded: EncodedExamples) -> TestOutcome:
         """Errors of a single network, the mean over all of them: an autoencoder's networks are used one by one."""
