@@ -115,9 +115,9 @@ class Network(Spec):
         by the target's: not if it feeds outputs back, or finds them among its inputs, or is solved."""
         return not self.feedback and not self.solved
 
-    def solving(self, rows: int) -> int:
-        """Numbers that `prime` holds at once beside the module, of one member and so many training rows, where they are
-        many more than the rows themselves."""
+    def solving(self, rows: int, members: int) -> int:
+        """Numbers that `prime` holds at once beside the modules of so many members with so many training rows each,
+        where they are many more than the rows themselves."""
         return 0
 
     # --- hooks of training: a network that needs none of them leaves them as they are; traced and mapped ------------

@@ -168,8 +168,8 @@ class KernelRidge(ForTables):
         ]
         return ", ".join([f"kernel ridge, {self.kernel}", *parts])
 
-    def solving(self, rows: int) -> int:
-        """The matrix of all pairs of rows, with the ridge, its factor and the part in hand."""
+    def solving(self, rows: int, members: int) -> int:
+        """The matrix of all pairs of rows, with the ridge, its factor and the part in hand: of one member at a time."""
         return 4 * min(rows, self.centers) ** 2
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:

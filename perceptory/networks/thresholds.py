@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
     from perceptory.layers import tabular
     from perceptory.layers import thresholds as layers
-    from perceptory.ops import members
+    from perceptory.ops import binned, members
     from perceptory.ops import sparse_weights as solving
 else:
     eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
     layers, tabular = later("perceptory.layers.thresholds", "perceptory.layers.tabular")
-    members, solving = later("perceptory.ops.members", "perceptory.ops.sparse_weights")
+    binned, members = later("perceptory.ops.binned", "perceptory.ops.members")
+    (solving,) = later("perceptory.ops.sparse_weights")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class ThresholdNetwork(ForTables):
     columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories; a study
         fills it in from the table.
 
-    Time grows with rows · features² and memory with their product. Any smooth cost of one output a target.
+    Time grows with rows · columns² and with the square of the units, memory with that square. Any smooth cost of one
+    output a target.
     """
 
     bins: int = checked(128, check=count)
@@ -75,10 +79,9 @@ class ThresholdNetwork(ForTables):
             own: jax.Array = rows.cost(y.reshape(shape), every)
             return own
 
-        mean = _against(module, x, w[:, None])[:, 0] / jnp.sum(w)
-        found = solving.sparse_weights(
-            _features(module, x, mean), len(mean), cost, w, out, jnp.asarray(self.strength, x.dtype)
-        )  # fmt: skip
+        bins = _bins(module, self.kinds(x.shape[1]))
+        features, mean = _features(bins, _placed(module, bins, x), w)
+        found = solving.sparse_weights(features, len(mean), cost, w, out, jnp.asarray(self.strength, x.dtype))
         values = (
             found.weight[:size].reshape(module.heights.shape), found.weight[size:], found.bias - mean @ found.weight,
         )  # fmt: skip
@@ -97,43 +100,47 @@ class ThresholdNetwork(ForTables):
     def label(self) -> str:
         return f"threshold units, {self.bins} a number, λ {self.strength:.3g}"
 
-    def solving(self, rows: int) -> int:
-        """The units of all rows, less their mean and times their weights, and matrices of units by units."""
+    def solving(self, rows: int, members: int) -> int:
+        """Matrices of units by units, and of each column the bin that a row is in."""
         features = self.bins * max(1, self.columns.count(0)) + len(self.columns)
-        return 3 * (rows + features) * features
+        return members * (3 * features**2 + rows * len(self.columns))
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         return self.bins * prod(inputs)
 
 
-def _against(module: layers.Thresholds, x: jax.Array, g: jax.Array) -> jax.Array:
-    """Zᵀ g of the units Z of rows x."""
-
-    def product(x: jax.Array, g: jax.Array, edges: jax.Array) -> jax.Array:
-        return _with(module, edges).units(x).T @ g
-
-    return members.members_in_turn(product, everywhere=True)(x, g, module.edges)
+def _bins(module: layers.Thresholds, kinds: tuple[int, ...]) -> binned.Bins:
+    numbers, flags = module.places
+    return binned.bins_of(len(numbers), module.edges.shape[-1], tuple(kinds[place] for place in flags))
 
 
-def _features(module: layers.Thresholds, x: jax.Array, mean: jax.Array) -> solving.Features:
-    """Products with the units of rows x less their mean."""
+def _placed(module: layers.Thresholds, bins: binned.Bins, x: jax.Array) -> jax.Array:
+    """[column, row] bins of the rows x."""
+    numbers, flags = (tabular.some_columns(x, places) if places else x[:, :0] for places in module.places)
 
-    def times(weight: jax.Array, x: jax.Array, mean: jax.Array, edges: jax.Array) -> jax.Array:
-        return _with(module, edges).units(x) @ weight - mean @ weight
+    def place(numbers: jax.Array, flags: jax.Array, edges: jax.Array) -> jax.Array:
+        return bins.places(numbers, flags, edges)
 
-    def gram(h: jax.Array, x: jax.Array, mean: jax.Array, edges: jax.Array) -> tuple[jax.Array, jax.Array]:
-        apart = _with(module, edges).units(x) - mean
-        by = h[:, None] * apart
-        return apart.T @ by, jnp.sum(by, axis=0)
+    return members.members_in_turn(place, everywhere=True)(numbers, flags, module.edges)
 
-    return solving.Features(
-        lambda weight: members.members_in_turn(times, everywhere=True)(weight, x, mean, module.edges),
-        lambda g: _against(module, x, g) - mean[:, None] * jnp.sum(g, axis=0),
-        lambda h: members.members_in_turn(gram, everywhere=True)(h, x, mean, module.edges),
+
+def _features(bins: binned.Bins, places: jax.Array, w: jax.Array) -> tuple[solving.Features, jax.Array]:
+    """Products with the units of rows less their mean over weights w [row], and that mean [unit]."""
+
+    def in_turn(product: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        return members.members_in_turn(partial(product, bins), everywhere=True)
+
+    times, against, gram = (in_turn(product) for product in (binned.times, binned.against, binned.gram))
+    mean = against(places, w[:, None])[:, 0] / jnp.sum(w)
+
+    def of_pairs(h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        total, all_rows = against(places, h[:, None])[:, 0], jnp.sum(h)
+        beside = total - mean * all_rows
+        return gram(places, h) - mean[:, None] * total - beside[:, None] * mean, beside
+
+    features = solving.Features(
+        lambda weight: times(places, weight) - mean @ weight,
+        lambda g: against(places, g) - mean[:, None] * jnp.sum(g, axis=0),
+        of_pairs,
     )
-
-
-def _with(module: layers.Thresholds, edges: jax.Array) -> layers.Thresholds:
-    """The module with these edges, and without what is mapped: closures may hold no member's arrays."""
-    nothing = jnp.zeros(0)
-    return layers.Thresholds(edges, nothing, nothing, nothing, module.places, module.outputs)
+    return features, mean

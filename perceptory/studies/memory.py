@@ -75,7 +75,7 @@ def in_training(plan: ProgramPlan) -> int:
     table = number * plan.rows * (plan.inputs[0] + plan.outputs[0] + 1) if len(plan.inputs) == 1 else 0
     both = table + table * plan.validation_rows // max(1, plan.rows)
     outputs = number * ((plan.shown or plan.rows) + plan.validation_rows) * int(np.prod(plan.outputs))
-    solving = number * plan.network.solving(plan.rows)
+    solving = number * plan.network.solving(plan.rows, plan.block)
     return plan.chunk * (each - table + outputs) + len(chunk_devices(plan.blocks)) * (plan.block * both + solving)
 
 

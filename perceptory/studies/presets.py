@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from perceptory.data import ArrayDataset
+from perceptory.data import ArrayDataset, Dataset
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.examples import Examples
+from perceptory.data.tables.column_plan import plan_column
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import DEFAULT_COST
@@ -82,7 +84,7 @@ def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Stu
     return _STUDIES[data.kind](data, EFFORTS[effort], effort, changes)
 
 
-def _table_study(data: Examples, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
+def _table_study(data: Dataset, level: Effort, effort: str, changes: dict[str, Any]) -> Study:
     """With networks for tables, unless others are asked for."""
     networks = changes.get("networks")
     if data.task != "autoencode" and (for_tables(networks) if networks is not None else not _small_ones(changes)):
@@ -110,10 +112,10 @@ def _small_ones(changes: dict[str, Any]) -> bool:
     return any(before) or any(isinstance(one, SecondOrder) for one in optimizers)
 
 
-def _tabular_study(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
-    kinds = [column["kind"] for column in data.describe()]
+def _tabular_study(data: Dataset, effort: str, changes: dict[str, Any]) -> Study:
+    columns = on_all_cores(plan_column, data.columns, data.rows)
     study: dict[str, Any] = {
-        "networks": table_networks(data.task, data.rows, kinds, effort, linear_model(data)),
+        "networks": table_networks(data.task, data.rows, columns, effort, linear_model(data)),
         "optimizer": table_optimizer(data.task),
         "final": "weighted",
         "seeds": TABLE_EFFORTS[effort].seeds,

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perceptory.data.tables.column_plan import MANY
+from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.networks.base import Network
 from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.tabular import TabularMLP
@@ -23,7 +23,8 @@ BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
 NEAR = {True: 0.5, False: 2.0}  # how near one another the widths of kernels are expected
-THRESHOLD_WORK, THRESHOLD_CELLS = 2e10, 4e7  # rows x units², and rows x units, up to which threshold units are solved
+THRESHOLDS = 256  # of a number, of large tables, where threshold units are many
+UNITS, THRESHOLD_WORK = 2000, 1e9  # of them, and rows x columns², up to which they are solved
 LEAST_BINS = 8  # of a number, with fewer of which they are left out
 PENALTY = {True: 2.0, False: 0.3}  # of their weights
 ONE_HOT = 64  # categories of a column that stand as columns of 0 and 1
@@ -46,12 +47,14 @@ EFFORTS = {
 }
 
 
-def table_networks(task: str, rows: int, kinds: list[str], effort: str, baseline: Network) -> list[Network]:
+def table_networks(
+    task: str, rows: int, columns: Sequence[ColumnPlan], effort: str, baseline: Network
+) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
     that see the same numbers in several ways; of classes one that is held back more, and threshold units, which add up
     what each column says in steps. Of tables that are not too large kernel ridge regression, which looks at the nearest
     rows where networks draw a surface through all of them."""
-    small, inputs = rows <= SMALL, len(kinds)
+    small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     others: list[Network]
     if task == "regression":
@@ -61,20 +64,21 @@ def table_networks(task: str, rows: int, kinds: list[str], effort: str, baseline
     else:
         one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, dropout=0.2)
         calm = one.replace(activation="selu", dropout=0.4, inputs="quantiles", numbers="periodic")
-        others = [*_thresholds(rows, kinds), one, calm]
+        others = [*_thresholds(rows, columns), one, calm]
     if effort == "quick":
         return [baseline, one]
-    kernels = rows <= KERNEL_ROWS and rows * inputs <= KERNEL_CELLS
+    kernels = rows <= KERNEL_ROWS and rows * len(columns) <= KERNEL_CELLS
     return [baseline, *others, *(_kernels(task, rows) if kernels else [])]
 
 
-def _thresholds(rows: int, kinds: list[str]) -> list[Network]:
+def _thresholds(rows: int, columns: Sequence[ColumnPlan]) -> list[Network]:
     """Threshold units, as many as can be solved beside the networks."""
-    numbers = kinds.count("numeric")
-    most = int(min((THRESHOLD_WORK / rows) ** 0.5, THRESHOLD_CELLS / rows))
-    most -= MANY * (len(kinds) - numbers)  # what columns of categories may become
-    bins = min(BINS[rows <= SMALL], most // max(1, numbers))
-    return [ThresholdNetwork(bins, PENALTY[rows <= SMALL])] if bins >= LEAST_BINS and numbers else []
+    flags = sum(len(one.features) if one.kind == "categorical" else one.missing for one in columns)
+    numbers = sum(len(one.features) for one in columns) - flags
+    usual = BINS[rows <= SMALL] if rows <= KERNEL_ROWS else THRESHOLDS
+    bins = min(usual, (UNITS - flags) // max(1, numbers))
+    able = numbers and bins >= LEAST_BINS and rows * len(columns) ** 2 <= THRESHOLD_WORK
+    return [ThresholdNetwork(bins, PENALTY[rows <= SMALL])] if able else []
 
 
 def _kernels(task: str, rows: int) -> list[Network]:

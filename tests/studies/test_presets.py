@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from perceptory.data import load_bundled, read_arrays, read_series, read_table
+from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.networks.base import layout
 from perceptory.networks.cnn import CNN
 from perceptory.networks.linear import Linear
@@ -89,13 +90,14 @@ def test_threshold_units_stay_within_their_work():
     """Of adult all thresholds; of a million rows or hundreds of categories none, which would hold gigabytes."""
 
     def found(rows, numbers, categories):
-        kinds = ["numeric"] * numbers + ["categorical"] * categories
-        networks = table_networks("classification", rows, kinds, "normal", Linear())
+        columns = [ColumnPlan("a", "numeric", True)] * numbers
+        columns += [ColumnPlan("b", "categorical", True, categories=tuple("uvwxyz"))] * categories
+        networks = table_networks("classification", rows, columns, "normal", Linear())
         return [one.bins for one in networks if isinstance(one, ThresholdNetwork)]
 
-    assert found(8000, 6, 8) == [128]
-    assert found(100_000, 6, 0) == [66]
-    assert found(1_000_000, 6, 0) == found(8000, 6, 300) == found(500, 0, 3) == []
+    assert (found(800, 6, 8), found(8000, 6, 8), found(100_000, 6, 8)) == ([48], [128], [256])
+    assert found(100_000, 20, 0) == [100]
+    assert found(10_000_000, 11, 0) == found(8000, 6, 330) == found(500, 0, 3) == []
 
 
 def test_efforts_grow():
