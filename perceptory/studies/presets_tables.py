@@ -62,7 +62,7 @@ def table_networks(
         smooth = one.replace(numbers="periodic", bins=32, width=4)
         others = [smooth, one, one.replace(inputs="quantiles")]
     else:
-        one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, dropout=0.2)
+        one = TabularMLP(hidden, "mish", one_hot=ONE_HOT, dropout=0.2, bins=32 if rows <= KERNEL_ROWS else BINS[False])
         calm = one.replace(activation="selu", dropout=0.4, inputs="quantiles", numbers="periodic")
         others = [*_thresholds(rows, columns), one, calm]
     if effort == "quick":

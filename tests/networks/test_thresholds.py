@@ -13,6 +13,7 @@ import perceptory as pt
 from perceptory.errors import InputError
 from perceptory.layers.thresholds import NOWHERE, Thresholds, thresholds_of
 from perceptory.models.by_kernel import ByKernel, BySteps
+from perceptory.ops import binned
 from perceptory.ops import sparse_weights as ops
 from perceptory.ops.sparse_weights import Features, sparse_weights
 
@@ -34,6 +35,26 @@ def test_lookup_is_the_sum_over_units():
     x = np.where(np.arange(4) % 2, random.integers(0, 2, (9, 4)), random.normal(size=(9, 4)))
     weight = np.concatenate([heights.reshape(-1, 3), module.weight])
     np.testing.assert_allclose(module(jnp.asarray(x)), module.units(jnp.asarray(x)) @ weight + 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kinds", [(1, -1, 1, -1, 1), (), (2, 2, 1, 1, 1)])
+def test_products_from_histograms(kinds):
+    """Those with the units themselves; a row may have none of a column's categories."""
+    random = np.random.default_rng(2)
+    numbers, flags = random.normal(size=(60, 2)), np.zeros((60, len(kinds)))
+    edges = np.sort(random.normal(size=(2, 7)))
+    numbers[:2] = edges[0, 0], edges[1, 6]  # a value at a threshold does not lie above it
+    for kind in set(kinds):
+        own = [place for place, one in enumerate(kinds) if one == kind]
+        flags[np.arange(60), random.choice(own, 60)] = random.integers(0, 2, 60)
+    units = np.concatenate([(numbers[:, :, None] > edges).reshape(60, -1), flags], axis=1)
+    h, g, weight = random.random(60), random.normal(size=(60, 3)), random.normal(size=(units.shape[1], 3))
+    with jax.enable_x64(True):
+        bins = binned.bins_of(2, 7, kinds)
+        places = bins.places(*map(jnp.asarray, (numbers, flags, edges)))
+        np.testing.assert_allclose(binned.times(bins, places, jnp.asarray(weight)), units @ weight, atol=1e-12)
+        np.testing.assert_allclose(binned.against(bins, places, jnp.asarray(g)), units.T @ g, atol=1e-12)
+        np.testing.assert_allclose(binned.gram(bins, places, jnp.asarray(h)), (units.T * h) @ units, atol=1e-12)
 
 
 def solved(z, t, strength, cost, w=None):
