@@ -182,6 +182,16 @@ def unit_taken_off(sign: str, columns: Names) -> tuple[Piece, ...]:
 
 
 @_kind
+def decimals_possible(column: str) -> tuple[Piece, ...]:
+    """A column of few different numbers with a comma, in a file whose cells commas part: codes, perhaps."""
+    return (
+        f"column {column!r} is read as text; a comma in it may stand before decimals",
+        Remedy(", and ", Setting("decimal", ","), " reads it so"),
+        ".",
+    )
+
+
+@_kind
 def thousands_possible(column: str, mark: str, sign: str) -> tuple[Piece, ...]:
     """A column that is read as text, since what stands in its cells may be codes. mark: what the sign is called."""
     return (

@@ -89,9 +89,9 @@ class Importance:
     def remarks(self) -> list[str]:
         """Sentences on columns that share information, without which a low importance would be misread."""
         return [
-            f"{listed(one.columns, NAMED + 3)} share information (rank correlation up to {one.strength:.2f}): the"
-            " importance of each is only what the others do not tell. Shuffled together they raise the"
-            f" {metric_name(self.score)} by {_told(one.value, one.error)}."
+            f"{listed(one.columns, NAMED + 3)} share information (rank correlation up to {one.strength:.2f}): alone,"
+            " each may look too small, since the others tell it too, or too large, since it then contradicts them."
+            f" Shuffled together they raise the {metric_name(self.score)} by {_told(one.value, one.error)}."
             for one in self.shared
         ]
 

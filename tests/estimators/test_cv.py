@@ -70,6 +70,16 @@ def test_candidates_are_given_up(fitted, numbers):
         clone(fitted).set_params(discard=0.5).fit(*numbers)
 
 
+def test_importance_of_columns(fitted, numbers):
+    X, y = numbers
+    found = fitted.importance(X, y, n_repeats=3, random_state=1)
+    assert found.frame()["column"].to_list() == list(found.columns) == ["x0", "x1", "x2"]
+    assert (found.rows, found.repeats) == (60, 3)
+    assert fitted.importance(X, y, sample_weight=np.arange(60) < 40).rows == 40
+    with pytest.raises(InputError, match="one of rmse, mae"):
+        fitted.importance(X, y, score="r2")
+
+
 def test_intervals_hold_what_they_promise(fitted):
     random = np.random.default_rng(1)
     X = random.normal(size=(2000, 3))

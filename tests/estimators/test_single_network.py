@@ -198,6 +198,7 @@ def test_frames_keep_names_and_categories(numbers):
     network = NetworkRegressor(**SMALL).fit(frame, y)
     assert network.feature_names_in_.tolist() == ["a", "kind", "b"]
     assert network.model_.encoder.feature_names == ("a", "kind=left", "kind=right", "b")
+    assert set(network.importance(frame, y).columns) == {"a", "kind", "b"}
     same = pd.DataFrame(columns).astype({"kind": "category"})
     np.testing.assert_array_equal(network.predict(same), network.predict(frame))
     np.testing.assert_array_equal(network.predict(frame.to_arrow()), network.predict(frame))

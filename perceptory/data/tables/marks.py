@@ -14,7 +14,14 @@ from perceptory.data.tables.numbers import floats
 from perceptory.data.tables.table import MISSING, RawColumn, composed, shown_value
 from perceptory.data.tables.unit_signs import with_units, without_signs
 from perceptory.errors import InputError, Remedy, Setting
-from perceptory.notes import Note, decimal_commas, points_as_decimals, thousands_marked, thousands_possible
+from perceptory.notes import (
+    Note,
+    decimal_commas,
+    decimals_possible,
+    points_as_decimals,
+    thousands_marked,
+    thousands_possible,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,7 +73,7 @@ class _Use:
     decimal: bool = False  # every cell is a number if the mark stands before decimals
     thousands: bool = False  # every cell is a number if the mark separates thousands
     groups: str = ""  # the mark between thousands, of a column that is certain to have one besides
-    possible: bool = False  # `groups` may be no such mark
+    possible: bool = False  # `groups`, or else `mark`, may be no such mark
 
 
 def _in_plain_characters(column: RawColumn) -> RawColumn:
@@ -149,7 +156,7 @@ def _of_one_mark(cells: pl.Series, commas: bool) -> _Use | None:
         decimal = bool(cells.str.contains(rf"^[+-]?(?:[0-9]+{m}?[0-9]*|{m}[0-9]+)" + EXPONENT).all())
         thousands = bool(cells.str.contains(rf"^[+-]?(?:0|{_grouped(m)}|[1-9][0-9]{{0,2}})$").all())
         if decimal and not thousands and mark == "," and not commas and cells.n_unique() <= MANY:
-            return None
+            return _Use(mark, decimal, possible=True)  # a list of codes, perhaps
         if decimal or thousands:
             return _Use(mark, decimal, thousands)
     return None
@@ -212,7 +219,8 @@ def _by_use(
     for place, use in uses.items():
         column, decimals = columns[place], told | points if use.mark == "." else told
         if use.possible:
-            notes.append(thousands_possible(column.name, MARKS[use.groups], use.groups))
+            known = (column.name, MARKS[use.groups], use.groups) if use.groups else None
+            notes.append(decimals_possible(column.name) if known is None else thousands_possible(*known))
             continue
         if use.decimal != use.thousands:
             decimal = use.mark if use.decimal else _other(use.mark)

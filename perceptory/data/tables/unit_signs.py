@@ -1,7 +1,7 @@
 """Columns of numbers with a percent sign or a currency in every cell: 12.5 %, $1,234.50, 1.234,50 €.
 
-The sign is taken off where all cells have the same one at the same end, and comes back as the column's `unit`; the
-marks in the numbers are looked at afterwards, as in any other column.
+The sign is taken off where all cells have the same one at the same end, and comes back as the column's `unit`; ($5.00)
+is -$5.00. The marks in the numbers are looked at afterwards, as in any other column.
 """
 
 from __future__ import annotations
@@ -64,12 +64,13 @@ def _bare(column: RawColumn) -> RawColumn | None:
     first = first_of(column.data)
     if first is not None and first.strip() in MISSING:
         first = first_of(stripped(column.data.head(HEAD)))
-    found = None if first is None else _FIRST.match(first.strip())
+    found = None if first is None else _FIRST.match(first.strip().strip("()"))
     if found is None:
         return None
     sign, before = found["before"] or found["behind"], found["before"] is not None
     pattern = _pattern(sign, before)
-    for cells in (stripped(column.data.head(HEAD)), stripped(column.data)):
+    for rows in (column.data.head(HEAD), column.data):
+        cells = stripped(rows).str.replace(r"^\((.*)\)$", "-${1}")  # as accountants write what is below 0
         present = cells.drop_nulls()
         if not present.str.contains(pattern).all():
             return None
