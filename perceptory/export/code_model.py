@@ -21,6 +21,7 @@ from perceptory.objectives.distribution import HALF_BELOW
 from perceptory.objectives.regression import MOST_LOG
 
 LINKS = {  # of a cost, by its class
+    "GammaLikelihood": "exp",
     "GaussianLikelihood": "gaussian",
     "LabelCrossEntropy": "sigmoid",
     "PoissonLikelihood": "exp",

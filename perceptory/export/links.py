@@ -48,7 +48,7 @@ def labels(b: Builder, cost: Any, z: Value) -> Value:
     return b.put(z, b.op("Sigmoid", z.name))
 
 
-def counts(b: Builder, cost: Any, z: Value) -> Value:
+def exponential(b: Builder, cost: Any, z: Value) -> Value:
     return b.put(z, b.op("Exp", clipped(b, z.name, None, MOST_LOG)))
 
 

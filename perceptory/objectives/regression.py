@@ -1,9 +1,10 @@
-"""Costs of numbers with one output per target: squared, absolute, Huber, Poisson."""
+"""Costs of numbers with one output per target: squared, absolute, Huber, Poisson, gamma."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -91,11 +92,62 @@ class PoissonLikelihood(Cost):
     def inverse_link(self, output: jax.Array) -> jax.Array:
         return jnp.exp(jnp.minimum(output, MOST_LOG))
 
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
+        return _exponential
+
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
-        for name, column in zip(names, np.reshape(targets, (-1, targets.shape[-1])).T, strict=True):
-            least: Any = np.nanmin(column)
+        for name, least in _least(targets, names):
             if least < 0:
                 raise InputError(
                     f"the Poisson cost needs targets of at least 0 (counts), and {name!r} goes down to {least:g}."
                     " Use another cost, such as squared."
                 )
+
+
+@dataclass(frozen=True)
+class GammaLikelihood(Cost):
+    """z + t e^-z with y = e^z, summed over outputs: the likelihood of a gamma distribution whose deviation is a share
+    of its mean, for amounts t > 0 such as prices and claims; ∂J/∂z = 1 - t / y (McCullagh & Nelder 1989).
+
+    Its minimum is the mean of the targets, and effects of the inputs multiply: errors count by their share of what is
+    predicted, as those of logarithms do, whose minimum is not the mean. Targets are divided by their mean in the
+    training rows, so the outputs start at it. Below z = -20 the exponential is continued by its tangent.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    scaling: ClassVar[str] = "mean"
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        inverse = jnp.exp(jnp.minimum(-output, MOST_LOG)) * (1 + jnp.maximum(-output - MOST_LOG, 0))
+        return jnp.sum(output + target * inverse, axis=-1)
+
+    def working_response(self, target: jax.Array) -> jax.Array:
+        return target - 1
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(jnp.ones_like(output))
+
+    def inverse_link(self, output: jax.Array) -> jax.Array:
+        return jnp.exp(jnp.minimum(output, MOST_LOG))
+
+    @property
+    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
+        return _exponential
+
+    def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
+        for name, least in _least(targets, names):
+            if least <= 0:
+                raise InputError(
+                    f"the gamma cost needs targets above 0 (amounts), and {name!r} goes down to {least:g}."
+                    " Use another cost, such as poisson for amounts that may be 0, or squared."
+                )
+
+
+def _exponential(output: np.ndarray) -> np.ndarray:
+    return np.exp(np.minimum(output, MOST_LOG))
+
+
+def _least(targets: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, float]]:
+    columns = np.reshape(targets, (-1, targets.shape[-1])).T
+    return [(name, float(np.nanmin(column))) for name, column in zip(names, columns, strict=True)]

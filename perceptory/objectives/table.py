@@ -15,7 +15,7 @@ from perceptory.objectives.custom import CustomCost, SavedCost
 from perceptory.objectives.distribution import GaussianLikelihood, Quantile
 from perceptory.objectives.labels import LabelCrossEntropy
 from perceptory.objectives.reconstruction import Reconstruction
-from perceptory.objectives.regression import AbsoluteError, Huber, PoissonLikelihood, SquaredError
+from perceptory.objectives.regression import AbsoluteError, GammaLikelihood, Huber, PoissonLikelihood, SquaredError
 from perceptory.registry import Registry
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "AbsoluteError",
     "Cost",
     "CustomCost",
+    "GammaLikelihood",
     "GaussianLikelihood",
     "Huber",
     "LabelCrossEntropy",

@@ -88,6 +88,7 @@ COSTS = {
     "quantile": {"targets": ("y", "z")},
     "gaussian": {"targets": ("y", "z")},
     "poisson": {},
+    "gamma": {},
     "labels": {"targets": ("y", "z")},
     "sigmoid": {"task": "binary", "classes": np.array([False, True])},
     "sigmoid_squared": {"task": "binary", "classes": np.array(["no", "yes"])},

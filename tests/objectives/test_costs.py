@@ -10,6 +10,7 @@ from perceptory.objectives.table import (
     COSTS,
     DEFAULT_COST,
     AbsoluteError,
+    GammaLikelihood,
     GaussianLikelihood,
     Huber,
     PoissonLikelihood,
@@ -38,7 +39,9 @@ def some_rows(name, rows=6, seed=0):
     if name == "softmax":
         return output, np.eye(3)[random.integers(0, 3, rows)]
     output = random.normal(size=(rows, BY_NAME[name].outputs(3))) * 2
-    return output, random.poisson(3.0, (rows, 3)) / 3 if name == "poisson" else random.normal(size=(rows, 3))
+    if name in ("poisson", "gamma"):
+        return output, random.poisson(3.0, (rows, 3)) / 3 + (name == "gamma")
+    return output, random.normal(size=(rows, 3))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,7 @@ def some_rows(name, rows=6, seed=0):
         (Huber(2.0), [[1.0], [5.0], [-1.0]], [[0.0], [0.0], [3.0]], [0.5, 8.0, 6.0]),  # ½ 1, 2 (5 - 1), 2 (4 - 1)
         (Huber(1.0), [[1.0, 3.0]], [[0.5, 0.0]], [0.125 + 2.5]),
         (PoissonLikelihood(), [[np.log(3.0)], [0.0]], [[2.0], [0.0]], [3 - 2 * np.log(3), 1.0]),
+        (GammaLikelihood(), [[np.log(2.0)], [0.0]], [[3.0], [4.0]], [np.log(2) + 1.5, 4.0]),
         (Quantile(0.9), [[1.0], [5.0]], [[3.0], [4.0]], [0.9 * 2, 0.1 * 1]),
         # The steps between outputs of 0 are those of the standard normal distribution: quantiles -1.2816, 0, 1.2816.
         (Quantile(), [[0.0] * 3], [[2.0]], [0.1 * 3.28155157 + 0.5 * 2 + 0.9 * 0.71844843]),

@@ -11,6 +11,7 @@ from perceptory.errors import InputError
 from perceptory.objectives.distribution import HALF_BELOW
 from perceptory.objectives.table import (
     COSTS,
+    GammaLikelihood,
     GaussianLikelihood,
     Huber,
     PoissonLikelihood,
@@ -51,10 +52,14 @@ def test_huber_lies_between_median_and_mean(delta):
         assert found == pytest.approx(SKEWED.mean(), abs=1e-6)
 
 
-def test_poisson_is_at_the_logarithm_of_the_mean():
-    counts = np.array([0.0, 3.0, 1.0, 7.0])[:, None]
-    found = minimize(of_constant(PoissonLikelihood(), counts), [0.0], jac=True, tol=1e-12).x
+@pytest.mark.parametrize("cost", [PoissonLikelihood(), GammaLikelihood()])
+def test_likelihoods_of_what_is_above_0_are_at_the_logarithm_of_the_mean(cost):
+    counts = np.array([0.5, 3.0, 1.0, 6.5])[:, None]
+    found = minimize(of_constant(cost, counts), [0.0], jac=True, tol=1e-12).x
     assert found[0] == pytest.approx(np.log(2.75), abs=1e-6)
+    np.testing.assert_allclose(
+        cost.host_link(np.array([1.5, 30.0])), cost.inverse_link(jnp.array([1.5, 30.0])), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
@@ -180,6 +185,8 @@ def test_poisson_goes_on_straight_beyond_its_limit():
         gradient = jax.jit(jax.grad(lambda z: cost.per_row(z, jnp.full((3, 1), 2.0)).sum()))(z)
         np.testing.assert_allclose(gradient, np.exp([[19.0], [20.0], [20.0]]) - 2, rtol=1e-12)
         np.testing.assert_allclose(gradient, cost.inverse_link(z) - 2, rtol=1e-12)
+        gradient = jax.jit(jax.grad(lambda z: GammaLikelihood().per_row(z, jnp.full((3, 1), 2.0)).sum()))(-z)
+        np.testing.assert_allclose(gradient, 1 - 2 * np.exp([[19.0], [20.0], [20.0]]), rtol=1e-12)
 
 
 def test_the_squared_error_of_a_sigmoid_fades():
@@ -237,7 +244,7 @@ def test_curvature_of_the_sigmoids_squared_error_is_gauss_newtons():
 
 def test_costs_without_curvature_say_so():
     z = jnp.zeros((2, 1))
-    with pytest.raises(InputError, match=r"Huber 1 has no curvature.*squared, gaussian, poisson, sigmoid"):
+    with pytest.raises(InputError, match=r"Huber 1 has no curvature.*squared, gaussian, poisson, gamma, sigmoid"):
         Huber().curvature(z, z)
     with pytest.raises(InputError, match=r"beta is 0\.5\. Use GaussianLikelihood\(beta=0\)"):
         GaussianLikelihood().curvature(jnp.zeros((2, 2)), z)

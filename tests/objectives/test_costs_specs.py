@@ -10,6 +10,7 @@ from perceptory.errors import InputError
 from perceptory.objectives.table import (
     COSTS,
     CustomCost,
+    GammaLikelihood,
     GaussianLikelihood,
     Huber,
     PoissonLikelihood,
@@ -81,10 +82,13 @@ def test_outputs_for_targets():
         total_cost(Quantile(), jnp.zeros(3), jnp.zeros(1), jnp.ones(()))
 
 
-def test_poisson_needs_counts():
+def test_poisson_needs_counts_and_gamma_amounts():
     PoissonLikelihood().check_targets(np.array([[0.0], [2.0], [np.nan]]), ("n",))
     with pytest.raises(InputError, match=r"needs targets of at least 0 \(counts\), and 'debt' goes down to -2"):
         PoissonLikelihood().check_targets(np.array([[0.0, 1.0], [3.0, -2.0]]), ("n", "debt"))
+    GammaLikelihood().check_targets(np.array([[0.5], [2.0], [np.nan]]), ("n",))
+    with pytest.raises(InputError, match=r"needs targets above 0 \(amounts\), and 'price' goes down to 0\. .* poisson"):
+        GammaLikelihood().check_targets(np.array([[0.0], [3.0]]), ("price",))
 
 
 # --- class weights -----------------------------------------------------------------------------------------------

@@ -4,10 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor
+from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor, QuantileRegressor
 
 from perceptory import MLP, Cosine, Folds, GradientDescent, Linear, Study, read_arrays, read_table
-from perceptory.objectives.table import PoissonLikelihood, Quantile, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from perceptory.objectives.table import (
+    GammaLikelihood,
+    PoissonLikelihood,
+    Quantile,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
 from perceptory.training.rows import rows_of
 
 EXACT = {"networks": MLP(()), "patience": 0, "test": 0, "precision": "double"}
@@ -26,13 +32,16 @@ def outputs(taken, group=0):
     return x @ w + weights[w.size :]
 
 
-def test_poisson_regression_is_that_of_scikit_learn(apart, x):
-    counts = np.random.default_rng(1).poisson(40 * np.exp(0.3 * (x[:, 0] - 5) - 0.01 * (x[:, 1] + 300)))
-    study = Study(**EXACT, cost=PoissonLikelihood(), optimizer=GradientDescent(0.5), epochs=200)
+@pytest.mark.parametrize(
+    ("cost", "theirs"), [(PoissonLikelihood(), PoissonRegressor), (GammaLikelihood(), GammaRegressor)]
+)
+def test_regression_of_what_is_above_0_is_that_of_scikit_learn(apart, x, cost, theirs):
+    counts = 1 + np.random.default_rng(1).poisson(40 * np.exp(0.3 * (x[:, 0] - 5) - 0.01 * (x[:, 1] + 300)))
+    study = Study(**EXACT, cost=cost, optimizer=GradientDescent(0.5), epochs=200)
     z = outputs(apart(study, read_table(x, counts), on_all_rows=True))
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
-    theirs = PoissonRegressor(alpha=0, tol=1e-12, max_iter=1000).fit(scaled, counts)
-    np.testing.assert_allclose(counts.mean() * np.exp(z[:, 0]), theirs.predict(scaled), rtol=1e-6)
+    fitted = theirs(alpha=0, tol=1e-12, max_iter=1000).fit(scaled, counts)
+    np.testing.assert_allclose(counts.mean() * np.exp(z[:, 0]), fitted.predict(scaled), rtol=1e-6)
 
 
 def pinball(level, target, quantile):
