@@ -12,15 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from perceptory import backend
-from perceptory.data.examples import encoder_for
+from perceptory.data.examples import Examples, encoder_for
 from perceptory.data.series.windows import MANY
 from perceptory.errors import InputError
 from perceptory.models.forecasts import LEARNED_FROM
 from perceptory.models.model import Model
 from perceptory.models.weighted import WeightedModel
 from perceptory.studies.assemble import model_of, sound_networks, trained_anew
+from perceptory.studies.design import Candidate
 from perceptory.studies.encoded_examples import encode
-from perceptory.studies.forecasts import for_forecasts
+from perceptory.studies.forecasts import series_facts
 from perceptory.studies.prepare import Prepared
 from perceptory.studies.records import Records
 from perceptory.studies.sealing import Sealed
@@ -67,7 +68,7 @@ def with_all_rows(records: Records, inside: Sequence[int], shares: Sequence[floa
 
 
 def _trained(records: Records, on_all: Prepared, candidate: int, networks: int) -> Model:
-    own = for_forecasts([on_all.candidates[candidate]], on_all.data)
+    own = [_told(on_all.candidates[candidate], on_all.data)]
     copies = 1 if own[0].network.solved else -(-networks // on_all.study.seeds)
     rows = np.arange(on_all.encoded.count)
     split = split_of(on_all.encoded, [(rows, rows[:0])] * copies)
@@ -76,3 +77,13 @@ def _trained(records: Records, on_all: Prepared, candidate: int, networks: int) 
     group, _ = prepared.group_of(0, split, epochs=max(1, round(float(epochs))))
     weights, scalings = sound_networks(trained_anew(group, Records(prepared, cluster=records.cluster), None), group)
     return model_of(prepared, 0, weights, scalings, {})
+
+
+def _told(candidate: Candidate, whole: Examples) -> Candidate:
+    """The candidate, its network told of all rows which values there are. `InputError` where they do not suit it."""
+    windows, facts = candidate.network.windows, series_facts(whole)
+    if windows is None or facts is None:
+        return candidate
+    if windows.log and not facts.positive:
+        raise InputError("log needs targets above 0, and the sealed rows have others.")
+    return candidate.replace(network=windows.replace(nonnegative=facts.nonnegative))

@@ -192,8 +192,8 @@ def test_once_it_is_tested_a_model_learns_from_the_latest_rows_too(run):
     resumed and read back it is the same."""
     noise = np.random.default_rng(6).normal(size=60)
     data = read_series({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, "y", predict="ahead", window=4, horizon=3)
-    network = pt.Windowed(Linear(1e-3), level="none", scale="none")
-    study = pt.Study(networks=network, validation=pt.RollingOrigin(1), final="refit")
+    networks = [pt.Windowed(Linear(1e-3), level="none", scale="none"), pt.Naive(1)]
+    study = pt.Study(networks=networks, validation=pt.RollingOrigin(1), final="refit")
     kept = study.replace(keep_sealed=True).run(data, open_test=True)
     folder = run.folder / "shifted"
     result = study.run(data, folder=folder, open_test=True)
@@ -213,6 +213,8 @@ def test_once_it_is_tested_a_model_learns_from_the_latest_rows_too(run):
         result.model.backtest({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, origins=2)
     resumed = study.run(data, folder=folder, open_test=True, resume=True)
     np.testing.assert_array_equal(resumed.model.weights, result.model.weights)
+    naive = study.replace(networks=pt.Naive(1)).run(data, open_test=True).model
+    assert "learned_from" in naive.facts
 
 
 def test_models_that_forecast_nothing():
