@@ -705,9 +705,8 @@ def learned_from_all() -> tuple[Piece, ...]:
 def tested_on_what_was_learned() -> tuple[Piece, ...]:
     """A backtest of a model that has learned from all rows of its study, on these rows."""
     return (
-        "the model has learned from these rows, the sealed ones too, so its scores flatter",
-        Remedy(". For honest ones fit with ", Setting("keep_sealed", True)),
-        "; those of the sealed rows stand in the report.",
+        "the model has learned from these rows, the sealed ones too, so its scores flatter. The report has honest ones "
+        "of the sealed rows; a model that was fitted with keep_sealed gives them here.",
     )
 
 

@@ -195,5 +195,7 @@ def _tell(result: Any, folder: Path, said: Collection[Note]) -> None:
     stem, dot, ending = new_data(result)[0].partition(".")
     new = stem.upper() + dot + ending if (folder / "model.safetensors").is_file() else None
     ahead, explained = result.data.predict == "ahead", result.importance is not None
-    for step, file_or_command in what_next(folder, new, result.task, ahead, explained):
+    plan = getattr(getattr(result.model, "encoder", None), "plan", None)
+    future = plan is not None and bool(plan.beside.known_ahead)
+    for step, file_or_command in what_next(folder, new, result.task, ahead, explained, future):
         print(f"{step:<8} {file_or_command}")

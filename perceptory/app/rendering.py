@@ -13,10 +13,11 @@ from perceptory.wording import printable
 
 
 def what_next(
-    folder: Path, new: str | None, task: str, ahead: bool = False, explained: bool = False
+    folder: Path, new: str | None, task: str, ahead: bool = False, explained: bool = False, future: bool = False
 ) -> list[tuple[str, str]]:
     """(step, file or command) of what to do with a finished run; new: what its model predicts, None without a model;
-    ahead: whether that forecasts; explained: whether it holds the importance of columns."""
+    ahead: whether that forecasts, future: from columns that are known ahead; explained: whether it holds the importance
+    of columns."""
     where = shlex.quote(str(folder))
     steps = [("Report", str(folder / "report.html"))]
     if not new:
@@ -25,7 +26,7 @@ def what_next(
     if ahead:
         return [
             *steps,
-            ("Forecast", f"perceptory predict {where} --ahead"),
+            ("Forecast", f"perceptory predict {where} --ahead{' --future FUTURE.csv' if future else ''}"),
             ("Predict", f"perceptory predict {where} {new}"),
         ]
     classes = "" if task in ("regression", "autoencode") else "   (--proba adds probabilities)"

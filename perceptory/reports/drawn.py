@@ -21,8 +21,16 @@ TARGETS_DRAWN = 12
 
 
 def in_a_report(setting: Setting) -> str:
-    """A setting in words for readers who came by either door: the task "regression", the window."""
-    return f"the {setting.name}" if setting.value is UNSET else f'the {setting.name} "{setting.value}"'
+    """A setting in words for readers who came by either door: the task "regression", the window, or spikes set to
+    "keep"."""
+    if setting.value is UNSET:
+        return f"the {setting.name}"
+    if setting.name == "task":
+        return f'the task "{setting.value}"'
+    if isinstance(setting.value, list | tuple):
+        return f"{setting.name} set to {', '.join(map(str, setting.value))}"
+    value = f'"{setting.value}"' if isinstance(setting.value, str) else str(setting.value).lower()
+    return f"{setting.name} set to {value}"
 
 
 def figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> dict[str, str]:

@@ -209,7 +209,7 @@ def test_once_it_is_tested_a_model_learns_from_the_latest_rows_too(run):
         warnings.simplefilter("error")
         again = Model.load(folder).forecast()
     np.testing.assert_array_equal(again.values, result.model.forecast().values)
-    with pytest.warns(UserWarning, match="has learned from these rows.*keep_sealed=True"):
+    with pytest.warns(UserWarning, match=r"has learned from these rows.*keep_sealed"):
         result.model.backtest({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, origins=2)
     resumed = study.run(data, folder=folder, open_test=True, resume=True)
     np.testing.assert_array_equal(resumed.model.weights, result.model.weights)

@@ -176,7 +176,8 @@ def amount(number: float, unit: str) -> str:
         number, noun = next(
             (number * per, name) for per, name in PARTS if abs(number) * per > 0.999 or per == PARTS[-1][0]
         )
-    return f"{number:.6g} {noun}{'' if number == 1 else 's'}" if noun else f"{number:.6g}"
+    written = f"{number:.6g}"  # an hour as a share of a day is not quite 1 of 24
+    return f"{written} {noun}{'' if written == '1' else 's'}" if noun else written
 
 
 def shown(moment: float, dates: bool) -> str:
