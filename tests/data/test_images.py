@@ -239,13 +239,13 @@ def test_threads_decode_into_one_array(tmp_path, monkeypatch):
     monkeypatch.setattr(picture_files, "TOGETHER", 4)
     expected = np.concatenate([load_pictures(p)[0] for p in sorted((tmp_path / "a").iterdir())])
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    at_once, opened = threading.Barrier(3), picture_files._opened
+    at_once, read = threading.Barrier(3), picture_files._read
 
-    def met(path, use):
+    def met(*args):
         at_once.wait(timeout=30)  # goes on when three threads are here
-        return opened(path, use)
+        return read(*args)
 
-    monkeypatch.setattr(picture_files, "_opened", met)
+    monkeypatch.setattr(picture_files, "_read", met)
     tracemalloc.start()
     try:
         array, _ = load_pictures(tmp_path / "a")
@@ -254,6 +254,23 @@ def test_threads_decode_into_one_array(tmp_path, monkeypatch):
         tracemalloc.stop()
     np.testing.assert_array_equal(array, expected)
     assert peak < 1.5 * array.nbytes
+
+
+def test_pictures_unlike_the_first_one(tmp_path):
+    colors = RANDOM.integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    files = [tmp_path / f"{k}.png" for k in range(3)]
+    for file, picture in zip(files, (colors[0, ..., 0], colors[1], colors[2]), strict=True):
+        Image.fromarray(picture).save(file)
+    array, _ = load_pictures(files)
+    np.testing.assert_array_equal(array, [np.repeat(colors[0, ..., :1], 3, axis=-1), colors[1], colors[2]])
+    assert load_pictures(files[:1])[0].shape == (1, 8, 8, 1)
+    assert load_pictures(files, channels=1)[0].shape == (3, 8, 8, 1)
+    Image.fromarray(colors[0, :4]).save(files[2])
+    with pytest.raises(InputError, match=r"have 2 \(height x width\): 8 x 8 \(2 files"):
+        load_pictures(files)
+    files[1].write_bytes(b"none")
+    with pytest.raises(InputError, match=r"1\.png cannot be read"):
+        load_pictures(files)
 
 
 def test_a_folder_is_predicted_some_pictures_at_a_time(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -42,12 +43,29 @@ def load_pictures(
     paths = _paths(files)
     size = None if size is None else check_size(size)
     shape = size if size is not None and channels is not None else None
+    if shape is None and (found := _as_the_first(paths, size, channels)) is not None:
+        return found
     if shape is None:
         with _bombs_refused():
             heads = [head for some in in_threads(_heads, _some(paths)) for head in some]
         shape = _one_size(paths, [size or head.size for head in heads])
         channels = channels or (1 if all(head.gray for head in heads) else 3)
     inputs, clear = _decoded(paths, size, (*shape, channels or 1))
+    return inputs, [transparency_left_out(clear)] if clear else []
+
+
+def _as_the_first(
+    paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None
+) -> tuple[np.ndarray, list[Note]] | None:
+    """As `load_pictures`, where all files are of the size and the colors of the first one, so that each is opened once;
+    None where they are not, or one cannot be read."""
+    try:
+        with _bombs_refused():
+            head = _opened(paths[0], _head)
+        gray = channels is None and head.gray
+        inputs, clear = _decoded(paths, size, (*(size or head.size), channels or (1 if gray else 3)), gray)
+    except InputError:  # of the first file that is to be named
+        return None
     return inputs, [transparency_left_out(clear)] if clear else []
 
 
@@ -82,16 +100,17 @@ def _some(items: Sequence[T]) -> list[Sequence[T]]:
 
 
 def _decoded(
-    paths: Sequence[Path], size: tuple[int, int] | None, shape: tuple[int, int, int]
+    paths: Sequence[Path], size: tuple[int, int] | None, shape: tuple[int, int, int], gray: bool = False
 ) -> tuple[np.ndarray, int]:
-    """Pictures [n, *shape], scaled where a size is given, and how many of them were transparent."""
+    """Pictures [n, *shape], scaled where a size is given, and how many of them were transparent. gray: whether one with
+    colors raises `InputError`."""
     inputs = aligned_empty((len(paths), *shape), np.uint8)
     wrong: dict[int, tuple[int, int]] = {}
 
     def decode(places: Sequence[int]) -> int:
         clear = 0
         for place in places:
-            array, was_clear = _read(paths[place], size, shape[2])
+            array, was_clear = _read(paths[place], size, shape[2], gray)
             clear += was_clear
             if array.shape[:2] == shape[:2]:
                 inputs[place] = array if array.ndim == 3 else array[..., None]
@@ -126,7 +145,9 @@ def _one_size(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
 
 def pictures_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """The PNG and JPEG files of a folder, by name, and its other files (hidden ones are not looked at)."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    with os.scandir(folder) as entries:  # which knows what is a file without asking for each
+        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    files = [folder / name for name in names]
     pictures = [p for p in files if p.suffix.lower() in ENDINGS]
     return pictures, [p for p in files if p.suffix.lower() not in ENDINGS and p.name != "Thumbs.db"]
 
@@ -189,14 +210,17 @@ def _opened(path: Path, use: Callable[[Any], T]) -> T:
     return found
 
 
-def _read(path: Path, size: tuple[int, int] | None, channels: int) -> tuple[np.ndarray, bool]:
-    """One picture, [height, width] or [height, width, 3], and whether it was transparent."""
+def _read(path: Path, size: tuple[int, int] | None, channels: int, gray_alone: bool = False) -> tuple[np.ndarray, bool]:
+    """One picture, [height, width] or [height, width, 3], and whether it was transparent. gray_alone: no colors."""
     from PIL import Image, ImageOps
 
     def read(image: Any) -> tuple[np.ndarray, bool]:
         clear = "A" in image.mode or "transparency" in image.info
-        gray = channels == 1 or image.mode in GRAY
-        picture = ImageOps.exif_transpose(image).convert("L" if gray else "RGB")
+        if gray_alone and image.mode not in GRAY:
+            raise InputError("this picture has colors, and the first one has none. Give channels.")
+        mode = "L" if channels == 1 or image.mode in GRAY else "RGB"
+        picture = ImageOps.exif_transpose(image) if image.getexif().get(TURNING, 1) != 1 else image  # or a copy is made
+        picture = picture if picture.mode == mode else picture.convert(mode)
         if size is not None and picture.size != size[::-1]:
             picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
         return np.asarray(picture), clear
