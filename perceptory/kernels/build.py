@@ -109,6 +109,8 @@ def loads(kernel: str, dtype: str) -> bool:
     if dtype not in TYPES:
         return False
     key = (kernel, dtype)
+    if (state := _states.get(key)) is not None:
+        return state.source is not Source.NONE
     with _lock:
         if key not in _states:
             try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.ahead import LARGE
 from perceptory.data.tables.cells import EXPONENT, MARKS, Reading, first_of, numbers_in, stripped
 from perceptory.data.tables.numbers import floats
 from perceptory.data.tables.table import MISSING, RawColumn, composed, shown_value
@@ -137,7 +138,8 @@ def _use(column: RawColumn, commas: bool) -> _Use | None:
         if numbers.dtype.is_integer():
             return None
     if column.cells is not None or not numbers.null_count():  # plain numbers, with a point if with any mark
-        if _surely_decimal(floats(numbers.head(1000))):
+        few = column.numbers if numbers is column.data and len(column) < LARGE else floats(numbers.head(1000))
+        if _surely_decimal(few[:1000]):
             return _Use(".", True)
         values = floats(numbers)
         if not commas and not (values != np.floor(values))[np.isfinite(values)].any():

@@ -24,6 +24,7 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.damaged import damaged
 from perceptory.errors import InputError
 from perceptory.files import readable
+from perceptory.kernels.table import WORTH
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,6 +75,8 @@ def read_whole_columns(
         frame, types = file.read(texts), texts
     if frame is None or not _accounts_for(frame, marks, delimiter):
         return None
+    if 1 < frame.n_chunks() > frame.height // WORTH:
+        frame = frame.rechunk()  # all columns at once
     texts_of = _Texts(file)
     again = [partial(texts_of.column, k) if kind != pl.String else None for k, kind in enumerate(types)]
     return header, list(zip(frame.get_columns(), again, strict=True))
