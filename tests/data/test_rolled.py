@@ -87,7 +87,7 @@ def both():
     )  # fmt: skip
     arrays = {name: np.asarray(getattr(data, name)) for name in ("inputs", "targets", "units")}
     copied = dataclasses.replace(data, **arrays)
-    study = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0)
+    study = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0, keep_sealed=True)
     return SimpleNamespace(data=data, runs=[study.run(one, open_test=True) for one in (data, copied)])
 
 
@@ -104,7 +104,7 @@ def test_some_training_rows_tell_of_all(both, monkeypatch):
     """And what is validated and tested stays as it is; so it does where columns are judged some at a time."""
     monkeypatch.setattr(EncodedExamples, "shown", lambda self, rows: rows[::3])
     monkeypatch.setattr(metrics, "MANY", 1)
-    run = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0).run(both.data, open_test=True)
+    run = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0, keep_sealed=True).run(both.data, open_test=True)
     whole = both.runs[0]
     np.testing.assert_allclose(run.model.weights, whole.model.weights, rtol=1e-6)
     for name in ("rmse", "mae", "smape", "mase", "owa", "r2"):
@@ -134,6 +134,6 @@ def test_sealed_rows_tell_the_encoder_nothing(both):
     for end in last.tolist():
         changed[end - 12 : end] += 1e6  # the sealed rows
     other = dataclasses.replace(data, inputs=Rolled(changed, data.inputs.starts, data.inputs.steps))
-    run = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0).run(other)
+    run = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0, keep_sealed=True).run(other)
     np.testing.assert_array_equal(run.model.weights, both.runs[0].model.weights)
     assert run.model.encoder.high < 1e5
