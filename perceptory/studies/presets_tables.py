@@ -22,6 +22,7 @@ EPOCHS = {True: (68, 96), False: (40, 48)}  # of a regression or not; of a large
 BINS = {True: 48, False: 128}
 WIDTH = 9  # of embedded numbers
 KERNEL_ROWS, KERNEL_CELLS = 10_000, 2_000_000  # study rows, and numbers in them, up to which kernels are solved
+CENTERS = 6000  # of a kernel that learns from a sample of more rows
 NEAR = {True: 0.5, False: 2.0}  # how near one another the widths of kernels are expected
 THRESHOLDS = 256  # of a number, of large tables, where threshold units are many
 UNITS, THRESHOLD_WORK = 2000, 1e9  # of them, and rows x columns², up to which they are solved
@@ -52,8 +53,8 @@ def table_networks(
 ) -> list[Network]:
     """The networks that a preset compares on a table: the linear model, the honest baseline, then networks for tables
     that see the same numbers in several ways; of classes one that is held back more, and threshold units, which add up
-    what each column says in steps. Of tables that are not too large kernel ridge regression, which looks at the nearest
-    rows where networks draw a surface through all of them."""
+    what each column says in steps; kernel ridge regression, which looks at the nearest rows where networks draw a
+    surface through all of them."""
     small = rows <= SMALL
     hidden = EFFORTS[effort].hidden
     others: list[Network]
@@ -67,8 +68,7 @@ def table_networks(
         others = [*_thresholds(rows, columns), one, calm]
     if effort == "quick":
         return [baseline, one]
-    kernels = rows <= KERNEL_ROWS and rows * len(columns) <= KERNEL_CELLS
-    return [baseline, *others, *(_kernels(task, rows) if kernels else [])]
+    return [baseline, *others, *(_kernels(task, rows) if rows * len(columns) <= KERNEL_CELLS else [])]
 
 
 def _thresholds(rows: int, columns: Sequence[ColumnPlan]) -> list[Network]:
@@ -83,9 +83,13 @@ def _thresholds(rows: int, columns: Sequence[ColumnPlan]) -> list[Network]:
 
 def _kernels(task: str, rows: int) -> list[Network]:
     """The kernel of a rough function, as wide as is likeliest; of numbers narrower too, as for more rows than the
-    likelihood is of; of classes also one that takes columns together."""
+    likelihood is of; of classes also one that takes columns together. Of many rows a sample: the narrow one alone, and
+    none of classes, which gain nothing by it."""
+    regression = task == "regression"
+    if rows > KERNEL_ROWS:
+        return [KernelRidge(centers=CENTERS, narrow=3.5, ridge=0.2, deviation=NEAR[False])] if regression else []
     one = KernelRidge(centers=rows, deviation=NEAR[rows <= SMALL])
-    return [one, one.replace(narrow=3.5, ridge=0.2) if task == "regression" else one.replace(kernel="exponential")]
+    return [one, one.replace(narrow=3.5, ridge=0.2) if regression else one.replace(kernel="exponential")]
 
 
 def table_optimizer(task: str) -> AdamW:

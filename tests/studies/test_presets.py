@@ -14,6 +14,7 @@ from perceptory.data import load_bundled, read_arrays, read_series, read_table
 from perceptory.data.tables.column_plan import ColumnPlan
 from perceptory.networks.base import layout
 from perceptory.networks.cnn import CNN
+from perceptory.networks.kernel_ridge import KernelRidge
 from perceptory.networks.linear import Linear
 from perceptory.networks.mlp import MLP
 from perceptory.networks.narx import NARX
@@ -98,6 +99,16 @@ def test_threshold_units_stay_within_their_work():
     assert (found(800, 6, 8), found(8000, 6, 8), found(100_000, 6, 8)) == ([48], [128], [256])
     assert found(100_000, 20, 0) == [100]
     assert found(10_000_000, 11, 0) == found(8000, 6, 330) == found(500, 0, 3) == []
+
+
+def test_kernels_of_all_rows_of_a_sample_or_none():
+    def centers(task, rows, numbers=6):
+        networks = table_networks(task, rows, [ColumnPlan("a", "numeric", True)] * numbers, "normal", Linear())
+        return [one.centers for one in networks if isinstance(one, KernelRidge)]
+
+    assert centers("regression", 800) == centers("binary", 800) == [800, 800]
+    assert (centers("regression", 30_000), centers("binary", 30_000)) == ([6000], [])
+    assert centers("regression", 30_000, 100) == []
 
 
 def test_efforts_grow():
