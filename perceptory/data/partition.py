@@ -68,7 +68,7 @@ def seal_horizons(timeline: Timeline, share: float) -> tuple[np.ndarray, np.ndar
         raise InputError(
             f"forecasts need {needed} rows of a series, for a window with its targets takes {one}, and one horizon of "
             f"{horizon} each is validated and tested, but the longest has {longest}: {needed - longest} are missing. "
-            "Use a smaller window, a shorter horizon",
+            f"Use {'a smaller window, ' if one - horizon > needed - longest else ''}a shorter horizon",
             Remedy(", or no sealed rows (", Setting("test", 0), ")"),
             ".",
         )

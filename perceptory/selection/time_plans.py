@@ -142,10 +142,12 @@ def _too_short(timeline: Timeline, folds: int, block: int, gap: int = 0) -> NoRe
     horizon, one = timeline.horizon, int(np.ptp(timeline.seen[0]))
     first, last = timeline.ends()
     longest, needed = int((last - first).max()), one + horizon - 1 + gap + folds * block
+    missing = max(1, needed - longest)
+    smaller = ("a smaller window", Remedy(" (", Setting("window"), ")"), ", ") if one - horizon > missing else ()
     raise InputError(
         f"{count_of(folds, 'fold')} on a rolling origin of {count_of(block, 'origin')} each need {needed} rows of a "
         f"series that are not sealed, for an example takes {one}, and the longest has {longest}: "
-        f"{max(1, needed - longest)} are missing. Use a smaller window",
-        Remedy(" (", Setting("window"), ")"),
-        ", a shorter horizon, or fewer folds.",
+        f"{missing} are missing. Use ",
+        *smaller,
+        "a shorter horizon, or fewer folds.",
     )

@@ -117,8 +117,12 @@ def test_a_series_of_three_horizons_beside_the_window():
     scored = known.timeline.scored
     assert [scored[train].tolist(), scored[judged].tolist()] == [[[10, 16]], [[16, 22]]]
     assert data.timeline.scored[test].tolist() == [[22, 28]]
-    with pytest.raises(InputError, match=r"forecasts need 28 rows .* longest has 27: 1 are missing.*test=0"):
+    with pytest.raises(
+        InputError, match=r"forecasts need 28 rows .* has 27: 1 are missing\. Use a smaller window.*test=0"
+    ):
         seal_horizons(forecasts([27], 10, 6).timeline, 0.2)
+    with pytest.raises(InputError, match=r"12: 2 are missing\. Use a shorter horizon, or no"):  # a window of 2 gives 1
+        seal_horizons(forecasts([12], 2, 4).timeline, 0.2)
     short = forecasts([21], 10, 6).timeline
     with pytest.raises(InputError, match=r"need 22 rows .* the longest has 21: 1 are missing"):
         in_time(short).split(len(short), seed=0, timeline=short)
