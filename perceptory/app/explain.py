@@ -47,7 +47,7 @@ def _kept(run: str, asked: dict[str, Any]) -> tuple[Importance, list[Note]]:
 
     for name in asked:
         raise InputError(f"--{name} needs the rows to look at. Name their file after the run.")
-    if not Path(run).is_dir():
+    if Path(run).is_file():
         raise InputError(f"{run!r} is a model file, which holds no rows. Name a table with the target after it.")
     result = load_result(run)
     if result.data.example_kind != "table":

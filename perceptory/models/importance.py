@@ -88,12 +88,18 @@ class Importance:
 
     def remarks(self) -> list[str]:
         """Sentences on columns that share information, without which a low importance would be misread."""
-        return [
-            f"{listed(one.columns, NAMED + 3)} share information (rank correlation up to {one.strength:.2f}): alone,"
-            " each may look too small, since the others tell it too, or too large, since it then contradicts them."
-            f" Shuffled together they raise the {metric_name(self.score)} by {_told(one.value, one.error)}."
+        if not self.shared:
+            return []
+        why = (
+            "Some columns share information: alone, each may look too small, since the others tell it too, or too large,"
+            " since it then contradicts them. Shuffled together:"
+        )
+        each = [
+            f"  {listed(one.columns, NAMED + 3)} (rank correlation up to {one.strength:.2f})"
+            f"  {_told(one.value, one.error)}"
             for one in self.shared
         ]
+        return [why, *each]
 
     def most(self, count: int = NAMED) -> str:
         """The columns that matter most in one line, "" where none is told from 0."""

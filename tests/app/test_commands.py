@@ -186,6 +186,7 @@ def test_explain(perceptory, run, tmp_path):
         assert words in error
     assert perceptory("report", run, "--out", tmp_path / "again.html")[0] == 0
     assert "Columns that matter" in (tmp_path / "again.html").read_text()
+    assert "nosuch is not a run folder" in perceptory("explain", "nosuch")[2]
 
 
 def test_report(perceptory, run, tmp_path, monkeypatch):

@@ -96,7 +96,8 @@ def test_a_copy_shares_the_importance_and_is_named():
     assert shared.columns == ("a", "copy")
     assert shared.strength > 0.99
     assert shared.value > 1.6 * found.values[place["a"]] > 0
-    assert "'a', 'copy' share information" in found.remarks()[0]
+    assert "share information" in found.remarks()[0]
+    assert "'a', 'copy' (rank correlation up to 1.00)" in found.remarks()[1]
 
 
 def test_a_category_and_a_date_are_one_column():
