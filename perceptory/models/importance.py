@@ -91,8 +91,8 @@ class Importance:
         if not self.shared:
             return []
         why = (
-            "Some columns share information: alone, each may look too small, since the others tell it too, or too large,"
-            " since it then contradicts them. Shuffled together:"
+            "Some columns share information: alone, each may look too small, since the others tell it too, or too"
+            " large, since it then contradicts them. Shuffled together:"
         )
         each = [
             f"  {listed(one.columns, NAMED + 3)} (rank correlation up to {one.strength:.2f})"
