@@ -79,7 +79,7 @@ and so do samples from a range: [bold]mlp:32/64,64:tanh/relu[/bold], [bold]--lea
 
 DATA = (
     "Table (.csv, .tsv, .txt, also packed as .csv.gz, .zst, .bz2, .xz or .zip; .parquet, .arrow, .feather, .jsonl,"
-    " .json, .xlsx), folder of images, idx file, or .npz."
+    " .json, .xlsx), folder of such tables or of images, idx file, or .npz."
 )
 
 FIT_OPTIONS = {

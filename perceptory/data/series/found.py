@@ -19,6 +19,7 @@ from perceptory.data.series.periods import with_dates
 from perceptory.data.series.spikes import check_spikes, without_spikes
 from perceptory.data.series.times import find_time
 from perceptory.data.tables.cells import Reading
+from perceptory.data.tables.folders import FILE, for_use
 from perceptory.data.tables.marks import usual_mark
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Table
@@ -81,6 +82,9 @@ def columns_of(source: Any, asked: Asked) -> Found:
     """Read the table, and tell its columns apart."""
     like, use, inputs = asked.like, asked.use, asked.inputs
     table = _table(source, asked.reading, asked.target, asked.series, asked.groups)
+    if table.by_file:  # each file of a folder is a series, unless a column tells them apart
+        asked = replace(asked, series=asked.series or FILE)
+        table = for_use(table, [asked.series, asked.groups, asked.color])
     if like is None and not asked.reading.decimal:
         asked = replace(asked, reading=replace(asked.reading, usual=usual_mark(table.notes)))
     unlabeled = asked.use == ITSELF

@@ -25,6 +25,7 @@ from perceptory.data.series.weights import SERIES_WEIGHTS
 from perceptory.data.series.windows import Cut, cut_rows
 from perceptory.data.tables.cells import PLAIN, Reading
 from perceptory.data.tables.encoder import _keys, reading_from_json
+from perceptory.data.tables.folders import FILE, named_after
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import Table, columns_are, listed
 from perceptory.errors import InputError
@@ -68,6 +69,8 @@ class SeriesPlan:
         a forecast are left out, with a warning. Raises `InputError` as `read_series` does, and for another time step.
         """
         table = with_dates(as_table(source, reading=None if self.reading == PLAIN else self.reading))
+        if self.series == FILE and FILE not in table.names and isinstance(source, str | Path):
+            table = named_after(table, source)
         own = self.beside.columns_of(channels)
         columns = own[: sum(not n.startswith(PREFIX) for n in own)] if self.known else own
         outputs = [n.removeprefix(PREFIX) for n in own[len(columns) :]]

@@ -19,6 +19,7 @@ from perceptory.data.tables.column_plan import plan_column
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.delimited import counted
 from perceptory.data.tables.encoder import Encoder
+from perceptory.data.tables.folders import for_use
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.like import read_like
@@ -201,6 +202,7 @@ def _table(source: Any, reading: Reading, asked: _Asked, task: str | None) -> Ta
     target, weights, groups = asked[:3]
     wanted = [weights, groups, *(target if isinstance(target, (list, tuple)) else [target])]
     table = as_table(source, reading=reading, as_text=[n for n in wanted if isinstance(n, str)]).filled()
+    table = for_use(table, [asked.color, *(n for n in wanted if isinstance(n, str))])
     if not check_no_target(task, target) and target is None:
         raise InputError(
             "name the target, the column to predict, as ",

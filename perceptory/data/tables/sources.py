@@ -22,6 +22,7 @@ from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited, read_text
+from perceptory.data.tables.folders import stacked_tables, tables_in
 from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.numbers import floats
 from perceptory.data.tables.other_files import JSON, PACKED, WORKBOOKS, read_json, read_workbook, unpacked
@@ -64,7 +65,7 @@ def as_table(
     delimiter = None
     reading = reading or Reading()
     if isinstance(source, (str, Path)):
-        table, delimiter = read_file(files.path_of(source), frozenset(as_text), numbers=reading.decimal != ",")
+        table, delimiter = _read_path(files.path_of(source), frozenset(as_text), reading.decimal != ",")
     elif isinstance(source, Mapping):
         check_alike(source)
         row = bool(source) and all(map(is_plain, source.values()))  # a dict of values is one row
@@ -76,6 +77,21 @@ def as_table(
         frame = _from_frame(source)
         table = frame if frame is not None else _from_array(source, names)
     return _read_cells(table, reading, delimiter)
+
+
+def _read_path(path: Path, as_text: frozenset[str], numbers: bool) -> tuple[Table, str | None]:
+    def read(one: Path) -> tuple[Table, str | None]:
+        return read_file(one, as_text, numbers)
+
+    parts = tables_in(path, is_table)
+    return stacked_tables(parts, read) if parts else read(path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name of a file says that it is a table."""
+    kind = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    return kind in (*TEXT, *BINARY, *JSON, *WORKBOOKS) or (kind in PACKED and inner in TEXT)
 
 
 def columns_of_rows(source: Any) -> Any:

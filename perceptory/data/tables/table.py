@@ -117,13 +117,15 @@ class RawColumn:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length. `named` is False for an array whose columns have no names of their own."""
+    """Columns of equal length. `named` is False for an array whose columns have no names of their own. by_file: of a
+    folder of tables whose last column names the file of each row."""
 
     columns: tuple[RawColumn, ...]
     rows: int
     notes: tuple[Note, ...] = ()
     named: bool = True
     duplicated: frozenset[str] = field(default_factory=frozenset)  # names that stood more than once
+    by_file: bool = False
 
     def __post_init__(self) -> None:
         names = [one_form(c.name) for c in self.columns]
