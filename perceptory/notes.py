@@ -71,6 +71,14 @@ class Note:
         return note
 
 
+class NoteWarning(UserWarning):
+    """A note that Python's users are warned of; another door says `note` in its own words."""
+
+    def __init__(self, note: Note):
+        super().__init__(str(note))
+        self.note = note
+
+
 class NoteKind(Generic[P]):
     """A kind of note. Called with the facts it gives the note; `sentence` is the function from facts to pieces."""
 
@@ -706,7 +714,9 @@ def tested_on_what_was_learned() -> tuple[Piece, ...]:
     """A backtest of a model that has learned from all rows of its study, on these rows."""
     return (
         "the model has learned from these rows, the sealed ones too, so its scores flatter. The report has honest ones "
-        "of the sealed rows; a model that was fitted with keep_sealed gives them here.",
+        "of the sealed rows; a model that was fitted with ",
+        Setting("keep_sealed", True),
+        " gives them here.",
     )
 
 

@@ -101,7 +101,7 @@ def forecast(
     with warnings_as_notes():
         ahead = model.forecast(data, coverage=coverage, origins=1 if origins is None else origins, future=future)
     write_frames(out, iter([frame(ahead.columns())]), formulas=formulas)
-    if coverage is None and ahead.lower is None and knows_intervals(model):
+    if coverage is None and ahead.lower is None and ahead.quantiles is None and knows_intervals(model):
         say_notes([too_few_for_intervals()])
 
 

@@ -17,7 +17,7 @@ from perceptory.app.door import command_line
 from perceptory.app.new_data import Inputs, read_new, together
 from perceptory.app.output import write_bytes, write_frames
 from perceptory.errors import InputError
-from perceptory.notes import Note
+from perceptory.notes import Note, NoteWarning
 from perceptory.wording import one_line
 
 if TYPE_CHECKING:
@@ -46,14 +46,21 @@ def say_notes(notes: Iterable[Note]) -> None:
 @contextmanager
 def warnings_as_notes() -> Iterator[None]:
     """What Python would warn of within is said as notes are, each sentence once."""
+    ours = (UserWarning, NoteWarning)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for sentence in dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning):
+    sentences = (_in_its_words(one.message) for one in caught if one.category in ours)
+    for sentence in dict.fromkeys(sentences):
         sys.stderr.write(f"perceptory: note: {one_line(sentence)}\n")
     for one in caught:
-        if one.category is not UserWarning:
+        if one.category not in ours:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _in_its_words(message: Warning | str) -> str:
+    """A warning that holds a note names settings as the command line does."""
+    return message.note.said(command_line) if isinstance(message, NoteWarning) else str(message)
 
 
 def frame(columns: list[tuple[str, Any]]) -> pl.DataFrame:

@@ -65,11 +65,16 @@ def seal_horizons(timeline: Timeline, share: float) -> tuple[np.ndarray, np.ndar
     test = timeline.scored[:, 0] >= (last - np.maximum(rows, 0))[timeline.series]
     if not test.any():
         longest, needed = int(lengths.max()), one + 2 * horizon
+        missing, window = needed - longest, one - horizon
+        smaller = window > missing
+        least = f" ({missing - window + 1} with a window of 1)" if not smaller and window > 1 else ""
+        unsealed = (Remedy(", or no sealed rows (", Setting("test", 0), ")"),) if missing <= horizon else ()
         raise InputError(
             f"forecasts need {needed} rows of a series, for a window with its targets takes {one}, and one horizon of "
-            f"{horizon} each is validated and tested, but the longest has {longest}: {needed - longest} are missing. "
-            f"Use {'a smaller window, ' if one - horizon > needed - longest else ''}a shorter horizon",
-            Remedy(", or no sealed rows (", Setting("test", 0), ")"),
+            f"{horizon} each is validated and tested, but the longest has {longest}: {missing} "
+            f"{'is' if missing == 1 else 'are'} missing{least}. Use {'a smaller window, ' if smaller else ''}"
+            f"{'' if not smaller or unsealed else 'or '}a shorter horizon",
+            *unsealed,
             ".",
         )
     return np.flatnonzero(~test), np.flatnonzero(test)

@@ -12,7 +12,7 @@ from perceptory.data.series.calendar import shown
 from perceptory.data.series.season import changes
 from perceptory.errors import InputError, Setting
 from perceptory.models.forecasts import LEARNED_FROM, Forecast, forecast
-from perceptory.notes import tested_on_what_was_learned
+from perceptory.notes import NoteWarning, tested_on_what_was_learned
 from perceptory.specs import count
 from perceptory.wording import count_of, number
 
@@ -120,7 +120,7 @@ def backtest(
         )
     kept = _some(found, came)
     if _learned_from(model, kept):
-        warnings.warn(str(tested_on_what_was_learned()), UserWarning, stacklevel=3)
+        warnings.warn(NoteWarning(tested_on_what_was_learned()), stacklevel=3)
     return Backtest(kept, _units(model, data, kept))
 
 

@@ -15,13 +15,16 @@ def mixture_words(result: ResultData) -> str:
     mixture = result.mixture
     if mixture is None:
         return ""
+    if len(result.candidates) == 1:
+        return ""
     rows, score, spread = f"{thing(result)}s", metric_name(result.score["name"]), mixture.spread
     apart = f" ± {number(spread)}" if spread == spread else ""
+    apart_from, among = number(mixture.mean), number(mixture.selected)
     return (
         f"{'One candidate got all of the share. ' if len(mixture.shares) == 1 else ''}"
         f"Shares were selected on {rows} that the networks had not trained on. On {rows} that took no part in the "
-        f"selection, the {score} is {number(mixture.mean)}{apart}; on those that did it is {number(mixture.selected)},"
-        " which flatters."
+        f"selection, the {score} is {apart_from}{apart}; on those that did it is "
+        f"{'the same' if among == apart_from else f'{among}, which flatters'}."
     )
 
 

@@ -78,7 +78,7 @@ def _parts(result: ResultData, door: Door, said: Collection[Note]) -> list[Rende
         _kept(result),
     )
     words = [word for word in found if word]
-    parts: list[RenderableType] = [head, Text("\n".join(words) + "\n", style="dim")]
+    parts: list[RenderableType] = [head, Text("".join(f"{word}\n" for word in words), style="dim")]
     parts += _ranking(result)
     parts.append(_columns_lost(result) if result.task == AUTOENCODE else _metrics(result))
     if most := importance_words(result):

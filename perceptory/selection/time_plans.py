@@ -142,12 +142,16 @@ def _too_short(timeline: Timeline, folds: int, block: int, gap: int = 0) -> NoRe
     horizon, one = timeline.horizon, int(np.ptp(timeline.seen[0]))
     first, last = timeline.ends()
     longest, needed = int((last - first).max()), one + horizon - 1 + gap + folds * block
-    missing = max(1, needed - longest)
-    smaller = ("a smaller window", Remedy(" (", Setting("window"), ")"), ", ") if one - horizon > missing else ()
+    missing, each = max(1, needed - longest), "each need" if folds > 1 else "needs"
+    smaller = (
+        ("a smaller window", Remedy(" (", Setting("window"), ")"), ", " if folds > 1 else " or ")
+        if one - horizon > missing
+        else ()
+    )
     raise InputError(
-        f"{count_of(folds, 'fold')} on a rolling origin of {count_of(block, 'origin')} each need {needed} rows of a "
+        f"{count_of(folds, 'fold')} on a rolling origin of {count_of(block, 'origin')} {each} {needed} rows of a "
         f"series that are not sealed, for an example takes {one}, and the longest has {longest}: "
-        f"{missing} are missing. Use ",
+        f"{missing} {'is' if missing == 1 else 'are'} missing. Use ",
         *smaller,
-        "a shorter horizon, or fewer folds.",
+        f"a shorter horizon{', or fewer folds' if folds > 1 else ''}.",
     )

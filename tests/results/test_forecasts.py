@@ -129,7 +129,9 @@ def test_a_backtest_scores_by_origin_and_horizon(run, capfd, monkeypatch):
         run.model.backtest({"month": MONTHS[:12], "name": ["small"] * 12, "sales": run.table["sales"][:12]})
     monkeypatch.chdir(run.folder)
     assert main(["backtest", "run", "sales.csv", "--origins", "2", "--out", "back.csv"]) == 0
-    lines = capfd.readouterr().out.splitlines()
+    printed = capfd.readouterr()
+    lines = printed.out.splitlines()
+    assert "keep_sealed=" not in printed.err
     assert lines[0] == "4 forecasts of sales"
     assert lines[1].split() == ["MAE", "RMSE", "SMAPE", "MASE", "COVERAGE"]
     names = [line[:16].strip() for line in lines[2:]]

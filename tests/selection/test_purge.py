@@ -118,13 +118,17 @@ def test_a_series_of_three_horizons_beside_the_window():
     assert [scored[train].tolist(), scored[judged].tolist()] == [[[10, 16]], [[16, 22]]]
     assert data.timeline.scored[test].tolist() == [[22, 28]]
     with pytest.raises(
-        InputError, match=r"forecasts need 28 rows .* has 27: 1 are missing\. Use a smaller window.*test=0"
+        InputError, match=r"forecasts need 28 rows .* has 27: 1 is missing\. Use a smaller window.*test=0"
     ):
         seal_horizons(forecasts([27], 10, 6).timeline, 0.2)
-    with pytest.raises(InputError, match=r"12: 2 are missing\. Use a shorter horizon, or no"):  # a window of 2 gives 1
+    with pytest.raises(InputError, match=r"12: 2 are missing .1 with .*. Use a shorter horizon, or no"):
         seal_horizons(forecasts([12], 2, 4).timeline, 0.2)
+    with pytest.raises(InputError, match=r"30: 6 are missing .1 with a window of 1.\. Use a shorter horizon, or no"):
+        seal_horizons(forecasts([30], 6, 10).timeline, 0.2)
+    with pytest.raises(InputError, match=r"16: 17 are missing .15 with a window of 1.\. Use a shorter horizon\.$"):
+        seal_horizons(forecasts([16], 3, 10).timeline, 0.2)  # for that, unsealed rows are too few as well
     short = forecasts([21], 10, 6).timeline
-    with pytest.raises(InputError, match=r"need 22 rows .* the longest has 21: 1 are missing"):
+    with pytest.raises(InputError, match=r"needs 22 rows .* has 21: 1 is missing\. .*\) or a shorter horizon\.$"):
         in_time(short).split(len(short), seed=0, timeline=short)
 
 
