@@ -21,7 +21,7 @@ def with_dates(table: Table) -> Table:
 
 
 def _dated(raw: RawColumn) -> RawColumn:
-    if raw.storage != "text" or not len(raw):
+    if raw.storage != "text" or raw.cells is not None or not len(raw):  # what is a number is no month
         return raw
     for pattern, months in PERIODS.values():
         days = _days(raw, pattern, months)

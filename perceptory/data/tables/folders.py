@@ -35,7 +35,8 @@ def tables_in(path: Any, is_table: Callable[[Path], bool]) -> list[Path]:
         return []
     inside = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
     tables = [one for one in inside if one.is_file() and is_table(one)]
-    others = [one.name for one in inside if one not in set(tables)]
+    known = set(tables)
+    others = [one.name for one in inside if one not in known]
     if not tables or any(one.is_dir() for one in inside) or any(_is_picture(name) for name in others):
         return []
     if others:
