@@ -689,6 +689,15 @@ def taken_for_time(column: str, others: Names) -> tuple[Piece, ...]:
 
 
 @_kind
+def training_scores_of_some(rows: int, of: int) -> tuple[Piece, ...]:
+    """Forecasts so many that only some of those trained on are scored: those of the fold with most."""
+    return (
+        f"training scores are those of {rows:,} forecasts spread over the {of:,} that a network trains on; all others "
+        "are of all.",
+    )
+
+
+@_kind
 def sealed_ends(least: int, most: int, series: int, untested: int) -> tuple[Piece, ...]:
     """Rows at the end of each series that are what forecasts are tested on; untested: series too short for that."""
     rows = f"{most}" if least == most else f"{least} to {most}"

@@ -19,12 +19,14 @@ def mixture_words(result: ResultData) -> str:
         return ""
     rows, score, spread = f"{thing(result)}s", metric_name(result.score["name"]), mixture.spread
     apart = f" ± {number(spread)}" if spread == spread else ""
-    apart_from, among = number(mixture.mean), number(mixture.selected)
+    taken, selected = number(mixture.mean), number(mixture.selected)
+    sign = 1 if result.score["direction"] == "min" else -1
+    flatters = ", which flatters" if sign * mixture.selected < sign * mixture.mean else ""
     return (
         f"{'One candidate got all of the share. ' if len(mixture.shares) == 1 else ''}"
         f"Shares were selected on {rows} that the networks had not trained on. On {rows} that took no part in the "
-        f"selection, the {score} is {apart_from}{apart}; on those that did it is "
-        f"{'the same' if among == apart_from else f'{among}, which flatters'}."
+        f"selection, the {score} is {taken}{apart}; on those that did it is "
+        f"{'the same' if selected == taken else selected + flatters}."
     )
 
 

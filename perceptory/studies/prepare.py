@@ -16,7 +16,7 @@ from perceptory.data.own_targets import own_names
 from perceptory.data.series.rolled import target_columns
 from perceptory.data.tables.encoder import Encoder
 from perceptory.errors import InputError
-from perceptory.notes import Note
+from perceptory.notes import Note, training_scores_of_some
 from perceptory.objectives.auxiliary import Auxiliary
 from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.metrics import Score, score_for
@@ -122,7 +122,10 @@ class Prepared:
         """What is to be said of what the members begin with, and of codes that leave nothing out."""
         begun = dict.fromkeys(note for group in self.groups for note in group.notes)
         learned = () if self.pretexts is None else self.pretexts.notes
-        return (*learned, *begun, *notes_on_codes(self.candidates, self.encoded))
+        train = max((fold[0] for fold in self.folds), key=len, default=np.empty(0, np.int64))
+        shown = len(self.encoded.shown(train))
+        some = (training_scores_of_some(shown, len(train)),) if shown < len(train) else ()
+        return (*learned, *begun, *some, *notes_on_codes(self.candidates, self.encoded))
 
     def of_part(self, number: int) -> Prepared:
         """The study of one part: its folds, numbered from 0, and their members."""

@@ -9,6 +9,7 @@ import pytest
 import perceptory as pt
 from perceptory.data import read_series
 from perceptory.data.series.rolled import Ahead, Rolled, counts_of, target_columns, values_of
+from perceptory.notes import training_scores_of_some
 from perceptory.selection import metrics
 from perceptory.studies.encoded_examples import EncodedExamples
 from perceptory.studies.prepare import prepare
@@ -106,6 +107,9 @@ def test_some_training_rows_tell_of_all(both, monkeypatch):
     monkeypatch.setattr(metrics, "MANY", 1)
     run = pt.Study(networks=pt.MLP((4,)), epochs=4, patience=0, keep_sealed=True).run(both.data, open_test=True)
     whole = both.runs[0]
+    told = [[note.facts for note in of.data.notes if training_scores_of_some.describes(note)] for of in (run, whole)]
+    assert told[1] == []
+    assert [-(-note["of"] // 3) for note in told[0]] == [told[0][0]["rows"]]
     np.testing.assert_allclose(run.model.weights, whole.model.weights, rtol=1e-6)
     for name in ("rmse", "mae", "smape", "mase", "owa", "r2"):
         np.testing.assert_allclose(run.tested[name], whole.tested[name], rtol=1e-5)

@@ -1,6 +1,7 @@
 """Final models of several candidates: through every door, and honest."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from perceptory.estimators import NetworkRegressorCV
 from perceptory.models.weighted import WeightedModel
 from perceptory.networks.mlp import MLP
 from perceptory.reports.advice import advice
+from perceptory.reports.procedure import mixture_words
 from perceptory.selection.metrics import rmse
 
 
@@ -56,6 +58,12 @@ def test_what_is_shown_is_predicted_by_shares_that_were_selected_without_the_row
     result, _, folder = ran
     shown = result.predictions
     of_folds = result.mixture.per_fold
+    by_rows = {"better": -0.1, "the same": 0.0, "worse": 0.1}
+    for name, more in by_rows.items():
+        mixture = replace(result.mixture, selected=result.mixture.mean + more)
+        words = mixture_words(replace(result, mixture=mixture))
+        assert [words.endswith("which flatters."), words.endswith("the same.")] == [name == "better", more == 0]
+    assert mixture_words(replace(result, candidates=result.candidates[:1])) == ""
     assert result.validation["rmse"] == pytest.approx(np.mean(of_folds)) == pytest.approx(result.estimate.mean)
     assert rmse(shown.target, shown.output)[0] == pytest.approx(result.estimate.mean, rel=0.05)
     assert result.mixture.selected <= result.estimate.mean + 1e-9
