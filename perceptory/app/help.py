@@ -205,7 +205,10 @@ FIT_OPTIONS = {
     "--repeats": "Repeat the validation plan with other splits.",
     "--nested": "Also measure the whole procedure, choice included: on rows that N outer folds, or a plan, hold out.",
     "--seeds": f"Starts of every network on every fold. {_default()}",
-    "--score": f"{_list(METRICS)} {_default('rmse, mase or owa for forecasts, log_loss for classes, reconstruction_error without a target')}",
+    "--score": (
+        f"{_list(METRICS)} "
+        f"{_default('rmse, mase or owa for forecasts, log_loss for classes, reconstruction_error without a target')}"
+    ),
     "--rule": f"How the winner is chosen. {_meanings(RULES)}. {_default(defaults.RULE)}",
     "--final": f"What the model is. {_meanings(FINALS)}. {_default(FINAL)}",
     "--discard": f"Give up the worst candidates on the way: {_written(DISCARDINGS)}; such as after:0.2:0.5.",
