@@ -38,8 +38,10 @@ def test_each_row_has_the_code_of_its_text(known):
     assert written[: len(known)].to_list() == known
     new = [name for name in cells.drop_nulls().unique(maintain_order=True) if name not in known]
     assert written[len(known) :].to_list() == new
-    there = cells.is_not_null()
-    assert written.gather(codes).filter(there).equals(cells.filter(there))
+    there = cells.is_not_null().to_numpy()
+    assert (codes.by_row[~there] == texts.MOST).all()
+    assert written.gather(codes.by_row[there]).equals(cells.drop_nulls())
+    assert codes.counts.tolist() == [int((cells == name).sum()) for name in written]
 
 
 def test_each_row_keeps_its_text_and_what_is_known_comes_first():

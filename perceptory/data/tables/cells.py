@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceptory.data.tables.plain_words import are_words
 from perceptory.data.tables.table import MISSING, RawColumn, composed, label, listed, one_form, shown_value
 from perceptory.errors import InputError, Setting
 from perceptory.kernels import texts
@@ -81,11 +82,14 @@ class Distinct:
     cells: stripped, null where they stand for a missing value, some twice.
     coded: what was written in the rows, an Enum, None where `cells` has a cell for each row. Its categories are the
     cells as they are written, in the order of `cells`; where rows are null, a null stands behind them.
+    codes: of `coded`, where a kernel has found them. words: whether all cells are certain to be `are_words`.
     """
 
     rows: pl.Series
     cells: pl.Series
     coded: pl.Series | None
+    codes: texts.Codes | None = None
+    words: bool = False
 
     @classmethod
     def of(cls, rows: pl.Series) -> Distinct:
@@ -95,18 +99,20 @@ class Distinct:
         keys = head.unique(maintain_order=True)
         if len(rows) < 1000 or len(keys) > 0.9 * len(head):
             return cls(rows, stripped(rows), None)
-        coded = coded_by(rows, keys.drop_nulls())
+        coded, codes = with_codes(rows, keys.drop_nulls())
         written = coded.dtype.categories  # type: ignore[attr-defined]
+        words = are_words(written.to_list())
         if rows.null_count():
             written = pl.concat([written, pl.Series([None], dtype=pl.String)])
-        return cls(rows, stripped(written), coded)
+        return cls(rows, written if words else stripped(written), coded, codes, words)
 
     @cached_property
     def _counts(self) -> np.ndarray:
         """How many rows each cell stands for."""
         if self.coded is None:
             return np.ones(len(self.cells), np.int64)
-        return np.append(counts_of(self.coded), self.rows.null_count())[: len(self.cells)]
+        counts = counts_of(self.coded) if self.codes is None else self.codes.counts
+        return np.append(counts, self.rows.null_count())[: len(self.cells)]
 
     def count(self, of: pl.Series) -> int:
         """How many rows the cells stand for that are True in `of`."""
@@ -134,27 +140,42 @@ class Distinct:
         return renamed(self.coded, self.cells)
 
     @property
+    def label_codes(self) -> texts.Codes | None:
+        """Of `labels`, where they are known."""
+        return self.codes if self.codes is not None and self._as_written else None
+
+    @cached_property
     def _as_written(self) -> bool:
         """Whether nothing was stripped, and nothing but null stands for a missing value."""
+        if self.words:
+            return True
         written = self.coded.dtype.categories  # type: ignore[union-attr]
         return bool(self.cells.head(len(written)).equals(written, check_names=False))
 
 
 def coded_by(cells: pl.Series, known: Any) -> pl.Series:
     """[row] Enum of texts, of the categories `known` where these are all that there are."""
+    return with_codes(cells, known)[0]
+
+
+def with_codes(cells: pl.Series, known: Any) -> tuple[pl.Series, texts.Codes | None]:
+    """As `coded_by`, and the codes of its categories where a kernel has found them."""
     import polars as pl
 
     if isinstance(cells.dtype, pl.Enum):
-        return cells
+        return cells, None
     found = texts.codes_of(cells, pl.Series(known, dtype=pl.String)) if len(cells) >= MANY_CELLS else None
     if found is not None:
         codes, written = found
-        coded = written.cast(pl.Enum(written)).gather(pl.Series(codes))
-        return pl.select(pl.when(cells.is_not_null()).then(coded)).to_series() if cells.null_count() else coded
+        filled = written.cast(pl.Enum(written)).gather(np.arange(texts.MOST + 1) % len(written))  # a null has a code, too
+        coded = filled.gather(pl.Series(codes.by_row))
+        if cells.null_count():
+            coded = pl.select(pl.when(cells.is_not_null()).then(coded)).to_series()
+        return coded, codes
     coded = cells.cast(pl.Enum(known), strict=False)
     if coded.null_count() == cells.null_count():
-        return coded
-    return cells.cast(pl.Enum(cells.unique(maintain_order=True).drop_nulls()))
+        return coded, None
+    return cells.cast(pl.Enum(cells.unique(maintain_order=True).drop_nulls())), None
 
 
 def renamed(coded: pl.Series, names: pl.Series) -> pl.Series:
@@ -188,7 +209,8 @@ def looked_up(table: np.ndarray, codes: np.ndarray) -> np.ndarray:
     if codes.dtype != np.uint8 or table.dtype.itemsize > 1:
         return np.take(table, codes)
     whole = table.tobytes().ljust(256, b"\0")  # `numpy.take` would write all codes as integers of 64 bits first
-    return np.frombuffer(codes.tobytes().translate(whole), table.dtype)
+    found = texts.looked_up(whole, codes)
+    return np.frombuffer(codes.tobytes().translate(whole), table.dtype) if found is None else found.view(table.dtype)
 
 
 def stripped(cells: pl.Series) -> pl.Series:

@@ -10,6 +10,7 @@ import numpy as np
 
 from perceptory.data.tables.numbers import NumberFacts, facts_of
 from perceptory.data.tables.table import rows_of, series_of
+from perceptory.kernels.texts import Codes
 from perceptory.notes import Note
 
 Kind = Literal["numeric", "boolean", "categorical", "date", "ignored"]
@@ -22,7 +23,7 @@ class Column:
     data is [row]: an array of float64 with NaN for missing for "numeric", "boolean" (0 or 1) and "date" (days since
     1970-01-01); a polars series of String for "categorical" (an array of objects is turned into one); either for
     "ignored". `layout` tells how dates in text were written, such as "d.m.y". `known`: its `facts`, where they are
-    known already.
+    known already. codes: of an Enum, where they are known already.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     layout: str = ""
     known: NumberFacts | None = field(default=None, repr=False)
     unit: str = ""  # that its numbers were written with, such as "%"
+    codes: Codes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.data, np.ndarray) and self.data.dtype == object:
@@ -53,4 +55,4 @@ class Column:
     def take(self, rows: np.ndarray | slice) -> Column:
         """The same column with the given rows only."""
         data = self.data[rows] if isinstance(self.data, np.ndarray) else rows_of(self.data, rows)
-        return replace(self, data=data, known=None)
+        return replace(self, data=data, known=None, codes=None)

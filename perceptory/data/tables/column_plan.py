@@ -14,6 +14,7 @@ from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
 from perceptory.data.tables.table import RawColumn, label
 from perceptory.errors import InputError
+from perceptory.kernels.texts import MOST, Codes
 from perceptory.notes import Note
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ class ColumnPlan:
         cells = convert(raw, self.kind, self.layout, self.categories)
         of_category = places(cells.dtype.categories, self.categories, OTHER)
         return looked_up(np.append(of_category, MISSES).astype(np.int8), codes_of(cells))
+
+    def places_in(self, column: Column) -> np.ndarray | None:
+        """As `values`, of a column whose codes are known and whose every category has a place; None for others."""
+        if column.codes is None or self.kind != "categorical":
+            return None
+        of_category = places(column.data.dtype.categories, self.categories, OTHER, np.int8)
+        if (of_category < 0).any():
+            return None
+        table = np.full(MOST + 1, MISSES, np.int8)
+        table[: len(of_category)] = of_category
+        return looked_up(table, column.codes.by_row)
 
     def _check_unit(self, raw: RawColumn) -> None:
         """Raise `InputError` for numbers with another percent sign or currency than in training; those without one are
@@ -133,18 +145,20 @@ class ColumnFacts:
 def facts_of(column: Column) -> ColumnFacts:
     """Of a column that is not ignored."""
     if column.kind == "categorical":
-        return ColumnFacts(len(column), column.data.null_count(), counts=counted_labels(column.data))
+        counts = counted_labels(column.data, column.codes)
+        return ColumnFacts(len(column), column.data.null_count(), counts=counts)
     found, rows = column.facts, len(column)
     return ColumnFacts(rows, found.missing, found.low, found.high, found.whole == rows - found.missing)
 
 
-def counted_labels(labels: pl.Series) -> dict[str, int]:
-    """Rows of each category that has any."""
+def counted_labels(labels: pl.Series, codes: Codes | None = None) -> dict[str, int]:
+    """Rows of each category that has any; codes: of an Enum, where they are known."""
     import polars as pl
 
     if not isinstance(labels.dtype, pl.Enum):
         return dict(labels.drop_nulls().value_counts().iter_rows())
-    pairs = zip(labels.dtype.categories.to_list(), counts_of(labels).tolist(), strict=True)
+    counts = counts_of(labels) if codes is None else codes.counts
+    pairs = zip(labels.dtype.categories.to_list(), counts.tolist(), strict=True)
     return {name: count for name, count in pairs if count}
 
 

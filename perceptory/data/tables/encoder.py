@@ -140,7 +140,10 @@ class Encoder:
         def part(plan: ColumnPlan) -> tuple[ColumnPlan, np.ndarray]:
             if as_they_are and plan.kind != "categorical":
                 return plan, known[plan.name].data
-            return plan, plan.values(_raw(known[plan.name]) if as_they_are else table[plan.name])
+            found = plan.places_in(known[plan.name]) if as_they_are else None
+            if found is None:
+                found = plan.values(_raw(known[plan.name]) if as_they_are else table[plan.name])
+            return plan, found
 
         return on_all_cores(part, used, len((known or table)[used[0].name]))
 

@@ -61,7 +61,8 @@ class Features:
     @cached_property
     def codes(self) -> list[np.ndarray]:
         """Of each categorical column which of its features [row] int8 is 1, -1 for none."""
-        return [_codes(plan, values) for plan, values in self.parts if plan.kind == "categorical"]
+        parts = [part for part in self.parts if part[0].kind == "categorical"]
+        return on_all_cores(lambda part: _codes(*part), parts, self.rows)
 
     @cached_property
     def numbers(self) -> Features | None:

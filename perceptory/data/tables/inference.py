@@ -76,6 +76,8 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
 def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
     text = Distinct.of(raw.data)
     cells = text.cells
+    if text.words:
+        return replace(_categorical(raw.name, text.labels(), raw.notes, cells), codes=text.label_codes)
     if cells.null_count() == len(cells):
         return Column(raw.name, "ignored", raw.data, (notes.no_value(),))
     truth = parse_truth(cells)
@@ -99,7 +101,7 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
         remarks = _nearly_numbers(raw.name, text, row_numbers)
         if not remarks and (day := _moments(text, DAY)) is not None:
             remarks = (notes.moments_as_text(day),)
-    return _categorical(raw.name, text.labels(), remarks, cells)
+    return replace(_categorical(raw.name, text.labels(), remarks, cells), codes=text.label_codes)
 
 
 def _moments(text: Distinct, pattern: str) -> str | None:
