@@ -127,45 +127,100 @@ struct Columns {
   int64_t weight_step;
 };
 
+typedef Number Four __attribute__((vector_size(4 * sizeof(Number))));
+
+// Writes columns of LONG numbers as rows [count, columns], `width` apart.
+static void turn(const Number (*from)[LONG], int64_t columns, int64_t count, int64_t width, Number* out) {
+  int64_t k = 0;
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+  for (; k + 4 <= columns; k += 4) {
+    int64_t r = 0;
+    for (; r + 4 <= count; r += 4) {
+      Four a, b, c, d;
+      memcpy(&a, from[k] + r, sizeof a), memcpy(&b, from[k + 1] + r, sizeof b);
+      memcpy(&c, from[k + 2] + r, sizeof c), memcpy(&d, from[k + 3] + r, sizeof d);
+      const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Four AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      const Four rows[4] = {
+          __builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+          __builtin_shufflevector(AB, CD, 0, 1, 4, 5), __builtin_shufflevector(AB, CD, 2, 3, 6, 7)};
+      for (int64_t i = 0; i < 4; i++) memcpy(out + (r + i) * width + k, &rows[i], sizeof(Four));
+    }
+    for (; r < count; r++)
+      for (int64_t i = k; i < k + 4; i++) out[r * width + i] = from[i][r];
+  }
+#endif
+#endif
+  for (; k < columns; k++)
+    for (int64_t r = 0; r < count; r++) out[r * width + k] = from[k][r];
+}
+
 // Of some numbers, and as many rows, those rounded and what that rounds off. Whether one is too large to be rounded.
 static bool write(const Columns* c, int64_t first, int64_t tile, int64_t start, int64_t count, Number* out) {
-  Number rounded[TILE][LONG], rest[TILE][LONG];
+  Number parts[2 * TILE][LONG];
+  int64_t places[LONG];
   int32_t lost = 0;
   for (int64_t k = 0; k < tile; k++) {
-    const int64_t step = c->steps[first + k];
-    const double* x = c->values[first + k] + start * step;
-    const double origin = c->origins[first + k];
+    const int64_t at = first + k, step = c->steps[at], last = c->last[at];
+    const double *x = c->values[at] + start * step, *among = c->among[at];
+    const double origin = c->origins[at];
+    Number *rounded = parts[k], *rest = parts[tile + k];
     int32_t beyond = 0;
     auto part = [&](int64_t r, double exact) {
       const Number near = (Number)exact;
-      rounded[k][r] = near;
-      rest[k][r] = (Number)(exact - (double)near);
+      rounded[r] = near;
+      rest[r] = (Number)(exact - (double)near);
       beyond |= (std::fabs(near) == INFINITY) & (std::fabs(exact) != INFINITY);
     };
-    if (const double* among = c->among[first + k])
+    const bool same = k && among && c->among[at - 1] && c->values[at - 1] == c->values[at] &&
+                      c->steps[at - 1] == step && c->origins[at - 1] == origin && c->last[at - 1] == last;
+    if (among && !same)
       for (int64_t r = 0; r < count; r++) {
         const double place = x[r * step] - origin;
-        part(r, among[place >= 0 && place < (double)c->last[first + k] ? (int64_t)place : c->last[first + k]]);
+        places[r] = place >= 0 && place < (double)last ? (int64_t)place : last;
       }
+    if (among)
+      for (int64_t r = 0; r < count; r++) part(r, among[places[r]]);
     else if (step == 1)
       for (int64_t r = 0; r < count; r++) part(r, x[r] - origin);
     else
       for (int64_t r = 0; r < count; r++) part(r, x[r * step] - origin);
     lost |= beyond;
   }
-  for (int64_t r = 0; r < count; r++) {
-    Number *near = out + (start + r) * c->width + first, *less = near + c->numbers;
-    for (int64_t k = 0; k < tile; k++) near[k] = rounded[k][r];
-    for (int64_t k = 0; k < tile; k++) less[k] = rest[k][r];
+  Number* near = out + start * c->width + first;
+  if (tile == c->numbers) {  // what is rounded off follows at once
+    turn(parts, 2 * tile, count, c->width, near);
+  } else {
+    turn(parts, tile, count, c->width, near);
+    turn(parts + tile, tile, count, c->width, near + c->numbers);
   }
   return lost;
+}
+
+// Of some rows the codes and the weight.
+static void write_codes(const Columns* c, int64_t start, int64_t count, Number* out) {
+  Number parts[TILE][LONG];
+  for (int64_t first = 0; first <= c->codes; first += TILE) {
+    const int64_t tile = c->codes + 1 - first < TILE ? c->codes + 1 - first : TILE;
+    for (int64_t k = 0; k < tile; k++) {
+      if (first + k == c->codes) {
+        const double* weights = c->weights + start * c->weight_step;
+        for (int64_t r = 0; r < count; r++) parts[k][r] = (Number)weights[r * c->weight_step];
+      } else {
+        const int8_t* code = c->code[first + k] + start;
+        for (int64_t r = 0; r < count; r++) parts[k][r] = (Number)code[r];
+      }
+    }
+    turn(parts, tile, count, c->width, out + start * c->width + 2 * c->numbers + first);
+  }
 }
 
 // Writes for each row its numbers rounded, what that rounds off, its codes and its weight into out [row, width]. 1 where
 // a number is too large to be rounded. Of wide rows many are gone through for some columns before the next ones, so that
 // a page of memory is looked up once.
 extern "C" int table_rows(const Columns* c, Number* out) {
-  const int64_t width = c->width, most = c->numbers > TILE ? 8 * LONG : LONG;
+  const int64_t most = c->numbers > TILE ? 8 * LONG : LONG;
   bool lost = false;
   for (int64_t begin = 0; begin < c->rows; begin += most) {
     const int64_t end = c->rows - begin < most ? c->rows : begin + most;
@@ -173,9 +228,8 @@ extern "C" int table_rows(const Columns* c, Number* out) {
       for (int64_t start = begin; start < end; start += LONG)
         lost |= write(c, first, c->numbers - first < TILE ? c->numbers - first : TILE, start,
                       end - start < LONG ? end - start : LONG, out);
-    for (int64_t k = 0; k < c->codes; k++)
-      for (int64_t r = begin; r < end; r++) out[r * width + 2 * c->numbers + k] = (Number)c->code[k][r];
-    for (int64_t r = begin; r < end; r++) out[r * width + width - 1] = (Number)c->weights[r * c->weight_step];
+    for (int64_t start = begin; start < end; start += LONG)
+      write_codes(c, start, end - start < LONG ? end - start : LONG, out);
   }
   return lost;
 }
