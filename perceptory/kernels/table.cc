@@ -8,6 +8,10 @@
 
 #include "vectors.h"
 
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 constexpr int64_t PIECE = 256;           // numbers that stay in the first cache
 constexpr int64_t LONG = 64, TILE = 64;   // of what is turned from columns into rows at once
 
@@ -216,10 +220,43 @@ static void write_codes(const Columns* c, int64_t start, int64_t count, Number* 
   }
 }
 
+// Rows of so few columns are put together in the cache.
+constexpr int64_t NARROW = 128;
+
+// Copies numbers to memory that is not read soon, past the cache, which would read it first.
+static void put(const Number* from, int64_t count, Number* out) {
+  int64_t k = 0;
+#if defined(__AVX__)
+  constexpr int64_t EACH = 32 / sizeof(Number);
+  if ((uintptr_t)out % 32 == 0)
+    for (; k + EACH <= count; k += EACH)
+      _mm256_stream_si256((__m256i*)(out + k), _mm256_load_si256((const __m256i*)(from + k)));
+#endif
+  memcpy(out + k, from + k, (count - k) * sizeof(Number));
+}
+
+// `table_rows` of rows that are not wide.
+static bool narrow(const Columns* c, Number* out) {
+  alignas(64) Number rows[LONG * NARROW];
+  bool lost = false;
+  for (int64_t start = 0; start < c->rows; start += LONG) {
+    const int64_t count = c->rows - start < LONG ? c->rows - start : LONG;
+    Number* shifted = rows - start * c->width;  // as if all rows lay there
+    if (c->numbers) lost |= write(c, 0, c->numbers, start, count, shifted);
+    write_codes(c, start, count, shifted);
+    put(rows, count * c->width, out + start * c->width);
+  }
+#if defined(__AVX__)
+  _mm_sfence();
+#endif
+  return lost;
+}
+
 // Writes for each row its numbers rounded, what that rounds off, its codes and its weight into out [row, width]. 1 where
 // a number is too large to be rounded. Of wide rows many are gone through for some columns before the next ones, so that
 // a page of memory is looked up once.
 extern "C" int table_rows(const Columns* c, Number* out) {
+  if (c->width <= NARROW && c->numbers <= TILE) return narrow(c, out);
   const int64_t most = c->numbers > TILE ? 8 * LONG : LONG;
   bool lost = false;
   for (int64_t begin = 0; begin < c->rows; begin += most) {
