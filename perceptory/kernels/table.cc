@@ -126,7 +126,8 @@ struct Columns {
   const double* origins;        // what is taken off
   const double* const* among;   // or null: what stands at the place that a number is, at `last` where it is missing
   const int64_t* last;
-  const int8_t* const* code;
+  const uint8_t* const* code;
+  const Number* const* meant;   // by each of them what is written, 256 numbers
   const double* weights;
   int64_t weight_step;
 };
@@ -212,8 +213,9 @@ static void write_codes(const Columns* c, int64_t start, int64_t count, Number* 
         const double* weights = c->weights + start * c->weight_step;
         for (int64_t r = 0; r < count; r++) parts[k][r] = (Number)weights[r * c->weight_step];
       } else {
-        const int8_t* code = c->code[first + k] + start;
-        for (int64_t r = 0; r < count; r++) parts[k][r] = (Number)code[r];
+        const uint8_t* code = c->code[first + k] + start;
+        const Number* meant = c->meant[first + k];
+        for (int64_t r = 0; r < count; r++) parts[k][r] = meant[code[r]];
       }
     }
     turn(parts, tile, count, c->width, out + start * c->width + 2 * c->numbers + first);

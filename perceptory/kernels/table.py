@@ -28,7 +28,7 @@ class _Facts(Structure):
 class _Columns(Structure):
     _fields_ = (
         *((name, c_int64) for name in ("rows", "numbers", "codes", "width")),
-        *((name, c_void_p) for name in ("values", "steps", "origins", "among", "last", "code", "weights")),
+        *((name, c_void_p) for name in ("values", "steps", "origins", "among", "last", "code", "meant", "weights")),
         ("weight_step", c_int64),
     )  # fmt: skip
 
@@ -83,11 +83,18 @@ class Stored(NamedTuple):
     among: np.ndarray | None = None
 
 
+class Coded(NamedTuple):
+    """A code of rows. by_row: [row] uint8 that lie together. meant: [256] int8, which is written instead of each."""
+
+    by_row: np.ndarray
+    meant: np.ndarray
+
+
 class Row(NamedTuple):
-    """What rows are made of: numbers, codes [row] int8 that lie together, weights [row] float64 with any steps."""
+    """What rows are made of: numbers, codes, weights [row] float64 with any steps."""
 
     numbers: Sequence[Stored]
-    codes: Sequence[np.ndarray]
+    codes: Sequence[Coded]
     weights: np.ndarray
 
 
@@ -109,10 +116,13 @@ class RowWriter:
         self._among = np.array([0 if table is None else table.ctypes.data for table in among], np.int64)
         self._last = np.array([0 if table is None else len(table) - 1 for table in among], np.int64)
         self._steps[self._made] = 1
-        self._codes = np.array([codes.ctypes.data for codes in row.codes], np.int64)
+        self._codes = np.array([codes.by_row.ctypes.data for codes in row.codes], np.int64)
+        self._meant = np.array([codes.meant for codes in row.codes], self._dtype).reshape(-1, 256)
+        self._tables = self._meant.ctypes.data + self._meant.strides[0] * np.arange(len(row.codes))
         self._origins = np.array([number.origin for number in row.numbers], np.float64)
         fits = all(values.dtype == np.float64 and len(values) == self._rows for values in (*there, row.weights))
-        fits = fits and all(c.dtype == np.int8 and len(c) == self._rows and c.strides == (1,) for c in row.codes)
+        by_row = [codes.by_row for codes in row.codes]
+        fits = fits and all(c.dtype == np.uint8 and len(c) == self._rows and c.strides == (1,) for c in by_row)
         fits = fits and all(t is None or (t.dtype == np.float64 and t.strides == (8,)) for t in among)
         if not fits:
             raise ValueError("the arrays of rows do not fit together")
@@ -138,6 +148,6 @@ class RowWriter:
         described = _Columns(
             rows, numbers, codes, width, values.ctypes.data, self._steps.ctypes.data, self._origins.ctypes.data,
             self._among.ctypes.data, self._last.ctypes.data, places.ctypes.data,
-            weights.ctypes.data + 8 * step * start, step,
+            self._tables.ctypes.data, weights.ctypes.data + 8 * step * start, step,
         )  # fmt: skip
         return not self._write(byref(described), c_void_p(out.ctypes.data))

@@ -154,7 +154,7 @@ class EncodedExamples:
         """Of a table; made block by block, for there is much of it."""
         aims, codes, numbers, width = self.aims, [], self.given, self.shape[0]
         if isinstance(self.given, Features):
-            codes, numbers = self.given.codes, self.given.numbers
+            codes, numbers = self.given.coded, self.given.numbers
             width = 0 if numbers is None else numbers.width
         width += aims.shape[1]
         out = aligned_empty((length, 2 * width + len(codes) + 1), dtype)

@@ -10,16 +10,17 @@ import numpy as np
 from perceptory.data.tables.features import Features
 from perceptory.errors import InputError, Setting
 from perceptory.kernels import table
+from perceptory.kernels.table import Coded
 
 TILE = 256  # numbers of a row that are turned from columns at once
 Write = Callable[[slice, np.ndarray], None]
 
 
-def row_writer(numbers: Any, aims: np.ndarray, codes: list[np.ndarray], weights: np.ndarray, dtype: Any) -> Write:
+def row_writer(numbers: Any, aims: np.ndarray, codes: list[Coded], weights: np.ndarray, dtype: Any) -> Write:
     """What writes some rows into out [row, 2 (number + aim) + code + 1]: numbers and aims rounded to a type, what that
     rounds off, codes and the weight.
 
-    numbers: of the inputs, `Features`, an array [row, number] or None; aims: [row, aim]; codes: each [row] int8;
+    numbers: of the inputs, `Features`, an array [row, number] or None; aims: [row, aim];
     weights: [row]. It raises `InputError` for numbers that the type cannot hold.
     """
     made: Features | None = None
@@ -46,7 +47,7 @@ def row_writer(numbers: Any, aims: np.ndarray, codes: list[np.ndarray], weights:
 
 
 def _by_numpy(
-    numbers: Any, aims: np.ndarray, codes: list[np.ndarray], weights: np.ndarray, at: slice, out: np.ndarray
+    numbers: Any, aims: np.ndarray, codes: list[Coded], weights: np.ndarray, at: slice, out: np.ndarray
 ) -> None:
     width = (out.shape[1] - len(codes) - 1) // 2
     exact, block = np.empty((width, len(out))), np.empty(out.shape[::-1], out.dtype)  # columns by columns are quick
@@ -57,7 +58,7 @@ def _by_numpy(
     exact[width - aims.shape[1] :] = aims[at].T
     split_into(exact, block[:width], block[width : 2 * width])
     for k, code in enumerate(codes, 2 * width):
-        block[k] = code[at]
+        block[k] = code.meant[code.by_row[at]]
     block[-1] = weights[at]
     for k in range(0, len(block), TILE):  # rows whose parts stay in the cache: wide ones do not
         out[:, k : k + TILE] = block[k : k + TILE].T

@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from perceptory.data import Encoder, read_series, read_table
+from perceptory.data.tables import cells
 from perceptory.errors import InputError
+from perceptory.kernels import texts
 
 ROWS = 60
 X = np.random.default_rng(0).normal(size=ROWS).round(3)
@@ -477,3 +479,31 @@ def test_categories_that_training_did_not_have_are_told_in_python_too():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         list(encoder.batches({"k": ["a", None], "x": [1.0, 2.0]}, 10))
+
+
+def test_words_are_read_as_if_every_pattern_had_been_asked(monkeypatch):
+    kinds = {
+        "plain": ["red 0", "blue (dark)", "x"], "odd": ["tEST", "a-b", "AB12"], "months": ["May 24", "Jun 24"],
+        "dates": ["Mar 3, 2020", "Apr 4, 2021"], "truth": ["True", "false"], "ends": ["infra", "nan", "nano"],
+        "units": ["EUR 5", "EUR 7"], "missing": ["none", "NA", "yes"], "quarters": ["Q1 2020", "Q2 2020"],
+        "spaces": ["a ", " a", "b"], "accents": ["e\u0301", "\u00e9", "ab"], "codes": ["abc 12", "abd 13"],
+    }  # fmt: skip
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame({name: random.choice([*texts, None], 1000).tolist() for name, texts in kinds.items()})
+    frame = frame.with_columns(pl.col("plain", "dates").fill_null(strategy="forward"), y=random.normal(size=1000))
+
+    def read():
+        data = read_table(frame, "y")
+        features = Encoder.fit(data).features(data)
+        return [(c.name, c.kind, list(map(str, c.notes)), list(map(str, c.values))) for c in data.columns], features
+
+    endless = frame.with_columns(ends=pl.lit("Infinity"))
+    with pytest.raises(InputError, match="infinite"):
+        read_table(endless, "y")
+    seen, features = read()
+    monkeypatch.setattr(cells, "are_words", lambda texts: False)
+    monkeypatch.setattr(texts, "codes_of", lambda cells, known: None)
+    asked, others = read()
+    assert seen == asked
+    np.testing.assert_array_equal(features.dense(), others.dense())
+    assert {"plain", "odd"} <= {c[0] for c in seen if c[1] == "categorical"}

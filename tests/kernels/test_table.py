@@ -99,12 +99,14 @@ def test_numbers_beyond_the_type_are_refused():
 
 def test_arrays_that_do_not_fit_are_no_rows():
     ten, row = np.arange(10.0), np.zeros((10, 4), np.float32)
-    writer = table.RowWriter(table.Row([table.Stored(ten)], [np.zeros(10, np.int8)], ten), np.float32)
+    meant = np.arange(-128, 128).astype(np.int8)[::-1]
+    codes = table.Coded(np.arange(10, dtype=np.uint8), meant)
+    writer = table.RowWriter(table.Row([table.Stored(ten)], [codes], ten), np.float32)
     assert writer(0, row)
-    assert row.tolist() == np.stack([ten, 0 * ten, 0 * ten, ten], axis=1).tolist()
+    assert row.tolist() == np.stack([ten, 0 * ten, 127 - ten, ten], axis=1).tolist()
     with pytest.raises(ValueError, match="do not fit"):
         writer(1, row)
     with pytest.raises(ValueError, match="do not fit"):
         table.RowWriter(table.Row([table.Stored(ten[:5])], [], ten), np.float32)
     with pytest.raises(ValueError, match="lack"):
-        table.RowWriter(table.Row([table.Stored(None)], [np.zeros(10, np.int8)], ten), np.float32)(0, row)
+        table.RowWriter(table.Row([table.Stored(None)], [codes], ten), np.float32)(0, row)

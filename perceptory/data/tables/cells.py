@@ -167,7 +167,9 @@ def with_codes(cells: pl.Series, known: Any) -> tuple[pl.Series, texts.Codes | N
     found = texts.codes_of(cells, pl.Series(known, dtype=pl.String)) if len(cells) >= MANY_CELLS else None
     if found is not None:
         codes, written = found
-        filled = written.cast(pl.Enum(written)).gather(np.arange(texts.MOST + 1) % len(written))  # a null has a code, too
+        filled = written.cast(pl.Enum(written)).gather(
+            np.arange(texts.MOST + 1) % len(written)
+        )  # a null has a code, too
         coded = filled.gather(pl.Series(codes.by_row))
         if cells.null_count():
             coded = pl.select(pl.when(cells.is_not_null()).then(coded)).to_series()

@@ -96,7 +96,12 @@ class Encoder:
 
     def features(self, source: Any) -> Features:
         """What `transform` gives, made when it is asked for; features that are made already come back."""
-        return source if isinstance(source, Features) else Features(self.values_of(source))
+        if isinstance(source, Features):
+            return source
+        parts = self.values_of(source)
+        dates = {c.name: c for c in source.columns if c.kind == "date"} if isinstance(source, Dataset) else {}
+        known = {p.name: dates[p.name].facts for p, v in parts if p.name in dates and v is dates[p.name].data}
+        return Features(parts, known=known)
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""

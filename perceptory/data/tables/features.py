@@ -5,8 +5,8 @@ Nothing holds all features of all rows unless somebody asks for it: a category i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
-from perceptory.data.tables.numbers import facts_of
-from perceptory.kernels.table import Stored
+from perceptory.data.tables.numbers import NumberFacts, facts_of
+from perceptory.kernels.table import Coded, Stored
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
 Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
@@ -24,10 +24,12 @@ At = slice | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The features [row, width] of a table, made when they are asked for. parts: the columns that they are made of."""
+    """The features [row, width] of a table, made when they are asked for. parts: the columns that they are made of.
+    known: facts of their values, by the name of the column, where they are known already."""
 
     parts: Sequence[Part]
     told: bool = True  # whether features tell of missing numbers, which are NaN anyway
+    known: Mapping[str, NumberFacts] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -61,14 +63,18 @@ class Features:
     @cached_property
     def codes(self) -> list[np.ndarray]:
         """Of each categorical column which of its features [row] int8 is 1, -1 for none."""
-        parts = [part for part in self.parts if part[0].kind == "categorical"]
-        return on_all_cores(lambda part: _codes(*part), parts, self.rows)
+        return on_all_cores(lambda coded: looked_up(coded.meant, coded.by_row), self.coded, self.rows)
+
+    @cached_property
+    def coded(self) -> list[Coded]:
+        """What `codes` are looked up in, and by what."""
+        return [_coded(plan, values) for plan, values in self.parts if plan.kind == "categorical"]
 
     @cached_property
     def numbers(self) -> Features | None:
         """The features that are numbers, of `layout`; None where there are none."""
         parts = [part for part in self.parts if part[0].kind != "categorical"]
-        return Features(parts, told=not self.layout) if parts else None
+        return Features(parts, told=not self.layout, known=self.known) if parts else None
 
     @property
     def digested(self) -> Iterator[np.ndarray]:
@@ -94,7 +100,7 @@ class Features:
         for plan, values in self.parts:
             width = self._width((plan, values))
             waves_alone = plan.value and width > 1 and width == 1 + 2 * len(plan.periods)
-            by_day = _by_day(plan, values) if waves_alone else None
+            by_day = _by_day(plan, values, self.known.get(plan.name)) if waves_alone else None
             if plan.value and width == 1:
                 stored.append(Stored(values, plan.origin if plan.kind == "date" else 0.0))
             elif by_day is not None:
@@ -217,10 +223,10 @@ def _writes_dates(plan: ColumnPlan, days: np.ndarray, place: int) -> Callable[[A
     return write
 
 
-def _by_day(plan: ColumnPlan, days: np.ndarray) -> tuple[float, np.ndarray] | None:
+def _by_day(plan: ColumnPlan, days: np.ndarray, known: NumberFacts | None = None) -> tuple[float, np.ndarray] | None:
     """The first day, and [feature, day] what is made of each from it on, last of none; None where dates are no whole
     days, or fewer than those would be."""
-    missing, _, whole, low, high = facts_of(days)
+    missing, _, whole, low, high = known or facts_of(days)
     few = high - low < len(days) and whole == len(days) - missing
     return (low, _of_days(plan, np.append(np.arange(low, high + 1), np.nan))) if few else None
 
@@ -231,12 +237,12 @@ def _of_days(plan: ColumnPlan, days: np.ndarray) -> np.ndarray:
     return np.stack([days - plan.origin, *phases])
 
 
-def _codes(plan: ColumnPlan, places: np.ndarray) -> np.ndarray:
-    """[row] which of a column's features is 1, by the places of its categories."""
+def _coded(plan: ColumnPlan, places: np.ndarray) -> Coded:
+    """Which of a column's features is 1, by the places of its categories."""
     named = len(plan.categories)
     codes = np.full(256, -1, np.int8)  # by place, from the end what stands instead of one
     if plan.value:
         codes[:named] = np.arange(named)
     if plan.missing:
         codes[MISSES] = len(plan.features) - 1
-    return looked_up(codes, places.view(np.uint8))
+    return Coded(places.view(np.uint8), codes)
