@@ -57,11 +57,12 @@ def test_bad_files(write, text, message):
 
 
 def test_bad_sources(tmp_path, write):
+    (tmp_path / "empty").mkdir()
     x, y = np.eye(3), [1.0, 2.0, 4.0]
     good = write("a,b,y\n1,2,3\n2,5,4\n")
     cases = [
         ((tmp_path / "none.csv", "y"), {}, "there is no file"),
-        ((tmp_path, "y"), {}, "is a folder"),
+        ((tmp_path / "empty", "y"), {}, "is a folder"),
         ((write("a", "a.doc"), "y"), {}, "'a.doc' has to end in one of .csv"),
         ((write(b"PAR1 no", "a.parquet"), "y"), {}, "not a readable Parquet"),
         ((write(b"no", "a.feather"), "y"), {}, "not a readable Arrow"),

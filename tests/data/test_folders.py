@@ -6,7 +6,8 @@ import pytest
 
 import perceptory as pt
 from perceptory.data import Encoder
-from perceptory.data.tables.sources import as_table
+from perceptory.data.tables.folders import tables_in
+from perceptory.data.tables.sources import as_table, is_table
 from perceptory.errors import InputError
 
 random = np.random.default_rng(0)
@@ -72,6 +73,13 @@ def test_what_does_not_go_together(tmp_path, files, said):
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=said):
         pt.read_table(tmp_path, "y")
+
+
+@pytest.mark.parametrize("picture", ["one.png", "train-images-idx3-ubyte"])
+def test_a_folder_of_pictures_may_hold_a_text(tmp_path, picture):
+    for name in (picture, "README.txt"):
+        (tmp_path / name).touch()
+    assert tables_in(tmp_path, is_table) == []
 
 
 def test_kinds_that_differ_are_named_with_their_files(tmp_path):

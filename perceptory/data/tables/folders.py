@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,9 +49,10 @@ def tables_in(path: Any, is_table: Callable[[Path], bool]) -> list[Path]:
 
 
 def _is_picture(name: str) -> bool:
+    """Whether a file holds pictures, as PNG or as idx files do."""
     from perceptory.data.images.files import ENDINGS
 
-    return name.lower().endswith(ENDINGS)
+    return name.lower().endswith(ENDINGS) or re.search("idx[1-4]", name) is not None
 
 
 def stacked_tables(paths: Sequence[Path], read: Callable[[Path], tuple[Table, str | None]]) -> tuple[Table, str | None]:
