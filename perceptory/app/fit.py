@@ -50,7 +50,7 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
 
 def _run_folder(data: str, out: str | None) -> Path:
     """Where the run goes: beside a folder of images, never into it, where it would be taken for a class."""
-    from perceptory.data.tables.other_files import PACKED
+    from perceptory.data.tables.endings import PACKED
 
     path = Path(data)
     name = path.resolve().name if path.is_dir() else path.stem

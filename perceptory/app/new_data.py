@@ -19,7 +19,7 @@ from perceptory.data.images.idx import read_idx
 from perceptory.data.series.plan import NO_TABLES
 from perceptory.data.tables.features import Features
 from perceptory.data.tables.folders import tables_in
-from perceptory.data.tables.sources import as_table, is_table
+from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.streamed import tables_of
 from perceptory.errors import InputError
 from perceptory.notes import Note, transparency_left_out, unseen_categories
@@ -99,7 +99,7 @@ def _examples(model: Any, path: str) -> Inputs:
         raise InputError(f"the model needs arrays, so {path} has to be a .npz or .npy file.")
     if not Path(path).exists():
         raise InputError(f"there is no file {path!r}.")
-    if Path(path).is_dir() and (numpy or not tables_in(path, is_table)):
+    if Path(path).is_dir() and (numpy or not tables_in(path)):
         raise InputError(f"the model needs a table or a NumPy file, and {path} is a folder.")
     examples = encoder.examples(path)
     notes = [*encoder.notes_for(examples.inputs)]

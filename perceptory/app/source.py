@@ -11,10 +11,10 @@ from typing import Any
 from perceptory.data import ArrayDataset, Dataset, StreamedTable, read_arrays, read_images, read_series, stream_table
 from perceptory.data import read_table as read_rows
 from perceptory.data.examples import encoder_for
+from perceptory.data.images.idx import is_idx
 from perceptory.data.series.asked import AUTO
 from perceptory.data.series.calendar_inputs import TIMES
 from perceptory.data.tables.folders import tables_in
-from perceptory.data.tables.sources import is_table
 from perceptory.errors import InputError, Setting
 from perceptory.notes import in_order_of_time, other_part
 from perceptory.registry import Registry
@@ -176,8 +176,8 @@ def source_of(options: Mapping[str, Any]) -> Source:
             f"{path.name} holds inputs without targets. Write both into one file: numpy.savez(path, x=..., y=...)."
         )
     kind = "table"
-    tables = tables_in(path, is_table)
-    if not tables and (path.is_dir() or (path.is_file() and re.search("idx[1-4]", path.name))):
+    tables = tables_in(path)
+    if not tables and (path.is_dir() or (path.is_file() and is_idx(path.name))):
         kind = "images"
     elif suffix in (".npz", ".npy"):
         kind = "arrays"

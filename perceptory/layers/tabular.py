@@ -261,6 +261,8 @@ def some_columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
     """The columns of x at ascending places, by slices of those that stand side by side."""
     if len(places) == x.shape[1]:
         return x
+    if not places:
+        return x[:, :0]
     cuts = [0, *(i for i in range(1, len(places)) if places[i] != places[i - 1] + 1), len(places)]
     parts = [x[:, places[a] : places[b - 1] + 1] for a, b in pairwise(cuts)]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)

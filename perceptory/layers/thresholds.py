@@ -50,9 +50,8 @@ class Thresholds(eqx.Module):
     def units(self, x: jax.Array) -> jax.Array:
         """[row, feature] 1 or 0 of each threshold of each number, then the columns of 0 and 1."""
         numbers, flags = self.places
-        above = some_columns(x, numbers)[:, :, None] > self.edges if numbers else jnp.zeros((len(x), 0, 0), bool)
-        parts = [above.reshape(len(x), -1).astype(x.dtype)] + ([some_columns(x, flags)] if flags else [])
-        return jnp.concatenate(parts, axis=1)
+        above = some_columns(x, numbers)[:, :, None] > self.edges
+        return jnp.concatenate([above.reshape(len(x), -1).astype(x.dtype), some_columns(x, flags)], axis=1)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         x = x.reshape(len(x), -1)

@@ -14,6 +14,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.layers.arrays import Shape
 from perceptory.layers.base import call
 from perceptory.networks.base import Network
+from perceptory.networks.beside import Wrapper
 from perceptory.networks.narx import NARX, NARXNetwork
 from perceptory.networks.recurrent import GRU
 from perceptory.specs import Search, checked, count
@@ -43,7 +44,7 @@ class OverLinear(eqx.Module):
 
 
 @dataclass(frozen=True)
-class ARXResidual(Network):
+class ARXResidual(Wrapper):
     """y(t) = ŷ(t) + s · f(u(1..t), ŷ(1..t)): ŷ is the free run of a linear ARX model, solved from the training rows and
     left as it is, f a network that is trained on what the linear model leaves. It begins as the linear model all but
     is, so what a linear model knows is not learned anew from few rows, and f is as much as the system bends.
@@ -88,13 +89,9 @@ class ARXResidual(Network):
     def prime(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]], *, key: jax.Array) -> Any:
         linear = self.arx.prime(module.linear, rows, key=key)
         solved = replace(module, linear=linear)
-        return replace(solved, inner=self.network.prime(module.inner, self._rows_within(solved, rows), key=key))
+        return replace(solved, inner=self.network.prime(module.inner, self.rows_within(solved, rows), key=key))
 
-    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        inner = self.network.calibrate(module.inner, self._rows_within(module, rows))
-        return module if inner is module.inner else replace(module, inner=inner)
-
-    def _rows_within(
+    def rows_within(
         self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]
     ) -> Callable[[], tuple[jax.Array, ...]]:
         """Rows as f sees them; of targets what the linear model leaves."""
@@ -106,19 +103,12 @@ class ARXResidual(Network):
 
         return within
 
-    def opening(self, progress: Any) -> Any:
-        return self.network.opening(progress)
-
     def trains(self, name: str) -> bool:
-        return not name.startswith("linear.") and self.network.trains(name.removeprefix("inner."))
+        return not name.startswith("linear.") and super().trains(name)
 
     @property
     def in_order(self) -> bool:
         return True
-
-    @property
-    def stochastic(self) -> bool:
-        return self.network.stochastic
 
     @property
     def takes_heads(self) -> bool:

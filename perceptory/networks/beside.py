@@ -90,9 +90,35 @@ def past_of(inputs: Shape, still: tuple[int, ...], ahead: tuple[int, ...]) -> tu
     return tuple(k for k in range(inputs[-1]) if k not in still and k not in ahead)
 
 
+class Wrapper(Network):
+    """`network` (in a module: `inner`), which gets something else than what this one is given."""
+
+    network: Network
+
+    @property
+    def stochastic(self) -> bool:
+        return self.network.stochastic
+
+    def rows_within(
+        self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]
+    ) -> Callable[[], tuple[jax.Array, ...]]:
+        """Rows as the network within sees them."""
+        raise NotImplementedError
+
+    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
+        inner = self.network.calibrate(module.inner, self.rows_within(module, rows))
+        return module if inner is module.inner else replace(module, inner=inner)
+
+    def opening(self, progress: Any) -> Any:
+        return self.network.opening(progress)
+
+    def trains(self, name: str) -> bool:
+        return self.network.trains(name.removeprefix("inner."))
+
+
 @dataclass(frozen=True)
-class Around(Network):
-    """`network` (in a module: `inner`), which gets something else than the windows that this one is given.
+class Around(Wrapper):
+    """A network that gets something else than the windows that this one is given.
 
     still, ahead: as in `Places`.
     """
@@ -106,10 +132,6 @@ class Around(Network):
         return self.network.label
 
     @property
-    def stochastic(self) -> bool:
-        return self.network.stochastic
-
-    @property
     def solved(self) -> bool:
         return self.network.solved
 
@@ -117,26 +139,14 @@ class Around(Network):
         """What the network within gets of windows x."""
         raise NotImplementedError
 
-    def calibrate(self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]) -> Any:
-        inner = self.network.calibrate(module.inner, self.rows_within(module, rows))
-        return module if inner is module.inner else replace(module, inner=inner)
-
     def rows_within(
         self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]
     ) -> Callable[[], tuple[jax.Array, ...]]:
-        """Rows as the network within sees them."""
-
         def within() -> tuple[jax.Array, ...]:
             x, *rest = rows()
             return (self.given(module, x), *rest)
 
         return within
-
-    def opening(self, progress: Any) -> Any:
-        return self.network.opening(progress)
-
-    def trains(self, name: str) -> bool:
-        return self.network.trains(name.removeprefix("inner."))
 
 
 @dataclass(frozen=True)

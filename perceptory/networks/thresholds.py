@@ -116,7 +116,7 @@ def _bins(module: layers.Thresholds, kinds: tuple[int, ...]) -> binned.Bins:
 
 def _placed(module: layers.Thresholds, bins: binned.Bins, x: jax.Array) -> jax.Array:
     """[column, row] bins of the rows x."""
-    numbers, flags = (tabular.some_columns(x, places) if places else x[:, :0] for places in module.places)
+    numbers, flags = (tabular.some_columns(x, places) for places in module.places)
 
     def place(numbers: jax.Array, flags: jax.Array, edges: jax.Array) -> jax.Array:
         return bins.places(numbers, flags, edges)

@@ -67,27 +67,18 @@ class Huber(Cost):
         return jnp.sum(near * (r - 0.5 * near), axis=-1)
 
 
-@dataclass(frozen=True)
-class PoissonLikelihood(Cost):
-    """y - t ln y with y = e^z, summed over outputs: the Poisson likelihood of counts t >= 0; ∂J/∂z = y - t.
+class LogLink(Cost):
+    """Costs of targets that are not below 0, with y = e^z: effects of the inputs multiply, and the minimum is the mean
+    of the targets. These are divided by their mean in the training rows, so that the outputs start at it.
 
-    Its minimum is the mean of the targets, and effects of the inputs multiply. Targets are divided by their mean in
-    the training rows, which leaves the minimum where it is (the likelihood of t is that of t / m, times m), so the
-    outputs start at the mean. Beyond z = 20 the exponential is continued by its tangent.
+    Base of what differs in how much an error counts. Beyond z = `MOST_LOG` y stays as it is.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     scaling: ClassVar[str] = "mean"
 
-    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        rate = self.inverse_link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
-        return jnp.sum(rate - target * output, axis=-1)
-
     def working_response(self, target: jax.Array) -> jax.Array:
         return target - 1
-
-    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        return diagonal(self.inverse_link(output))
 
     def inverse_link(self, output: jax.Array) -> jax.Array:
         return jnp.exp(jnp.minimum(output, MOST_LOG))
@@ -95,6 +86,22 @@ class PoissonLikelihood(Cost):
     @property
     def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
         return _exponential
+
+
+@dataclass(frozen=True)
+class PoissonLikelihood(LogLink):
+    """y - t ln y with y = e^z, summed over outputs: the Poisson likelihood of counts t >= 0; ∂J/∂z = y - t.
+
+    The likelihood of t is that of t / m, times m, so dividing the targets leaves the minimum where it is. Beyond z = 20
+    the exponential is continued by its tangent.
+    """
+
+    def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        rate = self.inverse_link(output) * (1 + jnp.maximum(output - MOST_LOG, 0))
+        return jnp.sum(rate - target * output, axis=-1)
+
+    def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return diagonal(self.inverse_link(output))
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
         for name, least in _least(targets, names):
@@ -106,34 +113,20 @@ class PoissonLikelihood(Cost):
 
 
 @dataclass(frozen=True)
-class GammaLikelihood(Cost):
+class GammaLikelihood(LogLink):
     """z + t e^-z with y = e^z, summed over outputs: the likelihood of a gamma distribution whose deviation is a share
     of its mean, for amounts t > 0 such as prices and claims; ∂J/∂z = 1 - t / y (McCullagh & Nelder 1989).
 
-    Its minimum is the mean of the targets, and effects of the inputs multiply: errors count by their share of what is
-    predicted, as those of logarithms do, whose minimum is not the mean. Targets are divided by their mean in the
-    training rows, so the outputs start at it. Below z = -20 the exponential is continued by its tangent.
+    Errors count by their share of what is predicted, as those of logarithms do, whose minimum is not the mean. Below
+    z = -20 the exponential is continued by its tangent.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("regression",)
-    scaling: ClassVar[str] = "mean"
-
     def per_row(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        inverse = jnp.exp(jnp.minimum(-output, MOST_LOG)) * (1 + jnp.maximum(-output - MOST_LOG, 0))
+        inverse = self.inverse_link(-output) * (1 + jnp.maximum(-output - MOST_LOG, 0))
         return jnp.sum(output + target * inverse, axis=-1)
-
-    def working_response(self, target: jax.Array) -> jax.Array:
-        return target - 1
 
     def curvature(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return diagonal(jnp.ones_like(output))
-
-    def inverse_link(self, output: jax.Array) -> jax.Array:
-        return jnp.exp(jnp.minimum(output, MOST_LOG))
-
-    @property
-    def host_link(self) -> Callable[[np.ndarray], np.ndarray]:
-        return _exponential
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
         for name, least in _least(targets, names):

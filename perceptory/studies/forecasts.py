@@ -13,7 +13,7 @@ from perceptory.data.series.rolled import lowest, values_of
 from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
 from perceptory.objectives.distribution import GaussianLikelihood
-from perceptory.objectives.regression import GammaLikelihood, PoissonLikelihood
+from perceptory.objectives.regression import LogLink
 from perceptory.studies.design import Candidate
 
 
@@ -88,7 +88,7 @@ def _checked(candidate: Candidate, forecasts: bool) -> Candidate:
                 Setting("cost"),
                 ', or level="mean" without log.',
             )
-        if isinstance(cost, PoissonLikelihood | GammaLikelihood):
+        if isinstance(cost, LogLink):
             raise InputError(
                 f"{cost.label} needs numbers that are not below 0, and windows relative to their level hold some. Use "
                 "another ",

@@ -85,11 +85,12 @@ def _kernels(task: str, rows: int) -> list[Network]:
     """The kernel of a rough function, as wide as is likeliest; of numbers narrower too, as for more rows than the
     likelihood is of; of classes also one that takes columns together. Of many rows a sample: the narrow one alone, and
     none of classes, which gain nothing by it."""
-    regression = task == "regression"
-    if rows > KERNEL_ROWS:
-        return [KernelRidge(centers=CENTERS, narrow=3.5, ridge=0.2, deviation=NEAR[False])] if regression else []
-    one = KernelRidge(centers=rows, deviation=NEAR[rows <= SMALL])
-    return [one, one.replace(narrow=3.5, ridge=0.2) if regression else one.replace(kernel="exponential")]
+    regression, whole = task == "regression", rows <= KERNEL_ROWS
+    one = KernelRidge(centers=rows if whole else CENTERS, deviation=NEAR[rows <= SMALL])
+    narrow = one.replace(narrow=3.5, ridge=0.2)
+    if not whole:
+        return [narrow] if regression else []
+    return [one, narrow if regression else one.replace(kernel="exponential")]
 
 
 def table_optimizer(task: str) -> AdamW:

@@ -7,7 +7,7 @@ import pytest
 import perceptory as pt
 from perceptory.data import Encoder
 from perceptory.data.tables.folders import tables_in
-from perceptory.data.tables.sources import as_table, is_table
+from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
 
 random = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def test_what_does_not_go_together(tmp_path, files, said):
 def test_a_folder_of_pictures_may_hold_a_text(tmp_path, picture):
     for name in (picture, "README.txt"):
         (tmp_path / name).touch()
-    assert tables_in(tmp_path, is_table) == []
+    assert tables_in(tmp_path) == []
 
 
 def test_kinds_that_differ_are_named_with_their_files(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from perceptory.errors import InputError
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CHUNK = 1 << 24  # bytes: a header that lies about the size must not reserve what it says
+
+
+def is_idx(name: str) -> bool:
+    """Whether the name of a file says that it is an idx file, of one to four axes."""
+    return re.search("idx[1-4]", name) is not None
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from perceptory import files
 from perceptory.data.ahead import in_threads
+from perceptory.data.tables.endings import named_as_table
 from perceptory.data.tables.table import RawColumn, Table, columns_are
 from perceptory.errors import InputError
+from perceptory.notes import Note
 from perceptory.wording import listed
 
 if TYPE_CHECKING:
@@ -28,17 +30,17 @@ KINDS = {
 }
 
 
-def tables_in(path: Any, is_table: Callable[[Path], bool]) -> list[Path]:
+def tables_in(path: Any) -> list[Path]:
     """The tables of a folder, by name; [] of what is none of tables: a file, a folder with folders or pictures in it.
     Hidden files and those that begin with _ are no part of it, as where other programs write a table in parts."""
     path = files.path_of(path)
     if not path.is_dir():
         return []
-    inside = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
-    tables = [one for one in inside if one.is_file() and is_table(one)]
-    known = set(tables)
-    others = [one.name for one in inside if one not in known]
-    if not tables or any(one.is_dir() for one in inside) or any(_is_picture(name) for name in others):
+    with os.scandir(path) as entries:  # which knows what is a file without asking for each
+        inside = {path / one.name: one.is_dir() for one in entries if not one.name.startswith((".", "_"))}
+    tables = sorted(filter(named_as_table, inside))
+    others = sorted(one.name for one in inside if not named_as_table(one))
+    if not tables or any(inside.values()) or any(map(_holds_pictures, others)):
         return []
     if others:
         raise InputError(
@@ -48,11 +50,12 @@ def tables_in(path: Any, is_table: Callable[[Path], bool]) -> list[Path]:
     return tables
 
 
-def _is_picture(name: str) -> bool:
-    """Whether a file holds pictures, as PNG or as idx files do."""
+def _holds_pictures(name: str) -> bool:
+    """Whether a file does so by its name."""
     from perceptory.data.images.files import ENDINGS
+    from perceptory.data.images.idx import is_idx
 
-    return name.lower().endswith(ENDINGS) or re.search("idx[1-4]", name) is not None
+    return name.lower().endswith(ENDINGS) or is_idx(name)
 
 
 def stacked_tables(paths: Sequence[Path], read: Callable[[Path], tuple[Table, str | None]]) -> tuple[Table, str | None]:
@@ -74,9 +77,14 @@ def stacked_tables(paths: Sequence[Path], read: Callable[[Path], tuple[Table, st
     if FILE not in names:
         of_row = pl.Series(np.repeat(np.arange(len(paths)), rows))
         columns.append(RawColumn(FILE, "label", pl.Series([path.stem for path in paths]).gather(of_row)))
-    remarks = {note.kind: note for table in reversed(tables) for note in table.notes}  # of many alike the first
     duplicated = frozenset(name for table in tables for name in table.duplicated)
-    whole = Table(tuple(columns), sum(rows), tuple(remarks.values()), duplicated=duplicated, by_file=FILE not in names)
+    whole = Table(
+        tuple(columns),
+        sum(rows),
+        _one_of_a_kind([table.notes for table in tables]),
+        duplicated=duplicated,
+        by_file=FILE not in names,
+    )
     return whole, delimiters.pop()
 
 
@@ -116,15 +124,19 @@ def _stacked(name: str, parts: list[RawColumn], paths: Sequence[Path]) -> RawCol
 
     data = [values(k, part).alias("").to_frame() for k, part in enumerate(parts)]
     of = first.of if len({parts[k].of for k in filled}) == 1 else "texts"
-    seen = {note.kind: note for part in reversed(parts) for note in part.notes}
     return replace(
         first,
         data=pl.concat(data, how="vertical_relaxed", rechunk=True).to_series(),
-        notes=tuple(seen.values()),
+        notes=_one_of_a_kind([part.notes for part in parts]),
         cells=cells if read else None,
         of=of,
         read=None,
     )
+
+
+def _one_of_a_kind(notes: Sequence[tuple[Note, ...]]) -> tuple[Note, ...]:
+    """The notes on all files, of many of one kind that of the first file."""
+    return tuple({note.kind: note for some in reversed(notes) for note in some}.values())
 
 
 def for_use(table: Table, wanted: Collection[Any]) -> Table:

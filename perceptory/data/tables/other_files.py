@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from perceptory.data.tables.damaged import damaged
+from perceptory.data.tables.endings import TEXT
 from perceptory.errors import InputError
 from perceptory.notes import Note, one_sheet_of
 from perceptory.wording import count_of, listed, shown_value
@@ -20,26 +21,23 @@ from perceptory.wording import count_of, listed, shown_value
 if TYPE_CHECKING:
     import polars as pl
 
-PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
-JSON = (".json", ".jsonl", ".ndjson")
-WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 UNIT_SEPARATOR = "\x1f"  # a character of control, which no text holds
 
 
-def unpacked(path: Path, endings: Any) -> tuple[str, bytes]:
-    """(name, bytes) of the one text file in a packed one. endings: those of text files.
+def unpacked(path: Path) -> tuple[str, bytes]:
+    """(name, bytes) of the one text file in a packed one.
 
     `InputError` for a damaged file, an archive of several tables, and one whose inner name does not say that it is a
     text file.
     """
     kind = path.suffix.lower()
     if kind == ".zip":
-        return _of_archive(path, endings)
+        return _of_archive(path)
     name = path.stem
-    if Path(name).suffix.lower() not in endings:
+    if Path(name).suffix.lower() not in TEXT:
         raise InputError(
             f"what is in {path.name} is told by the name before {path.suffix}, which has to end in one of"
-            f" {', '.join(endings)}, such as table.csv{path.suffix}. Rename it, or unpack it."
+            f" {', '.join(TEXT)}, such as table.csv{path.suffix}. Rename it, or unpack it."
         )
     try:
         return name, _unpackers()[kind](path.read_bytes())
@@ -69,11 +67,11 @@ def _of_zstd(data: bytes) -> bytes:
     return "\n".join(lines["line"].fill_null("").to_list()).encode() + b"\n"
 
 
-def _of_archive(path: Path, endings: Any) -> tuple[str, bytes]:
+def _of_archive(path: Path) -> tuple[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [i.filename for i in archive.infolist() if not i.is_dir() and not _is_hidden(i.filename)]
-            tables = [name for name in names if PurePosixPath(name).suffix.lower() in endings]
+            tables = [name for name in names if PurePosixPath(name).suffix.lower() in TEXT]
             if len(tables) != 1:
                 held = listed(names, 5) if names else "nothing"
                 raise InputError(

@@ -22,10 +22,11 @@ from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dates import DAY, days_of
 from perceptory.data.tables.delimited import read_delimited, read_text
+from perceptory.data.tables.endings import BINARY, JSON, PACKED, TEXT, WORKBOOKS
 from perceptory.data.tables.folders import stacked_tables, tables_in
 from perceptory.data.tables.marks import read_cells
 from perceptory.data.tables.numbers import floats
-from perceptory.data.tables.other_files import JSON, PACKED, WORKBOOKS, read_json, read_workbook, unpacked
+from perceptory.data.tables.other_files import read_json, read_workbook, unpacked
 from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.single_row import is_named, is_plain
 from perceptory.data.tables.table import (
@@ -43,8 +44,6 @@ from perceptory.notes import Note, duration, index_not_read, rounded, several_ty
 if TYPE_CHECKING:
     import polars as pl
 
-TEXT = {".csv": None, ".txt": None, ".dat": None, ".tsv": "\t", ".tab": "\t"}
-BINARY = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
 EXACT = 2.0**53  # whole numbers from here on are not all float64 numbers
 
 
@@ -83,15 +82,8 @@ def _read_path(path: Path, as_text: frozenset[str], numbers: bool) -> tuple[Tabl
     def read(one: Path) -> tuple[Table, str | None]:
         return read_file(one, as_text, numbers)
 
-    parts = tables_in(path, is_table)
+    parts = tables_in(path)
     return stacked_tables(parts, read) if parts else read(path)
-
-
-def is_table(path: Path) -> bool:
-    """Whether the name of a file says that it is a table."""
-    kind = path.suffix.lower()
-    inner = Path(path.stem).suffix.lower()
-    return kind in (*TEXT, *BINARY, *JSON, *WORKBOOKS) or (kind in PACKED and inner in TEXT)
 
 
 def columns_of_rows(source: Any) -> Any:
@@ -129,7 +121,7 @@ def read_file(path: Path, as_text: frozenset[str] = frozenset(), numbers: bool =
         if kind in BINARY:
             return _read_binary(path, BINARY[kind]), None
         if kind in PACKED:
-            name, data = unpacked(path, TEXT)
+            name, data = unpacked(path)
             return read_text(data, name, TEXT[Path(name).suffix.lower()], as_text=as_text, numbers=numbers)
         if kind in JSON:
             return as_table(read_json(path)).filled(), None

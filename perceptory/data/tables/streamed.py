@@ -23,10 +23,11 @@ from perceptory.data.tables.cells import Reading, identity, reading_of
 from perceptory.data.tables.column import Column
 from perceptory.data.tables.damaged import damaged
 from perceptory.data.tables.dataset import Dataset, Task
+from perceptory.data.tables.endings import BINARY, TEXT
 from perceptory.data.tables.inference import convert
 from perceptory.data.tables.parquet_pages import check_pages
 from perceptory.data.tables.reader import read_table
-from perceptory.data.tables.sources import BINARY, TEXT, as_table
+from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.spool import BYTES, spool, text_tables
 from perceptory.data.tables.table import RawColumn, Table, one_form
 from perceptory.data.tables.targets import sound_weights, typed
