@@ -121,9 +121,15 @@ def _plain(value: Any) -> Any:
 Names = tuple[str, ...] | list[str]
 
 
-def joined(remarks: Iterable[Note]) -> str:
-    """The remarks on a column as one phrase, "" where there are none."""
-    return "; ".join(map(str, remarks))
+def joined(remarks: Iterable[Note], door: Door = python_words) -> str:
+    """The remarks on a column as one phrase in a door's words, "" where there are none."""
+    return say(phrase(remarks), door)
+
+
+def phrase(remarks: Iterable[Note]) -> tuple[Piece, ...]:
+    """The remarks on a column as one phrase in pieces, for a sentence that another door may say."""
+    pieces = [piece for remark in remarks for piece in ("; ", *remark.pieces)]
+    return tuple(pieces[1:])
 
 
 def in_common(remarks: Sequence[Note]) -> Note:

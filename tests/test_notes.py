@@ -1,12 +1,15 @@
 """Notes: kinds and facts, from which every door makes its own sentence, also after a file."""
 
 import json
+import re
+from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 
-from perceptory import notes
+from perceptory import notes, read_series
+from perceptory.app.door import command_line
 from perceptory.errors import InputError, Setting
 from perceptory.notes import NOTES, REMARKS, Note, in_common, joined
 
@@ -78,6 +81,24 @@ def test_remarks_on_columns_are_joined():
     assert joined([notes.identifier("every value differs"), notes.duration()]) == (
         "every value differs (identifier); duration in seconds"
     )
+
+
+def test_remarks_are_joined_in_a_doors_words():
+    remarks = [notes.duration(), notes.not_plain_numbers("n/v", 3)]
+    assert joined(remarks, command_line).endswith("where that stands for a missing value, --missing n/v says so")
+    table = {"u": ["n/v", "q", *map(str, range(8))] * 4, "v": range(40), "y": range(40)}
+    with pytest.raises(InputError) as error:
+        read_series(table, "y", predict="every step", window=5)
+    assert "such as 'n/v' in row 1; where that stands for a missing value, --missing n/v says" in error.value.said(
+        command_line
+    )
+
+
+def test_python_is_warned_of_notes_and_not_of_their_sentences():
+    """So that the command line says them in its own words."""
+    package = Path(notes.__file__).parent
+    said = [path for path in package.rglob("*.py") if re.search(r"warn\(\s*str\(", path.read_text("utf-8"))]
+    assert said == []
 
 
 def test_facts_are_plain_values():

@@ -22,7 +22,7 @@ def data_lines(data: Any, test: Any = None, door: Door = python_words) -> list[s
     """
     examples = data.kind not in ROWS
     columns = () if examples else tuple(on_all_cores(plan_column, data.columns, data.rows))
-    lines = [f"{_examples(data)}, {_target(data)}"] if examples else _columns(data, columns)
+    lines = [f"{_examples(data)}, {_target(data)}"] if examples else _columns(data, columns, door)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if data.kind in ROWS else 'example')} of their own")
     ignored = {c.name for c in columns if not c.used}
@@ -55,7 +55,7 @@ def _origin(facts: Mapping[str, Any]) -> str:
     return f" from {count_of(facts['rows'], 'row')}{several}"
 
 
-def _columns(data: Any, columns: Sequence[ColumnPlan]) -> list[str]:
+def _columns(data: Any, columns: Sequence[ColumnPlan], door: Door) -> list[str]:
     kinds = [c.kind if c.used else "ignored" for c in columns]
     counts = [
         f"{kinds.count(kind)} {kind}"
@@ -70,7 +70,7 @@ def _columns(data: Any, columns: Sequence[ColumnPlan]) -> list[str]:
             alike.setdefault((kind, *(note.kind for note in _fate(column))), []).append(column)
     for (form, *_), group in alike.items():
         remarks = [in_common(notes) for notes in zip(*map(_fate, group), strict=True)]
-        fate = joined(remarks)
+        fate = joined(remarks, door)
         if not fate.startswith(form):  # "ignored as asked"
             fate = f"{form}{': ' if form == 'ignored' else ', '}{fate}"
         lines.append(f"  {listed(c.name for c in group)}: {fate}")

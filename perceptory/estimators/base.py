@@ -25,7 +25,7 @@ from perceptory.estimators.tables import checked_inputs, columns_of, copies_in, 
 from perceptory.estimators.targets import Targets, class_targets, class_weighted, number_targets
 from perceptory.estimators.translation import ARGUMENTS, SAME, translated
 from perceptory.models.model import Model
-from perceptory.notes import values_beside
+from perceptory.notes import NoteWarning, values_beside
 
 
 def other_order(what: str) -> str:
@@ -228,7 +228,7 @@ class TableEstimator(NetworkEstimator):
         }
         self._copies = copies_in(inputs, self._feature_names(), {"target": targets.columns(), **given})
         for name, what in self._copies.items():
-            warnings.warn(str(values_beside(name, what)), UserWarning, stacklevel=5)
+            warnings.warn(NoteWarning(values_beside(name, what)), stacklevel=5)
 
     def _count(self, inputs: Any, targets: Targets, weights: np.ndarray | None, *, reset: bool) -> None:
         """Take note of rows to train on, where an estimator trains in several calls."""

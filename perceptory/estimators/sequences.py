@@ -17,7 +17,7 @@ from perceptory.estimators.single_network import SingleNetwork
 from perceptory.estimators.targets import Targets, names_for
 from perceptory.estimators.values import examples
 from perceptory.networks.base import Network
-from perceptory.notes import target_in_inputs
+from perceptory.notes import NoteWarning, target_in_inputs
 from perceptory.registry import Registry as Names
 
 CELLS: Names[str] = Names("cell", {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"})
@@ -98,7 +98,7 @@ class SequenceRegressor(IntervalMixin, RegressorMixin, SingleNetwork):
         check_beside(x, names, {"target": targets.values, **beside})
         place = one_place(x, targets.values)
         if place is not None:
-            warnings.warn(str(target_in_inputs(names[place[-1]], place[:-1])), UserWarning, stacklevel=5)
+            warnings.warn(NoteWarning(target_in_inputs(names[place[-1]], place[:-1])), stacklevel=5)
 
     def _encoded(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return _channels(self._inputs(X)), None

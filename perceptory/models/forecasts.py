@@ -20,7 +20,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.models.averages import mean_of
 from perceptory.models.distribution import Quantiles, quantiles
 from perceptory.models.horizon_intervals import USUAL, ends_of_intervals, enough_for, knows_intervals
-from perceptory.notes import beyond_what_was_learned
+from perceptory.notes import NoteWarning, beyond_what_was_learned
 from perceptory.objectives.table import Quantile
 from perceptory.specs import count
 
@@ -184,7 +184,7 @@ def warn_of_other_levels(model: Any, ends: Ends) -> None:
     if len(off) and off.max() > BEYOND * (high - low):
         place = int(off.argmax())
         name = base_names(model.targets, len(model.encoder.plan.horizons))[0]
-        warnings.warn(str(beyond_what_was_learned(name, float(last[place]), low, high)), UserWarning, stacklevel=4)
+        warnings.warn(NoteWarning(beyond_what_was_learned(name, float(last[place]), low, high)), stacklevel=4)
 
 
 def _with_future(plan: Any, ends: Ends, future: Any) -> Ends:

@@ -17,7 +17,7 @@ from perceptory.data.series.feedback import PREFIX
 from perceptory.data.tables.table import columns_are, label
 from perceptory.data.tables.targets import MOST_CLASSES
 from perceptory.errors import InputError
-from perceptory.notes import auxiliary_target, joined
+from perceptory.notes import auxiliary_target, phrase
 from perceptory.objectives.auxiliary import Auxiliary, NextStep, auxiliary_parts
 from perceptory.objectives.parts import Composite, Part
 from perceptory.objectives.reconstruction import Reconstruction
@@ -216,7 +216,7 @@ def _of_table(auxiliary: Auxiliary, known: Dataset) -> Aim:
         raise _unknown(name, [c.name for c in known.columns], known)
     if column.kind == "ignored":
         raise InputError(
-            f"the auxiliary target {name!r} cannot be used: {joined(column.notes[:1])}. Name another column."
+            f"the auxiliary target {name!r} cannot be used: ", *phrase(column.notes[:1]), ". Name another column."
         )
     if column.kind == "categorical":
         return _classes(auxiliary, np.array([None if v is None else str(v) for v in column.values], object))

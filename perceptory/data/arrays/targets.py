@@ -16,7 +16,7 @@ from perceptory.data.tables.sources import as_array, as_series, as_table, column
 from perceptory.data.tables.table import RawColumn, label, listed, rows_of
 from perceptory.data.tables.targets import MOST_CLASSES, TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Remedy, Setting
-from perceptory.notes import Note, joined, one_hot, target_as_classes, targets_of_one_example, without_target
+from perceptory.notes import Note, one_hot, phrase, target_as_classes, targets_of_one_example, without_target
 
 
 def read_targets(
@@ -164,7 +164,7 @@ def group_index(values: Any, keep: np.ndarray, what: str, name: str = "groups") 
     if len(raw) != len(keep):
         raise InputError(f"{name} need one value for each of {len(keep)} {what}, got {len(raw)}.")
     if raw.storage == "other":
-        raise InputError(f"{name} need texts or numbers, but have {joined(raw.notes)}.")
+        raise InputError(f"{name} need texts or numbers, but have ", *phrase(raw.notes), ".")
     labels = rows_of(identity(raw), keep)
     if labels.null_count():
         raise InputError(f"{name} need a value for every one of the {what}, but some are missing. Fill them in.")

@@ -12,7 +12,7 @@ from perceptory.data.tables.column import Column
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.table import Table
 from perceptory.errors import InputError, Piece, Remedy, Setting
-from perceptory.notes import Note, counts_rows, joined, leap_days_left_out
+from perceptory.notes import Note, counts_rows, leap_days_left_out, phrase
 
 
 def is_index(column: Column) -> bool:
@@ -105,7 +105,7 @@ def _series(table: Table, series: str | None) -> tuple[tuple[str, ...], np.ndarr
         return ("",), np.arange(table.rows), np.array([0, table.rows])
     raw = table.column(series, "column of series")
     if raw.storage == "other":
-        raise InputError(f"the column of series {series!r} needs texts or numbers, but has {joined(raw.notes)}.")
+        raise InputError(f"the column of series {series!r} needs texts or numbers, but has ", *phrase(raw.notes), ".")
     labels = identity(raw)
     if labels.null_count():
         raise InputError(

@@ -19,7 +19,7 @@ from perceptory.data.tables.like import known_targets
 from perceptory.data.tables.table import RawColumn, Table, columns_are, listed
 from perceptory.data.tables.targets import TASKS, Target, has_value, read_target, typed
 from perceptory.errors import InputError, Piece, Remedy, Setting
-from perceptory.notes import Note, joined, not_an_input, past_not_an_input
+from perceptory.notes import Note, not_an_input, past_not_an_input, phrase
 from perceptory.registry import Registry as Names
 
 USES: Names[str] = Names("way of prediction", {name: name for name in ("every step", "ahead", "one value")})
@@ -90,7 +90,7 @@ def numbers(raw: RawColumn, clock: Clock, what: str, *, may_miss: bool = False) 
     stands where one is missing, and only a series without any value is refused."""
     column = infer(raw)
     if column.kind not in ("numeric", "boolean") and not is_index(column):
-        held = {"categorical": "texts or categories", "date": "dates"}.get(column.kind, joined(column.notes))
+        held = ("texts or categories",) if column.kind == "categorical" else phrase(column.notes)
         remedy: tuple[Piece, ...] = ("Name another column",)
         if what == "input":
             remedy = ("Leave it out", Remedy(" (", Setting("ignore", raw.name), ")"))
@@ -100,9 +100,12 @@ def numbers(raw: RawColumn, clock: Clock, what: str, *, may_miss: bool = False) 
                 "are not its time. Sort the rows by them, name the column that tells several series apart (",
                 Setting("series"), "), or leave the dates out", *remedy[1:], ".",
             )  # fmt: skip
-        note = f" ({joined(column.notes)})" if column.kind == "categorical" and column.notes else ""
+        note = (" (", *phrase(column.notes), ")") if column.kind == "categorical" and column.notes else ()
         raise InputError(
-            f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds {held}{note}. ",
+            f"the {what} {raw.name!r} of a series needs numbers, or true and false, but holds ",
+            *held,
+            *note,
+            ". ",
             *remedy,
             ", or turn it into numbers.",
         )

@@ -29,7 +29,7 @@ from perceptory.data.tables.folders import FILE, named_after
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import Table, columns_are, listed
 from perceptory.errors import InputError
-from perceptory.notes import series_not_forecast
+from perceptory.notes import NoteWarning, series_not_forecast
 
 NO_TABLES = (".npy", ".npz")
 
@@ -92,12 +92,12 @@ class SeriesPlan:
         if self.predict == "ahead" and self.spikes != "keep":
             table, notes = without_spikes(table, clock, tuple(n for n in self.goals if n in table.names), self.spikes)
             for note in notes:
-                warnings.warn(str(note), UserWarning, stacklevel=2)
+                warnings.warn(NoteWarning(note), stacklevel=2)
         windowed = self.window if self.predict != "every step" else None
         ahead = self.predict == "ahead"
         cut = cut_rows(clock, windowed, 1 if ahead else windowed, 0, latest=ahead, spare=ahead)
         if cut.short[0]:
-            warnings.warn(str(series_not_forecast(*cut.short, cut.steps)), UserWarning, stacklevel=2)
+            warnings.warn(NoteWarning(series_not_forecast(*cut.short, cut.steps)), stacklevel=2)
         values = input_values(table, inputs, clock, self.fill, marks)
         if self.beside.channels:
             known = values[:, [inputs.index(name) for name in ahead_of]]

@@ -26,7 +26,7 @@ from perceptory.data.tables.single_row import Place, encode_row, named_row, plac
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, listed
 from perceptory.errors import InputError
-from perceptory.notes import Note, auxiliary_target, columns_not_used, unseen_categories
+from perceptory.notes import Note, NoteWarning, auxiliary_target, columns_not_used, unseen_categories
 from perceptory.registry import did_you_mean
 
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
@@ -181,7 +181,7 @@ class Encoder:
         if any((places == OTHER).any() for places in columns):
             for note in self.notes_for(source, features):
                 if unseen_categories.describes(note):
-                    warnings.warn(str(note), UserWarning, stacklevel=2)
+                    warnings.warn(NoteWarning(note), stacklevel=2)
 
     def describe(self) -> list[dict[str, str]]:
         """What became of each input column: dicts of "name", "kind", "made" and "note"."""

@@ -35,7 +35,6 @@ from perceptory.notes import (
     Note,
     about_column,
     ignored_as_asked,
-    joined,
     none_as_class,
     ordered_as_target,
     target_of_codes,
@@ -383,7 +382,7 @@ def _groups(raw: RawColumn | None, rows: np.ndarray | None) -> np.ndarray | None
     if raw is None:
         return None
     if raw.storage == "other":
-        raise InputError(f"groups need texts or numbers, but {raw.name!r} has {joined(raw.notes)}.")
+        raise InputError(f"groups need texts or numbers, but {raw.name!r} has ", *phrase(raw.notes), ".")
     names = identity(raw) if rows is None else rows_of(identity(raw), rows)
     if names.null_count():
         raise InputError(f"every row needs a group, but {raw.name!r} holds missing values. Fill them in.")
