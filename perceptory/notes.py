@@ -397,6 +397,19 @@ def about_column(column: str, remark: Note) -> tuple[Piece, ...]:
 
 
 @_kind
+def digits_lost(column: str, value: str, read: str, role: str) -> tuple[Piece, ...]:
+    """Whole numbers of which float64 does not hold every digit. value: one of them; read: what is read for it. role:
+    "input" or "target" of a study, or "new" of rows to predict."""
+    names = Remedy(". If they are names and no quantity, leave the column out: ", Setting("ignore", column))
+    what = "the target" if role == "target" else "column"
+    return (
+        f"{what} {column!r} holds whole numbers of more digits than are kept: {value} is read as {read}",
+        *((names,) if role == "input" else ()),
+        ".",
+    )
+
+
+@_kind
 def not_an_input(column: str, remark: Note) -> tuple[Piece, ...]:
     """A column that nobody named, left out of the inputs."""
     return (f"column {column!r} is not an input: ", *remark.pieces, ".")
@@ -520,8 +533,10 @@ def time_of_day() -> tuple[Piece, ...]:
 
 
 @_remark
-def rounded() -> tuple[Piece, ...]:
-    return ("whole numbers above 2^53 are rounded",)
+def rounded(value: str | None = None, read: str | None = None) -> tuple[Piece, ...]:
+    """value: one of a column's whole numbers. read: the float64 number that is read for it."""
+    example = "" if value is None or read is None else f", such as {value} to {read}"
+    return (f"whole numbers beyond 2^53 are rounded{example}",)
 
 
 @_remark

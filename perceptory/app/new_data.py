@@ -22,7 +22,7 @@ from perceptory.data.tables.folders import tables_in
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.streamed import tables_of
 from perceptory.errors import InputError
-from perceptory.notes import Note, transparency_left_out, unseen_categories
+from perceptory.notes import Note, digits_lost, transparency_left_out, unseen_categories
 
 
 @dataclass
@@ -82,6 +82,9 @@ def together(notes: Iterable[Note]) -> list[Note]:
             before = merged.get(note.kind)
             count = note.facts["pictures"] + (before.facts["pictures"] if before else 0)
             merged[note.kind] = transparency_left_out(count)
+            continue
+        if digits_lost.describes(note):  # of the first piece that has such numbers
+            merged.setdefault((note.kind, note.facts["column"]), note)
             continue
         if not unseen_categories.describes(note):
             merged.setdefault(note, note)

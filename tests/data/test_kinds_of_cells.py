@@ -186,6 +186,35 @@ def test_whole_numbers_beyond_float64(make):
     assert data.classes == tuple(map(str, big))
 
 
+@pytest.mark.parametrize("rows", [ROWS, 1200])  # also as many as a kernel reads
+@pytest.mark.parametrize("source", ["read column by column.csv", "a.parquet", "cell by cell.csv"])
+def test_digits_that_float64_does_not_hold_are_told_once_a_column(write, tmp_path, source, rows):
+    exact, odd = np.arange(rows), np.arange(rows) % 7
+    big, huge = 10**16 + 2 * exact, 2**63 + 2048 * exact.astype(np.uint64)
+    frame = pl.DataFrame(
+        {"x": odd, "id": big + 1, "even": big, "u": huge + np.uint64(1), "f": big + 1.0, "y": big + odd}
+    )
+    path = tmp_path / source
+    if source == "a.parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path, quote_style="always" if "cell" in source else "necessary")
+    data = read_table(path, "y")
+    what = "holds whole numbers of more digits than are kept"
+    new = f"column 'id' {what}: 10000000000000001 is read as 10000000000000000."
+    told = [note for note in said(data) if "digits" in note]
+    assert told[0] == f'{new[:-1]}. If they are names and no quantity, leave the column out: ignore="id".'
+    assert [note.split(" holds")[0] for note in told] == ["column 'id'", "column 'u'", "the target 'y'"]
+    encoder = Encoder.fit(data)
+    assert new in map(str, encoder.notes_for(path))
+    with pytest.warns(UserWarning, match="more digits than are kept") as caught:
+        encoder.many(path)
+    assert str(caught[0].message) == new
+    assert len(caught) == 2
+    series = read_series(path, "y", predict="every step", window=20, inputs=["id", "even", "u"])
+    assert [note for note in said(series) if "digits" in note] == told
+
+
 def test_codes_with_zeros_in_front_are_predicted_with_them(write):
     data = read_table(write(x=X, zip=cycle("01067", "04109", "80331")), "zip")
     assert data.task == "multiclass"

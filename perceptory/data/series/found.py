@@ -20,6 +20,8 @@ from perceptory.data.series.spikes import check_spikes, without_spikes
 from perceptory.data.series.times import find_time
 from perceptory.data.tables.cells import Reading
 from perceptory.data.tables.folders import FILE, for_use
+from perceptory.data.tables.inference import infer
+from perceptory.data.tables.lost_digits import about_digits
 from perceptory.data.tables.marks import usual_mark
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Table
@@ -109,7 +111,11 @@ def columns_of(source: Any, asked: Asked) -> Found:
     }
     statics, constant, remarks = static_columns(table, use, asked.series, inputs, asked.static, used, like)
     names, notes = input_names(table, use, columns, inputs, [*plain, *constant], roles)
-    notes = [*remarks, *notes]
+    goals = [c.name for c in columns]
+    inner = [
+        c if c.cells or c.storage != "text" else infer(c) for n in names if (c := table.column(n)).name not in goals
+    ]
+    notes = [*remarks, *notes, *about_digits(inner, columns)]
     if found and inputs is None:
         notes = [taken_for_time(times[0], times[1:]), *notes]
     table, clock = regular(table, time, asked.series, fill, found=found, given=whole.given)

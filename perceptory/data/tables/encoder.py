@@ -22,11 +22,12 @@ from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
 from perceptory.data.tables.inference import MANY, convert
+from perceptory.data.tables.lost_digits import lost_digits
 from perceptory.data.tables.single_row import Place, encode_row, named_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
 from perceptory.data.tables.table import RawColumn, Storage, Table, listed
 from perceptory.errors import InputError
-from perceptory.notes import Note, NoteWarning, auxiliary_target, columns_not_used, unseen_categories
+from perceptory.notes import Note, NoteWarning, auxiliary_target, columns_not_used, digits_lost, unseen_categories
 from perceptory.registry import did_you_mean
 
 _STORAGE: dict[str, Storage] = {"numeric": "number", "boolean": "boolean", "categorical": "label", "date": "date"}
@@ -98,10 +99,11 @@ class Encoder:
         """What `transform` gives, made when it is asked for; features that are made already come back."""
         if isinstance(source, Features):
             return source
-        parts = self.values_of(source)
+        digits: list[Note] = []
+        parts = self.values_of(source, digits)
         dates = {c.name: c for c in source.columns if c.kind == "date"} if isinstance(source, Dataset) else {}
         known = {p.name: dates[p.name].facts for p, v in parts if p.name in dates and v is dates[p.name].data}
-        return Features(parts, known=known)
+        return Features(parts, known=known, digits=tuple(digits))
 
     def batches(self, source: Any, rows: int) -> Iterator[ModelInputs]:
         """As `examples`, at most `rows` rows at a time, so that no more of them are in memory at once."""
@@ -135,8 +137,9 @@ class Encoder:
     def _places(self) -> list[Place]:
         return places_of(self.columns)
 
-    def values_of(self, source: Any) -> list[tuple[ColumnPlan, np.ndarray]]:
-        """Of each column that is used: its plan, and the values that features are made of."""
+    def values_of(self, source: Any, digits: list[Note] | None = None) -> list[tuple[ColumnPlan, np.ndarray]]:
+        """Of each column that is used: its plan, and the values that features are made of. digits: takes a note on each
+        column of a source with other rows than the study's whose numbers have lost some."""
         used = [plan for plan in self.columns if plan.used]
         known = {c.name: c for c in source.columns} if isinstance(source, Dataset) else {}
         as_they_are = all(p.name in known and known[p.name].kind == p.kind for p in used)
@@ -148,6 +151,9 @@ class Encoder:
             found = plan.places_in(known[plan.name]) if as_they_are else None
             if found is None:
                 found = plan.values(_raw(known[plan.name]) if as_they_are else table[plan.name])
+            if digits is not None and plan.kind == "numeric" and not as_they_are:
+                lost = lost_digits(table[plan.name], found)
+                digits.extend(digits_lost(plan.name, **note.facts, role="new") for note in lost)
             return plan, found
 
         return on_all_cores(part, used, len((known or table)[used[0].name]))
@@ -158,8 +164,8 @@ class Encoder:
         return ModelInputs(inputs, None, np.arange(len(inputs), dtype=np.int64))
 
     def notes_for(self, source: Any, features: Features | None = None) -> tuple[Note, ...]:
-        """What `transform` leaves aside: columns it does not know, and categories that the study rows did not have.
-        features: of the source, where they are made already."""
+        """What `transform` leaves aside: columns it does not know, categories that the study rows did not have, and
+        digits of whole numbers. features: of the source, where they are made already."""
         table = self._table(source)
         notes: list[Note] = []
         known = {plan.name for plan in self.columns} | set(self.target_names)
@@ -167,7 +173,9 @@ class Encoder:
         if extra and table.named:
             notes.append(columns_not_used(extra))
         columns = self._match(table)
-        for plan, places in (self.features(table) if features is None else features).parts:
+        features = self.features(table) if features is None else features
+        notes += features.digits
+        for plan, places in features.parts:
             if plan.kind == "categorical" and not plan.rare and (places == OTHER).any():
                 values = convert(columns[plan.name], plan.kind, plan.layout, plan.categories)
                 unseen = {name: count for name, count in counted_labels(values).items() if name not in plan.categories}
@@ -176,7 +184,9 @@ class Encoder:
         return tuple(notes)
 
     def tell_unseen(self, source: Any, features: Features) -> None:
-        """Warn of categories that the study rows did not have; features: of the source."""
+        """Warn of categories that the study rows did not have, and of digits that are lost; features: of the source."""
+        for note in features.digits:
+            warnings.warn(NoteWarning(note), stacklevel=2)
         columns = (places for plan, places in features.parts if plan.kind == "categorical" and not plan.rare)
         if any((places == OTHER).any() for places in columns):
             for note in self.notes_for(source, features):

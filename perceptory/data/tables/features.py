@@ -16,6 +16,7 @@ from perceptory.data.tables.cells import looked_up
 from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
 from perceptory.data.tables.numbers import NumberFacts, facts_of
 from perceptory.kernels.table import Coded, Stored
+from perceptory.notes import Note
 
 VALUES, LEAST = 1 << 16, 256  # numbers of a block, and the fewest rows of one: each column costs a call a block
 Part = tuple[ColumnPlan, np.ndarray]  # a column that is used, with its `ColumnPlan.values`
@@ -25,11 +26,13 @@ At = slice | np.ndarray
 @dataclass(frozen=True, eq=False)
 class Features:
     """The features [row, width] of a table, made when they are asked for. parts: the columns that they are made of.
-    known: facts of their values, by the name of the column, where they are known already."""
+    known: facts of their values, by the name of the column, where they are known already. digits: notes on columns of
+    whole numbers that have more digits than are kept."""
 
     parts: Sequence[Part]
     told: bool = True  # whether features tell of missing numbers, which are NaN anyway
     known: Mapping[str, NumberFacts] = field(default_factory=dict)
+    digits: tuple[Note, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -24,6 +24,7 @@ from perceptory.data.tables.cells import (
 )
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.dates import PATTERNS, days_in, find_dates, parse_dates
+from perceptory.data.tables.lost_digits import lost_digits
 from perceptory.data.tables.marks import refuse_unclear
 from perceptory.data.tables.numbers import NumberFacts, floats
 from perceptory.data.tables.table import MISSING, RawColumn, composed, label, series_of, shown_value
@@ -68,7 +69,8 @@ def infer(raw: RawColumn, row_numbers: np.ndarray | None = None) -> Column:
     if raw.facts.missing == len(raw):
         return Column(raw.name, "ignored", raw.values, (notes.no_value(),))
     if raw.storage in ("number", "text"):
-        return replace(_numeric(raw.name, raw.numbers, raw.notes, row_numbers, raw.facts), unit=raw.unit)
+        remarks = (*raw.notes, *lost_digits(raw))
+        return replace(_numeric(raw.name, raw.numbers, remarks, row_numbers, raw.facts), unit=raw.unit)
     kind: Kind = "boolean" if raw.storage == "boolean" else "date"
     return Column(raw.name, kind, raw.values, raw.notes, known=raw.facts)
 
@@ -88,7 +90,7 @@ def _text(raw: RawColumn, row_numbers: np.ndarray | None) -> Column:
         values = floats(text.expand(numbers))
         if np.isnan(values).all():
             return Column(raw.name, "ignored", raw.data, (notes.no_value(),))
-        return _numeric(raw.name, values, raw.notes, row_numbers)
+        return _numeric(raw.name, values, (*raw.notes, *lost_digits(raw, values)), row_numbers)
     days, layout = find_dates(cells)
     if days is not None:
         return Column(raw.name, "date", floats(text.expand(series_of(days))), raw.notes, layout)

@@ -23,6 +23,7 @@ from perceptory.data.tables.folders import for_use
 from perceptory.data.tables.inference import infer
 from perceptory.data.tables.labels import labels_of
 from perceptory.data.tables.like import read_like
+from perceptory.data.tables.lost_digits import about_digits
 from perceptory.data.tables.marks import usual_mark
 from perceptory.data.tables.missing_numbers import numbers_for_missing
 from perceptory.data.tables.names import as_written
@@ -37,6 +38,7 @@ from perceptory.notes import (
     ignored_as_asked,
     none_as_class,
     ordered_as_target,
+    phrase,
     target_of_codes,
     values_beside,
     without_target,
@@ -145,6 +147,7 @@ def _dataset(table: Table, roles: _Roles, reading: Reading, labels: Labels | Non
             *target.notes,
             *_functions_of(target, roles.targets, columns),
             *numbers_for_missing([*columns, *targets]),
+            *about_digits(columns, targets if target.task == "regression" else ()),
         ),
         kept=rows,
         reading=replace(reading, usual="" if reading.decimal else usual_mark(table.notes)),

@@ -39,12 +39,10 @@ from perceptory.data.tables.table import (
     unique_names,
 )
 from perceptory.errors import InputError
-from perceptory.notes import Note, duration, index_not_read, rounded, several_types, time_of_day, unreadable
+from perceptory.notes import Note, duration, index_not_read, several_types, time_of_day, unreadable
 
 if TYPE_CHECKING:
     import polars as pl
-
-EXACT = 2.0**53  # whole numbers from here on are not all float64 numbers
 
 
 def as_table(
@@ -462,11 +460,7 @@ def _whole(values: list[int | None]) -> pl.Series | None:
 def _number(name: str, series: pl.Series) -> RawColumn:
     import polars as pl
 
-    if not series.dtype.is_integer():
-        return RawColumn(name, "number", series.cast(pl.Float64))
-    ends: tuple[Any, Any] = (series.min(), series.max())
-    large = any(end is not None and abs(end) >= EXACT for end in ends)
-    return RawColumn(name, "number", series, (rounded(),) if large else ())
+    return RawColumn(name, "number", series if series.dtype.is_integer() else series.cast(pl.Float64))
 
 
 def is_missing(value: Any) -> bool:
