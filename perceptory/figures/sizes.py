@@ -31,12 +31,16 @@ SIZES = 3  # different sizes that make a curve
 
 
 def by_size(result: ResultData) -> list[CandidateResult]:
-    """The best candidate of every number of weights, smallest first."""
+    """The best candidate of every number of weights, smallest first, but of those that learn nothing."""
     best: dict[int, CandidateResult] = {}
     for c in result.candidates:  # best first
-        if np.isfinite(c.mean):
+        if _has_size(c):
             best.setdefault(c.weights, c)
     return [best[weights] for weights in sorted(best)]
+
+
+def _has_size(c: CandidateResult) -> bool:
+    return bool(np.isfinite(c.mean)) and c.weights > 0  # as the axis needs it
 
 
 @styled
@@ -63,15 +67,17 @@ def size_curve(result: ResultData) -> Figure:
     ax.plot(x, mean, color=BLUE, marker="o", ms=4.5, label="validation ± 1 sd", gid="validation")
     ax.plot(x, train, color=ORANGE, ls=(0, (4, 1.5)), marker="s", ms=4.5, mfc=PAPER, label="training", gid="train")
     ids = {c.id for c in drawn}
-    rest = [c for c in result.candidates if c.id not in ids and np.isfinite(c.mean)]
+    rest = [c for c in result.candidates if c.id not in ids and _has_size(c)]
     low, high = _limits(np.concatenate([mean, train]), spread)
     rest = [c for c in rest if low <= c.mean <= high]
     if rest:
         ax.plot([c.weights for c in rest], [c.mean for c in rest], ls="", marker=".", ms=4, color=MUTED,
                 label="others", gid="others")  # fmt: skip
-    chosen = [result.candidate(id) for id in result.shares]
-    ax.plot([c.weights for c in chosen], [c.mean for c in chosen], ls="", marker="D", ms=8, mfc=INK, mec=PAPER,
-            mew=0.7, zorder=5, label="chosen" if len(chosen) == 1 else "in the final model", gid="chosen")  # fmt: skip
+    chosen = [c for id in result.shares if _has_size(c := result.candidate(id))]
+    what = "chosen" if len(chosen) == 1 else "in the final model"
+    if chosen:
+        ax.plot([c.weights for c in chosen], [c.mean for c in chosen], ls="", marker="D", ms=8, mfc=INK, mec=PAPER,
+                mew=0.7, zorder=5, label=what, gid="chosen")  # fmt: skip
     if len(chosen) == 1:
         _named(ax, chosen[0], left=chosen[0].weights > np.sqrt(x[0] * x[-1]))
     ax.set_xscale("log")

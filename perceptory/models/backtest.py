@@ -19,6 +19,7 @@ from perceptory.wording import count_of, number
 if TYPE_CHECKING:
     import polars as pl
 
+MOST = 12  # lines of origins, and of horizons, that are printed
 SCORES = ("mae", "rmse", "smape", "mase", "coverage")
 
 
@@ -53,6 +54,26 @@ class Backtest:
         each = np.ones((len(self.forecast.series), 1), bool)
         return [{"steps ahead": int(h)} | self._scores(each & (horizons == h)) for h in horizons]
 
+    def _origins(self) -> list[tuple[str, dict[str, float]]]:
+        found, dates = self.forecast.origins, self.forecast.calendar.dates
+        each = np.unique(found)
+        early = len(each) - MOST + 1 if len(each) > MOST else 0
+        lines = [("from " + shown(one, dates), found == one) for one in each[early:].tolist()]
+        if early:
+            ends = [shown(one, dates) for one in each[[0, early - 1]].tolist()]
+            lines.insert(0, (f"from {' to '.join(ends)}", found < each[early]))
+        horizons = np.ones(len(self.forecast.horizons), bool)
+        return [(name, self._scores(which[:, None] & horizons)) for name, which in lines]
+
+    def _horizons(self) -> list[tuple[str, dict[str, float]]]:
+        horizons = self.forecast.horizons
+        near = MOST - 1 if len(horizons) > MOST else len(horizons)
+        lines = [(f"t+{h}", horizons == h) for h in horizons[:near].tolist()]
+        if near < len(horizons):
+            lines.append((f"t+{horizons[near]} to t+{horizons[-1]}", horizons >= horizons[near]))
+        each = np.ones((len(self.forecast.series), 1), bool)
+        return [(name, self._scores(each & which)) for name, which in lines]
+
     def _scores(self, some: np.ndarray) -> dict[str, float]:
         found, truth = self.forecast, np.asarray(self.forecast.truth, float)
         error = np.where(some[..., None], found.values - truth, np.nan)
@@ -78,12 +99,10 @@ class Backtest:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """The scores as a table: over all, by origin, by horizon."""
+        """The scores as a table: over all, by origin, by horizon. Of more than `MOST` origins the earliest ones share a
+        line, of more horizons the farthest."""
         names = [name for name in SCORES if name in self.scores]
-        dates = self.forecast.calendar.dates
-        origins = [("from " + shown(row["from"], dates), row) for row in self.by_origin]
-        horizons = [(f"t+{row['steps ahead']}", row) for row in self.by_horizon]
-        rows = [("all", self.scores), *origins, *horizons]
+        rows = [("all", self.scores), *self._origins(), *self._horizons()]
         table = [["", *map(str.upper, names)]] + [[name, *(_shown(row[s]) for s in names)] for name, row in rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [

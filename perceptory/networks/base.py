@@ -110,6 +110,11 @@ class Network(Spec):
         return False
 
     @property
+    def learns(self) -> bool:
+        """Whether anything of it comes from training rows; its arrays are no weights otherwise."""
+        return True
+
+    @property
     def takes_heads(self) -> bool:
         """Whether it may give more outputs than the target has, those of auxiliary objectives, and still mean the same
         by the target's: not if it feeds outputs back, or finds them among its inputs, or is solved."""

@@ -99,6 +99,10 @@ class Wrapper(Network):
     def stochastic(self) -> bool:
         return self.network.stochastic
 
+    @property
+    def learns(self) -> bool:
+        return self.network.learns
+
     def rows_within(
         self, module: Any, rows: Callable[[], tuple[jax.Array, ...]]
     ) -> Callable[[], tuple[jax.Array, ...]]:

@@ -35,7 +35,7 @@ class Repeat(eqx.Module):
 
 @dataclass(frozen=True)
 class Naive(Baseline):
-    """A forecast without weights: the last value (season 1), or the last season again.
+    """A forecast without weights (but for a drift): the last value (season 1), or the last season again.
 
     season: in steps; None takes that of the data.
     drift: adds the mean change of the training rows up to each horizon, relative to the level of the window.
@@ -67,6 +67,10 @@ class Naive(Baseline):
         x, t, w = rows()
         mean = jnp.sum(w[:, None] * (t - module(x)), axis=0) / jnp.maximum(jnp.sum(w), 1e-30)
         return eqx.tree_at(lambda m: m.drift, module, mean)
+
+    @property
+    def learns(self) -> bool:
+        return self.drift
 
     @property
     def label(self) -> str:

@@ -242,6 +242,10 @@ class Windowed(Network):
         return self.network.solved
 
     @property
+    def learns(self) -> bool:
+        return self.network.learns
+
+    @property
     def fixed_steps(self) -> bool:
         return bool(self.ahead) or self.network.fixed_steps
 

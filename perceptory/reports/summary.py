@@ -66,7 +66,8 @@ def _parts(result: ResultData, door: Door, said: Collection[Note]) -> list[Rende
     from rich.text import Text
 
     chosen = result.candidate(next(iter(result.shares)))
-    size = f"  ({count_of(chosen.weights, 'weight')})" if len(result.shares) == 1 else ""
+    weights = count_of(chosen.weights, "weight") if chosen.weights else "nothing in it is learned"
+    size = f"  ({weights})" if len(result.shares) == 1 else ""
     head = Text.assemble(("Chosen  ", "bold"), (result.label, "bold green"), size)
     rule = result.rule if result.mixture is None else mixture_words(result)
     found = (

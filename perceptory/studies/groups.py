@@ -174,7 +174,8 @@ def _plan(
             plan, varies=varying(encoded.columns(), encoded.shape[-1]), columns=columns_of_inputs(encoded.encoder),
             target_columns=columns_of_targets(encoded.encoder) if encoded.task == "autoencode" else (),
         )  # fmt: skip
-    return plan, layout(first.network, inputs, first.cost.shape(encoded.target_shape)).size
+    weights = layout(first.network, inputs, first.cost.shape(encoded.target_shape)).size
+    return plan, weights if first.network.learns else 0
 
 
 def _shown(split: Split) -> int:

@@ -476,7 +476,9 @@ def test_a_series_of_little_more_than_three_horizons_is_forecast_by_default():
     y = np.random.default_rng(1).normal(100, 10, 40)
     data = read_series({"y": y}, "y", predict="ahead", horizon=range(1, 13))
     assert data.shape == (4, 1)
-    assert prepare(pt.Study(networks=Naive(1)), data).row_counts == (13, 1)
+    prepared = prepare(pt.Study(networks=[Naive(1), Naive(1, drift=True)]), data)
+    assert prepared.row_counts == (13, 1)
+    assert prepared.complexity.tolist() == [0, 12]  # weights
 
 
 def test_a_constant_series_is_refused_by_its_name():

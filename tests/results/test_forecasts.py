@@ -1,5 +1,6 @@
 """Forecasts from the end of series: their times, values, intervals by horizon, files, and backtests."""
 
+import dataclasses
 import warnings
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 import perceptory as pt
 from perceptory.app.cli import main
 from perceptory.data import ArrayEncoder, read_series
+from perceptory.models.backtest import Backtest
 from perceptory.models.forecasts import warn_of_other_levels
 from perceptory.models.horizon_intervals import ends_of_intervals, spreads, with_horizon_intervals
 from perceptory.models.model import Model
@@ -136,6 +138,35 @@ def test_a_backtest_scores_by_origin_and_horizon(run, capfd, monkeypatch):
     assert lines[1].split() == ["MAE", "RMSE", "SMAPE", "MASE", "COVERAGE"]
     names = [line[:16].strip() for line in lines[2:]]
     assert names == ["all", "from 2019-06-01", "from 2019-09-01", "t+1", "t+3"]
+
+
+def test_of_many_origins_and_horizons_a_backtest_prints_a_dozen_each(run):
+    """The earliest origins and the farthest horizons share a line; by_origin and by_horizon have all."""
+    n, h = 40, 30
+    values = np.random.default_rng(0).normal(size=(n, h, 1))
+    found = run.model.forecast(run.table, origins=2)
+    found = dataclasses.replace(
+        found, series=("small",) * n, horizons=np.arange(1, h + 1), origins=18000.0 + np.arange(n), values=values,
+        truth=np.zeros_like(values), lower=None, upper=None,
+    )  # fmt: skip
+    back = Backtest(found, np.ones((n, 1)))
+    rows = [(line[:29].strip(), float(line[29:].split()[0])) for line in back.lines()[2:]]
+    names = [name for name, _ in rows]
+    assert len(names) == 1 + 12 + 12
+    assert names[:3] == ["all", "from 2019-04-14 to 2019-05-12", "from 2019-05-13"]
+    assert names[12:15] == ["from 2019-05-23", "t+1", "t+2"]
+    assert names[-2:] == ["t+11", "t+12 to t+30"]
+    mean = {
+        "all": values,
+        names[1]: values[:29],
+        names[2]: values[29],
+        "t+11": values[:, 10],
+        names[-1]: values[:, 11:],
+    }
+    for name, what in mean.items():
+        assert dict(rows)[name] == pytest.approx(np.abs(what).mean(), rel=1e-3)
+    assert len(back.by_origin) == n
+    assert len(back.by_horizon) == h
     assert len((run.folder / "back.csv").read_text().splitlines()) == 1 + 4 * 2
 
 
@@ -215,7 +246,9 @@ def test_once_it_is_tested_a_model_learns_from_the_latest_rows_too(run):
         result.model.backtest({"y": np.where(np.arange(60) < 48, 50, 65) + noise}, origins=2)
     resumed = study.run(data, folder=folder, open_test=True, resume=True)
     np.testing.assert_array_equal(resumed.model.weights, result.model.weights)
-    naive = study.replace(networks=pt.Naive(1)).run(data, open_test=True).model
+    simple = study.replace(networks=pt.Naive(1)).run(data, open_test=True)
+    assert "Chosen  naive  (nothing in it is learned)" in simple.summary()
+    naive = simple.model
     assert "learned_from" in naive.facts
 
 
