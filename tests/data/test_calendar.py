@@ -185,6 +185,21 @@ def test_the_number_of_the_year_is_no_input_by_accident():
 
 
 @pytest.mark.parametrize(
+    ("times", "time"),
+    [(range(8), "t"), (range(5, 45, 5), "t"), ([0, 1, 2, 3, 4, 5, 6, 8], None), (np.arange(8) / 2, None)],
+)
+def test_whole_numbers_that_count_the_rows_of_a_short_series_are_its_time(times, time):
+    table = {"t": list(times), "u": np.arange(8.0) ** 2, "y": np.sin(np.arange(8.0))}
+    data = read_series(table, "y", predict="ahead", window=2)
+    assert data.plan.time == time
+    assert ("t" in data.channels) == (time is None)
+    if time is None:
+        return
+    both = {name: [*column, *column] for name, column in table.items()} | {"s": [*"aaaaaaaabbbbbbbb"]}
+    assert read_series(both, "y", predict="ahead", window=2, series="s").plan.time == time
+
+
+@pytest.mark.parametrize(
     ("write", "months"),
     [(lambda i: f"{1990 + i // 12}-{i % 12 + 1:02d}", 1), (lambda i: f"{1990 + i // 4}Q{i % 4 + 1}", 3)],
 )

@@ -152,7 +152,7 @@ def test_whole_series():
 
 
 def test_several_horizons():
-    table = {"a": np.arange(8.0), "y": np.arange(8.0) ** 2, "z": -np.arange(8.0)}
+    table = {"a": np.arange(8.0) + 0.5, "y": np.arange(8.0) ** 2, "z": -np.arange(8.0)}
     data = read_series(table, ["y", "z"], predict="ahead", window=3, horizon=(1, 4))
     assert data.channels == ("a", "y", "z")
     assert data.target_names == ("y(t+1)", "z(t+1)", "y(t+4)", "z(t+4)")
@@ -180,7 +180,7 @@ def test_counts_are_numbers_and_texts_are_classes():
     assert (data.task, data.channels, data.classes) == ("binary", ("u",), ("down", "up"))
     np.testing.assert_array_equal(data.targets, (y > 0)[2:])
     assert notes.past_not_an_input("y") in data.notes
-    truth = read_series({"u": np.arange(10.0), "y": y > 0}, "y", predict="ahead", window=2)
+    truth = read_series({"u": np.arange(10.0) + 0.5, "y": y > 0}, "y", predict="ahead", window=2)
     assert (truth.task, truth.channels) == ("binary", ("u", "y"))
 
 
@@ -227,7 +227,7 @@ def test_columns_that_are_inputs(tmp_path):
     pl.DataFrame(table).write_csv(tmp_path / "a.csv")
     file = read_series(str(tmp_path / "a.csv"), "y", predict="every step", window=3, ignore=["note", "extra"])
     np.testing.assert_array_equal(file.inputs, data.inputs)
-    array = read_series(np.stack([table["u"], table["y"]], axis=1), "x1", predict="ahead", window=2)
+    array = read_series(np.stack([table["u"] + 0.5, table["y"]], axis=1), "x1", predict="ahead", window=2)
     assert array.channels == ("x0", "x1")
 
 

@@ -156,8 +156,9 @@ def _times(
     given = [] if inputs is None else as_list(inputs)
     ignored = [name for name in as_list(ignore) if isinstance(name, str)]
     used = {*(c.name for c in targets), *given, *ignored, *(n for n in roles.values() if isinstance(n, str))}
-    times = find_time(table, roles["series"], used)
-    if inputs is None and use != "ahead" and used.issuperset(set(table.names) - set(times)):
+    times = find_time(table, roles["series"], used, ahead=use == "ahead")
+    past = use == "ahead" and any(c.storage != "label" for c in targets)  # which is an input
+    if inputs is None and not past and used.issuperset(set(table.names) - set(times)):
         return []  # what is left as an input is one
     if inputs is None or not times:
         return times
