@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.table_sets import FOLDER, TABLES, parts_of
 
 WIDTHS = (128, 128, 128)
-Fields = dict[str, Any]  # of the network, and of the optimizer those in `TRAINING`
-TRAINING = ("eps", "rate", "decay", "beta2")
+Fields = dict[str, Any]  # of the network, and of its training those in `TRAINING`
+TRAINING = ("eps", "rate", "decay", "beta2", "targets")
 PARTS: dict[str, tuple[Fields, Fields]] = {  # name: (on, off)
     "embedding of numbers": ({"numbers": "piecewise"}, {"numbers": "none"}),
     "periodic embedding instead": ({"numbers": "periodic", "width": 4, "bins": 32}, {"numbers": "none"}),
@@ -36,6 +36,9 @@ PARTS: dict[str, tuple[Fields, Fields]] = {  # name: (on, off)
     "large eps and its rate": ({}, {"eps": 1e-8, "rate": 1e-3}),
     "decay of weights": ({}, {"decay": 0.0}),
     "quick second moment": ({}, {"beta2": 0.999}),
+    "logarithms of targets instead": ({"targets": "log"}, {}),
+    "places of targets instead": ({"targets": "quantiles"}, {}),
+    "predictions kept among targets instead": ({"targets": "none"}, {}),
 }
 
 
@@ -56,12 +59,16 @@ def variants(alone: bool) -> dict[str, Fields]:
 
 
 def score_of(data: Any, task: str, fields: Fields) -> float:
-    """Mean RMSE or log loss on held-out rows of networks of one structure, trained as the preset does."""
+    """Mean RMSE or log loss on held-out rows of networks of one structure, trained as the preset does; nan where the
+    part is not for these targets."""
     import perceptory as pt
     from perceptory.optimizers.schedules import CosineCycles
     from perceptory.studies.presets_tables import BATCH, EPOCHS, KERNEL_CELLS, SMALL, table_networks, table_optimizer
 
     small, regression = data.rows <= SMALL, task == "regression"
+    by = fields.get("targets")
+    if by and (not regression or (by == "log" and np.min(data.targets) <= 0)):
+        return float("nan")
     usual = table_optimizer(task)
     changes = {k: v for k, v in fields.items() if k in ("eps", "beta2")}
     changes |= {"learning_rate": CosineCycles(fields["rate"])} if "rate" in fields else {}
@@ -70,7 +77,7 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
         **{"inputs": "robust", **{k: v for k, v in fields.items() if k not in TRAINING}}
     )
     study = pt.Study(
-        network, optimizer=usual.replace(**changes), validation=pt.KFold(5), epochs=EPOCHS[regression][small] // 2,
+        network, cost=pt.TransformedError(by) if by else None, optimizer=usual.replace(**changes), validation=pt.KFold(5), epochs=EPOCHS[regression][small] // 2,
         patience=0, batch_size=BATCH[small], test=0.0,
     )  # fmt: skip
     return float(study.run(data).candidates[0].mean)
@@ -90,8 +97,8 @@ def ablation(tables: Sequence[str], rows: int, alone: bool, folder: Path) -> Non
         scores = {name: score_of(table, task, fields) for name, (table, task) in data.items()}
         whole = whole or scores
         ratios = np.array([scores[name] / whole[name] for name in tables])
-        line = "".join(f"{ratio:>11.3f}" for ratio in ratios)
-        print(f"{variant:<44}{line}{np.exp(np.log(ratios).mean()):>9.3f}", flush=True)
+        line = "".join(f"{ratio:>11.3f}" for ratio in ratios).replace("nan", "  -")
+        print(f"{variant:<44}{line}{np.exp(np.nanmean(np.log(ratios))):>9.3f}", flush=True)
 
 
 def steps(repeats: int = 3) -> None:

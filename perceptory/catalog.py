@@ -201,6 +201,7 @@ LINK_CONVERSIONS: Registry[Any] = Registry(
         "SigmoidCrossEntropy": Entry(".export.links:two_classes"),
         "SigmoidSquaredError": Entry(".export.links:two_classes"),
         "SoftmaxCrossEntropy": Entry(".export.links:classes"),
+        "TransformedError": Entry(".export.links:transformed"),
     },
 )
 COSTS: Registry[Any] = Registry(
@@ -215,6 +216,7 @@ COSTS: Registry[Any] = Registry(
         "scaled": Entry(".objectives.forecasts:ScaledAbsoluteError", "in changes over a season, of forecasts"),
         "poisson": Entry(".objectives.regression:PoissonLikelihood", "counts"),
         "gamma": Entry(".objectives.regression:GammaLikelihood", "amounts above 0, by their share"),
+        "transformed": Entry(".objectives.transformed:TransformedError", "squared, of logarithms or places", "BY"),
         "sigmoid": Entry(".objectives.classification:SigmoidCrossEntropy", "two classes"),
         "sigmoid_squared": Entry(".objectives.classification:SigmoidSquaredError", "squared error"),
         "softmax": Entry(".objectives.classification:SoftmaxCrossEntropy", "several classes"),

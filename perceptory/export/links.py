@@ -60,6 +60,21 @@ def mean_and_deviation(b: Builder, cost: Any, z: Value) -> Value:
     return b.put(z, b.concat([b.slice(z.name, axis, 0, targets), deviation], axis))
 
 
+def transformed(b: Builder, cost: Any, z: Value) -> Value:
+    """Of each target a line through places and scores, a sum over its pieces."""
+    if not cost.knots:
+        return z
+    axis, found = z.axes - 1, []
+    for place, (knots, scores) in enumerate(zip(map(np.array, cost.knots), map(np.array, cost.scores), strict=True)):
+        own = b.op("Sub", b.slice(z.name, axis, place, place + 1), b.constant(scores[:-1]))
+        inside = b.op("Min", b.op("Max", own, b.constant(0.0)), b.constant(np.diff(scores)))
+        parts = b.op("Mul", inside, b.constant(np.diff(knots) / np.diff(scores)))
+        total = b.op("ReduceSum", parts, b.integers(axis), keepdims=1)
+        found.append(b.op("Add", total, b.constant(knots[0])))
+    line = b.concat(found, axis)
+    return b.put(z, b.op("Exp", line) if cost.by == "log" else line)
+
+
 def rising_quantiles(b: Builder, cost: Any, z: Value) -> Value:
     """The middle one is an output; from there outwards steps of softplus are added one after the other."""
     heads, middle, axis = cost.heads, cost.middle, z.axes - 1

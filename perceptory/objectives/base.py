@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -148,6 +148,10 @@ class Cost(Spec):
         return np.zeros_like(one), np.where(center > 0, center, one) if self.scaling == "mean" else one
 
     # --- data, on the host ------------------------------------------------------------------------------------------
+
+    def for_targets(self, targets: np.ndarray, weights: np.ndarray) -> Self:
+        """The cost with what it learns of the study's targets [row, target], rows with a weight [row] above 0."""
+        return self
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
         """Raise `InputError` for targets [..., target] that the cost is not made for."""

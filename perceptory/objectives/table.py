@@ -16,6 +16,7 @@ from perceptory.objectives.distribution import GaussianLikelihood, Quantile
 from perceptory.objectives.labels import LabelCrossEntropy
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.regression import AbsoluteError, GammaLikelihood, Huber, PoissonLikelihood, SquaredError
+from perceptory.objectives.transformed import TransformedError
 from perceptory.registry import Registry
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "SigmoidSquaredError",
     "SoftmaxCrossEntropy",
     "SquaredError",
+    "TransformedError",
     "check_task",
     "mean_cost",
     "total_cost",

@@ -22,6 +22,7 @@ from perceptory.objectives.auxiliary import Auxiliary, NextStep, auxiliary_parts
 from perceptory.objectives.parts import Composite, Part
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.objectives.table import DEFAULT_COST, Cost, check_task
+from perceptory.objectives.transformed import TransformedError
 from perceptory.registry import did_you_mean
 from perceptory.training.scaling import Scaling, fit_scaling
 
@@ -288,6 +289,10 @@ def _check_cost(auxiliary: Auxiliary, aim: Aim, values: np.ndarray) -> None:
             cost.check_targets(values, (aim.about,))
     except InputError as error:
         raise InputError(f"the auxiliary target {aim.about!r}: ", error) from None
+    if isinstance(cost, TransformedError):
+        raise InputError(
+            f"the auxiliary target {aim.about!r} is not transformed, which is for the study's own. Use squared or absolute."
+        )
     if getattr(cost, "class_weight", None) == "balanced":
         raise InputError(
             f"the auxiliary target {aim.about!r} takes no balanced class weights. Give one weight per class."

@@ -14,6 +14,7 @@ from perceptory.errors import InputError, Setting
 from perceptory.networks.windowed import SeriesFacts, Windowed
 from perceptory.objectives.distribution import GaussianLikelihood
 from perceptory.objectives.regression import LogLink
+from perceptory.objectives.transformed import TransformedError
 from perceptory.studies.design import Candidate
 
 
@@ -87,6 +88,13 @@ def _checked(candidate: Candidate, forecasts: bool) -> Candidate:
                 f"{cost.label} does not go with differences, nor a deviation with logarithms. Use another ",
                 Setting("cost"),
                 ', or level="mean" without log.',
+            )
+        if isinstance(cost, TransformedError):
+            raise InputError(
+                f"{cost.label} is for targets as they are, and windows see theirs relative to their level. Take"
+                " Windowed(..., log=True), or another ",
+                Setting("cost"),
+                ".",
             )
         if isinstance(cost, LogLink):
             raise InputError(

@@ -206,6 +206,7 @@ def prepare(
     candidates = for_table(candidates, encoder, known.rows)
     score = score_for(known.task, study.score, encoded.units is not None)
     check_candidates(candidates, known, encoded, score.name)
+    candidates = for_targets(candidates, encoded)
     check_rule(study.rule, known.task)
     check_final(study.final, known.task, candidates)
     unlabeled = _unlabeled_of(study, candidates, sealed, encoder, encoded)
@@ -260,6 +261,17 @@ def for_table(candidates: list[Candidate], encoder: ExampleEncoder, rows: int) -
         return candidates
     kinds = encoder.kinds
     return [c.replace(network=c.network.for_columns(kinds).for_rows(rows)) for c in candidates]
+
+
+def for_targets(candidates: list[Candidate], encoded: EncodedExamples) -> list[Candidate]:
+    """The candidates, their costs told of the study's targets; of forecasts, whose targets are seen relative to their
+    windows, there is nothing to tell."""
+    if encoded.task != "regression" or not isinstance(encoded.truth, np.ndarray):
+        return candidates
+    weights = encoded.weights.ravel()
+    there = weights > 0
+    targets = encoded.truth.reshape(len(weights), -1)[there]
+    return [c.replace(cost=c.cost.for_targets(targets, weights[there])) for c in candidates]
 
 
 def _without(sealed: Sealed, objectives: list[Auxiliary]) -> Sealed:

@@ -26,7 +26,7 @@ from perceptory.studies.groups import groups_of
 from perceptory.studies.keeping import Keeping
 from perceptory.studies.keys import environment
 from perceptory.studies.own_code import code_of_ones_own
-from perceptory.studies.prepare import for_table, prepare
+from perceptory.studies.prepare import for_table, for_targets, prepare
 from perceptory.studies.records import Records
 from perceptory.studies.run import Progress, concluded, train
 
@@ -116,6 +116,7 @@ class Rounds:
             return []
         prepared = self.records.prepared
         wanted = for_table(for_forecasts(wanted, prepared.data), prepared.encoder, prepared.data.rows)
+        wanted = for_targets(wanted, prepared.encoded)
         self._remember(wanted)
         known = self.candidates
         new = [c for i, c in enumerate(wanted) if c not in known and c not in wanted[:i]]

@@ -89,6 +89,7 @@ COSTS = {
     "gaussian": {"targets": ("y", "z")},
     "poisson": {},
     "gamma": {},
+    "transformed": {"targets": ("y", "z")},
     "labels": {"targets": ("y", "z")},
     "sigmoid": {"task": "binary", "classes": np.array([False, True])},
     "sigmoid_squared": {"task": "binary", "classes": np.array(["no", "yes"])},
@@ -113,6 +114,16 @@ def test_every_cost(model, tmp_path, name):
     got = run_graph(proto, RAW)["prediction_"]  # a column has the name
     want = made.predict(table)
     assert np.array_equal(got, want) if made.classes is not None else np.allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("by", ["log", "quantiles"])
+def test_transformed_targets(model, tmp_path, by):
+    targets = np.exp(np.random.default_rng(0).normal(size=(90, 2)))
+    cost = pt.TransformedError(by).for_targets(targets, np.ones(90))
+    made = model(cost, ("y", "z"), precision="double")
+    exported = made.to_onnx(tmp_path / "model.onnx", new_table())
+    assert exported.difference["rows"] == 4
+    assert exported.difference["relative"] <= 1e-10
 
 
 def test_every_cost_is_here():

@@ -244,7 +244,9 @@ def test_curvature_of_the_sigmoids_squared_error_is_gauss_newtons():
 
 def test_costs_without_curvature_say_so():
     z = jnp.zeros((2, 1))
-    with pytest.raises(InputError, match=r"Huber 1 has no curvature.*squared, gaussian, poisson, gamma, sigmoid"):
+    with pytest.raises(
+        InputError, match=r"Huber 1 has no curvature.*squared, gaussian, poisson, gamma, transformed, sigmoid"
+    ):
         Huber().curvature(z, z)
     with pytest.raises(InputError, match=r"beta is 0\.5\. Use GaussianLikelihood\(beta=0\)"):
         GaussianLikelihood().curvature(jnp.zeros((2, 2)), z)
