@@ -42,9 +42,9 @@ class TransformedError(Cost):
     are in the targets' own units: `choice(SquaredError(), TransformedError("log"))`. Means of amounts, by their share,
     are what `GammaLikelihood` predicts.
 
-    by: "log", g(t) = (ln t - μ) / σ, of targets above 0; "quantiles", g(t) = Φ⁻¹(share of targets below t, half of those
-    at t), linear between some of them; or "none", g(t) = (t - μ) / σ, which leaves that predictions stay among what was
-    seen.
+    by: "log", g(t) = (ln t - μ) / σ, of targets above 0; "quantiles", g(t) = Φ⁻¹(share of targets below t, half of
+    those at t), linear between some of them; or "none", g(t) = (t - μ) / σ, which leaves that predictions stay among
+    what was seen.
     knots, scores: g, of each target a few places on the scale of training and their z; origin, unit: of that scale, t =
     origin + unit · place. A study finds them from its rows; until then g(t) = t.
     """

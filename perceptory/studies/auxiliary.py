@@ -291,7 +291,8 @@ def _check_cost(auxiliary: Auxiliary, aim: Aim, values: np.ndarray) -> None:
         raise InputError(f"the auxiliary target {aim.about!r}: ", error) from None
     if isinstance(cost, TransformedError):
         raise InputError(
-            f"the auxiliary target {aim.about!r} is not transformed, which is for the study's own. Use squared or absolute."
+            f"the auxiliary target {aim.about!r} is not transformed, which is for the study's own."
+            " Use squared or absolute."
         )
     if getattr(cost, "class_weight", None) == "balanced":
         raise InputError(
