@@ -77,9 +77,15 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
         **{"inputs": "robust", **{k: v for k, v in fields.items() if k not in TRAINING}}
     )
     study = pt.Study(
-        network, cost=pt.TransformedError(by) if by else None, optimizer=usual.replace(**changes), validation=pt.KFold(5), epochs=EPOCHS[regression][small] // 2,
-        patience=0, batch_size=BATCH[small], test=0.0,
-    )  # fmt: skip
+        network,
+        cost=pt.TransformedError(by) if by else None,
+        optimizer=usual.replace(**changes),
+        validation=pt.KFold(5),
+        epochs=EPOCHS[regression][small] // 2,
+        patience=0,
+        batch_size=BATCH[small],
+        test=0.0,
+    )
     return float(study.run(data).candidates[0].mean)
 
 
