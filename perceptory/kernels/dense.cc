@@ -2,8 +2,8 @@
 // XLA's foreign function interface (FFI), in C: its C++ header alone takes seconds to compile.
 //
 // widths n[0..L]; w [weights]: W [n[l-1], n[l]], b [n[l]] and, of hidden units that are parametric, a [n[l]], layer after
-// layer; x [batch, n[0]]; y, dy [batch, n[L]]. Any array may have member axes in front, of size 1 where all members share
-// it. The last layer is linear.
+// layer, and whatever stands behind them, whose gradient is 0; x [batch, n[0]]; y, dy [batch, n[L]]. Any array may have
+// member axes in front, of size 1 where all members share it. The last layer is linear.
 //
 // Forwards:  z = v W + b, v = s(z); kept are the hidden layers' v, layer after layer, rows filled up to whole LANES.
 // Backwards: d = dy; dW = v' d, db = sum of d over rows, and for the layer before d = (d W') s'(z), with s' from v.
@@ -247,15 +247,18 @@ void pass(const Call& call) {
       require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= (full ? MISH : ELU), "an activation is unknown");
     }
   }
-  members.check(w, {weights}), members.check(x, {stack.batch, stack.n[0]});
+  const I given = w.dimensions().back(1);
+  require(given >= weights, "there are fewer weights than its layers have");
+  members.check(w, {given}), members.check(x, {stack.batch, stack.n[0]});
   members.check(kept, {hidden}), members.check(y, {stack.batch, stack.n[stack.layers]});
   members.check(noise, {noisy ? 3 : 0});
-  if (BACK) members.check(first, {weights}), members.check(dx, {inputs ? sized({stack.batch, stack.n[0]}) : 0});
+  if (BACK) members.check(first, {given}), members.check(dx, {inputs ? sized({stack.batch, stack.n[0]}) : 0});
   T* scratch = memory.of(sized({1, stack.scratch()}));
   const I axes = BACK ? 1 : 2;
   for (I m = 0, count = members.count(); m < count; m++) {
     const T *own = part(w, 1, all, m), *rows = part(x, 2, all, m);
     if (noisy) stack.noise = part(noise, 1, all, m);
+    if (BACK) memset(part(first, 1, all, m) + weights, 0, (given - weights) * sizeof(T));
     for (I from = 0; from < stack.batch; from += ROWS_AT_ONCE) {
       const I to = from + ROWS_AT_ONCE < stack.batch ? from + ROWS_AT_ONCE : stack.batch;
       if (BACK)

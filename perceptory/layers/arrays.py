@@ -76,14 +76,14 @@ def pack(module: Any) -> jax.Array:
     return jnp.concatenate([jnp.ravel(a) for a in arrays]) if arrays else jnp.zeros(0)
 
 
-def unpack(module: Any, vector: jax.Array) -> Any:
-    """The module with its trainable arrays read from `vector` [weight]; the inverse of `pack`."""
+def unpack(module: Any, vector: jax.Array, room: int = 0) -> Any:
+    """The module with its trainable arrays read from `vector` [weight + room]; the inverse of `pack`."""
     arrays = arrays_of(module)
-    if sum(a.size for a in arrays) != vector.size:
+    if sum(a.size for a in arrays) + room != vector.size:
         raise InputError(
             f"for these examples the network has {sum(a.size for a in arrays)} weights, and {vector.size} were given."
             " Give examples of the shape that it was trained on."
         )
     # One split, not a slice each: its transpose is one concatenation, a slice's is a padded vector for every array.
-    parts = jnp.split(vector, np.cumsum([a.size for a in arrays])[:-1].tolist())
-    return with_arrays(module, [part.reshape(a.shape) for part, a in zip(parts, arrays, strict=True)])
+    parts = jnp.split(vector, np.cumsum([a.size for a in arrays])[: None if room else -1].tolist())
+    return with_arrays(module, [part.reshape(a.shape) for part, a in zip(parts, arrays, strict=not room)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ USUAL_EPS = 1e-8  # of Adam
 
 class FirstOrder(Optimizer):
     """Base of optimizers that see the gradient of a batch: w ← w + u, where u comes from `transformation()`."""
+
+    by_weight: ClassVar[bool] = False  # whether what becomes of a weight hangs on its own gradients alone
 
     def transformation(self) -> optax.GradientTransformation:
         """Its update takes `rate`, α at this step; `precomputed`; `weight_mask`, of the weights' structure: 0 for
@@ -60,6 +62,7 @@ def decayed(decay: Any) -> optax.GradientTransformationExtraArgs:
 class SGD(FirstOrder):
     """Stochastic gradient descent [E21] on a batch of rows: w ← w - α ∇J."""
 
+    by_weight: ClassVar[bool] = True
     learning_rate: Any = traced(1e-2, check=check_rate, log=True)
 
     def transformation(self) -> optax.GradientTransformation:
@@ -83,6 +86,7 @@ class Momentum(FirstOrder):
     nesterov: look ahead, w ← w + β v - α ∇J with the new v (Sutskever et al. 2013).
     """
 
+    by_weight: ClassVar[bool] = True
     learning_rate: Any = traced(1e-2, check=check_rate, log=True)
     momentum: float = traced(0.9, check=below_one)
     nesterov: bool = checked(False, check=flag)
@@ -148,6 +152,7 @@ class RMSProp(FirstOrder):
     eps_root: what stands beside r under the root, above 0.
     """
 
+    by_weight: ClassVar[bool] = True
     learning_rate: Any = traced(1e-3, check=check_rate, log=True)
     decay: float = traced(0.9, check=below_one)
     form: str = checked("usual", check=lambda _, value: RMSPROP_FORMS[value])
@@ -174,6 +179,7 @@ class Adam(FirstOrder):
     eps_root: ε under the root, at least 0; one of the two is above 0.
     """
 
+    by_weight: ClassVar[bool] = True
     learning_rate: Any = traced(1e-3, check=check_rate, log=True)
     beta1: float = traced(0.9, check=below_one)
     beta2: float = traced(0.999, check=below_one)

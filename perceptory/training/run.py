@@ -66,9 +66,9 @@ class Specs(eqx.Module):
         key = jax.random.key(0) if key is None else key
         return self.network.build(self.plan.inputs, self.plan.outputs, key=key)
 
-    def module(self, weights: Weights) -> Any:
-        """The network with these weights."""
-        return with_weights(self.build(), weights, self.plan)
+    def module(self, weights: Weights, room: int = 0) -> Any:
+        """The network with these weights, or with `widened` ones."""
+        return with_weights(self.build(), weights, self.plan, room)
 
     def weights_of(self, module: Any) -> Weights:
         return weights_of(module, self.plan)

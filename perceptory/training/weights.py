@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -16,6 +17,9 @@ from jaxtyping import Array, Float
 from perceptory.layers.arrays import Layout, arrays_of, pack, unpack, with_arrays
 from perceptory.networks.base import layout
 from perceptory.training.plan import ProgramPlan
+
+LONG = 1 << 16  # bytes of a flat vector that XLA does not take as a whole
+SHARES = 840  # which up to eight threads divide
 
 Weights = tuple[Array, ...]
 Mask = tuple[Any, ...]
@@ -26,9 +30,28 @@ def weights_of(module: Any, plan: ProgramPlan) -> Weights:
     return (pack(module),) if plan.flat else arrays_of(module)
 
 
-def with_weights(module: Any, weights: Weights, plan: ProgramPlan) -> Any:
-    """The module with these as its trainable arrays; the inverse of `weights_of`."""
-    return unpack(module, weights[0]) if plan.flat else with_arrays(module, weights)
+def with_weights(module: Any, weights: Weights, plan: ProgramPlan, room: int = 0) -> Any:
+    """The module with these as its trainable arrays; the inverse of `weights_of`. room: of `widened` weights."""
+    return unpack(module, weights[0], room) if plan.flat else with_arrays(module, weights)
+
+
+def room_of(plan: ProgramPlan, dtype: Any) -> int:
+    """Numbers that a long flat vector is `widened` by: XLA gives equal shares of it to its threads, and where the last
+    one is smaller all of them go number by number, four times as slow."""
+    size = layout_of(plan).size
+    return -size % SHARES if plan.flat and size * np.dtype(dtype).itemsize >= LONG else 0
+
+
+def widened(tree: Any, plan: ProgramPlan, room: int) -> Any:
+    """What has a number a weight, such as weights, moments and masks, with `room` zeros behind each flat vector."""
+    size = layout_of(plan).size if room else 0
+    return jax.tree.map(lambda a: jnp.pad(a, (0, room)) if room and a.shape == (size,) else a, tree)
+
+
+def narrowed(tree: Any, plan: ProgramPlan, room: int) -> Any:
+    """The inverse of `widened`."""
+    size = layout_of(plan).size if room else 0
+    return jax.tree.map(lambda a: a[:size] if room and a.shape == (size + room,) else a, tree)
 
 
 def layout_of(plan: ProgramPlan) -> Layout:

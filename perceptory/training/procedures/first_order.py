@@ -30,7 +30,16 @@ from perceptory.training.row_order import ROUNDS, drawn, shuffled, words
 from perceptory.training.rows import Batch, output_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import EpochResult, State
-from perceptory.training.weights import Mask, Weights, layout_of, moved_mask, weight_mask
+from perceptory.training.weights import (
+    Mask,
+    Weights,
+    layout_of,
+    moved_mask,
+    narrowed,
+    room_of,
+    weight_mask,
+    widened,
+)
 
 MOST_ALONE = 1 << 22  # multiplications of one network's step forwards that one thread does as fast as XLA's threads
 
@@ -57,11 +66,13 @@ class GradientSteps:
     def epoch(self, run: Run, state: State) -> EpochResult:
         optimizer = run.filled(self.optimizer)
         steps, total = self._steps(run, optimizer, state.epoch)
+        room = room_of(run.plan, run.dtype) if optimizer.by_weight and run.clip is None else 0
         rule, cost_of, augment, key_of = (
-            update_rule(run, optimizer, run.progress(state.epoch)), batch_cost(run, state), augmentation_of(run),
-            noise_keys(run, state),
+            update_rule(run, optimizer, run.progress(state.epoch), room), batch_cost(run, state, room),
+            augmentation_of(run), noise_keys(run, state),
         )  # fmt: skip
-        mask, batches, by_kernel = decay_mask(run), run.batches, _by_kernel(run.plan, run.dtype) is not None
+        mask, batches = widened(decay_mask(run), run.plan, room), run.batches
+        by_kernel = _by_kernel(run.plan, run.dtype) is not None
 
         def step(carry: tuple[Weights, Any], at: StepInput) -> tuple[tuple[Weights, Any], Array]:
             weights, moments = carry
@@ -77,7 +88,9 @@ class GradientSteps:
                 new = jax.tree.map(lambda a, b: jnp.where(real, a, b), new, carry)
             return new, cost
 
-        (weights, moments), costs = jax.lax.scan(step, (state.weights, state.optimizer), steps)
+        first = widened((state.weights, state.optimizer), run.plan, room)
+        last, costs = jax.lax.scan(step, first, steps)
+        weights, moments = narrowed(last, run.plan, room)
         others: Any = ()
         if parts_of(run.cost):
             others = means_of(jnp.sum(jnp.where(total > 0, costs.T * total, 0), axis=1))
@@ -129,15 +142,18 @@ class Averaged:
         return self.steps.diagnostics(optimizer[0])
 
 
-def update_rule(specs: Specs, optimizer: FirstOrder, progress: Any = 0) -> optax.GradientTransformationExtraArgs:
+def update_rule(
+    specs: Specs, optimizer: FirstOrder, progress: Any = 0, room: int = 0
+) -> optax.GradientTransformationExtraArgs:
     """A training step, from the gradient of a batch's cost to what is added to the weights.
 
-    progress: the share of the epochs that is done. Clipping the penalized gradient leaves the minima of the penalized
-    cost where they are, and keeps its zeros.
+    progress: the share of the epochs that is done. room: of `widened` weights. Clipping the penalized gradient leaves
+    the minima of the penalized cost where they are, and keeps its zeros.
     """
-    moved = moved_mask(specs.plan, specs.dtype)
-    rates = _rates(specs, progress)
     penalty, strength = _penalty_of(specs)
+    moved, rates, strength = widened(
+        (moved_mask(specs.plan, specs.dtype), _rates(specs, progress), strength), specs.plan, room
+    )
     return optax.chain(
         penalized(penalty, strength),
         clipped(
@@ -196,9 +212,10 @@ def epoch_order(run: Run, epoch: Any) -> Integer[Array, "step batch"]:
     return order(salts, length, plan.batches, plan.batch)
 
 
-def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any], tuple[Array, Array]]:
+def batch_cost(run: Run, state: State, room: int = 0) -> Callable[[Weights, Batch, Array, Any], tuple[Array, Array]]:
     """(weights, batch, share, key) -> the batch's mean cost, as training sees the network: with noise, and in the phase
-    that it is in; and what to record of it, the same or, where there are auxiliary objectives, `part_sums`."""
+    that it is in; and what to record of it, the same or, where there are auxiliary objectives, `part_sums`. room: of
+    `widened` weights."""
     plan, progress = run.plan, run.progress(state.epoch)
     cost = run.cost.at(progress)
     by_kernel = _by_kernel(plan, run.dtype)
@@ -207,12 +224,12 @@ def batch_cost(run: Run, state: State) -> Callable[[Weights, Batch, Array, Any],
     def cost_of(weights: Weights, batch: Batch, share: Array, key: Any) -> tuple[Array, Array]:
         weight = batch.w * share if by_step else share
         if with_more:
-            costed = Costed(run.module(weights))
+            costed = Costed(run.module(weights, room))
             output, added = output_of(costed, batch, key, None if by_step else share, progress)
             each = jnp.sum(weight, axis=1) if by_step else weight
             return recorded(output, batch, weight, jnp.sum(each * added))
         if by_kernel is None:
-            output = output_of(run.module(weights), batch, key, None if by_step else share, progress)
+            output = output_of(run.module(weights, room), batch, key, None if by_step else share, progress)
         else:
             output = by_kernel(weights[0], batch.x.reshape(plan.batch, -1)).reshape(plan.batch, *plan.outputs)
         return recorded(output, batch, weight)
