@@ -69,12 +69,21 @@ void narrow(T* to, const T* from, I rows, I columns, bool add) {
       memcpy(to, from, columns * sizeof(T));
 }
 
-void transpose(T* to, const T* from, I rows, I columns) {  // to [columns, filled(rows)]
+// to [columns, filled(rows)], in squares: of lines that lie so far apart a cache holds few.
+void transpose(T* to, const T* from, I rows, I columns) {
   const I row = filled(rows);
-  for (I c = 0; c < columns; c++, to += row) {
-    for (I r = 0; r < rows; r++) to[r] = from[r * columns + c];
-    for (I r = rows; r < row; r++) to[r] = 0;
-  }
+  for (I r = 0; r < row; r += LANES)
+    for (I c = 0; c < columns; c += LANES) {
+      const T* square = from + r * columns + c;
+      T* turned = to + c * row + r;
+      if (r + LANES <= rows && c + LANES <= columns) {
+        for (I k = 0; k < LANES; k++, turned += row)
+          EACH for (I i = 0; i < LANES; i++) turned[i] = square[i * columns + k];
+        continue;
+      }
+      for (I k = 0; k < LANES && c + k < columns; k++, turned += row)
+        for (I i = 0; i < LANES; i++) turned[i] = r + i < rows ? square[i * columns + k] : 0;
+    }
 }
 
 struct Stack {

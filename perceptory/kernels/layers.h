@@ -41,23 +41,35 @@ INLINE void tile(I depth, const T* a, I a_row, const T* b, I b_row, const T* fir
     EACH for (int n = 0; n < N; n++) put(c + m * c_row + n * WIDE, sum[m][n]);
 }
 
+template <int N>
+struct Whole {
+  constexpr int operator()() const { return N; }
+};
+
+// Vectors of a panel, and rows of its tiles: as many sums as leave registers for what they need.
+constexpr int PANEL = ROWS > 2 ? 4 : 2;
+constexpr int rows_of(int vectors) { return ROWS <= 2 ? 6 : vectors <= 2 ? 2 * ROWS : ROWS; }
+
 template <int N, bool TRANSPOSED>
 void panel(I rows, I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c, I c_row) {
-  constexpr int M = N <= 2 ? 2 * ROWS : ROWS;
+  constexpr int M = rows_of(N), LESS = M > 4 ? 4 : 1;
   const I next = TRANSPOSED ? 1 : a_row;
-  for (; rows >= M; rows -= M, a += M * next, first += M * first_row, c += M * c_row)
-    tile<M, N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
-  for (; rows > 0; rows--, a += next, first += first_row, c += c_row)
-    tile<1, N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
+  const auto some = [&](auto m) {
+    tile<m(), N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
+    rows -= m(), a += m() * next, first += m() * first_row, c += m() * c_row;
+  };
+  while (rows >= M && rows != 2 * LESS) some(Whole<M>{});
+  while (rows >= LESS) some(Whole<LESS>{});
+  while (rows > 0) some(Whole<1>{});
 }
 
 // c [rows, columns] = first + a b, as of a tile; columns in whole vectors.
 template <bool TRANSPOSED>
 void product(I rows, I columns, I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c,
              I c_row) {
-  for (I n = 0; n < columns; n += 4 * WIDE) {
+  for (I n = 0; n < columns; n += PANEL * WIDE) {
     const T* start = first ? first + n : nullptr;
-    switch ((columns - n + WIDE - 1) / WIDE) {
+    switch (columns - n < PANEL * WIDE ? (columns - n + WIDE - 1) / WIDE : PANEL) {
       case 1: panel<1, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
       case 2: panel<2, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
       case 3: panel<3, TRANSPOSED>(rows, depth, a, a_row, b + n, b_row, start, first_row, c + n, c_row); break;
