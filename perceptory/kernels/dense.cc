@@ -9,9 +9,10 @@
 // Backwards: d = dy; dW = v' d, db = sum of d over rows, and for the layer before d = (d W') s'(z), with s' from v.
 //            Where it is asked for, also dx = d W' of the first layer.
 //
-// Units in full keep z too, behind v: s'(z) cannot be had from v of silu and mish, nor where units are
-// parametric, v = z + a (s(z) - z), or dropped, v = 0 by chance, else v / keep. What is dropped follows from a hash of
-// the two numbers in `noise` and the place of the unit, so it is not kept; noise[2] is keep 2^32, no noise drops nothing.
+// Units in full keep the slope too, behind v: s'(z) cannot be had from v of silu and mish, nor where units are
+// parametric, v = z + a (s(z) - z), or dropped, v = 0 by chance, else v / keep; and s(z) - z behind it where they are
+// parametric. What is dropped follows from a hash of the two numbers in `noise` and the place of the unit; noise[2] is
+// keep 2^32, no noise drops nothing.
 //
 // A member is done by one thread and its numbers do not depend on the other members.
 
@@ -31,25 +32,37 @@ void slope(int kind, T parameter, T* d, const T* v, I count) {
   }
 }
 
-// d, by v, to d by z, in place; da [wide] += what is due to a.
+// Forwards: v [rows, wide] from z, and in place of z the slope of v by it; of parametric units also what is due to a,
+// bend = s(z) - z. Of a unit that is dropped all are 0.
 template <int KIND>
-void units_back(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* d, T* da) {
+void units_there(T parameter, const T* a, Noise noise, I from, I rows, I wide, T* z, T* bend, T* v) {
   for (I r = 0; r < rows; r++)
-    for (I i = 0; i < wide; i += WIDE, z += WIDE, d += WIDE) {
-      V<T> s, slope, own = at(z), g = at(d);
-      if (noise.more) g = noise.apply(g, (from + r) * wide + i);
+    for (I i = 0; i < wide; i += WIDE, z += WIDE, v += WIDE) {
+      V<T> s, slope, own = at(z), bent{};
       value_and_slope<KIND>(own, parameter, s, slope);
-      if (a) {
-        put(da + i, at(da + i) + g * (s - own));
-        slope = (slope - 1) * at(a + i) + 1;
+      if (a) bent = s - own, s = own + bent * at(a + i), slope = (slope - 1) * at(a + i) + 1;
+      if (noise.more) {
+        const Words stays = noise.stays((from + r) * wide + i);
+        s = stays ? s * noise.more : V<T>{}, slope = stays ? slope : V<T>{}, bent = stays ? bent : V<T>{};
       }
-      put(d, g * slope);
+      put(v, s), put(z, slope);
+      if (a) put(bend, bent), bend += WIDE;
     }
 }
 
-#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, d, da)
-void units_back_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* d, T* da) {
-  OF_KIND(units_back)
+// Backwards: d, by v, to d by z, in place; da [wide] += what is due to a.
+void units_back(T more, I rows, I wide, const T* slope, const T* bend, T* d, T* da) {
+  for (I r = 0; r < rows; r++)
+    for (I i = 0; i < wide; i += WIDE, slope += WIDE, d += WIDE) {
+      const V<T> g = more ? at(d) * more : at(d);
+      if (bend) put(da + i, at(da + i) + g * at(bend)), bend += WIDE;
+      put(d, g * at(slope));
+    }
+}
+
+#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, bend, v)
+void units_there_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, T* z, T* bend, T* v) {
+  OF_KIND(units_there)
 }
 #undef ARGUMENTS
 
@@ -107,7 +120,8 @@ struct Stack {
   }
   I scratch() const { return (2 * ROWS_AT_ONCE + 3) * widest() + filled(packed()); }
   I weights(I l) const { return (n[l - 1] + 1 + (parametric && l < layers)) * n[l]; }
-  I kept(I l) const { return batch * filled(n[l]) * (1 + full); }
+  I each() const { return full ? 2 + parametric : 1; }  // numbers that a unit keeps
+  I kept(I l) const { return batch * filled(n[l]) * each(); }
   Noise noise_of(I l) const {
     if (!noise) return {0, 0, 0, 0};
     const uint32_t threshold = noise[2];
@@ -136,7 +150,8 @@ struct Stack {
       T *own = kept + from * wide, *z = full ? own + batch * wide : own;
       product<false>(rows, wide, in, v, row, b, wide, bias, 0, z, wide);
       if (full)
-        units_of(kind[l - 1], parameter[l - 1], strengths(l, w, strength), noise_of(l), from, rows, wide, z, own);
+        units_there_of(kind[l - 1], parameter[l - 1], strengths(l, w, strength), noise_of(l), from, rows, wide, z,
+                       z + batch * wide, own);
       else
         activate(kind[l - 1], parameter[l - 1], z, rows * wide);
       v = own, row = wide, kept += this->kept(l), w += weights(l);
@@ -165,8 +180,7 @@ struct Stack {
   void backward(I from, I to, const T* w, const T* x, const T* kept, const T* dy, T* dw, T* dx, T* scratch) const {
     const I most = widest(), rows = to - from;
     const bool more = from > 0;
-    T *d = scratch, *other = d + ROWS_AT_ONCE * most, *strength = other + ROWS_AT_ONCE * most;
-    T *sum = strength + most, *pack = sum + most;
+    T *d = scratch, *other = d + ROWS_AT_ONCE * most, *sum = other + ROWS_AT_ONCE * most, *pack = sum + most;
     dy += from * n[layers];
     for (I l = layers; l > 0; l--) {
       const I in = n[l - 1], out = n[l], wide = filled(out), high = filled(in), row = l > 1 ? high : in;
@@ -204,7 +218,7 @@ struct Stack {
       product<false>(rows, high, out, own, own_row, pack, high, nullptr, 0, other, high);
       if (l == 1) return narrow(dx + from * in, other, rows, in, false);
       if (full)
-        back_through(l - 1, from, rows, w, v + batch * high, other, dw, strength, sum);
+        back_through(l - 1, from, rows, v + batch * high, other, dw, sum);
       else
         slope(kind[l - 2], parameter[l - 2], other, v, rows * high);
       T* swap = d;
@@ -212,14 +226,13 @@ struct Stack {
     }
   }
 
-  // d of units of the hidden layer l, in place, and what is due to their a; w, dw: where the next layer's begin.
-  void back_through(I l, I from, I rows, const T* w, const T* z, T* d, T* dw, T* strength, T* sum) const {
+  // d of units of the hidden layer l, in place, and what is due to their a; dw: where the next layer's begin.
+  void back_through(I l, I from, I rows, const T* slope, T* d, T* dw, T* sum) const {
     const I out = n[l], wide = filled(out);
-    const T* a = strengths(l, w - weights(l), strength);
     T* da = dw - out;
-    for (I i = 0; i < wide; i++) sum[i] = from > 0 && a && i < out ? da[i] : 0;
-    units_back_of(kind[l - 1], parameter[l - 1], a, noise_of(l), from, rows, wide, z, d, sum);
-    if (a) memcpy(da, sum, out * sizeof(T));
+    for (I i = 0; i < wide; i++) sum[i] = from > 0 && parametric && i < out ? da[i] : 0;
+    units_back(noise_of(l).more, rows, wide, slope, parametric ? slope + batch * wide : nullptr, d, sum);
+    if (parametric) memcpy(da, sum, out * sizeof(T));
   }
 };
 
@@ -252,7 +265,7 @@ void pass(const Call& call) {
     const bool own = l && l < stack.layers;
     if (l) weights = sized({1, weights + sized({stack.n[l - 1] + 1 + (own && parametric), n})});
     if (own) {
-      hidden = sized({1, hidden + sized({stack.batch, filled(n), 1 + full})});
+      hidden = sized({1, hidden + sized({stack.batch, filled(n), stack.each()})});
       require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= (full ? MISH : ELU), "an activation is unknown");
     }
   }

@@ -135,7 +135,7 @@ alignas(BYTES) const Word lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
 struct Noise {
   Word first, second, threshold;
   T more;  // 1 / keep; 0 where nothing is dropped
-  INLINE V<T> apply(V<T> v, I place) const {
+  INLINE Words stays(I place) const {
     const Words low = Words{} + 0xffffffffu;  // in words of 64 bits the same numbers
     Words h = *(const Words*)lanes + (Word)place;
     h = ((((h + first) & low) * 0x9e3779b1u) & low) ^ second;
@@ -144,20 +144,18 @@ struct Noise {
     h ^= h >> 13;
     h = (h * 0xc2b2ae35u) & low;
     h ^= h >> 16;
-    return h < threshold ? v * more : V<T>{};
+    return (Words)(h < threshold);
   }
 };
 
 // v [rows, wide] from z, each the layer's; a: of parametric units, or null.
 template <int KIND>
-void units(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+void units(T parameter, const T* a, I rows, I wide, const T* z, T* v) {
   for (I r = 0; r < rows; r++)
     for (I i = 0; i < wide; i += WIDE, z += WIDE, v += WIDE) {
       V<T> s, slope, own = at(z);
       value_and_slope<KIND>(own, parameter, s, slope);
-      if (a) s = own + (s - own) * at(a + i);
-      if (noise.more) s = noise.apply(s, (from + r) * wide + i);
-      put(v, s);
+      put(v, a ? own + (s - own) * at(a + i) : s);
     }
 }
 
@@ -174,8 +172,8 @@ void units(T parameter, const T* a, Noise noise, I from, I rows, I wide, const T
     case SILU: return call<SILU> ARGUMENTS;       \
     case MISH: return call<MISH> ARGUMENTS;       \
   }
-#define ARGUMENTS (parameter, a, noise, from, rows, wide, z, v)
-void units_of(int kind, T parameter, const T* a, Noise noise, I from, I rows, I wide, const T* z, T* v) {
+#define ARGUMENTS (parameter, a, rows, wide, z, v)
+void units_of(int kind, T parameter, const T* a, I rows, I wide, const T* z, T* v) {
   OF_KIND(units)
 }
 #undef ARGUMENTS

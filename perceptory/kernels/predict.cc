@@ -49,7 +49,7 @@ void activated(int kind, T parameter, T* z, I count) {
     case LINEAR: return;
     case TANH: return every(z, count, [](V<T> z, I) { return soon_tanh(z); });
     case SIGMOID: return every(z, count, [=](V<T> z, I) { return soon_tanh(z * half) * half + half; });
-    case SELU: case SILU: case MISH: return units_of(kind, parameter, nullptr, {0, 0, 0, 0}, 0, 1, count, z, z);
+    case SELU: case SILU: case MISH: return units_of(kind, parameter, nullptr, 1, count, z, z);
     default: return activate(kind, parameter, z, count);
   }
 }
@@ -184,7 +184,7 @@ struct Networks {
     w += (depth() + 1) * wide;
     for (I l = 2; l <= layers; l++) {
       if (parametric)
-        units_of(kind[l - 2], parameter[l - 2], w, {0, 0, 0, 0}, 0, rows, wide, z, z), w += wide;
+        units_of(kind[l - 2], parameter[l - 2], w, rows, wide, z, z), w += wide;
       else
         activated(kind[l - 2], parameter[l - 2], z, rows * wide);
       const I in = wide, out = n[l];

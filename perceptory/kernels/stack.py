@@ -37,13 +37,13 @@ class Stack(NamedTuple):
 
     @property
     def full(self) -> bool:
-        """Whether z is kept beside v."""
+        """Whether slopes are kept beside v."""
         return self.parametric or self.dropout or any(KINDS[name] >= PLAIN for name, _ in self.activations)
 
     @property
     def kept(self) -> int:
         """Numbers that one example's way forwards keeps, each layer's filled up to whole `LANES`."""
-        return (2 if self.full else 1) * sum(map(filled, self.widths[1:-1]))
+        return (2 + self.parametric if self.full else 1) * sum(map(filled, self.widths[1:-1]))
 
 
 def filled(width: int) -> int:
