@@ -1,8 +1,9 @@
 """The network for tables and its training, part by part: `python -m benchmarks.tabular [--steps] [--tables NAMES]`.
 
-What a training step costs beside the plain MLP of the same widths, in turns and in processor time; and what each part
-does, left out of the whole network and alone in a plain one, judged on held-out rows of the training part of the
-development tables (five folds of at most `--rows` rows, one network each). No test row is looked at.
+What a training step of the presets' networks costs beside the plain MLP of the same widths, in turns and in processor
+time; and what each part does, left out of the whole network and alone in a plain one, judged on held-out rows of the
+training part of the development tables (five folds of at most `--rows` rows, one network each). No test row is looked
+at.
 """
 
 from __future__ import annotations
@@ -107,55 +108,72 @@ def ablation(tables: Sequence[str], rows: int, alone: bool, folder: Path) -> Non
         print(f"{variant:<44}{line}{np.exp(np.nanmean(np.log(ratios))):>9.3f}", flush=True)
 
 
-def steps(repeats: int = 3) -> None:
-    """Processor time of a step of each of eight networks, the network for tables and the plain MLP in turn."""
+def preset_networks() -> dict[str, Any]:
+    """The networks that the presets train by steps, by name: of small and of large tables, and of classes."""
+    from perceptory.networks.mlp import MLP
+    from perceptory.networks.tabular import TabularMLP
+    from perceptory.studies.presets_tables import KERNEL_ROWS, SMALL, table_networks
+
+    found: dict[str, Any] = {"plain": MLP(WIDTHS, "relu")}
+    for task, sizes in (("regression", (SMALL, KERNEL_ROWS)), ("classification", (SMALL, KERNEL_ROWS + 1))):
+        for rows in sizes:
+            for network in table_networks(task, rows, (), "normal", MLP(WIDTHS)):
+                if isinstance(network, TabularMLP):
+                    many = network.frequencies if network.numbers == "periodic" else network.bins
+                    beside = f" {network.width - 1}" if network.numbers == "periodic" else ""
+                    places = ", quantiles" if network.inputs == "quantiles" else ""
+                    found[f"{task} {network.numbers} {many}{beside}{places}"] = network
+    return found
+
+
+def steps(batch: int, categories: bool, names: str, repeats: int) -> None:
+    """Processor time of a step of each of eight networks, the presets' networks for tables and the plain MLP in turn; on
+    eight numbers, and where asked for three columns of 3, 12 and 70 categories."""
     import perceptory as pt
+    from perceptory.studies.presets_tables import table_optimizer
 
     random = np.random.default_rng(0)
-    x = random.normal(size=(4096, 8))
-    data = pt.read_table(x, np.sin(x).sum(axis=1))
-    kinds = {
-        "mlp": pt.MLP(WIDTHS, "relu"),
-        "tabular": pt.TabularMLP(WIDTHS),
-        "many bins": pt.TabularMLP(WIDTHS, bins=128),
-    }
-    optimizer = pt.AdamW(3e-3)
+    rows = 4096 if batch > 64 else 1024
+    columns: dict[str, Any] = {f"x{i}": random.normal(size=rows) for i in range(8)}
+    columns["y"] = sum(np.sin(x) for x in columns.values())
+    if categories:
+        columns |= {f"c{n}": [f"v{k}" for k in random.integers(0, n, rows)] for n in (3, 12, 70)}
+    data = pt.read_table(columns, "y", task="regression")
+    kinds = {name: net for name, net in preset_networks().items() if name == "plain" or names in name}
     taken: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(repeats + 1):  # the first one compiles
         for name, network in kinds.items():
             each = []
             for epochs in (2, 10):
                 study = pt.Study(
-                    network,
-                    optimizer=optimizer,
-                    validation=pt.HoldOut(),
-                    seeds=8,
-                    epochs=epochs,
-                    patience=0,
-                    batch_size=128,
-                    test=0.0,
-                )
+                    network, optimizer=table_optimizer("regression"), validation=pt.HoldOut(), seeds=8, epochs=epochs,
+                    patience=0, batch_size=batch, test=0.0,
+                )  # fmt: skip
                 start = time.process_time()
                 study.run(data)
                 each.append(time.process_time() - start)
-            taken[name].append((each[1] - each[0]) / (8 * 8 * -(-3277 // 128)))
-    plain = float(np.median(taken["mlp"][1:]))
+            taken[name].append((each[1] - each[0]) / (8 * 8 * -(-int(0.8 * rows) // batch)))
+    plain = float(np.median(taken["plain"][1:]))
     for name, values in taken.items():
         middle = float(np.median(values[1:]))
-        print(f"{name:<12}{1e6 * middle:>9.0f} us a step{middle / plain:>8.2f}", flush=True)
+        print(f"{name:<44}{1e6 * middle:>7.0f} us a step{middle / plain:>8.2f}", flush=True)
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", action="store_true", help="what a step costs, instead of what each part does")
+    parser.add_argument("--batch", type=int, default=128, help="with --steps: rows of a step")
+    parser.add_argument("--categories", action="store_true", help="with --steps: columns of categories beside numbers")
+    parser.add_argument("--only", default="", help="with --steps: networks whose name has this in it")
+    parser.add_argument("--repeats", type=int, default=3, help="with --steps: turns that count")
     parser.add_argument("--tables", help="names, separated by commas; all by default")
     parser.add_argument("--rows", type=int, default=3000, help="of each table's training part, at most")
     parser.add_argument("--alone", action="store_true", help="each part alone too, in a plain network")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data")
     options = parser.parse_args()
     if options.steps:
-        steps()
+        steps(options.batch, options.categories, options.only, options.repeats)
     else:
         ablation(
             options.tables.split(",") if options.tables else list(TABLES), options.rows, options.alone, options.data

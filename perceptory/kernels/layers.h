@@ -48,11 +48,11 @@ struct Whole {
 
 // Vectors of a panel, and rows of its tiles: as many sums as leave registers for what they need.
 constexpr int PANEL = ROWS > 2 ? 4 : 2;
-constexpr int rows_of(int vectors) { return ROWS <= 2 ? 6 : vectors <= 2 ? 2 * ROWS : ROWS; }
+constexpr int tile_rows(int vectors) { return ROWS <= 2 ? 6 : vectors <= 2 ? 2 * ROWS : ROWS; }
 
 template <int N, bool TRANSPOSED>
 void panel(I rows, I depth, const T* a, I a_row, const T* b, I b_row, const T* first, I first_row, T* c, I c_row) {
-  constexpr int M = rows_of(N), LESS = M > 4 ? 4 : 1;
+  constexpr int M = tile_rows(N), LESS = M > 4 ? 4 : 1;
   const I next = TRANSPOSED ? 1 : a_row;
   const auto some = [&](auto m) {
     tile<m(), N, TRANSPOSED>(depth, a, a_row, b, b_row, first, first_row, c, c_row);
