@@ -40,31 +40,36 @@ PARTS: dict[str, tuple[Fields, Fields]] = {  # name: (on, off)
     "logarithms of targets instead": ({"targets": "log"}, {}),
     "places of targets instead": ({"targets": "quantiles"}, {}),
     "predictions kept among targets instead": ({"targets": "none"}, {}),
+    "4 predictions instead": ({"predictions": 4}, {}),
+    "8 predictions instead": ({"predictions": 8}, {}),
+    "16 predictions instead": ({"predictions": 16}, {}),
 }
 
 
-def variants(alone: bool) -> dict[str, Fields]:
-    """Fields by name: whole, without each part, and where asked for plain, and plain with each part alone."""
+def variants(alone: bool, names: Sequence[str]) -> dict[str, Fields]:
+    """Fields by name: whole, without each of these parts, and where asked for plain, and plain with each alone."""
     plain: Fields = {}
     for _, without in PARTS.values():
         plain |= without
     out: dict[str, Fields] = {"whole": {}}
-    for name, (on, without) in PARTS.items():
+    for name in names:
+        on, without = PARTS[name]
         instead = name.endswith("instead")
         out[f"with {name}" if instead else f"without {name}"] = on if instead else without
     if alone:
         out["plain"] = plain
-        for name, (on, without) in PARTS.items():
+        for name in names:
+            on, without = PARTS[name]
             out[f"plain with {name}"] = {k: v for k, v in plain.items() if k not in without} | on
     return out
 
 
-def score_of(data: Any, task: str, fields: Fields) -> float:
+def score_of(data: Any, task: str, fields: Fields, longer: float) -> float:
     """Mean RMSE or log loss on held-out rows of networks of one structure, trained as the preset does; nan where the
     part is not for these targets."""
     import perceptory as pt
     from perceptory.optimizers.schedules import CosineCycles
-    from perceptory.studies.presets_tables import BATCH, EPOCHS, KERNEL_CELLS, SMALL, table_networks, table_optimizer
+    from perceptory.studies.presets_tables import BATCH, EPOCHS, SMALL, table_networks, table_optimizer
 
     small, regression = data.rows <= SMALL, task == "regression"
     by = fields.get("targets")
@@ -74,7 +79,8 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
     changes = {k: v for k, v in fields.items() if k in ("eps", "beta2")}
     changes |= {"learning_rate": CosineCycles(fields["rate"])} if "rate" in fields else {}
     changes |= {"weight_decay": fields["decay"]} if "decay" in fields else {}
-    network = table_networks(task, data.rows, KERNEL_CELLS, "normal", pt.Linear())[-1].replace(
+    usual_networks = table_networks(task, data.rows, (), "normal", pt.Linear())
+    network = next(n for n in usual_networks if isinstance(n, pt.TabularMLP) and n.numbers == "piecewise").replace(
         **{"inputs": "robust", **{k: v for k, v in fields.items() if k not in TRAINING}}
     )
     study = pt.Study(
@@ -82,7 +88,7 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
         cost=pt.TransformedError(by) if by else None,
         optimizer=usual.replace(**changes),
         validation=pt.KFold(5),
-        epochs=EPOCHS[regression][small] // 2,
+        epochs=int(longer * EPOCHS[regression][small] / 2),
         patience=0,
         batch_size=BATCH[small],
         test=0.0,
@@ -90,7 +96,7 @@ def score_of(data: Any, task: str, fields: Fields) -> float:
     return float(study.run(data).candidates[0].mean)
 
 
-def ablation(tables: Sequence[str], rows: int, alone: bool, folder: Path) -> None:
+def ablation(tables: Sequence[str], rows: int, alone: bool, names: Sequence[str], longer: float, folder: Path) -> None:
     """A line a variant: on each table its score to that of the whole network, and the geometric mean."""
     import perceptory as pt
 
@@ -100,8 +106,8 @@ def ablation(tables: Sequence[str], rows: int, alone: bool, folder: Path) -> Non
         data[name] = pt.read_table(train.iloc[:rows], one.target, task=one.task), one.task
     whole: dict[str, float] = {}
     print(f"{'':<44}" + "".join(f"{name[:10]:>11}" for name in tables) + f"{'mean':>9}", flush=True)
-    for variant, fields in variants(alone).items():
-        scores = {name: score_of(table, task, fields) for name, (table, task) in data.items()}
+    for variant, fields in variants(alone, names).items():
+        scores = {name: score_of(table, task, fields, longer) for name, (table, task) in data.items()}
         whole = whole or scores
         ratios = np.array([scores[name] / whole[name] for name in tables])
         line = "".join(f"{ratio:>11.3f}" for ratio in ratios).replace("nan", "  -")
@@ -139,7 +145,8 @@ def steps(batch: int, categories: bool, names: str, repeats: int) -> None:
     if categories:
         columns |= {f"c{n}": [f"v{k}" for k in random.integers(0, n, rows)] for n in (3, 12, 70)}
     data = pt.read_table(columns, "y", task="regression")
-    kinds = {name: net for name, net in preset_networks().items() if name == "plain" or names in name}
+    every = preset_networks() | {f"{k} predictions": pt.TabularMLP(WIDTHS, predictions=k) for k in (8, 16)}
+    kinds = {name: net for name, net in every.items() if name == "plain" or names in name}
     taken: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(repeats + 1):  # the first one compiles
         for name, network in kinds.items():
@@ -170,14 +177,16 @@ def main() -> None:
     parser.add_argument("--tables", help="names, separated by commas; all by default")
     parser.add_argument("--rows", type=int, default=3000, help="of each table's training part, at most")
     parser.add_argument("--alone", action="store_true", help="each part alone too, in a plain network")
+    parser.add_argument("--parts", help="names of parts, separated by commas; all by default")
+    parser.add_argument("--longer", type=float, default=1.0, help="times the epochs, which are half of the preset's")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data")
     options = parser.parse_args()
     if options.steps:
         steps(options.batch, options.categories, options.only, options.repeats)
     else:
-        ablation(
-            options.tables.split(",") if options.tables else list(TABLES), options.rows, options.alone, options.data
-        )
+        tables = options.tables.split(",") if options.tables else list(TABLES)
+        names = options.parts.split(",") if options.parts else list(PARTS)
+        ablation(tables, options.rows, options.alone, names, options.longer, options.data)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,22 @@ def tabular(b: Builder, module: Any, x: Value) -> Value:
     v = features(b, module, b.last(x))
     if module.scale is not None:
         v = _times(b, v, module.scale)
+    if module.adapters is not None:
+        return b.shaped(_mean_of_predictions(b, module, v), module.outputs)
     return b.shaped(stack(b, module.stack, v), module.outputs)
+
+
+def _mean_of_predictions(b: Builder, module: Any, v: Value) -> Value:
+    """Of several predictions, which are places of one example."""
+    adapters = np.asarray(module.adapters)
+    members, k, features = adapters.shape
+    v = b.spread(v)
+    each = b.op("Mul", b.op("Unsqueeze", v.name, b.integers(-2)), b.stacked(adapters, 1))
+    y = stack(b, module.stack, b.put(v, each, (k, features)))
+    count = (y.shape[-1] or 0) // k
+    own = np.kron(np.eye(k), np.full((1, count), 1 / k))  # of the outputs at each place
+    summed = b.put(y, b.op("ReduceSum", b.op("Mul", y.name, b.constant(own)), b.integers(-2), keepdims=0), (k * count,))
+    return b.product(summed, np.tile(np.eye(count), (members, k, 1)))
 
 
 def features(b: Builder, module: Any, x: Value) -> Value:

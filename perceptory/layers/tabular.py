@@ -197,6 +197,11 @@ class Tabular(eqx.Module):
     numbers, flags: places of the columns that are numbers, and that are 0 or 1. categories: of each category column
     the places of its columns of 0 and 1, and its embedding [category, width]; a category that the training rows lack
     has the vector 0.
+
+    Several predictions share all of it: features are multiplied by each one's own `adapters` [prediction, feature], and
+    the stack ends in outputs for each, one prediction after the other. In training row i of a batch is prediction
+    i mod k's alone, so that a step costs what one prediction costs; in use every row is seen by all, and their mean
+    counts.
     """
 
     scaling: ColumnScaling | None
@@ -205,6 +210,7 @@ class Tabular(eqx.Module):
     categories: tuple[jax.Array, ...]
     seen: Any  # `ColumnScaling` of the columns of all embedded categories, or None
     scale: Any  # [feature], or None
+    adapters: Any  # [prediction, feature], or None
     stack: TabularStack
     places: tuple[tuple[int, ...], ...] = eqx.field(static=True)  # of numbers, flags, then of each category column
     outputs: tuple[int, ...] = eqx.field(static=True)
@@ -233,7 +239,17 @@ class Tabular(eqx.Module):
             v = self._by_kernel(x)
         else:
             v = self.features(x) if self.scale is None else self.features(x) * self.scale
-        return self.stack(v, key, progress).reshape(len(x), *self.outputs)
+        if self.adapters is None:
+            return self.stack(v, key, progress).reshape(len(x), *self.outputs)
+        k = len(self.adapters)
+        v = v if key is not None else jnp.repeat(v, k, axis=0)
+        y = self.stack(self.adapted(v), key, progress).reshape(len(v), k, -1)
+        y = jnp.sum(jnp.where(in_turn(jnp.eye(k, dtype=bool), len(v))[..., None], y, 0), axis=1)
+        return (y if key is not None else jnp.mean(y.reshape(len(x), k, -1), axis=1)).reshape(len(x), *self.outputs)
+
+    def adapted(self, v: jax.Array) -> jax.Array:
+        """Features [row, feature] as the predictions see them that the rows belong to in turn."""
+        return v if self.adapters is None else v * in_turn(self.adapters, len(v))
 
     def _by_kernel(self, x: jax.Array) -> jax.Array:
         """[row, feature] times their scale; with a gradient by weights alone."""
@@ -255,6 +271,11 @@ class Tabular(eqx.Module):
             u.shape[1], flags.shape[1], kind, bins, width, groups, depth, self.scale is not None
         )
         return columns.features(description)(weights, u, flags, known, edges)
+
+
+def in_turn(each: jax.Array, rows: int) -> jax.Array:
+    """[row, ...] of each [prediction, ...]: that of the prediction to which a row belongs, in turn."""
+    return jnp.tile(each, (-(-rows // len(each)), 1))[:rows]
 
 
 def some_columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:

@@ -46,6 +46,12 @@ class Network(Spec):
         """Whether training draws random numbers (dropout, noise)."""
         return False
 
+    @property
+    def by_place(self) -> bool:
+        """Whether a training step does with a row what its place in the batch says, so that an epoch's order is drawn
+        even where one batch has all rows."""
+        return False
+
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         """Values an example that the forward pass keeps for the backward pass; steers how much runs at once."""
         return 0

@@ -53,6 +53,7 @@ STARTS: Registry[str] = Registry(
 EDGES = 32  # bins of inputs by quantiles
 WIDE = 256.0  # inputs of a layer whose weights move by the learning rate itself
 START_ROWS = 1024  # rows that a start from the data looks at
+SPREAD = 0.2  # deviation of the predictions' own factors of features, at the start
 SIMPLEX = 5  # rows whose mean, weighted at random, a unit bends at
 
 
@@ -88,10 +89,15 @@ class TabularMLP(ForTables):
         (Jacot et al. 2018); other arrays move as they do beside a layer of 256 inputs.
     start: "data": units start with deviation 1 over training rows and with a bias that puts their bend among them
         (Steinwart 2019); "random": the usual start.
+    predictions: k. Above 1, so many predictions share all layers, each with factors of the features (`adapters`) and
+        outputs of its own; what counts is the mean of their outputs, before the cost's link (TabM-mini, Gorishniy et
+        al. 2025; after Wen et al. 2020). In training each row of a batch is seen by one of them, in turn, so that a
+        step costs about what it costs for one; in use all see it.
     columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories; a study
         fills it in from the table. Without it all inputs are numbers.
 
-    Values of NaN come as 0, the mean. Second-order optimizers train it too, without dropout.
+    Values of NaN come as 0, the mean. Second-order optimizers train it too, without dropout; of several predictions
+    they see the mean.
     """
 
     hidden: tuple[int, ...] = checked((128, 128, 128), check=widths)
@@ -112,6 +118,7 @@ class TabularMLP(ForTables):
     scaled: bool = checked(True, check=flag)
     start: str = checked("data", check=lambda _, value: STARTS[value])
     columns: tuple[int, ...] = ()
+    predictions: int = checked(1, check=count, neutral=1)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
         places = self._places(prod(inputs))
@@ -123,7 +130,7 @@ class TabularMLP(ForTables):
             for i, group in enumerate(groups)
         )
         features = len(numbers) * width + len(flags) + self.categories * len(groups)
-        fans = list(pairwise((features, *self.hidden, prod(outputs))))
+        fans = list(pairwise((features, *self.hidden, self.predictions * prod(outputs))))
         layers = []
         for i, (fan_in, fan_out) in enumerate(fans):
             weight = jax.random.normal(jax.random.fold_in(keys[2], i), (fan_in, fan_out)) / fan_in**0.5
@@ -135,12 +142,13 @@ class TabularMLP(ForTables):
         return tabular.Tabular(
             self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
             _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
+            1 + SPREAD * jax.random.normal(keys[3], (self.predictions, features)) if self.predictions > 1 else None,
             tabular.TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
 
     def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
         kind = unit(self.activation)
-        if kind is None or len(self._places(inputs)) > 2:
+        if kind is None or len(self._places(inputs)) > 2 or self.predictions > 1:
             return None
         widths = (self._features(inputs), *self.hidden, outputs)
         return Stack(widths, (kind,) * len(self.hidden), self.parametric)
@@ -164,7 +172,9 @@ class TabularMLP(ForTables):
             found |= {"seen.center": (sum(groups),), "seen.factor": (sum(groups),)}
         if is_on(self.feature_scale):
             found["scale"] = (self._features(inputs),)
-        for k, fans in enumerate(pairwise((self._features(inputs), *self.hidden, outputs))):
+        if self.predictions > 1:
+            found["adapters"] = (self.predictions, self._features(inputs))
+        for k, fans in enumerate(pairwise((self._features(inputs), *self.hidden, self.predictions * outputs))):
             found |= {f"stack.layers.{k}.weight": fans, f"stack.layers.{k}.bias": fans[1:]}
             if self.parametric and k < len(self.hidden):
                 found[f"stack.layers.{k}.strength"] = fans[1:]
@@ -221,7 +231,7 @@ class TabularMLP(ForTables):
         real = jnp.sum(w > 0)
         chosen = jax.random.uniform(one, (min(START_ROWS, len(x)),)) * real.astype(x.dtype)
         v = module.features(x[jnp.minimum(chosen.astype(jnp.int32), jnp.maximum(real - 1, 0))])
-        return eqx.tree_at(lambda m: m.stack, module, _started(module.stack, v, two))
+        return eqx.tree_at(lambda m: m.stack, module, _started(module.stack, module.adapted(v), two))
 
     def _with_numbers(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
         scaling = module.scaling
@@ -256,6 +266,8 @@ class TabularMLP(ForTables):
                 out.append((self.feature_scale * fast, self.feature_scale))
             elif name.startswith("embedding"):
                 out.append((slow, 0.1))
+            elif name == "adapters":
+                out.append((slow, 0.0))
             else:
                 out.append((fast, 1.0))
         return out
@@ -266,18 +278,23 @@ class TabularMLP(ForTables):
         return True
 
     @property
+    def by_place(self) -> bool:
+        return self.predictions > 1
+
+    @property
     def label(self) -> str:
         parts = [
             *(["linear units"] if self.activation == "linear" else []),
             *([] if self.numbers == "piecewise" else [f"numbers {self.numbers}"]),
             *([] if self.inputs == "robust" else [f"inputs {self.inputs}"]),
             *([f"dropout {self.dropout:.3g}"] if is_on(self.dropout) else []),
+            *([f"{self.predictions} predictions"] if self.predictions > 1 else []),
         ]
         return " ".join(["tabular", "-".join(map(str, self.hidden)), self.activation, *parts])
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
         embedded = {"periodic": self.frequencies, "piecewise": self.bins, "none": 0}[self.numbers]
-        return 2 * sum(self.hidden) + prod(inputs) * (embedded + self.width)
+        return 2 * sum(self.hidden) * self.predictions + prod(inputs) * (embedded + self.width * self.predictions)
 
 
 def _unit(columns: int, edges: Any, clip: Any) -> tabular.ColumnScaling | None:

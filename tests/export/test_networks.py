@@ -96,7 +96,7 @@ CASES = {
         ),
     ],
     "tabular": [
-        (pt.TabularMLP((5, 4), columns=(0, -1, 1, 1, 1, 0), one_hot=2, categories=2), (6,), (2,)),
+        (pt.TabularMLP((5, 4), columns=(0, -1, 1, 1, 1, 0), one_hot=2, categories=2, predictions=3), (6,), (2,)),
         (pt.TabularMLP((5,), inputs="quantiles", numbers="piecewise", parametric=False, clip=0.0), (4,), (1,)),
     ],
     "kernel": [

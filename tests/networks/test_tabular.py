@@ -13,8 +13,8 @@ from perceptory.layers.base import call
 from perceptory.layers.tabular import edges_of, quantiles, shares
 from perceptory.networks.base import _layout, layout
 from perceptory.training.plan import ProgramPlan
-from perceptory.training.procedures.first_order import decay_mask, update_rule
-from perceptory.training.run import Specs
+from perceptory.training.procedures.first_order import decay_mask, epoch_order, update_rule
+from perceptory.training.run import Run, Specs
 
 SMALL = pt.TabularMLP((8, 6), numbers="periodic", width=4, frequencies=3, one_hot=2, categories=3, dropout=0.0)
 KINDS = (0, 0, 1, 1, 1, -1)  # two numbers, a column of three categories, a flag
@@ -93,6 +93,42 @@ def test_units_start_among_the_rows():
     assert not any(layer.bias.any() for layer in plain.stack.layers)
 
 
+def test_several_predictions():
+    """In training each row is one prediction's, whatever the others see; in use the mean of all counts; each learns of
+    its own rows alone, and a row without weight teaches none; a step has what it has for one prediction."""
+    module, x, _ = primed(SMALL.replace(predictions=3))
+    x = x[:40]
+    assert module.stack.layers[-1].weight.shape == (6, 3)
+    assert module.adapters.shape == (3, 12)
+    v = module.features(x)
+    each = np.stack([module.stack(v * own)[:, k] for k, own in enumerate(module.adapters)], axis=1)
+    np.testing.assert_allclose(call(module, x, None)[:, 0], each.mean(axis=1), rtol=1e-4, atol=1e-5)
+    in_turn = each[np.arange(40), np.arange(40) % 3]
+    np.testing.assert_allclose(call(module, x, jax.random.key(0))[:, 0], in_turn, rtol=1e-3, atol=1e-4)
+
+    def cost(module, share):
+        return jnp.sum(share * call(module, x, jax.random.key(0))[:, 0] ** 2)
+
+    gradient = jax.grad(cost)(module, jnp.where(jnp.arange(40) % 3 == 1, 1.0, 0.0))
+    assert np.asarray(gradient.adapters).any(axis=1).tolist() == [False, True, False]
+    assert np.asarray(gradient.stack.layers[-1].weight).any(axis=0).tolist() == [False, True, False]
+    assert np.std(each, axis=1).min() > 0
+
+
+def test_one_batch_of_all_rows_is_turned_among_predictions():
+    def order(predictions, epoch):
+        spec = SMALL.replace(predictions=predictions).for_columns(KINDS)
+        plan = ProgramPlan(spec, pt.SquaredError(), pt.AdamW(), None, (6,), (1,), 40, 0, 40, 1, 1, 1)
+        run = object.__new__(Run)  # of which an order needs no more
+        for name, value in {"plan": plan, "key": jnp.arange(2, dtype=jnp.uint32)}.items():
+            object.__setattr__(run, name, value)
+        return np.asarray(epoch_order(run, epoch))[0]
+
+    np.testing.assert_array_equal(order(1, 5), np.arange(40))
+    seen = np.stack([np.argsort(order(3, epoch)) % 3 for epoch in range(30)])
+    assert all(set(of_row) == {0, 1, 2} for of_row in seen.T)
+
+
 @pytest.mark.parametrize("parametric", [True, False])
 def test_training_equals_use_without_dropout(parametric):
     """The kernel's path and XLA's, values and gradient by every weight."""
@@ -160,7 +196,7 @@ def test_a_table_with_everything_to_a_model_file(tmp_path):
         }
     ).with_columns(y=pl.col("number") ** 2 + (pl.col("kind") == "a"))
     data = pt.read_table(table, target="y")
-    spec = pt.TabularMLP((16,), bins=8)
+    spec = pt.TabularMLP((16,), bins=8, predictions=2)
     study = pt.Study(
         [spec], optimizer=pt.AdamW(0.02, decay_falls=True), validation=pt.HoldOut(), epochs=60, batch_size=32
     )
@@ -182,7 +218,7 @@ def test_a_table_with_everything_to_a_model_file(tmp_path):
         SMALL,
         pt.TabularMLP((8,), inputs="quantiles"),
         pt.TabularMLP((), numbers="none", feature_scale=0.0, one_hot=1),
-        pt.TabularMLP((8, 5), parametric=False, feature_scale=pt.uniform(1.0, 2.0)),
+        pt.TabularMLP((8, 5), parametric=False, feature_scale=pt.uniform(1.0, 2.0), predictions=4),
         pt.KernelRidge(7),
         pt.KernelRidge(7, inputs="standard"),
     ],

@@ -205,7 +205,7 @@ def _penalty_of(specs: Specs) -> tuple[Penalty | None, Mask]:
 def epoch_order(run: Run, epoch: Any) -> Integer[Array, "step batch"]:
     """Which training rows every step of an epoch takes."""
     plan = run.plan
-    if plan.batches == 1 and not plan.replacement:
+    if plan.batches == 1 and not plan.replacement and not plan.network.by_place:
         return jnp.arange(plan.batch, dtype=jnp.uint32)[None]
     salts = words(run.key, epoch, 2 * ROUNDS)
     order, length = (drawn, run.rows.count) if plan.replacement else (shuffled, run.batches)
