@@ -95,37 +95,40 @@ def test_units_start_among_the_rows():
 
 def test_several_predictions():
     """In training each row is one prediction's, whatever the others see; in use the mean of all counts; each learns of
-    its own rows alone, and a row without weight teaches none; a step has what it has for one prediction."""
+    its own rows alone, and a row without weight teaches none."""
     module, x, _ = primed(SMALL.replace(predictions=3))
-    x = x[:40]
     assert module.stack.layers[-1].weight.shape == (6, 3)
     assert module.adapters.shape == (3, 12)
-    v = module.features(x)
-    each = np.stack([module.stack(v * own)[:, k] for k, own in enumerate(module.adapters)], axis=1)
-    np.testing.assert_allclose(call(module, x, None)[:, 0], each.mean(axis=1), rtol=1e-4, atol=1e-5)
-    in_turn = each[np.arange(40), np.arange(40) % 3]
-    np.testing.assert_allclose(call(module, x, jax.random.key(0))[:, 0], in_turn, rtol=1e-3, atol=1e-4)
 
-    def cost(module, share):
-        return jnp.sum(share * call(module, x, jax.random.key(0))[:, 0] ** 2)
+    @jax.jit
+    def look(module, x):
+        def cost(module):
+            output = call(module, x, jax.random.key(0))[:, 0]
+            return jnp.sum(jnp.where(jnp.arange(40) % 3 == 1, output**2, 0)), output
 
-    gradient = jax.grad(cost)(module, jnp.where(jnp.arange(40) % 3 == 1, 1.0, 0.0))
-    assert np.asarray(gradient.adapters).any(axis=1).tolist() == [False, True, False]
-    assert np.asarray(gradient.stack.layers[-1].weight).any(axis=0).tolist() == [False, True, False]
-    assert np.std(each, axis=1).min() > 0
+        gradient, output = jax.grad(cost, has_aux=True)(module)
+        v = module.features(x)
+        each = jnp.stack([module.stack(v * own)[:, k] for k, own in enumerate(module.adapters)], axis=1)
+        return call(module, x, None)[:, 0], output, each, gradient.adapters, gradient.stack.layers[-1].weight
+
+    used, trained, each, adapters, weights = map(np.asarray, look(module, x[:40]))
+    np.testing.assert_allclose(used, each.mean(axis=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trained, each[np.arange(40), np.arange(40) % 3], rtol=1e-3, atol=1e-4)
+    assert adapters.any(axis=1).tolist() == weights.any(axis=0).tolist() == [False, True, False]
+    assert np.ptp(each, axis=1).min() > 0
 
 
 def test_one_batch_of_all_rows_is_turned_among_predictions():
-    def order(predictions, epoch):
+    def orders(predictions):
         spec = SMALL.replace(predictions=predictions).for_columns(KINDS)
         plan = ProgramPlan(spec, pt.SquaredError(), pt.AdamW(), None, (6,), (1,), 40, 0, 40, 1, 1, 1)
         run = object.__new__(Run)  # of which an order needs no more
         for name, value in {"plan": plan, "key": jnp.arange(2, dtype=jnp.uint32)}.items():
             object.__setattr__(run, name, value)
-        return np.asarray(epoch_order(run, epoch))[0]
+        return np.asarray(jax.jit(jax.vmap(lambda epoch: epoch_order(run, epoch)[0]))(jnp.arange(30)))
 
-    np.testing.assert_array_equal(order(1, 5), np.arange(40))
-    seen = np.stack([np.argsort(order(3, epoch)) % 3 for epoch in range(30)])
+    assert (orders(1) == np.arange(40)).all()
+    seen = np.argsort(orders(3), axis=1) % 3  # by epoch, of each row
     assert all(set(of_row) == {0, 1, 2} for of_row in seen.T)
 
 
