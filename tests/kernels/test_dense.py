@@ -15,8 +15,10 @@ from perceptory.kernels import dense
 from perceptory.layers.arrays import unpack
 from perceptory.networks.base import layout
 from perceptory.ops.activations import ACTIVATIONS
+from perceptory.training.plan import ProgramPlan
 from perceptory.training.procedures.first_order import kernel_stack
 from perceptory.training.rows import TableRows
+from perceptory.training.weights import narrowed, room_of, widened
 
 pt.backend.prepare()
 KERNEL = "dense"
@@ -311,3 +313,22 @@ def test_batches_of_a_large_table_come_by_the_kernel(length, called):
     assert ("perceptory_dense_rows" in str(jax.make_jaxpr(partial(rows.batch, by_kernel=True))(places))) == called
     for one, other in zip(rows.batch(places, True), rows.batch(places), strict=True):
         assert one is other is None or np.array_equal(one, other)
+
+
+def test_what_stands_behind_the_weights_moves_nothing():
+    case = Case(3, 4, 2)
+    more = jnp.concatenate([case.w, jnp.full(5, jnp.nan)])
+    expected, y = case.gradient(case.kernel, case.w, case.x)
+    found, same = case.gradient(case.kernel, more, case.x)
+    np.testing.assert_array_equal(same, y)
+    np.testing.assert_array_equal(found, jnp.pad(expected, (0, 5)))
+    by_xla, _ = case.gradient(lambda w, x: unpack(case.module, w, room=5)(x), more, case.x)
+    np.testing.assert_allclose(by_xla, found, rtol=1e-10, atol=1e-12)
+    plan = ProgramPlan(pt.MLP((170,)), pt.SquaredError(), pt.AdamW(), None, (100,), (1,), 8, 0, 8, 1, 1, 1)
+    room = room_of(plan, np.float32)
+    assert layout(plan.network, (100,), (1,)).size + room == 21 * 840
+    tree = jnp.ones(17_341), jnp.ones(3)
+    wide = widened(tree, plan, room)
+    assert [a.shape for a in wide] == [(17_640,), (3,)]
+    assert wide[0].sum() == 17_341
+    assert [a.shape for a in narrowed(wide, plan, room)] == [(17_341,), (3,)]
