@@ -41,6 +41,7 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "convolution": ("values", "by_inputs", "by_kernel"),
     "dense": ("forward", "backward", "rows"),
     "columns": ("forward", "backward", "places"),
+    "threefry": ("pairs", "bits"),
     "symmetric": ("normal", "product", "solution", "trace"),
     "predict": (),  # no program calls these, but Python itself
     "neurons": (),

@@ -30,6 +30,10 @@ struct Type<int32_t> {
   static constexpr XLA_FFI_DataType of = XLA_FFI_DataType_S32;
 };
 template <>
+struct Type<uint32_t> {
+  static constexpr XLA_FFI_DataType of = XLA_FFI_DataType_U32;
+};
+template <>
 struct Type<int64_t> {
   static constexpr XLA_FFI_DataType of = XLA_FFI_DataType_S64;
 };

@@ -52,6 +52,7 @@ class Program:
         self._path = _path(plan, members, data)
         self._executable: Any = None if self._path is None else _read(self._path, plan)
         if self._executable is None:
+            build.begin("threefry", "float32")
             if kernel_stack(plan) is not None:
                 build.begin("dense", np.dtype(members.factor.dtype).name)
             self.state = empty_state(plan, members, data)

@@ -9,6 +9,7 @@ import jax
 from jaxtyping import Array, Float, Int, UInt32
 
 from perceptory.augmentation.base import Augmentation
+from perceptory.kernels import threefry
 from perceptory.networks.base import Network
 from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import Cost
@@ -94,7 +95,7 @@ class Run(Specs):
 
     def stream(self, epoch: Any) -> Array:
         """The key of an epoch; epochs count from 1, and 0 is the key of the starting weights."""
-        return jax.random.fold_in(jax.random.wrap_key_data(self.key), epoch)
+        return jax.random.fold_in(jax.random.wrap_key_data(self.key, impl=threefry.kind()), epoch)
 
     @property
     def batches(self) -> Any:
