@@ -50,9 +50,8 @@ def test_numbers_in_double_precision_and_many_folds_of_one_key():
             folds = jax.vmap(lambda k: jax.random.key_data(jax.random.fold_in(key, k)))(jnp.arange(4))
             return jax.random.normal(key, (9,), "float64"), folds
 
-        for own, theirs in zip(
-            *(jax.jit(of, static_argnums=0)(kind) for kind in (threefry.kind(), "threefry2x32")), strict=True
-        ):
+        both = (jax.jit(of, static_argnums=0)(kind) for kind in (threefry.kind(), "threefry2x32"))
+        for own, theirs in zip(*both, strict=True):
             np.testing.assert_array_equal(own, theirs)
 
 
