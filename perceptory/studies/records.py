@@ -120,14 +120,13 @@ class Records:
 def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
     """Scores of a finished member in the target's own units."""
     encoded, own_cost, diverged = prepared.encoded, prepared.score.name == OWN_COST, outcome.status == "diverged"
-    truth, weights = encoded.judged
-    train_rows, validation_rows = encoded.shown(prepared.folds[who[1]][0]), prepared.folds[who[1]][1]
-    train_output, output = _predictions(prepared, who, outcome)
+    train_rows, validation_rows = _rows(prepared, who)
+    train_output = _predicted(prepared, who, outcome.train_output, train_rows)
+    output = _predicted(prepared, who, outcome.validation_output, validation_rows)
     sampled = _sampled(prepared, train_rows, train_output, validation_rows, output)
 
     def metrics(rows: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], float]:
-        judged = judged_rows(taken(truth, rows), y, weights[rows])
-        units = None if encoded.units is None else taken(encoded.units, rows)
+        judged, units = _judged(prepared, rows, y)
         values = evaluate(encoded.task, *judged, units=units)
         score = float("nan") if own_cost else values.get(prepared.score.name)
         if isinstance(score, int | float):
@@ -144,6 +143,20 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
         outcome.validation_cost, output, train, validation,
         float("nan") if diverged else score, float("nan") if diverged else train_score, outcome.facts,
         outcome.auxiliary, sampled,
+    )  # fmt: skip
+
+
+def judge_discarded(prepared: Prepared, who: Who, outcome: Outcome, score: float) -> Record:
+    """Of a member that is given up; score: its `validation_score`. It is ranked and drawn by its scores, and nobody
+    asks for metrics or predictions, which are left out."""
+    train_rows = _rows(prepared, who)[0]
+    if prepared.score.name == OWN_COST or outcome.best_epoch == 0:
+        train_score = float(outcome.train_cost[outcome.best_epoch - 1]) if outcome.best_epoch else float("nan")
+    else:
+        train_score = _score(prepared, train_rows, _predicted(prepared, who, outcome.train_output, train_rows))
+    return Record(
+        DISCARDED, outcome.epochs, outcome.best_epoch, outcome.weights, outcome.train_cost, outcome.validation_cost,
+        outcome.validation_output[:0].astype(float), {}, {}, score, train_score, outcome.facts, outcome.auxiliary,
     )  # fmt: skip
 
 
@@ -171,30 +184,40 @@ def validation_score(prepared: Prepared, who: Who, outcome: Outcome) -> float:
         return float("nan")
     if prepared.score.name == OWN_COST:
         return float(outcome.validation_cost[outcome.best_epoch - 1])
+    rows = _rows(prepared, who)[1]
+    return _score(prepared, rows, _predicted(prepared, who, outcome.validation_output, rows))
+
+
+def _rows(prepared: Prepared, who: Who) -> tuple[np.ndarray, np.ndarray]:
+    """The fold's training rows that are shown, and its validation rows."""
+    train, validation = prepared.folds[who[1]]
+    return prepared.encoded.shown(train), validation
+
+
+def _judged(prepared: Prepared, rows: np.ndarray, output: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
+    """What metrics take of these rows' predictions: (truth, predictions, weights), and the units of scaled errors."""
     truth, weights = prepared.encoded.judged
-    rows, output = prepared.folds[who[1]][1], _predictions(prepared, who, outcome)[1]
-    judged = judged_rows(taken(truth, rows), output, weights[rows])
     units = None if prepared.encoded.units is None else taken(prepared.encoded.units, rows)
+    return judged_rows(taken(truth, rows), output, weights[rows]), units
+
+
+def _score(prepared: Prepared, rows: np.ndarray, output: np.ndarray) -> float:
+    judged, units = _judged(prepared, rows, output)
     return score_of(prepared.score.name, prepared.encoded.task, *judged, units=units)
 
 
-def _predictions(prepared: Prepared, who: Who, outcome: Outcome) -> tuple[np.ndarray, ...]:
-    """Of the fold's training rows that are shown and of its validation rows, in the target's own units."""
-    outputs, folds = (outcome.train_output, outcome.validation_output), prepared.folds[who[1]]
+def _predicted(prepared: Prepared, who: Who, output: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A member's predictions of these rows, in the target's own units."""
     if prepared.encoded.task != "regression":
-        return tuple(output.astype(float) for output in outputs)
+        return output.astype(float)
     network, cost = prepared.candidates[who[0]].network, prepared.candidates[who[0]].cost
     own = prepared.scaling_of(who) if network.windows is not None else prepared.scalings[who[1]]
     scaling = targets_as(own, cost)
     units = scaling.out_center, scaling.out_scale
-
-    def predicted(output: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        if network.windows is None:
-            return np.asarray(cost.point_prediction(in_own_units(network, cost, output.astype(float), units, rows)))
-        found = np.empty((len(rows), *prepared.encoded.target_shape))
-        for k in range(0, len(rows), PIECE):
-            part, inputs = output[k : k + PIECE].astype(float), prepared.encoded.inputs_at(rows[k : k + PIECE])
-            found[k : k + PIECE] = cost.point_prediction(in_own_units(network, cost, part, units, inputs))
-        return found
-
-    return tuple(map(predicted, outputs, (prepared.encoded.shown(folds[0]), folds[1])))
+    if network.windows is None:
+        return np.asarray(cost.point_prediction(in_own_units(network, cost, output.astype(float), units, rows)))
+    found = np.empty((len(rows), *prepared.encoded.target_shape))
+    for k in range(0, len(rows), PIECE):
+        part, inputs = output[k : k + PIECE].astype(float), prepared.encoded.inputs_at(rows[k : k + PIECE])
+        found[k : k + PIECE] = cost.point_prediction(in_own_units(network, cost, part, units, inputs))
+    return found

@@ -8,7 +8,6 @@ each decision, is kept in the run folder, so that a run that goes on decides the
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ import numpy as np
 from perceptory.selection.discarding import Rung, going_on
 from perceptory.studies.groups import Group, Who
 from perceptory.studies.parts import Part
-from perceptory.studies.record import DISCARDED, Record
-from perceptory.studies.records import Records, judge, validation_score
+from perceptory.studies.record import Record
+from perceptory.studies.records import Records, judge_discarded, validation_score
 from perceptory.training.driver import Outcome, Pause, Running
 
 Standing = dict[int, set[int]]  # by part the candidates that have not been discarded
@@ -123,8 +122,8 @@ def _advance(
 def _decide(records: Records, standing: Standing, here: AtRung, rung: Rung) -> Standing:
     """Who goes on; the members of the others that stand at the rung are added to the records as discarded."""
     prepared = records.prepared
-    scores_of = {who: record.score for who, record in records.members.items()}
-    scores_of |= {who: validation_score(prepared, who, outcome) for who, outcome in here.outcomes.items()}
+    at_rung = {who: validation_score(prepared, who, outcome) for who, outcome in here.outcomes.items()}
+    scores_of = {who: record.score for who, record in records.members.items()} | at_rung
     after: Standing = {}
     given_up: dict[Who, Record] = {}
     for k, part in enumerate(_parts(records)):
@@ -136,7 +135,7 @@ def _decide(records: Records, standing: Standing, here: AtRung, rung: Rung) -> S
         unfinished = {c for c, f, _ in here.outcomes if part.begin <= f < part.end}
         after[k] = {c for c in standing[k] if c in best or c not in unfinished}
         given_up |= {
-            who: dataclasses.replace(judge(prepared, who, outcome), status=DISCARDED)
+            who: judge_discarded(prepared, who, outcome, at_rung[who])
             for who, outcome in here.outcomes.items()
             if part.begin <= who[1] < part.end and who[0] not in after[k]
         }

@@ -100,9 +100,11 @@ class Pause:
     def at_most(self, most: np.ndarray, before: np.ndarray, slots: Slots, plan: ProgramPlan) -> np.ndarray:
         """[chunk] epochs of a segment that takes no member beyond the pause, with outputs where it gets there; before:
         [chunk] epochs that each has."""
-        left = np.where(slots.members == EMPTY, self.epochs, self.epochs - before)
-        left = np.repeat(left.reshape(-1, plan.block).min(axis=1), plan.block)
-        return np.where(most < left, most, OUTPUTS - left).astype(np.int32)
+        held = slots.members != EMPTY
+        left = np.where(held, self.epochs - before, self.epochs).reshape(-1, plan.block).min(axis=1)
+        used = held.reshape(-1, plan.block).any(axis=1)
+        left, used = np.repeat(left, plan.block), np.repeat(used, plan.block)
+        return np.where(most < left, most, np.where(used, OUTPUTS - left, 0)).astype(np.int32)
 
 
 def train_group(
@@ -131,8 +133,7 @@ def train_group(
     epochs, pace = 0, pace or Pace(plan)
     while slots.fill():
         if slots.source is not None:
-            chunk.place(slots)
-            costs |= chunk.go_on(slots)
+            costs |= chunk.place(slots)
         before = np.where(slots.fresh, 0, chunk.counters[:, 0])
         begun = time.perf_counter()
         most = pace.epochs(slots.occupied)
@@ -185,35 +186,38 @@ class Chunk:
         self._state: Any = None
         self._placed: Any = None
 
-    def place(self, slots: Standing) -> None:
-        """Bring members and states to where `slots` has them."""
+    def place(self, slots: Standing) -> dict[int, list[np.ndarray]]:
+        """Bring members and states to where `slots` has them. Fresh ones that have been trained before get the states
+        that they had, and are fresh no more; their costs by place."""
         batch = jax.tree.map(lambda a: a[np.maximum(slots.members, 0)], self._members)
+        new = self._program is None
         if self._program is None:
             self._program = cached_program(self._plan, batch, self._data)
             state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), self._program.state)
         else:
             state = jax.tree.map(lambda a: np.asarray(a)[slots.source], self._state)
+        leaves, tree = jax.tree.flatten(state)
+        costs = self._go_on(slots, leaves)
+        state = jax.tree.unflatten(tree, leaves)
         counters = state.counters.copy()
         counters[slots.members == EMPTY, 3] = FINISHED
-        self._state = jax.device_put(state._replace(counters=counters), self._spread)
-        self._placed = jax.device_put(batch, self._spread)
+        self._state, self._placed = jax.device_put((state._replace(counters=counters), batch), self._spread)
+        if new:
+            still = jax.device_put((slots.fresh, np.zeros(len(slots.members), np.int32)), self._spread)
+            self._program.make(self._placed, self._state, *still, self._data)
+        return costs
 
-    def go_on(self, slots: Slots) -> dict[int, list[np.ndarray]]:
-        """Give fresh members that have been trained before the states that they had; their costs by place."""
-        begun, costs = self._running, {}
+    def _go_on(self, slots: Standing, leaves: list[np.ndarray]) -> dict[int, list[np.ndarray]]:
+        begun = self._running
         here = [slot for slot in np.flatnonzero(slots.fresh) if int(slots.members[slot]) in self._begun]
-        leaves = [np.array(a) for a in jax.tree.leaves(self._state)] if here else []
         if begun is None or [(a.shape[1:], a.dtype) for a in begun.state] != [(a.shape[1:], a.dtype) for a in leaves]:
             return {}
-        for slot in here:
-            place = int(slots.members[slot])
-            i = self._begun[place]
-            for leaf, values in zip(leaves, begun.state, strict=True):
-                leaf[slot] = values[i]
-            costs[place] = [begun.costs[i]]
-            slots.fresh[slot] = False
-        self._state = jax.device_put(jax.tree.unflatten(jax.tree.structure(self._state), leaves), self._spread)
-        return costs
+        places = [int(slots.members[slot]) for slot in here]
+        which = [self._begun[place] for place in places]
+        for leaf, values in zip(leaves, begun.state, strict=True):
+            leaf[here] = values[which]
+        slots.fresh[here] = False
+        return {place: [begun.costs[i]] for place, i in zip(places, which, strict=True)}
 
     def running(self, slots: Slots, costs: Mapping[Any, list[np.ndarray]], here: np.ndarray | None = None) -> Running:
         """The members in hand, or those of the slots `here`, as they stand; costs [epoch, 2] by place, in pieces."""

@@ -12,7 +12,8 @@ import numpy as np
 from perceptory.training.plan import ProgramPlan, chunk_devices
 
 SECONDS = 1.0  # that a segment should take
-GROWTH = 8  # a segment may be so many times as long as the one before, which may have been compiled or very short
+GROWTH = 8  # a segment may be so many times as long as the one before, which may have been very short
+FIRST = 2000  # steps of the first segment, of all blocks of a device: most take below a tenth of a millisecond
 
 
 class Pace:
@@ -44,7 +45,8 @@ class Pace:
     def _budget(self, used: int) -> int:
         """Epochs of all blocks of a device together."""
         if not self._each:
-            return used
+            epochs = min(FIRST // (self._plan.batches * max(1, used)), self._plan.segment // GROWTH)
+            return max(1, epochs) * used
         return max(1, min(int(SECONDS / self._each), GROWTH * self._last))
 
     def measured(self, trained: np.ndarray, seconds: float) -> None:

@@ -7,6 +7,7 @@ the devices, so neither do its bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -36,6 +37,17 @@ def block_segment(
 ) -> tuple[State, Segment]:
     """Run up to `most` epochs of a block, and up to `plan.segment`; members that are done do not change. All have a
     leading [block]; most is the same for all members of a block, and may be `OUTPUTS` less a number of epochs."""
+    asked = most[0]
+    waits = ~jnp.any(fresh) & ((asked == 0) | ((asked > 0) & ~jnp.any(state.status == RUNNING)))
+    # The rows of a block in which nothing is to be done are not made ready.
+    state, records, output = _where(~waits, lambda: _trained(members, state, fresh, asked, data, plan), state)
+    return state, Segment(records, output)
+
+
+def _trained(
+    members: Member, state: State, fresh: Any, asked: Any, data: Any, plan: ProgramPlan
+) -> tuple[State, Any, Any]:
+    """The state of a block after a segment, and the arrays of a `Segment`."""
     runs, axes = _runs(members, data, plan)
 
     def begin() -> State:
@@ -47,7 +59,7 @@ def block_segment(
     def running(state: State) -> jax.Array:
         return state.status == RUNNING
 
-    asked, before = most[0], running(state)
+    before = running(state)
     most = jnp.where(asked < 0, OUTPUTS - asked, asked)
 
     def go_on(carry: tuple[Any, ...]) -> jax.Array:
@@ -64,14 +76,25 @@ def block_segment(
     empty = jnp.full((plan.block, plan.segment, plan.recorded), jnp.nan, members.factor.dtype)
     _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
 
-    outputs = jax.vmap(predictions, in_axes=(axes, 0))
-    shape = jax.eval_shape(outputs, runs, state)
-    output = jax.lax.cond(
-        jnp.any(before & ~running(state)) | (asked < 0),
-        lambda: outputs(runs, state),
-        lambda: jnp.full(shape.shape, jnp.nan, shape.dtype),
-    )
-    return state, Segment(records, output)
+    ended = jnp.any(before & ~running(state)) | (asked < 0)
+    (output,) = _where(ended, lambda: (jax.vmap(predictions, in_axes=(axes, 0))(runs, state),))
+    return state, records, output
+
+
+def _where(asked: Any, made: Callable[[], tuple[Any, ...]], *others: Any) -> tuple[Any, ...]:
+    """`made()` where it is asked for, and else these others, with arrays of nan in the place of what lacks."""
+    shapes: list[tuple[Any, Any]] = []
+
+    def done() -> tuple[Any, ...]:
+        arrays = made()
+        shapes[:] = [(a.shape, a.dtype) for a in arrays[len(others) :]]
+        return arrays
+
+    def left() -> tuple[Any, ...]:  # traced after it, so the shapes are known without tracing twice
+        return *others, *(jnp.full(shape, jnp.nan, dtype) for shape, dtype in shapes)
+
+    out: tuple[Any, ...] = jax.lax.cond(asked, done, left)
+    return out
 
 
 def _runs(members: Member, data: Any, plan: ProgramPlan) -> tuple[Run, Any]:

@@ -60,15 +60,19 @@ class Program:
             self.state = self._executable.state
 
     def __call__(self, *arguments: Any) -> Any:
+        self.make(*arguments)
+        return self._executable(*arguments)
+
+    def make(self, *arguments: Any) -> None:
+        """Compile it for such arguments, where that has not been done."""
         if self._executable is None:
             self._executable = self._made(arguments)
-        return self._executable(*arguments)
 
     def _made(self, arguments: tuple[Any, ...]) -> Any:
         if self._plan.has_code:
             return compiled(traceable(self._plan), *arguments)
-        run = program(self._plan)
-        return run if self._path is None else _compiled(run, arguments, self._path, self.state)
+        lowered = program(self._plan).lower(*arguments)
+        return lowered.compile() if self._path is None else _compiled(lowered, self._path, self.state)
 
 
 def cached_program(plan: ProgramPlan, members: Member, data: Any) -> Program:
@@ -214,9 +218,8 @@ def _read(path: Path, plan: ProgramPlan) -> Any:
     return executable
 
 
-def _compiled(run: Any, arguments: tuple[Any, ...], path: Path, state: Any) -> Any:
-    """Compile for these arguments, and keep the result."""
-    lowered = run.lower(*arguments)
+def _compiled(lowered: Any, path: Path, state: Any) -> Any:
+    """Compile a lowered program, and keep the result."""
     if build.failed():  # another process may have more luck, and must not find a program without kernels
         return lowered.compile()
     kernels = build.called(lowered.as_text())

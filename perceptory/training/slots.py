@@ -18,10 +18,12 @@ EMPTY = -1
 
 @runtime_checkable
 class Standing(Protocol):
-    """Where members stand: `members` and `source` as in `Slots`."""
+    """Where members stand: `members`, `fresh` and `source` as in `Slots`."""
 
     @property
     def members(self) -> np.ndarray: ...
+    @property
+    def fresh(self) -> np.ndarray: ...
     @property
     def source(self) -> np.ndarray | None: ...
 

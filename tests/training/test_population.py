@@ -134,9 +134,12 @@ def test_blocks_that_train_in_turn_give_the_same_bits(short, monkeypatch):
         same_bits(outcome, together[place])
 
 
-def test_a_segment_takes_about_a_second(short):
+def test_a_segment_takes_about_a_second(short, monkeypatch):
     plan = dataclasses.replace(short.groups[0].plan, segment=1000)
     everywhere, steady = np.arange(plan.chunk), Pace(plan)
+    used = plan.blocks // len(plans.chunk_devices(plan.blocks))
+    assert Pace(plan).epochs(everywhere).max() == min(pace.FIRST // (plan.batches * used), 1000 // pace.GROWTH) > 1
+    monkeypatch.setattr(pace, "FIRST", 0)
     given = []
     for _ in range(5):
         epochs = steady.epochs(everywhere)
@@ -156,7 +159,7 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
     class Counted:
         def __init__(self, *arguments):
             self.run = cached_program(*arguments)
-            self.state = self.run.state
+            self.state, self.make = self.run.state, self.run.make
 
         def __call__(self, members, state, fresh, most, data):
             active = (np.asarray(state.counters)[:, 3] == 0) | np.asarray(fresh)
