@@ -7,7 +7,6 @@ the devices, so neither do its bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -33,21 +32,11 @@ OUTPUTS = -1  # in place of a number of epochs: no training, and the outputs of 
 
 
 def block_segment(
-    members: Member, state: State, fresh: Any, most: Any, data: Any, plan: ProgramPlan
+    members: Member, state: State, fresh: Any, most: Any, empty: Segment, data: Any, plan: ProgramPlan
 ) -> tuple[State, Segment]:
     """Run up to `most` epochs of a block, and up to `plan.segment`; members that are done do not change. All have a
-    leading [block]; most is the same for all members of a block, and may be `OUTPUTS` less a number of epochs."""
-    asked = most[0]
-    waits = ~jnp.any(fresh) & ((asked == 0) | ((asked > 0) & ~jnp.any(state.status == RUNNING)))
-    # The rows of a block in which nothing is to be done are not made ready.
-    state, records, output = _where(~waits, lambda: _trained(members, state, fresh, asked, data, plan), state)
-    return state, Segment(records, output)
-
-
-def _trained(
-    members: Member, state: State, fresh: Any, asked: Any, data: Any, plan: ProgramPlan
-) -> tuple[State, Any, Any]:
-    """The state of a block after a segment, and the arrays of a `Segment`."""
+    leading [block]; most is the same for all members of a block, and may be `OUTPUTS` less a number of epochs. empty:
+    a segment of nan."""
     runs, axes = _runs(members, data, plan)
 
     def begin() -> State:
@@ -59,7 +48,7 @@ def _trained(
     def running(state: State) -> jax.Array:
         return state.status == RUNNING
 
-    before = running(state)
+    asked, before = most[0], running(state)
     most = jnp.where(asked < 0, OUTPUTS - asked, asked)
 
     def go_on(carry: tuple[Any, ...]) -> jax.Array:
@@ -73,28 +62,26 @@ def _trained(
         record = jnp.where(active[:, None], record, jnp.nan)
         return e + 1, state, jax.lax.dynamic_update_index_in_dim(records, record, e, axis=1)
 
-    empty = jnp.full((plan.block, plan.segment, plan.recorded), jnp.nan, members.factor.dtype)
-    _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty))
+    _, state, records = jax.lax.while_loop(go_on, advance, (jnp.int32(0), state, empty.records))
 
-    ended = jnp.any(before & ~running(state)) | (asked < 0)
-    (output,) = _where(ended, lambda: (jax.vmap(predictions, in_axes=(axes, 0))(runs, state),))
-    return state, records, output
+    output = jax.lax.cond(
+        jnp.any(before & ~running(state)) | (asked < 0),
+        lambda: jax.vmap(predictions, in_axes=(axes, 0))(runs, state),
+        lambda: empty.output,
+    )
+    return state, Segment(records, output)
 
 
-def _where(asked: Any, made: Callable[[], tuple[Any, ...]], *others: Any) -> tuple[Any, ...]:
-    """`made()` where it is asked for, and else these others, with arrays of nan in the place of what lacks."""
-    shapes: list[tuple[Any, Any]] = []
+def _empty(members: Member, state: State, data: Any, plan: ProgramPlan) -> Segment:
+    """A block's segment of nan."""
 
-    def done() -> tuple[Any, ...]:
-        arrays = made()
-        shapes[:] = [(a.shape, a.dtype) for a in arrays[len(others) :]]
-        return arrays
+    def outputs(members: Member, state: State, data: Any) -> Any:
+        runs, axes = _runs(members, data, plan)
+        return jax.vmap(predictions, in_axes=(axes, 0))(runs, state)
 
-    def left() -> tuple[Any, ...]:  # traced after it, so the shapes are known without tracing twice
-        return *others, *(jnp.full(shape, jnp.nan, dtype) for shape, dtype in shapes)
-
-    out: tuple[Any, ...] = jax.lax.cond(asked, done, left)
-    return out
+    shape = jax.eval_shape(outputs, members, state, data)
+    records = jnp.full((plan.block, plan.segment, plan.recorded), jnp.nan, members.factor.dtype)
+    return Segment(records, jnp.full(shape.shape, jnp.nan, shape.dtype))
 
 
 def _runs(members: Member, data: Any, plan: ProgramPlan) -> tuple[Run, Any]:
@@ -128,14 +115,20 @@ def traceable(plan: ProgramPlan) -> Any:
         here = plan.blocks // len(devices)
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
-        def one(block: tuple[Any, ...]) -> tuple[State, Segment]:
-            members, state, fresh, most = block
-            return block_segment(members, state, fresh, most, data, plan)
-
         blocks = (split(members), split(state), split(fresh), split(most))
+        first = jax.tree.map(lambda a: a[0], blocks)
+        empty = _empty(first[0], first[1], data, plan)
         if here == 1:
-            return merge(jax.tree.map(lambda a: a[None], one(jax.tree.map(lambda a: a[0], blocks))))
-        return merge(jax.lax.map(one, blocks))
+            return merge(jax.tree.map(lambda a: a[None], block_segment(*first, empty, data, plan)))
+
+        def one(i: Any, done: tuple[State, Segment]) -> tuple[State, Segment]:
+            at = partial(jax.lax.dynamic_index_in_dim, index=i, keepdims=False, allow_negative_indices=False)
+            put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0, allow_negative_indices=False)
+            members, state, fresh, most = jax.tree.map(at, (blocks[0], done[0], *blocks[2:]))
+            return jax.tree.map(put, done, block_segment(members, state, fresh, most, empty, data, plan))
+
+        done = blocks[1], jax.tree.map(lambda a: jnp.broadcast_to(a, (here, *a.shape)), empty)
+        return merge(jax.lax.fori_loop(0, _busy(*blocks[1:]), one, done))
 
     return jax.shard_map(
         chunk,
@@ -144,6 +137,13 @@ def traceable(plan: ProgramPlan) -> Any:
         out_specs=(spread, spread),
         check_vma=False,
     )
+
+
+def _busy(state: State, fresh: Any, most: Any) -> Any:
+    """How many blocks, leading axis [block, member], come up to the last one in which something is to be done: members
+    that are left stand in the first ones."""
+    waits = ~fresh & ((most == 0) | ((most > 0) & (state.status != RUNNING)))
+    return jnp.max(jnp.where(jnp.all(waits, axis=1), 0, jnp.arange(1, len(most) + 1)))
 
 
 def _reshape(lead: tuple[int, ...], drop: int) -> Any:
