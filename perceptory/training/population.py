@@ -1,8 +1,8 @@
 """The population program: where members are mapped. A chunk of members runs a segment of epochs in one compiled call.
 
 Layout of a chunk: [blocks, block] members. Blocks are spread over the local devices (`shard_map`) and done one after
-the other within a device (`lax.map`); the members of a block are mapped (`vmap`). A block's shape does not depend on
-the devices, so neither do its bits.
+the other within a device, up to the last one in which something is to be done; the members of a block are mapped
+(`vmap`). A block's shape does not depend on the devices, so neither do its bits.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ def test_the_worst_are_given_up_and_the_rest_are_as_they_were(halved):
     epochs = {}
     for m in halved.members:
         np.testing.assert_array_equal(m.train_cost, before[m.candidate, m.fold].train_cost[: m.epochs])
+        assert np.isfinite([m.score, m.train_score]).all()
         epochs.setdefault(m.candidate, set()).add((m.status, m.epochs))
     discarded = [("discarded", e) for e in (10, 20)]  # five candidates: 3 go on after 10 epochs, 2 after 20
     assert epochs["c1"] == epochs["c2"] == {discarded[0]}

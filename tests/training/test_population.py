@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 
 from perceptory import SGD, Adam, KFold, Study, WeightPenalty, choice
 from perceptory.networks.mlp import MLP
-from perceptory.training import driver, pace
+from perceptory.training import driver, pace, population
 from perceptory.training import plan as plans
 from perceptory.training.driver import train_group
 from perceptory.training.pace import Pace
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
 from perceptory.training.population import program
 from perceptory.training.program_cache import cached_program
+from perceptory.training.slots import EMPTY
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(
@@ -172,6 +174,23 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
     assert len(seen) >= 4
     assert seen[-1][1] < 40  # some had stopped before
     assert all(blocks == -(-running // plan.block) for blocks, running in seen), seen
+
+
+def test_a_segment_ends_with_the_last_block_that_has_something_to_do(crowd):
+    plan = dataclasses.replace(crowd[0].groups[0].plan, block=2, blocks=4)
+    state = SimpleNamespace(status=np.array([[1, 1], [0, 1], [1, 2], [1, 1]]))
+    new, train, no = np.zeros((4, 2), bool), np.full((4, 2), 5), np.zeros((4, 2), int)
+    assert population._busy(state, new, train) == 2
+    assert population._busy(state, new, no) == 0
+    assert population._busy(state, new | (np.arange(4) == 2)[:, None], no) == 3
+    assert population._busy(state, new, np.full((4, 2), population.OUTPUTS)) == 4
+    slots = SimpleNamespace(members=np.array([0, 1, 2, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY]))
+    pause = driver.Pause(11, lambda running, outcomes: None)
+    before = np.array([3, 8, 5, 0, 0, 0, 0, 0])
+    assert pause.at_most(np.full(8, 2), before, slots, plan)[::2].tolist() == [2, 2, 2, 2]
+    # Nobody goes beyond; who is there gives outputs, and blocks without members do nothing.
+    at_once = pause.at_most(np.full(8, 50), before, slots, plan)[::2]
+    assert at_once.tolist() == [population.OUTPUTS - 3, population.OUTPUTS - 6, 0, 0]
 
 
 def test_nothing_waits(crowd):
