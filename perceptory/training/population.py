@@ -128,7 +128,7 @@ def traceable(plan: ProgramPlan) -> Any:
             return jax.tree.map(put, done, block_segment(members, state, fresh, most, empty, data, plan))
 
         done = blocks[1], jax.tree.map(lambda a: jnp.broadcast_to(a, (here, *a.shape)), empty)
-        return merge(jax.lax.fori_loop(0, _busy(*blocks[1:]), one, done))
+        return merge(jax.lax.fori_loop(0, _busy(blocks[1].status, *blocks[2:]), one, done))
 
     return jax.shard_map(
         chunk,
@@ -139,10 +139,10 @@ def traceable(plan: ProgramPlan) -> Any:
     )
 
 
-def _busy(state: State, fresh: Any, most: Any) -> Any:
+def _busy(status: Any, fresh: Any, most: Any) -> Any:
     """How many blocks, leading axis [block, member], come up to the last one in which something is to be done: members
     that are left stand in the first ones."""
-    waits = ~fresh & ((most == 0) | ((most > 0) & (state.status != RUNNING)))
+    waits = ~fresh & ((most == 0) | ((most > 0) & (status != RUNNING)))
     return jnp.max(jnp.where(jnp.all(waits, axis=1), 0, jnp.arange(1, len(most) + 1)))
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -22,7 +21,7 @@ from perceptory.training.pace import Pace
 from perceptory.training.plan import MAX_BLOCK, MAX_BLOCKS, chunking, sizes
 from perceptory.training.population import program
 from perceptory.training.program_cache import cached_program
-from perceptory.training.slots import EMPTY
+from perceptory.training.slots import Slots
 
 RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 CROWD = Study(
@@ -178,13 +177,14 @@ def test_running_members_are_packed_into_as_few_blocks_as_they_fill(short, monke
 
 def test_a_segment_ends_with_the_last_block_that_has_something_to_do(crowd):
     plan = dataclasses.replace(crowd[0].groups[0].plan, block=2, blocks=4)
-    state = SimpleNamespace(status=np.array([[1, 1], [0, 1], [1, 2], [1, 1]]))
+    status = np.array([[1, 1], [0, 1], [1, 2], [1, 1]])
     new, train, no = np.zeros((4, 2), bool), np.full((4, 2), 5), np.zeros((4, 2), int)
-    assert population._busy(state, new, train) == 2
-    assert population._busy(state, new, no) == 0
-    assert population._busy(state, new | (np.arange(4) == 2)[:, None], no) == 3
-    assert population._busy(state, new, np.full((4, 2), population.OUTPUTS)) == 4
-    slots = SimpleNamespace(members=np.array([0, 1, 2, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY]))
+    assert population._busy(status, new, train) == 2
+    assert population._busy(status, new, no) == 0
+    assert population._busy(status, new | (np.arange(4) == 2)[:, None], no) == 3
+    assert population._busy(status, new, np.full((4, 2), population.OUTPUTS)) == 4
+    slots = Slots(plan, [])
+    slots.members[:3] = range(3)
     pause = driver.Pause(11, lambda running, outcomes: None)
     before = np.array([3, 8, 5, 0, 0, 0, 0, 0])
     assert pause.at_most(np.full(8, 2), before, slots, plan)[::2].tolist() == [2, 2, 2, 2]
