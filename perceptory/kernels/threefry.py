@@ -21,7 +21,8 @@ MOST = 2**32  # words of one draw
 def kind() -> Any:
     """The kind of random keys for programs of this process, as `jax.random.wrap_key_data` takes it: the same numbers
     with the kernel and without."""
-    able = jax.config.jax_threefry_partitionable and build.loads("threefry", "float32")
+    config: Any = jax.config  # its attributes are made at run time
+    able = config.jax_threefry_partitionable and build.loads("threefry", "float32")
     return _by_kernel() if able else "threefry2x32"
 
 

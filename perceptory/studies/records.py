@@ -194,7 +194,9 @@ def _rows(prepared: Prepared, who: Who) -> tuple[np.ndarray, np.ndarray]:
     return prepared.encoded.shown(train), validation
 
 
-def _judged(prepared: Prepared, rows: np.ndarray, output: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
+def _judged(
+    prepared: Prepared, rows: np.ndarray, output: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Any]:
     """What metrics take of these rows' predictions: (truth, predictions, weights), and the units of scaled errors."""
     truth, weights = prepared.encoded.judged
     units = None if prepared.encoded.units is None else taken(prepared.encoded.units, rows)

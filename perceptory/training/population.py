@@ -116,7 +116,7 @@ def traceable(plan: ProgramPlan) -> Any:
         split, merge = _reshape((here, plan.block), 1), _reshape((here * plan.block,), 2)
 
         blocks = (split(members), split(state), split(fresh), split(most))
-        first = jax.tree.map(lambda a: a[0], blocks)
+        first: tuple[Any, Any, Any, Any] = jax.tree.map(lambda a: a[0], blocks)
         empty = _empty(first[0], first[1], data, plan)
         if here == 1:
             return merge(jax.tree.map(lambda a: a[None], block_segment(*first, empty, data, plan)))
