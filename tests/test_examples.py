@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perceptory.studies import groups
+from perceptory.studies import design, groups
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -21,9 +21,11 @@ def test_there_are_examples():
 
 @pytest.fixture
 def few_epochs(monkeypatch):
-    """Trainings end after eight epochs: what an example prints is not looked at."""
-    wanted = groups._epochs
-    monkeypatch.setattr(groups, "_epochs", lambda *arguments: min(8, wanted(*arguments)))
+    """Trainings end after two epochs, and the first three candidates stand for the others: what an example prints is
+    not looked at."""
+    wanted, expand = groups._epochs, design.expand_each
+    monkeypatch.setattr(groups, "_epochs", lambda *arguments: min(2, wanted(*arguments)))
+    monkeypatch.setattr(design, "expand_each", lambda *arguments: expand(*arguments)[:3])
 
 
 @pytest.mark.slow

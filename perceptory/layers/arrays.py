@@ -84,6 +84,11 @@ def unpack(module: Any, vector: jax.Array, room: int = 0) -> Any:
             f"for these examples the network has {sum(a.size for a in arrays)} weights, and {vector.size} were given."
             " Give examples of the shape that it was trained on."
         )
+    return with_arrays(module, split(vector, [a.shape for a in arrays], room))
+
+
+def split(vector: jax.Array, shapes: Sequence[Shape], room: int = 0) -> list[jax.Array]:
+    """Arrays of these shapes from a vector [weight], at whose end are so many numbers more."""
     # One split, not a slice each: its transpose is one concatenation, a slice's is a padded vector for every array.
-    parts = jnp.split(vector, np.cumsum([a.size for a in arrays])[: None if room else -1].tolist())
-    return with_arrays(module, [part.reshape(a.shape) for part, a in zip(parts, arrays, strict=not room)])
+    parts = jnp.split(vector, np.cumsum([prod(shape) for shape in shapes])[: None if room else -1].tolist())
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=not room)]

@@ -214,6 +214,35 @@ def layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     return found
 
 
+def hollow(network: Network, inputs: Shape, outputs: Shape) -> Any:
+    """The module of a network with shapes in place of its arrays, where all of them are trained: who has its weights
+    need not draw others to put them in. None for a module that holds more, such as a rate of dropout, and for code of
+    the user's."""
+    return None if has_code(network) else _hollow(network, inputs, outputs)
+
+
+@lru_cache(maxsize=256)
+def _hollow(network: Network, inputs: Shape, outputs: Shape) -> Any:
+    from perceptory.layers.base import Fixed
+
+    def built(numbers: Any) -> Any:
+        return combine(network, defaultdict(lambda: numbers)).build(inputs, outputs, key=jax.random.key(0))
+
+    module = eqx.filter_eval_shape(built, jax.ShapeDtypeStruct((), jnp.result_type(float)))
+    leaves = jax.tree.leaves(module, is_leaf=lambda leaf: isinstance(leaf, Fixed))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.ShapeDtypeStruct)]
+    plain = all(isinstance(leaf, jax.ShapeDtypeStruct) or not eqx.is_array_like(leaf) for leaf in leaves)
+    plain = plain and not any(isinstance(leaf, Fixed) for leaf in leaves)
+    known = tuple(a.shape for a in arrays) == layout(network, inputs, outputs).shapes
+    return module if plain and known else None
+
+
+def with_shapes_filled(module: Any, arrays: Sequence[jax.Array]) -> Any:
+    """A module of `hollow` with its arrays."""
+    left = iter(arrays)
+    return jax.tree.map(lambda leaf: next(left) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, module)
+
+
 @lru_cache(maxsize=256)
 def _layout(network: Network, inputs: Shape, outputs: Shape) -> Layout:
     from perceptory.layers.base import Fixed

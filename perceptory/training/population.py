@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from perceptory.training.epoch import epoch, predictions, start
+from perceptory.training.epoch import epoch, predictions, start, state_at
 from perceptory.training.plan import Member, ProgramPlan, chunk_devices
-from perceptory.training.run import Run, run_axes
+from perceptory.training.run import Run, Specs, run_axes
 from perceptory.training.state import RUNNING, State
+from perceptory.training.weights import layout_of
 
 
 class Segment(NamedTuple):
@@ -153,17 +154,20 @@ def _reshape(lead: tuple[int, ...], drop: int) -> Any:
 
 def empty_state(plan: ProgramPlan, members: Member, data: Any) -> Any:
     """Shapes of a chunk's state, from one chunk of members. Kept, since tracing costs as much as a short training."""
-    arrays, tree = jax.tree.flatten((members, data))
-    shapes: Any = _empty_state.__wrapped__ if plan.has_code else _empty_state
-    return shapes(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
-
-
-@lru_cache(maxsize=256)
-def _empty_state(plan: ProgramPlan, shapes: tuple[tuple[tuple[int, ...], str], ...], tree: Any) -> Any:
-    members, data = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
+    if not plan.has_code:
+        return _empty_state(plan, members.numbers.shape, np.dtype(members.numbers.dtype).name)
 
     def first(members: Member, data: Any) -> State:
         runs, axes = _runs(members, data, plan)
         return jax.vmap(start, in_axes=(axes,))(runs)
 
     return jax.eval_shape(first, members, data)
+
+
+@lru_cache(maxsize=256)
+def _empty_state(plan: ProgramPlan, numbers: tuple[int, ...], dtype: str) -> Any:
+    """As `empty_state`, without looking at a member's rows and at how its weights are drawn."""
+    shapes = [(layout_of(plan).size,)] if plan.flat else layout_of(plan).shapes
+    weights = tuple(jax.ShapeDtypeStruct((numbers[0], *shape), dtype) for shape in shapes)
+    first = jax.vmap(lambda numbers, weights: state_at(Specs(plan, numbers), weights))
+    return jax.eval_shape(first, jax.ShapeDtypeStruct(numbers, dtype), weights)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from perceptory.augmentation.base import Augmentation
 from perceptory.kernels import threefry
-from perceptory.networks.base import Network
+from perceptory.networks.base import Network, hollow, with_shapes_filled
 from perceptory.objectives.penalties import Penalty
 from perceptory.objectives.table import Cost
 from perceptory.optimizers.clipping import Clip
@@ -18,7 +18,7 @@ from perceptory.specs import combine
 from perceptory.training.given import GivenStart
 from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.rows import Rows, row_axes, rows_of, tree_of_axes
-from perceptory.training.weights import Weights, weights_of, with_weights
+from perceptory.training.weights import Weights, arrays_in, weights_of, with_weights
 
 S = TypeVar("S")
 
@@ -69,7 +69,10 @@ class Specs(eqx.Module):
 
     def module(self, weights: Weights, room: int = 0) -> Any:
         """The network with these weights, or with `widened` ones."""
-        return with_weights(self.build(), weights, self.plan, room)
+        without = hollow(self.plan.network, self.plan.inputs, self.plan.outputs)
+        if without is None:
+            return with_weights(self.build(), weights, self.plan, room)
+        return with_shapes_filled(without, arrays_in(weights, self.plan, room))
 
     def weights_of(self, module: Any) -> Weights:
         return weights_of(module, self.plan)

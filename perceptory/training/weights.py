@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from perceptory.layers.arrays import Layout, arrays_of, pack, unpack, with_arrays
+from perceptory.layers.arrays import Layout, arrays_of, pack, split, unpack, with_arrays
 from perceptory.networks.base import layout
 from perceptory.training.plan import ProgramPlan
 
@@ -52,6 +52,11 @@ def narrowed(tree: Any, plan: ProgramPlan, room: int) -> Any:
     """The inverse of `widened`."""
     size = layout_of(plan).size if room else 0
     return jax.tree.map(lambda a: a[:size] if room and a.shape == (size + room,) else a, tree)
+
+
+def arrays_in(weights: Weights, plan: ProgramPlan, room: int = 0) -> Sequence[Array]:
+    """The arrays of a module that has these weights, or `widened` ones."""
+    return split(weights[0], layout_of(plan).shapes, room) if plan.flat else weights
 
 
 def layout_of(plan: ProgramPlan) -> Layout:
