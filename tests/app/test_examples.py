@@ -217,7 +217,7 @@ def test_a_forecast(perceptory, tmp_path):
     (tmp_path / "y.csv").write_text("y\n" + "\n".join(f"{v:.8f}" for v in y) + "\n")
     code, out, _ = perceptory(
         "fit", "y.csv", "--predict", "ahead", "--target", "y", "--window", "4", "--network", "linear",
-        "--epochs", "400", "--learning-rate", "0.03", "--folds", "2",
+        "--epochs", "400", "--learning-rate", "0.03", "--folds", "2", "--keep-sealed",
     )  # fmt: skip
     assert code == 0
     assert out.startswith("116 windows of 4 steps from 120 rows, 1 input (y), target y: regression\n")
@@ -236,7 +236,7 @@ def test_forecasts_of_several_series_are_sealed_by_time(perceptory, tmp_path):
     data = tank(tmp_path / "data.csv", 30, ("a", "b", "c"))
     code, out, _ = perceptory(
         "fit", data, "--predict", "ahead", "--target", "y", "--inputs", "u", "--series", "unit", "--time", "t",
-        "--window", "5", "--network", "linear", *FAST[:-1], "--out", "r",
+        "--window", "5", "--network", "linear", *FAST[:-1], "--keep-sealed", "--out", "r",
     )  # fmt: skip
     assert code == 0
     assert "the last 6 rows of each of 3 series are sealed" in " ".join(out.split())

@@ -3,6 +3,8 @@
 Kernels are for CPUs alone, and so are blocks of convolution; networks take XLA's own paths then (`backend.native`).
 """
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -10,8 +12,11 @@ import pytest
 import perceptory as pt
 from perceptory import backend, read_arrays, read_series, read_table
 from perceptory.kernels import build
+from perceptory.layers.arrays import arrays_of
+from perceptory.networks.base import hollow
 from perceptory.studies.prepare import prepare
-from perceptory.training import population
+from perceptory.training import population, run
+from perceptory.training.weights import with_weights
 
 random = np.random.default_rng(0)
 X = random.normal(size=(30, 3))
@@ -78,7 +83,9 @@ def test_lowers_for_cuda(kind, monkeypatch):
     (group,) = prepared.groups
     with backend.precision(prepared.study.arithmetic):
         members = jax.tree.map(lambda a: np.resize(a, (group.plan.chunk, *a.shape[1:])), group.members)
-        state = population._empty_state.__wrapped__(group.plan, *_shapes(members, prepared.raw))
+        state = population.empty_state(group.plan, members, prepared.raw)
+        assert state == jax.eval_shape(partial(started, plan=group.plan), members, prepared.raw)
+        check_module(group.plan, jax.numpy.asarray(members.numbers[0]))
         traced = population.program.__wrapped__(group.plan).trace(
             members, state, np.ones(group.plan.chunk, bool), np.ones(group.plan.chunk, np.int32), prepared.raw
         )
@@ -87,6 +94,22 @@ def test_lowers_for_cuda(kind, monkeypatch):
     assert len(jax.tree.leaves(lowered.out_info)) == len(jax.tree.leaves(state)) + 2
 
 
-def _shapes(*trees):
-    arrays, tree = jax.tree.flatten(trees)
-    return tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree
+def started(members, data, plan):
+    """The states of members that begin, found the long way: from their rows and from weights that are drawn."""
+    runs, axes = population._runs(members, data, plan)
+    return jax.vmap(population.start, in_axes=(axes,))(runs)
+
+
+def check_module(plan, numbers):
+    """A module whose weights are known is the one that is built with others and gets these, but for drawing them."""
+    specs, trees = run.Specs(plan, numbers), []
+
+    def arrays(module):
+        trees.append(jax.tree.structure(module))
+        return arrays_of(module)
+
+    weights = jax.eval_shape(lambda: specs.weights_of(specs.build()))
+    short = jax.eval_shape(lambda weights: arrays(specs.module(weights)), weights)
+    assert short == jax.eval_shape(lambda weights: arrays(with_weights(specs.build(), weights, plan)), weights)
+    assert trees[0] == trees[1]
+    assert plan.network != pt.MLP((3,)) or hollow(plan.network, plan.inputs, plan.outputs) is not None
