@@ -48,11 +48,11 @@ def _factor(name: Name, value: Any) -> None:
 class Halving(Discarding):
     """Successive halving: at each rung the best 1 / factor of the candidates go on, for factor times as many epochs.
 
-    factor: η, 3 by measurement. least: the share of the epochs before which nobody is discarded.
+    factor: η. least: the share of the epochs before which nobody is discarded. Both by measurement.
     """
 
-    factor: float = checked(3.0, check=_factor)
-    least: float = checked(0.1, check=_share)
+    factor: float = checked(2.0, check=_factor)
+    least: float = checked(0.05, check=_share)
 
     def rungs(self, epochs: int, candidates: int) -> list[Rung]:
         deepest = floor(min(log(candidates), log(1 / self.least)) / log(self.factor) + 1e-9)

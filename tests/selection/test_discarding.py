@@ -13,7 +13,8 @@ def test_rungs_of_successive_halving():
     assert Halving(2, least=0.1).rungs(160, 16) == [(20, 8), (40, 4), (80, 2)]
     assert Halving(3, least=0.05).rungs(90, 27) == [(10, 9), (30, 3)]
     assert Halving(3, least=0.05).rungs(90, 10) == [(10, 4), (30, 2)]
-    assert Halving().rungs(90, 27) == [(10, 9), (30, 3)]
+    assert Halving(3, least=0.1).rungs(90, 27) == [(10, 9), (30, 3)]
+    assert Halving() == Halving(2, least=0.05)
     assert Halving(2).rungs(100, 1) == []
     assert Halving(2).rungs(1, 8) == []  # a single epoch: nothing is known before the end
     work = [16, *(keep for _, keep in Halving(2, least=0.05).rungs(160, 16))]
