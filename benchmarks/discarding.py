@@ -34,7 +34,7 @@ from perceptory.studies.records import Records
 from perceptory.studies.run import train
 
 WAYS: dict[str, Any] = {
-    "halving 2": Halving(2), "halving 3": Halving(3), "halving 2 from 0.05": Halving(2, 0.05),
+    "halving 2": Halving(2, 0.1), "halving 3": Halving(3, 0.1), "halving 2 from 0.05": Halving(2, 0.05),
     "half after 0.25": DiscardAfter(0.25, 0.5), "quarter after 0.25": DiscardAfter(0.25, 0.25),
     "quarter after 0.1": DiscardAfter(0.1, 0.25),
 }  # fmt: skip

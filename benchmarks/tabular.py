@@ -133,8 +133,8 @@ def preset_networks() -> dict[str, Any]:
 
 
 def steps(batch: int, categories: bool, names: str, repeats: int) -> None:
-    """Processor time of a step of each of eight networks: the presets, and the plain MLP in turn, on
-    eight numbers and, where asked for, three columns of 3, 12 and 70 categories."""
+    """Processor time of a step of each of eight members, of the presets' networks and the plain MLP in turn, on eight
+    numbers and, where asked for, three columns of 3, 12 and 70 categories."""
     import perceptory as pt
     from perceptory.studies.presets_tables import table_optimizer
 

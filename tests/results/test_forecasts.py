@@ -138,6 +138,7 @@ def test_a_backtest_scores_by_origin_and_horizon(run, capfd, monkeypatch):
     assert lines[1].split() == ["MAE", "RMSE", "SMAPE", "MASE", "COVERAGE"]
     names = [line[:16].strip() for line in lines[2:]]
     assert names == ["all", "from 2019-06-01", "from 2019-09-01", "t+1", "t+3"]
+    assert len((run.folder / "back.csv").read_text().splitlines()) == 1 + 4 * 2
 
 
 def test_of_many_origins_and_horizons_a_backtest_prints_a_dozen_each(run):
@@ -167,7 +168,6 @@ def test_of_many_origins_and_horizons_a_backtest_prints_a_dozen_each(run):
         assert dict(rows)[name] == pytest.approx(np.abs(what).mean(), rel=1e-3)
     assert len(back.by_origin) == n
     assert len(back.by_horizon) == h
-    assert len((run.folder / "back.csv").read_text().splitlines()) == 1 + 4 * 2
 
 
 def test_the_command_line(run, capfd, monkeypatch):
