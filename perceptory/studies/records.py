@@ -149,11 +149,7 @@ def judge(prepared: Prepared, who: Who, outcome: Outcome) -> Record:
 def judge_discarded(prepared: Prepared, who: Who, outcome: Outcome, score: float) -> Record:
     """Of a member that is given up; score: its `validation_score`. It is ranked and drawn by its scores, and nobody
     asks for metrics or predictions, which are left out."""
-    train_rows = _rows(prepared, who)[0]
-    if prepared.score.name == OWN_COST or outcome.best_epoch == 0:
-        train_score = float(outcome.train_cost[outcome.best_epoch - 1]) if outcome.best_epoch else float("nan")
-    else:
-        train_score = _score(prepared, train_rows, _predicted(prepared, who, outcome.train_output, train_rows))
+    train_score = _score(prepared, who, outcome, outcome.train_cost, outcome.train_output, _rows(prepared, who)[0])
     return Record(
         DISCARDED, outcome.epochs, outcome.best_epoch, outcome.weights, outcome.train_cost, outcome.validation_cost,
         outcome.validation_output[:0].astype(float), {}, {}, score, train_score, outcome.facts, outcome.auxiliary,
@@ -180,12 +176,8 @@ def _sampled(
 
 def validation_score(prepared: Prepared, who: Who, outcome: Outcome) -> float:
     """`Record.score` of a member as it stands, without all the rest that `judge` computes."""
-    if outcome.best_epoch == 0:
-        return float("nan")
-    if prepared.score.name == OWN_COST:
-        return float(outcome.validation_cost[outcome.best_epoch - 1])
     rows = _rows(prepared, who)[1]
-    return _score(prepared, rows, _predicted(prepared, who, outcome.validation_output, rows))
+    return _score(prepared, who, outcome, outcome.validation_cost, outcome.validation_output, rows)
 
 
 def _rows(prepared: Prepared, who: Who) -> tuple[np.ndarray, np.ndarray]:
@@ -203,8 +195,15 @@ def _judged(
     return judged_rows(taken(truth, rows), output, weights[rows]), units
 
 
-def _score(prepared: Prepared, rows: np.ndarray, output: np.ndarray) -> float:
-    judged, units = _judged(prepared, rows, output)
+def _score(
+    prepared: Prepared, who: Who, outcome: Outcome, costs: np.ndarray, output: np.ndarray, rows: np.ndarray
+) -> float:
+    """Of these rows at the best epoch, nan where there is none. costs: [epoch]; output: of the rows."""
+    if outcome.best_epoch == 0:
+        return float("nan")
+    if prepared.score.name == OWN_COST:
+        return float(costs[outcome.best_epoch - 1])
+    judged, units = _judged(prepared, rows, _predicted(prepared, who, output, rows))
     return score_of(prepared.score.name, prepared.encoded.task, *judged, units=units)
 
 
