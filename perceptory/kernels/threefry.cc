@@ -4,7 +4,7 @@
 //
 // Keys may have member axes in front, of size 1 where all members share one.
 
-#include "calls.h"
+#include "frame.h"
 
 typedef int64_t I;
 typedef uint32_t U;
@@ -31,8 +31,8 @@ inline void hash(const U* key, U& a, U& b) {
 // in one by exclusive or.
 template <bool PAIRS>
 void words(const Call& call) {
-  Array<U> key = call.argument<U>(0, 1), first = call.argument<U>(1, 0), out = call.result<U>(0, PAIRS ? 2 : 1);
-  const size_t own = PAIRS ? 2 : 1;
+  constexpr size_t own = PAIRS ? 2 : 1;
+  Array<U> key = call.argument<U>(0, 1), first = call.argument<U>(1, 0), out = call.result<U>(0, own);
   const Dimensions all = out.dimensions();
   const Members members{all, own};
   const I n = all.back(own);
@@ -40,7 +40,7 @@ void words(const Call& call) {
   members.check(key, {2}), members.check(first, {});
   for (I m = 0, count = members.count(); m < count; m++) {
     const U *k = part(key, 1, all, m), begin = *part(first, 0, all, m);
-    U* __restrict to = out.typed_data() + m * n * (PAIRS ? 2 : 1);
+    U* __restrict to = out.typed_data() + m * n * (I)own;
     for (I i = 0; i < n; i++) {
       U a = 0, b = begin + (U)i;
       hash(k, a, b);

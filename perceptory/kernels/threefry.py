@@ -1,6 +1,6 @@
 """JAX's random numbers, to the bit, drawn by a kernel: `threefry.cc`. Members that `vmap` maps go into one call.
 
-XLA makes some ten loops of every draw, split and fold, and compiling those of a network's start took longer than all
+XLA makes some ten loops of every draw, split and fold, and compiling those of a network's start took as long as all
 the rest of its training program.
 """
 
@@ -42,7 +42,7 @@ def _by_kernel() -> Any:
         return (high << jnp.uint64(32) | low).reshape(shape)
 
     def fold_in(key: Any, number: Any) -> Any:
-        return _call("pairs", (1, 2), key, jnp.asarray(number, jnp.uint32))[0]
+        return _call("pairs", (1, 2), key, number)[0]
 
     return define_prng_impl(
         key_shape=(2,), seed=threefry_prng_impl.seed, split=split, random_bits=random_bits, fold_in=fold_in,

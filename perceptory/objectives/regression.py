@@ -104,7 +104,7 @@ class PoissonLikelihood(LogLink):
         return diagonal(self.inverse_link(output))
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
-        for name, least in _least(targets, names):
+        for name, least in least_of(targets, names):
             if least < 0:
                 raise InputError(
                     f"the Poisson cost needs targets of at least 0 (counts), and {name!r} goes down to {least:g}."
@@ -129,7 +129,7 @@ class GammaLikelihood(LogLink):
         return diagonal(jnp.ones_like(output))
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
-        for name, least in _least(targets, names):
+        for name, least in least_of(targets, names):
             if least <= 0:
                 raise InputError(
                     f"the gamma cost needs targets above 0 (amounts), and {name!r} goes down to {least:g}."
@@ -141,6 +141,7 @@ def _exponential(output: np.ndarray) -> np.ndarray:
     return np.exp(np.minimum(output, MOST_LOG))
 
 
-def _least(targets: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, float]]:
+def least_of(targets: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, float]]:
+    """(name, least value) of each of the targets [..., target], NaN left out."""
     columns = np.reshape(targets, (-1, targets.shape[-1])).T
     return [(name, float(np.nanmin(column))) for name, column in zip(names, columns, strict=True)]

@@ -12,6 +12,7 @@ import numpy as np
 from perceptory.errors import InputError
 from perceptory.later import later
 from perceptory.objectives.base import Cost, diagonal
+from perceptory.objectives.regression import least_of
 from perceptory.registry import Registry
 from perceptory.specs import checked
 
@@ -31,6 +32,7 @@ TRANSFORMS: Registry[str] = Registry(
 )
 KNOTS = 33  # of places among the targets, at most; linear between them
 Lines = tuple[tuple[float, ...], ...]  # [target, knot]
+Scale = tuple[float, float, tuple[float, ...], tuple[float, ...]]  # of one target: origin, unit, knots, scores
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,10 @@ class TransformedError(Cost):
         return partial(self._taken_back, np)
 
     def check_targets(self, targets: np.ndarray, names: tuple[str, ...]) -> None:
-        columns = np.reshape(targets, (-1, targets.shape[-1])).T
-        for name, column in zip(names, columns, strict=True):
-            if self.by == "log" and not (least := float(np.nanmin(column))) > 0:
+        if self.by != "log":
+            return
+        for name, least in least_of(targets, names):
+            if not least > 0:
                 raise InputError(
                     f"logarithms need targets above 0, and {name!r} goes down to {least:g}. Use"
                     ' TransformedError("quantiles"), or another cost such as squared.'
@@ -124,25 +127,28 @@ def along(xp: Any, x: Any, knots: Lines, values: Lines) -> Any:
     return xp.stack(found, axis=-1)
 
 
-def _target(t: np.ndarray, weights: np.ndarray) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
-    """(origin, unit, knots, scores) of one target [row]: from the least to the largest one."""
-    middle = float(np.average(t, weights=weights))
-    spread = float(np.sqrt(np.average((t - middle) ** 2, weights=weights)))
-    ends = tuple(((np.array([t.min(), t.max()]) - middle) / spread).tolist())
-    return middle, spread, ends, ends
+def _target(t: np.ndarray, weights: np.ndarray) -> Scale:
+    """Of one target [row] from the least to the largest one."""
+    middle, spread, ends = _spanned(t, weights)
+    scores = tuple((ends / spread).tolist())
+    return middle, spread, scores, scores
 
 
-def _logarithm(t: np.ndarray, weights: np.ndarray) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
-    """(origin, unit, knots, scores) of one target [row]: from the least to the largest logarithm."""
-    logs = np.log(t)
-    middle = float(np.average(logs, weights=weights))
-    spread = float(np.sqrt(np.average((logs - middle) ** 2, weights=weights)))
-    ends = np.array([logs.min(), logs.max()]) - middle
+def _logarithm(t: np.ndarray, weights: np.ndarray) -> Scale:
+    """Of one target [row] from the least to the largest logarithm."""
+    middle, spread, ends = _spanned(np.log(t), weights)
     return 0.0, float(np.exp(middle)), tuple(ends.tolist()), tuple((ends / spread).tolist())
 
 
-def _places(t: np.ndarray, weights: np.ndarray) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
-    """(origin, unit, knots, scores) of one target [row]: normal scores of some of its values, the ends among them."""
+def _spanned(u: np.ndarray, weights: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """Mean and standard deviation of numbers [row], and how far the least and the largest one lie from the mean."""
+    middle = float(np.average(u, weights=weights))
+    spread = float(np.sqrt(np.average((u - middle) ** 2, weights=weights)))
+    return middle, spread, np.array([u.min(), u.max()]) - middle
+
+
+def _places(t: np.ndarray, weights: np.ndarray) -> Scale:
+    """Of one target [row] normal scores of some of its values, the ends among them."""
     from scipy.special import ndtr, ndtri
 
     values, which = np.unique(t, return_inverse=True)
