@@ -43,6 +43,7 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "columns": ("forward", "backward", "places"),
     "threefry": ("pairs", "bits"),
     "symmetric": ("normal", "product", "solution", "trace"),
+    "kernel_ridge": ("likely", "solution"),
     "predict": (),  # no program calls these, but Python itself
     "neurons": (),
     "texts": (),

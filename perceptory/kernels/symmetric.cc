@@ -27,65 +27,14 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "calls.h"
-#include "vectors.h"
+#include "triangle.h"
 
-// A tile of sums that fits into the registers with what it needs: HIGH rows of WIDE vectors.
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int HIGH = 8, WIDE = 3;
-#else
-constexpr int HIGH = 4, WIDE = 3;
-#endif
 constexpr int64_t DEPTH = 64;            // rows that are in hand at once
 constexpr int64_t SLAB = 1024;           // rows from which on a part of them has sums of its own
 constexpr int64_t MOST_SUMS = 1 << 20;  // numbers that such sums may hold together
-
-template <class T>
-int64_t vectors(int64_t n) {
-  return (n + W<T> - 1) / W<T>;
-}
-
-// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
-template <int MOST, class F>
-INLINE void fixed(int64_t n, const F& f) {
-  if constexpr (MOST > 1) {
-    if (n < MOST) return fixed<MOST - 1>(n, f);
-  }
-  f(std::integral_constant<int, MOST>());
-}
-
-// Numbers in a row of a matrix of so many columns: whole vectors, and an odd number of them, so that the rows fall on
-// all lines of a cache.
-template <class T>
-int64_t width(int64_t columns) {
-  return (vectors<T>(columns) | 1) * W<T>;
-}
-
-// to [R, C vectors] += Σ_k a(k, r) b(k, c), or -= it; a_next, b_next, next: numbers in a row of each.
-template <class T, int R, int C, bool MINUS>
-void tile(int64_t depth, const T* a, int64_t a_next, const T* b, int64_t b_next, T* to, int64_t next) {
-  alignas(BYTES) V<T> sum[R][C];
-  for (int r = 0; r < R; r++)
-    for (int c = 0; c < C; c++) sum[r][c] = *(const V<T>*)(to + r * next + c * W<T>);
-  for (int64_t k = 0; k < depth; k++, a += a_next, b += b_next) {
-    alignas(BYTES) V<T> v[C];
-    for (int c = 0; c < C; c++) v[c] = *(const V<T>*)(b + c * W<T>), hold(v[c]);
-    for (int r = 0; r < R; r++) {
-      V<T> u = a[r] - V<T>{};
-      hold(u);
-      for (int c = 0; c < C; c++)
-        if constexpr (MINUS)
-          sum[r][c] -= u * v[c];
-        else
-          sum[r][c] += u * v[c];
-    }
-  }
-  for (int r = 0; r < R; r++)
-    for (int c = 0; c < C; c++) *(V<T>*)(to + r * next + c * W<T>) = sum[r][c];
-}
 
 // --- sums over rows ----------------------------------------------------------------------------------------------
 
@@ -365,73 +314,6 @@ void product(const Call& call) {
 
 // --- Cholesky ----------------------------------------------------------------------------------------------------
 
-// U of a = Uᵀ U in place, row by row, in rows of `next` numbers; what stands right of column n is treated as a is, so a
-// column b becomes U⁻ᵀ b. False where a is not positive definite.
-template <class T>
-struct Triangular {
-  int64_t n, next;
-  T *u, *inverse;  // [n, next]; [n] 1 over its diagonal
-
-  // rows from j to j + R of `to`, in vectors from `begin` to `end`, less those above times U, from row `from` on.
-  void subtract(int64_t j, int64_t R, const T* above, T* to, int64_t ahead, int64_t begin, int64_t end,
-                int64_t from) const {
-    fixed<HIGH>(R, [&](auto height) {
-      for (int64_t c = begin; c < end; c += WIDE)
-        fixed<WIDE>(end - c, [&](auto columns) {
-          tile<T, decltype(height)::value, decltype(columns)::value, true>(
-              j - from, u + from * next + j, next, above + from * ahead + c * W<T>, ahead, to + j * ahead + c * W<T>,
-              ahead);
-        });
-    });
-  }
-
-  bool factorize() const {
-    for (int64_t j = 0; j < n; j += HIGH) {
-      const int64_t R = std::min<int64_t>(HIGH, n - j), begin = j / W<T>, end = next / W<T>;
-      if (j) subtract(j, R, u, u, next, begin, end, 0);
-      for (int64_t i = j; i < j + R; i++) {
-        T* row = u + i * next;
-        if (!(row[i] > 0) || !std::isfinite(row[i])) return false;
-        const T by = inverse[i] = 1 / std::sqrt(row[i]);
-        for (int64_t c = begin * W<T>; c < next; c += W<T>) *(V<T>*)(row + c) *= by;
-        for (int64_t k = i + 1; k < j + R; k++) {
-          const T share = row[k];
-          T* other = u + k * next;
-          for (int64_t c = begin * W<T>; c < next; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
-        }
-      }
-    }
-    return true;
-  }
-
-  // Σ of the squares of U⁻ᵀ, which is made in x [n, next].
-  T squares(T* x) const {
-    std::fill_n(x, n * next, T(0));
-    V<T> sum{};
-    for (int64_t j = 0; j < n; j += HIGH) {
-      const int64_t R = std::min<int64_t>(HIGH, n - j), end = vectors<T>(j + R);
-      for (int64_t i = j; i < j + R; i++) x[i * next + i] = 1;
-      for (int64_t c = 0; c < vectors<T>(j); c += WIDE)  // above row c W these columns are zeros
-        subtract(j, R, x, x, next, c, std::min(vectors<T>(j), c + WIDE), std::min(j, c * W<T>));
-      for (int64_t i = j; i < j + R; i++) {
-        T* row = x + i * next;
-        for (int64_t c = 0; c < end * W<T>; c += W<T>) {
-          *(V<T>*)(row + c) *= inverse[i];
-          sum += *(V<T>*)(row + c) * *(V<T>*)(row + c);
-        }
-        for (int64_t k = i + 1; k < j + R; k++) {
-          const T share = u[i * next + k];
-          T* other = x + k * next;
-          for (int64_t c = 0; c < end * W<T>; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
-        }
-      }
-    }
-    T total = 0;
-    for (int c = 0; c < W<T>; c++) total += sum[c];
-    return total;
-  }
-};
-
 // The upper triangle of h + diag shift, and b beside it.
 template <class T>
 void laid_out(const T* h, const T* shift, const T* b, const Triangular<T>& to) {
@@ -457,7 +339,7 @@ void solution(const Call& call) {
     T* to = part(x, 1, all, m);
     if (*part(active, 0, all, m) == 0) return (void)std::fill_n(to, n, T(0));
     T *u = scratch<T>(size), *solved = u + n * next;
-    const Triangular<T> factor{n, next, u, solved + next};
+    const Triangular<T> factor{n, next, next, u, solved + next};
     laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), part(b, 1, all, m), factor);
     if (!factor.factorize()) return (void)std::fill_n(to, n, std::numeric_limits<T>::quiet_NaN());
     std::fill_n(solved, next, T(0));
@@ -487,7 +369,7 @@ void trace(const Call& call) {
     T* to = part(found, 0, all, m);
     if (*part(active, 0, all, m) == 0) return (void)(*to = 0);
     T* u = scratch<T>(size);
-    const Triangular<T> factor{n, next, u, u + 2 * n * next};
+    const Triangular<T> factor{n, next, next, u, u + 2 * n * next};
     laid_out<T>(part(h, 2, all, m), part(shift, 1, all, m), nullptr, factor);
     *to = factor.factorize() ? factor.squares(u + n * next) : std::numeric_limits<T>::quiet_NaN();
   });

@@ -13,14 +13,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceptory.kernels import kernel_ridge as fast
 from perceptory.ops.cholesky import factorize, forward_substitution, shifted, solve
 from perceptory.ops.members import members_in_turn
 
-Kernel = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # (x, c, narrowness) -> [row, center]
 LEAF = 64  # of Cholesky's factor: half of the time to compile is its leaves
 STEPS, RATE = 50, 0.4  # of Adam on the logarithms of the scales
 LIMITS = ((-7.0, 3.0), (-5.0, 5.0), (-12.0, 2.0), (float(np.log(1e-3)), 1.0))  # of the fields of `Scales`
 ROUNDINGS = 4  # of the largest k(x, x) and of each row: the least ridge
+
+
+class Kernel(NamedTuple):
+    """values: (x, c, narrowness) -> [row, center]. name, numbers: by which the kernel in C++ knows it, and how many
+    features in front are numbers."""
+
+    name: str
+    numbers: int
+    values: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 class Scales(NamedTuple):
@@ -36,7 +45,7 @@ def gram(kernel: Kernel, x: jax.Array, w: jax.Array, scales: Scales) -> jax.Arra
     """√w K √w [row, row], w [row] 0 for rows that do not count."""
     root = jnp.sqrt(w)
     linear = jnp.exp(scales.linear) * x @ x.T
-    return root[:, None] * (jnp.exp(scales.smooth) * kernel(x, x, jnp.exp(scales.narrowness)) + linear) * root
+    return root[:, None] * (jnp.exp(scales.smooth) * kernel.values(x, x, jnp.exp(scales.narrowness)) + linear) * root
 
 
 def likely_scales(
@@ -49,10 +58,14 @@ def likely_scales(
     start: [group] the logarithms of the narrowness to begin with. groups: [feature] its group, whose narrowness it
     has. deviation: d. Targets have mean 0 and deviation 1.
     """
-    dtype, outputs = x.dtype, t.shape[1]
-    t = t * jnp.sqrt(w)[:, None]
-    features, count = x.shape[1], jnp.maximum(jnp.sum(w > 0), 1) * outputs
+    dtype, outputs, features = x.dtype, t.shape[1], x.shape[1]
     first = Scales(start, jnp.zeros((), dtype), jnp.asarray(-2 - np.log(features), dtype), jnp.asarray(-1.5, dtype))
+    if fast.accepts(x, t, w, start, deviation):
+        packed = jnp.concatenate([start, jnp.stack(first[1:])])
+        found = fast.likely(kernel.name, kernel.numbers, x, t, w, packed, groups, deviation, STEPS, RATE, LIMITS)
+        return _by_feature(Scales(found[:-3], *found[-3:]), groups)
+    t = t * jnp.sqrt(w)[:, None]
+    count = jnp.maximum(jnp.sum(w > 0), 1) * outputs
 
     def slope(scales: Scales) -> Scales:
         matrix, back = jax.vjp(lambda s: gram(kernel, x, w, _by_feature(s, groups)), scales)
@@ -123,18 +136,28 @@ def kernel_ridge(
 
 
 def _solution(kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array) -> Solution:
-    root = jnp.sqrt(w)[:, None]
-    matrix = gram(kernel, x, w, scales)
-    least = ROUNDINGS * jnp.finfo(x.dtype).eps * len(x) * jnp.max(jnp.diagonal(matrix))
-    factor = factorize(shifted(matrix, jnp.maximum(jnp.exp(scales.noise), least)), LEAF)
-    strengths = root * solve(factor, t * root)
-    one_hot = jnp.zeros((len(x), len(chosen)), x.dtype).at[chosen, jnp.arange(len(chosen))].set(1)
-    inverse = jnp.sum(forward_substitution(factor, one_hot) ** 2, axis=0)[:, None]
+    strengths, inverse = _strengths(kernel, x, t, w, scales, chosen)
     own = w[chosen][:, None]
-    left_out = t[chosen] - strengths[chosen] / (inverse * jnp.where(own > 0, own, 1))
+    left_out = t[chosen] - strengths[chosen] / (inverse[:, None] * jnp.where(own > 0, own, 1))
     return Solution(
         jnp.exp(scales.smooth) * strengths,
         jnp.exp(scales.linear) * x.T @ strengths,
         jnp.exp(scales.narrowness),
         jnp.where(own > 0, left_out, 0),
     )
+
+
+def _strengths(
+    kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, scales: Scales, chosen: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """√w C⁻¹ √w t [row, out], C = √w K √w + λ, and of the rows `chosen` the diagonal of C⁻¹ [chosen]."""
+    if fast.accepts(x, t, w, *scales):
+        packed = jnp.concatenate([scales.narrowness, jnp.stack(scales[1:])])
+        return fast.solution(kernel.name, kernel.numbers, x, t, w, packed, chosen, ROUNDINGS)
+    root = jnp.sqrt(w)[:, None]
+    matrix = gram(kernel, x, w, scales)
+    least = ROUNDINGS * jnp.finfo(x.dtype).eps * len(x) * jnp.max(jnp.diagonal(matrix))
+    factor = factorize(shifted(matrix, jnp.maximum(jnp.exp(scales.noise), least)), LEAF)
+    one_hot = jnp.zeros((len(x), len(chosen)), x.dtype).at[chosen, jnp.arange(len(chosen))].set(1)
+    inverse = jnp.sum(forward_substitution(factor, one_hot) ** 2, axis=0)
+    return root * solve(factor, t * root), inverse

@@ -68,18 +68,21 @@ def test_the_solution_and_its_left_out_rows(x64):
     w = np.random.default_rng(1).uniform(0.5, 2, 30)
     w[4] = 0
     scales = Scales(jnp.log(jnp.array([0.5, 1.0, 0.3, 0.2])), jnp.log(0.8), jnp.log(0.1), jnp.log(0.05))
-    kernel = partial(kernel_values, "laplacian", numbers=2)
+    kernel = kernel_ridge.Kernel("laplacian", 2, partial(kernel_values, "laplacian", numbers=2))
 
     def by_numpy(kept, at):
         def both(a, b):
-            return 0.8 * np.asarray(kernel(jnp.asarray(a), jnp.asarray(b), jnp.exp(scales.narrowness))) + 0.1 * a @ b.T
+            return (
+                0.8 * np.asarray(kernel.values(jnp.asarray(a), jnp.asarray(b), jnp.exp(scales.narrowness)))
+                + 0.1 * a @ b.T
+            )
 
         own = both(x[kept], x[kept]) + np.diag(0.05 / w[kept])
         return both(x[at], x[kept]) @ np.linalg.solve(own, t[kept])
 
     found = kernel_ridge._solution(kernel, *map(jnp.asarray, (x, t, w)), scales, jnp.array([3, 4, 11]))
     real = np.flatnonzero(w)
-    near = np.asarray(kernel(jnp.asarray(x), jnp.asarray(x), jnp.exp(scales.narrowness)))
+    near = np.asarray(kernel.values(jnp.asarray(x), jnp.asarray(x), jnp.exp(scales.narrowness)))
     np.testing.assert_allclose(near @ found.strengths + x @ found.weight, by_numpy(real, np.arange(30)), rtol=1e-8)
     for place, row in ((0, 3), (2, 11)):
         np.testing.assert_allclose(found.left_out[place], by_numpy(real[real != row], [row])[0], rtol=1e-8)
@@ -90,7 +93,7 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
     x, t = (np.asarray(a, float) for a in rows_of(60))
     x, t = x[:, :2], t - x[:, 2:3]
     t = (t - t.mean()) / t.std()
-    kernel = partial(kernel_values, "gaussian", numbers=2)
+    kernel = kernel_ridge.Kernel("gaussian", 2, partial(kernel_values, "gaussian", numbers=2))
     rows = [jnp.asarray(a) for a in (x, t, np.ones(60))]
 
     @partial(jax.jit, static_argnums=0)
@@ -111,7 +114,7 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
 
 def test_members_are_solved_one_after_another():
     x, t = rows_of(24)
-    kernel = partial(kernel_values, "laplacian", numbers=2)
+    kernel = kernel_ridge.Kernel("laplacian", 2, partial(kernel_values, "laplacian", numbers=2))
     rest = jnp.ones(24), jnp.arange(24), jnp.full(4, -1.0), jnp.arange(3)
 
     def solved(t, narrow):

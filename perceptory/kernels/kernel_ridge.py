@@ -1,0 +1,76 @@
+"""The kernel of kernel ridge regression as functions of JAX arrays; `kernel_ridge.cc` has the formulas. Not
+differentiable; members that `vmap` maps go into one call, and no bit of one depends on the others.
+
+All floats are of one type, float32 or float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceptory.kernels import build
+from perceptory.kernels.neurons import KINDS
+
+accepts = partial(build.accepts, "kernel_ridge")
+
+
+def likely(
+    kernel: str,
+    numbers: int,
+    x: jax.Array,
+    t: jax.Array,
+    w: jax.Array,
+    first: jax.Array,
+    groups: np.ndarray,
+    deviation: jax.Array,
+    steps: int,
+    rate: float,
+    limits: Sequence[tuple[float, float]],
+) -> jax.Array:
+    """Logarithms [group + 3] of the narrowness of each group of features, of the kernel's share, the linear part's and
+    the noise, that make targets likely, by so many steps from `first`.
+
+    kernel: its name. numbers: features that are numbers, in front of those of 0 and 1. x [row, feature], t [row, out],
+    w [row]; groups [feature]; deviation []: of the prior. limits: of the narrowness, the shares and the noise.
+    """
+    out = (jax.ShapeDtypeStruct(first.shape, first.dtype),)
+    return _call(
+        "likely", out, x, t, w, first, deviation,
+        kind=np.int64(KINDS[kernel]), numbers=np.int64(numbers), groups=np.asarray(groups, np.int64),
+        steps=np.int64(steps), rate=np.float64(rate), limits=np.asarray(limits, np.float64).ravel(),
+    )[0]  # fmt: skip
+
+
+def solution(
+    kernel: str,
+    numbers: int,
+    x: jax.Array,
+    t: jax.Array,
+    w: jax.Array,
+    scales: jax.Array,
+    chosen: jax.Array,
+    roundings: float,
+) -> tuple[jax.Array, jax.Array]:
+    """(strengths [row, out], of the rows `chosen` [some] the diagonal of the inverse); nan where the matrix is not
+    positive definite.
+
+    kernel, numbers, x, t, w: as in `likely`. scales: [feature + 3] as there, by feature. roundings: of the largest
+    number on the diagonal and of each row, the least noise.
+    """
+    out = (jax.ShapeDtypeStruct(t.shape, t.dtype), jax.ShapeDtypeStruct(chosen.shape, t.dtype))
+    return _call(
+        "solution", out, x, t, w, scales, chosen.astype(jnp.int32),
+        kind=np.int64(KINDS[kernel]), numbers=np.int64(numbers), roundings=np.float64(roundings),
+    )  # fmt: skip
+
+
+def _call(name: str, out: tuple[Any, ...], *arrays: Any, **attributes: Any) -> tuple[Any, ...]:
+    dtype = np.dtype(arrays[0].dtype).name
+    call = jax.ffi.ffi_call(f"perceptory_kernel_ridge_{name}_{dtype}", out, vmap_method="expand_dims")
+    return tuple(call(*arrays, threads=np.int32(build.threads()), **attributes))
