@@ -36,8 +36,10 @@ from perceptory.studies.rungs import train_in_rungs
 from perceptory.studies.sealing import SealedRows
 from perceptory.studies.streaming import PreparedStream, prepare_streamed
 from perceptory.studies.units import Job
+from perceptory.training.ahead import compiled_ahead
 from perceptory.training.driver import Outcome, Pause, Running, further, train_group
 from perceptory.training.pace import Pace
+from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.streamed import train_streamed
 
 log = logging.getLogger("perceptory")
@@ -158,6 +160,18 @@ def train(records: Records, progress: Progress | None) -> None:
     if records.cluster is not None:
         _train_elsewhere(records.cluster, records, display)
         return
+    ahead = [] if isinstance(prepared, PreparedStream) else _to_compile(records)[1:]
+    with compiled_ahead(ahead, prepared.raw, prepared.study.arithmetic):
+        _train_here(records, display)
+
+
+def _to_compile(records: Records) -> list[tuple[ProgramPlan, Member]]:
+    """Of groups with members to train."""
+    return [(g.plan, g.members) for g in records.prepared.groups if any(who not in records.members for who in g.who)]
+
+
+def _train_here(records: Records, display: _Display) -> None:
+    prepared = records.prepared
     if prepared.study.discard is not None:
         train_in_rungs(records, partial(_train, records=records, display=display, paces={}))
         return

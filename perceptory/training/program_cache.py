@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import jax
@@ -49,6 +50,7 @@ class Program:
 
     def __init__(self, plan: ProgramPlan, members: Member, data: Any):
         self._plan = plan
+        self._lock = Lock()  # a thread may compile it ahead
         self._path = _path(plan, members, data)
         self._executable: Any = None if self._path is None else _read(self._path, plan)
         if self._executable is None:
@@ -60,13 +62,15 @@ class Program:
             self.state = self._executable.state
 
     def __call__(self, *arguments: Any) -> Any:
-        self.make(*arguments)
+        if self._executable is None:
+            self.make(*arguments)
         return self._executable(*arguments)
 
     def make(self, *arguments: Any) -> None:
         """Compile it for such arguments, where that has not been done."""
-        if self._executable is None:
-            self._executable = self._made(arguments)
+        with self._lock:
+            if self._executable is None:
+                self._executable = self._made(arguments)
 
     def _made(self, arguments: tuple[Any, ...]) -> Any:
         if self._plan.has_code:
@@ -81,7 +85,11 @@ def cached_program(plan: ProgramPlan, members: Member, data: Any) -> Program:
     if plan.has_code:
         return Program(plan, members, data)
     arrays, tree = jax.tree.flatten((members, data))
-    return _ready(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
+    with _one_at_a_time:
+        return _ready(plan, tuple((a.shape, np.dtype(a.dtype).name) for a in arrays), tree)
+
+
+_one_at_a_time = Lock()  # threads that ask for the same program get the same one
 
 
 @lru_cache(maxsize=256)
@@ -100,7 +108,8 @@ def _path(plan: ProgramPlan, members: Member, data: Any) -> Path | None:
     """Where the program is kept; None where there is no cache or the plan holds what has no name."""
     config: Any = jax.config  # its attributes are made at run time
     folder = config.jax_compilation_cache_dir
-    if folder is None or not config.jax_enable_compilation_cache or backend.native():
+    enabled = config.jax_enable_compilation_cache or _without[0]  # it is off while another thread compiles
+    if folder is None or not enabled or backend.native():
         return None
     if plan.has_code:
         return None
@@ -302,13 +311,24 @@ def _named_tuple(name: str) -> Any:
 @contextlib.contextmanager
 def _without_jax_cache() -> Iterator[None]:
     """A program that JAX read from its own cache cannot be written again: it lacks its functions (jaxlib 0.10.1)."""
-    jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()
+    _switch(1)
     try:
         yield
     finally:
-        jax.config.update("jax_enable_compilation_cache", True)
-        compilation_cache.reset_cache()
+        _switch(-1)
+
+
+_without: list[int] = [0]  # threads that compile without it
+_switching = Lock()
+
+
+def _switch(change: int) -> None:
+    """JAX's cache is off while a thread is at work that must not use it."""
+    with _switching:
+        before, _without[0] = _without[0], _without[0] + change
+        if not (before and _without[0]):
+            jax.config.update("jax_enable_compilation_cache", not _without[0])
+            compilation_cache.reset_cache()
 
 
 def _tidy(folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""Programs of groups whose turn comes later, compiled while others are trained.
+
+Compiling keeps one core busy for the most part, and so does the end of a group's training, when few members are left.
+A thread beside the training fills those gaps; which bits come out does not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import jax
+import numpy as np
+
+from perceptory import backend
+from perceptory.training.plan import Member, ProgramPlan
+from perceptory.training.population import placements
+from perceptory.training.program_cache import cached_program
+
+
+@contextmanager
+def compiled_ahead(groups: Sequence[tuple[ProgramPlan, Member]], data: Any, arithmetic: str) -> Iterator[None]:
+    """Within the block, compile the programs of these groups one after the other.
+
+    groups: plans and members [member, ...], in the order in which they will be trained. data: as for `train_group`.
+    arithmetic: "single" or "double". What fails is left to the group's own turn, which tells of it.
+    """
+    if not groups or backend.cores() < 2:
+        yield
+        return
+    ended = Event()
+
+    def work() -> None:
+        with backend.precision(arithmetic):
+            for plan, members in groups:
+                if ended.is_set():
+                    return
+                try:
+                    compile_for(plan, members, data)
+                except Exception:  # the group itself meets it again, where somebody can be told
+                    return
+
+    thread = Thread(target=work, name="perceptory-compiling", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()  # XLA must not be at work when the process ends
+
+
+def compile_for(plan: ProgramPlan, members: Member, data: Any) -> None:
+    """Have a group's program compiled for members [member, ...] and data of these shapes."""
+    if plan.has_code:
+        return
+    spread, whole = placements(plan)
+    data = jax.tree.map(lambda a: _shape(a.shape, a.dtype), data)
+    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct((plan.chunk, *a.shape[1:]), np.dtype(a.dtype)), members)
+    program = cached_program(plan, batch, data)
+
+    def placed(tree: Any, where: Any) -> Any:
+        return jax.tree.map(lambda a: _shape(a.shape, a.dtype, where), tree)
+
+    fresh, most = _shape((plan.chunk,), bool, spread), _shape((plan.chunk,), np.int32, spread)
+    program.make(placed(batch, spread), placed(program.state, spread), fresh, most, placed(data, whole))
+
+
+def _shape(shape: tuple[int, ...], dtype: Any, where: Any = None) -> jax.ShapeDtypeStruct:
+    """As on a device, where numbers are of the arithmetic's type."""
+    return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype), sharding=where)
