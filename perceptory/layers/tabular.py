@@ -21,6 +21,7 @@ from perceptory.kernels.stack import Stack
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import matmul
 
+FEW_SLICES = 6  # runs of columns that are cut out one by one
 STORED = ("center", "factor", "edges")  # arrays that no optimizer moves
 
 
@@ -279,11 +280,14 @@ def in_turn(each: jax.Array, rows: int) -> jax.Array:
 
 
 def some_columns(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
-    """The columns of x at ascending places, by slices of those that stand side by side."""
+    """The columns of x at ascending places, by slices of those that stand side by side, where these are few: each slice
+    is a loop of its own to compile."""
     if len(places) == x.shape[1]:
         return x
     if not places:
         return x[:, :0]
     cuts = [0, *(i for i in range(1, len(places)) if places[i] != places[i - 1] + 1), len(places)]
+    if len(cuts) > FEW_SLICES:
+        return x.at[:, np.array(places)].get(mode="promise_in_bounds", unique_indices=True, indices_are_sorted=True)
     parts = [x[:, places[a] : places[b - 1] + 1] for a, b in pairwise(cuts)]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)

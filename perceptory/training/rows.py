@@ -372,22 +372,37 @@ def _scaled_rows(member: Member, raw: Array, plan: ProgramPlan) -> Array:
 
 def _two_parts(raw: Array, layout: tuple[int, ...], targets: int) -> tuple[Array, Array]:
     """[row, in + target] of raw rows and what was rounded off, with an input for each category (see `Features`)."""
+    source, category, numbers = _sources(layout, targets)
+    number, told = category == NUMBER, category == TOLD
+    value = raw[:, source]
+    ones = jnp.where(told, jnp.isnan(value), value == category)
+    high = jnp.where(number, value, ones.astype(raw.dtype))
+    return high, jnp.where(number, raw[:, np.where(number, source + numbers, source)], 0)
+
+
+NUMBER, TOLD = -1, -2  # in place of a category: the value itself, and whether it is missing
+
+
+def _sources(layout: tuple[int, ...], targets: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Of each input and target the column of raw rows that it is of and which category it stands for, or `NUMBER` or
+    `TOLD`; and how many numbers there are."""
     numbers = sum(run for run in layout if run > 0) + targets
-    codes = iter(range(2 * numbers, raw.shape[1] - 1))
-    high: list[Array] = []
-    low: list[Array] = []
-    place = 0
+    source: list[int] = []
+    category: list[int] = []
+    place, code = 0, 2 * numbers
     for run in (*layout, targets):
         if run > 0:
-            parts = raw[:, place : place + run], raw[:, numbers + place : numbers + place + run]
+            source += range(place, place + run)
+            category += [NUMBER] * run
             place += run
+        elif run == 0:
+            source.append(place - 1)
+            category.append(TOLD)
         else:
-            ones = jnp.isnan(high[-1][:, -1:]) if run == 0 else raw[:, next(codes), None] == jnp.arange(-run)
-            ones = ones.astype(raw.dtype)
-            parts = ones, jnp.zeros_like(ones)
-        high.append(parts[0])
-        low.append(parts[1])
-    return jnp.concatenate(high, axis=1), jnp.concatenate(low, axis=1)
+            source += [code] * -run
+            category += range(-run)
+            code += 1
+    return np.array(source), np.array(category), numbers
 
 
 def _weighed(w: Array, targets: Callable[[], Array], balance: Any, plan: ProgramPlan) -> Array:

@@ -1,5 +1,6 @@
 """Examples of any shape in the program: gathered, scaled and weighted as rows of a table are."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from perceptory import MLP, SGD, Adam, Folds, Study, WeightPenalty
 from perceptory.data import Encoder, read_arrays, read_series, read_table
+from perceptory.layers.tabular import some_columns
 from perceptory.networks.base import Network
 from perceptory.networks.rbf import RBFNetwork
 from perceptory.networks.recurrent import RNN
@@ -192,3 +194,14 @@ def test_a_table_reaches_the_program_without_what_follows_from_the_rest():
         )
         for one, other in zip(at_once, by_blocks, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_programs_do_not_grow_with_the_columns():
+    def operations(columns):
+        layout = (1, 0, -3) * columns
+        raw = np.zeros((7, 2 * (columns + 1) + columns + 1), np.float32)
+        flags = tuple(place for place in range(5 * columns) if place % 5)
+        taken = jax.make_jaxpr(lambda raw: some_columns(_two_parts(raw, layout, 1)[0], flags))(raw)
+        return len(taken.eqns)
+
+    assert operations(8) == operations(200)
