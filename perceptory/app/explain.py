@@ -35,6 +35,8 @@ def explain(run: str, data: str | None, options: dict[str, Any], out: str | None
     asked = {name: value for name, value in options.items() if value is not None}
     found, notes = _kept(run, asked) if data is None else _measured(run, data, asked)
     print(fitted(found.lines()))
+    if found.shortened and out is None:
+        print("All columns: --out FILE")
     if out is not None:
         write_frames(out, iter([found.frame()]))
     if figure is not None:

@@ -66,9 +66,20 @@ class Importance:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """The columns as a table, and what is to be known of it."""
-        width = max(map(len, (name[:LONGEST] for name in self.columns)), default=0)
-        return [f"{self.heading()}:", *(self._line(k, width) for k in range(len(self.columns))), *self.remarks()]
+        """The columns as a table, and what is to be known of it; of many columns those that matter most."""
+        shown = self.columns[: SHOWN if self.shortened else None]
+        width = max(map(len, (name[:LONGEST] for name in shown)), default=0)
+        each = [self._line(k, width) for k in range(len(shown))]
+        left = len(self.columns) - len(shown)
+        if left:
+            most = _told(self.values[len(shown)], self.errors[len(shown)])
+            each.append(f"  and {count_of(left, 'more column')}, none above {most}")
+        return [f"{self.heading()}:", *each, *self.remarks()]
+
+    @property
+    def shortened(self) -> bool:
+        """Whether `lines` leaves columns out, which `frame` has."""
+        return len(self.columns) > SHOWN + 4
 
     def heading(self) -> str:
         """What the numbers are."""
@@ -97,9 +108,10 @@ class Importance:
         each = [
             f"  {listed(one.columns, NAMED + 3)} (rank correlation up to {one.strength:.2f})"
             f"  {_told(one.value, one.error)}"
-            for one in self.shared
+            for one in self.shared[:GROUPS]
         ]
-        return [why, *each]
+        left = len(self.shared) - len(each)
+        return [why, *each, *([f"  and {count_of(left, 'more group')} of columns"] if left else [])]
 
     def most(self, count: int = NAMED) -> str:
         """The columns that matter most in one line, "" where none is told from 0."""
@@ -134,14 +146,18 @@ class Importance:
 
 
 LONGEST = 40  # characters of a column's name in a table
+SHOWN, GROUPS = 20, 12  # lines for columns, and for those that share information
 
 
 def _told(value: float, error: float) -> str:
-    """A number with its error, of which two digits count: '0.158 ± 0.022'."""
+    """A number with its error, of which two digits count: '0.158 ± 0.022', '18600 ± 2800'."""
     if not (np.isfinite(value) and np.isfinite(error) and error > 0):
         return f"{number(value)} ± {number(error)}"
     places = 1 - int(np.floor(np.log10(error)))
-    return f"{value:.{places}f} ± {error:.{places}f}" if 0 <= places <= 8 else f"{number(value)} ± {number(error)}"
+    if places > 8 or max(abs(value), error) >= 1e7:
+        return f"{number(value)} ± {number(error)}"
+    value, error = round(float(value), places) + 0.0, round(float(error), places)  # no -0
+    return f"{value:.{max(places, 0)}f} ± {error:.{max(places, 0)}f}"
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------

@@ -185,3 +185,18 @@ def test_figures_are_of_what_was_found(make_result):
     result.importance = found
     assert f"by the rise of the RMSE when shuffled: a {found.values[0]:.2f}" in result.summary().replace("\n", " ")
     assert [one["key"] for one in importance_figures(result)] == ["importance", "effects"]
+
+
+def test_of_many_columns_those_that_matter_most_are_shown():
+    names = tuple(f"c{k}" for k in range(60))
+    values = np.linspace(2000.0, -30.0, 60)
+    found = Importance(names, values, np.full(60, 123.4), "rmse", 5.0, "", 300, 300, 2)
+    lines = found.lines()
+    assert len(lines) == 1 + 20 + 1
+    assert lines[1] == "  c0   2000 ± 120"
+    assert lines[-1] == "  and 40 more columns, none above 1310 ± 120"
+    few = Importance(names[:24], values[:24], np.full(24, 0.0123), "rmse", 5.0, "", 300, 300, 2)
+    assert len(few.lines()) == 1 + 24
+    assert few.lines()[1] == "  c0   2000.000 ± 0.012"
+    assert not few.shortened
+    assert len(found.frame()) == 60
