@@ -161,8 +161,8 @@ def train(records: Records, progress: Progress | None) -> None:
         _train_elsewhere(records.cluster, records, display)
         return
     ahead = [] if isinstance(prepared, PreparedStream) else _to_compile(records)[1:]
-    with compiled_ahead(ahead, prepared.raw, prepared.study.arithmetic):
-        _train_here(records, display)
+    with compiled_ahead(ahead, prepared.raw, prepared.study.arithmetic) as begins:
+        _train_here(records, display, begins)
 
 
 def _to_compile(records: Records) -> list[tuple[ProgramPlan, Member]]:
@@ -170,16 +170,18 @@ def _to_compile(records: Records) -> list[tuple[ProgramPlan, Member]]:
     return [(g.plan, g.members) for g in records.prepared.groups if any(who not in records.members for who in g.who)]
 
 
-def _train_here(records: Records, display: _Display) -> None:
+def _train_here(records: Records, display: _Display, begins: Callable[[], None]) -> None:
+    """begins: to be called when the training of a group begins."""
     prepared = records.prepared
+    one = partial(_train, records=records, display=display, begins=begins)
     if prepared.study.discard is not None:
-        train_in_rungs(records, partial(_train, records=records, display=display, paces={}))
+        train_in_rungs(records, partial(one, paces={}))
         return
     for group in prepared.groups:
         waiting = [place for place, who in enumerate(group.who) if who not in records.members]
         begun = time.perf_counter()
         if waiting:
-            _train(group, waiting, records=records, display=display)
+            one(group, waiting)
         candidates = {c for c, _, _ in group.who}
         took = time.perf_counter() - begun
         records.seconds |= dict.fromkeys(candidates, took / len(candidates))
@@ -227,6 +229,7 @@ def _train(
     *,
     records: Records,
     display: _Display,
+    begins: Callable[[], None],
     paces: dict[int, Pace] | None = None,
 ) -> None:
     """standing: states of members that go on from a rung; pause: where they are to stand next; paces: of groups, by
@@ -241,6 +244,7 @@ def _train(
         records.add((group.who[place], outcome) for place, outcome in outcomes.items())
 
     display.next_group()
+    begins()
     prepared = records.prepared
     if isinstance(prepared, PreparedStream):
         checkpoint = keeping.stream(prepared.groups.index(group)) if keeping else None

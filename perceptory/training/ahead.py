@@ -6,9 +6,9 @@ A thread beside the training fills those gaps; which bits come out does not depe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from typing import Any
 
 import jax
@@ -19,22 +19,28 @@ from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.population import placements
 from perceptory.training.program_cache import cached_program
 
+LEAD = 8  # programs that may be ready before their turn
+
 
 @contextmanager
-def compiled_ahead(groups: Sequence[tuple[ProgramPlan, Member]], data: Any, arithmetic: str) -> Iterator[None]:
-    """Within the block, compile the programs of these groups one after the other.
+def compiled_ahead(
+    groups: Sequence[tuple[ProgramPlan, Member]], data: Any, arithmetic: str
+) -> Iterator[Callable[[], None]]:
+    """Within the block, compile the programs of these groups one after the other; yields what is to be called whenever
+    the training of a group begins, so that only a few programs are ahead of it.
 
     groups: plans and members [member, ...], in the order in which they will be trained. data: as for `train_group`.
     arithmetic: "single" or "double". What fails is left to the group's own turn, which tells of it.
     """
     if not groups or backend.cores() < 2:
-        yield
+        yield lambda: None
         return
-    ended = Event()
+    ended, free = Event(), Semaphore(LEAD)
 
     def work() -> None:
         with backend.precision(arithmetic):
             for plan, members in groups:
+                free.acquire()
                 if ended.is_set():
                     return
                 try:
@@ -45,9 +51,10 @@ def compiled_ahead(groups: Sequence[tuple[ProgramPlan, Member]], data: Any, arit
     thread = Thread(target=work, name="perceptory-compiling", daemon=True)
     thread.start()
     try:
-        yield
+        yield free.release
     finally:
         ended.set()
+        free.release()
         thread.join()  # XLA must not be at work when the process ends
 
 

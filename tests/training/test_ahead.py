@@ -60,3 +60,23 @@ def test_what_fails_waits_for_its_turn(anew, sums, monkeypatch):
     monkeypatch.setattr(ahead, "compile_for", failing)
     STUDY.run(sums())
     assert [name for name, _ in anew] == ["MainThread"] * 3
+
+
+def test_only_a_few_are_ahead(anew, apart, sums, monkeypatch):
+    monkeypatch.setattr(backend, "cores", lambda: 2)
+    monkeypatch.setattr(ahead, "LEAD", 1)
+    compiled, more = [], threading.Semaphore(0)
+
+    def noted(plan, *_):
+        compiled.append(plan)
+        more.release()
+
+    monkeypatch.setattr(ahead, "compile_for", noted)
+    taken = apart(STUDY, sums())
+    groups = [(group.plan, group.members) for group in taken.groups]
+    with ahead.compiled_ahead(groups, taken.raw, "single") as begins:
+        more.acquire()
+        assert not more.acquire(timeout=0.1)
+        begins()
+        more.acquire()
+        assert len(compiled) == 2
