@@ -4,9 +4,10 @@
 // exp(-apart), exp(-√apart) or exp(-apart / 2) with apart = Σ over numbers of |a_i - a_j| or (a_i - a_j)², a = x ν, and
 // over the other features, 0 or 1 and mostly 0, of a_i + a_j - 2 a_i x_j, or a_i² + a_j² - 2 a_i a_j.
 //
-// likely:   x, t, w, first [group + 3], deviation [] -> scales [group + 3]: the logarithms of ν by group of features, of
-//           s, c and λ that make t likely, by Adam from `first`, with a Cauchy prior of ν (ops/kernel_ridge.py has it in
-//           formulas, and computes the same without this kernel).
+// likely:   x, t, w, learn [step, some], first [group + 3], deviation [] -> scales [group + 3]: the logarithms of ν by
+//           group of features, of s, c and λ that make t likely, by Adam from `first`, each step by the likelihood of the
+//           rows at its places `learn`, with a Cauchy prior of ν (ops/kernel_ridge.py has it in formulas, and computes
+//           the same without this kernel).
 // solution: x, t, w, scales [feature + 3], chosen [some] -> strengths √w C⁻¹ √w t [row, out], and the places of `chosen`
 //           on the diagonal of C⁻¹ [some]; nan where C is not positive definite. λ is `roundings` of the diagonal's
 //           largest number and of each row at least.
@@ -69,19 +70,23 @@ struct Room {
 struct Rows {
   int64_t count, features, numbers, wide;
   Kind kind;
-  const T* x;        // [count, feature]
   Room room;
   T *turned, *scaled, *root, *own;  // x and a [feature, row]; √w [row]; Σ of the flags' a, or a² [row]
   std::vector<std::vector<int32_t>> some;  // of each row the flags that are not 0
 
-  Rows(int64_t count, int64_t features, int64_t numbers, Kind kind, const T* x, const T* w)
-      : count(count), features(features), numbers(numbers), wide(vectors<T>(count) * W<T>), kind(kind), x(x),
+  Rows(int64_t count, int64_t features, int64_t numbers, Kind kind)
+      : count(count), features(features), numbers(numbers), wide(vectors<T>(count) * W<T>), kind(kind),
         room(sized({2 * features + 2, wide})), turned(room.data), scaled(turned + features * wide),
-        root(scaled + features * wide), own(root + wide), some(count) {
+        root(scaled + features * wide), own(root + wide), some(count) {}
+
+  // x [all, feature], w [all] at these places, or all of them.
+  void take(const T* x, const T* w, const int32_t* places) {
     for (int64_t i = 0; i < count; i++) {
-      root[i] = std::sqrt(w[i]);
+      const int64_t row = places ? places[i] : i;
+      root[i] = std::sqrt(w[row]);
+      some[i].clear();
       for (int64_t f = 0; f < features; f++) {
-        const T value = turned[f * wide + i] = x[i * features + f];
+        const T value = turned[f * wide + i] = x[row * features + f];
         if (f >= numbers && value != 0) some[i].push_back((int32_t)f);
       }
     }
@@ -164,20 +169,21 @@ struct Likelihood {
   T *near, *slope, *linear;  // √w k √w, its slope and √w x xᵀ √w, upper triangles [row, next]
   T *u, *v, *t;              // C and then its inverse; U⁻ᵀ [row, next]; √w t [out, row]
   T *by, *alpha, *done, *inverse;  // slope by a row of C [next]; C⁻¹ t [out, row]; room [next]; [row]
-  std::vector<T> sums;       // by feature
 
-  Likelihood(const Rows& rows, int64_t outputs, const T* target)
+  Likelihood(const Rows& rows, int64_t outputs)
       : rows(rows), outputs(outputs), next(width<T>(rows.count)),
         room(sized({5 * rows.count + 3 + 2 * outputs, next}) + rows.count), near(room.data),
         slope(rows.kind == LAPLACIAN ? near : near + rows.count * next), linear(near + 2 * rows.count * next),
         u(linear + rows.count * next), v(u + rows.count * next), t(v + rows.count * next), by(t + outputs * next),
-        alpha(by + next), done(alpha + outputs * next), inverse(done + next), sums(rows.features) {
-    const int64_t n = rows.count;
-    for (int64_t i = 0; i < n; i++) {
+        alpha(by + next), done(alpha + outputs * next), inverse(done + next) {}
+
+  // After the rows were taken: t [all, out] of them.
+  void take(const T* target, const int32_t* places) {
+    for (int64_t i = 0; i < rows.count; i++) {
       T* row = linear + i * next;
       rows.linear(i, Rows::first(i), rows.wide, row + Rows::first(i));
       weigh(i, row);
-      for (int64_t o = 0; o < outputs; o++) t[o * next + i] = target[i * outputs + o] * rows.root[i];
+      for (int64_t o = 0; o < outputs; o++) t[o * next + i] = target[places[i] * outputs + o] * rows.root[i];
     }
   }
 
@@ -299,34 +305,42 @@ struct Likelihood {
 
 void likely(const Call& call) {
   const int32_t threads = call.scalar<int32_t>("threads");
-  auto x = call.argument(0, 2), t = call.argument(1, 2), w = call.argument(2, 1), first = call.argument(3, 1);
-  auto deviation = call.argument(4, 0), found = call.result(0, 1);
+  auto x = call.argument(0, 2), t = call.argument(1, 2), w = call.argument(2, 1), first = call.argument(4, 1);
+  auto learn = call.argument<int32_t>(3, 2);
+  auto deviation = call.argument(5, 0), found = call.result(0, 1);
   const auto of_group = call.list<int64_t>("groups");
   const auto limits = call.list<double>("limits");
-  const int64_t numbers = call.scalar<int64_t>("numbers"), steps = call.scalar<int64_t>("steps");
+  const int64_t numbers = call.scalar<int64_t>("numbers");
   const double rate = call.scalar<double>("rate");
   const Kind kind = (Kind)call.scalar<int64_t>("kind");
   const Dimensions all = found.dimensions();
   const Members members{all, 1};
   const int64_t n = w.dimensions().back(1), features = x.dimensions().back(1), outputs = t.dimensions().back(1);
-  const int64_t groups = all.back(1) - 3;
+  const int64_t groups = all.back(1) - 3, steps = learn.dimensions().back(2), some = learn.dimensions().back(1);
   members.check(x, {n, features}), members.check(t, {n, outputs}), members.check(w, {n});
-  members.check(first, {groups + 3}), members.check(deviation, {});
+  members.check(first, {groups + 3}), members.check(deviation, {}), members.check(learn, {steps, some});
   bool fits = groups >= 0 && (int64_t)of_group.size() == features && limits.size() == 8 && numbers <= features;
   for (int64_t g : of_group) fits = fits && g >= 0 && g < groups;
-  require(fits && n > 0 && outputs > 0, "the sizes of its arrays do not fit together");
+  for (int64_t i = 0; i < learn.element_count(); i++)
+    fits = fits && learn.typed_data()[i] >= 0 && learn.typed_data()[i] < n;
+  require(fits && some > 0 && outputs > 0, "the sizes of its arrays do not fit together");
   ThreadPool pool(call);
-  in_turn(pool, threads, members.count(), double(members.count()) * steps * n * n * n / 2, WORTH, [&](int64_t m) {
-    const T* weights = part(w, 1, all, m);
-    Rows rows(n, features, numbers, kind, part(x, 2, all, m), weights);
-    Likelihood likelihood(rows, outputs, part(t, 2, all, m));
-    int64_t counted = 0;
-    for (int64_t i = 0; i < n; i++) counted += weights[i] > 0;
-    const double count = double(std::max<int64_t>(counted, 1)) * outputs, d = *part(deviation, 0, all, m);
+  const double work = double(members.count()) * steps * some * some * some / 2;
+  in_turn(pool, threads, members.count(), work, WORTH, [&](int64_t m) {
+    const T *values = part(x, 2, all, m), *target = part(t, 2, all, m), *weights = part(w, 1, all, m);
+    const int32_t* places = part(learn, 2, all, m);
+    Rows rows(some, features, numbers, kind);
+    Likelihood likelihood(rows, outputs);
+    const double d = *part(deviation, 0, all, m);
     std::vector<double> at(groups + 3), mean(groups + 3), square(groups + 3), by(features + 3), slope(groups + 3);
     std::copy_n(part(first, 1, all, m), groups + 3, at.begin());
     std::vector<T> narrow(features);
-    for (int64_t k = 0; k < steps; k++) {
+    for (int64_t k = 0; k < steps; k++, places += some) {
+      rows.take(values, weights, places);
+      likelihood.take(target, places);
+      int64_t counted = 0;
+      for (int64_t i = 0; i < some; i++) counted += weights[places[i]] > 0;
+      const double count = double(std::max<int64_t>(counted, 1)) * outputs;
       double middle = 0;
       for (int64_t g = 0; g < groups; g++) middle += at[g] / groups;
       for (int64_t f = 0; f < features; f++) narrow[f] = (T)std::exp(at[of_group[f]]);
@@ -413,7 +427,8 @@ void solution(const Call& call) {
   require(numbers <= features && n > 0 && outputs > 0, "the sizes of its arrays do not fit together");
   ThreadPool pool(call);
   for (int64_t m = 0; m < members.count(); m++) {
-    Rows rows(n, features, numbers, kind, part(x, 2, all, m), part(w, 1, all, m));
+    Rows rows(n, features, numbers, kind);
+    rows.take(part(x, 2, all, m), part(w, 1, all, m), nullptr);
     const T *logarithms = part(scales, 1, all, m), *target = part(t, 2, all, m);
     const int32_t* which = part(chosen, 1, all, m);
     std::vector<T> narrow(features);

@@ -26,24 +26,24 @@ def likely(
     x: jax.Array,
     t: jax.Array,
     w: jax.Array,
+    learn: jax.Array,
     first: jax.Array,
     groups: np.ndarray,
     deviation: jax.Array,
-    steps: int,
     rate: float,
     limits: Sequence[tuple[float, float]],
 ) -> jax.Array:
     """Logarithms [group + 3] of the narrowness of each group of features, of the kernel's share, the linear part's and
-    the noise, that make targets likely, by so many steps from `first`.
+    the noise, that make targets likely, by steps from `first`, each by the rows at its places `learn` [step, some].
 
     kernel: its name. numbers: features that are numbers, in front of those of 0 and 1. x [row, feature], t [row, out],
     w [row]; groups [feature]; deviation []: of the prior. limits: of the narrowness, the shares and the noise.
     """
     out = (jax.ShapeDtypeStruct(first.shape, first.dtype),)
     return _call(
-        "likely", out, x, t, w, first, deviation,
+        "likely", out, x, t, w, learn.astype(jnp.int32), first, deviation,
         kind=np.int64(KINDS[kernel]), numbers=np.int64(numbers), groups=np.asarray(groups, np.int64),
-        steps=np.int64(steps), rate=np.float64(rate), limits=np.asarray(limits, np.float64).ravel(),
+        rate=np.float64(rate), limits=np.asarray(limits, np.float64).ravel(),
     )[0]  # fmt: skip
 
 

@@ -52,16 +52,17 @@ class KernelRidge(ForTables):
     """Kernel ridge regression for tables: y = Σ_c k(x, c) α_c + x W + b, with a kernel neuron c at every training row.
 
     The widths s of the kernel, one a column of the table, its share and that of the linear part, and the ridge are
-    those that make some training rows likeliest (a Gaussian process with relevance of each input, Rasmussen & Williams
-    2006); α and W are then solved from all rows. Where the cost is that of classes, outputs are scaled and shifted so
-    that rows which are left out, as far as there are any of others than these, cost least.
+    those that make training rows likeliest, some hundreds of them at each step (a Gaussian process with relevance of
+    each input, Rasmussen & Williams 2006); α and W are then solved from all rows. Where the cost is that of classes,
+    outputs are scaled and shifted so that rows which are left out, as far as there are any of others than these, cost
+    least.
 
     centers: how many rows at most; of more a sample is all that it learns from. Time grows with their cube, and that of
         a prediction with their number.
     kernel: "laplacian" exp(-Σ|x - c|/s), "exponential" exp(-√Σ((x - c)/s)²) or "gaussian" exp(-½Σ((x - c)/s)²).
     inputs: how columns of numbers are scaled, by the training rows: "quantiles" or "standard".
     narrow: factor of 1/s beside what is likeliest. ridge: factor of the ridge.
-    likely: how many rows the likelihood is of.
+    likely: how many rows each step of the likelihood is of.
     deviation: how far ln s is expected to lie from its mean over columns: the width of a Cauchy prior, without which
         hundreds of rows would find dozens of widths by chance.
     columns: of each input 0 for a number, -1 for a column of 0 and 1, n for the n-th column of categories, whose inputs
@@ -118,8 +119,9 @@ class KernelRidge(ForTables):
         pairs = partial(layers.kernel_values, self.kernel, numbers=numbers)
         kernel = solving.Kernel(self.kernel, numbers, pairs)
         aims = getattr(rows, "aims", False)
-        learn = _some(w, self.likely, three)
-        chosen = _some(w, LEFT_OUT, two, but=learn) if aims else jnp.zeros(0, int)
+        chosen = _some(w, LEFT_OUT, two) if aims else jnp.zeros(0, int)
+        each = jax.random.split(three, solving.STEPS)
+        learn = jax.vmap(lambda key: _some(w, self.likely, key, but=chosen if aims else None))(each)
         groups = self._groups(x.shape[1])
         start = _start(self.kernel, x.shape[1], groups).astype(x.dtype)
         narrow, ridge, deviation = (jnp.asarray(v, x.dtype) for v in (self.narrow, self.ridge, self.deviation))

@@ -49,25 +49,29 @@ def gram(kernel: Kernel, x: jax.Array, w: jax.Array, scales: Scales) -> jax.Arra
 
 
 def likely_scales(
-    kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, start: jax.Array, groups: np.ndarray, deviation: jax.Array
-) -> Scales:
+    kernel: Kernel, x: jax.Array, t: jax.Array, w: jax.Array, learn: jax.Array, start: jax.Array, groups: np.ndarray,
+    deviation: jax.Array,
+) -> Scales:  # fmt: skip
     """Those that make targets t [row, out] likely, by Adam on -log p(t) a row: ½ tᵀ C⁻¹ t + ½ ln |C|, C = K + λ, and
     with Σ_g ln(1 + (ν_g - ν̄)² / d²) for a Cauchy prior of the narrowness ν_g of each group of features about their
     mean, which holds most of them together and lets a few go far.
 
-    start: [group] the logarithms of the narrowness to begin with. groups: [feature] its group, whose narrowness it
-    has. deviation: d. Targets have mean 0 and deviation 1.
+    learn: [step, some] places of the rows that each step looks at: others each time, so that what a few rows show by
+    chance does not add up. start: [group] the logarithms of the narrowness to begin with. groups: [feature] its group,
+    whose narrowness it has. deviation: d. Targets have mean 0 and deviation 1.
     """
     dtype, outputs, features = x.dtype, t.shape[1], x.shape[1]
     first = Scales(start, jnp.zeros((), dtype), jnp.asarray(-2 - np.log(features), dtype), jnp.asarray(-1.5, dtype))
     if fast.accepts(x, t, w, start, deviation):
         packed = jnp.concatenate([start, jnp.stack(first[1:])])
-        found = fast.likely(kernel.name, kernel.numbers, x, t, w, packed, groups, deviation, STEPS, RATE, LIMITS)
+        found = fast.likely(kernel.name, kernel.numbers, x, t, w, learn, packed, groups, deviation, RATE, LIMITS)
         return _by_feature(Scales(found[:-3], *found[-3:]), groups)
-    t = t * jnp.sqrt(w)[:, None]
-    count = jnp.maximum(jnp.sum(w > 0), 1) * outputs
+    every, steps = (x, t, w), len(learn)
 
-    def slope(scales: Scales) -> Scales:
+    def slope(scales: Scales, places: jax.Array) -> Scales:
+        x, w = every[0][places], every[2][places]
+        t = every[1][places] * jnp.sqrt(w)[:, None]
+        count = jnp.maximum(jnp.sum(w > 0), 1) * outputs
         matrix, back = jax.vjp(lambda s: gram(kernel, x, w, _by_feature(s, groups)), scales)
         factor = factorize(shifted(matrix, jnp.exp(scales.noise)), LEAF)
         alpha = solve(factor, t)
@@ -83,10 +87,10 @@ def likely_scales(
 
     def step(k: jax.Array, state: Any) -> Any:
         scales, mean, square = state
-        g = jax.tree.map(lambda v: jnp.where(jnp.isfinite(v), v, 0), slope(scales))
+        g = jax.tree.map(lambda v: jnp.where(jnp.isfinite(v), v, 0), slope(scales, learn[k]))
         mean = jax.tree.map(lambda m, v: 0.8 * m + 0.2 * v, mean, g)
         square = jax.tree.map(lambda s, v: 0.9 * s + 0.1 * v * v, square, g)
-        rate = RATE * 0.5 * (1 + jnp.cos(jnp.pi * k / STEPS))
+        rate = RATE * 0.5 * (1 + jnp.cos(jnp.pi * k / steps))
         ones = 1 - 0.8 ** (k + 1.0), 1 - 0.9 ** (k + 1.0)
         narrowness, smooth, linear, noise = [
             jnp.clip(v - rate * (m / ones[0]) / (jnp.sqrt(s / ones[1]) + 1e-6), *limits)
@@ -95,7 +99,7 @@ def likely_scales(
         return Scales(narrowness, smooth, linear, noise), mean, square
 
     zero = jax.tree.map(jnp.zeros_like, first)
-    return _by_feature(jax.lax.fori_loop(0, STEPS, step, (first, zero, zero))[0], groups)
+    return _by_feature(jax.lax.fori_loop(0, steps, step, (first, zero, zero))[0], groups)
 
 
 def _by_feature(scales: Scales, groups: np.ndarray) -> Scales:
@@ -118,8 +122,7 @@ def kernel_ridge(
 ) -> Solution:  # fmt: skip
     """Scales by likelihood from some rows, then the solution from all.
 
-    kernel, x, t, w, groups, deviation: as in `likely_scales`. learn: places of the rows whose likelihood is looked at;
-    start: as there.
+    kernel, x, t, w, learn, start, groups, deviation: as in `likely_scales`.
     chosen: places of rows to leave out, one at a time. narrow, ridge: factors of the narrowness and of the noise that
     were found likely: fewer rows ask for wider kernels than all of them.
 
@@ -128,7 +131,7 @@ def kernel_ridge(
 
     def one(*args: Any) -> Solution:
         x, t, w, learn, start, chosen, narrow, ridge, deviation = args
-        scales = likely_scales(kernel, x[learn], t[learn], w[learn], start, groups, deviation)
+        scales = likely_scales(kernel, x, t, w, learn, start, groups, deviation)
         scales = scales._replace(narrowness=scales.narrowness + jnp.log(narrow), noise=scales.noise + jnp.log(ridge))
         return _solution(kernel, x, t, w, scales, chosen)
 

@@ -53,7 +53,9 @@ def test_scales_are_those_of_the_formulas(name, shape, monkeypatch):
     x, t, w = table(*shape)
     groups = np.array([*range(numbers), *[numbers] * flags])  # the flags are one column's
     start = jnp.linspace(-1.0, -0.5, groups.max() + 1)
-    args = (kernel_of(name, numbers), x, t, w, start, groups, jnp.asarray(0.5))
+    some = max(1, 2 * count // 3)
+    learn = jnp.asarray(np.stack([np.random.default_rng(k).permutation(count)[:some] for k in range(ops.STEPS)]))
+    args = (kernel_of(name, numbers), x, t, w, learn, start, groups, jnp.asarray(0.5))
     found, want = ops.likely_scales(*args), without(monkeypatch, ops.likely_scales, *args)
     for a, b in zip(found, want, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
@@ -85,7 +87,8 @@ def test_a_matrix_that_is_not_positive_definite_gives_nan_and_scales_that_stay()
     assert np.isnan(strengths).all()
     assert np.isnan(inverse).all()
     start = jnp.asarray([-0.4, -0.6])
-    found = ops.likely_scales(kernel_of("laplacian", 2), bad, t, w, start, np.arange(2), jnp.asarray(0.5))
+    learn = jnp.tile(jnp.arange(40), (5, 1))
+    found = ops.likely_scales(kernel_of("laplacian", 2), bad, t, w, learn, start, np.arange(2), jnp.asarray(0.5))
     np.testing.assert_array_equal(found.narrowness, start)
 
 
@@ -96,9 +99,10 @@ def test_members_do_not_depend_on_each_other_nor_on_threads(monkeypatch):
     chosen = jnp.arange(5)
     first = jnp.asarray([-0.5, -0.5, -0.5, 0.0, -3.0, -1.5], np.float32)
     groups = np.array([0, 1, 2, 2, 2])
+    learn = jnp.arange(5 * 200).reshape(5, 200) % 300
 
     def both(x, t, w):
-        likely = fast.likely("laplacian", 2, x, t, w, first, groups, jnp.float32(0.5), 5, 0.4, ops.LIMITS)
+        likely = fast.likely("laplacian", 2, x, t, w, learn, first, groups, jnp.float32(0.5), 0.4, ops.LIMITS)
         return likely, *fast.solution("laplacian", 2, x, t, w, scales, chosen, 4.0)
 
     together = jax.jit(jax.vmap(both))(x, t, w)

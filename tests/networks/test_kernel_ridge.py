@@ -98,7 +98,8 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
 
     @partial(jax.jit, static_argnums=0)
     def likely(groups, deviation):
-        return kernel_ridge.likely_scales(kernel, *rows, jnp.zeros(1 + max(groups)), np.array(groups), deviation)
+        every = jnp.tile(jnp.arange(60), (50, 1))
+        return kernel_ridge.likely_scales(kernel, *rows, every, jnp.zeros(1 + max(groups)), np.array(groups), deviation)
 
     found = likely((0, 1), 1e6)
     shape = ConstantKernel(0.5) * RBF([1.0, 1.0]) + ConstantKernel(0.1) * DotProduct(0, "fixed") + WhiteKernel(0.1)
@@ -115,7 +116,7 @@ def test_likely_scales_are_those_of_a_gaussian_process(x64):
 def test_members_are_solved_one_after_another():
     x, t = rows_of(24)
     kernel = kernel_ridge.Kernel("laplacian", 2, partial(kernel_values, "laplacian", numbers=2))
-    rest = jnp.ones(24), jnp.arange(24), jnp.full(4, -1.0), jnp.arange(3)
+    rest = jnp.ones(24), jnp.tile(jnp.arange(24), (50, 1)), jnp.full(4, -1.0), jnp.arange(3)
 
     def solved(t, narrow):
         more = narrow, jnp.float32(1), np.arange(4), jnp.float32(0.5)
