@@ -51,9 +51,9 @@ def _run(rows: int, numbers: int, categories: int) -> None:
     print(f"import{'':<42}{time.perf_counter() - begun[0]:>8.1f} s{time.process_time() - begun[1]:>8.1f} s processor")
     made, train = Program._made, running.train_group
 
-    def noted(program: Program, arguments: Any) -> Any:
+    def noted(program: Program) -> Any:
         clock, own = time.perf_counter(), time.thread_time()
-        out = made(program, arguments)
+        out = made(program)
         label = f"compile {program._plan.network.label}"[:47]
         ahead = "  ahead" if threading.current_thread() is not threading.main_thread() else ""
         # XLA's own threads, which share the work of compiling, are not in a thread's time.

@@ -99,3 +99,16 @@ T* scratch(int64_t size) {
   }
   return kept.start;
 }
+
+// Zeros on the boundary of a vector, given back to the system afterwards: for what is too large to be kept.
+template <class T>
+struct Room {
+  void* start;
+  T* data;
+  explicit Room(int64_t numbers) : start(calloc(numbers * sizeof(T) + 128, 1)) {
+    if (!start) throw std::bad_alloc();
+    data = (T*)(((uintptr_t)start + 63) / 64 * 64);
+  }
+  Room(const Room&) = delete;
+  ~Room() { free(start); }
+};

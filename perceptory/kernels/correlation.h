@@ -72,15 +72,6 @@ struct Parts {
   int64_t start(int64_t k) const { return total / count * k + std::min(k, total % count); }
 };
 
-// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
-template <int MOST, class F>
-INLINE void fixed(int64_t n, const F& f) {
-  if constexpr (MOST > 1) {
-    if (n < MOST) return fixed<MOST - 1>(n, f);
-  }
-  f(std::integral_constant<int, MOST>());
-}
-
 // x within its zeros, in `room` where there are any.
 template <class T>
 Planes<T> surrounded(const T* x, int64_t planes, const Axis& r, const Axis& c, T* room) {

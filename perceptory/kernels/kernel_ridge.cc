@@ -18,17 +18,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "calls.h"
+#include "neurons.h"
 #include "triangle.h"
 
 typedef Number T;
-enum Kind { LAPLACIAN, EXPONENTIAL, GAUSSIAN };
-constexpr T LEAST = 1e-12;           // of a squared distance, below which its root has no slope
 constexpr int64_t BLOCK = 512;       // columns of a row that are computed at a time, within the nearest cache
 constexpr int64_t PANEL = 256;       // rows that are factorized before the rest is updated
 constexpr int64_t HAND = 96;         // rows that are updated at a time
@@ -37,44 +34,19 @@ constexpr double WORTH = 1e5;        // products that take longer than to wake a
 constexpr int64_t STRIP = WIDE * W<T>;
 static_assert(HAND % HIGH == 0 && PANEL % HIGH == 0 && PANEL % W<T> == 0 && BLOCK % W<T> == 0);
 
-#ifdef DOUBLE
-typedef uint64_t Bits;
-#else
-typedef uint32_t Bits;
-#endif
-typedef Bits AllBits __attribute__((vector_size(BYTES), may_alias));
-INLINE V<T> size_of(V<T> v) { return (V<T>)((AllBits)v & (AllBits{} + ((Bits)-1 >> 1))); }
 INLINE V<T> root_of(V<T> v) {
   for (int i = 0; i < W<T>; i++) v[i] = std::sqrt(v[i]);
   return v;
 }
-INLINE T total(V<T> v) {
-  T sum = 0;
-  for (int i = 0; i < W<T>; i++) sum += v[i];
-  return sum;
-}
-
-// Zeros on the boundary of a vector, given back to the system afterwards: a matrix of all rows is too large to be kept.
-struct Room {
-  void* start;
-  T* data;
-  explicit Room(int64_t numbers) : start(calloc(numbers * sizeof(T) + 128, 1)) {
-    if (!start) throw std::bad_alloc();
-    data = (T*)(((uintptr_t)start + 63) / 64 * 64);
-  }
-  Room(const Room&) = delete;
-  ~Room() { free(start); }
-};
-
 // Rows of a table, of which pairs are looked at. Arrays by feature have `wide` rows, the last of them zeros.
 struct Rows {
   int64_t count, features, numbers, wide;
-  Kind kind;
-  Room room;
+  Neuron kind;
+  Room<T> room;
   T *turned, *scaled, *root, *own;  // x and a [feature, row]; √w [row]; Σ of the flags' a, or a² [row]
   std::vector<std::vector<int32_t>> some;  // of each row the flags that are not 0
 
-  Rows(int64_t count, int64_t features, int64_t numbers, Kind kind)
+  Rows(int64_t count, int64_t features, int64_t numbers, Neuron kind)
       : count(count), features(features), numbers(numbers), wide(vectors<T>(count) * W<T>), kind(kind),
         room(sized({2 * features + 2, wide})), turned(room.data), scaled(turned + features * wide),
         root(scaled + features * wide), own(root + wide), some(count) {}
@@ -107,7 +79,7 @@ struct Rows {
   // k [columns] of row i and the rows from `begin` to `end`, whole vectors. slope: where it is asked for, by what the
   // parts of `apart` count in -dk/d ln ν, which for the Laplacian is k: d √apart is d apart / (2 √apart), and d a² is
   // 2 a² d ln a.
-  template <Kind KIND>
+  template <Neuron KIND>
   void near(int64_t i, int64_t begin, int64_t end, T* k, T* slope) const {
     for (int64_t c = begin; c < end; c += W<T>) *(V<T>*)(k + c - begin) = *(const V<T>*)(own + c) + own[i];
     for (int64_t f = 0; f < numbers; f++) {
@@ -165,7 +137,7 @@ struct Rows {
 struct Likelihood {
   const Rows& rows;
   int64_t outputs, next;
-  Room room;
+  Room<T> room;
   T *near, *slope, *linear;  // √w k √w, its slope and √w x xᵀ √w, upper triangles [row, next]
   T *u, *v, *t;              // C and then its inverse; U⁻ᵀ [row, next]; √w t [out, row]
   T *by, *alpha, *done, *inverse;  // slope by a row of C [next]; C⁻¹ t [out, row]; room [next]; [row]
@@ -212,7 +184,8 @@ struct Likelihood {
     if (!factor.factorize()) return false;
     factor.squares(v);
     inverted();
-    return gradient(s, c, noise, to);
+    gradient(s, c, noise, to);
+    return true;
   }
 
   // C⁻¹ = (U⁻ᵀ)ᵀ U⁻ᵀ, in place of U, upper triangle, and C⁻¹ t: row k of U⁻ᵀ is 0 right of column k.
@@ -237,13 +210,13 @@ struct Likelihood {
         const int64_t end = vectors<T>(k + 1) * W<T>;
         V<T> sum{};
         for (int64_t j = 0; j < end; j += W<T>) sum += *(const V<T>*)(row + j) * *(const V<T>*)(t + o * next + j);
-        const T value = total(sum);
+        const T value = in_order<T>(sum);
         for (int64_t j = 0; j < end; j += W<T>) *(V<T>*)(to + j) += value * *(const V<T>*)(row + j);
       }
     }
   }
 
-  bool gradient(T s, T c, T noise, double* to) {
+  void gradient(T s, T c, T noise, double* to) {
     const int64_t n = rows.count, features = rows.features;
     const T each = T(0.5) / (T(n) * T(outputs));
     double by_smooth = 0, by_linear = 0, by_noise = 0;
@@ -270,8 +243,8 @@ struct Likelihood {
         *(V<T>*)(done + j) += g;
         sum += g;
       }
-      by_smooth += total(smooth), by_linear += total(straight);
-      done[i] += total(sum);
+      by_smooth += in_order<T>(smooth), by_linear += in_order<T>(straight);
+      done[i] += in_order<T>(sum);
       for (int64_t f = 0; f < rows.numbers; f++) {
         const T* a = rows.scaled + f * rows.wide;
         V<T> mine = all(a[i]), part{};
@@ -280,13 +253,13 @@ struct Likelihood {
           const V<T> apart = mine - *(const V<T>*)(a + j);
           part += *(const V<T>*)(by + j) * (rows.kind == LAPLACIAN ? size_of(apart) : apart * apart);
         }
-        to[f] += total(part);
+        to[f] += in_order<T>(part);
       }
       for (int32_t f : rows.some[i]) {
         const T *b = rows.other(f), twice = 2 * rows.scaled[f * rows.wide + i];
         V<T> part{};
         for (int64_t j = begin; j < rows.wide; j += W<T>) part += *(const V<T>*)(by + j) * *(const V<T>*)(b + j);
-        to[f] -= twice * total(part);
+        to[f] -= twice * in_order<T>(part);
       }
     }
     for (int64_t f = rows.numbers; f < features; f++) {
@@ -296,10 +269,9 @@ struct Likelihood {
         const V<T> value = *(const V<T>*)(a + j);
         part += *(const V<T>*)(done + j) * (rows.kind == LAPLACIAN ? value : value * value);
       }
-      to[f] += total(part);
+      to[f] += in_order<T>(part);
     }
     to[features] = by_smooth * s, to[features + 1] = by_linear * c, to[features + 2] = by_noise * noise;
-    return true;
   }
 };
 
@@ -312,7 +284,7 @@ void likely(const Call& call) {
   const auto limits = call.list<double>("limits");
   const int64_t numbers = call.scalar<int64_t>("numbers");
   const double rate = call.scalar<double>("rate");
-  const Kind kind = (Kind)call.scalar<int64_t>("kind");
+  const Neuron kind = (Neuron)call.scalar<int64_t>("kind");
   const Dimensions all = found.dimensions();
   const Members members{all, 1};
   const int64_t n = w.dimensions().back(1), features = x.dimensions().back(1), outputs = t.dimensions().back(1);
@@ -359,9 +331,9 @@ void likely(const Call& call) {
         const double value = sound && std::isfinite(slope[g]) ? slope[g] : 0;
         mean[g] = 0.8 * mean[g] + 0.2 * value;
         square[g] = 0.9 * square[g] + 0.1 * value * value;
-        const int64_t kind = g < groups ? 0 : g - groups + 1;
+        const int64_t field = g < groups ? 0 : g - groups + 1;
         const double moved = at[g] - step * (mean[g] / one) / (std::sqrt(square[g] / two) + 1e-6);
-        at[g] = std::min(std::max(moved, limits[2 * kind]), limits[2 * kind + 1]);
+        at[g] = std::min(std::max(moved, limits[2 * field]), limits[2 * field + 1]);
       }
     }
     std::copy_n(at.begin(), groups + 3, part(found, 1, all, m));
@@ -373,7 +345,7 @@ void likely(const Call& call) {
 // U of a [n, next] = Uᵀ U in place, as `Triangular`, panel after panel: the rows below a panel are updated by tiles of
 // numbers that lie side by side, as a row of the matrix is longer than a page.
 bool factorized(ThreadPool& pool, int32_t threads, T* a, int64_t n, int64_t next, T* inverse) {
-  Room packed(sized({PANEL, next + STRIP}));
+  const Room<T> packed(sized({PANEL, next + STRIP}));
   for (int64_t p = 0; p < n; p += PANEL) {
     const int64_t depth = std::min(PANEL, n - p), from = p + depth;
     if (!Triangular<T>{depth, next, next - p, a + p * next + p, inverse + p}.factorize()) return false;
@@ -415,7 +387,7 @@ void solution(const Call& call) {
   auto x = call.argument(0, 2), t = call.argument(1, 2), w = call.argument(2, 1), scales = call.argument(3, 1);
   auto chosen = call.argument<int32_t>(4, 1);
   auto found = call.result(0, 2), diagonal = call.result(1, 1);
-  const Kind kind = (Kind)call.scalar<int64_t>("kind");
+  const Neuron kind = (Neuron)call.scalar<int64_t>("kind");
   const int64_t numbers = call.scalar<int64_t>("numbers");
   const double roundings = call.scalar<double>("roundings");
   const Dimensions all = found.dimensions();
@@ -435,7 +407,7 @@ void solution(const Call& call) {
     for (int64_t f = 0; f < features; f++) narrow[f] = std::exp(logarithms[f]);
     rows.scale(narrow.data());
     const T s = std::exp(logarithms[features]), c = std::exp(logarithms[features + 1]);
-    Room room(sized({n + 2, next}));
+    const Room<T> room(sized({n + 2, next}));
     T *a = room.data, *inverse = a + n * next, *solved = inverse + next;
     const int64_t hands = (n + HAND - 1) / HAND;
     in_turn(pool, threads, hands, double(n) * n * features / 2, WORTH, [&](int64_t h) {
@@ -479,7 +451,7 @@ void solution(const Call& call) {
         for (int64_t j = i / W<T> * W<T>; j < rows.wide; j += W<T>)
           sum += *(const V<T>*)(row + j) * *(const V<T>*)(solved + j);
         // Behind the last row are the targets, which meet zeros here.
-        solved[i] = (row[n + o] - total(sum)) * inverse[i];
+        solved[i] = (row[n + o] - in_order<T>(sum)) * inverse[i];
         to[i * outputs + o] = rows.root[i] * solved[i];
       }
     }

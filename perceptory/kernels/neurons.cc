@@ -11,22 +11,12 @@
 #include "bins.h"
 #include "layers.h"
 #include "memory.h"
+#include "neurons.h"
 
-enum Neuron { LAPLACIAN, EXPONENTIAL, GAUSSIAN };
 constexpr I STEP = 2 * WIDE;  // centers at once; their number is a multiple of 2 LANES, which vectors divide
-constexpr T LEAST = 1e-12;    // of a squared distance, as in layers/kernel.py
 
 static thread_local Scratch<T> memory;
 static thread_local Scratch<I> numbers_of;
-
-#ifdef DOUBLE
-typedef uint64_t Bits;
-#else
-typedef uint32_t Bits;
-#endif
-typedef Bits AllBits __attribute__((vector_size(BYTES), may_alias));
-
-INLINE V<T> size_of(V<T> v) { return (V<T>)((AllBits)v & (AllBits{} + ((Bits)-1 >> 1))); }
 
 struct Machines {
   I members, inputs, numbers, flags, outputs, bins, count;  // bins: 0 where there are no edges

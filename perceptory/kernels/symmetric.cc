@@ -26,7 +26,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "calls.h"
@@ -66,8 +65,8 @@ void over_rows(ThreadPool& pool, int32_t threads, int64_t members, int64_t rows,
                const Done& done) {
   const int64_t slabs = std::max<int64_t>(1, std::min(rows / SLAB, MOST_SUMS / std::max<int64_t>(size, 1)));
   const int64_t parts = members * slabs < threads ? threads : 1;  // of the tiles, which changes no sum
-  std::unique_ptr<T[]> room(new T[sized({members, slabs, size}) + W<T>]());
-  T* sums = (T*)(((uintptr_t)room.get() + BYTES - 1) / BYTES * BYTES);
+  const Room<T> room(sized({members, slabs, size}));
+  T* sums = room.data;
   const double work = double(members) * rows * size;
   in_turn(pool, threads, members * slabs * parts, work, WORTH, [&](int64_t n) {
     const int64_t m = n / parts / slabs, s = n / parts % slabs;
@@ -347,9 +346,7 @@ void solution(const Call& call) {
       const T* row = u + i * next;
       V<T> sum{};
       for (int64_t c = i / W<T> * W<T>; c < next; c += W<T>) sum += *(const V<T>*)(row + c) * *(V<T>*)(solved + c);
-      T total = 0;
-      for (int c = 0; c < W<T>; c++) total += sum[c];
-      solved[i] = (row[n] - total) * factor.inverse[i];
+      solved[i] = (row[n] - in_order<T>(sum)) * factor.inverse[i];
     }
     std::copy_n(solved, n, to);
   });

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <type_traits>
 
 #include "vectors.h"
 
@@ -21,13 +20,12 @@ int64_t vectors(int64_t n) {
   return (n + W<T> - 1) / W<T>;
 }
 
-// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
-template <int MOST, class F>
-INLINE void fixed(int64_t n, const F& f) {
-  if constexpr (MOST > 1) {
-    if (n < MOST) return fixed<MOST - 1>(n, f);
-  }
-  f(std::integral_constant<int, MOST>());
+// The sum of a vector's numbers, one after the other.
+template <class T>
+T in_order(V<T> v) {
+  T sum = 0;
+  for (int c = 0; c < W<T>; c++) sum += v[c];
+  return sum;
 }
 
 // Numbers in a row of a matrix of so many columns: whole vectors, and an odd number of them, so that the rows fall on
@@ -122,8 +120,6 @@ struct Triangular {
         }
       }
     }
-    T total = 0;
-    for (int c = 0; c < W<T>; c++) total += sum[c];
-    return total;
+    return in_order<T>(sum);
   }
 };

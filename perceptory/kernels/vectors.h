@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #define INLINE inline __attribute__((always_inline))
 
@@ -41,6 +42,15 @@ template <class T>
 using V = typename Vector<T>::type;
 template <class T>
 constexpr int W = BYTES / sizeof(T);
+
+// f(std::integral_constant<int, n>()) for 1 <= n <= MOST.
+template <int MOST, class F>
+INLINE void fixed(int64_t n, const F& f) {
+  if constexpr (MOST > 1) {
+    if (n < MOST) return fixed<MOST - 1>(n, f);
+  }
+  f(std::integral_constant<int, MOST>());
+}
 
 INLINE V<Number> all(Number value) { return value - V<Number>{}; }
 

@@ -66,11 +66,10 @@ def likely_scales(
         packed = jnp.concatenate([start, jnp.stack(first[1:])])
         found = fast.likely(kernel.name, kernel.numbers, x, t, w, learn, packed, groups, deviation, RATE, LIMITS)
         return _by_feature(Scales(found[:-3], *found[-3:]), groups)
-    every, steps = (x, t, w), len(learn)
+    steps = len(learn)
 
-    def slope(scales: Scales, places: jax.Array) -> Scales:
-        x, w = every[0][places], every[2][places]
-        t = every[1][places] * jnp.sqrt(w)[:, None]
+    def slope(scales: Scales, x: jax.Array, t: jax.Array, w: jax.Array) -> Scales:
+        t = t * jnp.sqrt(w)[:, None]
         count = jnp.maximum(jnp.sum(w > 0), 1) * outputs
         matrix, back = jax.vjp(lambda s: gram(kernel, x, w, _by_feature(s, groups)), scales)
         factor = factorize(shifted(matrix, jnp.exp(scales.noise)), LEAF)
@@ -87,7 +86,8 @@ def likely_scales(
 
     def step(k: jax.Array, state: Any) -> Any:
         scales, mean, square = state
-        g = jax.tree.map(lambda v: jnp.where(jnp.isfinite(v), v, 0), slope(scales, learn[k]))
+        at = learn[k]
+        g = jax.tree.map(lambda v: jnp.where(jnp.isfinite(v), v, 0), slope(scales, x[at], t[at], w[at]))
         mean = jax.tree.map(lambda m, v: 0.8 * m + 0.2 * v, mean, g)
         square = jax.tree.map(lambda s, v: 0.9 * s + 0.1 * v * v, square, g)
         rate = RATE * 0.5 * (1 + jnp.cos(jnp.pi * k / steps))

@@ -16,7 +16,6 @@ import numpy as np
 
 from perceptory import backend
 from perceptory.training.plan import Member, ProgramPlan
-from perceptory.training.population import placements
 from perceptory.training.program_cache import cached_program
 
 LEAD = 8  # programs that may be ready before their turn
@@ -62,18 +61,6 @@ def compile_for(plan: ProgramPlan, members: Member, data: Any) -> None:
     """Have a group's program compiled for members [member, ...] and data of these shapes."""
     if plan.has_code:
         return
-    spread, whole = placements(plan)
-    data = jax.tree.map(lambda a: _shape(a.shape, a.dtype), data)
     batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct((plan.chunk, *a.shape[1:]), np.dtype(a.dtype)), members)
-    program = cached_program(plan, batch, data)
-
-    def placed(tree: Any, where: Any) -> Any:
-        return jax.tree.map(lambda a: _shape(a.shape, a.dtype, where), tree)
-
-    fresh, most = _shape((plan.chunk,), bool, spread), _shape((plan.chunk,), np.int32, spread)
-    program.make(placed(batch, spread), placed(program.state, spread), fresh, most, placed(data, whole))
-
-
-def _shape(shape: tuple[int, ...], dtype: Any, where: Any = None) -> jax.ShapeDtypeStruct:
-    """As on a device, where numbers are of the arithmetic's type."""
-    return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype), sharding=where)
+    data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)), data)
+    cached_program(plan, batch, data).make()

@@ -190,7 +190,6 @@ class Chunk:
         """Bring members and states to where `slots` has them. Fresh ones that have been trained before get the states
         that they had, and are fresh no more; their costs by place."""
         batch = jax.tree.map(lambda a: a[np.maximum(slots.members, 0)], self._members)
-        new = self._program is None
         if self._program is None:
             self._program = cached_program(self._plan, batch, self._data)
             state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), self._program.state)
@@ -202,9 +201,7 @@ class Chunk:
         counters = state.counters.copy()
         counters[slots.members == EMPTY, 3] = FINISHED
         self._state, self._placed = jax.device_put((state._replace(counters=counters), batch), self._spread)
-        if new:
-            still = jax.device_put((slots.fresh, np.zeros(len(slots.members), np.int32)), self._spread)
-            self._program.make(self._placed, self._state, *still, self._data)
+        self._program.make()  # apart from the first segment, whose time tells how long one may be
         return costs
 
     def _go_on(self, slots: Standing, leaves: list[np.ndarray]) -> dict[int, list[np.ndarray]]:

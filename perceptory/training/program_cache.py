@@ -50,6 +50,7 @@ class Program:
 
     def __init__(self, plan: ProgramPlan, members: Member, data: Any):
         self._plan = plan
+        self._shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (members, data))
         self._lock = Lock()  # a thread may compile it ahead
         self._path = _path(plan, members, data)
         self._executable: Any = None if self._path is None else _read(self._path, plan)
@@ -63,16 +64,30 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Any:
         if self._executable is None:
-            self.make(*arguments)
+            self.make()
         return self._executable(*arguments)
 
-    def make(self, *arguments: Any) -> None:
-        """Compile it for such arguments, where that has not been done."""
+    def make(self) -> None:
+        """Compile it, where that has not been done."""
         with self._lock:
             if self._executable is None:
-                self._executable = self._made(arguments)
+                self._executable = self._made()
 
-    def _made(self, arguments: tuple[Any, ...]) -> Any:
+    def _arguments(self) -> tuple[Any, ...]:
+        """Shapes of what it is called with, where that lies on the devices."""
+        spread, whole = placements(self._plan)
+
+        def placed(tree: Any, where: Any) -> Any:
+            return jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype), sharding=where), tree
+            )
+
+        (members, data), chunk = self._shapes, (self._plan.chunk,)
+        fresh, most = jax.ShapeDtypeStruct(chunk, bool), jax.ShapeDtypeStruct(chunk, np.int32)
+        return *placed((members, self.state, fresh, most), spread), placed(data, whole)
+
+    def _made(self) -> Any:
+        arguments = self._arguments()
         if self._plan.has_code:
             return compiled(traceable(self._plan), *arguments)
         lowered = program(self._plan).lower(*arguments)
