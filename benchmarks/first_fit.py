@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,37 +43,47 @@ def main() -> None:
 
 
 def _run(rows: int, numbers: int, categories: int) -> None:
-    begun = time.perf_counter(), time.process_time()
+    begun = time.perf_counter()
+    events: list[tuple[float, str]] = []
+
+    def noted(what: Callable[..., str], function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, each of whose calls becomes a line."""
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            clock, own, whole = time.perf_counter(), time.thread_time(), time.process_time()
+            try:
+                return function(*arguments, **more)
+            finally:
+                end, own, whole = time.perf_counter(), time.thread_time() - own, time.process_time() - whole
+                line = f"{clock - begun:6.1f} to {end - begun:6.1f} s{end - clock:8.1f} s{own:8.1f} s{whole:8.1f} s  "
+                events.append((clock, line + what(*arguments)))
+
+        return call
+
+    def imported() -> None:
+        import perceptory  # noqa: F401
+
+    noted(lambda: "import", imported)()
     import perceptory as pt
+    from perceptory.kernels import build
     from perceptory.studies import run as running
     from perceptory.training.program_cache import Program
 
-    print(f"import{'':<42}{time.perf_counter() - begun[0]:>8.1f} s{time.process_time() - begun[1]:>8.1f} s processor")
-    made, train = Program._made, running.train_group
+    def network(spec: Any) -> str:
+        return " ".join([type(spec).__name__, *(str(getattr(spec, name, "")) for name in ("numbers", "inputs"))])
 
-    def noted(program: Program) -> Any:
-        clock, own = time.perf_counter(), time.thread_time()
-        out = made(program)
-        label = f"compile {program._plan.network.label}"[:47]
-        ahead = "  ahead" if threading.current_thread() is not threading.main_thread() else ""
-        # XLA's own threads, which share the work of compiling, are not in a thread's time.
-        print(
-            f"{label:<48}{time.perf_counter() - clock:>8.1f} s{time.thread_time() - own:>8.1f} s of its thread{ahead}"
-        )
-        return out
-
-    def trained(plan: Any, *arguments: Any, **more: Any) -> None:
-        clock, processor = time.perf_counter(), time.process_time()
-        train(plan, *arguments, **more)
-        label = f"train {plan.network.label}"[:47]
-        clock, processor = time.perf_counter() - clock, time.process_time() - processor
-        print(f"{label:<48}{clock:>8.1f} s{processor:>8.1f} s processor")
-
-    Program._made, running.train_group = noted, trained  # type: ignore[method-assign,assignment]
+    build._compile = noted(lambda command, path: f"compile kernel {path.name.split('-')[1]}", build._compile)
+    Program._made = noted(  # type: ignore[method-assign]
+        lambda program: f"compile {network(program._plan.network)}", Program._made
+    )
+    running.train_group = noted(lambda plan, *_: f"train {network(plan.network)}", running.train_group)
     data = pt.read_table(table(rows, numbers, categories), "y")
     result = pt.default_study(data, test=0.0).run(data)
-    clock, processor = time.perf_counter() - begun[0], time.process_time() - begun[1]
-    print(f"all, {len(result.members)} networks{'':<31}{clock:>8.1f} s{processor:>8.1f} s processor")
+    print(f"{'from, to':>18}{'clock':>10}{'thread':>10}{'process':>10}  (XLA has threads of its own)")
+    print(*(line for _, line in sorted(events)), sep="\n")
+    here, there = time.process_time(), os.times()
+    all_of_it = f"{time.perf_counter() - begun:.1f} s, {here:.1f} s of processor time"
+    print(f"{len(result.members)} networks: {all_of_it} and {there.children_user:.1f} s of the compiler's")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Importing perceptory imports this module first, before JAX; it changes only what
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from perceptory import cache
@@ -229,3 +231,27 @@ def _plugins() -> bool:
     named = any(os.environ.get(name) for name in ("PJRT_NAMES_AND_LIBRARY_PATHS", "JAX_PLATFORMS"))
     packaged = any(find_spec(name) is not None for name in ("jax_plugins", "libtpu"))
     return named or packaged or bool(entry_points(group="jax_plugins"))
+
+
+# Tracing makes many objects that stay: by Python's own threshold (700) a twentieth of a cold fit goes into looking
+# at them again and again.
+COLLECT_AFTER = 10_000
+_collected: list[tuple[int, int, int]] = []  # the thresholds outside the blocks of `seldom_collected`, one each
+_collecting = Lock()
+
+
+@contextlib.contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Within the block, which may be one in several threads, Python looks for garbage in cycles more seldom."""
+    with _collecting:
+        _collected.append(_collected[0] if _collected else gc.get_threshold())
+        often, *others = _collected[0]
+        if often:  # else it never looks
+            gc.set_threshold(max(often, COLLECT_AFTER), *others)
+    try:
+        yield
+    finally:
+        with _collecting:
+            before = _collected.pop()
+            if not _collected:
+                gc.set_threshold(*before)

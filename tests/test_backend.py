@@ -1,5 +1,6 @@
 """The backend: its guard, its settings, and compiled gradients of every activation and cost."""
 
+import gc
 import json
 import os
 import subprocess
@@ -211,3 +212,14 @@ def test_a_forked_process_is_told_so_and_does_not_stand_still():
         "sys_exit = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]); assert sys_exit == 7"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_blocks_in_several_threads_leave_the_garbage_collector_as_it_was():
+    before = gc.get_threshold()
+    one, two = backend.seldom_collected(), backend.seldom_collected()
+    one.__enter__(), two.__enter__()
+    assert gc.get_threshold()[0] >= backend.COLLECT_AFTER
+    one.__exit__(None, None, None)  # the first to begin need not be the last to end
+    assert gc.get_threshold()[0] >= backend.COLLECT_AFTER
+    two.__exit__(None, None, None)
+    assert gc.get_threshold() == before

@@ -56,6 +56,7 @@ LEVEL = {
     "texts": "-O2",
 }  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
+WORTH = 1_000_000  # numbers for which a kernel is compiled where NumPy needs none
 TIME_LIMIT = 120.0  # seconds a compilation may take
 
 
@@ -91,8 +92,9 @@ class KernelState:
 
 log = logging.getLogger("perceptory")
 
-_lock = Lock()
+_locks = {(kernel, dtype): Lock() for kernel in CALLS for dtype in TYPES}
 _told: list[KernelState] = []  # what has been said of failures: once a process
+_begun: set[tuple[str, str]] = set()  # asked for by `begin`
 _states: dict[tuple[str, str], KernelState] = {}
 _libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
@@ -105,17 +107,22 @@ class UnavailableError(RuntimeError):
         self.cause = cause
 
 
-def loads(kernel: str, dtype: str) -> bool:
+def loads(kernel: str, dtype: str, numbers: float = np.inf) -> bool:
     """Whether the kernel is there for numbers of this type, in programs on the default backend. The first call may
-    compile it."""
+    compile it.
+
+    numbers: how many it is asked to work on, where NumPy does the same to the bit; for few it is not compiled.
+    """
     if dtype not in TYPES:
         return False
     key = (kernel, dtype)
     if (state := _states.get(key)) is not None:
         return state.source is not Source.NONE
-    with _lock:
+    with _locks[key]:
         if key not in _states:
             try:
+                if numbers < WORTH and _would_compile(kernel, dtype):
+                    return False
                 _states[key] = _load(kernel, dtype)
             except UnavailableError as error:
                 _states[key] = KernelState(Source.NONE, str(error), error.cause)
@@ -136,10 +143,13 @@ def accepts(kernel: str, *arrays: Any) -> bool:
     return len(kinds) == 1 and loads(kernel, *kinds)
 
 
-def begin(kernel: str, dtype: str) -> None:
-    """Have the kernel compiled beside what comes before the first call of `loads`, which then waits for it."""
-    if (kernel, dtype) not in _states:
-        Thread(target=loads, args=(kernel, dtype), daemon=True).start()
+def begin(*wanted: tuple[str, str]) -> None:
+    """Have kernels compiled, each with its type of numbers, one after the other, beside what comes before the first
+    call of `loads`, which then waits for it."""
+    new = [key for key in dict.fromkeys(wanted) if key not in _states and key not in _begun]
+    _begun.update(new)
+    if new:
+        Thread(target=lambda: [loads(*key) for key in new], name="perceptory-kernels", daemon=True).start()
 
 
 def library(kernel: str, dtype: str) -> ctypes.CDLL:
@@ -175,7 +185,7 @@ def expected() -> str:
 
 def failed() -> bool:
     """Whether a kernel that was asked for could not be had although it seemed possible."""
-    return possible() and any(state.source is Source.NONE for state in _states.values())
+    return possible() and any(state.source is Source.NONE for state in states().values())
 
 
 def called(text: str) -> tuple[tuple[str, str], ...]:
@@ -322,24 +332,38 @@ def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
     raise UnavailableError(Cause.NO_ROOM, "no folder to compile into")
 
 
-def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Iterator[Path]:
-    """The kernel's library: that of the cache folder, else, each when the one before cannot be had or opened, one
-    compiled into that folder or into one that lives as long as the process."""
-    source = HERE / f"{kernel}.cc"
+def _flags_and_name(kernel: str, dtype: str, compiler: list[str], maker: str) -> tuple[list[str], str]:
+    """The compiler's flags, and the name of the library's file in the cache folder."""
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
     flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
     parts = (
-        [path.read_bytes() for path in (source, *sorted(HERE.glob("*.h")))],
+        [path.read_bytes() for path in (HERE / f"{kernel}.cc", *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),
         maker,
         backend.version("jaxlib"),
         backend.processor(),
     )
-    name = f"kernels-{kernel}-{dtype}-{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.so"
+    return flags, f"kernels-{kernel}-{dtype}-{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.so"
+
+
+def _would_compile(kernel: str, dtype: str) -> bool:
+    """Whether loading the kernel would compile it: it came neither with the package nor is it in the cache folder."""
+    if not possible() or any(True for _ in _packaged(kernel, dtype)):
+        return False
+    folder, compiler = backend.cache_folder(), _compiler()
+    if folder is None:
+        return True
+    return not os.path.exists(folder / _flags_and_name(kernel, dtype, compiler, _maker(tuple(compiler)))[1])
+
+
+def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Iterator[Path]:
+    """The kernel's library: that of the cache folder, else, each when the one before cannot be had or opened, one
+    compiled into that folder or into one that lives as long as the process."""
+    flags, name = _flags_and_name(kernel, dtype, compiler, maker)
     folder = backend.cache_folder()
     if folder is not None and cache.read(folder / name) is not None:
         yield folder / name
-    command = [*compiler, *flags, f"-I{_include()}", str(source)]
+    command = [*compiler, *flags, f"-I{_include()}", str(HERE / f"{kernel}.cc")]
     places = iter([folder] if folder is not None and cache.writable(folder) else [])
     for place in chain(places, cache.temporary_folders()):
         if _compile(command, place / name):

@@ -36,7 +36,7 @@ class _Columns(Structure):
 def numbers_of(series: pl.Series) -> tuple[np.ndarray, tuple[int, int, int, float, float]] | None:
     """(float64 [row], NaN where it is null; of these how many are missing, infinite, whole or infinite, and the least
     and the greatest) of numbers or dates, as days; None where there is no kernel, or for another type."""
-    if not build.loads("table", "float32"):
+    if not build.loads("table", "float32", len(series)):
         return None
     parts = series.n_chunks()
     if parts > 1 and len(series) < parts * WORTH:
@@ -58,7 +58,7 @@ def numbers_of(series: pl.Series) -> tuple[np.ndarray, tuple[int, int, int, floa
 
 def facts_of(values: np.ndarray) -> tuple[int, int, int, float, float] | None:
     """As of `numbers_of`, of float64 [row] that is there already; None where there is no kernel."""
-    if not build.loads("table", "float32") or values.strides != (8,):
+    if values.strides != (8,) or not build.loads("table", "float32", len(values)):
         return None
     facts = _facts()
     build.library("table", "float32").table_facts(c_void_p(values.ctypes.data), c_int64(len(values)), byref(facts))
@@ -98,9 +98,9 @@ class Row(NamedTuple):
     weights: np.ndarray
 
 
-def accepts(dtype: Any) -> bool:
-    """Whether the kernel is there and writes this type."""
-    return build.loads("table", np.dtype(dtype).name)
+def accepts(dtype: Any, numbers: float) -> bool:
+    """Whether the kernel is there and writes so many numbers of this type."""
+    return build.loads("table", np.dtype(dtype).name, numbers)
 
 
 class RowWriter:

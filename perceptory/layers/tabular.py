@@ -20,6 +20,7 @@ from perceptory.kernels import columns, dense
 from perceptory.kernels.stack import Stack
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import matmul
+from perceptory.ops.sums import running_sums
 
 FEW_SLICES = 6  # runs of columns that are cut out one by one
 STORED = ("center", "factor", "edges")  # arrays that no optimizer moves
@@ -47,8 +48,9 @@ def edges_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
     ordered = jnp.sort(jnp.where(real[:, None], x, jnp.inf), axis=0)
     there = (jnp.arange(len(x)) <= last)[:, None]
     new = jnp.concatenate([jnp.ones((1, x.shape[1]), bool), ordered[1:] != ordered[:-1]]) & there
-    counted = jnp.cumsum(jnp.stack([jnp.broadcast_to(there, new.shape), new]).astype(x.dtype), axis=1)
-    share = jnp.mean(counted / counted[:, -1:], axis=0)
+    rows = jnp.minimum(jnp.arange(1, len(x) + 1), last + 1).astype(x.dtype)[:, None]
+    values = running_sums(new.astype(x.dtype))
+    share = 0.5 * (rows / rows[-1] + values / values[-1])
     levels = jnp.linspace(0, 1, bins + 1, dtype=x.dtype)
     place = jax.vmap(lambda column: jnp.searchsorted(column, levels), in_axes=1)(share)
     return jnp.take_along_axis(ordered.T, jnp.minimum(place, last), axis=1)

@@ -47,6 +47,11 @@ class Network(Spec):
         return False
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        """Names of kernels that its training calls and that are better compiled before its turn."""
+        return ()
+
+    @property
     def by_place(self) -> bool:
         """Whether a training step does with a row what its place in the batch says, so that an epoch's order is drawn
         even where one batch has all rows."""

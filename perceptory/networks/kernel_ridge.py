@@ -153,6 +153,10 @@ class KernelRidge(ForTables):
         return np.array([place[name] for name in names])
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        return ("threefry", "kernel_ridge")
+
+    @property
     def neurons(self) -> str:
         return self.kernel
 
@@ -210,7 +214,9 @@ def _calibrated(
         return w @ cost(at[0] * away + at[1:]) / jnp.sum(w) + PRIOR * jnp.sum((at - first) ** 2) / 2
 
     def step(_: int, at: jax.Array) -> jax.Array:
-        move = cholesky.damped(jax.hessian(total)(at), jnp.asarray(1e-4, at.dtype), jax.grad(total)(at))
+        # By XLA itself: for a few unknowns no kernel is worth compiling.
+        curvature = cholesky.factorize(cholesky.shifted(jax.hessian(total)(at), 1e-4))
+        move = cholesky.solve(curvature, jax.grad(total)(at)[:, None])[:, 0]
         new = at - jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -1, 1)
         return jnp.where(total(new) < total(at), new, at)
 

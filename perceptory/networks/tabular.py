@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     import jax.numpy as jnp
 
     from perceptory.layers import base, tabular
+    from perceptory.ops import sums
 else:
     eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
-    base, tabular = later("perceptory.layers.base", "perceptory.layers.tabular")
+    base, tabular, sums = later("perceptory.layers.base", "perceptory.layers.tabular", "perceptory.ops.sums")
 
 INPUTS: Registry[str] = Registry(
     "scaling of columns",
@@ -125,10 +126,9 @@ class TabularMLP(ForTables):
         keys = jax.random.split(key, 5)
         numbers, flags, *groups = places
         embedding, width = self._embedding(len(numbers), keys[0])
-        vectors = tuple(
-            jax.random.normal(jax.random.fold_in(keys[1], i), (len(group), self.categories))
-            for i, group in enumerate(groups)
-        )
+        ends = np.cumsum([len(group) for group in groups])
+        each = jax.random.normal(keys[1], (int(ends[-1]) if groups else 0, self.categories))
+        vectors = tuple(jnp.split(each, ends[:-1].tolist())) if groups else ()
         features = len(numbers) * width + len(flags) + self.categories * len(groups)
         fans = list(pairwise((features, *self.hidden, self.predictions * prod(outputs))))
         layers = []
@@ -145,6 +145,10 @@ class TabularMLP(ForTables):
             1 + SPREAD * jax.random.normal(keys[3], (self.predictions, features)) if self.predictions > 1 else None,
             tabular.TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        return ("threefry", "columns", "dense")
 
     def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
         kind = unit(self.activation)
@@ -318,7 +322,7 @@ def _started(stack: tabular.TabularStack, v: jax.Array, key: jax.Array) -> tabul
     layers = []
     for i, layer in enumerate(stack.layers):
         z = v @ layer.weight
-        spread = jnp.std(z, axis=0)
+        spread = sums.deviations(z)
         weight = layer.weight / jnp.where(spread > 1e-6, spread, 1)
         z = v @ weight
         one, two = jax.random.split(jax.random.fold_in(key, i))

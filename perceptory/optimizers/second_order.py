@@ -196,16 +196,20 @@ def two_loops(memory: Memory) -> Any:
     s, y = memory.steps, memory.changes
     products = jnp.sum(s * y, axis=1)
     rho = jnp.where(products > 0, 1 / jnp.where(products > 0, products, 1), 0)
-    q = memory.gradient
-    shares = []
-    for i in reversed(range(len(s))):
-        shares.append(rho[i] * (s[i] @ q))
-        q = q - shares[-1] * y[i]
+
+    def back(q: Any, pair: Any) -> tuple[Any, Any]:
+        s, y, rho = pair
+        share = rho * (s @ q)
+        return q - share * y, share
+
+    def on(q: Any, pair: Any) -> tuple[Any, None]:
+        s, y, rho, share = pair
+        return q + s * (share - rho * (y @ q)), None
+
+    q, shares = jax.lax.scan(back, memory.gradient, (s, y, rho), reverse=True)
     size = jnp.sum(y[-1] ** 2)
     q = q * jnp.where(size > 0, products[-1] / jnp.where(size > 0, size, 1), 1)
-    for i in range(len(s)):
-        q = q + s[i] * (shares[-1 - i] - rho[i] * (y[i] @ q))
-    return q
+    return jax.lax.scan(on, q, (s, y, rho, shares))[0]
 
 
 class Evidence(NamedTuple):

@@ -181,7 +181,8 @@ class Keeping:
     def check_kernels(self) -> None:
         """Raise `InputError` where this process computes with other kernels than what is kept was trained with."""
         for kernel in self.kernels:
-            build.loads(*kernel.split(" "))
+            name, dtype = kernel.split(" ")
+            build.loads(name, dtype)
         now = build.told()
         for kernel, state in self.kernels.items():
             self._store.check_environment({f"kernel_{kernel}": state}, {f"kernel_{kernel}": now.get(kernel)})

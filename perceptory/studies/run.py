@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from perceptory import backend
+from perceptory.catalog import PRECISIONS
 from perceptory.data.tables.streamed import StreamedTable
 from perceptory.errors import InputError, Setting
+from perceptory.kernels import build
 from perceptory.models.model_file import load
 from perceptory.networks.custom import Custom
 from perceptory.notes import beyond_memory
@@ -160,7 +162,9 @@ def train(records: Records, progress: Progress | None) -> None:
     if records.cluster is not None:
         _train_elsewhere(records.cluster, records, display)
         return
-    ahead = [] if isinstance(prepared, PreparedStream) else _to_compile(records)[1:]
+    groups, dtype = _to_compile(records), PRECISIONS[prepared.study.arithmetic]
+    build.begin(*((kernel, dtype) for plan, _ in groups for kernel in plan.network.kernels))
+    ahead = [] if isinstance(prepared, PreparedStream) else groups[1:]
     with compiled_ahead(ahead, prepared.raw, prepared.study.arithmetic) as begins:
         _train_here(records, display, begins)
 

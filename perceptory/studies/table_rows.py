@@ -31,7 +31,7 @@ def row_writer(numbers: Any, aims: np.ndarray, codes: list[Coded], weights: np.n
         stored = list(map(table.Stored, numbers.T))
     stored += map(table.Stored, aims.T)
     types = {number.values.dtype for number in stored if number.values is not None} | {weights.dtype}
-    if not stored or types != {np.dtype(np.float64)} or not table.accepts(dtype):
+    if not stored or types != {np.dtype(np.float64)} or not table.accepts(dtype, len(stored) * len(weights)):
         return lambda at, out: _by_numpy(numbers, aims, codes, weights, at, out)
     writer = table.RowWriter(table.Row(stored, codes, weights), dtype)
 

@@ -55,9 +55,8 @@ class Program:
         self._path = _path(plan, members, data)
         self._executable: Any = None if self._path is None else _read(self._path, plan)
         if self._executable is None:
-            build.begin("threefry", "float32")
-            if kernel_stack(plan) is not None:
-                build.begin("dense", np.dtype(members.factor.dtype).name)
+            dense = [("dense", np.dtype(members.factor.dtype).name)] if kernel_stack(plan) is not None else []
+            build.begin(("threefry", "float32"), *dense)
             self.state = empty_state(plan, members, data)
         else:
             self.state = self._executable.state
@@ -69,7 +68,7 @@ class Program:
 
     def make(self) -> None:
         """Compile it, where that has not been done."""
-        with self._lock:
+        with self._lock, backend.seldom_collected():
             if self._executable is None:
                 self._executable = self._made()
 

@@ -177,3 +177,43 @@ def test_without_a_compiler_those_of_the_package_are_used(monkeypatch, tmp_path)
 def suiting():
     abilities = build.backend.processor_abilities()
     return [level for level, (_, needed) in build.LEVELS[os.uname().machine].items() if needed <= abilities]
+
+
+# What would be compiled, and whether the kernel is there for few numbers, for many and then for few.
+FEW = """
+from perceptory.kernels import build
+compiled, own = [], build._compile
+build._compile = lambda command, path: compiled.append(path.name.split("-")[1]) or own(command, path)
+print(*(build.loads("threefry", "float32", numbers) for numbers in (10, build.WORTH, 10)), *compiled)
+"""
+
+
+@needs_compiler
+def test_few_numbers_are_not_worth_compiling(tmp_path):
+    first, later = (start(FEW, PERCEPTORY_CACHE=str(tmp_path)).communicate(timeout=180)[0] for _ in range(2))
+    assert first.split() == ["False", "True", "True", "threefry"]
+    assert later.split() == ["True", "True", "True"]  # it is in the cache folder
+
+
+# Kernels begun in one thread, while another one waits for a later one.
+BEGUN = """
+from perceptory.kernels import build
+compiled, own = [], build._compile
+build._compile = lambda command, path: compiled.append(path.name.split("-")[1]) or own(command, path)
+wanted = ("threefry", "float32"), ("texts", "float32")
+build.begin(*wanted), build.begin(*wanted)
+print(build.loads("texts", "float32"), build.loads("threefry", "float32"), *sorted(compiled))
+"""
+
+
+@needs_compiler
+def test_kernels_are_begun_once(tmp_path):
+    out, errors = start(BEGUN, PERCEPTORY_CACHE=str(tmp_path)).communicate(timeout=180)
+    assert out.split() == ["True", "True", "texts", "threefry"], errors
+
+
+def test_what_a_network_names_are_kernels():
+    from perceptory.networks.kernel_ridge import KernelRidge
+    from perceptory.networks.tabular import TabularMLP
+
+    assert {*TabularMLP().kernels, *KernelRidge().kernels} <= {name for name, calls in build.CALLS.items() if calls}
