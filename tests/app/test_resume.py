@@ -45,7 +45,8 @@ def comparable(run: Path) -> list[Any]:
     return [result, *((run / name).read_bytes() for name in names)]
 
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+# Those that whoever runs the tests does not have ignored, as nohup has SIGHUP.
+SIGNALS = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
 
 
 def until_it_listens(process: subprocess.Popen[str]) -> None:
