@@ -168,14 +168,24 @@ def _thin(curve: np.ndarray, logarithmic: bool) -> np.ndarray:
     return np.unique(places.round().astype(int))
 
 
+def learner(result: ResultData) -> str | None:
+    """The candidate whose learning is drawn: the chosen one, or the best one that took epochs, where the chosen one was
+    solved; None where all were."""
+    epochs: dict[str, int] = {}
+    for member in result.members:
+        epochs[member.candidate] = max(epochs.get(member.candidate, 0), len(member.train_cost))
+    ranked = [result.best, *(c.id for c in result.candidates)]
+    return next((c for c in ranked if epochs.get(c, 0) > 1), None)
+
+
 @styled
 def learning_curves(result: ResultData, candidate: str | None = None) -> Figure:
-    """Training and validation cost by epoch of the members of a candidate (the chosen one if None is named).
+    """Training and validation cost by epoch of the members of a candidate (`learner`, if None is named).
 
     Thin lines: the members, a dot at each one's best epoch; thick lines: their medians. A bar marks the gap between
     the medians at the median best epoch.
     """
-    chosen = result.candidate(result.best if candidate is None else candidate)
+    chosen = result.candidate(candidate or learner(result) or result.best)
     members = [m for m in result.members if m.candidate == chosen.id]
     members = [m for m in members if np.isfinite(m.train_cost).any() and np.isfinite(m.validation_cost).any()]
     if not members:

@@ -48,6 +48,7 @@ def figure(key: str, words: str, caption: str, draw: Callable[[], Figure]) -> di
 
 def study_figures(result: ResultData) -> dict[str, dict[str, str]]:
     from perceptory import figures as plots
+    from perceptory.figures.study import learner
 
     drawn = {
         "ranking": figure(
@@ -59,27 +60,17 @@ def study_figures(result: ResultData) -> dict[str, dict[str, str]]:
             lambda: plots.ranking(result),
         ),
     }
-    learner = codes.learner(result) if result.task == AUTOENCODE else _learner(result)
-    if learner is not None:
+    candidate = codes.learner(result) if result.task == AUTOENCODE else learner(result)
+    if candidate is not None:
         drawn["curves"] = figure(
             "curves",
             f"Cost by epoch on training and validation {thing(result)}s",
             "Each thin line is one network; the dot marks its best epoch, whose weights are kept. Thick lines are "
             "medians, drawn while at least half of the networks were still training. The bar is the gap between them "
             "at the median best epoch.",
-            lambda: plots.learning_curves(result, learner),
+            lambda: plots.learning_curves(result, candidate),
         )
     return drawn
-
-
-def _learner(result: ResultData) -> str | None:
-    """The candidate whose learning is drawn: the chosen one, or the best one that took epochs, where the chosen one was
-    solved; None where all were."""
-    epochs: dict[str, int] = {}
-    for member in result.members:
-        epochs[member.candidate] = max(epochs.get(member.candidate, 0), len(member.train_cost))
-    ranked = [result.best, *(c.id for c in result.candidates)]
-    return next((c for c in ranked if epochs.get(c, 0) > 1), None)
 
 
 def width_figures(result: ResultData) -> list[dict[str, str]]:

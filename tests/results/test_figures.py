@@ -112,6 +112,15 @@ def test_learning_curves_of_a_named_candidate_and_refusals(regression_result):
         plots.learning_curves(result)
 
 
+def test_learning_curves_are_of_what_took_epochs_where_the_best_was_solved(make_result):
+    result = make_result(last_diverges=False)
+    for m in result.members:
+        if m.candidate == result.best:
+            m.train_cost, m.validation_cost = m.train_cost[:1], m.validation_cost[:1]
+    other = next(c for c in result.candidates if c.id != result.best)
+    assert any(other.label in t for t in texts(plots.learning_curves(result)))
+
+
 def test_learning_curves_of_members_that_diverged_and_costs_below_zero(regression_result):
     draws(plots.learning_curves(regression_result, "c7"))
     result = copy.deepcopy(regression_result)
