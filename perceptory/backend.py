@@ -236,7 +236,7 @@ def _plugins() -> bool:
 # Tracing makes many objects that stay: by Python's own threshold (700) a twentieth of a cold fit goes into looking
 # at them again and again.
 COLLECT_AFTER = 10_000
-_collected: list[tuple[int, int, int]] = []  # the thresholds outside the blocks of `seldom_collected`, one each
+_collected: list[tuple[int, int, int]] = []  # for each block of `seldom_collected` the thresholds outside all of them
 _collecting = Lock()
 
 

@@ -346,8 +346,10 @@ def _flags_and_name(kernel: str, dtype: str, compiler: list[str], maker: str) ->
     return flags, f"kernels-{kernel}-{dtype}-{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.so"
 
 
+@lru_cache(maxsize=64)  # each column of a table asks
 def _would_compile(kernel: str, dtype: str) -> bool:
-    """Whether loading the kernel would compile it: it came neither with the package nor is it in the cache folder."""
+    """Whether loading the kernel would compile it, as its first call found: it came neither with the package nor is it
+    in the cache folder."""
     if not possible() or any(True for _ in _packaged(kernel, dtype)):
         return False
     folder, compiler = backend.cache_folder(), _compiler()

@@ -68,9 +68,10 @@ class Program:
 
     def make(self) -> None:
         """Compile it, where that has not been done."""
-        with self._lock, backend.seldom_collected():
+        with self._lock:
             if self._executable is None:
-                self._executable = self._made()
+                with backend.seldom_collected():
+                    self._executable = self._made()
 
     def _arguments(self) -> tuple[Any, ...]:
         """Shapes of what it is called with, where that lies on the devices."""
