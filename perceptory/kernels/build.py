@@ -50,6 +50,8 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "table": (),
 }
 LEVEL = {
+    "symmetric": "-O2",
+    "kernel_ridge": "-O2",
     "dense": "-O2",
     "predict": "-O2",
     "neurons": "-O2",

@@ -29,6 +29,7 @@ typedef Number T;
 constexpr int64_t BLOCK = 512;       // columns of a row that are computed at a time, within the nearest cache
 constexpr int64_t PANEL = 256;       // rows that are factorized before the rest is updated
 constexpr int64_t HAND = 96;         // rows that are updated at a time
+constexpr int64_t SIDE = 8 * WIDE;   // vectors beside a panel's triangle that are made ready at a time
 constexpr double PI = 3.14159265358979323846;
 constexpr double WORTH = 1e5;        // products that take longer than to wake a thread
 constexpr int64_t STRIP = WIDE * W<T>;
@@ -348,7 +349,11 @@ bool factorized(ThreadPool& pool, int32_t threads, T* a, int64_t n, int64_t next
   const Room<T> packed(sized({PANEL, next + STRIP}));
   for (int64_t p = 0; p < n; p += PANEL) {
     const int64_t depth = std::min(PANEL, n - p), from = p + depth;
-    if (!Triangular<T>{depth, next, next - p, a + p * next + p, inverse + p}.factorize()) return false;
+    const int64_t own = vectors<T>(depth), others = (next - p) / W<T> - own, sides = (others + SIDE - 1) / SIDE;
+    const Triangular<T> corner{depth, next, own * W<T>, a + p * next + p, inverse + p};
+    if (!corner.factorize()) return false;
+    in_turn(pool, threads, sides, double(depth) * depth * others * W<T> / 2, WORTH,
+            [&](int64_t s) { corner.follow(own + s * SIDE, own + std::min(others, (s + 1) * SIDE)); });
     if (from >= n) break;
     const int64_t begin = from / W<T> * W<T>, strips = (next - begin + STRIP - 1) / STRIP;
     in_turn(pool, threads, strips, double(strips) * depth * STRIP, WORTH, [&](int64_t s) {
@@ -371,6 +376,11 @@ bool factorized(ThreadPool& pool, int32_t threads, T* a, int64_t n, int64_t next
           const int64_t last = std::min(bottom, column + decltype(columns)::value * W<T>);
           for (int64_t i = top; i < last; i += HIGH)
             fixed<HIGH>(bottom - i, [&](auto height) {
+              // The next tile's rows: so far apart that nothing foresees them.
+              for (int64_t r = i + HIGH; r < std::min(last, i + 2 * HIGH); r++) {
+                __builtin_prefetch(a + r * next + column, 1);
+                __builtin_prefetch(a + r * next + column + STRIP - 1, 1);
+              }
               tile<T, decltype(height)::value, decltype(columns)::value, true>(
                   depth, own + (i - top) * PANEL, HIGH, packed.data + s * PANEL * STRIP, STRIP, a + i * next + column,
                   next);

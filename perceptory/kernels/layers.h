@@ -13,7 +13,6 @@ constexpr I WIDE = W<T>;         // numbers of a vector
 enum Kind { LINEAR, TANH, SIGMOID, STEEP_SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SILU, MISH };
 
 typedef T Register __attribute__((vector_size(BYTES)));  // V<T> may lie anywhere, this one where vectors lie
-#define EACH _Pragma("GCC unroll 8")                     // a loop over registers
 
 INLINE I filled(I n) { return (n + LANES - 1) / LANES * LANES; }
 INLINE I greater(I a, I b) { return a > b ? a : b; }
@@ -28,8 +27,9 @@ INLINE void tile(I depth, const T* a, I a_row, const T* b, I b_row, const T* fir
   for (I k = 0; k < depth; k++, b += b_row) {
     Register w[N];
     EACH for (int n = 0; n < N; n++) {
-      w[n] = at(b + n * WIDE);
-      hold(w[n]);
+      V<T> own = at(b + n * WIDE);  // of an array's element `hold` keeps a copy in memory
+      hold(own);
+      w[n] = own;
     }
     EACH for (int m = 0; m < M; m++) {
       Register s = all(TRANSPOSED ? a[k * a_row + m] : a[m * a_row + k]);

@@ -39,23 +39,27 @@ int64_t width(int64_t columns) {
 template <class T, int R, int C, bool MINUS>
 void tile(int64_t depth, const T* a, int64_t a_next, const T* b, int64_t b_next, T* to, int64_t next) {
   alignas(BYTES) V<T> sum[R][C];
-  for (int r = 0; r < R; r++)
-    for (int c = 0; c < C; c++) sum[r][c] = *(const V<T>*)(to + r * next + c * W<T>);
+  EACH for (int r = 0; r < R; r++)
+    EACH for (int c = 0; c < C; c++) sum[r][c] = *(const V<T>*)(to + r * next + c * W<T>);
   for (int64_t k = 0; k < depth; k++, a += a_next, b += b_next) {
     alignas(BYTES) V<T> v[C];
-    for (int c = 0; c < C; c++) v[c] = *(const V<T>*)(b + c * W<T>), hold(v[c]);
-    for (int r = 0; r < R; r++) {
+    EACH for (int c = 0; c < C; c++) {
+      V<T> own = *(const V<T>*)(b + c * W<T>);  // of an array's element `hold` keeps a copy in memory
+      hold(own);
+      v[c] = own;
+    }
+    EACH for (int r = 0; r < R; r++) {
       V<T> u = a[r] - V<T>{};
       hold(u);
-      for (int c = 0; c < C; c++)
+      EACH for (int c = 0; c < C; c++)
         if constexpr (MINUS)
           sum[r][c] -= u * v[c];
         else
           sum[r][c] += u * v[c];
     }
   }
-  for (int r = 0; r < R; r++)
-    for (int c = 0; c < C; c++) *(V<T>*)(to + r * next + c * W<T>) = sum[r][c];
+  EACH for (int r = 0; r < R; r++)
+    EACH for (int c = 0; c < C; c++) *(V<T>*)(to + r * next + c * W<T>) = sum[r][c];
 }
 
 // U of a = Uᵀ U in place, row by row, in rows of `next` numbers, of which `wide` count, whole vectors; what stands right
@@ -79,23 +83,41 @@ struct Triangular {
     });
   }
 
+  // The rows from j to j + R on, in vectors from `begin` to `end`, when nothing above them is left in them; false where a
+  // number on the diagonal is not above 0. own: whether these columns begin with the diagonal.
+  bool finish(int64_t j, int64_t R, int64_t begin, int64_t end, bool own) const {
+    for (int64_t i = j; i < j + R; i++) {
+      T* row = u + i * next;
+      if (own) {
+        if (!(row[i] > 0) || !std::isfinite(row[i])) return false;
+        inverse[i] = 1 / std::sqrt(row[i]);
+      }
+      for (int64_t c = begin * W<T>; c < end * W<T>; c += W<T>) *(V<T>*)(row + c) *= inverse[i];
+      for (int64_t k = i + 1; k < j + R; k++) {
+        const T share = row[k];
+        T* other = u + k * next;
+        for (int64_t c = begin * W<T>; c < end * W<T>; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
+      }
+    }
+    return true;
+  }
+
   bool factorize() const {
     for (int64_t j = 0; j < n; j += HIGH) {
       const int64_t R = std::min<int64_t>(HIGH, n - j), begin = j / W<T>, end = wide / W<T>;
       if (j) subtract(j, R, u, u, next, begin, end, 0);
-      for (int64_t i = j; i < j + R; i++) {
-        T* row = u + i * next;
-        if (!(row[i] > 0) || !std::isfinite(row[i])) return false;
-        const T by = inverse[i] = 1 / std::sqrt(row[i]);
-        for (int64_t c = begin * W<T>; c < wide; c += W<T>) *(V<T>*)(row + c) *= by;
-        for (int64_t k = i + 1; k < j + R; k++) {
-          const T share = row[k];
-          T* other = u + k * next;
-          for (int64_t c = begin * W<T>; c < wide; c += W<T>) *(V<T>*)(other + c) -= share * *(const V<T>*)(row + c);
-        }
-      }
+      if (!finish(j, R, begin, end, true)) return false;
     }
     return true;
+  }
+
+  // After `factorize`, of columns right of `wide`, in vectors from `begin` to `end`: as it would have treated them.
+  void follow(int64_t begin, int64_t end) const {
+    for (int64_t j = 0; j < n; j += HIGH) {
+      const int64_t R = std::min<int64_t>(HIGH, n - j);
+      if (j) subtract(j, R, u, u, next, begin, end, 0);
+      finish(j, R, begin, end, false);
+    }
   }
 
   // Σ of the squares of U⁻ᵀ, which is made in x [n, next].

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #define INLINE inline __attribute__((always_inline))
+#define EACH _Pragma("GCC unroll 16")  // a loop over registers: unrolled before the compiler asks where its array lies
 
 // A library is for one type of numbers: fewer seconds of compilation, and most never need the other.
 #ifdef DOUBLE
