@@ -43,7 +43,7 @@ CALLS = {  # of each kernel, whose source is `name`.cc
     "columns": ("forward", "backward", "places"),
     "threefry": ("pairs", "bits"),
     "symmetric": ("normal", "product", "solution", "trace"),
-    "kernel_ridge": ("likely", "solution"),
+    "kernel_ridge": ("likely", "solution", "values"),
     "predict": (),  # no program calls these, but Python itself
     "neurons": (),
     "texts": (),
@@ -311,7 +311,7 @@ def prebuild(machine: str, compiler: list[str]) -> list[Path]:
         for kernel in CALLS:
             for dtype, typed in TYPES.items():
                 path = PREBUILT / packaged_name(kernel, dtype, level)
-                flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-shared", "-fPIC", "-w", "-s", *typed]
+                flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-w", "-s", *typed]
                 source = str(HERE / f"{kernel}.cc")
                 _output([*compiler, *flags, f"-I{_include()}", source, "-o", str(path)], TIME_LIMIT)
                 libraries.append(path)
@@ -337,7 +337,7 @@ def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
 def _flags_and_name(kernel: str, dtype: str, compiler: list[str], maker: str) -> tuple[list[str], str]:
     """The compiler's flags, and the name of the library's file in the cache folder."""
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
-    flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-shared", "-fPIC", "-w", *TYPES[dtype]]
+    flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-w", *TYPES[dtype]]
     parts = (
         [path.read_bytes() for path in (HERE / f"{kernel}.cc", *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),

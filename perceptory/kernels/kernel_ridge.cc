@@ -11,6 +11,8 @@
 // solution: x, t, w, scales [feature + 3], chosen [some] -> strengths √w C⁻¹ √w t [row, out], and the places of `chosen`
 //           on the diagonal of C⁻¹ [some]; nan where C is not positive definite. λ is `roundings` of the diagonal's
 //           largest number and of each row at least.
+// values:   v [row, feature], centers [center, feature], narrow [feature], alpha [center, out] -> Σ_c k(v, c) alpha_c
+//           [row, out], with a = v narrow.
 //
 // Any array may have member axes in front, of size 1 where all members share it; no bit depends on other members or on
 // the number of threads.
@@ -29,6 +31,7 @@ typedef Number T;
 constexpr int64_t BLOCK = 512;       // columns of a row that are computed at a time, within the nearest cache
 constexpr int64_t PANEL = 256;       // rows that are factorized before the rest is updated
 constexpr int64_t HAND = 96;         // rows that are updated at a time
+constexpr int AT_ONCE = 4;           // vectors of a row whose distances stay in registers
 constexpr int64_t SIDE = 8 * WIDE;   // vectors beside a panel's triangle that are made ready at a time
 constexpr double PI = 3.14159265358979323846;
 constexpr double WORTH = 1e5;        // products that take longer than to wake a thread
@@ -36,7 +39,10 @@ constexpr int64_t STRIP = WIDE * W<T>;
 static_assert(HAND % HIGH == 0 && PANEL % HIGH == 0 && PANEL % W<T> == 0 && BLOCK % W<T> == 0);
 
 INLINE V<T> root_of(V<T> v) {
-  for (int i = 0; i < W<T>; i++) v[i] = std::sqrt(v[i]);
+  T part[W<T>];
+  memcpy(part, &v, sizeof v);
+  for (int i = 0; i < W<T>; i++) part[i] = std::sqrt(part[i]);
+  memcpy(&v, part, sizeof v);
   return v;
 }
 // Rows of a table, of which pairs are looked at. Arrays by feature have `wide` rows, the last of them zeros.
@@ -52,11 +58,11 @@ struct Rows {
         room(sized({2 * features + 2, wide})), turned(room.data), scaled(turned + features * wide),
         root(scaled + features * wide), own(root + wide), some(count) {}
 
-  // x [all, feature], w [all] at these places, or all of them.
+  // x [all, feature], w [all] at these places, or all of them; w: null where no row counts more than another.
   void take(const T* x, const T* w, const int32_t* places) {
     for (int64_t i = 0; i < count; i++) {
       const int64_t row = places ? places[i] : i;
-      root[i] = std::sqrt(w[row]);
+      root[i] = w ? std::sqrt(w[row]) : 1;
       some[i].clear();
       for (int64_t f = 0; f < features; f++) {
         const T value = turned[f * wide + i] = x[row * features + f];
@@ -77,43 +83,60 @@ struct Rows {
   // What a flag's a is multiplied by.
   const T* other(int64_t f) const { return (kind == LAPLACIAN ? turned : scaled) + f * wide; }
 
-  // k [columns] of row i and the rows from `begin` to `end`, whole vectors. slope: where it is asked for, by what the
+  // A row of numbers a, `next` numbers apart; own: its sum as in `own`; some: its flags that are not 0, by `twice` their
+  // 2 a.
+  struct Row {
+    const T* a;
+    int64_t next;
+    T own;
+    const std::vector<int32_t>& some;
+    T twice(int32_t f) const { return 2 * a[f * next]; }
+  };
+  Row row(int64_t i) const { return {scaled + i, wide, own[i], some[i]}; }
+
+  // k [columns] of a row and the rows from `begin` to `end`, whole vectors. slope: where it is asked for, by what the
   // parts of `apart` count in -dk/d ln ν, which for the Laplacian is k: d √apart is d apart / (2 √apart), and d a² is
   // 2 a² d ln a.
   template <Neuron KIND>
-  void near(int64_t i, int64_t begin, int64_t end, T* k, T* slope) const {
-    for (int64_t c = begin; c < end; c += W<T>) *(V<T>*)(k + c - begin) = *(const V<T>*)(own + c) + own[i];
+  void near(const Row& row, int64_t begin, int64_t end, T* k, T* slope) const {
+    for (int64_t c = begin; c < end; c += AT_ONCE * W<T>, k += AT_ONCE * W<T>, slope += slope ? AT_ONCE * W<T> : 0)
+      fixed<AT_ONCE>((end - c) / W<T>, [&](auto count) { near<KIND, decltype(count)::value>(row, c, k, slope); });
+  }
+  template <Neuron KIND, int N>
+  INLINE void near(const Row& row, int64_t c, T* k, T* slope) const {
+    V<T> apart[N];
+    EACH for (int n = 0; n < N; n++) apart[n] = *(const V<T>*)(own + c + n * W<T>) + row.own;
     for (int64_t f = 0; f < numbers; f++) {
-      const T* a = scaled + f * wide;
-      V<T> mine = all(a[i]);
+      const T* a = scaled + f * wide + c;
+      V<T> mine = all(row.a[f * row.next]);
       hold(mine);
-      for (int64_t c = begin; c < end; c += W<T>) {
-        const V<T> apart = mine - *(const V<T>*)(a + c);
-        *(V<T>*)(k + c - begin) += KIND == LAPLACIAN ? size_of(apart) : apart * apart;
+      EACH for (int n = 0; n < N; n++) {
+        const V<T> away = mine - *(const V<T>*)(a + n * W<T>);
+        apart[n] += KIND == LAPLACIAN ? size_of(away) : away * away;
       }
     }
-    for (int32_t f : some[i]) {
-      const T *b = other(f), twice = 2 * scaled[f * wide + i];
-      for (int64_t c = begin; c < end; c += W<T>) *(V<T>*)(k + c - begin) -= twice * *(const V<T>*)(b + c);
+    for (int32_t f : row.some) {
+      const T *b = other(f) + c, twice = row.twice(f);
+      EACH for (int n = 0; n < N; n++) apart[n] -= twice * *(const V<T>*)(b + n * W<T>);
     }
-    for (int64_t c = begin; c < end; c += W<T>) {
-      V<T> apart = *(V<T>*)(k + c - begin);
+    EACH for (int n = 0; n < N; n++) {
       if constexpr (KIND == LAPLACIAN) {
-        *(V<T>*)(k + c - begin) = exp_of(-apart);
+        *(V<T>*)(k + n * W<T>) = exp_of(-apart[n]);
         continue;
       }
-      const V<T> least = all(LEAST), far = apart > least ? apart : least;
+      const V<T> least = all(LEAST), far = apart[n] > least ? apart[n] : least;
       const V<T> root = KIND == EXPONENTIAL ? root_of(far) : far * (T)0.5;
       const V<T> value = exp_of(-root);
-      *(V<T>*)(k + c - begin) = value;
-      if (slope) *(V<T>*)(slope + c - begin) = apart > least ? (KIND == EXPONENTIAL ? value / root : value) : V<T>{};
+      *(V<T>*)(k + n * W<T>) = value;
+      if (slope)
+        *(V<T>*)(slope + n * W<T>) = apart[n] > least ? (KIND == EXPONENTIAL ? value / root : value) : V<T>{};
     }
   }
-  void near(int64_t i, int64_t begin, int64_t end, T* k, T* slope) const {
+  void near(const Row& row, int64_t begin, int64_t end, T* k, T* slope) const {
     switch (kind) {
-      case LAPLACIAN: return near<LAPLACIAN>(i, begin, end, k, slope);
-      case EXPONENTIAL: return near<EXPONENTIAL>(i, begin, end, k, slope);
-      default: return near<GAUSSIAN>(i, begin, end, k, slope);
+      case LAPLACIAN: return near<LAPLACIAN>(row, begin, end, k, slope);
+      case EXPONENTIAL: return near<EXPONENTIAL>(row, begin, end, k, slope);
+      default: return near<GAUSSIAN>(row, begin, end, k, slope);
     }
   }
 
@@ -174,7 +197,7 @@ struct Likelihood {
       const int64_t begin = Rows::first(i);
       T *k = near + i * next, *d = rows.kind == LAPLACIAN ? nullptr : slope + i * next, *row = u + i * next;
       const T* x = linear + i * next;
-      rows.near(i, begin, rows.wide, k + begin, d ? d + begin : nullptr);
+      rows.near(rows.row(i), begin, rows.wide, k + begin, d ? d + begin : nullptr);
       weigh(i, k);
       if (d) weigh(i, d);
       for (int64_t j = begin; j < rows.wide; j += W<T>)
@@ -427,7 +450,7 @@ void solution(const Call& call) {
         const int64_t first = Rows::first(i);
         for (int64_t begin = first; begin < rows.wide; begin += BLOCK) {
           const int64_t end = std::min(rows.wide, begin + BLOCK);
-          rows.near(i, begin, end, k, nullptr);
+          rows.near(rows.row(i), begin, end, k, nullptr);
           rows.linear(i, begin, end, straight);
           for (int64_t j = begin; j < end; j += W<T>)
             *(V<T>*)(row + j) = rows.root[i] * *(const V<T>*)(rows.root + j) *
@@ -468,5 +491,61 @@ void solution(const Call& call) {
   }
 }
 
+// --- predictions -------------------------------------------------------------------------------------------------
+
+void values(const Call& call) {
+  const int32_t threads = call.scalar<int32_t>("threads");
+  auto v = call.argument(0, 2), centers = call.argument(1, 2), narrow = call.argument(2, 1), alpha = call.argument(3, 2);
+  auto found = call.result(0, 2);
+  const Neuron kind = (Neuron)call.scalar<int64_t>("kind");
+  const int64_t numbers = call.scalar<int64_t>("numbers");
+  const Dimensions all = found.dimensions();
+  const Members members{all, 2};
+  const int64_t n = all.back(2), outputs = all.back(1), count = centers.dimensions().back(2);
+  const int64_t features = centers.dimensions().back(1);
+  members.check(v, {n, features}), members.check(centers, {count, features}), members.check(narrow, {features});
+  members.check(alpha, {count, outputs});
+  require(numbers <= features && count > 0 && outputs > 0, "the sizes of its arrays do not fit together");
+  ThreadPool pool(call);
+  for (int64_t m = 0; m < members.count(); m++) {
+    Rows rows(count, features, numbers, kind);
+    const T *own = part(narrow, 1, all, m), *x = part(v, 2, all, m), *strengths = part(alpha, 2, all, m);
+    rows.take(part(centers, 2, all, m), nullptr, nullptr);
+    rows.scale(own);
+    const Room<T> turned(sized({outputs, rows.wide}));
+    for (int64_t c = 0; c < count; c++)
+      for (int64_t o = 0; o < outputs; o++) turned.data[o * rows.wide + c] = strengths[c * outputs + o];
+    T* to = part(found, 2, all, m);
+    const int64_t hands = (n + HAND - 1) / HAND;
+    in_turn(pool, threads, hands, double(n) * count * features, WORTH, [&](int64_t h) {
+      T *k = scratch<T>(BLOCK + features + outputs * W<T>), *a = k + BLOCK, *sum = a + features;
+      std::vector<int32_t> some;
+      for (int64_t i = h * HAND; i < std::min(n, (h + 1) * HAND); i++) {
+        T together = 0;
+        some.clear();
+        for (int64_t f = 0; f < features; f++) {
+          a[f] = x[i * features + f] * own[f];
+          if (f < numbers) continue;
+          together += rows.kind == LAPLACIAN ? a[f] : a[f] * a[f];
+          if (a[f] != 0) some.push_back((int32_t)f);
+        }
+        std::fill_n(sum, outputs * W<T>, T(0));
+        for (int64_t begin = 0; begin < rows.wide; begin += BLOCK) {
+          const int64_t end = std::min(rows.wide, begin + BLOCK);
+          rows.near({a, 1, together, some}, begin, end, k, nullptr);
+          for (int64_t o = 0; o < outputs; o++) {
+            const T* own = turned.data + o * rows.wide + begin;
+            V<T> total = at(sum + o * W<T>);
+            for (int64_t c = 0; c < end - begin; c += W<T>) total += at(k + c) * at(own + c);
+            put(sum + o * W<T>, total);
+          }
+        }
+        for (int64_t o = 0; o < outputs; o++) to[i * outputs + o] = in_order<T>(at(sum + o * W<T>));
+      }
+    });
+  }
+}
+
 HANDLER(kernel_ridge_likely, likely)
+HANDLER(kernel_ridge_values, values)
 HANDLER(kernel_ridge_solution, solution)

@@ -20,6 +20,12 @@ from perceptory.kernels.neurons import KINDS
 accepts = partial(build.accepts, "kernel_ridge")
 
 
+def there(*arrays: Any) -> bool:
+    """Whether the kernel computes in the type of these arrays, if that needs no compilation."""
+    dtypes = {np.dtype(a.dtype).name for a in arrays}
+    return len(dtypes) == 1 and build.loads("kernel_ridge", dtypes.pop(), 0)
+
+
 def likely(
     kernel: str,
     numbers: int,
@@ -68,6 +74,18 @@ def solution(
         "solution", out, x, t, w, scales, chosen.astype(jnp.int32),
         kind=np.int64(KINDS[kernel]), numbers=np.int64(numbers), roundings=np.float64(roundings),
     )  # fmt: skip
+
+
+def values(
+    kernel: str, numbers: int, v: jax.Array, centers: jax.Array, narrowness: jax.Array, strengths: jax.Array
+) -> jax.Array:
+    """Σ_c k(v, c) α_c [row, out] of v [row, feature] and centers c [center, feature] with their strengths [center, out].
+
+    kernel, numbers: as in `likely`. narrowness: [feature], 1 / s.
+    """
+    out = (jax.ShapeDtypeStruct((len(v), strengths.shape[1]), v.dtype),)
+    arrays = (v, centers, narrowness, strengths)
+    return _call("values", out, *arrays, kind=np.int64(KINDS[kernel]), numbers=np.int64(numbers))[0]
 
 
 def _call(name: str, out: tuple[Any, ...], *arrays: Any, **attributes: Any) -> tuple[Any, ...]:

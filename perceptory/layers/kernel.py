@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.kernels import kernel_ridge as fast
 from perceptory.layers.dense import matmul
 from perceptory.layers.tabular import ColumnScaling, some_columns
 
 UNROLLED = 32  # columns whose differences are one expression; more go through a loop
+PAIRS, LEAST_ROWS = 1 << 20, 32  # of a row and a center, and rows, in hand where there is no kernel in C++
 LEAST = 1e-12  # of a squared distance, below which its root has no slope
 
 
@@ -46,6 +49,38 @@ def _city_block(a: jax.Array, b: jax.Array) -> jax.Array:
     return jax.lax.scan(lambda total, part: (total + _city_block(*part), None), zero, tuple(parts))[0]
 
 
+def neurons(kernel: str, numbers: int, *arrays: jax.Array) -> jax.Array:
+    """Σ_c k(x, c) α_c [row, out] of x [row, feature], centers [center, feature], narrowness [feature] and strengths α
+    [center, out], as `kernel_values` has them."""
+    return _by_kernel(kernel, numbers, *arrays) if fast.there(*arrays) else _by_formula(kernel, numbers, *arrays)
+
+
+def _by_formula(
+    kernel: str, numbers: int, x: jax.Array, c: jax.Array, narrowness: jax.Array, strengths: jax.Array
+) -> jax.Array:
+    def some(x: jax.Array) -> jax.Array:
+        return matmul(kernel_values(kernel, x, c, narrowness, numbers), strengths)
+
+    most = max(LEAST_ROWS, PAIRS // len(c))
+    if len(x) <= most:
+        return some(x)
+    pieces = -(-len(x) // most)
+    each = -(-len(x) // pieces)
+    parts = jnp.pad(x, ((0, pieces * each - len(x)), (0, 0))).reshape(pieces, each, -1)
+    return jax.lax.map(some, parts).reshape(pieces * each, -1)[: len(x)]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _by_kernel(kernel: str, numbers: int, *arrays: jax.Array) -> jax.Array:
+    return fast.values(kernel, numbers, *arrays)
+
+
+_by_kernel.defvjp(  # derivatives are for looking into a model, and few
+    lambda kernel, numbers, *arrays: (fast.values(kernel, numbers, *arrays), arrays),
+    lambda kernel, numbers, arrays, d: jax.vjp(partial(_by_formula, kernel, numbers), *arrays)[1](d),
+)
+
+
 class KernelMachine(eqx.Module):
     """y = Σ_c k(x, c) α_c + x W + b over the training rows c, for inputs [row, in] of a table.
 
@@ -74,6 +109,6 @@ class KernelMachine(eqx.Module):
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         v = self.features(x.reshape(len(x), -1))
-        near = kernel_values(self.kernel, v, self.centers, self.narrowness, len(self.places[0]))
-        y: Any = matmul(near, self.strengths) + matmul(v, self.weight) + self.bias
+        near = neurons(self.kernel, len(self.places[0]), v, self.centers, self.narrowness, self.strengths)
+        y: Any = near + matmul(v, self.weight) + self.bias
         return jnp.reshape(y, (len(x), *self.outputs))

@@ -181,7 +181,7 @@ class KernelRidge(ForTables):
         return 4 * min(rows, self.centers) ** 2
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        return 3 * self.centers
+        return 2 * prod(inputs)  # distances pass in pieces of their own
 
 
 def _some(w: jax.Array, most: int, key: jax.Array, but: jax.Array | None = None) -> jax.Array:

@@ -10,6 +10,7 @@ import pytest
 import perceptory as pt
 from perceptory.kernels import build
 from perceptory.kernels import kernel_ridge as fast
+from perceptory.layers import kernel as layers
 from perceptory.layers.kernel import kernel_values
 from perceptory.ops import kernel_ridge as ops
 
@@ -79,6 +80,36 @@ def test_solution_is_that_of_the_formulas(name, shape, dtype, tolerance, monkeyp
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1e-3, float(np.abs(b).max())))
 
 
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_predictions_and_their_derivatives_are_those_of_the_formulas(name, shape):
+    count, numbers, flags, outputs = shape
+    v, (c, alpha, _) = table(57, numbers, flags, 1)[0], table(count, numbers, flags, outputs, seed=1)
+    arrays = v, c, jnp.linspace(0.2, 0.9, numbers + flags), alpha
+
+    def slopes(f):
+        return jax.grad(lambda arrays: jnp.sum(jnp.sin(f(name, numbers, *arrays))))(arrays)
+
+    want = layers._by_formula(name, numbers, *arrays)
+    np.testing.assert_allclose(layers._by_kernel(name, numbers, *arrays), want, rtol=0, atol=1e-12 * count)
+    for a, b in zip(slopes(layers._by_kernel), slopes(layers._by_formula), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+
+
+def test_predictions_of_more_centers_than_a_block_holds():
+    v, (c, alpha, _) = table(300, 3, 4, 1, np.float32)[0], table(1111, 3, 4, 2, np.float32, seed=1)
+    arrays = v, c, jnp.full(7, 0.4, np.float32), alpha
+    want = layers._by_formula("laplacian", 3, *(a.astype(np.float64) for a in arrays))
+    np.testing.assert_allclose(layers._by_kernel("laplacian", 3, *arrays), want, rtol=0, atol=2e-5 * 33)
+
+
+def test_a_prediction_alone_does_not_wait_for_a_compiler(monkeypatch):
+    asked = []
+    monkeypatch.setattr(build, "loads", lambda *args: asked.append(args) or False)
+    v, (c, alpha, _) = table(5, 2, 0, 1)[0], table(9, 2, 0, 1, seed=1)
+    layers.neurons("gaussian", 2, v, c, jnp.ones(2), alpha)
+    assert asked == [(KERNEL, "float64", 0)]
+
+
 def test_a_matrix_that_is_not_positive_definite_gives_nan_and_scales_that_stay():
     x, t, w = table(40, 2, 0, 1)
     bad = x.at[3, 0].set(jnp.nan)
@@ -103,7 +134,8 @@ def test_members_do_not_depend_on_each_other_nor_on_threads(monkeypatch):
 
     def both(x, t, w):
         likely = fast.likely("laplacian", 2, x, t, w, learn, first, groups, jnp.float32(0.5), 0.4, ops.LIMITS)
-        return likely, *fast.solution("laplacian", 2, x, t, w, scales, chosen, 4.0)
+        strengths, diagonal = fast.solution("laplacian", 2, x, t, w, scales, chosen, 4.0)
+        return likely, strengths, diagonal, fast.values("laplacian", 2, x[:150], x, jnp.exp(scales[:-3]), strengths)
 
     together = jax.jit(jax.vmap(both))(x, t, w)
     monkeypatch.setattr(build, "threads", lambda: 5)
