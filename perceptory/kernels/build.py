@@ -39,8 +39,8 @@ PREBUILT = HERE / "prebuilt"  # libraries that came with the package
 CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
-    "dense": ("forward", "backward", "rows"),
-    "columns": ("forward", "backward", "places"),
+    "dense": ("forward", "backward", "values", "rows"),
+    "columns": ("forward", "backward", "places", "edges", "gaps", "quantiles"),
     "threefry": ("pairs", "bits"),
     "symmetric": ("normal", "product", "solution", "trace"),
     "kernel_ridge": ("likely", "solution", "values"),
@@ -113,7 +113,8 @@ def loads(kernel: str, dtype: str, numbers: float = np.inf) -> bool:
     """Whether the kernel is there for numbers of this type, in programs on the default backend. The first call may
     compile it.
 
-    numbers: how many it is asked to work on, where NumPy does the same to the bit; for few it is not compiled.
+    numbers: how many it is asked to work on, where others do the same; for few it is not compiled, unless that has
+        begun.
     """
     if dtype not in TYPES:
         return False
@@ -123,7 +124,7 @@ def loads(kernel: str, dtype: str, numbers: float = np.inf) -> bool:
     with _locks[key]:
         if key not in _states:
             try:
-                if numbers < WORTH and _would_compile(kernel, dtype):
+                if numbers < WORTH and key not in _begun and _would_compile(kernel, dtype):
                     return False
                 _states[key] = _load(kernel, dtype)
             except UnavailableError as error:
@@ -152,6 +153,12 @@ def begin(*wanted: tuple[str, str]) -> None:
     _begun.update(new)
     if new:
         Thread(target=lambda: [loads(*key) for key in new], name="perceptory-kernels", daemon=True).start()
+
+
+def there(kernel: str, *arrays: Any) -> bool:
+    """Whether the kernel computes in the type that all these arrays have, if nobody waits for it alone."""
+    dtypes = {np.dtype(array.dtype).name for array in arrays}
+    return len(dtypes) == 1 and loads(kernel, dtypes.pop(), 0)
 
 
 def library(kernel: str, dtype: str) -> ctypes.CDLL:

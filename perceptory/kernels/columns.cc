@@ -18,6 +18,9 @@
 // Any array may have member axes in front, of size 1 where all members share it. A member is done by one thread and its
 // numbers do not depend on the other members.
 
+#include <algorithm>
+#include <limits>
+
 #include "bins.h"
 #include "frame.h"
 #include "memory.h"
@@ -356,6 +359,59 @@ void places(const Call& call) {
   }
 }
 
+// Of the rows x [row, n] with w [row] > 0, column by column in ascending order, what is asked for at shares `levels` of
+// them, ascending from 0 to 1, to [n, level]. EDGES: the first number up to which lies that share of the rows and of the
+// distinct numbers, both counting half. GAPS: the middle between that and the next larger number, each once and behind
+// them NOWHERE. QUANTILES: linear between neighbors. inf where no row counts.
+enum Asked { EDGES, GAPS, QUANTILES };
+constexpr T NOWHERE = 1e30;  // as in layers/thresholds.py
+template <Asked ASKED>
+void ordered(const Call& call) {
+  Array<T> x = call.argument(0, 2), w = call.argument(1, 1), levels = call.argument(2, 1), found = call.result(0, 2);
+  const Dimensions all = found.dimensions();
+  const Members members{all, 2};
+  const I rows = w.dimensions().back(1), columns = all.back(2), many = all.back(1);
+  members.check(x, {rows, columns}), members.check(w, {rows}), members.check(levels, {many});
+  T* column = memory.of(sized({1, rows + 1}));
+  for (I m = 0, count = members.count(); m < count; m++) {
+    const T *from = part(x, 2, all, m), *weight = part(w, 1, all, m), *level = part(levels, 1, all, m);
+    T* to = part(found, 2, all, m);
+    for (I c = 0; c < columns; c++, to += many) {
+      I real = 0;
+      for (I r = 0; r < rows; r++)
+        if (weight[r] > 0) column[real++] = from[r * columns + c];
+      std::sort(column, column + real, [](T a, T b) { return a < b || (b != b && a == a); });  // nan last
+      if (!real) column[real++] = std::numeric_limits<T>::infinity();
+      const I last = real - 1;
+      if (ASKED == QUANTILES) {
+        for (I k = 0; k < many; k++) {
+          const T place = level[k] * (T)last;
+          const I low = place < (T)last ? (I)place : last, high = low < last ? low + 1 : last;
+          to[k] = column[low] + (place - (T)low) * (column[high] - column[low]);
+        }
+        continue;
+      }
+      const auto is_new = [&](I i) { return !i || column[i] != column[i - 1]; };
+      I distinct = 0, i = 0, seen = 1, filled = 0;
+      for (I k = 0; k < real; k++) distinct += is_new(k);
+      for (I k = 0; k < many; k++) {
+        while (i < last && (T)0.5 * ((T)(i + 1) / (T)real + (T)seen / (T)distinct) < level[k]) seen += is_new(++i);
+        if (ASKED == EDGES) {
+          to[k] = column[i];
+          continue;
+        }
+        const T* above = std::upper_bound(column + i, column + real, column[i]);
+        const T middle = above < column + real ? column[i] + (T)0.5 * (*above - column[i]) : NOWHERE;
+        if (middle < NOWHERE && (!filled || middle != to[filled - 1])) to[filled++] = middle;
+      }
+      if (ASKED == GAPS) std::fill(to + filled, to + many, NOWHERE);
+    }
+  }
+}
+
+HANDLER(columns_edges, ordered<EDGES>)
+HANDLER(columns_gaps, ordered<GAPS>)
+HANDLER(columns_quantiles, ordered<QUANTILES>)
 HANDLER(columns_forward, pass<false>)
 HANDLER(columns_backward, pass<true>)
 HANDLER(columns_places, places)

@@ -8,7 +8,7 @@ Shapes: u [batch, number], flags [batch, flag], known [batch, category] of all g
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -45,6 +45,9 @@ class Columns(NamedTuple):
 def accepts(dtype: Any) -> bool:
     """Whether the kernel is there and computes in this type."""
     return build.loads("columns", np.dtype(dtype).name)
+
+
+there = partial(build.there, "columns")
 
 
 @lru_cache(maxsize=256)
@@ -84,6 +87,29 @@ def places(x: jax.Array, edges: jax.Array) -> jax.Array:
     out = jax.ShapeDtypeStruct(x.shape, x.dtype)
     call = jax.ffi.ffi_call(f"perceptory_columns_places_{x.dtype.name}", out, vmap_method="expand_dims")
     return call(jax.lax.stop_gradient(x), jax.lax.stop_gradient(edges))
+
+
+def edges(x: jax.Array, w: jax.Array, levels: jax.Array) -> jax.Array:
+    """[column, level] of x [row, column], of the rows with w [row] > 0, the first number up to which lies a share of
+    the rows and of their distinct numbers, both counting half; levels: ascending from 0 to 1."""
+    return _ordered("edges", x, w, levels)
+
+
+def gaps(x: jax.Array, w: jax.Array, levels: jax.Array) -> jax.Array:
+    """[column, level] ascending, the middle between each of the `edges` and the next larger number, each once; behind
+    them 1e30."""
+    return _ordered("gaps", x, w, levels)
+
+
+def quantiles(x: jax.Array, w: jax.Array, levels: jax.Array) -> jax.Array:
+    """[column, level] quantiles of x [row, column], of the rows with w [row] > 0, linear between neighbors."""
+    return _ordered("quantiles", x, w, levels)
+
+
+def _ordered(name: str, x: jax.Array, w: jax.Array, levels: jax.Array) -> jax.Array:
+    out = jax.ShapeDtypeStruct((x.shape[1], len(levels)), x.dtype)
+    call = jax.ffi.ffi_call(f"perceptory_columns_{name}_{x.dtype.name}", out, vmap_method="expand_dims")
+    return call(*jax.lax.stop_gradient((x, w, levels)))
 
 
 def _call(name: str, columns: Columns, shapes: tuple[Any, ...], *arrays: Any) -> tuple[Any, ...]:

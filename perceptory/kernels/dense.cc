@@ -144,11 +144,9 @@ struct Stack {
     const T* v = x + from * n[0];
     I row = n[0];
     for (I l = 1; l < layers; l++) {
-      const I in = n[l - 1], out = n[l], wide = filled(out);
-      const T *b = w, *bias = w + in * out;
-      if (wide != out) widen(pack, w, in, out), widen(first, bias, 1, out), b = pack, bias = first;
+      const I wide = filled(n[l]);
       T *own = kept + from * wide, *z = full ? own + batch * wide : own;
-      product<false>(rows, wide, in, v, row, b, wide, bias, 0, z, wide);
+      hidden_sums(l, rows, w, v, row, z, first, pack);
       if (full)
         units_there_of(kind[l - 1], parameter[l - 1], strengths(l, w, strength), noise_of(l), from, rows, wide, z,
                        z + batch * wide, own);
@@ -156,9 +154,13 @@ struct Stack {
         activate(kind[l - 1], parameter[l - 1], z, rows * wide);
       v = own, row = wide, kept += this->kept(l), w += weights(l);
     }
+    last(rows, w, v, row, y + from * n[layers], first, pack);
+  }
+
+  // y of the last layer of so many rows v; first, pack: room.
+  void last(I rows, const T* w, const T* v, I row, T* y, T* first, T* pack) const {
     const I in = n[layers - 1], out = n[layers], wide = filled(out);
     const T* bias = w + in * out;
-    y += from * out;
     if (out <= NARROW) {
       transpose(pack, w, in, out);
       for (I r = 0; r < rows; r++, v += row)
@@ -174,6 +176,29 @@ struct Stack {
     T* z = pack + in * wide;
     product<false>(rows, wide, in, v, row, pack, wide, first, 0, z, wide);
     narrow(y, z, rows, out, false);
+  }
+
+  // y of at most ROWS_AT_ONCE rows x, of which nothing is kept, and nothing is dropped.
+  void values(I rows, const T* w, const T* x, T* y, T* scratch) const {
+    T *first = scratch, *strength = first + widest(), *z = strength + widest(), *v = z + ROWS_AT_ONCE * widest();
+    T* pack = v + ROWS_AT_ONCE * widest();
+    const T* from = x;
+    I row = n[0];
+    for (I l = 1; l < layers; l++) {
+      hidden_sums(l, rows, w, from, row, z, first, pack);
+      const I wide = filled(n[l]);
+      units_of(kind[l - 1], parameter[l - 1], strengths(l, w, strength), rows, wide, z, v);
+      from = v, row = wide, w += weights(l);
+    }
+    last(rows, w, from, row, y, first, pack);
+  }
+
+  // z [rows, filled] of hidden layer l.
+  void hidden_sums(I l, I rows, const T* w, const T* v, I row, T* z, T* first, T* pack) const {
+    const I in = n[l - 1], out = n[l], wide = filled(out);
+    const T *b = w, *bias = w + in * out;
+    if (wide != out) widen(pack, w, in, out), widen(first, bias, 1, out), b = pack, bias = first;
+    product<false>(rows, wide, in, v, row, b, wide, bias, 0, z, wide);
   }
 
   // Rows from `from` to `to`; w, kept and dw are behind their ends. What earlier rows gave is added to.
@@ -240,25 +265,18 @@ struct Stack {
 
 thread_local Scratch<T> memory;
 
-template <bool BACK>
-void pass(const Call& call) {
+// The layers of a call, for rows of this shape; hidden: numbers that they keep. `given` weights there are.
+Stack stack_of(const Call& call, I batch, I given, I& weights, I& hidden) {
   const Span<I> widths = call.list<I>("widths");
   const Span<int32_t> kinds = call.list<int32_t>("kinds");
   const Span<double> parameters = call.list<double>("parameters");
   const bool full = call.scalar<int32_t>("full"), parametric = call.scalar<int32_t>("parametric");
-  Array<T> w = call.argument(0, 1), x = call.argument(1, 2), first = call.result(0, BACK ? 1 : 2);
-  Array<int32_t> noise = call.argument<int32_t>(2, 1);
-  Array<T> kept = BACK ? call.argument(3, 1) : call.result(1, 1), y = BACK ? call.argument(4, 2) : first;
-  Array<T> dx = BACK ? call.result(1, 1) : kept;
-  const bool inputs = BACK && dx.dimensions().back(1) > 0, noisy = noise.dimensions().back(1) > 0;
-  const Dimensions all = first.dimensions();
-  const Members members{all, BACK ? 1u : 2u};
-  Stack stack{(I)widths.size() - 1, x.dimensions().back(2), widths.begin(), kinds.begin(), parameters.begin(),
-              full, parametric, inputs, nullptr};
-  require(full || !(parametric || noisy), "units that are parametric or dropped keep what they need");
+  Stack stack{(I)widths.size() - 1, batch, widths.begin(), kinds.begin(), parameters.begin(), full, parametric, false,
+              nullptr};
+  require(full || !parametric, "units that are parametric or dropped keep what they need");
   require(stack.layers > 0 && (I)kinds.size() == stack.layers - 1 && (I)parameters.size() == stack.layers - 1,
           "the description of its layers is not whole");
-  I weights = 0, hidden = 0;
+  weights = hidden = 0;
   for (I l = 0; l <= stack.layers; l++) {
     const I n = stack.n[l];
     require(n > 0 && n < I(1) << 31, "a layer has no possible width");
@@ -269,8 +287,24 @@ void pass(const Call& call) {
       require(kinds[l - 1] >= LINEAR && kinds[l - 1] <= (full ? MISH : ELU), "an activation is unknown");
     }
   }
-  const I given = w.dimensions().back(1);
   require(given >= weights, "there are fewer weights than its layers have");
+  return stack;
+}
+
+template <bool BACK>
+void pass(const Call& call) {
+  Array<T> w = call.argument(0, 1), x = call.argument(1, 2), first = call.result(0, BACK ? 1 : 2);
+  Array<int32_t> noise = call.argument<int32_t>(2, 1);
+  Array<T> kept = BACK ? call.argument(3, 1) : call.result(1, 1), y = BACK ? call.argument(4, 2) : first;
+  Array<T> dx = BACK ? call.result(1, 1) : kept;
+  const bool inputs = BACK && dx.dimensions().back(1) > 0, noisy = noise.dimensions().back(1) > 0;
+  const Dimensions all = first.dimensions();
+  const Members members{all, BACK ? 1u : 2u};
+  const I given = w.dimensions().back(1);
+  I weights, hidden;
+  Stack stack = stack_of(call, x.dimensions().back(2), given, weights, hidden);
+  stack.inputs = inputs;
+  require(stack.full || !noisy, "units that are parametric or dropped keep what they need");
   members.check(w, {given}), members.check(x, {stack.batch, stack.n[0]});
   members.check(kept, {hidden}), members.check(y, {stack.batch, stack.n[stack.layers]});
   members.check(noise, {noisy ? 3 : 0});
@@ -290,6 +324,22 @@ void pass(const Call& call) {
         stack.forward(from, to, own, rows, part(first, axes, all, m), part(kept, 1, all, m), scratch);
     }
   }
+}
+
+// y [batch, out] alone.
+void values(const Call& call) {
+  Array<T> w = call.argument(0, 1), x = call.argument(1, 2), y = call.result(0, 2);
+  const Dimensions all = y.dimensions();
+  const Members members{all, 2};
+  const I batch = x.dimensions().back(2), given = w.dimensions().back(1);
+  I weights, hidden;
+  const Stack stack = stack_of(call, batch, given, weights, hidden);
+  members.check(w, {given}), members.check(x, {batch, stack.n[0]}), members.check(y, {batch, stack.n[stack.layers]});
+  T* scratch = memory.of(sized({1, stack.scratch()}));
+  for (I m = 0, count = members.count(); m < count; m++)
+    for (I from = 0; from < batch; from += ROWS_AT_ONCE)
+      stack.values(batch - from < ROWS_AT_ONCE ? batch - from : ROWS_AT_ONCE, part(w, 1, all, m),
+                   part(x, 2, all, m) + from * stack.n[0], part(y, 2, all, m) + from * stack.n[stack.layers], scratch);
 }
 
 // Rows of a table [n, width] at places [batch], which are below n: their first numbers [batch, first], and the others. A
@@ -322,5 +372,6 @@ void rows(const Call& call) {
 }
 
 HANDLER(dense_forward, pass<false>)
+HANDLER(dense_values, values)
 HANDLER(dense_rows, rows)
 HANDLER(dense_backward, pass<true>)

@@ -60,6 +60,11 @@ def outputs(stack: Stack) -> Callable[..., jax.Array]:
     return run if stack.dropout else lambda weights, x: run(weights, x, jnp.zeros(0, jnp.int32))
 
 
+def values(stack: Stack, weights: jax.Array, x: jax.Array) -> jax.Array:
+    """y [batch, out] of a stack as in use, where nothing is dropped; it is not differentiable."""
+    return _call("values", stack, ((x.shape[0], stack.widths[-1]),), weights, x)[0]
+
+
 def rows(table: jax.Array, places: jax.Array, first: int) -> tuple[jax.Array, jax.Array]:
     """Of the rows of a table [n, column] at these places [batch], each below n, the first columns and the others. It is
     not differentiable. XLA has its threads share a batch, and wait for each other longer than the rows take."""

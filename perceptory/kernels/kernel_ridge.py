@@ -18,12 +18,7 @@ from perceptory.kernels import build
 from perceptory.kernels.neurons import KINDS
 
 accepts = partial(build.accepts, "kernel_ridge")
-
-
-def there(*arrays: Any) -> bool:
-    """Whether the kernel computes in the type of these arrays, if that needs no compilation."""
-    dtypes = {np.dtype(a.dtype).name for a in arrays}
-    return len(dtypes) == 1 and build.loads("kernel_ridge", dtypes.pop(), 0)
+there = partial(build.there, "kernel_ridge")
 
 
 def likely(

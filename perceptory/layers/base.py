@@ -2,7 +2,8 @@
 
 A layer that needs more than its input names it in `takes`: "weights" [batch] are the rows' shares of the cost (0 for
 padding), "lengths" [batch] int32 the rows' own numbers of time steps; `Sequential` and `Skip` hand them on. "progress"
-is the share of the training that is done, in training alone.
+is the share of the training that is done, in training alone; "judged" is True where training asks for the outputs of
+the network as in use, and for no derivative of them.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ class Costed(eqx.Module):
 
 
 def call(
-    layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None, progress: Any = None
-) -> Any:
+    layer: Any, x: jax.Array, key: jax.Array | None, weights: Any = None, lengths: Any = None, progress: Any = None,
+    judged: Any = None,
+) -> Any:  # fmt: skip
     """Call a layer with what it takes."""
-    offered = {"weights": weights, "lengths": lengths, "progress": progress}
+    offered = {"weights": weights, "lengths": lengths, "progress": progress, "judged": judged}
     taken = {name: offered[name] for name in getattr(layer, "takes", ()) if offered[name] is not None}
     return layer(x, key, **taken)

@@ -43,6 +43,9 @@ def shares(x: jax.Array, edges: jax.Array) -> jax.Array:
 def edges_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
     """[column, bins + 1] edges between which lie equal shares of the rows x [row, column] with a weight above 0 and of
     their distinct values, both counting half: of a column that is mostly 0 the other values matter too."""
+    levels = levels_of(bins, x.dtype)
+    if columns.there(x, w):
+        return columns.edges(x, w, levels)
     real = w > 0
     last = jnp.maximum(jnp.sum(real) - 1, 0)
     ordered = jnp.sort(jnp.where(real[:, None], x, jnp.inf), axis=0)
@@ -51,9 +54,13 @@ def edges_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
     rows = jnp.minimum(jnp.arange(1, len(x) + 1), last + 1).astype(x.dtype)[:, None]
     values = running_sums(new.astype(x.dtype))
     share = 0.5 * (rows / rows[-1] + values / values[-1])
-    levels = jnp.linspace(0, 1, bins + 1, dtype=x.dtype)
     place = jax.vmap(lambda column: jnp.searchsorted(column, levels), in_axes=1)(share)
     return jnp.take_along_axis(ordered.T, jnp.minimum(place, last), axis=1)
+
+
+def levels_of(bins: int, dtype: Any) -> jax.Array:
+    """[bins + 1] equal shares from 0 to 1."""
+    return jnp.asarray(np.linspace(0, 1, bins + 1), dtype)
 
 
 def evened(w: jax.Array) -> jax.Array:
@@ -64,6 +71,8 @@ def evened(w: jax.Array) -> jax.Array:
 def quantiles(x: jax.Array, w: jax.Array, at: np.ndarray) -> jax.Array:
     """[column, level] quantiles of x [row, column] at levels from 0 to 1, of the rows with a weight above 0, linear
     between neighbors."""
+    if columns.there(x, w):
+        return columns.quantiles(x, w, jnp.asarray(at, x.dtype))
     real = w > 0
     last = jnp.maximum(jnp.sum(real) - 1, 0).astype(x.dtype)
     ordered = jnp.sort(jnp.where(real[:, None], x, jnp.inf), axis=0)
@@ -153,11 +162,13 @@ class TabularStack(eqx.Module):
     falls: bool = eqx.field(static=True)  # whether it goes down to 0
     activation: Callable[..., Any] = eqx.field(static=True)
     kernel: tuple[str, float] | None = eqx.field(static=True)
-    takes: ClassVar[tuple[str, ...]] = ("progress",)
+    takes: ClassVar[tuple[str, ...]] = ("progress", "judged")
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None, progress: Any = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, key: jax.Array | None = None, progress: Any = None, judged: bool = False
+    ) -> jax.Array:
         rate = None if key is None or self.rate is None else self._rate(progress)
-        if key is not None and self.kernel is not None and dense.accepts(x.dtype):
+        if (key is not None or judged) and self.kernel is not None and dense.accepts(x.dtype):
             return self._by_kernel(x, key, rate)
         for place, layer in enumerate(self.layers):
             z = matmul(x, layer.weight) + layer.bias
@@ -177,13 +188,15 @@ class TabularStack(eqx.Module):
         rate = self.rate.value  # type: ignore[union-attr]
         return rate if progress is None or not self.falls else rate * flat_cosine(progress)
 
-    def _by_kernel(self, x: jax.Array, key: jax.Array, rate: Any) -> jax.Array:
+    def _by_kernel(self, x: jax.Array, key: jax.Array | None, rate: Any) -> jax.Array:
         widths = (x.shape[1], *(layer.weight.shape[1] for layer in self.layers))
         parametric = self.layers[0].strength is not None
         kind = self.kernel
         stack = Stack(widths, (kind,) * (len(widths) - 2), parametric, rate is not None)  # type: ignore[arg-type]
         parts = [jnp.ravel(a) for layer in self.layers for a in jax.tree.leaves(layer)]
         weights = jnp.concatenate(parts)
+        if key is None:
+            return dense.values(stack, weights, x)
         more = () if rate is None else (dense.noise_of(key, rate),)
         return dense.outputs(stack)(weights, x, *more)
 
@@ -217,7 +230,7 @@ class Tabular(eqx.Module):
     stack: TabularStack
     places: tuple[tuple[int, ...], ...] = eqx.field(static=True)  # of numbers, flags, then of each category column
     outputs: tuple[int, ...] = eqx.field(static=True)
-    takes: ClassVar[tuple[str, ...]] = ("progress",)
+    takes: ClassVar[tuple[str, ...]] = ("progress", "judged")
 
     def features(self, x: jax.Array) -> jax.Array:
         """[row, feature] before their scale."""
@@ -236,17 +249,19 @@ class Tabular(eqx.Module):
             parts += [part @ vectors for part, vectors in zip(one_hot, self.categories, strict=True)]
         return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None, progress: Any = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, key: jax.Array | None = None, progress: Any = None, judged: bool = False
+    ) -> jax.Array:
         embeds = self.embedding is not None or self.seen is not None
-        if key is not None and embeds and columns.accepts(x.dtype):
+        if (key is not None or judged) and embeds and columns.accepts(x.dtype):
             v = self._by_kernel(x)
         else:
             v = self.features(x) if self.scale is None else self.features(x) * self.scale
         if self.adapters is None:
-            return self.stack(v, key, progress).reshape(len(x), *self.outputs)
+            return self.stack(v, key, progress, judged).reshape(len(x), *self.outputs)
         k = len(self.adapters)
         v = v if key is not None else jnp.repeat(v, k, axis=0)
-        y = self.stack(self.adapted(v), key, progress).reshape(len(v), k, -1)
+        y = self.stack(self.adapted(v), key, progress, judged).reshape(len(v), k, -1)
         y = jnp.sum(jnp.where(in_turn(jnp.eye(k, dtype=bool), len(v))[..., None], y, 0), axis=1)
         return (y if key is not None else jnp.mean(y.reshape(len(x), k, -1), axis=1)).reshape(len(x), *self.outputs)
 

@@ -8,8 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.kernels import columns
 from perceptory.layers.dense import matmul
-from perceptory.layers.tabular import edges_of, some_columns
+from perceptory.layers.tabular import edges_of, levels_of, some_columns
 
 NOWHERE = 1e30  # a threshold above all rows; finite, as all of a network's numbers
 
@@ -20,6 +21,8 @@ def thresholds_of(x: jax.Array, w: jax.Array, bins: int) -> jax.Array:
 
     In the middle of a gap, so that no last digit of a value decides on which side it lies.
     """
+    if columns.there(x, w):
+        return columns.gaps(x, w, levels_of(bins, x.dtype)[:bins])
     below = edges_of(x, w, bins)[:, :bins]
     ordered = jnp.sort(jnp.where((w > 0)[:, None], x, jnp.inf), axis=0)
 

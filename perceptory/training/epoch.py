@@ -16,7 +16,7 @@ from perceptory.objectives.parts import objective_costs, parts_of
 from perceptory.objectives.reconstruction import Reconstruction
 from perceptory.training.given import begun
 from perceptory.training.procedures.table import procedure_of
-from perceptory.training.rows import Batch, output_of
+from perceptory.training.rows import Batch, judged_output, output_of
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import PARTS, Crossed, State, advance
 from perceptory.training.weights import Weights
@@ -102,7 +102,7 @@ def _validation_costs(run: Run, module: Any) -> tuple[Float[Array, ""], Any, Arr
     """Of the network as in use, with what it adds to the cost of each row; of each auxiliary objective; the outputs."""
     truth, weights = run.rows.validation_truth()
     if not run.network.added_cost:
-        output = run.rows.of_validation(partial(output_of, module))
+        output = run.rows.of_validation(partial(judged_output, module))
         return *objective_costs(run.cost, output, truth, weights), output
 
     def both(batch: Batch) -> Array:
@@ -136,7 +136,7 @@ def predictions(run: Run, state: State) -> Any:
     cost = run.cost
     if isinstance(cost, Reconstruction):
         return run.rows.of_all(lambda b: cost.errors(output_of(module, b), b.t, b.w))
-    output = run.rows.of_all(partial(output_of, module))
+    output = run.rows.of_all(partial(judged_output, module))
     if run.plan.crossed:
         output = output.at[run.plan.rows :].set(state.crossed.output)
     return cost.inverse_link(output)

@@ -86,7 +86,8 @@ class ProgramPlan:
     @property
     def flat(self) -> bool:
         """Whether a member's weights are one vector (few arrays in the loop) or stay apart (nothing is copied)."""
-        return layout(self.network, self.inputs, self.outputs).size <= FLAT_WEIGHTS
+        solved = self.network.solved  # no step copies them, and each array is a dozen loops to compile
+        return solved or layout(self.network, self.inputs, self.outputs).size <= FLAT_WEIGHTS
 
     @property
     def batches(self) -> int:

@@ -450,3 +450,8 @@ def _where_real(batch: Batch, real: Array) -> Batch:
 def output_of(network: Any, batch: Batch, key: Any = None, share: Any = None, progress: Any = None) -> Any:
     """The network's output for a batch; share [batch] of each example in the cost; progress: see `layers.call`."""
     return call(network, batch.x, key, weights=share, lengths=batch.lengths, progress=progress)
+
+
+def judged_output(network: Any, batch: Batch) -> Any:
+    """As `output_of` a network in use; there is no derivative of it."""
+    return call(network, batch.x, None, lengths=batch.lengths, judged=True)
