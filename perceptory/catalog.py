@@ -368,7 +368,7 @@ OTHER_NAMES = _by_name(
         "estimators": "NetworkAutoencoder NetworkAutoencoderCV NetworkClassifier NetworkClassifierCV NetworkRegressor"
         " NetworkRegressorCV SequenceRegressor",
         "studies.one_network": "Trained train_further",
-        "studies.presets": "default_study",
+        "studies.usual": "default_study",
     },
 )
 INSIGHT_NAMES = _by_name(

@@ -26,6 +26,7 @@ class StoppedError(Exception):
 
 def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory fit`; `options` by name as typer gives them."""
+    _begin(options)
     from perceptory.app.options import data_options, read_options
     from perceptory.app.source import source_of
     from perceptory.runs.run_folder import RunFolder
@@ -48,6 +49,16 @@ def fit(options: Mapping[str, Any], argv: list[str]) -> None:
     _work(study, handed, folder, test=test, options=options, argv=argv)
 
 
+def _begin(options: Mapping[str, Any]) -> None:
+    """Where DATA is a table, and nothing says otherwise, kernels are compiled while JAX is imported."""
+    from perceptory.data.tables.endings import named_as_table
+    from perceptory.studies.usual import begin_kernels
+
+    others = ("network", "stream", "inputs", "time", "series", "window", "stride", "horizon", "predict", "precision")
+    if named_as_table(Path(options["data"])) and not any(options.get(name) for name in others):
+        begin_kernels()
+
+
 def _run_folder(data: str, out: str | None) -> Path:
     """Where the run goes: beside a folder of images, never into it, where it would be taken for a class."""
     from perceptory.data.tables.endings import PACKED
@@ -64,9 +75,11 @@ def _run_folder(data: str, out: str | None) -> Path:
 
 def demo(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory demo`: the main job on a table that scikit-learn ships."""
+    from perceptory.studies.usual import begin_kernels, default_study
+
+    begin_kernels()
     from perceptory.data import load_bundled
     from perceptory.runs.run_folder import RunFolder
-    from perceptory.studies.presets import default_study
 
     folder = Path(options["out"] or DEMO_FOLDER)
     overwrite = options["out"] is None or _holds_demo(folder)

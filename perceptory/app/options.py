@@ -51,10 +51,10 @@ from perceptory.selection.nested import Nested
 from perceptory.selection.plans import GroupKFold, KFold, Repeated, StratifiedKFold
 from perceptory.selection.search import Choice, choice
 from perceptory.specs import at_least_one, below_one, count, not_negative, positive
-from perceptory.studies.presets import default_study
 from perceptory.studies.presets_examples import default_validation
 from perceptory.studies.presets_forecasts import rolled_out
 from perceptory.studies.study import Study
+from perceptory.studies.usual import default_study
 
 TASK_NAMES: Registry[str] = Registry("task", {"classification": "", SEQUENCE: ""} | dict.fromkeys(TASK_KINDS, ""))
 

@@ -25,9 +25,9 @@ from perceptory.objectives.table import LabelCrossEntropy
 from perceptory.selection.base import ValidationPlan
 from perceptory.selection.plans import GroupKFold, KFold, Splitter, StratifiedKFold, default_plan
 from perceptory.selection.search import choice
-from perceptory.studies.presets import default_study
 from perceptory.studies.run import run
 from perceptory.studies.study import Study
+from perceptory.studies.usual import default_study
 
 SCORES = {
     "neg_root_mean_squared_error": "rmse",

@@ -39,7 +39,7 @@ PREBUILT = HERE / "prebuilt"  # libraries that came with the package
 CALLS = {  # of each kernel, whose source is `name`.cc
     "lstm": ("values", "keeping", "backward"),
     "convolution": ("values", "by_inputs", "by_kernel"),
-    "dense": ("forward", "backward", "values", "rows"),
+    "dense": ("forward", "backward", "values", "start", "rows"),
     "columns": ("forward", "backward", "places", "edges", "gaps", "quantiles"),
     "threefry": ("pairs", "bits"),
     "symmetric": ("normal", "product", "solution", "trace"),
@@ -57,6 +57,7 @@ LEVEL = {
     "neurons": "-O2",
     "texts": "-O2",
 }  # else -O3; what unrolls its loops itself is compiled sooner so, and as fast
+COMMON = ["-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-w"]
 TYPES = {"float32": [], "float64": ["-DDOUBLE"]}  # and the compiler's flags for them
 WORTH = 1_000_000  # numbers for which a kernel is compiled where NumPy needs none
 TIME_LIMIT = 120.0  # seconds a compilation may take
@@ -152,7 +153,18 @@ def begin(*wanted: tuple[str, str]) -> None:
     new = [key for key in dict.fromkeys(wanted) if key not in _states and key not in _begun]
     _begun.update(new)
     if new:
-        Thread(target=lambda: [loads(*key) for key in new], name="perceptory-kernels", daemon=True).start()
+        Thread(target=_made_and_loaded, args=(new,), name="perceptory-kernels", daemon=True).start()
+
+
+def _made_and_loaded(keys: list[tuple[str, str]]) -> None:
+    """Compile kernels into the cache folder before the first one is loaded, which waits for JAX."""
+    for key in keys:
+        with contextlib.suppress(UnavailableError, OSError), _locks[key]:  # `loads` says why
+            if backend.cache_folder() is not None and not backend.native() and _would_compile(*key):
+                compiler = _compiler()
+                next(_compiled(*key, compiler, _maker(tuple(compiler))), None)
+    for key in keys:
+        loads(*key)
 
 
 def there(kernel: str, *arrays: Any) -> bool:
@@ -318,7 +330,7 @@ def prebuild(machine: str, compiler: list[str]) -> list[Path]:
         for kernel in CALLS:
             for dtype, typed in TYPES.items():
                 path = PREBUILT / packaged_name(kernel, dtype, level)
-                flags = [LEVEL.get(kernel, "-O3"), flag, "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-w", "-s", *typed]
+                flags = [LEVEL.get(kernel, "-O3"), flag, *COMMON, "-s", *typed]
                 source = str(HERE / f"{kernel}.cc")
                 _output([*compiler, *flags, f"-I{_include()}", source, "-o", str(path)], TIME_LIMIT)
                 libraries.append(path)
@@ -344,7 +356,7 @@ def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
 def _flags_and_name(kernel: str, dtype: str, compiler: list[str], maker: str) -> tuple[list[str], str]:
     """The compiler's flags, and the name of the library's file in the cache folder."""
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
-    flags = [LEVEL.get(kernel, "-O3"), native, "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-w", *TYPES[dtype]]
+    flags = [LEVEL.get(kernel, "-O3"), native, *COMMON, *TYPES[dtype]]
     parts = (
         [path.read_bytes() for path in (HERE / f"{kernel}.cc", *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),

@@ -342,6 +342,64 @@ void values(const Call& call) {
                    part(x, 2, all, m) + from * stack.n[0], part(y, 2, all, m) + from * stack.n[stack.layers], scratch);
 }
 
+// Weights of a start from the data (networks/tabular.py): those of each layer divided by the deviation of their sums over
+// the rows x, biases that are minus a mean of some rows' sums, weighed by `shares`, so that every unit bends among the
+// rows. w [weights] with whatever stands in place of biases; places [some, out of all layers], below the number of rows;
+// shares of the same shape.
+void start(const Call& call) {
+  Array<T> w = call.argument(0, 1), x = call.argument(1, 2), shares = call.argument(3, 2), found = call.result(0, 1);
+  Array<int32_t> places = call.argument<int32_t>(2, 2);
+  const Dimensions all = found.dimensions();
+  const Members members{all, 1};
+  const I rows = x.dimensions().back(2), given = all.back(1), some = shares.dimensions().back(2);
+  I weights, hidden, outputs = 0;
+  const Stack stack = stack_of(call, rows, given, weights, hidden);
+  for (I l = 1; l <= stack.layers; l++) outputs += stack.n[l];
+  members.check(w, {given}), members.check(x, {rows, stack.n[0]});
+  members.check(places, {some, outputs}), members.check(shares, {some, outputs});
+  const I most = stack.widest();
+  T* scratch = memory.of(sized({1, sized({2, rows, most}) + 2 * most + filled(stack.packed())}));
+  T *z = scratch, *v = z + rows * most, *strength = v + rows * most, *by = strength + most;
+  T* pack = by + most;
+  for (I m = 0, count = members.count(); m < count; m++) {
+    T* to = part(found, 1, all, m);
+    memcpy(to, part(w, 1, all, m), given * sizeof(T));
+    const T *from = part(x, 2, all, m), *share = part(shares, 2, all, m);
+    const int32_t* place = part(places, 2, all, m);
+    I row = stack.n[0];
+    for (I l = 1; l <= stack.layers; l++) {
+      const I in = stack.n[l - 1], out = stack.n[l], wide = filled(out);
+      T* bias = to + in * out;
+      widen(pack, to, in, out);
+      product<false>(rows, wide, in, from, row, pack, wide, nullptr, 0, z, wide);
+      for (I o = 0; o < out; o++) {
+        double sum = 0, squares = 0;
+        for (I r = 0; r < rows; r++) sum += z[r * wide + o];
+        const double mean = sum / rows;
+        for (I r = 0; r < rows; r++) squares += (z[r * wide + o] - mean) * (z[r * wide + o] - mean);
+        const double spread = __builtin_sqrt(squares / rows);
+        by[o] = spread > 1e-6 ? (T)(1 / spread) : 1;
+        T whole = 0, due = 0;
+        for (I k = 0; k < some; k++) {
+          const I at = k * outputs + o;
+          require(place[at] >= 0 && place[at] < rows, "a place is beyond the rows");
+          whole += share[at], due += z[place[at] * wide + o] * share[at];
+        }
+        bias[o] = -due / whole * by[o];
+      }
+      for (I i = 0; i < in; i++)
+        for (I o = 0; o < out; o++) to[i * out + o] *= by[o];
+      if (l < stack.layers) {
+        for (I r = 0; r < rows; r++)
+          for (I o = 0; o < out; o++) z[r * wide + o] = z[r * wide + o] * by[o] + bias[o];
+        units_of(stack.kind[l - 1], stack.parameter[l - 1], stack.strengths(l, to, strength), rows, wide, z, v);
+        from = v, row = wide;
+      }
+      to += stack.weights(l), place += out, share += out;
+    }
+  }
+}
+
 // Rows of a table [n, width] at places [batch], which are below n: their first numbers [batch, first], and the others. A
 // row that lies far away takes as long to come as hundreds of products, so rows are asked for before they are needed.
 void rows(const Call& call) {
@@ -373,5 +431,6 @@ void rows(const Call& call) {
 
 HANDLER(dense_forward, pass<false>)
 HANDLER(dense_values, values)
+HANDLER(dense_start, start)
 HANDLER(dense_rows, rows)
 HANDLER(dense_backward, pass<true>)

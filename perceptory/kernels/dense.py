@@ -65,6 +65,13 @@ def values(stack: Stack, weights: jax.Array, x: jax.Array) -> jax.Array:
     return _call("values", stack, ((x.shape[0], stack.widths[-1]),), weights, x)[0]
 
 
+def start(stack: Stack, weights: jax.Array, x: jax.Array, places: jax.Array, shares: jax.Array) -> jax.Array:
+    """Weights [weight] of a start from the data: those of each layer divided by the deviation of their sums over rows x,
+    and biases that are minus the mean of the sums of some rows, at `places` [some, out of all layers] among x, weighed
+    by `shares` of the same shape. What stands in place of biases is ignored; it is not differentiable."""
+    return _call("start", stack, (weights.shape,), weights, x, places.astype(jnp.int32), shares)[0]
+
+
 def rows(table: jax.Array, places: jax.Array, first: int) -> tuple[jax.Array, jax.Array]:
     """Of the rows of a table [n, column] at these places [batch], each below n, the first columns and the others. It is
     not differentiable. XLA has its threads share a batch, and wait for each other longer than the rows take."""

@@ -18,9 +18,10 @@ from jax.lax import stop_gradient
 
 from perceptory.kernels import columns, dense
 from perceptory.kernels.stack import Stack
+from perceptory.layers.arrays import unpack
 from perceptory.layers.base import Fixed
 from perceptory.layers.dense import matmul
-from perceptory.ops.sums import running_sums
+from perceptory.ops.sums import deviations, running_sums
 
 FEW_SLICES = 6  # runs of columns that are cut out one by one
 STORED = ("center", "factor", "edges")  # arrays that no optimizer moves
@@ -189,16 +190,40 @@ class TabularStack(eqx.Module):
         return rate if progress is None or not self.falls else rate * flat_cosine(progress)
 
     def _by_kernel(self, x: jax.Array, key: jax.Array | None, rate: Any) -> jax.Array:
-        widths = (x.shape[1], *(layer.weight.shape[1] for layer in self.layers))
-        parametric = self.layers[0].strength is not None
-        kind = self.kernel
-        stack = Stack(widths, (kind,) * (len(widths) - 2), parametric, rate is not None)  # type: ignore[arg-type]
-        parts = [jnp.ravel(a) for layer in self.layers for a in jax.tree.leaves(layer)]
-        weights = jnp.concatenate(parts)
+        stack, weights = self._described(rate is not None), self._weights()
         if key is None:
             return dense.values(stack, weights, x)
         more = () if rate is None else (dense.noise_of(key, rate),)
         return dense.outputs(stack)(weights, x, *more)
+
+    def _described(self, dropout: bool = False) -> Stack:
+        widths = (len(self.layers[0].weight), *(layer.weight.shape[1] for layer in self.layers))
+        kind: Any = self.kernel
+        return Stack(widths, (kind,) * (len(widths) - 2), self.layers[0].strength is not None, dropout)
+
+    def _weights(self) -> jax.Array:
+        return jnp.concatenate([jnp.ravel(a) for layer in self.layers for a in jax.tree.leaves(layer)])
+
+    def started(self, x: jax.Array, places: jax.Array, shares: jax.Array) -> TabularStack:
+        """The stack with weights divided by the deviation of their sums over rows x [row, feature], and biases that are
+        minus the mean of some rows' sums, weighed by `shares`, so that every unit bends among the rows. places, shares:
+        [some, out of all layers] which rows, and how much they count."""
+        if self.kernel is not None and dense.accepts(x.dtype):
+            weights = dense.start(self._described(), self._weights().astype(x.dtype), x, places, shares)
+            return unpack(self, weights.astype(self.layers[0].bias.dtype))
+        layers, begin = [], 0
+        for layer in self.layers:
+            own = slice(begin, begin + layer.weight.shape[1])
+            begin = own.stop
+            z = x @ layer.weight
+            spread = deviations(z)
+            by = 1 / jnp.where(spread > 1e-6, spread, 1)
+            rows = jnp.take_along_axis(z, places[:, own], axis=0)
+            bias = -by * jnp.sum(rows * shares[:, own], axis=0) / jnp.sum(shares[:, own], axis=0)
+            weight, bias = (layer.weight * by).astype(layer.weight.dtype), bias.astype(layer.bias.dtype)
+            layers.append(TabularDense(weight, bias, layer.strength))
+            x = self.hidden(z * by + bias, layers[-1])
+        return eqx.tree_at(lambda s: s.layers, self, tuple(layers))
 
 
 def flat_cosine(progress: Any) -> jax.Array:

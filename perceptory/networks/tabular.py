@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     import jax.numpy as jnp
 
     from perceptory.layers import base, tabular
-    from perceptory.ops import sums
 else:
     eqx, jax, jnp = later("equinox", "jax", "jax.numpy")
-    base, tabular, sums = later("perceptory.layers.base", "perceptory.layers.tabular", "perceptory.ops.sums")
+    base, tabular = later("perceptory.layers.base", "perceptory.layers.tabular")
 
 INPUTS: Registry[str] = Registry(
     "scaling of columns",
@@ -231,11 +230,13 @@ class TabularMLP(ForTables):
                 module = eqx.tree_at(attrgetter(name), module, own)
         if self.start == "random":
             return module
-        one, two = jax.random.split(key)
+        one, two, three = jax.random.split(key, 3)
         real = jnp.sum(w > 0)
         chosen = jax.random.uniform(one, (min(START_ROWS, len(x)),)) * real.astype(x.dtype)
         v = module.features(x[jnp.minimum(chosen.astype(jnp.int32), jnp.maximum(real - 1, 0))])
-        return eqx.tree_at(lambda m: m.stack, module, _started(module.stack, module.adapted(v), two))
+        shape = SIMPLEX, sum(len(layer.bias) for layer in module.stack.layers)
+        places, shares = jax.random.randint(two, shape, 0, len(v)), jax.random.exponential(three, shape, v.dtype)
+        return eqx.tree_at(lambda m: m.stack, module, module.stack.started(module.adapted(v), places, shares))
 
     def _with_numbers(self, module: Any, x: jax.Array, w: jax.Array) -> Any:
         scaling = module.scaling
@@ -314,22 +315,3 @@ def _flag_scaling(scaling: tabular.ColumnScaling, x: jax.Array, w: jax.Array, ce
     center = (share > 0.5).astype(x.dtype) if centered else jnp.zeros_like(share)
     factor = jnp.where(there, jnp.where(middle | (not centered), 1.0, 2.0), 0.0).astype(x.dtype)
     return eqx.tree_at(lambda s: (s.center, s.factor), scaling, (center, factor))
-
-
-def _started(stack: tabular.TabularStack, v: jax.Array, key: jax.Array) -> tabular.TabularStack:
-    """Weights divided by the deviation of their sums over rows v [row, feature], biases that are minus a mean of some
-    rows' sums, so that every unit bends among the rows."""
-    layers = []
-    for i, layer in enumerate(stack.layers):
-        z = v @ layer.weight
-        spread = sums.deviations(z)
-        weight = layer.weight / jnp.where(spread > 1e-6, spread, 1)
-        z = v @ weight
-        one, two = jax.random.split(jax.random.fold_in(key, i))
-        rows = jax.random.randint(one, (SIMPLEX, z.shape[1]), 0, len(z))
-        part = jax.random.exponential(two, rows.shape, z.dtype)
-        bias = -jnp.sum(jnp.take_along_axis(z, rows, axis=0) * part / jnp.sum(part, axis=0), axis=0)
-        weight, bias = weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype)
-        layers.append(tabular.TabularDense(weight, bias, layer.strength))
-        v = stack.hidden(z + bias, layers[-1]) if i + 1 < len(stack.layers) else z
-    return eqx.tree_at(lambda s: s.layers, stack, tuple(layers))

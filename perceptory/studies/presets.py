@@ -75,12 +75,8 @@ def default_networks(rows: int, effort: str, baseline: Network) -> list[Network]
     return [baseline, *small, MLP((64, 64), either), MLP((64, 64, 64), "tanh"), *large, *more]
 
 
-def default_study(data: Examples, effort: str = "normal", **changes: Any) -> Study:
-    """A study that suits a dataset by its size; `changes` replace fields of it.
-
-    effort: "quick", "normal" or "thorough". Epochs follow from the work that the effort allows; the learning rate
-    falls along a cosine over them.
-    """
+def study_of(data: Examples, effort: str, changes: dict[str, Any]) -> Study:
+    """See `usual.default_study`."""
     return _STUDIES[data.kind](data, EFFORTS[effort], effort, changes)
 
 

@@ -40,7 +40,7 @@ from perceptory.selection.nested import Nested
 from perceptory.selection.plans import HoldOut, KFold, Repeated, RollingOrigin, StratifiedKFold
 from perceptory.selection.search import choice, integers, log_uniform, uniform
 from perceptory.studies import defaults
-from perceptory.studies.presets import default_study
+from perceptory.studies.usual import default_study
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,12 @@ from perceptory.objectives.table import DEFAULT_COST
 from perceptory.selection.plans import BlockedKFold, HoldOut, KFold, RollingOrigin, StratifiedKFold
 from perceptory.studies.forecasts import series_facts
 from perceptory.studies.labels import candidate_label
-from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS, default_study
+from perceptory.studies.presets import EFFORTS, LEAST_EPOCHS
 from perceptory.studies.presets_examples import SPEED, batch_size, default_validation, example_networks, seconds_of
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
 from perceptory.studies.presets_tables import EPOCHS as TABLE_EPOCHS
 from perceptory.studies.presets_tables import table_networks
+from perceptory.studies.usual import default_study
 
 random = np.random.default_rng(0)
 

@@ -8,8 +8,8 @@ import pytest
 from perceptory import InputError, read_arrays, read_table
 from perceptory.networks.autoencoder import Autoencoder
 from perceptory.selection.ranking import rank
-from perceptory.studies.presets import default_study
 from perceptory.studies.presets_codes import code_widths
+from perceptory.studies.usual import default_study
 
 
 @pytest.mark.parametrize(

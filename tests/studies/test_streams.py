@@ -19,8 +19,8 @@ from perceptory.data.words import data_lines
 from perceptory.runs.run_folder import RUNNING
 from perceptory.studies import keeping, portions, streaming
 from perceptory.studies.encoded_examples import encode
-from perceptory.studies.presets import default_study
 from perceptory.studies.streaming import prepare_streamed
+from perceptory.studies.usual import default_study
 from perceptory.training.scaling import fit_scaling
 
 ROWS = 3000
