@@ -18,6 +18,7 @@
 // the number of threads.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -37,6 +38,16 @@ constexpr double PI = 3.14159265358979323846;
 constexpr double WORTH = 1e5;        // products that take longer than to wake a thread
 constexpr int64_t STRIP = WIDE * W<T>;
 static_assert(HAND % HIGH == 0 && PANEL % HIGH == 0 && PANEL % W<T> == 0 && BLOCK % W<T> == 0);
+
+// Calls under way. Devices share the threads: where each call took all of them, they would push each other's panels out
+// of the caches.
+static std::atomic<int32_t> under_way{0};
+struct Threads {
+  const int32_t all;
+  explicit Threads(const Call& call) : all(call.scalar<int32_t>("threads")) { under_way++; }
+  ~Threads() { under_way--; }
+  operator int32_t() const { return std::max(1, all / std::max(1, under_way.load())); }
+};
 
 INLINE V<T> root_of(V<T> v) {
   T part[W<T>];
@@ -300,7 +311,7 @@ struct Likelihood {
 };
 
 void likely(const Call& call) {
-  const int32_t threads = call.scalar<int32_t>("threads");
+  const Threads threads(call);
   auto x = call.argument(0, 2), t = call.argument(1, 2), w = call.argument(2, 1), first = call.argument(4, 1);
   auto learn = call.argument<int32_t>(3, 2);
   auto deviation = call.argument(5, 0), found = call.result(0, 1);
@@ -368,7 +379,7 @@ void likely(const Call& call) {
 
 // U of a [n, next] = Uᵀ U in place, as `Triangular`, panel after panel: the rows below a panel are updated by tiles of
 // numbers that lie side by side, as a row of the matrix is longer than a page.
-bool factorized(ThreadPool& pool, int32_t threads, T* a, int64_t n, int64_t next, T* inverse) {
+bool factorized(ThreadPool& pool, const Threads& threads, T* a, int64_t n, int64_t next, T* inverse) {
   const Room<T> packed(sized({PANEL, next + STRIP}));
   for (int64_t p = 0; p < n; p += PANEL) {
     const int64_t depth = std::min(PANEL, n - p), from = p + depth;
@@ -416,7 +427,7 @@ bool factorized(ThreadPool& pool, int32_t threads, T* a, int64_t n, int64_t next
 }
 
 void solution(const Call& call) {
-  const int32_t threads = call.scalar<int32_t>("threads");
+  const Threads threads(call);
   auto x = call.argument(0, 2), t = call.argument(1, 2), w = call.argument(2, 1), scales = call.argument(3, 1);
   auto chosen = call.argument<int32_t>(4, 1);
   auto found = call.result(0, 2), diagonal = call.result(1, 1);
@@ -494,7 +505,7 @@ void solution(const Call& call) {
 // --- predictions -------------------------------------------------------------------------------------------------
 
 void values(const Call& call) {
-  const int32_t threads = call.scalar<int32_t>("threads");
+  const Threads threads(call);
   auto v = call.argument(0, 2), centers = call.argument(1, 2), narrow = call.argument(2, 1), alpha = call.argument(3, 2);
   auto found = call.result(0, 2);
   const Neuron kind = (Neuron)call.scalar<int64_t>("kind");
