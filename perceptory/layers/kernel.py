@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from perceptory.kernels import columns
 from perceptory.kernels import kernel_ridge as fast
 from perceptory.layers.dense import matmul
 from perceptory.layers.tabular import ColumnScaling, some_columns
@@ -98,17 +99,18 @@ class KernelMachine(eqx.Module):
     kernel: str = eqx.field(static=True)
     places: tuple[tuple[int, ...], tuple[int, ...]] = eqx.field(static=True)
     outputs: tuple[int, ...] = eqx.field(static=True)
-    takes: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ("judged",)
 
-    def features(self, x: jax.Array) -> jax.Array:
-        """[row, feature] the scaled numbers, then the columns of 0 and 1."""
+    def features(self, x: jax.Array, judged: bool = False) -> jax.Array:
+        """[row, feature] the scaled numbers, then the columns of 0 and 1. judged: without derivatives."""
         numbers, flags = self.places
-        parts = [] if self.scaling is None else [self.scaling(some_columns(x, numbers))]
+        by_kernel = judged and columns.there(x)
+        parts = [] if self.scaling is None else [self.scaling(some_columns(x, numbers), by_kernel)]
         parts += [some_columns(x, flags)] if flags else []
         return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        v = self.features(x.reshape(len(x), -1))
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, judged: bool = False) -> jax.Array:
+        v = self.features(x.reshape(len(x), -1), judged)
         near = neurons(self.kernel, len(self.places[0]), v, self.centers, self.narrowness, self.strengths)
         y: Any = near + matmul(v, self.weight) + self.bias
         return jnp.reshape(y, (len(x), *self.outputs))

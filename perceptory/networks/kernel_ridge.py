@@ -111,7 +111,7 @@ class KernelRidge(ForTables):
             module = eqx.tree_at(lambda m: m.scaling.edges, module, edges)
         one, two, three = jax.random.split(key, 3)
         kept = _some(w, self.centers, one)
-        x, t, w = module.features(x[kept]), t[kept], tabular.evened(w[kept])
+        x, t, w = module.features(x[kept], judged=True), t[kept], tabular.evened(w[kept])
         mean = w @ t / jnp.sum(w)
         spread = jnp.sqrt(w @ jnp.mean((t - mean) ** 2, axis=1) / jnp.sum(w))
         spread = jnp.where(spread > 0, spread, 1)
@@ -154,7 +154,7 @@ class KernelRidge(ForTables):
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        return ("threefry", "kernel_ridge")
+        return ("threefry", "columns", "kernel_ridge")
 
     @property
     def neurons(self) -> str:

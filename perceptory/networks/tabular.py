@@ -249,7 +249,7 @@ class TabularMLP(ForTables):
             scaling = eqx.tree_at(lambda s: s.edges, scaling, tabular.edges_of(x, w, EDGES))
         module = eqx.tree_at(lambda m: m.scaling, module, scaling)
         if isinstance(module.embedding, tabular.Piecewise):
-            edges = tabular.edges_of(scaling(x), w, self.bins)
+            edges = tabular.edges_of(scaling(x, tabular.columns.there(x)), w, self.bins)
             module = eqx.tree_at(lambda m: m.embedding.edges, module, edges)
         return module
 

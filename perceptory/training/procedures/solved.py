@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from perceptory.objectives.table import mean_cost
-from perceptory.training.rows import output_of
+from perceptory.training.rows import judged_output
 from perceptory.training.run import Run, Specs
 from perceptory.training.state import EpochResult, State
 from perceptory.training.weights import Weights
@@ -22,7 +22,7 @@ class Solved:
 
     def epoch(self, run: Run, state: State) -> EpochResult:
         rows = run.rows.first()
-        output = run.rows.of_training(partial(output_of, run.module(state.weights)))
+        output = run.rows.of_training(partial(judged_output, run.module(state.weights)))
         return EpochResult(state.weights, (), mean_cost(run.cost, output, rows.t, rows.w))
 
     def diagnostics(self, optimizer: Any) -> dict[str, Any]:
