@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from perceptory.layers.arrays import Layout, arrays_of, with_arrays
@@ -73,5 +74,6 @@ def by_weight(factors: Sequence[Any], where: Layout, flat: bool, dtype: Any) -> 
     """The factors in the structure of the weights: one a weight of the flat vector, or one an array."""
     if not flat:
         return tuple(jnp.asarray(factor, dtype) for factor in factors)
-    pairs = zip(where.shapes, factors, strict=True)
-    return (jnp.concatenate([jnp.full(prod(shape), factor, dtype) for shape, factor in pairs]),)
+    # By the place of each weight's array: to put them one after the other would be a loop to compile for each.
+    own = np.repeat(np.arange(len(factors), dtype=np.int32), [prod(shape) for shape in where.shapes])
+    return (jnp.stack([jnp.asarray(factor, dtype) for factor in factors]).at[own].get(mode="promise_in_bounds"),)
