@@ -66,9 +66,9 @@ def values(stack: Stack, weights: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def start(stack: Stack, weights: jax.Array, x: jax.Array, places: jax.Array, shares: jax.Array) -> jax.Array:
-    """Weights [weight] of a start from the data: those of each layer divided by the deviation of their sums over rows x,
-    and biases that are minus the mean of the sums of some rows, at `places` [some, out of all layers] among x, weighed
-    by `shares` of the same shape. What stands in place of biases is ignored; it is not differentiable."""
+    """Weights [weight] of a start from the data: those of each layer divided by the deviation of their sums over rows
+    x, and biases that are minus the mean of the sums of some rows, at `places` [some, out of all layers] among x,
+    weighed by `shares` of the same shape. What stands in place of biases is ignored; it is not differentiable."""
     return _call("start", stack, (weights.shape,), weights, x, places.astype(jnp.int32), shares)[0]
 
 

@@ -74,7 +74,7 @@ def solution(
 def values(
     kernel: str, numbers: int, v: jax.Array, centers: jax.Array, narrowness: jax.Array, strengths: jax.Array
 ) -> jax.Array:
-    """Σ_c k(v, c) α_c [row, out] of v [row, feature] and centers c [center, feature] with their strengths [center, out].
+    """Σ_c k(v, c) α_c [row, out] of v [row, feature] and centers c [center, feature] with strengths α [center, out].
 
     kernel, numbers: as in `likely`. narrowness: [feature], 1 / s.
     """

@@ -1,14 +1,15 @@
 """Programs of groups whose turn comes later, compiled while others are trained.
 
 Compiling keeps one core busy for the most part, and so does the end of a group's training, when few members are left.
-A thread beside the training fills those gaps; which bits come out does not depend on it.
+Threads beside the training fill those gaps, one tracing while XLA compiles what another has traced; which bits come
+out does not depend on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Semaphore, Thread
+from threading import Event, Lock, Semaphore, Thread
 from typing import Any
 
 import jax
@@ -19,13 +20,14 @@ from perceptory.training.plan import Member, ProgramPlan
 from perceptory.training.program_cache import cached_program
 
 LEAD = 8  # programs that may be ready before their turn
+THREADS = 2  # one traces while XLA compiles what the other has traced
 
 
 @contextmanager
 def compiled_ahead(
     groups: Sequence[tuple[ProgramPlan, Member]], data: Any, arithmetic: str
 ) -> Iterator[Callable[[], None]]:
-    """Within the block, compile the programs of these groups one after the other; yields what is to be called whenever
+    """Within the block, compile the programs of these groups in their order; yields what is to be called whenever
     the training of a group begins, so that only a few programs are ahead of it.
 
     groups: plans and members [member, ...], in the order in which they will be trained. data: as for `train_group`.
@@ -34,33 +36,37 @@ def compiled_ahead(
     if not groups or backend.cores() < 2:
         yield lambda: None
         return
-    ended, free = Event(), Semaphore(LEAD)
+    ended, free, waiting, next_one, turn = Event(), Semaphore(LEAD), iter(groups), Lock(), Lock()
 
     def work() -> None:
         with backend.precision(arithmetic):
-            for plan, members in groups:
+            while True:
                 free.acquire()
-                if ended.is_set():
+                with next_one:
+                    plan, members = next(waiting, (None, None))
+                if plan is None or members is None or ended.is_set():
                     return
                 try:
-                    compile_for(plan, members, data)
+                    compile_for(plan, members, data, turn)
                 except Exception:  # the group itself meets it again, where somebody can be told
                     return
 
-    thread = Thread(target=work, name="perceptory-compiling", daemon=True)
-    thread.start()
+    threads = [Thread(target=work, name="perceptory-compiling", daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
     try:
         yield free.release
     finally:
         ended.set()
-        free.release()
-        thread.join()  # XLA must not be at work when the process ends
+        free.release(THREADS)
+        for thread in threads:
+            thread.join()  # XLA must not be at work when the process ends
 
 
-def compile_for(plan: ProgramPlan, members: Member, data: Any) -> None:
-    """Have a group's program compiled for members [member, ...] and data of these shapes."""
+def compile_for(plan: ProgramPlan, members: Member, data: Any, turn: Any = None) -> None:
+    """Have a group's program compiled for members [member, ...] and data of these shapes. turn: see `Program.make`."""
     if plan.has_code:
         return
     batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct((plan.chunk, *a.shape[1:]), np.dtype(a.dtype)), members)
     data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)), data)
-    cached_program(plan, batch, data).make()
+    cached_program(plan, batch, data).make(turn)

@@ -66,12 +66,12 @@ class Program:
             self.make()
         return self._executable(*arguments)
 
-    def make(self) -> None:
-        """Compile it, where that has not been done."""
+    def make(self, turn: contextlib.AbstractContextManager[Any] | None = None) -> None:
+        """Compile it, where that has not been done; within `turn` what XLA does of it."""
         with self._lock:
             if self._executable is None:
                 with backend.seldom_collected():
-                    self._executable = self._made()
+                    self._executable = self._made(contextlib.nullcontext() if turn is None else turn)
 
     def _arguments(self) -> tuple[Any, ...]:
         """Shapes of what it is called with, where that lies on the devices."""
@@ -86,12 +86,13 @@ class Program:
         fresh, most = jax.ShapeDtypeStruct(chunk, bool), jax.ShapeDtypeStruct(chunk, np.int32)
         return *placed((members, self.state, fresh, most), spread), placed(data, whole)
 
-    def _made(self) -> Any:
+    def _made(self, turn: contextlib.AbstractContextManager[Any]) -> Any:
         arguments = self._arguments()
         if self._plan.has_code:
             return compiled(traceable(self._plan), *arguments)
         lowered = program(self._plan).lower(*arguments)
-        return lowered.compile() if self._path is None else _compiled(lowered, self._path, self.state)
+        with turn:
+            return lowered.compile() if self._path is None else _compiled(lowered, self._path, self.state)
 
 
 def cached_program(plan: ProgramPlan, members: Member, data: Any) -> Program:
