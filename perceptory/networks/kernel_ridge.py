@@ -43,6 +43,7 @@ SCALINGS: Registry[str] = Registry(
     {"quantiles": "the place among the training rows", "standard": "mean 0, deviation 1"},
 )
 EDGES = 32  # bins of columns by quantiles
+IN_HAND = 512  # distances of a row at a time, as in kernel_ridge.cc
 LEFT_OUT = 256  # rows by which outputs are calibrated
 NEWTON, PRIOR = 15, 1e-2  # steps of the calibration, and what pulls it to leaving outputs as they are
 
@@ -181,7 +182,7 @@ class KernelRidge(ForTables):
         return 4 * min(rows, self.centers) ** 2
 
     def hidden_units(self, inputs: Shape, outputs: Shape) -> int:
-        return 2 * prod(inputs)  # distances pass in pieces of their own
+        return min(self.centers, IN_HAND) + 2 * prod(inputs)
 
 
 def _some(w: jax.Array, most: int, key: jax.Array, but: jax.Array | None = None) -> jax.Array:

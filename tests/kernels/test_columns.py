@@ -9,7 +9,9 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import build, columns
+from perceptory.layers import tabular
 from perceptory.layers.tabular import ColumnScaling, shares
+from perceptory.layers.thresholds import thresholds_of
 
 pt.backend.prepare()
 KERNEL = "columns"
@@ -151,3 +153,31 @@ def test_what_it_refuses():
         with pytest.raises(Exception, match=r"columns_forward|negative"):
             jax.block_until_ready(columns._call("forward", c._replace(**change), ((6, 1), (1,)), u, *others, weights))
     assert ("columns", "float64") in build.states()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 40, 700])
+def test_what_is_asked_of_columns_in_order_is_that_of_the_formulas(rows, monkeypatch):
+    """Of members mapped: ties, a constant column, rows that do not count, and a member of which none counts."""
+    random = np.random.default_rng(rows)
+    x = np.round(random.normal(size=(3, rows, 4)), [0, 1, 2, 9])
+    x[:, :, 0] = 7
+    w = random.choice([0.0, 0.5, 2.0], (3, rows))
+    w[0], w[1] = 0, 1
+
+    def asked(x, w):
+        at = np.array([0, 0.25, 0.5, 0.75, 1])
+        return tabular.edges_of(x, w, 9), tabular.quantiles(x, w, at), thresholds_of(x, w, 9)
+
+    found = jax.jit(jax.vmap(asked))(x, w)
+    with monkeypatch.context() as patch:
+        patch.setattr(columns, "there", lambda *_: False)
+        want = jax.jit(jax.vmap(asked))(x, w)
+    for a, b in zip(found, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found[1][1], np.quantile(x[1], [0, 0.25, 0.5, 0.75, 1], axis=0).T, atol=1e-12)
+    assert np.isinf(found[0][0]).all()
+
+
+def test_nan_comes_last():
+    x = jnp.asarray([[np.nan], [2.0], [1.0], [3.0]])
+    np.testing.assert_array_equal(columns.quantiles(x, jnp.ones(4), jnp.asarray([0.0, 1 / 3, 1.0]))[0], [1, 2, np.nan])

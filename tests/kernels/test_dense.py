@@ -332,3 +332,33 @@ def test_what_stands_behind_the_weights_moves_nothing():
     assert [a.shape for a in wide] == [(17_640,), (3,)]
     assert wide[0].sum() == 17_341
     assert [a.shape for a in narrowed(wide, plan, room)] == [(17_341,), (3,)]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "mish"])
+@pytest.mark.parametrize("widths", [(3, 7, 2), (5, 16, 40, 8), (4, 3)])
+def test_outputs_alone_are_those_that_training_sees(widths, activation):
+    case = Case(*widths, activation=activation, batch=300, lead=(3,))  # more rows than pass at once
+    alone = jax.vmap(partial(dense.values, case.stack))(case.w, case.x)
+    np.testing.assert_allclose(alone, jax.vmap(case.kernel)(case.w, case.x), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("parametric", [True, False])
+def test_a_start_from_the_data_is_that_of_the_formulas(parametric, monkeypatch):
+    spec = pt.TabularMLP((20, 7), "mish", parametric=parametric, numbers="none")
+    stack = spec.build((5,), (2,), key=jax.random.key(0)).stack
+    random = np.random.default_rng(0)
+    x = jnp.asarray(random.normal(size=(60, 5)))
+    x = x.at[:, 2].set(1.0)
+    places, shares = jnp.asarray(random.integers(0, 60, (5, 29))), jnp.asarray(random.exponential(size=(5, 29)))
+    found = jax.tree.leaves(stack.started(x, places, shares))
+    monkeypatch.setattr(dense, "accepts", lambda _: False)
+    want = jax.tree.leaves(stack.started(x, places, shares))
+    for a, b in zip(found, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_start_refuses_places_beyond_the_rows():
+    case = Case(3, 4, 1, activation="mish")
+    shape = (5, 5)
+    with pytest.raises(Exception, match="a place is beyond the rows"):
+        jax.block_until_ready(dense.start(case.stack, case.w, case.x, jnp.full(shape, 5), jnp.ones(shape)))

@@ -145,6 +145,15 @@ def test_training_equals_use_without_dropout(parametric):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("numbers", ["piecewise", "periodic", "none"])
+def test_what_training_judges_by_equals_use(numbers):
+    """The kernels' path without derivatives, of one prediction and of several, and XLA's."""
+    for predictions in (1, 3):
+        module, x, _ = primed(SMALL.replace(numbers=numbers, inputs="quantiles", predictions=predictions))
+        judged = jax.jit(lambda module, x: call(module, x, None, judged=True))(module, x[:40])
+        np.testing.assert_allclose(judged, call(module, x[:40], None), rtol=1e-3, atol=1e-5)
+
+
 def test_arrays_move_at_their_own_pace():
     """The first step of Adam is the rate in every array, times its factor; the decay is not multiplied by it."""
     spec = SMALL.for_columns(KINDS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import equinox as eqx
@@ -30,7 +33,7 @@ from perceptory.studies.presets_examples import SPEED, batch_size, default_valid
 from perceptory.studies.presets_tables import EFFORTS as TABLE_EFFORTS
 from perceptory.studies.presets_tables import EPOCHS as TABLE_EPOCHS
 from perceptory.studies.presets_tables import table_networks
-from perceptory.studies.usual import default_study
+from perceptory.studies.usual import TABLE_KERNELS, default_study
 
 random = np.random.default_rng(0)
 
@@ -110,6 +113,27 @@ def test_kernels_of_all_rows_of_a_sample_or_none():
     assert centers("regression", 800) == centers("binary", 800) == [800, 800]
     assert (centers("regression", 30_000), centers("binary", 30_000)) == ([6000], [])
     assert centers("regression", 30_000, 100) == []
+
+
+def test_the_kernels_that_are_begun_are_those_that_the_networks_call():
+    columns = [f"x{i}" for i in range(3)]
+    for target in ("number", "class"):
+        rows = {name: np.arange(60.0) ** k for k, name in enumerate(columns)}
+        table = read_table({**rows, "y": np.arange(60.0) if target == "number" else np.arange(60) % 2}, "y")
+        called = {kernel for network in default_study(table).networks for kernel in network.kernels}
+        assert called == set(TABLE_KERNELS)
+
+
+def test_kernels_are_begun_before_jax_is_imported():
+    """In a process of its own: the compiler works meanwhile."""
+    code = (
+        "import sys\nfrom perceptory.kernels import build\nfrom perceptory.studies.usual import begin_kernels\n"
+        "begin_kernels()\nprint(sorted(name for name, _ in build._begun), 'jax' in sys.modules, flush=True)\n"
+        "import os\nos._exit(0)"
+    )
+    environment = {**os.environ, "PERCEPTORY_KERNELS": "off"}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == f"{sorted(TABLE_KERNELS)} False"
 
 
 def test_efforts_grow():
