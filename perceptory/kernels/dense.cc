@@ -3,7 +3,7 @@
 //
 // widths n[0..L]; w [weights]: W [n[l-1], n[l]], b [n[l]] and, of hidden units that are parametric, a [n[l]], layer after
 // layer, and whatever stands behind them, whose gradient is 0; x [batch, n[0]]; y, dy [batch, n[L]]. Any array may have
-// member axes in front, of size 1 where all members share it. The last layer is linear.
+// member axes in front, of size 1 where all members share it. The last layer is linear, and not the only one.
 //
 // Forwards:  z = v W + b, v = s(z); kept are the hidden layers' v, layer after layer, rows filled up to whole LANES.
 // Backwards: d = dy; dW = v' d, db = sum of d over rows, and for the layer before d = (d W') s'(z), with s' from v.
@@ -274,7 +274,7 @@ Stack stack_of(const Call& call, I batch, I given, I& weights, I& hidden) {
   Stack stack{(I)widths.size() - 1, batch, widths.begin(), kinds.begin(), parameters.begin(), full, parametric, false,
               nullptr};
   require(full || !parametric, "units that are parametric or dropped keep what they need");
-  require(stack.layers > 0 && (I)kinds.size() == stack.layers - 1 && (I)parameters.size() == stack.layers - 1,
+  require(stack.layers > 1 && (I)kinds.size() == stack.layers - 1 && (I)parameters.size() == stack.layers - 1,
           "the description of its layers is not whole");
   weights = hidden = 0;
   for (I l = 0; l <= stack.layers; l++) {

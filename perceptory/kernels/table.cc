@@ -229,9 +229,9 @@ constexpr int64_t NARROW = 128;
 static void put(const Number* from, int64_t count, Number* out) {
   int64_t k = 0;
 #if defined(__AVX__)
-  constexpr int64_t EACH = 32 / sizeof(Number);
+  constexpr int64_t STEP = 32 / sizeof(Number);
   if ((uintptr_t)out % 32 == 0)
-    for (; k + EACH <= count; k += EACH)
+    for (; k + STEP <= count; k += STEP)
       _mm256_stream_si256((__m256i*)(out + k), _mm256_load_si256((const __m256i*)(from + k)));
 #endif
   memcpy(out + k, from + k, (count - k) * sizeof(Number));

@@ -169,7 +169,7 @@ class TabularStack(eqx.Module):
         self, x: jax.Array, key: jax.Array | None = None, progress: Any = None, judged: bool = False
     ) -> jax.Array:
         rate = None if key is None or self.rate is None else self._rate(progress)
-        if (key is not None or judged) and self.kernel is not None and dense.accepts(x.dtype):
+        if (key is not None or judged) and self._in_kernel(x):
             return self._by_kernel(x, key, rate)
         for place, layer in enumerate(self.layers):
             z = matmul(x, layer.weight) + layer.bias
@@ -188,6 +188,9 @@ class TabularStack(eqx.Module):
     def _rate(self, progress: Any) -> jax.Array:
         rate = self.rate.value  # type: ignore[union-attr]
         return rate if progress is None or not self.falls else rate * flat_cosine(progress)
+
+    def _in_kernel(self, x: jax.Array) -> bool:
+        return self.kernel is not None and len(self.layers) > 1 and dense.accepts(x.dtype)
 
     def _by_kernel(self, x: jax.Array, key: jax.Array | None, rate: Any) -> jax.Array:
         stack, weights = self._described(rate is not None), self._weights()
@@ -208,7 +211,7 @@ class TabularStack(eqx.Module):
         """The stack with weights divided by the deviation of their sums over rows x [row, feature], and biases that are
         minus the mean of some rows' sums, weighed by `shares`, so that every unit bends among the rows. places, shares:
         [some, out of all layers] which rows, and how much they count."""
-        if self.kernel is not None and dense.accepts(x.dtype):
+        if self._in_kernel(x):
             weights = dense.start(self._described(), self._weights().astype(x.dtype), x, places, shares)
             return unpack(self, weights.astype(self.layers[0].bias.dtype))
         layers, begin = [], 0

@@ -12,6 +12,7 @@ import pytest
 
 import perceptory as pt
 from perceptory.kernels import dense
+from perceptory.kernels.stack import Stack
 from perceptory.layers.arrays import unpack
 from perceptory.networks.base import layout
 from perceptory.ops.activations import ACTIVATIONS
@@ -335,7 +336,7 @@ def test_what_stands_behind_the_weights_moves_nothing():
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "mish"])
-@pytest.mark.parametrize("widths", [(3, 7, 2), (5, 16, 40, 8), (4, 3)])
+@pytest.mark.parametrize("widths", [(3, 7, 2), (5, 16, 40, 8), (4, 3, 1)])
 def test_outputs_alone_are_those_that_training_sees(widths, activation):
     case = Case(*widths, activation=activation, batch=300, lead=(3,))  # more rows than pass at once
     alone = jax.vmap(partial(dense.values, case.stack))(case.w, case.x)
@@ -355,6 +356,12 @@ def test_a_start_from_the_data_is_that_of_the_formulas(parametric, monkeypatch):
     want = jax.tree.leaves(stack.started(x, places, shares))
     for a, b in zip(found, want, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_single_layer_is_refused():
+    stack = Stack((4, 3), ())
+    with pytest.raises(Exception, match="not whole"):
+        jax.block_until_ready(dense.values(stack, jnp.zeros(15), jnp.zeros((2, 4))))
 
 
 def test_a_start_refuses_places_beyond_the_rows():

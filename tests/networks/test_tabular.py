@@ -145,6 +145,12 @@ def test_training_equals_use_without_dropout(parametric):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
+def test_without_hidden_layers_training_equals_use():
+    module, x, _ = primed(SMALL.replace(hidden=()))
+    for way in ({"key": jax.random.key(0)}, {"key": None, "judged": True}):
+        np.testing.assert_allclose(call(module, x[:40], **way), call(module, x[:40], None), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("numbers", ["piecewise", "periodic", "none"])
 def test_what_training_judges_by_equals_use(numbers):
     """The kernels' path without derivatives, of one prediction and of several, and XLA's."""

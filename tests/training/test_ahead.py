@@ -19,9 +19,9 @@ def anew(monkeypatch):
     """Nothing is compiled yet; [thread, plan] of each program that is."""
     made, own = [], kept.Program._made
 
-    def noted(self):
+    def noted(self, turn):
         made.append((threading.current_thread().name, self._plan))
-        return own(self)
+        return own(self, turn)
 
     monkeypatch.setattr(kept.Program, "_made", noted)
     monkeypatch.setattr(kept, "_path", lambda *_: None)
