@@ -146,7 +146,8 @@ def main() -> None:
     kept: Kept = {}
     for path in (options.rivals, options.kept):
         if path is not None and path.exists():
-            kept |= json.loads(path.read_text())
+            found = json.loads(path.read_text())
+            kept |= found if path == options.kept else {k: v for k, v in found.items() if k.split()[0] in RIVALS}
     wanted = []
     for contender in contenders:
         for table in tables if contender != "none" else ():
