@@ -55,8 +55,8 @@ def _begin(options: Mapping[str, Any]) -> None:
     from perceptory.studies.usual import begin_kernels
 
     others = ("network", "stream", "inputs", "time", "series", "window", "stride", "horizon", "predict", "precision")
-    if named_as_table(Path(options["data"])) and not any(options.get(name) for name in others):
-        begin_kernels()
+    if named_as_table(Path(options["data"])) and options["target"] and not any(options.get(name) for name in others):
+        begin_kernels(options["quick"])
 
 
 def _run_folder(data: str, out: str | None) -> Path:
@@ -77,7 +77,7 @@ def demo(options: Mapping[str, Any], argv: list[str]) -> None:
     """`perceptory demo`: the main job on a table that scikit-learn ships."""
     from perceptory.studies.usual import begin_kernels, default_study
 
-    begin_kernels()
+    begin_kernels(options["quick"])
     from perceptory.data import load_bundled
     from perceptory.runs.run_folder import RunFolder
 

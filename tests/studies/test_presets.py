@@ -122,6 +122,8 @@ def test_the_kernels_that_are_begun_are_those_that_the_networks_call():
         table = read_table({**rows, "y": np.arange(60.0) if target == "number" else np.arange(60) % 2}, "y")
         called = {kernel for network in default_study(table).networks for kernel in network.kernels}
         assert called == set(TABLE_KERNELS)
+        quick = {kernel for network in default_study(table, "quick").networks for kernel in network.kernels}
+        assert quick == set(TABLE_KERNELS) - {"kernel_ridge"}
 
 
 def test_kernels_are_begun_before_jax_is_imported():
