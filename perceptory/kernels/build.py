@@ -141,10 +141,11 @@ def loads(kernel: str, dtype: str, numbers: float = np.inf) -> bool:
     return _states[key].source is not Source.NONE
 
 
-def accepts(kernel: str, *arrays: Any) -> bool:
-    """Whether the kernel is there and computes in the type of these arrays."""
+def accepts(kernel: str, *arrays: Any, numbers: float = np.inf) -> bool:
+    """Whether the kernel is there and computes in the type of these arrays; numbers: as for `loads`, 0 where nobody
+    waits for it alone."""
     kinds = {np.dtype(array.dtype).name for array in arrays}
-    return len(kinds) == 1 and loads(kernel, *kinds)
+    return len(kinds) == 1 and loads(kernel, kinds.pop(), numbers)
 
 
 def begin(*wanted: tuple[str, str]) -> None:
@@ -161,16 +162,9 @@ def _made_and_loaded(keys: list[tuple[str, str]]) -> None:
     for key in keys:
         with contextlib.suppress(UnavailableError, OSError), _locks[key]:  # `loads` says why
             if backend.cache_folder() is not None and not backend.native() and _would_compile(*key):
-                compiler = _compiler()
-                next(_compiled(*key, compiler, _maker(tuple(compiler))), None)
+                next(_compiled(*key), None)
     for key in keys:
         loads(*key)
-
-
-def there(kernel: str, *arrays: Any) -> bool:
-    """Whether the kernel computes in the type that all these arrays have, if nobody waits for it alone."""
-    dtypes = {np.dtype(array.dtype).name for array in arrays}
-    return len(dtypes) == 1 and loads(kernel, dtypes.pop(), 0)
 
 
 def library(kernel: str, dtype: str) -> ctypes.CDLL:
@@ -255,10 +249,8 @@ def _load(kernel: str, dtype: str) -> KernelState:
         with contextlib.suppress(OSError):  # made for another C library
             _register(kernel, dtype, ctypes.CDLL(str(path)))
             return KernelState(Source.PACKAGED, level)
-    compiler = _compiler()
-    maker = _maker(tuple(compiler))
-    _register(kernel, dtype, _opened(_compiled(kernel, dtype, compiler, maker)))
-    return KernelState(Source.COMPILED, maker)
+    _register(kernel, dtype, _opened(_compiled(kernel, dtype)))
+    return KernelState(Source.COMPILED, _maker(tuple(_compiler())))
 
 
 @lru_cache(maxsize=4)
@@ -353,18 +345,20 @@ def _opened(paths: Iterator[Path]) -> ctypes.CDLL:
     raise UnavailableError(Cause.NO_ROOM, "no folder to compile into")
 
 
-def _flags_and_name(kernel: str, dtype: str, compiler: list[str], maker: str) -> tuple[list[str], str]:
-    """The compiler's flags, and the name of the library's file in the cache folder."""
+def _command_and_name(kernel: str, dtype: str) -> tuple[list[str], str]:
+    """The compiler with its flags, and the name of the library's file in the cache folder."""
+    compiler = _compiler()
     native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "-mcpu=native"
     flags = [LEVEL.get(kernel, "-O3"), native, *COMMON, *TYPES[dtype]]
     parts = (
         [path.read_bytes() for path in (HERE / f"{kernel}.cc", *sorted(HERE.glob("*.h")))],
         shlex.join([*compiler, *flags]),
-        maker,
+        _maker(tuple(compiler)),
         backend.version("jaxlib"),
         backend.processor(),
     )
-    return flags, f"kernels-{kernel}-{dtype}-{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}.so"
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+    return [*compiler, *flags], f"kernels-{kernel}-{dtype}-{digest}.so"
 
 
 @lru_cache(maxsize=64)  # each column of a table asks
@@ -373,20 +367,18 @@ def _would_compile(kernel: str, dtype: str) -> bool:
     in the cache folder."""
     if not possible() or any(True for _ in _packaged(kernel, dtype)):
         return False
-    folder, compiler = backend.cache_folder(), _compiler()
-    if folder is None:
-        return True
-    return not os.path.exists(folder / _flags_and_name(kernel, dtype, compiler, _maker(tuple(compiler)))[1])
+    folder, (_, name) = backend.cache_folder(), _command_and_name(kernel, dtype)
+    return folder is None or not os.path.exists(folder / name)
 
 
-def _compiled(kernel: str, dtype: str, compiler: list[str], maker: str) -> Iterator[Path]:
+def _compiled(kernel: str, dtype: str) -> Iterator[Path]:
     """The kernel's library: that of the cache folder, else, each when the one before cannot be had or opened, one
     compiled into that folder or into one that lives as long as the process."""
-    flags, name = _flags_and_name(kernel, dtype, compiler, maker)
+    command, name = _command_and_name(kernel, dtype)
     folder = backend.cache_folder()
     if folder is not None and cache.read(folder / name) is not None:
         yield folder / name
-    command = [*compiler, *flags, f"-I{_include()}", str(HERE / f"{kernel}.cc")]
+    command += [f"-I{_include()}", str(HERE / f"{kernel}.cc")]
     places = iter([folder] if folder is not None and cache.writable(folder) else [])
     for place in chain(places, cache.temporary_folders()):
         if _compile(command, place / name):

@@ -43,11 +43,11 @@ def compiled_ahead(
             while True:
                 free.acquire()
                 with next_one:
-                    plan, members = next(waiting, (None, None))
-                if plan is None or members is None or ended.is_set():
+                    group = next(waiting, None)
+                if group is None or ended.is_set():
                     return
                 try:
-                    compile_for(plan, members, data, turn)
+                    compile_for(*group, data, turn)
                 except Exception:  # the group itself meets it again, where somebody can be told
                     return
 
