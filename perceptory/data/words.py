@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from perceptory.data.ahead import on_all_cores
-from perceptory.data.tables.column_plan import ColumnPlan, plan_column
+from perceptory.data.tables.column_plan import ColumnPlan, plan_columns
 from perceptory.errors import Door, python_words
 from perceptory.notes import Note, about_column, cut_from_rows, in_common, joined, standardized
 from perceptory.wording import count_of
@@ -21,7 +20,7 @@ def data_lines(data: Any, test: Any = None, door: Door = python_words) -> list[s
     test: data that are sealed for the test, where they are not a share of these. door: whose words name settings.
     """
     examples = data.kind not in ROWS
-    columns = () if examples else tuple(on_all_cores(plan_column, data.columns, data.rows))
+    columns = () if examples else plan_columns(data.columns, data.rows)
     lines = [f"{_examples(data)}, {_target(data)}"] if examples else _columns(data, columns, door)
     if test is not None:
         lines.append(f"  test: {count_of(test.rows, 'row' if data.kind in ROWS else 'example')} of their own")

@@ -117,8 +117,7 @@ class ByLayers(ByKernel):
 
     def __init__(self, model: Any, link: Link, stack: Stack):
         super().__init__(model, link)
-        self._stack = stack
-        self._columns, self._weights = _columns(model, stack)
+        self._columns, self._stack, self._weights = _columns(model, stack)
         self._networks: dict[tuple[int, ...], predict.Networks] = {}  # by the layout of inputs
 
     def _of_inputs(self, inputs: np.ndarray) -> Written:
@@ -153,21 +152,54 @@ class ByLayers(ByKernel):
         return self._networks[layout]
 
 
-def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, np.ndarray]:
-    """What networks for tables make of their inputs, None for others, and the weights of the layers behind that."""
+def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, Stack, np.ndarray]:
+    """What networks for tables make of their inputs, None for others; the layers behind that, and their weights."""
     inputs, k = model.encoder.shape[0], len(model.weights)
     if model.network.columns_stack(inputs, model.outputs[0]) is None:
-        return None, model.weights
+        return None, stack, model.weights
     of, (numbers, flags) = _arrays(model), model.network.parted(inputs)
+    groups = model.network.embedded(inputs)
+    apart = [place for group in groups for place in group]
     center, factor = np.zeros((k, inputs)), np.ones((k, inputs))
-    for name, places in (("scaling", list(numbers)), ("flags", list(flags))):
+    for name, places in (("scaling", list(numbers)), ("flags", sorted({*flags} - {*apart})), ("seen", apart)):
         if places:
             center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
     scale = of.get("scale", np.ones((k, stack.widths[0])))
     most = np.full(k, float(model.network.clip))
+    weights = model.weights[:, -stack.weights :]
+    if groups:
+        vectors = [of[f"categories.{g}"] for g in range(len(groups))]
+        by = np.sqrt(1 + (1 / most) ** 2) if most.all() else np.ones(k)  # of a 1 that the clip makes smaller
+        stack, weights = _without_vectors(stack, weights, scale, vectors, groups, flags, by)
+        scale = np.ones((k, stack.widths[0]))
     beside = {name.partition(".")[2]: array for name, array in of.items() if name.startswith("embedding.")}
     columns = predict.Columns(numbers, center, factor, of.get("scaling.edges"), most, scale, beside)
-    return columns, model.weights[:, -stack.weights :]
+    return columns, stack, weights
+
+
+def _without_vectors(
+    stack: Stack, weights: np.ndarray, scale: np.ndarray, vectors: Sequence[np.ndarray],
+    groups: Sequence[Sequence[int]], flags: Sequence[int], by: np.ndarray,
+) -> tuple[Stack, np.ndarray]:  # fmt: skip
+    """A stack of the same outputs whose first layer has weights for each embedded category: its vector times the
+    layer's, both times the features' scale.
+
+    vectors: of each column of categories [k, category, width]; groups: places of its inputs; flags: of all inputs of 0
+    and 1, ascending; by: [k] factor of those that are embedded.
+    """
+    features, units = stack.widths[:2]
+    first = weights[:, : features * units].reshape(-1, features, units).astype(float) * scale[:, :, None]
+    end = features - sum(own.shape[2] for own in vectors)
+    rows, begin = dict[int, np.ndarray](), end
+    for own, group in zip(vectors, groups, strict=True):
+        of_group = by[:, None, None] * (own.astype(float) @ first[:, begin : begin + own.shape[2]])
+        rows |= dict(zip(group, of_group.swapaxes(0, 1), strict=True))
+        begin += own.shape[2]
+    plain = [place for place in flags if place not in rows]
+    rows |= dict(zip(plain, first[:, end - len(plain) : end].swapaxes(0, 1), strict=True))
+    first = np.concatenate([first[:, : end - len(plain)], np.stack([rows[place] for place in flags], axis=1)], axis=1)
+    weights = np.concatenate([first.reshape(len(first), -1), weights[:, features * units :]], axis=1)
+    return stack._replace(widths=(first.shape[1], *stack.widths[1:])), weights
 
 
 def _arrays(model: Any) -> dict[str, np.ndarray]:

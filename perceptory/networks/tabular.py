@@ -151,7 +151,7 @@ class TabularMLP(ForTables):
 
     def columns_stack(self, inputs: int, outputs: int) -> Stack | None:
         kind = unit(self.activation)
-        if kind is None or len(self._places(inputs)) > 2 or self.predictions > 1:
+        if kind is None or self.predictions > 1:
             return None
         widths = (self._features(inputs), *self.hidden, outputs)
         return Stack(widths, (kind,) * len(self.hidden), self.parametric)
@@ -206,6 +206,10 @@ class TabularMLP(ForTables):
         phase = jax.random.uniform(three, (columns, count), minval=-jnp.pi, maxval=jnp.pi)
         bias = jax.random.uniform(four, (columns, more), minval=-1, maxval=1) / count**0.5
         return tabular.Periodic(frequency, phase, weight, bias), self.width
+
+    def embedded(self, inputs: int) -> tuple[tuple[int, ...], ...]:
+        """Of each column of categories that is embedded the places of its columns of 0 and 1."""
+        return self._places(inputs)[2:]
 
     def _places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Places of the numbers, of the columns of 0 and 1, and of each column of categories that is embedded."""

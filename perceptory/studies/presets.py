@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from perceptory.data import ArrayDataset, Dataset
-from perceptory.data.ahead import on_all_cores
 from perceptory.data.examples import Examples
-from perceptory.data.tables.column_plan import plan_column
+from perceptory.data.tables.column_plan import plan_columns
 from perceptory.networks.base import Network
 from perceptory.networks.mlp import MLP
 from perceptory.objectives.table import DEFAULT_COST
@@ -109,7 +108,7 @@ def _small_ones(changes: dict[str, Any]) -> bool:
 
 
 def _tabular_study(data: Dataset, effort: str, changes: dict[str, Any]) -> Study:
-    columns = on_all_cores(plan_column, data.columns, data.rows)
+    columns = plan_columns(data.columns, data.rows)
     study: dict[str, Any] = {
         "networks": table_networks(data.task, data.rows, columns, effort, linear_model(data)),
         "optimizer": table_optimizer(data.task),

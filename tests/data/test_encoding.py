@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import perceptory as pt
 from perceptory import notes
 from perceptory.data import Encoder, read_inputs, read_table
 from perceptory.data import ahead as threads
@@ -66,6 +67,33 @@ def test_the_fifty_most_frequent_categories():
     x = encoder.transform({"c": ["c59", "c50"]})
     assert x.sum(axis=1).tolist() == [1, 0]
     assert "10 rarest" in encoder.describe()[0]["made"]
+
+
+def test_more_categories_where_rows_have_them():
+    """Beyond fifty those of five rows or more, of all columns together a thousand: those of few are all there."""
+    cells = [f"c{k:03d}" for k in range(300) for _ in range(5)] + [f"few{k}" for k in range(20) for _ in range(4)]
+    encoder = fit(c=cells, flag=[k % 3 == 0 for k in range(len(cells))])
+    assert encoder.feature_names == (*(f"c={name}" for name in sorted(set(cells)) if name < "d"), "flag")
+    x = encoder.transform({"c": ["c000", "c299", "few3", None, "c121"], "flag": [True] * 5})
+    assert [row.nonzero()[0].tolist() for row in x[:, :300]] == [[0], [299], [], [], [121]]
+    wide = np.arange(4000)
+    encoder = fit(a=[f"a{k % 800}" for k in wide], b=[f"b{k % 700}" for k in wide], c=[f"c{k % 90}" for k in wide])
+    assert [len(plan.categories) for plan in encoder.columns] == [455, 455, 90]
+    assert [plan.rare for plan in encoder.columns] == [345, 245, 0]
+
+
+def test_many_categories_train_and_predict_as_they_are():
+    """Each of 130 towns has its own target, and a missing one too: a linear model learns it, of many rows and of
+    one."""
+    towns = [None if k % 131 == 130 else f"t{k % 131}" for k in range(131 * 12)]
+    values = [-50.0 if town is None else float(town[1:]) for town in towns]
+    study = pt.Study([pt.Linear()], validation=pt.HoldOut())
+    model = study.run(read_table({"town": towns, "y": values}, "y")).model
+    assert model.encoder.shape == (131,)
+    predicted = model.predict({"town": towns[:131]})
+    np.testing.assert_allclose(predicted, values[:131], atol=2.0)
+    np.testing.assert_allclose(model.predict({"town": "t129"}), predicted[129], rtol=1e-5)
+    np.testing.assert_allclose(model.predict({"town": None}), predicted[130], rtol=1e-5)
 
 
 def test_dates():

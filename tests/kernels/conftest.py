@@ -26,29 +26,38 @@ def x64():
         yield
 
 
+ROWS, TOWNS = 780, 130  # of a table, in one of whose columns a code of one byte is not enough
+
+
 @pytest.fixture
 def untrained():
     """Makes a model of a table whose networks have random weights: predictions need no training."""
 
     def made(network):
-        """(model, its table): two networks for columns of numbers, of categories, both with gaps, and of dates."""
+        """(model, its table): two networks for columns of numbers, of few and of many categories, and of dates."""
         random = np.random.default_rng(0)
-        number = np.where(random.random(80) < 0.2, np.nan, random.normal(3.0, 2.0, 80))
-        day = pl.Series(random.integers(10_000, 12_000, 80), dtype=pl.Int32).cast(pl.Date)
-        word = random.choice(["u", "v", None], 80).tolist()
-        frame = pl.DataFrame({"n": number, "w": word, "day": day, "y": random.normal(size=80)})
+        number = np.where(random.random(ROWS) < 0.2, np.nan, random.normal(3.0, 2.0, ROWS))
+        day = pl.Series(random.integers(10_000, 12_000, ROWS), dtype=pl.Int32).cast(pl.Date)
+        word = random.choice(["u", "v", None], ROWS).tolist()
+        town = [None, *(f"t{k % TOWNS:03d}" for k in range(1, ROWS))]
+        frame = pl.DataFrame({"n": number, "w": word, "day": day, "town": town, "y": random.normal(size=ROWS)})
         encoder = Encoder.fit(pt.read_table(frame, "y"))
         network = network.for_columns(encoder.kinds)
         x = encoder.transform(frame)
         center, factor = np.nanmean(x, axis=0), 1 / np.nanstd(x, axis=0)
+        own = np.ones(len(center))
+        for array, value in ((center, 0), (factor, 1), (own, 0)):
+            array[list(network.unscaled)] = value
         arrays = layout(network, encoder.shape, (1,))
         weights = 0.3 * random.normal(size=(2, arrays.size)).astype(np.float32)
         for name, shape, part in zip(arrays.names, arrays.shapes, arrays.parts(weights.T), strict=True):
             if name.endswith("edges"):  # which ascend
                 part[:] = np.sort(part.T.reshape(2, *shape), axis=2).reshape(2, -1).T
+            elif name.startswith("seen"):
+                part[:] = float(name == "seen.factor")
         model = Model(
             "regression", ("y",), None, encoder, network, pt.SquaredError(), (1,), weights,
-            np.stack([center, center + 0.1]), np.stack([factor, 1.5 * factor]), np.ones((2, 1)), np.full((2, 1), 2.0),
+            np.stack([center, center + 0.1 * own]), np.stack([factor, (1 + 0.5 * own) * factor]), np.ones((2, 1)), np.full((2, 1), 2.0),
         )  # fmt: skip
         return model, frame
 

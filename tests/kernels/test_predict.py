@@ -144,7 +144,8 @@ def test_a_model_says_the_same_by_its_program_and_without_jax(untrained, monkeyp
     [
         pt.TabularMLP((6, 5), bins=4, width=3),
         pt.TabularMLP((6,), "relu", numbers="none", parametric=False, clip=0.0, feature_scale=0.0),
-        pt.TabularMLP((6,), "selu", inputs="quantiles", numbers="periodic", frequencies=5, width=4),
+        pt.TabularMLP((6,), "selu", inputs="quantiles", numbers="periodic", frequencies=5, width=4, one_hot=200),
+        pt.TabularMLP((6,), clip=0.0, feature_scale=0.0, categories=3, one_hot=1),
         pt.TabularMLP((), inputs="quantiles", bins=4, width=3),
         pt.Linear(),
     ],

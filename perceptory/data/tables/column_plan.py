@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceptory import notes
+from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import codes_of, counts_of, looked_up, places
 from perceptory.data.tables.column import Column, Kind
 from perceptory.data.tables.inference import MANY, convert
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
 MISSES, OTHER = -1, -2  # instead of a category's place
+CODES = 120  # categories that one small number tells apart
+MOST_CATEGORIES = 1000  # of all columns together, as far as columns have more than `MANY`
+MOST_PLACES = 2**15 - 3  # of a column's categories
+ROWS_EACH = 5  # of a category beyond the `MANY` most frequent
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class ColumnPlan:
             names += [f"{self.name} ({wave} of {period})" for period in self.periods for wave in ("sin", "cos")]
         return (*names, f"{self.name} is missing") if self.missing else tuple(names)
 
+    @property
+    def stored_as(self) -> Any:
+        """The type of its categories' places."""
+        return np.int8 if len(self.categories) + self.missing <= CODES else np.int16
+
     def column(self, raw: RawColumn) -> Column:
         """A column of rows that come later, as it was learned."""
         self._check_unit(raw)
@@ -68,16 +79,16 @@ class ColumnPlan:
             return np.asarray(convert(raw, self.kind, self.layout, self.categories))
         cells = convert(raw, self.kind, self.layout, self.categories)
         of_category = places(cells.dtype.categories, self.categories, OTHER)
-        return looked_up(np.append(of_category, MISSES).astype(np.int8), codes_of(cells))
+        return looked_up(np.append(of_category, MISSES).astype(self.stored_as), codes_of(cells))
 
     def places_in(self, column: Column) -> np.ndarray | None:
         """As `values`, of a column whose codes are known and whose every category has a place; None for others."""
         if column.codes is None or self.kind != "categorical":
             return None
-        of_category = places(column.data.dtype.categories, self.categories, OTHER, np.int8)
+        of_category = places(column.data.dtype.categories, self.categories, OTHER, self.stored_as)
         if (of_category < 0).any():
             return None
-        table = np.full(MOST + 1, MISSES, np.int8)
+        table = np.full(MOST + 1, MISSES, self.stored_as)
         table[: len(of_category)] = of_category
         return looked_up(table, column.codes.by_row)
 
@@ -162,13 +173,38 @@ def counted_labels(labels: pl.Series, codes: Codes | None = None) -> dict[str, i
     return {name: count for name, count in pairs if count}
 
 
-def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:
-    """Decide which features a column gives, from its values in the study rows, or from what is known of them."""
+def plan_columns(columns: Sequence[Column], rows: int, together: int = MOST_CATEGORIES) -> tuple[ColumnPlan, ...]:
+    """Decide which features columns of so many study rows give.
+
+    together: categories of all columns that are features. Where there are more, the columns with most of them keep
+    their most frequent ones, equally many; `MANY` may be kept of each in any case.
+    """
+    facts = on_all_cores(lambda column: None if column.kind == "ignored" else facts_of(column), columns, rows)
+    sizes = sorted(_frequent(one) for one in facts if one is not None and one.counts)
+    most = together
+    for place, size in enumerate(sizes):
+        most = together // (len(sizes) - place)
+        if size > most:
+            break
+        together -= size
+        most = size
+    most = max(MANY, most)
+    return tuple(plan_column(column, one, most) for column, one in zip(columns, facts, strict=True))
+
+
+def _frequent(facts: ColumnFacts) -> int:
+    """How many categories of a column could be features."""
+    return max(min(MANY, len(facts.counts)), sum(count >= ROWS_EACH for count in facts.counts.values()))
+
+
+def plan_column(column: Column, facts: ColumnFacts | None = None, most: int = MANY) -> ColumnPlan:
+    """Decide which features a column gives, from its values in the study rows, or from what is known of them. most:
+    categories, of more than `MANY` those with `ROWS_EACH` rows or more."""
     if column.kind == "ignored":
         return ColumnPlan(column.name, "ignored", notes=column.notes)
     facts = facts_of(column) if facts is None else facts
     if column.kind == "categorical":
-        return _plan_categories(column, facts)
+        return _plan_categories(column, facts, min(most, _frequent(facts)))
     varies, missing = facts.high > facts.low, 0 < facts.empty < facts.rows
     if not varies and not missing:
         return ColumnPlan(column.name, column.kind, layout=column.layout, notes=(_constant(column.kind, facts),))
@@ -196,13 +232,13 @@ def plan_column(column: Column, facts: ColumnFacts | None = None) -> ColumnPlan:
     )
 
 
-def _plan_categories(column: Column, facts: ColumnFacts) -> ColumnPlan:
+def _plan_categories(column: Column, facts: ColumnFacts, most: int) -> ColumnPlan:
     counts = facts.counts
     missing = bool(counts) and facts.empty > 0
     if len(counts) < 2:
         remarks = column.notes if missing else (_constant(column.kind, facts),)
         return ColumnPlan(column.name, "categorical", False, missing, tuple(counts), notes=remarks)
-    common = sorted(counts, key=lambda c: (-counts[c], c))[:MANY]
+    common = sorted(counts, key=lambda c: (-counts[c], c))[:most]
     rare = len(counts) - len(common)
     remarks = column.notes
     if rare:

@@ -110,6 +110,6 @@ class Dataset:
 
     def describe(self) -> list[dict[str, str]]:
         """What was made of each input column: dicts of "name", "kind", "made" (the features) and "note"."""
-        from perceptory.data.tables.column_plan import plan_column
+        from perceptory.data.tables.column_plan import plan_columns
 
-        return [plan_column(column).describe() for column in self.columns]
+        return [plan.describe() for plan in plan_columns(self.columns, self.rows)]

@@ -17,11 +17,11 @@ from perceptory.data.ahead import on_all_cores
 from perceptory.data.model_inputs import ModelInputs
 from perceptory.data.tables.cells import PLAIN, Reading, reading_of
 from perceptory.data.tables.column import Column, Kind
-from perceptory.data.tables.column_plan import OTHER, PERIODS, ColumnPlan, counted_labels, plan_column
+from perceptory.data.tables.column_plan import MOST_PLACES, OTHER, PERIODS, ColumnPlan, counted_labels, plan_columns
 from perceptory.data.tables.dataset import Dataset
 from perceptory.data.tables.dates import PATTERNS
 from perceptory.data.tables.features import Features
-from perceptory.data.tables.inference import MANY, convert
+from perceptory.data.tables.inference import convert
 from perceptory.data.tables.lost_digits import lost_digits
 from perceptory.data.tables.single_row import Place, encode_row, named_row, places_of, row_of
 from perceptory.data.tables.sources import as_table
@@ -38,10 +38,11 @@ _TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tu
 class Encoder:
     """Makes network inputs [row, in] of a table, the same way for study rows and for any row that comes later.
 
-    A number stays as it is; a category becomes one 0/1 feature for each of the (at most 50) most frequent categories;
-    a date becomes days and phases of year, week and day. Columns that miss values in the study rows get one more
-    feature, 1 where the value is missing. A missing number is NaN in the result, to be filled with a mean by whoever
-    knows the training rows; a missing, rare or unseen category is 0 in all its features.
+    A number stays as it is; a category becomes one 0/1 feature for each of the most frequent categories: at most 50, and
+    of more those with five study rows or more, as far as all columns together have no more than 1,000; a date becomes
+    days and phases of year, week and day. Columns that miss values in the study rows get one more feature, 1 where the
+    value is missing. A missing number is NaN in the result, to be filled with a mean by whoever knows the training rows;
+    a missing, rare or unseen category is 0 in all its features.
     """
 
     columns: tuple[ColumnPlan, ...]
@@ -51,8 +52,7 @@ class Encoder:
     @classmethod
     def fit(cls, dataset: Dataset) -> Encoder:
         """Learn from the study rows. Raises `InputError` where no column carries information."""
-        plans = tuple(on_all_cores(plan_column, dataset.columns, dataset.rows))
-        encoder = cls(plans, dataset.target_names, dataset.reading)
+        encoder = cls(plan_columns(dataset.columns, dataset.rows), dataset.target_names, dataset.reading)
         if not encoder.feature_names:
             reasons = "; ".join(f"{p.name!r} is {p.describe()['made']}" for p in encoder.columns[:5])
             raise InputError(
@@ -319,7 +319,7 @@ def _plan_from_json(data: Any) -> ColumnPlan:
         and len(set(plan.categories)) == len(plan.categories)
         and not (plan.used and plan.kind == "ignored")
         and plan.rare >= 0
-        and len(plan.categories) <= MANY
+        and len(plan.categories) <= MOST_PLACES
     )
     if not known:
         raise InputError(f"the description of column {plan.name!r} does not fit together. It was altered.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from perceptory.data.ahead import on_all_cores
 from perceptory.data.tables.cells import looked_up
-from perceptory.data.tables.column_plan import MISSES, ColumnPlan, waves
+from perceptory.data.tables.column_plan import CODES, MISSES, OTHER, ColumnPlan, waves
 from perceptory.data.tables.numbers import NumberFacts, facts_of
 from perceptory.kernels.table import Coded, Stored
 from perceptory.notes import Note
@@ -53,7 +53,7 @@ class Features:
         for plan, _ in self.parts:
             width = len(plan.features)
             if plan.kind == "categorical":
-                runs.append(-width)
+                runs += [-size for _, size in _spans(plan)]
                 continue
             told = _is_told(plan)
             if runs and runs[-1] > 0:
@@ -71,7 +71,7 @@ class Features:
     @cached_property
     def coded(self) -> list[Coded]:
         """What `codes` are looked up in, and by what."""
-        return [_coded(plan, values) for plan, values in self.parts if plan.kind == "categorical"]
+        return [code for plan, values in self.parts if plan.kind == "categorical" for code in _coded(plan, values)]
 
     @cached_property
     def numbers(self) -> Features | None:
@@ -170,7 +170,7 @@ class Features:
         writers, place, codes = [], 0, iter(self.codes)
         for plan, values in self.parts:
             if plan.kind == "categorical":
-                writers.append(_writes_one(next(codes), place))
+                writers += [_writes_one(next(codes), place + start) for start, _ in _spans(plan)]
             elif plan.value:
                 writers.append(_writes_dates(plan, values, place) if plan.periods else _writes(plan, values, place))
             place += self._width((plan, values))
@@ -240,12 +240,28 @@ def _of_days(plan: ColumnPlan, days: np.ndarray) -> np.ndarray:
     return np.stack([days - plan.origin, *phases])
 
 
-def _coded(plan: ColumnPlan, places: np.ndarray) -> Coded:
-    """Which of a column's features is 1, by the places of its categories."""
-    named = len(plan.categories)
-    codes = np.full(256, -1, np.int8)  # by place, from the end what stands instead of one
+def _spans(plan: ColumnPlan) -> list[tuple[int, int]]:
+    """(first feature, how many) of a column's features that one code is about: of many categories there are several."""
+    width = len(plan.features)
+    return [(start, min(CODES, width - start)) for start in range(0, width, CODES)]
+
+
+def _coded(plan: ColumnPlan, places: np.ndarray) -> list[Coded]:
+    """For each of `_spans` which of its features is 1, by the places of the categories."""
+    named, spans = len(plan.categories), _spans(plan)
+    of_place = np.full(named + 2, -1, np.int64)  # from the end what stands instead of one
     if plan.value:
-        codes[:named] = np.arange(named)
+        of_place[:named] = np.arange(named)
     if plan.missing:
-        codes[MISSES] = len(plan.features) - 1
-    return Coded(places.view(np.uint8), codes)
+        of_place[MISSES] = len(plan.features) - 1
+    if len(spans) == 1:
+        codes = np.full(256, -1, np.int8)
+        codes[:named], codes[OTHER:] = of_place[:named], of_place[OTHER:]
+        return [Coded(places.view(np.uint8), codes)]
+    meant = np.where(np.arange(256) < CODES, np.arange(256), -1).astype(np.int8)
+    coded = []
+    for start, size in spans:
+        own = of_place - start
+        table = np.where((own >= 0) & (own < size), own, 255).astype(np.uint8)
+        coded.append(Coded(table[places], meant))
+    return coded

@@ -35,7 +35,7 @@ from perceptory.notes import Note
 if TYPE_CHECKING:
     import polars as pl
 
-MANY = 50  # categories that become features; a text column of more, most of them seen once, is an identifier
+MANY = 50  # categories of a column; a text column of more, most of them seen once, is an identifier
 FEW = 20  # different whole numbers that may be categories or classes
 MOST_BAD = 0.2  # of a column's cells may be no numbers (no dates) for it still to be meant as one of numbers (dates)
 ROW_NUMBER_NAMES = frozenset(["index", "id", "row", "rownames", "row_number", "rownumber", "no", "nr", "unnamed: 0"])
