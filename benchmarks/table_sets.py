@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ LARGE = 3000  # rows from which one split is enough
 @dataclass(frozen=True)
 class TableSet:
     """A table to be learned. path: below the folder of data. ignore: columns that give the target away. first: how many
-    rows of RandomState(7).permutation are taken; None takes all."""
+    rows of RandomState(7).permutation are taken; None takes all. joined: columns in whose place one of many categories
+    stands: their texts together or, of numbers, which of `places` rows is the nearest one."""
 
     path: str
     target: str
     task: str  # "regression" | "classification"
     ignore: tuple[str, ...] = ()
     first: int | None = None
+    joined: tuple[str, ...] = ()
+    places: int = 0
 
     def frame(self, folder: Path = FOLDER) -> Any:
         """The rows that are used, as a pandas data frame."""
@@ -30,7 +33,14 @@ class TableSet:
         table = pd.read_csv(folder / self.path).drop(columns=list(self.ignore))
         if self.first is not None:
             table = table.iloc[np.random.RandomState(7).permutation(len(table))[: self.first]].reset_index(drop=True)
-        return table
+        if not self.joined:
+            return table
+        parts, others = table[list(self.joined)], table.drop(columns=list(self.joined))
+        if self.places:
+            x = parts.to_numpy(float)
+            near = [int(np.argmin(np.sum((row - x[: self.places]) ** 2, axis=1))) for row in x]
+            return others.assign(group=[f"g{place}" for place in near])
+        return others.assign(group=parts.fillna("NA").astype(str).agg("|".join, axis=1))
 
 
 TABLES = {
@@ -53,6 +63,13 @@ UCI = {
     "wine": TABLES["wine"],
     "kin8nm": TableSet("uci/kin8nm.csv", "y", "regression"),
 }
+# Columns of hundreds of categories, such as postal codes, made of these tables.
+CATEGORIES = {
+    "places": replace(TABLES["california"], joined=("longitude", "latitude"), places=400),
+    "grades": replace(TABLES["diamonds"], joined=("cut", "color", "clarity")),
+    "jobs": replace(TABLES["adult"], joined=("workclass", "education", "occupation"), ignore=("education_num",)),
+}
+PROTOCOLS = {"tables": TABLES, "uci": UCI, "categories": CATEGORIES}
 
 
 def splits_of(rows: int) -> list[int]:
@@ -77,8 +94,8 @@ def uci_split(rows: int, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parts_of(protocol: str, name: str, number: int, folder: Path = FOLDER) -> tuple[TableSet, Any, Any]:
-    """(table, training rows, test rows) of a split under "tables" or "uci", as pandas data frames."""
-    one = (TABLES if protocol == "tables" else UCI)[name]
+    """(table, training rows, test rows) of a split under one of `PROTOCOLS`, as pandas data frames."""
+    one = PROTOCOLS[protocol][name]
     whole = one.frame(folder)
-    train, test = (split if protocol == "tables" else uci_split)(len(whole), number)
+    train, test = (uci_split if protocol == "uci" else split)(len(whole), number)
     return one, whole.iloc[train].reset_index(drop=True), whole.iloc[test].reset_index(drop=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.table_sets import FOLDER, TABLES, UCI, splits_of
+from benchmarks.table_sets import FOLDER, PROTOCOLS, splits_of
 
 RIVALS = ("catboost", "lightgbm", "realmlp")
 Kept = dict[str, dict[str, float]]  # by "contender table split"
@@ -135,14 +135,19 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="JSON file of results, read and added to")
     parser.add_argument("--rivals", type=Path, help="JSON file whose results of rivals are shown, and left as it is")
     parser.add_argument("--again", action="store_true", help="fit again what is kept already")
-    parser.add_argument("--uci", action="store_true", help="the published UCI protocol instead")
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="tables",
+        help="the eleven tables, the published protocol of UCI, or columns of hundreds of categories",
+    )
     parser.add_argument("--splits", type=int, help="how many splits of each table")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data")
     parser.add_argument("--realmlp-python", default=sys.executable, help="the interpreter that has pytabkit")
     options = parser.parse_args()
-    sets = UCI if options.uci else TABLES
+    sets, uci = PROTOCOLS[options.protocol], options.protocol == "uci"
     tables = options.tables.split(",") if options.tables else list(sets)
-    contenders = options.only.split(",") if options.only else ["ours"] if options.uci else ["ours", *RIVALS]
+    contenders = options.only.split(",") if options.only else ["ours"] if uci else ["ours", *RIVALS]
     kept: Kept = {}
     for path in (options.rivals, options.kept):
         if path is not None and path.exists():
@@ -153,12 +158,12 @@ def main() -> None:
         for table in tables if contender != "none" else ():
             numbers = (
                 list(range(options.splits or 20))
-                if options.uci
+                if uci
                 else splits_of(len(sets[table].frame(options.data)))[: options.splits]
             )
             wanted += [(contender, table, number) for number in numbers]
-    fill(kept, options.kept, wanted, "uci" if options.uci else "tables", options)
-    (show_uci if options.uci else show)(kept, tables)
+    fill(kept, options.kept, wanted, options.protocol, options)
+    (show_uci if uci else show)(kept, tables)
 
 
 if __name__ == "__main__":

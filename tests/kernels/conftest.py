@@ -55,9 +55,10 @@ def untrained():
                 part[:] = np.sort(part.T.reshape(2, *shape), axis=2).reshape(2, -1).T
             elif name.startswith("seen"):
                 part[:] = float(name == "seen.factor")
+        centers, factors = np.stack([center, center + 0.1 * own]), np.stack([factor, (1 + 0.5 * own) * factor])
         model = Model(
             "regression", ("y",), None, encoder, network, pt.SquaredError(), (1,), weights,
-            np.stack([center, center + 0.1 * own]), np.stack([factor, (1 + 0.5 * own) * factor]), np.ones((2, 1)), np.full((2, 1), 2.0),
+            centers, factors, np.ones((2, 1)), np.full((2, 1), 2.0),
         )  # fmt: skip
         return model, frame
 

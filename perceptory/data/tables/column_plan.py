@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
 MISSES, OTHER = -1, -2  # instead of a category's place
 CODES = 120  # categories that one small number tells apart
-MOST_CATEGORIES = 1000  # of all columns together, as far as columns have more than `MANY`
+MOST_CATEGORIES, MOST_FLAGS = 1000, 40_000_000  # of all columns, and with them times rows, beyond `MANY` of a column
 MOST_PLACES = 2**15 - 3  # of a column's categories
 ROWS_EACH = 5  # of a category beyond the `MANY` most frequent
 
@@ -173,21 +173,20 @@ def counted_labels(labels: pl.Series, codes: Codes | None = None) -> dict[str, i
     return {name: count for name, count in pairs if count}
 
 
-def plan_columns(columns: Sequence[Column], rows: int, together: int = MOST_CATEGORIES) -> tuple[ColumnPlan, ...]:
+def plan_columns(columns: Sequence[Column], rows: int) -> tuple[ColumnPlan, ...]:
     """Decide which features columns of so many study rows give.
 
-    together: categories of all columns that are features. Where there are more, the columns with most of them keep
-    their most frequent ones, equally many; `MANY` may be kept of each in any case.
+    Where columns have more than `MOST_CATEGORIES` together, or more than fit into memory beside so many rows, those
+    with most of them keep their most frequent ones, equally many; `MANY` may be kept of each in any case.
     """
     facts = on_all_cores(lambda column: None if column.kind == "ignored" else facts_of(column), columns, rows)
     sizes = sorted(_frequent(one) for one in facts if one is not None and one.counts)
-    most = together
+    left = most = min(MOST_CATEGORIES, MOST_FLAGS // max(1, rows))
     for place, size in enumerate(sizes):
-        most = together // (len(sizes) - place)
+        most = left // (len(sizes) - place)
         if size > most:
             break
-        together -= size
-        most = size
+        left -= size
     most = max(MANY, most)
     return tuple(plan_column(column, one, most) for column, one in zip(columns, facts, strict=True))
 

@@ -38,11 +38,11 @@ _TYPES = {"str": str, "Kind": str, "bool": bool, "int": int, "float": float, "tu
 class Encoder:
     """Makes network inputs [row, in] of a table, the same way for study rows and for any row that comes later.
 
-    A number stays as it is; a category becomes one 0/1 feature for each of the most frequent categories: at most 50, and
-    of more those with five study rows or more, as far as all columns together have no more than 1,000; a date becomes
-    days and phases of year, week and day. Columns that miss values in the study rows get one more feature, 1 where the
-    value is missing. A missing number is NaN in the result, to be filled with a mean by whoever knows the training rows;
-    a missing, rare or unseen category is 0 in all its features.
+    A number stays as it is; a category becomes one 0/1 feature for each of the most frequent categories: at most 50,
+    and of more those with five study rows or more, as far as all columns together have no more than 1,000; a date
+    becomes days and phases of year, week and day. Columns that miss values in the study rows get one more feature, 1
+    where the value is missing. A missing number is NaN in the result, to be filled with a mean by whoever knows the
+    training rows; a missing, rare or unseen category is 0 in all its features.
     """
 
     columns: tuple[ColumnPlan, ...]
