@@ -45,13 +45,10 @@ def features(b: Builder, module: Any, x: Value) -> Value:
     if module.flags is not None:
         parts.append(column_scaling(b, module.flags, _some(b, x, module.places[1])))
     if module.seen is not None:
-        groups = module.places[2:]
-        known = column_scaling(b, module.seen, _some(b, x, tuple(p for group in groups for p in group)))
-        first = 0
-        for group, vectors in zip(groups, module.categories, strict=True):
-            one_hot = b.put(known, b.slice(known.name, -1, first, first + len(group)), (len(group),))
-            parts.append(b.product(one_hot, vectors))
-            first += len(group)
+        groups, seen = module.places[2:], np.asarray(module.seen)
+        each = np.split(seen, np.cumsum([len(group) for group in groups])[:-1], axis=-1)
+        for group, vectors, there in zip(groups, module.categories, each, strict=True):
+            parts.append(b.product(_some(b, x, group), np.asarray(vectors) * there[..., None]))
     parts = [b.spread(part) for part in parts]
     return b.put(parts[0], b.concat([p.name for p in parts], -1), (sum(p.shape[-1] or 0 for p in parts),))
 

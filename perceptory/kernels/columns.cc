@@ -187,10 +187,24 @@ struct Columns {
     }
   }
 
-  // What is not 0 of a row's categories [count]: place by place.
+  // What is not 0 of a row's categories [count]: place by place, of hundreds most of which are 0 some at a time.
   template <class F>
   static INLINE void each(const T* known, I count, F f) {
-    for (I j = 0; j < count; j++)
+    constexpr I SOME = 4 * W<T>;
+    I j = 0;
+    for (; j + SOME <= count; j += SOME) {
+      V<T> squares{};
+      EACH for (I i = 0; i < SOME; i += W<T>) {
+        const V<T> part = at(known + j + i);
+        squares += part * part;
+      }
+      T any = 0;
+      EACH for (I i = 0; i < W<T>; i++) any += squares[i];
+      if (any == 0) continue;
+      for (I i = j; i < j + SOME; i++)
+        if (known[i] != 0) f(i, known[i]);
+    }
+    for (; j < count; j++)
       if (known[j] != 0) f(j, known[j]);
   }
 

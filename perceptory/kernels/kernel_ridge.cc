@@ -22,6 +22,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "calls.h"
@@ -69,25 +70,28 @@ struct Rows {
         room(sized({2 * features + 2, wide})), turned(room.data), scaled(turned + features * wide),
         root(scaled + features * wide), own(root + wide), some(count) {}
 
-  // x [all, feature], w [all] at these places, or all of them; w: null where no row counts more than another.
+  // x [all, feature], w [all] at these places, or all of them; w: null where no row counts more than another. Of flags
+  // only what is not 0 is written: there may be hundreds of them, a row's far from one another.
   void take(const T* x, const T* w, const int32_t* places) {
     for (int64_t i = 0; i < count; i++) {
-      const int64_t row = places ? places[i] : i;
-      root[i] = w ? std::sqrt(w[row]) : 1;
+      const T* row = x + (places ? places[i] : i) * features;
+      root[i] = w ? std::sqrt(w[places ? places[i] : i]) : 1;
+      for (int32_t f : some[i]) turned[f * wide + i] = scaled[f * wide + i] = 0;
       some[i].clear();
-      for (int64_t f = 0; f < features; f++) {
-        const T value = turned[f * wide + i] = x[row * features + f];
-        if (f >= numbers && value != 0) some[i].push_back((int32_t)f);
-      }
+      for (int64_t f = 0; f < numbers; f++) turned[f * wide + i] = row[f];
+      for (int64_t f = numbers; f < features; f++)
+        if (row[f] != 0) turned[f * wide + i] = row[f], some[i].push_back((int32_t)f);
     }
   }
 
   void scale(const T* narrow) {
     std::fill_n(own, wide, T(0));
-    for (int64_t f = 0; f < features; f++)
-      for (int64_t i = 0; i < wide; i++) {
+    for (int64_t f = 0; f < numbers; f++)
+      for (int64_t i = 0; i < wide; i++) scaled[f * wide + i] = turned[f * wide + i] * narrow[f];
+    for (int64_t i = 0; i < count; i++)
+      for (int32_t f : some[i]) {
         const T a = scaled[f * wide + i] = turned[f * wide + i] * narrow[f];
-        if (f >= numbers) own[i] += kind == LAPLACIAN ? a : a * a;
+        own[i] += kind == LAPLACIAN ? a : a * a;
       }
   }
 
@@ -518,8 +522,12 @@ void values(const Call& call) {
   members.check(alpha, {count, outputs});
   require(numbers <= features && count > 0 && outputs > 0, "the sizes of its arrays do not fit together");
   ThreadPool pool(call);
+  // Called for some rows after the others: a thread keeps the centers' memory, which the system would clear each time.
+  static thread_local std::unique_ptr<Rows> kept;
+  if (!kept || kept->count != count || kept->features != features || kept->numbers != numbers || kept->kind != kind)
+    kept.reset(), kept = std::make_unique<Rows>(count, features, numbers, kind);
+  Rows& rows = *kept;
   for (int64_t m = 0; m < members.count(); m++) {
-    Rows rows(count, features, numbers, kind);
     const T *own = part(narrow, 1, all, m), *x = part(v, 2, all, m), *strengths = part(alpha, 2, all, m);
     rows.take(part(centers, 2, all, m), nullptr, nullptr);
     rows.scale(own);

@@ -24,7 +24,7 @@ from perceptory.layers.dense import matmul
 from perceptory.ops.sums import deviations, running_sums
 
 FEW_SLICES = 6  # runs of columns that are cut out one by one
-STORED = ("center", "factor", "edges")  # arrays that no optimizer moves
+STORED = ("center", "factor", "edges", "seen")  # arrays that no optimizer moves
 
 
 def smooth_clip(x: jax.Array, most: Any) -> jax.Array:
@@ -252,7 +252,7 @@ class Tabular(eqx.Module):
     flags: ColumnScaling | None
     embedding: Any  # of numbers, or None
     categories: tuple[jax.Array, ...]
-    seen: Any  # `ColumnScaling` of the columns of all embedded categories, or None
+    seen: Any  # [column of all embedded categories] 1, or 0 where the training rows lack it; or None
     scale: Any  # [feature], or None
     adapters: Any  # [prediction, feature], or None
     stack: TabularStack
@@ -271,10 +271,8 @@ class Tabular(eqx.Module):
         if self.flags is not None:
             parts.append(self.flags(some_columns(x, self.places[1])))
         if self.seen is not None:
-            known = self.seen(some_columns(x, tuple(p for places in self.places[2:] for p in places)))
-            ends = np.cumsum([len(places) for places in self.places[2:]])[:-1].tolist()
-            one_hot = jnp.split(known, ends, axis=1)
-            parts += [part @ vectors for part, vectors in zip(one_hot, self.categories, strict=True)]
+            one_hot = [some_columns(x, places) for places in self.places[2:]]
+            parts += [part @ vectors for part, vectors in zip(one_hot, self._vectors(), strict=True)]
         return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
     def __call__(
@@ -297,13 +295,20 @@ class Tabular(eqx.Module):
         """Features [row, feature] as the predictions see them that the rows belong to in turn."""
         return v if self.adapters is None else v * in_turn(self.adapters, len(v))
 
+    def _vectors(self) -> list[jax.Array]:
+        """Of each column of categories the vectors [category, width], 0 of those that the training rows lack."""
+        ends = np.cumsum([len(vectors) for vectors in self.categories])[:-1].tolist()
+        each = jnp.split(stop_gradient(self.seen), ends)
+        return [vectors * seen[:, None] for vectors, seen in zip(self.categories, each, strict=True)]
+
     def _by_kernel(self, x: jax.Array) -> jax.Array:
         """[row, feature] times their scale; with a gradient by weights alone."""
         none, embedding = jnp.zeros((len(x), 0), x.dtype), self.embedding
         of_categories = tuple(p for places in self.places[2:] for p in places)
         u = none if self.scaling is None else self.scaling(some_columns(x, self.places[0]), by_kernel=True)
         flags = none if self.flags is None else self.flags(some_columns(x, self.places[1]))
-        known = none if self.seen is None else self.seen(some_columns(x, of_categories))
+        known = none if self.seen is None else some_columns(x, of_categories)
+        vectors = self._vectors() if self.categories else ()
         kind, bins, width, edges = "none", 0, 0, jnp.zeros(0, x.dtype)
         if embedding is not None:
             kind, (_, bins, width) = embedding.kind, embedding.weight.shape
@@ -311,7 +316,7 @@ class Tabular(eqx.Module):
         depth = self.categories[0].shape[1] if self.categories else 0
         groups = tuple(len(vectors) for vectors in self.categories)
         own = [] if embedding is None else embedding.learned
-        parts = [*own, *self.categories, *([] if self.scale is None else [self.scale])]
+        parts = [*own, *vectors, *([] if self.scale is None else [self.scale])]
         weights = jnp.concatenate([jnp.ravel(part) for part in parts])
         description = columns.Columns(
             u.shape[1], flags.shape[1], kind, bins, width, groups, depth, self.scale is not None

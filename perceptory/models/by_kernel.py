@@ -161,13 +161,14 @@ def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, Stack, n
     groups = model.network.embedded(inputs)
     apart = [place for group in groups for place in group]
     center, factor = np.zeros((k, inputs)), np.ones((k, inputs))
-    for name, places in (("scaling", list(numbers)), ("flags", sorted({*flags} - {*apart})), ("seen", apart)):
+    for name, places in (("scaling", list(numbers)), ("flags", sorted({*flags} - {*apart}))):
         if places:
             center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
     scale = of.get("scale", np.ones((k, stack.widths[0])))
     most = np.full(k, float(model.network.clip))
     weights = model.weights[:, -stack.weights :]
     if groups:
+        factor[:, apart] = of["seen"]
         vectors = [of[f"categories.{g}"] for g in range(len(groups))]
         by = np.sqrt(1 + (1 / most) ** 2) if most.all() else np.ones(k)  # of a 1 that the clip makes smaller
         stack, weights = _without_vectors(stack, weights, scale, vectors, groups, flags, by)

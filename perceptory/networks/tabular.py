@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,7 +139,7 @@ class TabularMLP(ForTables):
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
         return tabular.Tabular(
             self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
-            _unit(sum(map(len, groups)), None, None), jnp.ones(features) if is_on(self.feature_scale) else None,
+            jnp.ones(sum(map(len, groups))) if groups else None, jnp.ones(features) if is_on(self.feature_scale) else None,
             1 + SPREAD * jax.random.normal(keys[3], (self.predictions, features)) if self.predictions > 1 else None,
             tabular.TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
@@ -172,7 +171,7 @@ class TabularMLP(ForTables):
             found |= {"embedding.weight": (*waves, more), "embedding.bias": (numbers, more)}
         found |= {f"categories.{k}": (group, self.categories) for k, group in enumerate(groups)}
         if groups:
-            found |= {"seen.center": (sum(groups),), "seen.factor": (sum(groups),)}
+            found["seen"] = (sum(groups),)
         if is_on(self.feature_scale):
             found["scale"] = (self._features(inputs),)
         if self.predictions > 1:
@@ -228,10 +227,12 @@ class TabularMLP(ForTables):
         numbers, flags, *groups = module.places
         if numbers:
             module = self._with_numbers(module, x[:, jnp.array(numbers)], w)
-        for name, places in (("flags", flags), ("seen", tuple(p for group in groups for p in group))):
-            if places:
-                own = _flag_scaling(getattr(module, name), x[:, jnp.array(places)], w, centered=name == "flags")
-                module = eqx.tree_at(attrgetter(name), module, own)
+        if flags:
+            own = _flag_scaling(module.flags, x[:, jnp.array(flags)], w)
+            module = eqx.tree_at(lambda m: m.flags, module, own)
+        if groups:
+            seen = (w > 0).astype(x.dtype) @ x[:, jnp.array([p for group in groups for p in group])] > 0
+            module = eqx.tree_at(lambda m: m.seen, module, seen.astype(module.seen.dtype))
         if self.start == "random":
             return module
         one, two, three = jax.random.split(key, 3)
@@ -310,12 +311,12 @@ def _unit(columns: int, edges: Any, clip: Any) -> tabular.ColumnScaling | None:
     return tabular.ColumnScaling(jnp.zeros(columns), jnp.ones(columns), edges, clip) if columns else None
 
 
-def _flag_scaling(scaling: tabular.ColumnScaling, x: jax.Array, w: jax.Array, centered: bool) -> tabular.ColumnScaling:
-    """Of columns of 0 and 1 [row, column]: the robust scaling, or, not centered, 1 for those that rows have."""
+def _flag_scaling(scaling: tabular.ColumnScaling, x: jax.Array, w: jax.Array) -> tabular.ColumnScaling:
+    """The robust scaling of columns of 0 and 1 [row, column]."""
     real = (w > 0).astype(x.dtype)
     share = real @ x / jnp.maximum(jnp.sum(real), 1)
-    there = (share > 0) & ((share < 1) | (not centered))
+    there = (share > 0) & (share < 1)
     middle = (share >= 0.25) & (share <= 0.75)
-    center = (share > 0.5).astype(x.dtype) if centered else jnp.zeros_like(share)
-    factor = jnp.where(there, jnp.where(middle | (not centered), 1.0, 2.0), 0.0).astype(x.dtype)
+    center = (share > 0.5).astype(x.dtype)
+    factor = jnp.where(there, jnp.where(middle, 1.0, 2.0), 0.0).astype(x.dtype)
     return eqx.tree_at(lambda s: (s.center, s.factor), scaling, (center, factor))

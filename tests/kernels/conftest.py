@@ -53,8 +53,8 @@ def untrained():
         for name, shape, part in zip(arrays.names, arrays.shapes, arrays.parts(weights.T), strict=True):
             if name.endswith("edges"):  # which ascend
                 part[:] = np.sort(part.T.reshape(2, *shape), axis=2).reshape(2, -1).T
-            elif name.startswith("seen"):
-                part[:] = float(name == "seen.factor")
+            elif name == "seen":
+                part[:] = 1
         centers, factors = np.stack([center, center + 0.1 * own]), np.stack([factor, (1 + 0.5 * own) * factor])
         model = Model(
             "regression", ("y",), None, encoder, network, pt.SquaredError(), (1,), weights,

@@ -178,7 +178,7 @@ def test_arrays_move_at_their_own_pace():
     assert steps["scale"] == pytest.approx(-6 * (16 * weight + decay), rel=1e-4)
     assert steps["categories.0"] == pytest.approx(-16 * weight - decay, rel=1e-4)
     assert steps["embedding.frequency"] == pytest.approx(-1.6 * weight - 0.1 * decay, rel=1e-4)
-    assert steps["scaling.center"] == steps["seen.factor"] == 0
+    assert steps["scaling.center"] == steps["seen"] == 0
 
 
 def test_decay_falls():
