@@ -139,7 +139,8 @@ class TabularMLP(ForTables):
         edges = jnp.tile(jnp.linspace(-1, 1, EDGES + 1), (len(numbers), 1)) if self.inputs == "quantiles" else None
         return tabular.Tabular(
             self._scaling(len(numbers), edges), self._scaling(len(flags)), embedding, vectors,
-            jnp.ones(sum(map(len, groups))) if groups else None, jnp.ones(features) if is_on(self.feature_scale) else None,
+            jnp.ones(sum(map(len, groups))) if groups else None,
+            jnp.ones(features) if is_on(self.feature_scale) else None,
             1 + SPREAD * jax.random.normal(keys[3], (self.predictions, features)) if self.predictions > 1 else None,
             tabular.TabularStack(tuple(layers), rate, self.dropout_falls, sigma, kernel), places, outputs,
         )  # fmt: skip
