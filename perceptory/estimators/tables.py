@@ -11,7 +11,7 @@ from perceptory.data import Column, Encoder, RawColumn, Table
 from perceptory.data.examples import ExampleEncoder
 from perceptory.data.tables.beside import holds, no_chance, same_values
 from perceptory.data.tables.cells import numbers_in, stripped
-from perceptory.data.tables.column_plan import ColumnPlan, plan_column
+from perceptory.data.tables.column_plan import ColumnPlan, plan_columns
 from perceptory.data.tables.inference import MOST_BAD, infer
 from perceptory.data.tables.sources import as_table
 from perceptory.errors import InputError
@@ -155,10 +155,8 @@ def encoder_for(inputs: Any, names: list[str], target_names: tuple[str, ...], co
     """Every numeric column is a feature, even a constant one (so that folds of one table have one shape), and one more
     where it misses values; other columns as in `Encoder.fit`. copies: columns that are none."""
     if isinstance(inputs, Table):
-        plans = []
-        for raw in inputs.columns:
-            plan = plan_column(infer(raw)) if raw.storage != "number" else _numeric(raw.name, raw.missing.any())
-            plans.append(plan)
+        others = iter(plan_columns([infer(c) for c in inputs.columns if c.storage != "number"], inputs.rows))
+        plans = [_numeric(c.name, c.missing.any()) if c.storage == "number" else next(others) for c in inputs.columns]
     else:
         missing = np.isnan(inputs).any(axis=0)
         plans = [_numeric(name, m) for name, m in zip(names, missing, strict=True)]

@@ -207,6 +207,12 @@ def test_frames_keep_names_and_categories(numbers):
             NetworkRegressor(**SMALL).fit(text, y)
 
 
+def test_more_than_fifty_categories():
+    towns = pl.Series([f"t{k % 60}" for k in range(360)], dtype=pl.Categorical)
+    network = NetworkRegressor(**SMALL).fit(pl.DataFrame({"town": towns}), np.arange(360.0))
+    assert network.model_.encoder.shape == (60,)
+
+
 def test_missing_values(numbers):
     X, y = numbers
     holes = X.copy()
