@@ -125,7 +125,8 @@ def guard(jaxlib: str, *, started: bool) -> bool:
 
 def _started() -> bool:
     bridge = sys.modules.get("jax._src.xla_bridge")
-    return bool(bridge and bridge.backends_are_initialized())
+    asked = getattr(bridge, "backends_are_initialized", None)  # another thread may be importing it right now
+    return bool(asked and asked())
 
 
 def cores() -> int:

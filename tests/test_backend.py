@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 import warnings
 from importlib.metadata import version
 
@@ -20,6 +21,14 @@ from perceptory.networks.mlp import MLP
 from perceptory.objectives.penalties import WeightPenalty
 from perceptory.objectives.table import COSTS, mean_cost
 from perceptory.ops.activations import ACTIVATIONS
+
+
+def test_jax_that_another_thread_is_importing_has_not_started(monkeypatch):
+    """Kernels are compiled in a thread from before JAX is imported: it may see modules that are half there."""
+    monkeypatch.setitem(sys.modules, "jax._src.xla_bridge", types.ModuleType("half"))
+    assert not backend._started()
+    assert not backend.native()
+
 
 # --- compiled programs compute what they say --------------------------------------------------------------------
 

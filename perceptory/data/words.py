@@ -63,10 +63,10 @@ def _columns(data: Any, columns: Sequence[ColumnPlan], door: Door) -> list[str]:
     ]
     inputs = f"{', '.join(counts)} {'column' if len(columns) == 1 else 'columns'}"
     lines = [f"{count_of(data.rows, 'row')}, {inputs}, {_target(data)}"]
-    alike: dict[tuple[str, ...], list[ColumnPlan]] = {}
+    alike: dict[tuple[Any, ...], list[ColumnPlan]] = {}
     for column, kind in zip(columns, kinds, strict=True):
         if column.treatment != (standardized(),):
-            alike.setdefault((kind, *(note.kind for note in _fate(column))), []).append(column)
+            alike.setdefault((kind, column.rare > 0, *(note.kind for note in _fate(column))), []).append(column)
     for (form, *_), group in alike.items():
         remarks = [in_common(notes) for notes in zip(*map(_fate, group), strict=True)]
         fate = joined(remarks, door)

@@ -16,6 +16,7 @@ import perceptory as pt
 from perceptory import notes
 from perceptory.data import Encoder, read_inputs, read_table
 from perceptory.data import ahead as threads
+from perceptory.data.words import data_lines
 from perceptory.errors import InputError
 
 nan = math.nan
@@ -80,6 +81,15 @@ def test_more_categories_where_rows_have_them():
     encoder = fit(a=[f"a{k % 800}" for k in wide], b=[f"b{k % 700}" for k in wide], c=[f"c{k % 90}" for k in wide])
     assert [len(plan.categories) for plan in encoder.columns] == [455, 455, 90]
     assert [plan.rare for plan in encoder.columns] == [345, 245, 0]
+
+
+def test_what_is_said_of_rare_categories_is_said_of_their_columns():
+    towns, signs = [f"t{k % 60}" for k in range(120)], ["u", "v"] * 60
+    lines = data_lines(read_table(frame(town=towns, sign=signs, other=signs[::-1]), "y"))
+    assert lines[1:] == [
+        "  town: categorical, 50 columns, one a category; the 10 rarest categories have none",
+        "  sign, other: categorical, 2 columns, one a category",
+    ]
 
 
 def test_many_categories_train_and_predict_as_they_are():

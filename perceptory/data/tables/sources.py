@@ -178,12 +178,19 @@ def _from_frame(source: Any) -> Table | None:
 
 def _whole_table(source: Any) -> Any:
     """A record batch as a table, and a column by itself as a table of one."""
-    arrow, pandas, polars = (sys.modules.get(name) for name in ("pyarrow", "pandas", "polars"))
-    if arrow and isinstance(source, arrow.RecordBatch):
-        return arrow.Table.from_batches([source])
-    if (pandas and isinstance(source, pandas.Series)) or (polars and isinstance(source, polars.Series)):
+    if _is_a(source, "pyarrow", "RecordBatch"):
+        return sys.modules["pyarrow"].Table.from_batches([source])
+    if _is_a(source, "pandas", "Series") or _is_a(source, "polars", "Series"):
         return source.to_frame(source.name if source.name is not None and source.name != "" else "x0")
     return source
+
+
+def _is_a(value: Any, library: str, path: str) -> bool:
+    """Whether a value is of a class of a library, which is not imported for that; another thread may be importing it."""
+    kind: Any = sys.modules.get(library)
+    for name in path.split("."):
+        kind = getattr(kind, name, None)
+    return kind is not None and isinstance(value, kind)
 
 
 def from_series(series: Any) -> RawColumn:
@@ -316,8 +323,8 @@ def column_of(name: str, values: Any) -> RawColumn:
 
 def as_series(values: Any) -> Any:
     """A pandas array that is not in a series, such as pd.Categorical, as one, so that it keeps its type."""
-    pandas = sys.modules.get("pandas")
-    return pandas.Series(values) if pandas and isinstance(values, pandas.api.extensions.ExtensionArray) else values
+    is_one = _is_a(values, "pandas", "api.extensions.ExtensionArray")
+    return sys.modules["pandas"].Series(values) if is_one else values
 
 
 def as_array(source: Any) -> np.ndarray:
