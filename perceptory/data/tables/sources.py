@@ -186,7 +186,7 @@ def _whole_table(source: Any) -> Any:
 
 
 def _is_a(value: Any, library: str, path: str) -> bool:
-    """Whether a value is of a class of a library, which is not imported for that; another thread may be importing it."""
+    """Whether a value is of a class of a library, which is not imported for that, and may be half imported."""
     kind: Any = sys.modules.get(library)
     for name in path.split("."):
         kind = getattr(kind, name, None)
