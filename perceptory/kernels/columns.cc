@@ -18,6 +18,8 @@
 // Any array may have member axes in front, of size 1 where all members share it. A member is done by one thread and its
 // numbers do not depend on the other members.
 
+#include <algorithm>
+
 #include "bins.h"
 #include "frame.h"
 #include "memory.h"
@@ -191,21 +193,21 @@ struct Columns {
   template <class F>
   static INLINE void each(const T* known, I count, F f) {
     constexpr I SOME = 4 * W<T>;
-    I j = 0;
-    for (; j + SOME <= count; j += SOME) {
-      V<T> squares{};
-      EACH for (I i = 0; i < SOME; i += W<T>) {
-        const V<T> part = at(known + j + i);
-        squares += part * part;
+    for (I j = 0; j < count; j += SOME) {
+      const I end = std::min(count, j + SOME);
+      if (end - j == SOME) {
+        V<T> squares{};
+        EACH for (I i = 0; i < SOME; i += W<T>) {
+          const V<T> part = at(known + j + i);
+          squares += part * part;
+        }
+        T any = 0;
+        EACH for (I i = 0; i < W<T>; i++) any += squares[i];
+        if (any == 0) continue;
       }
-      T any = 0;
-      EACH for (I i = 0; i < W<T>; i++) any += squares[i];
-      if (any == 0) continue;
-      for (I i = j; i < j + SOME; i++)
+      for (I i = j; i < end; i++)
         if (known[i] != 0) f(i, known[i]);
     }
-    for (; j < count; j++)
-      if (known[j] != 0) f(j, known[j]);
   }
 
   void forward(const T* u, const T* flags, const T* known, const T* edges, const T* w, T* y, T* kept,

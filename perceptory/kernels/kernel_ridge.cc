@@ -74,13 +74,14 @@ struct Rows {
   // only what is not 0 is written: there may be hundreds of them, a row's far from one another.
   void take(const T* x, const T* w, const int32_t* places) {
     for (int64_t i = 0; i < count; i++) {
-      const T* row = x + (places ? places[i] : i) * features;
-      root[i] = w ? std::sqrt(w[places ? places[i] : i]) : 1;
+      const int64_t place = places ? places[i] : i;
+      const T* row = x + place * features;
+      root[i] = w ? std::sqrt(w[place]) : 1;
       for (int32_t f : some[i]) turned[f * wide + i] = scaled[f * wide + i] = 0;
       some[i].clear();
       for (int64_t f = 0; f < numbers; f++) turned[f * wide + i] = row[f];
       for (int64_t f = numbers; f < features; f++)
-        if (row[f] != 0) turned[f * wide + i] = row[f], some[i].push_back((int32_t)f);
+        if (row[f] != 0) some[i].push_back((int32_t)f), turned[f * wide + i] = row[f];
     }
   }
 

@@ -270,9 +270,8 @@ class Tabular(eqx.Module):
                 parts.append(self.embedding(numbers))
         if self.flags is not None:
             parts.append(self.flags(some_columns(x, self.places[1])))
-        if self.seen is not None:
-            one_hot = [some_columns(x, places) for places in self.places[2:]]
-            parts += [part @ vectors for part, vectors in zip(one_hot, self._vectors(), strict=True)]
+        pairs = zip(self.places[2:], self._vectors(), strict=True)
+        parts += [some_columns(x, places) @ vectors for places, vectors in pairs]
         return jnp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
     def __call__(
@@ -297,6 +296,8 @@ class Tabular(eqx.Module):
 
     def _vectors(self) -> list[jax.Array]:
         """Of each column of categories the vectors [category, width], 0 of those that the training rows lack."""
+        if self.seen is None:
+            return []
         ends = np.cumsum([len(vectors) for vectors in self.categories])[:-1].tolist()
         each = jnp.split(stop_gradient(self.seen), ends)
         return [vectors * seen[:, None] for vectors, seen in zip(self.categories, each, strict=True)]
@@ -307,8 +308,7 @@ class Tabular(eqx.Module):
         of_categories = tuple(p for places in self.places[2:] for p in places)
         u = none if self.scaling is None else self.scaling(some_columns(x, self.places[0]), by_kernel=True)
         flags = none if self.flags is None else self.flags(some_columns(x, self.places[1]))
-        known = none if self.seen is None else some_columns(x, of_categories)
-        vectors = self._vectors() if self.categories else ()
+        known = some_columns(x, of_categories)
         kind, bins, width, edges = "none", 0, 0, jnp.zeros(0, x.dtype)
         if embedding is not None:
             kind, (_, bins, width) = embedding.kind, embedding.weight.shape
@@ -316,7 +316,7 @@ class Tabular(eqx.Module):
         depth = self.categories[0].shape[1] if self.categories else 0
         groups = tuple(len(vectors) for vectors in self.categories)
         own = [] if embedding is None else embedding.learned
-        parts = [*own, *vectors, *([] if self.scale is None else [self.scale])]
+        parts = [*own, *self._vectors(), *([] if self.scale is None else [self.scale])]
         weights = jnp.concatenate([jnp.ravel(part) for part in parts])
         description = columns.Columns(
             u.shape[1], flags.shape[1], kind, bins, width, groups, depth, self.scale is not None

@@ -157,18 +157,16 @@ def _columns(model: Any, stack: Stack) -> tuple[predict.Columns | None, Stack, n
     inputs, k = model.encoder.shape[0], len(model.weights)
     if model.network.columns_stack(inputs, model.outputs[0]) is None:
         return None, stack, model.weights
-    of, (numbers, flags) = _arrays(model), model.network.parted(inputs)
-    groups = model.network.embedded(inputs)
-    apart = [place for group in groups for place in group]
+    of, (numbers, flags, *groups) = _arrays(model), model.network.places(inputs)
     center, factor = np.zeros((k, inputs)), np.ones((k, inputs))
-    for name, places in (("scaling", list(numbers)), ("flags", sorted({*flags} - {*apart}))):
+    for name, places in (("scaling", numbers), ("flags", flags)):
         if places:
             center[:, places], factor[:, places] = of[f"{name}.center"], of[f"{name}.factor"]
     scale = of.get("scale", np.ones((k, stack.widths[0])))
     most = np.full(k, float(model.network.clip))
     weights = model.weights[:, -stack.weights :]
     if groups:
-        factor[:, apart] = of["seen"]
+        factor[:, np.concatenate(groups)] = of["seen"]
         vectors = [of[f"categories.{g}"] for g in range(len(groups))]
         by = np.sqrt(1 + (1 / most) ** 2) if most.all() else np.ones(k)  # of a 1 that the clip makes smaller
         stack, weights = _without_vectors(stack, weights, scale, vectors, groups, flags, by)
@@ -185,8 +183,8 @@ def _without_vectors(
     """A stack of the same outputs whose first layer has weights for each embedded category: its vector times the
     layer's, both times the features' scale.
 
-    vectors: of each column of categories [k, category, width]; groups: places of its inputs; flags: of all inputs of 0
-    and 1, ascending; by: [k] factor of those that are embedded.
+    vectors: of each column of categories [k, category, width]; groups: places of its inputs; flags: those of the other
+    inputs of 0 and 1; by: [k] factor of what is embedded.
     """
     features, units = stack.widths[:2]
     first = weights[:, : features * units].reshape(-1, features, units).astype(float) * scale[:, :, None]
@@ -196,9 +194,9 @@ def _without_vectors(
         of_group = by[:, None, None] * (own.astype(float) @ first[:, begin : begin + own.shape[2]])
         rows |= dict(zip(group, of_group.swapaxes(0, 1), strict=True))
         begin += own.shape[2]
-    plain = [place for place in flags if place not in rows]
-    rows |= dict(zip(plain, first[:, end - len(plain) : end].swapaxes(0, 1), strict=True))
-    first = np.concatenate([first[:, : end - len(plain)], np.stack([rows[place] for place in flags], axis=1)], axis=1)
+    begin = end - len(flags)
+    rows |= dict(zip(flags, first[:, begin:end].swapaxes(0, 1), strict=True))
+    first = np.concatenate([first[:, :begin], np.stack([rows[place] for place in sorted(rows)], axis=1)], axis=1)
     weights = np.concatenate([first.reshape(len(first), -1), weights[:, features * units :]], axis=1)
     return stack._replace(widths=(first.shape[1], *stack.widths[1:])), weights
 

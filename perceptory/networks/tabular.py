@@ -120,7 +120,7 @@ class TabularMLP(ForTables):
     predictions: int = checked(1, check=count, neutral=1)
 
     def build(self, inputs: Shape, outputs: Shape, *, key: jax.Array) -> Any:
-        places = self._places(prod(inputs))
+        places = self.places(prod(inputs))
         keys = jax.random.split(key, 5)
         numbers, flags, *groups = places
         embedding, width = self._embedding(len(numbers), keys[0])
@@ -157,7 +157,7 @@ class TabularMLP(ForTables):
         return Stack(widths, (kind,) * len(self.hidden), self.parametric)
 
     def arrays(self, inputs: int, outputs: int) -> dict[str, Shape]:
-        numbers, flags, *groups = map(len, self._places(inputs))
+        numbers, flags, *groups = map(len, self.places(inputs))
         found: dict[str, Shape] = {}
         for name, columns in (("scaling", numbers), ("flags", flags)):
             if columns:
@@ -185,7 +185,7 @@ class TabularMLP(ForTables):
 
     def _features(self, inputs: int) -> int:
         """How many features a row has."""
-        numbers, flags, *groups = map(len, self._places(inputs))
+        numbers, flags, *groups = map(len, self.places(inputs))
         width = 1 if self.numbers == "none" else self.width
         return numbers * width + flags + self.categories * len(groups)
 
@@ -207,11 +207,7 @@ class TabularMLP(ForTables):
         bias = jax.random.uniform(four, (columns, more), minval=-1, maxval=1) / count**0.5
         return tabular.Periodic(frequency, phase, weight, bias), self.width
 
-    def embedded(self, inputs: int) -> tuple[tuple[int, ...], ...]:
-        """Of each column of categories that is embedded the places of its columns of 0 and 1."""
-        return self._places(inputs)[2:]
-
-    def _places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
+    def places(self, inputs: int) -> tuple[tuple[int, ...], ...]:
         """Places of the numbers, of the columns of 0 and 1, and of each column of categories that is embedded."""
         kinds = self.kinds(inputs)
         own = [tuple(i for i, kind in enumerate(kinds) if kind == n) for n in range(1, max(kinds) + 1)]

@@ -84,6 +84,7 @@ CASES = [
     (Columns(3, 1, "piecewise", 5, 3, (2,), 5, False), 7),
     (Columns(3, 2, "periodic", 7, 3, (6,), 8, True), 300),
     (Columns(0, 0, "none", 0, 0, (11,), 2, False), 9),
+    (Columns(0, 1, "none", 0, 0, (300, 3), 4, True), 40),  # of hundreds, some are looked at together
 ]
 
 

@@ -258,10 +258,9 @@ def _coded(plan: ColumnPlan, places: np.ndarray) -> list[Coded]:
         codes = np.full(256, -1, np.int8)
         codes[:named], codes[OTHER:] = of_place[:named], of_place[OTHER:]
         return [Coded(places.view(np.uint8), codes)]
-    meant = np.where(np.arange(256) < CODES, np.arange(256), -1).astype(np.int8)
-    coded = []
+    coded, itself = [], np.arange(256).astype(np.int8)  # beyond 127 what a byte means with a sign
     for start, size in spans:
         own = of_place - start
-        table = np.where((own >= 0) & (own < size), own, 255).astype(np.uint8)
-        coded.append(Coded(table[places], meant))
+        table = np.where((own >= 0) & (own < size), own, -1).astype(np.int8)
+        coded.append(Coded(table[places].view(np.uint8), itself))
     return coded
